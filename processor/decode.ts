@@ -1,0 +1,267 @@
+/**
+ * Bytes to columns, or the reason for refusing.
+ * @module
+ */
+import { type Batch, type Coded, NONE } from "./batch.ts";
+import {
+  cutPage,
+  DEVICES,
+  EVENT_TYPE,
+  MAX_AHEAD_MS,
+  MAX_CENTS,
+  MAX_EVENT_BYTES,
+  MAX_ID_LENGTH,
+  MAX_PAGE_LENGTH,
+  MAX_REGION_LENGTH,
+  type Reason,
+} from "./event.ts";
+import type { Records, Refusal } from "./pipeline.ts";
+import { parseEpochMs, parseIso } from "./time.ts";
+
+/** Turns records into events of a batch. */
+export interface Decoder {
+  /**
+   * Writes record `i` to place `batch.count` of the batch, which the caller then counts, or says why it can't be an
+   * event. What is refused depends on the record alone.
+   */
+  decode(records: Records, i: number, batch: Batch): Refusal | null;
+}
+
+/** Why a message can't be an event, thrown where it is found out. */
+class Refused extends Error {
+  readonly reason: Reason;
+  readonly field: string | null;
+
+  constructor(reason: Reason, field: string | null, detail: string) {
+    super(detail);
+    this.reason = reason;
+    this.field = field;
+  }
+}
+
+/** The reference decoder: `JSON.parse`, field by field, in the order of the contract. */
+export class JsonDecoder implements Decoder {
+  readonly #keepMs: number;
+  readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  /** @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds */
+  constructor(keepMs: number) {
+    this.#keepMs = keepMs;
+  }
+
+  decode(records: Records, i: number, batch: Batch): Refusal | null {
+    const start = records.starts[i]!;
+    const value = records.bytes.subarray(start, Math.max(start, records.ends[i]!));
+    try {
+      const event = this.#parse(value);
+      write(event, batch);
+      const time = batch.time[batch.count]!;
+      // A record without a timestamp has nothing to be held against; its event's time stands in.
+      const kafkaTime = records.times[i]! < 0 ? time : records.times[i]!;
+      this.#checkAge(time, kafkaTime);
+      batch.kafkaTime[batch.count] = kafkaTime;
+      batch.partition[batch.count] = records.partition;
+      batch.offset[batch.count] = records.offsets[i]!;
+      return null;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { reason, field, message: detail } = error;
+      const payload = value.slice(0, MAX_EVENT_BYTES);
+      return { reason, field, detail, partition: records.partition, offset: records.offsets[i]!, payload };
+    }
+  }
+
+  #parse(value: Uint8Array): Record<string, unknown> {
+    if (value.length === 0) throw new Refused("empty", null, "the message has no value");
+    if (value.length > MAX_EVENT_BYTES) {
+      throw new Refused("too_large", null, `${value.length} bytes; an event has at most ${MAX_EVENT_BYTES}`);
+    }
+    let text: string;
+    let json: unknown;
+    try {
+      text = this.#text.decode(value);
+    } catch {
+      throw new Refused("not_utf8", null, "the message is not valid UTF-8");
+    }
+    try {
+      json = JSON.parse(text);
+    } catch (error) {
+      throw new Refused("not_json", null, printable(error instanceof Error ? error.message : String(error)));
+    }
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      throw new Refused("not_an_object", null, `${shown(json)} is not a JSON object`);
+    }
+    return json as Record<string, unknown>;
+  }
+
+  #checkAge(time: number, kafkaTime: number): void {
+    const ageMs = kafkaTime - time;
+    if (-ageMs > MAX_AHEAD_MS) {
+      const allowed = `at most ${MAX_AHEAD_MS} ms are allowed`;
+      throw new Refused("from_the_future", "timestamp", `${-ageMs} ms ahead of its Kafka timestamp; ${allowed}`);
+    }
+    if (ageMs > this.#keepMs) {
+      const allowed = `events are kept for ${this.#keepMs} ms`;
+      throw new Refused("expired", "timestamp", `${ageMs} ms older than its Kafka timestamp; ${allowed}`);
+    }
+  }
+}
+
+/** A field that is kept as text: where it goes, and how long it may be. */
+interface TextField {
+  readonly name: string;
+  readonly column: Coded;
+  readonly needed?: true;
+  readonly maxLength?: number;
+  readonly pattern?: RegExp;
+}
+
+const USER: TextField = { name: "userId", column: "user", needed: true, maxLength: MAX_ID_LENGTH };
+const SESSION: TextField = { name: "sessionId", column: "session", maxLength: MAX_ID_LENGTH };
+const TYPE: TextField = { name: "eventType", column: "type", needed: true, pattern: EVENT_TYPE };
+const PAGE: TextField = { name: "page", column: "sentPage", needed: true, maxLength: MAX_PAGE_LENGTH };
+const REGION: TextField = { name: "region", column: "region", maxLength: MAX_REGION_LENGTH };
+const REFERRER: TextField = { name: "referrer", column: "referrer" };
+const PRODUCT: TextField = { name: "productId", column: "product" };
+const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
+const CURRENCY: TextField = { name: "currency", column: "currency", pattern: /^[A-Z]{3}$/ };
+
+/** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
+function write(event: Record<string, unknown>, batch: Batch): void {
+  const at = batch.count;
+  const { codes, words } = batch;
+  batch.ids[at] = id(event);
+  codes.user[at] = code(event, USER, batch);
+  codes.session[at] = code(event, SESSION, batch);
+  codes.type[at] = code(event, TYPE, batch);
+  batch.time[at] = timeOf(event.timestamp);
+  const sentPage = codes.sentPage[at] = code(event, PAGE, batch);
+  codes.page[at] = words.page.intern(cutPage(words.sentPage.strings[sentPage]!));
+  const device = text(event, "device");
+  codes.device[at] = words.device.intern(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
+  const region = code(event, REGION, batch);
+  codes.region[at] = region === NONE ? words.region.intern("unknown") : region;
+  codes.referrer[at] = code(event, REFERRER, batch);
+  codes.product[at] = code(event, PRODUCT, batch);
+  codes.campaign[at] = code(event, CAMPAIGN, batch);
+  const price = centsOf(event.price);
+  const quantity = quantityOf(event.quantity);
+  batch.price[at] = price ?? NaN;
+  batch.quantity[at] = quantity;
+  batch.revenue[at] = event.eventType === "purchase" ? revenueOf(price ?? 0, quantity) : 0;
+  codes.currency[at] = code(event, CURRENCY, batch);
+}
+
+/** The code of a field's text, `NONE` where absent. A text that is in the dictionary has been checked before. */
+function code(event: Record<string, unknown>, field: TextField, batch: Batch): number {
+  const value = event[field.name];
+  if (value === undefined || value === null) return field.needed ? missing(field.name) : NONE;
+  if (typeof value !== "string") throw wrongType(field.name, value, "a string");
+  const dictionary = batch.words[field.column];
+  const known = dictionary.find(value);
+  if (known !== NONE) return known;
+  check(value, field);
+  return dictionary.intern(value);
+}
+
+function id(event: Record<string, unknown>): string | null {
+  const value = text(event, "eventId");
+  if (value !== null) check(value, { name: "eventId", maxLength: MAX_ID_LENGTH });
+  return value;
+}
+
+/** Refuses a text that can't be stored, or is not what its field allows. */
+function check(value: string, { name, maxLength, pattern }: Omit<TextField, "column">): void {
+  if (value.includes("\0") || !value.isWellFormed()) {
+    throw new Refused("bad_value", name, `${name} holds a NUL or a lone surrogate: ${shown(value)}`);
+  }
+  if (maxLength !== undefined && (value.length < 1 || value.length > maxLength)) {
+    throw new Refused("bad_value", name, `${name} has ${value.length} characters; 1 to ${maxLength} are allowed`);
+  }
+  if (pattern !== undefined && !pattern.test(value)) {
+    throw new Refused("bad_value", name, `${shown(value)} does not match ${pattern}`);
+  }
+}
+
+/** A string, or null where absent. */
+function text(event: Record<string, unknown>, field: string): string | null {
+  const value = event[field] ?? null;
+  if (value !== null && typeof value !== "string") throw wrongType(field, value, "a string");
+  return value;
+}
+
+function timeOf(timestamp: unknown): number {
+  const sent = timestamp ?? missing("timestamp");
+  if (typeof sent !== "string" && typeof sent !== "number") throw wrongType("timestamp", sent, "a string or a number");
+  const time = typeof sent === "string" ? parseIso(sent) : parseEpochMs(sent);
+  if (Number.isNaN(time)) {
+    const allowed = "ISO 8601 with zone or epoch milliseconds, years 1970 to 9999";
+    throw new Refused("bad_timestamp", "timestamp", `${shown(sent)} is not a time: ${allowed}`);
+  }
+  return time;
+}
+
+function missing(field: string): never {
+  throw new Refused("missing_field", field, `${field} is needed`);
+}
+
+function wrongType(field: string, value: unknown, wanted: string): Refused {
+  return new Refused("wrong_type", field, `${field} is ${shown(value)}; it must be ${wanted}`);
+}
+
+/** A price in cents, rounded half up by its decimal digits; null where absent. */
+function centsOf(price: unknown): number | null {
+  if (price === undefined || price === null) return null;
+  if (typeof price !== "number" && typeof price !== "string") throw wrongType("price", price, "a number or a string");
+  const cents = typeof price === "string" ? centsOfDecimal(price) : centsOfNumber(price);
+  if (Number.isNaN(cents) || cents > MAX_CENTS) {
+    const allowed = `a decimal from 0 to ${MAX_CENTS / 100}`;
+    throw new Refused("bad_value", "price", `${shown(price)} is not a price: ${allowed}`);
+  }
+  return cents;
+}
+
+function centsOfNumber(price: number): number {
+  // The double nearest to a whole number of cents is written with at most two decimals, so nothing is rounded.
+  const cents = Math.round(price * 100);
+  if (cents / 100 === price && price >= 0) return cents;
+  const digits = String(price);
+  // What is written with a negative exponent is less than half a cent.
+  return digits.includes("e-") && price > 0 ? 0 : centsOfDecimal(digits);
+}
+
+/** Cents of a decimal such as `12.345`, rounded half up; NaN if it is none or too large to be exact. */
+function centsOfDecimal(digits: string): number {
+  const match = /^0*(\d{1,13})(?:\.(\d+))?$/.exec(digits);
+  if (match === null) return NaN;
+  const fraction = (match[2] ?? "").padEnd(3, "0");
+  return +match[1]! * 100 + +fraction.slice(0, 2) + (fraction[2]! >= "5" ? 1 : 0);
+}
+
+function quantityOf(quantity: unknown): number {
+  if (quantity === undefined || quantity === null) return 1;
+  if (typeof quantity !== "number") throw wrongType("quantity", quantity, "a number");
+  if (!Number.isSafeInteger(quantity) || quantity < 1) {
+    throw new Refused("bad_value", "quantity", `${shown(quantity)} is not a quantity: a whole number from 1`);
+  }
+  return quantity;
+}
+
+function revenueOf(price: number, quantity: number): number {
+  const revenue = price * quantity;
+  if (revenue > MAX_CENTS) {
+    const asked = `${price / 100} × ${quantity}`;
+    throw new Refused("bad_value", "price", `revenue of ${asked} is more than ${MAX_CENTS / 100}`);
+  }
+  return revenue;
+}
+
+/** A value as JSON, cut short; so escaped, it can be stored whatever it holds. */
+function shown(value: unknown): string {
+  const json = JSON.stringify(value);
+  return json.length > 100 ? `${json.slice(0, 99).toWellFormed()}…` : json;
+}
+
+function printable(message: string): string {
+  return message.replaceAll("\0", "\\0").toWellFormed();
+}

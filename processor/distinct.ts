@@ -1,0 +1,234 @@
+/**
+ * How many different: exact while few, a HyperLogLog sketch beyond. Both are built from the same 53-bit hashes, so a
+ * set comes out the same whatever order its parts were merged in.
+ * @module
+ */
+
+/** Most members that are counted exactly. */
+export const EXACT_MEMBERS = 4096;
+
+/** Registers of the sketch: 2^14, for a standard error of 1.04 / 2^7 = 0.81 %. */
+const REGISTER_BITS = 14;
+const REGISTERS = 1 << REGISTER_BITS;
+/** Bits of a hash that are left for a register's rank. */
+const RANK_BITS = 53 - REGISTER_BITS;
+
+const EXACT = 0;
+const SKETCH = 1;
+
+/** A set of hashes, to be counted. Never changes once made. */
+export class Distinct {
+  /** No member. */
+  static readonly EMPTY: Distinct = new Distinct(new Float64Array(0), null);
+
+  /** Sorted hashes, while there are few. */
+  readonly #exact: Float64Array | null;
+  readonly #registers: Uint8Array | null;
+
+  private constructor(exact: Float64Array | null, registers: Uint8Array | null) {
+    this.#exact = exact;
+    this.#registers = registers;
+  }
+
+  /** The set of the hashes of `codes`, which are different from each other. */
+  static from(codes: readonly number[], hash: (code: number) => number): Distinct {
+    const hashes = new Float64Array(codes.length);
+    for (let i = 0; i < hashes.length; i++) hashes[i] = hash(codes[i]!);
+    return Distinct.#ofSorted(unique(hashes.sort()));
+  }
+
+  /** The set back from its `bytes`. */
+  static of(bytes: Uint8Array): Distinct {
+    const body = bytes.slice(1);
+    if (bytes[0] === SKETCH && body.length === REGISTERS) return new Distinct(null, body);
+    if (bytes[0] === EXACT && body.length % 8 === 0) return new Distinct(new Float64Array(body.buffer), null);
+    throw new RangeError(`a distinct count of ${bytes.length} bytes and tag ${bytes[0]} can't be read`);
+  }
+
+  static #ofSorted(hashes: Float64Array): Distinct {
+    if (hashes.length <= EXACT_MEMBERS) return new Distinct(hashes, null);
+    const registers = new Uint8Array(REGISTERS);
+    for (const hash of hashes) register(registers, hash);
+    return new Distinct(null, registers);
+  }
+
+  /** Number of members: exact up to `EXACT_MEMBERS`, an estimate beyond. */
+  get count(): number {
+    return this.#exact?.length ?? estimate(this.#registers!);
+  }
+
+  /** The set as bytes, for `Distinct.of`: a tag, then sorted hashes of eight bytes or 16,384 registers of one. */
+  get bytes(): Uint8Array {
+    const exact = this.#exact;
+    const body = exact === null ? this.#registers! : new Uint8Array(exact.buffer, exact.byteOffset, exact.byteLength);
+    const bytes = new Uint8Array(1 + body.length);
+    bytes[0] = exact === null ? SKETCH : EXACT;
+    bytes.set(body, 1);
+    return bytes;
+  }
+
+  /** The members of both. */
+  union(other: Distinct): Distinct {
+    const a = this.#exact;
+    const b = other.#exact;
+    if (a !== null && b !== null) {
+      return a.length === 0 ? other : b.length === 0 ? this : Distinct.#ofSorted(unionOfSorted(a, b));
+    }
+    const registers = (this.#registers ?? other.#registers!).slice();
+    for (const part of [this, other]) {
+      if (part.#exact !== null) { for (const hash of part.#exact) register(registers, hash); }
+      else part.#registers!.forEach((rank, i) => registers[i] = Math.max(registers[i]!, rank));
+    }
+    return new Distinct(null, registers);
+  }
+}
+
+/** A 53-bit hash of a string's UTF-16 code units: two lanes of multiply and rotate, mixed at the end. */
+export function hashOf(text: string): number {
+  let a = 0x9e3779b9;
+  let b = 0x85ebca6b;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    a = Math.imul(a ^ c, 0xcc9e2d51);
+    a = (a << 13) | (a >>> 19);
+    b = Math.imul(b ^ c, 0x1b873593);
+    b = (b << 17) | (b >>> 15);
+  }
+  a = mix(a ^ text.length ^ mix(b));
+  b = mix(b ^ a);
+  return (a & 0x1fffff) * 4294967296 + (b >>> 0);
+}
+
+/** Lets every bit of a 32-bit number change about half of the others. */
+function mix(x: number): number {
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return x ^ (x >>> 16);
+}
+
+/** Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. */
+export class MemberSet {
+  #slots = new Int32Array(1024).fill(-1);
+  #rows = new Int32Array(512);
+  #codes = new Int32Array(512);
+  /** The member of the same row that was added before, or -1. */
+  #before = new Int32Array(512);
+  #count = 0;
+  #latest = new Int32Array(64).fill(-1);
+
+  /** Adds `code` to the set of `row`, unless it is in it. */
+  add(row: number, code: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = mix(Math.imul(row, 0x9e3779b1) ^ code) & mask;
+    for (;;) {
+      const member = this.#slots[slot]!;
+      if (member < 0) break;
+      if (this.#codes[member] === code && this.#rows[member] === row) return;
+      slot = (slot + 1) & mask;
+    }
+    if (row >= this.#latest.length) this.#latest = larger(this.#latest, row + 1, -1);
+    if (this.#count === this.#rows.length) this.#grow();
+    const member = this.#count++;
+    this.#rows[member] = row;
+    this.#codes[member] = code;
+    this.#before[member] = this.#latest[row]!;
+    this.#latest[row] = member;
+    this.#place(member);
+  }
+
+  /** The codes in the set of `row`, in no order. */
+  of(row: number): number[] {
+    const codes: number[] = [];
+    for (let m = this.#latest[row] ?? -1; m >= 0; m = this.#before[m]!) codes.push(this.#codes[m]!);
+    return codes;
+  }
+
+  #place(member: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = mix(Math.imul(this.#rows[member]!, 0x9e3779b1) ^ this.#codes[member]!) & mask;
+    while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = member;
+  }
+
+  #grow(): void {
+    const capacity = this.#rows.length * 2;
+    this.#rows = larger(this.#rows, capacity, 0);
+    this.#codes = larger(this.#codes, capacity, 0);
+    this.#before = larger(this.#before, capacity, 0);
+    this.#slots = new Int32Array(capacity * 2).fill(-1);
+    for (let member = 0; member < this.#count; member++) this.#place(member);
+  }
+}
+
+function larger(values: Int32Array<ArrayBuffer>, atLeast: number, fill: number): Int32Array<ArrayBuffer> {
+  const all = new Int32Array(Math.max(atLeast, values.length * 2));
+  if (fill !== 0) all.fill(fill, values.length);
+  all.set(values);
+  return all;
+}
+
+/** Sorted numbers, each once. */
+function unique(sorted: Float64Array): Float64Array {
+  let n = 0;
+  for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[n - 1]) sorted[n++] = sorted[i]!;
+  return n === sorted.length ? sorted : sorted.slice(0, n);
+}
+
+function unionOfSorted(a: Float64Array, b: Float64Array): Float64Array {
+  const all = new Float64Array(a.length + b.length);
+  let n = 0;
+  for (let i = 0, j = 0; i < a.length || j < b.length;) {
+    const x = i < a.length ? a[i]! : Infinity;
+    const y = j < b.length ? b[j]! : Infinity;
+    if (x <= y) i++;
+    if (y <= x) j++;
+    all[n++] = Math.min(x, y);
+  }
+  return all.slice(0, n);
+}
+
+/** Raises the register of a hash to the hash's rank: the place of the first 1 among the bits left. */
+function register(registers: Uint8Array, hash: number): void {
+  const index = hash % REGISTERS;
+  const rest = Math.floor(hash / REGISTERS);
+  const high = Math.floor(rest / 4294967296);
+  const zeros = high > 0 ? Math.clz32(high) - (64 - RANK_BITS) : RANK_BITS - 32 + Math.clz32(rest >>> 0);
+  registers[index] = Math.max(registers[index]!, zeros + 1);
+}
+
+/**
+ * Cardinality from registers without the bias of the classic estimator (O. Ertl, "New cardinality estimation algorithms
+ * for HyperLogLog sketches", 2017, algorithm 6).
+ */
+function estimate(registers: Uint8Array): number {
+  const ranks = new Uint32Array(RANK_BITS + 2);
+  for (const rank of registers) ranks[rank]!++;
+  const m = REGISTERS;
+  let z = m * tau(1 - ranks[RANK_BITS + 1]! / m);
+  for (let k = RANK_BITS; k >= 1; k--) z = 0.5 * (z + ranks[k]!);
+  z += m * sigma(ranks[0]! / m);
+  return Math.round((m * m) / (2 * Math.LN2 * z));
+}
+
+function sigma(x: number): number {
+  if (x === 1) return Infinity;
+  let z = x;
+  for (let y = 1, before = NaN; z !== before; y += y) {
+    x *= x;
+    before = z;
+    z += x * y;
+  }
+  return z;
+}
+
+function tau(x: number): number {
+  if (x === 0 || x === 1) return 0;
+  let z = 1 - x;
+  for (let y = 1, before = NaN; z !== before;) {
+    x = Math.sqrt(x);
+    before = z;
+    y *= 0.5;
+    z -= (1 - x) ** 2 * y;
+  }
+  return z / 3;
+}

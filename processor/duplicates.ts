@@ -1,0 +1,132 @@
+/**
+ * Tells the first event of an id from its repetitions, from the log alone.
+ *
+ * A partition's log time is the largest Kafka timestamp so far; it is cut into minutes. An event is a duplicate if the
+ * last one before it with the same id, in the same partition, lies in one of the last `KEPT_MINUTES` minutes of log time
+ * and their Kafka timestamps are at most `WINDOW_MS` apart. So what is remembered at any offset can be had again by
+ * reading the log from where the oldest of those minutes began: that offset is all that a restart needs.
+ * @module
+ */
+
+/** How far apart the Kafka timestamps of two events of one id may lie for the second to be a duplicate. */
+export const WINDOW_MS = 10 * 60_000;
+
+/** Minutes of log time that are remembered: the window, and two for timestamps that are out of order. */
+export const KEPT_MINUTES = 12;
+
+/** What one partition remembers of the ids that went by. */
+export class Duplicates {
+  /** Where each remembered minute of log time began, oldest first. */
+  readonly #minutes: { readonly minute: number; readonly offset: number }[] = [];
+  #logTime = -1;
+  #ids = new Ids();
+
+  /** Takes note of a record, in the order of the log, whether it is an event or not. */
+  pass(offset: number, kafkaTime: number): void {
+    if (kafkaTime <= this.#logTime) return;
+    this.#logTime = kafkaTime;
+    const minute = minuteOf(kafkaTime);
+    if (minute === this.#minutes.at(-1)?.minute) return;
+    this.#minutes.push({ minute, offset });
+    while (this.#minutes[0]!.minute < minute - KEPT_MINUTES) this.#minutes.shift();
+    this.#ids.forgetBefore(minute - KEPT_MINUTES);
+  }
+
+  /** True if the event is a repetition. Call `pass` with its record first. */
+  seen(id: string, kafkaTime: number): boolean {
+    const before = this.#ids.put(id, kafkaTime, minuteOf(this.#logTime));
+    return before !== null && Math.abs(kafkaTime - before) <= WINDOW_MS;
+  }
+
+  /** Where the log must be read again from to remember what is remembered now; `next` if nothing is. */
+  replayFrom(next: number): number {
+    return this.#minutes[0]?.offset ?? next;
+  }
+}
+
+function minuteOf(time: number): number {
+  return Math.floor(Math.max(0, time) / 60_000);
+}
+
+/**
+ * Ids by a 64-bit hash, in typed arrays of open addressing: 20 bytes an id, where a `Map` of strings takes a hundred
+ * and more. Two of 10 million different ids are taken for one with a probability of 1 in 400,000.
+ */
+class Ids {
+  #high = new Int32Array(1024);
+  #low = new Int32Array(1024);
+  /** Kafka timestamp of the last event of the id. */
+  #time = new Float64Array(1024);
+  /** Minute of log time of the last event of the id; -1 marks a free place. */
+  #minute = new Int32Array(1024).fill(-1);
+  #count = 0;
+  #oldest = -Infinity;
+
+  /** Remembers an id, and returns the timestamp that it had before, or null. */
+  put(id: string, time: number, minute: number): number | null {
+    if (this.#count * 3 > this.#minute.length * 2) this.#rehash();
+    const [high, low] = hash(id);
+    const at = this.#find(high, low);
+    const before = this.#minute[at]! < Math.max(0, this.#oldest) ? null : this.#time[at]!;
+    if (this.#minute[at]! < 0) this.#count++;
+    this.#high[at] = high;
+    this.#low[at] = low;
+    this.#time[at] = time;
+    this.#minute[at] = minute;
+    return before;
+  }
+
+  /** Ids last seen in an earlier minute are as good as never seen. */
+  forgetBefore(minute: number): void {
+    this.#oldest = minute;
+  }
+
+  #find(high: number, low: number): number {
+    const mask = this.#minute.length - 1;
+    let at = low & mask;
+    while (this.#minute[at]! >= 0 && (this.#low[at] !== low || this.#high[at] !== high)) at = (at + 1) & mask;
+    return at;
+  }
+
+  /** Drops what is forgotten, into a table with room to spare. */
+  #rehash(): void {
+    const [highs, lows, times, minutes] = [this.#high, this.#low, this.#time, this.#minute];
+    const alive = minutes.reduce((n, minute) => minute >= 0 && minute >= this.#oldest ? n + 1 : n, 0);
+    let capacity = 1024;
+    while (capacity < alive * 2) capacity *= 2;
+    this.#high = new Int32Array(capacity);
+    this.#low = new Int32Array(capacity);
+    this.#time = new Float64Array(capacity);
+    this.#minute = new Int32Array(capacity).fill(-1);
+    this.#count = alive;
+    for (let i = 0; i < minutes.length; i++) {
+      if (minutes[i]! < 0 || minutes[i]! < this.#oldest) continue;
+      const at = this.#find(highs[i]!, lows[i]!);
+      this.#high[at] = highs[i]!;
+      this.#low[at] = lows[i]!;
+      this.#time[at] = times[i]!;
+      this.#minute[at] = minutes[i]!;
+    }
+  }
+}
+
+/** Two independent 32-bit hashes of a string's code units. */
+function hash(text: string): [number, number] {
+  let a = 0x243f6a88 ^ text.length;
+  let b = 0x13198a2e;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    a = Math.imul(a ^ c, 0x9e3779b1);
+    a ^= a >>> 15;
+    b = Math.imul(b ^ c, 0x85ebca77);
+    b = (b << 11) | (b >>> 21);
+  }
+  const high = avalanche(a);
+  return [high, avalanche(b ^ high)];
+}
+
+function avalanche(x: number): number {
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+  return x ^ (x >>> 16);
+}

@@ -1,0 +1,82 @@
+/**
+ * What the shop says happened: the one contract between generator and processor. One UTF-8 JSON object per Kafka
+ * message, keyed by `userId`.
+ * @module
+ */
+
+/** A click as it travels: the fields of one JSON object on the topic. `null` counts as absent. */
+export interface ClickEvent {
+  readonly eventId?: string | null;
+  readonly userId: string;
+  readonly sessionId?: string | null;
+  readonly eventType: string;
+  /** ISO 8601 with zone, or epoch milliseconds. */
+  readonly timestamp: string | number;
+  readonly page: string;
+  readonly device?: string | null;
+  readonly region?: string | null;
+  readonly referrer?: string | null;
+  readonly productId?: string | null;
+  readonly campaign?: string | null;
+  /** Unit price in `currency`: a number, or a decimal string. */
+  readonly price?: number | string | null;
+  readonly quantity?: number | null;
+  readonly currency?: string | null;
+}
+
+/** Largest message value that can be an event, in bytes. */
+export const MAX_EVENT_BYTES = 64 * 1024;
+
+/** Longest identity (`eventId`, `userId`, `sessionId`), in UTF-16 code units. */
+export const MAX_ID_LENGTH = 128;
+
+/** Longest `page`, in UTF-16 code units. */
+export const MAX_PAGE_LENGTH = 2048;
+
+/** Longest `region`, in UTF-16 code units. */
+export const MAX_REGION_LENGTH = 64;
+
+/**
+ * Largest price, and largest revenue of one event, in cents: ten billion units of the currency. Bounded so that sums
+ * stay exact, and so that it takes millions of them to fill a `bigint`.
+ */
+export const MAX_CENTS = 1e12;
+
+/** How far an event may lie ahead of its record's Kafka timestamp, in milliseconds. */
+export const MAX_AHEAD_MS = 5 * 60_000;
+
+/** First instant past the years that an event may lie in (1970 to 9999), in epoch milliseconds. */
+export const END_OF_TIME_MS = 253_402_300_800_000;
+
+/** What an event type looks like. */
+export const EVENT_TYPE = /^[a-z][a-z0-9_]{0,63}$/;
+
+/** Devices that are told apart; any other text counts as `other`, and none as `unknown`. */
+export const DEVICES: ReadonlySet<string> = new Set(["desktop", "mobile", "tablet"]);
+
+/** Why a message can't be an event: a closed set, in the order in which a message is judged. */
+export const REASONS = [
+  "empty",
+  "too_large",
+  "not_utf8",
+  "not_json",
+  "not_an_object",
+  "missing_field",
+  "wrong_type",
+  "bad_value",
+  "bad_timestamp",
+  "from_the_future",
+  "expired",
+] as const;
+
+/** One of `REASONS`. */
+export type Reason = typeof REASONS[number];
+
+/** The page without query string and fragment, by which pages are grouped. */
+export function cutPage(page: string): string {
+  for (let i = 0; i < page.length; i++) {
+    const c = page.charCodeAt(i);
+    if (c === 63 || c === 35) return page.slice(0, i);
+  }
+  return page;
+}

@@ -1,0 +1,88 @@
+/**
+ * Rows by key: a hash table from a window and some codes to a row's number, in typed arrays, so that finding the row of
+ * an event allocates nothing.
+ * @module
+ */
+
+/** Numbers rows by their window and codes, in the order in which they are first asked for. */
+export class Groups {
+  count = 0;
+  readonly #width: number;
+  /** Window and codes of each row, `#width` to a row. A window is its number, modulo 2^32. */
+  #keys: Int32Array<ArrayBuffer>;
+  #slots: Int32Array<ArrayBuffer>;
+
+  /** @param codes how many codes there are besides the window */
+  constructor(codes: number) {
+    this.#width = codes + 1;
+    this.#keys = new Int32Array(256 * this.#width);
+    this.#slots = new Int32Array(512).fill(-1);
+  }
+
+  /** The row of event `i` in these columns of codes, in window number `window`. */
+  row(window: number, columns: readonly Int32Array[], i: number): number {
+    const width = this.#width;
+    const mask = this.#slots.length - 1;
+    let slot = scatter(window | 0);
+    for (let c = 0; c < columns.length; c++) slot = scatter(slot ^ columns[c]![i]!);
+    slot &= mask;
+    for (;;) {
+      const row = this.#slots[slot]!;
+      if (row < 0) return this.#insert(slot, window, columns, i);
+      if (this.#same(row * width, window, columns, i)) return row;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  /** The number of a row's window, from 0 to 2^32. */
+  window(row: number): number {
+    return this.#keys[row * this.#width]! >>> 0;
+  }
+
+  /** The `c`th code of a row. */
+  code(row: number, c: number): number {
+    return this.#keys[row * this.#width + 1 + c]!;
+  }
+
+  #same(at: number, window: number, columns: readonly Int32Array[], i: number): boolean {
+    const keys = this.#keys;
+    if (keys[at] !== (window | 0)) return false;
+    for (let c = 0; c < columns.length; c++) if (keys[at + 1 + c] !== columns[c]![i]) return false;
+    return true;
+  }
+
+  #insert(slot: number, window: number, columns: readonly Int32Array[], i: number): number {
+    const row = this.count++;
+    const at = row * this.#width;
+    if (at + this.#width > this.#keys.length) this.#keys = enlarged(this.#keys);
+    this.#keys[at] = window;
+    for (let c = 0; c < columns.length; c++) this.#keys[at + 1 + c] = columns[c]![i]!;
+    this.#slots[slot] = row;
+    if (this.count * 2 > this.#slots.length) this.#rehash();
+    return row;
+  }
+
+  #rehash(): void {
+    const mask = this.#slots.length * 2 - 1;
+    this.#slots = new Int32Array(mask + 1).fill(-1);
+    for (let row = 0; row < this.count; row++) {
+      let slot = 0;
+      for (let c = 0; c < this.#width; c++) slot = scatter(slot ^ this.#keys[row * this.#width + c]!);
+      slot &= mask;
+      while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
+      this.#slots[slot] = row;
+    }
+  }
+}
+
+function scatter(x: number): number {
+  x = Math.imul(x ^ (x >>> 15), 0x2c1b3c6d);
+  x = Math.imul(x ^ (x >>> 12), 0x297a2d39);
+  return x ^ (x >>> 15);
+}
+
+function enlarged(values: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(values.length * 2);
+  larger.set(values);
+  return larger;
+}

@@ -1,0 +1,164 @@
+/**
+ * The sink that counts: rows and the offsets they came from, in one transaction.
+ * @module
+ */
+import { rowOf } from "../fold.ts";
+import type { Cell, Column } from "../measure.ts";
+import { type Commit, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
+import { cellsOf, type Table, tableOf } from "../translate/table.ts";
+import type { Delta, Row } from "../view.ts";
+import type { Database } from "./database.ts";
+import { arrayLiteral, arrayParameter, copyLines, EVENT_COLUMNS } from "./literal.ts";
+import { mergedSessions } from "./sql_sessions.ts";
+import { mergedWindows } from "./sql_windows.ts";
+
+/**
+ * Held by one commit at a time while it writes the windows that all instances share. They would queue for the rows of
+ * the current minute anyway; with one lock they do so in any order of rows, and what was read can't change before it is
+ * written.
+ */
+const SHARED_WINDOWS_LOCK = 7_226_914_055;
+
+/** Keeps views in the tables of schema `clickstream`. */
+export class SqlSink implements Sink {
+  readonly #db: Database;
+  readonly #instance: string;
+
+  /** @param instance who commits: what `progress.committed_by` says */
+  constructor(db: Database, instance: string) {
+    this.#db = db;
+    this.#instance = instance;
+  }
+
+  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+    const { rows } = await this.#db.query<Record<"partition" | "next" | "replay" | "watermark", string | null>>(
+      `select partition::text, next_offset::text as next, replay_offset::text as replay,
+              (extract(epoch from watermark) * 1000)::bigint::text as watermark
+         from clickstream.progress where topic = $1::text and partition = any($2::text::int[])`,
+      [topic, `{${partitions.join(",")}}`],
+    );
+    return new Map(rows.map(({ partition, next, replay, watermark }) => [
+      Number(partition),
+      { next: Number(next), replay: Number(replay), watermark: watermark === null ? null : Number(watermark) },
+    ]));
+  }
+
+  async commit(commit: Commit): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await this.#advance(tx, commit);
+      if (commit.events !== null && commit.events.length > 0) {
+        await tx.copyIn(
+          `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin`,
+          copyLines(commit.events),
+        );
+      }
+      await refuse(tx, commit.topic, commit.refusals);
+      const own = commit.deltas.filter((delta) => delta.view.by.includes("user"));
+      const shared = commit.deltas.filter((delta) => !delta.view.by.includes("user"));
+      for (const delta of own) await write(tx, delta);
+      if (shared.length === 0) return;
+      await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_WINDOWS_LOCK)]);
+      for (const delta of shared) await write(tx, delta);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  /** Compare-and-swap: moves every partition from where we believe it to be, or none. */
+  async #advance(tx: Database, { topic, advances }: Commit): Promise<void> {
+    const columns: readonly (readonly [string, Column["type"], (advance: Commit["advances"][number]) => Cell])[] = [
+      ["partition", "bigint", (a) => a.partition],
+      ["next", "bigint", (a) => a.next],
+      ["replay", "bigint", (a) => a.replay],
+      ["watermark", "timestamptz", (a) => a.watermark],
+      ["consumed", "bigint", (a) => a.consumed],
+      ["stored", "bigint", (a) => a.stored],
+      ["duplicates", "bigint", (a) => a.duplicates],
+      ["refused", "bigint", (a) => a.refused],
+      ["was", "bigint", (a) => a.from],
+    ];
+    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 3, type)).join(", ")})
+      as v(${columns.map(([name]) => name).join(", ")})`;
+    const run = async (sql: string, of: Commit["advances"]) => {
+      if (of.length === 0) return;
+      const literals = columns.map(([, type, cell]) => arrayLiteral(of.map(cell), type));
+      const { rowCount } = await tx.query(sql, [topic, this.#instance, ...literals]);
+      if (rowCount === of.length) return;
+      const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
+      throw new PositionsMoved(`another instance has moved some of ${topic}: partition ${expected}`);
+    };
+    await run(
+      `update clickstream.progress p
+          set next_offset = v.next, replay_offset = v.replay, watermark = greatest(p.watermark, v.watermark),
+              consumed = p.consumed + v.consumed, stored = p.stored + v.stored,
+              duplicates = p.duplicates + v.duplicates, refused = p.refused + v.refused,
+              committed_at = clock_timestamp(), committed_by = $2::text
+         from ${moves}
+        where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was`,
+      advances.filter(({ from }) => from !== null),
+    );
+    await run(
+      `insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark,
+              consumed, stored, duplicates, refused, committed_at, committed_by)
+       select $1::text, v.partition, v.next, v.replay, v.watermark,
+              v.consumed, v.stored, v.duplicates, v.refused, clock_timestamp(), $2::text
+         from ${moves} where v.was is null order by v.partition
+           on conflict (topic, partition) do nothing`,
+      advances.filter(({ from }) => from === null),
+    );
+  }
+}
+
+async function refuse(tx: Database, topic: string, refusals: readonly Refusal[]): Promise<void> {
+  if (refusals.length === 0) return;
+  const text = (of: (refusal: Refusal) => Cell, type: Column["type"] = "text") => arrayLiteral(refusals.map(of), type);
+  await tx.query(
+    `insert into clickstream.refusals (topic, reason, field, detail, partition, "offset", payload)
+     select $1::text, v.reason, v.field, v.detail, v.partition, v."offset", decode(v.payload, 'hex')
+       from unnest($2::text::text[], $3::text::text[], $4::text::text[], $5::text::int[], $6::text::bigint[],
+                   $7::text::text[]) as v(reason, field, detail, partition, "offset", payload)`,
+    [
+      topic,
+      text((r) => r.reason),
+      text((r) => r.field),
+      text((r) => r.detail),
+      text((r) => r.partition, "bigint"),
+      text((r) => r.offset, "bigint"),
+      text((r) => r.payload, "bytea"),
+    ],
+  );
+}
+
+/** Merges a delta into its table. */
+async function write(tx: Database, delta: Delta): Promise<void> {
+  const table = tableOf(delta.view);
+  const rows = Array.from({ length: delta.count }, (_, r) => rowOf(delta, r));
+  if (delta.view.window.kind === "session") {
+    return await upsert(tx, table, delta, await mergedSessions(tx, delta, rows));
+  }
+  const additive = Object.values(delta.view.measures).every((measure) => measure.additive);
+  await upsert(tx, table, delta, additive ? rows : await mergedWindows(tx, delta, rows));
+}
+
+/** Writes rows: adds to those that exist where a sum is all it takes, replaces them where they were read and merged. */
+async function upsert(tx: Database, table: Table, { view }: Delta, rows: readonly Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  const additive = Object.values(view.measures).every((measure) => measure.additive);
+  const columns = [...table.window, ...table.key, ...table.measured];
+  const cells = rows.map((row) => cellsOf(view, row));
+  const names = columns.map(({ name }) => name);
+  const values = columns.map(({ name, type }) => type === "bytea" ? `decode(v.${name}, 'hex')` : `v.${name}`);
+  const identity = new Set(table.identity);
+  const set = [...table.window, ...table.measured].filter(({ name }) => !identity.has(name))
+    .map(({ name }) => `${name} = ${additive ? `t.${name} + ` : ""}excluded.${name}`);
+  const sources = columns.map(({ type }, n) => arrayParameter(n + 1, type));
+  await tx.query(
+    `insert into clickstream.${table.name} as t (${names.join(", ")})
+     select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
+      order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
+         on conflict (${table.identity.join(", ")}) do update set ${set.join(", ")}`,
+    columns.map(({ name, type }) => arrayLiteral(cells.map((row) => row.get(name)!), type)),
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * What has been read since the last commit, on its way into the next.
+ * @module
+ */
+import { Batch, BATCH_EVENTS, type Dictionaries, dictionaries } from "./batch.ts";
+import { type Fold, fold } from "./fold.ts";
+import type { Refusal } from "./pipeline.ts";
+import type { Delta, View } from "./view.ts";
+
+/**
+ * Most cents that are added up before a commit: sums of more than 2^53 would no longer be exact, and one event adds at
+ * most `MAX_CENTS`.
+ */
+const MAX_PENDING_CENTS = 8e15;
+
+/** Events, folded as they come, and refusals. */
+export class Pending {
+  /** Records taken: events, duplicates and refusals. */
+  records = 0;
+  readonly refusals: Refusal[] = [];
+  #stored = 0;
+  #cents = 0;
+  #refusedBytes = 0;
+  readonly #words: Dictionaries;
+  readonly #folds: readonly Fold[];
+  readonly #kept: Batch[] = [];
+  readonly #keep: boolean;
+  #batch: Batch;
+
+  /** @param storeEvents whether the events themselves go into the commit */
+  constructor(topic: string, views: readonly View[], storeEvents: boolean) {
+    this.#words = dictionaries(topic);
+    this.#folds = views.map((view) => fold(view, this.#words));
+    // A fold of sessions reads its batches again at the end.
+    this.#keep = storeEvents || views.some((view) => view.window.kind === "session");
+    this.#batch = new Batch(this.#words, 256);
+  }
+
+  /** Where the next event is to be written, at place `count`; `store` makes it count. */
+  get batch(): Batch {
+    return this.#batch;
+  }
+
+  /** Number of events stored. */
+  get stored(): number {
+    return this.#stored;
+  }
+
+  /** Counts the event just written. */
+  store(): void {
+    const batch = this.#batch;
+    this.#stored++;
+    this.#cents += batch.revenue[batch.count]!;
+    if (++batch.count === batch.capacity) this.#turn();
+  }
+
+  /** Keeps a refusal for the commit. */
+  refuse(refusal: Refusal): void {
+    this.refusals.push(refusal);
+    this.#refusedBytes += refusal.payload.length;
+  }
+
+  /** True when a commit must come first: sums could become inexact, or refused payloads fill the memory. */
+  get full(): boolean {
+    return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > 32 * 1024 * 1024;
+  }
+
+  /** The deltas of everything stored, and the batches if they were kept. */
+  finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
+    if (this.#batch.count > 0) this.#turn();
+    return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
+  }
+
+  #turn(): void {
+    const full = this.#batch;
+    for (const fold of this.#folds) fold.add(full);
+    if (this.#keep) {
+      this.#kept.push(full);
+      this.#batch = new Batch(this.#words, Math.min(BATCH_EVENTS, full.capacity * 4));
+    } else {
+      full.count = 0;
+    }
+  }
+}

@@ -1,0 +1,395 @@
+/**
+ * Poll, fold, commit. A pipeline turns records into deltas and commits them together with the offsets that they came
+ * from; between commits it remembers nothing that a crash would lose.
+ * @module
+ */
+import { Batch, dictionaries } from "./batch.ts";
+import type { Decoder } from "./decode.ts";
+import { Duplicates } from "./duplicates.ts";
+import type { Reason } from "./event.ts";
+import { Pending } from "./pending.ts";
+import type { Delta, View } from "./view.ts";
+
+/**
+ * Consecutive records of one partition, walked and not copied: record `i` is `bytes[starts[i], ends[i])`. Valid until
+ * the next poll. Only data records of committed transactions are listed; `next` passes the others too.
+ */
+export interface Records {
+  readonly partition: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  readonly offsets: Float64Array;
+  /** Kafka timestamps, epoch milliseconds; -1 where a record has none. */
+  readonly times: Float64Array;
+  readonly starts: Int32Array;
+  /** Ends of the values, excluded; -1 where a record has no value at all. */
+  readonly ends: Int32Array;
+  /** Where reading goes on after these. */
+  readonly next: number;
+  /** Where the partition ends, as far as known: what is missing up to it is the lag. */
+  readonly end: number;
+}
+
+/** Where to read a partition from; null is the earliest record that the log still has. */
+export type Seek = ReadonlyMap<number, number | null>;
+
+/** A log cut into partitions. */
+export interface Source {
+  readonly topic: string;
+  /** The partitions to read, once this member of the group has been given its share. */
+  assigned(): Promise<readonly number[]>;
+  /** Goes to these offsets; the next poll reads from there, and nothing else. */
+  seek(offsets: Seek): void;
+  /**
+   * Resolves with whatever has arrived, or with nothing after `maxWaitMs`.
+   *
+   * @throws {Reassigned} when the group divides its partitions anew
+   */
+  poll(maxWaitMs: number): Promise<readonly Records[]>;
+  /** Tells the group how far the sink has got, for tools that show lag; what counts is the sink. */
+  committed(offsets: ReadonlyMap<number, number>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where a partition stands in the sink. */
+export interface Position {
+  /** First offset that has not been committed. */
+  readonly next: number;
+  /** Where to read again from after a start, so that duplicates are told apart as if there had been none. */
+  readonly replay: number;
+  /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
+  readonly watermark: number | null;
+}
+
+/** How far a commit moves one partition. `consumed` is `stored + duplicates + refused`. */
+export interface Advance extends Position {
+  readonly partition: number;
+  /** Where the partition stood in the sink before; null if it had never been committed. */
+  readonly from: number | null;
+  readonly consumed: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly refused: number;
+}
+
+/** A message that can't be an event, and why. */
+export interface Refusal {
+  readonly reason: Reason;
+  /** The field at fault, if it is one. */
+  readonly field: string | null;
+  /** In words: the value, and what is allowed. */
+  readonly detail: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** First 64 KiB of the message, byte for byte; nothing if it had no value. */
+  readonly payload: Uint8Array;
+}
+
+/** Everything learnt between two positions. Applied whole or not at all. */
+export interface Commit {
+  readonly topic: string;
+  readonly advances: readonly Advance[];
+  readonly deltas: readonly Delta[];
+  /** Events to store one by one; null where the raw events aren't kept. */
+  readonly events: readonly Batch[] | null;
+  readonly refusals: readonly Refusal[];
+}
+
+/** Where rows and offsets are kept together. */
+export interface Sink {
+  /** Positions of those of the partitions that have been committed before. */
+  positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>>;
+  /**
+   * Applies a commit whole.
+   *
+   * @throws {PositionsMoved} having changed nothing, if an `Advance.from` is no longer current
+   */
+  commit(commit: Commit): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Another instance has committed past us: forget what we know and start from what it left. */
+export class PositionsMoved extends Error {
+  override readonly name = "PositionsMoved";
+}
+
+/** The group has divided its partitions anew: forget what we know and start with the new share. */
+export class Reassigned extends Error {
+  override readonly name = "Reassigned";
+}
+
+/** The world is down, slow or refusing: worth another try after a pause. */
+export class Unavailable extends Error {
+  override readonly name: string = "Unavailable";
+}
+
+/** How much later than the largest event time of its partition an event may come without being late, in milliseconds. */
+export const ALLOWED_DELAY_MS = 10_000;
+
+/** What a pipeline is made of. */
+export interface PipelineOptions {
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly views: readonly View[];
+  readonly decoder: Decoder;
+  /** Whether events are stored one by one, besides being counted. */
+  readonly storeEvents: boolean;
+  /** Milliseconds on a clock that only goes forward. */
+  readonly now: () => number;
+  /** Longest time that an event waits for its commit, in milliseconds. */
+  readonly commitEveryMs: number;
+  /** Most records in one commit. */
+  readonly commitRecords: number;
+  readonly observer?: Observer;
+}
+
+/** Is told what happens, to show it. Must not throw. */
+export interface Observer {
+  /** A commit was applied; `tookMs` is the sink's part. */
+  committed?(commit: Commit, tookMs: number): void;
+  /** The pipeline has started, or started again because of `cause`. */
+  started?(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void;
+  /** An event came `latenessMs` after the watermark. */
+  late?(latenessMs: number): void;
+  /** What is known of the end of a partition: `end - next` records are still to be read. */
+  read?(partition: number, next: number, end: number): void;
+  /** The group could not be told how far the sink has got. */
+  groupCommitFailed?(error: unknown): void;
+}
+
+/** A partition as far as it has been read. */
+interface Reading {
+  /** Where the last commit, or the one under way, has taken the partition; null before its first. */
+  from: number | null;
+  next: number;
+  /** Records below this have been committed: they are read again only to remember their ids. */
+  readonly replayUntil: number;
+  readonly duplicates: Duplicates;
+  largestTime: number | null;
+  stored: number;
+  duplicated: number;
+  refused: number;
+}
+
+/** Poll, fold, commit. Holds no state that a crash would miss. */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  #reading = new Map<number, Reading>();
+  #pending: Pending;
+  /** When the next commit is due; Infinity while there is nothing to commit. */
+  #dueMs = Infinity;
+  /** The commit under way: the next batch is read and folded meanwhile. Never rejects. */
+  #underWay: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #started = false;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.#pending = this.#nothing();
+  }
+
+  /** Forgets everything uncommitted, and reads on from what the sink remembers. */
+  async start(cause: unknown = null): Promise<void> {
+    const { source, sink, observer } = this.#options;
+    this.#started = false;
+    await this.#underWay;
+    this.#failure = null;
+    this.#pending = this.#nothing();
+    this.#dueMs = Infinity;
+    const partitions = await source.assigned();
+    const positions = await sink.positions(source.topic, partitions);
+    this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null)]));
+    source.seek(new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])));
+    this.#started = true;
+    observer?.started?.(new Map(partitions.map((p) => [p, positions.get(p) ?? null])), cause);
+  }
+
+  /** One turn of the loop. The service is this until told to stop; tests call it by hand. */
+  async step(): Promise<void> {
+    try {
+      if (!this.#started) await this.start();
+      const dueInMs = Math.min(this.#options.commitEveryMs, this.#dueMs - this.#options.now());
+      // With a commit under way the next one has to wait for it, which is no reason to spin.
+      const waitMs = Math.max(this.#underWay === null ? 0 : 20, dueInMs);
+      for (const records of await this.#options.source.poll(waitMs)) await this.#take(records);
+      this.#throwFailure();
+      if (this.#due() && this.#underWay === null) this.#commit();
+    } catch (error) {
+      this.#started = false;
+      if (!(error instanceof PositionsMoved || error instanceof Reassigned)) throw error;
+      await this.start(error);
+    }
+  }
+
+  /** Commits what has been read, and waits until it is. */
+  async flush(): Promise<void> {
+    if (!this.#started) return;
+    await this.#underWay;
+    this.#throwFailure();
+    if (this.#dueMs < Infinity) this.#commit();
+    await this.#underWay;
+    this.#throwFailure();
+  }
+
+  #nothing(): Pending {
+    const { source, views, storeEvents } = this.#options;
+    return new Pending(source.topic, views, storeEvents);
+  }
+
+  #due(): boolean {
+    const { now, commitRecords } = this.#options;
+    return this.#pending.records >= commitRecords || this.#pending.full || now() >= this.#dueMs;
+  }
+
+  /** Takes records in, waiting for a commit whenever there are enough for one. */
+  async #take(records: Records): Promise<void> {
+    const reading = this.#reading.get(records.partition);
+    if (reading === undefined) throw new Error(`partition ${records.partition} was read but not assigned`);
+    let at = 0;
+    while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
+    while (at < records.count) {
+      at = this.#read(reading, records, at);
+      if (at < records.count || this.#pending.records >= this.#options.commitRecords) {
+        await this.#underWay;
+        this.#throwFailure();
+        this.#commit();
+      }
+    }
+    if (records.next > reading.next) {
+      reading.next = records.next;
+      this.#dueMs = Math.min(this.#dueMs, this.#options.now() + this.#options.commitEveryMs);
+    }
+    this.#options.observer?.read?.(records.partition, reading.next, records.end);
+  }
+
+  /** Remembers the ids of records that have been committed before; returns where it stopped. */
+  #replay(reading: Reading, records: Records, from: number): number {
+    const scratch = new Batch(dictionaries(this.#options.source.topic), 1);
+    const until = Math.min(records.count, from + 1024);
+    for (let i = from; i < until; i++) {
+      if (records.offsets[i]! >= reading.replayUntil) return i;
+      const refusal = this.#options.decoder.decode(records, i, scratch);
+      reading.duplicates.pass(records.offsets[i]!, records.times[i]!);
+      if (refusal === null && scratch.ids[0] != null) reading.duplicates.seen(scratch.ids[0], scratch.kafkaTime[0]!);
+    }
+    return until;
+  }
+
+  /** Stores, refuses or tells as duplicates as many records as the commit has room for; returns where it stopped. */
+  #read(reading: Reading, records: Records, from: number): number {
+    const { decoder, commitRecords } = this.#options;
+    const pending = this.#pending;
+    let i = from;
+    for (; i < records.count && pending.records < commitRecords && !pending.full; i++) {
+      const offset = records.offsets[i]!;
+      if (offset < reading.next) throw new Error(`offset ${offset} of partition ${records.partition} was read twice`);
+      const { batch } = pending;
+      const refusal = decoder.decode(records, i, batch);
+      reading.duplicates.pass(offset, records.times[i]!);
+      const id = batch.ids[batch.count];
+      if (refusal !== null) {
+        pending.refuse(refusal);
+        reading.refused++;
+      } else if (id != null && reading.duplicates.seen(id, batch.kafkaTime[batch.count]!)) {
+        reading.duplicated++;
+      } else {
+        this.#store(reading, batch.time[batch.count]!);
+      }
+      pending.records++;
+      reading.next = offset + 1;
+    }
+    if (i > from) this.#dueMs = Math.min(this.#dueMs, this.#options.now() + this.#options.commitEveryMs);
+    return i;
+  }
+
+  #store(reading: Reading, time: number): void {
+    const latest = reading.largestTime;
+    if (latest === null || time > latest) reading.largestTime = time;
+    else if (time < latest - ALLOWED_DELAY_MS) this.#options.observer?.late?.(latest - ALLOWED_DELAY_MS - time);
+    this.#pending.store();
+    reading.stored++;
+  }
+
+  /** Sends off what is pending. Nothing else may be under way: commits follow each other in the order of the log. */
+  #commit(): void {
+    const { source, storeEvents } = this.#options;
+    const { deltas, batches } = this.#pending.finish();
+    const commit: Commit = {
+      topic: source.topic,
+      advances: this.#advances(),
+      deltas: deltas.filter((delta) => delta.count > 0),
+      events: storeEvents ? batches : null,
+      refusals: this.#pending.refusals,
+    };
+    assertConserved(commit, this.#pending);
+    this.#pending = this.#nothing();
+    this.#dueMs = Infinity;
+    this.#underWay = this.#apply(commit).catch((error) => {
+      this.#failure = { error };
+    }).finally(() => {
+      this.#underWay = null;
+    });
+  }
+
+  async #apply(commit: Commit): Promise<void> {
+    const { source, sink, now, observer } = this.#options;
+    const sentMs = now();
+    await sink.commit(commit);
+    observer?.committed?.(commit, now() - sentMs);
+    try {
+      await source.committed(new Map(commit.advances.map((advance) => [advance.partition, advance.next])));
+    } catch (error) {
+      observer?.groupCommitFailed?.(error);
+    }
+  }
+
+  #advances(): Advance[] {
+    const advances: Advance[] = [];
+    for (const [partition, reading] of this.#reading) {
+      const { from, next, largestTime, stored, duplicated: duplicates, refused } = reading;
+      if (next === (from ?? 0) && stored + duplicates + refused === 0) continue;
+      const watermark = largestTime === null ? null : largestTime - ALLOWED_DELAY_MS;
+      const consumed = stored + duplicates + refused;
+      const replay = reading.duplicates.replayFrom(next);
+      advances.push({ partition, from, next, replay, watermark, consumed, stored, duplicates, refused });
+      reading.from = next;
+      reading.stored = reading.duplicated = reading.refused = 0;
+    }
+    return advances.sort((a, b) => a.partition - b.partition);
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure.error;
+  }
+}
+
+function readingFrom(position: Position | null): Reading {
+  return {
+    from: position?.next ?? null,
+    next: position?.next ?? 0,
+    replayUntil: position?.next ?? 0,
+    duplicates: new Duplicates(),
+    largestTime: position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS,
+    stored: 0,
+    duplicated: 0,
+    refused: 0,
+  };
+}
+
+/** Our own mistakes must not be committed: what was taken from the log has to be in the commit, once. */
+function assertConserved(commit: Commit, pending: Pending): void {
+  const sum = (of: (advance: Advance) => number) => commit.advances.reduce((total, advance) => total + of(advance), 0);
+  const consumed = sum((advance) => advance.consumed);
+  const stored = commit.events?.reduce((total, batch) => total + batch.count, 0) ?? pending.stored;
+  const refused = commit.refusals.length;
+  if (
+    consumed === pending.records && sum((a) => a.stored) === stored && stored === pending.stored &&
+    sum((a) => a.refused) === refused && consumed === stored + sum((a) => a.duplicates) + refused
+  ) return;
+  throw new Error(
+    `not conserved: ${pending.records} records were read, ${stored} stored, ${refused} refused, ` +
+      `${sum((a) => a.duplicates)} duplicates; nothing of them is committed`,
+  );
+}

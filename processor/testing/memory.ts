@@ -1,0 +1,182 @@
+/**
+ * A log and a database held in memory: the same promises as Kafka's and PostgreSQL's, and nothing to install.
+ * @module
+ */
+import type { Batch } from "../batch.ts";
+import { mergeSessions, mergeValues, rowOf } from "../fold.ts";
+import {
+  type Commit,
+  type Position,
+  PositionsMoved,
+  type Records,
+  type Refusal,
+  type Seek,
+  type Sink,
+  type Source,
+} from "../pipeline.ts";
+import type { Row, View } from "../view.ts";
+
+/** A record as it lies in a log. */
+export interface LogRecord {
+  readonly value: Uint8Array | null;
+  /** Kafka timestamp, epoch milliseconds. */
+  readonly time: number;
+}
+
+/** A topic held in memory: an array of records for each partition. */
+export class MemorySource implements Source {
+  readonly topic: string;
+  readonly partitions: LogRecord[][];
+  #at = new Map<number, number>();
+  readonly #limit: number;
+
+  /** @param limit most records of one partition in a poll */
+  constructor(partitions: LogRecord[][], limit = 3, topic = "clickstream-events") {
+    this.partitions = partitions;
+    this.#limit = limit;
+    this.topic = topic;
+  }
+
+  assigned(): Promise<readonly number[]> {
+    return Promise.resolve([...this.partitions.keys()]);
+  }
+
+  seek(offsets: Seek): void {
+    this.#at = new Map([...offsets].map(([partition, offset]) => [partition, offset ?? 0]));
+  }
+
+  poll(_maxWaitMs: number): Promise<readonly Records[]> {
+    const all: Records[] = [];
+    for (const [partition, at] of this.#at) {
+      const log = this.partitions[partition]!;
+      const next = Math.min(log.length, at + this.#limit);
+      if (next === at) continue;
+      all.push(recordsOf(partition, at, log.slice(at, next), log.length));
+      this.#at.set(partition, next);
+    }
+    return Promise.resolve(all);
+  }
+
+  committed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Records as a source hands them out; they begin at offset `first`. */
+export function recordsOf(
+  partition: number,
+  first: number,
+  log: readonly LogRecord[],
+  end = first + log.length,
+): Records {
+  const bytes = new Uint8Array(log.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
+  const starts = new Int32Array(log.length);
+  const ends = new Int32Array(log.length);
+  let at = 0;
+  log.forEach(({ value }, i) => {
+    starts[i] = at;
+    if (value !== null) bytes.set(value, at);
+    at += value?.length ?? 0;
+    ends[i] = value === null ? -1 : at;
+  });
+  return {
+    partition,
+    count: log.length,
+    bytes,
+    offsets: Float64Array.from(log, (_, i) => first + i),
+    times: Float64Array.from(log, ({ time }) => time),
+    starts,
+    ends,
+    next: first + log.length,
+    end,
+  };
+}
+
+/** What `progress` holds of a partition. */
+export interface Progress extends Position {
+  readonly consumed: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly refused: number;
+}
+
+/** A database held in memory, with the one promise that matters: a commit is whole or absent. */
+export class MemorySink implements Sink {
+  readonly tables = new Map<string, Map<string, Row>>();
+  readonly progress = new Map<number, Progress>();
+  /** Ids of the stored events, in the order of the commits. */
+  readonly events: string[] = [];
+  readonly refusals: Refusal[] = [];
+  commits = 0;
+
+  positions(_topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+    return Promise.resolve(new Map([...this.progress].filter(([partition]) => partitions.includes(partition))));
+  }
+
+  commit(commit: Commit): Promise<void> {
+    for (const { partition, from } of commit.advances) {
+      if ((this.progress.get(partition)?.next ?? null) !== from) {
+        return Promise.reject(new PositionsMoved(`partition ${partition} is not at ${from}`));
+      }
+    }
+    for (const advance of commit.advances) this.#advance(advance);
+    for (const delta of commit.deltas) {
+      for (let r = 0; r < delta.count; r++) this.#merge(delta.view, rowOf(delta, r));
+    }
+    commit.events?.forEach((batch) => this.#store(batch));
+    this.refusals.push(...commit.refusals);
+    this.commits++;
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Rows of a view, sorted by key and window, values as cells would hold them. */
+  rows(view: View): Row[] {
+    const place = (row: Row) => JSON.stringify([row.key, row.start]);
+    return [...this.tables.get(view.name)?.values() ?? []].sort((a, b) => place(a) < place(b) ? -1 : 1);
+  }
+
+  #advance(advance: Commit["advances"][number]): void {
+    const { partition, next, replay, watermark } = advance;
+    const before = this.progress.get(partition);
+    const plus = (of: "consumed" | "stored" | "duplicates" | "refused") => (before?.[of] ?? 0) + advance[of];
+    const marks = [watermark, before?.watermark ?? null].filter((mark) => mark !== null);
+    this.progress.set(partition, {
+      next,
+      replay,
+      watermark: marks.length === 0 ? null : Math.max(...marks),
+      consumed: plus("consumed"),
+      stored: plus("stored"),
+      duplicates: plus("duplicates"),
+      refused: plus("refused"),
+    });
+  }
+
+  #merge(view: View, row: Row): void {
+    const table = this.tables.get(view.name) ?? new Map<string, Row>();
+    this.tables.set(view.name, table);
+    if (view.window.kind === "session") return mergeSessionInto(view, table, row);
+    const place = JSON.stringify([row.start, ...row.key]);
+    const mine = table.get(place);
+    table.set(place, mine === undefined ? row : { ...row, values: mergeValues(view, mine.values, row.values) });
+  }
+
+  #store(batch: Batch): void {
+    for (let i = 0; i < batch.count; i++) this.events.push(batch.id(i));
+  }
+}
+
+function mergeSessionInto(view: View, table: Map<string, Row>, row: Row): void {
+  const same = [...table].filter(([, other]) => JSON.stringify(other.key) === JSON.stringify(row.key));
+  for (const [place] of same) table.delete(place);
+  for (const session of mergeSessions(view, [...same.map(([, other]) => other), row])) {
+    table.set(JSON.stringify([session.start, ...session.key]), session);
+  }
+}

@@ -1,0 +1,12 @@
+import { count, distinctUsers } from "../measure.ts";
+import { minutes, tumbling, type View, view } from "../view.ts";
+
+/** Page views and their users by page, each minute. */
+export const pages: View = view({
+  name: "pages",
+  about: "Page views and their users by page, each minute.",
+  where: { type: ["page_view"] },
+  window: tumbling(minutes(1)),
+  by: ["page"],
+  measures: { views: count(), users: distinctUsers() },
+});

@@ -1,0 +1,29 @@
+import { count, first, funnel, last, sum } from "../measure.ts";
+import { minutes, session, type View, view } from "../view.ts";
+
+const pageView = { type: ["page_view"] };
+const earliest = { at: "started_at", by: "first_event_id" };
+
+/**
+ * Visits: events of a user, and of a client's own session where it keeps one, with no more than half an hour between
+ * them. Whether a session is over is a condition on the watermark, so nobody has to keep a timer.
+ */
+export const sessions: View = view({
+  name: "sessions",
+  about: "Visits: events of one user with at most 30 minutes between them.",
+  window: session(minutes(30)),
+  by: ["user", "session"],
+  measures: {
+    events: count(),
+    page_views: count(pageView),
+    entry_page: first("page", { at: "entry_at", by: "entry_event_id" }, pageView),
+    exit_page: last("page", { at: "exit_at", by: "exit_event_id" }, pageView),
+    device: first("device", earliest),
+    region: first("region", earliest),
+    carts: count({ type: ["add_to_cart"] }),
+    purchases: count({ type: ["purchase"] }),
+    revenue_cents: sum("revenue"),
+    funnel_step: funnel(["page_view", "add_to_cart", "purchase"], "funnel_state"),
+  },
+  derived: { bounced: "page_views = 1 and events = 1" },
+});

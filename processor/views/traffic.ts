@@ -1,0 +1,11 @@
+import { count, distinctUsers, sum } from "../measure.ts";
+import { minutes, tumbling, type View, view } from "../view.ts";
+
+/** Events, users and revenue by event type, device and region, each minute. */
+export const traffic: View = view({
+  name: "traffic",
+  about: "Events, users and revenue by event type, device and region, each minute.",
+  window: tumbling(minutes(1)),
+  by: ["type", "device", "region"],
+  measures: { events: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
+});

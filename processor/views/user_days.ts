@@ -1,0 +1,11 @@
+import { count, sum } from "../measure.ts";
+import { day, type View, view } from "../view.ts";
+
+/** Events, purchases and revenue of each user, each UTC day. */
+export const userDays: View = view({
+  name: "user_days",
+  about: "Events, purchases and revenue of each user, each UTC day.",
+  window: day(),
+  by: ["user"],
+  measures: { events: count(), purchases: count({ type: ["purchase"] }), revenue_cents: sum("revenue") },
+});
