@@ -1,0 +1,102 @@
+/** A decoded JSON object, as `JSON.parse` gives it: of a field sent twice the last counts. */
+export type Fields = { readonly [name: string]: unknown };
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+const CENTS_LIMIT = 1_000_000_000_000n;
+const DATE_AND_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}(?::?\d{2})?)$/;
+
+/** Orders two texts by the bytes of their UTF-8 form: negative, zero or positive. */
+export function compareText(left: string, right: string): number {
+  if (left === right) return 0;
+  const shared = Math.min(left.length, right.length);
+  for (let at = 0; at < shared; at++) {
+    if (left.charCodeAt(at) === right.charCodeAt(at)) continue;
+    // UTF-8 keeps the order of code points; UTF-16 doesn't, its surrogates stand below U+E000.
+    return left.codePointAt(at)! - right.codePointAt(at)!;
+  }
+  return left.length - right.length;
+}
+
+/** True if PostgreSQL and UTF-8 can hold the text: no NUL and no lone surrogate. */
+export function isStorable(text: string): boolean {
+  return !text.includes("\0") && text.isWellFormed();
+}
+
+/** The path without query string and fragment. */
+export function cutPage(page: string): string {
+  return page.split(/[?#]/, 1)[0]!;
+}
+
+/** Epoch milliseconds of an ISO 8601 date and time with zone, or undefined if it isn't one from 1970 to 9999. */
+export function millisecondsOfText(text: string): number | undefined {
+  const match = DATE_AND_TIME.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute] = match.slice(1, 6).map(Number) as [number, number, number, number, number];
+  const second = Number(match[6] ?? "0");
+  const millisecond = Number((match[7] ?? "").slice(0, 3).padEnd(3, "0"));
+  // Date.UTC reads the years 0 to 99 as 1900 to 1999. A zone can lift the last hours of 1969 into 1970.
+  if (year < 1969 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
+  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  const zoneMs = zoneOf(match[8]!);
+  if (zoneMs === undefined) return undefined;
+  return millisecondsOfNumber(Date.UTC(year, month - 1, day, hour, minute, second, millisecond) - zoneMs);
+}
+
+/** Whole epoch milliseconds of a number, or undefined if it is no time from 1970 to 9999. */
+export function millisecondsOfNumber(time: number): number | undefined {
+  const whole = Math.floor(time);
+  return whole >= 0 && whole <= LAST_MS ? whole : undefined;
+}
+
+/** The price in whole cents, rounded half up by its decimal digits; undefined if it is none or over 10^12 cents. */
+export function centsOf(price: number | string): bigint | undefined {
+  const isDecimal = typeof price === "number" ? price >= 0 && Number.isFinite(price) : /^\d+(\.\d+)?$/.test(price);
+  if (!isDecimal) return undefined;
+  const match = /^(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(price))!;
+  const fraction = match[2] ?? "";
+  const digits = BigInt(match[1]! + fraction);
+  // price = digits × 10^power, so cents = digits × 10^(power + 2)
+  const power = Number(match[3] ?? "0") - fraction.length + 2;
+  const cents = power >= 0 ? digits * 10n ** BigInt(power) : roundHalfUp(digits, 10n ** BigInt(-power));
+  return isAffordable(cents) ? cents : undefined;
+}
+
+/** True up to 10^12 cents, the most that a price or a revenue may be. */
+export function isAffordable(cents: bigint): boolean {
+  return cents <= CENTS_LIMIT;
+}
+
+/** The time as ISO 8601 in UTC with milliseconds. */
+export function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+/** The UTC day of a time as `YYYY-MM-DD`. */
+export function isoDay(timeMs: number): string {
+  return isoTime(timeMs).slice(0, 10);
+}
+
+/** The start of the minute that a time belongs to, in epoch milliseconds. */
+export function minuteOf(timeMs: number): number {
+  return Math.floor(timeMs / MINUTE_MS) * MINUTE_MS;
+}
+
+function roundHalfUp(numerator: bigint, denominator: bigint): bigint {
+  return (2n * numerator + denominator) / (2n * denominator);
+}
+
+function daysInMonth(year: number, month: number): number {
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  if (month === 2) return isLeap ? 29 : 28;
+  return [4, 6, 9, 11].includes(month) ? 30 : 31;
+}
+
+function zoneOf(zone: string): number | undefined {
+  if (zone === "Z") return 0;
+  const hours = Number(zone.slice(1, 3));
+  const minutes = Number(zone.slice(3).replace(":", ""));
+  if (hours > 23 || minutes > 59) return undefined;
+  return (zone[0] === "-" ? -1 : 1) * (hours * HOUR_MS + minutes * MINUTE_MS);
+}
