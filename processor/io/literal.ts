@@ -24,7 +24,7 @@ function quoted(cell: Exclude<Cell, null>, type: Column["type"]): string {
     if (type === "timestamptz") return isoOf(cell);
     return type === "date" ? isoOf(cell).slice(0, 10) : String(cell);
   }
-  if (typeof cell !== "string") return hexOf(cell);
+  if (typeof cell !== "string") return `"${hexOf(cell)}"`;
   return `"${/["\\]/.test(cell) ? cell.replaceAll(/["\\]/g, "\\$&") : cell}"`;
 }
 

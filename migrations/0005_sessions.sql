@@ -1,0 +1,77 @@
+-- What belongs to one user: visits, and days. Rows are updated while a visit goes on, hence the room in each page; the
+-- indexes hold nothing that such an update changes, so it stays within its page.
+set local role clickstream_owner;
+
+create table clickstream.sessions (
+  user_id text collate "C" not null,
+  session_id text collate "C",
+  started_at timestamptz not null,
+  ended_at timestamptz not null,
+  events bigint not null,
+  page_views bigint not null,
+  entry_page text,
+  exit_page text,
+  device text collate "C" not null,
+  region text collate "C" not null,
+  carts bigint not null,
+  purchases bigint not null,
+  revenue_cents bigint not null,
+  funnel_step smallint not null,
+  bounced boolean not null generated always as (page_views = 1 and events = 1) stored,
+  first_event_id text collate "C" not null,
+  entry_at timestamptz,
+  entry_event_id text collate "C",
+  exit_at timestamptz,
+  exit_event_id text collate "C",
+  funnel_state bytea
+) with (fillfactor = 70);
+
+-- A session_id has at least one character, so the empty text is free to stand for none.
+create unique index sessions_key on clickstream.sessions (user_id, coalesce(session_id, ''), started_at);
+-- Reports ask for the sessions that began in a time.
+create index sessions_started_at on clickstream.sessions (started_at);
+
+comment on table clickstream.sessions is
+  'One row per session: events of one user, and one session_id if sent, with at most 30 minutes between them.';
+comment on column clickstream.sessions.user_id is 'The shopper.';
+comment on column clickstream.sessions.session_id is 'The client''s own session; null where none was sent.';
+comment on column clickstream.sessions.started_at is 'Time of its earliest event.';
+comment on column clickstream.sessions.ended_at is 'Time of its latest event.';
+comment on column clickstream.sessions.events is 'Number of events.';
+comment on column clickstream.sessions.page_views is 'Number of page views.';
+comment on column clickstream.sessions.entry_page is 'Page of its earliest page view, without query string and fragment.';
+comment on column clickstream.sessions.exit_page is 'Page of its latest page view, without query string and fragment.';
+comment on column clickstream.sessions.device is 'Device of its earliest event.';
+comment on column clickstream.sessions.region is 'Region of its earliest event.';
+comment on column clickstream.sessions.carts is 'Number of add_to_cart events.';
+comment on column clickstream.sessions.purchases is 'Number of purchases; the session is a conversion if there is one.';
+comment on column clickstream.sessions.revenue_cents is 'Revenue in cents.';
+comment on column clickstream.sessions.funnel_step is
+  'How far it got: 1 page_view, 2 then add_to_cart, 3 then purchase, each at the same time or later; 0 without a page view.';
+comment on column clickstream.sessions.bounced is 'Exactly one page view and no other event.';
+comment on column clickstream.sessions.first_event_id is 'Id of its earliest event.';
+comment on column clickstream.sessions.entry_at is 'Time of its earliest page view.';
+comment on column clickstream.sessions.entry_event_id is 'Id of its earliest page view.';
+comment on column clickstream.sessions.exit_at is 'Time of its latest page view.';
+comment on column clickstream.sessions.exit_event_id is 'Id of its latest page view.';
+comment on column clickstream.sessions.funnel_state is 'What funnel_step could still rise by, for the processor.';
+
+create table clickstream.user_days (
+  user_id text collate "C" not null,
+  day date not null,
+  events bigint not null,
+  purchases bigint not null,
+  revenue_cents bigint not null,
+  primary key (user_id, day)
+) with (fillfactor = 80);
+
+comment on table clickstream.user_days is 'One row per user and UTC day with an event.';
+comment on column clickstream.user_days.user_id is 'The shopper.';
+comment on column clickstream.user_days.day is 'UTC day.';
+comment on column clickstream.user_days.events is 'Number of events.';
+comment on column clickstream.user_days.purchases is 'Number of purchases.';
+comment on column clickstream.user_days.revenue_cents is 'Revenue in cents.';
+
+grant select, insert, update, delete on clickstream.sessions to clickstream_writer;
+grant select, insert, update on clickstream.user_days to clickstream_writer;
+grant select on clickstream.sessions, clickstream.user_days to clickstream_reader;

@@ -1,0 +1,29 @@
+/**
+ * The schema's history, forward only: what has been applied somewhere never changes.
+ * @module
+ */
+import roles from "./0001_roles.sql" with { type: "text" };
+import progress from "./0002_progress.sql" with { type: "text" };
+import events from "./0003_events.sql" with { type: "text" };
+import windows from "./0004_windows.sql" with { type: "text" };
+import sessions from "./0005_sessions.sql" with { type: "text" };
+import refusals from "./0006_refusals.sql" with { type: "text" };
+import reports from "./0007_reports.sql" with { type: "text" };
+
+/** One step of the schema: several SQL statements, applied in one transaction. */
+export interface Migration {
+  /** Name of its file. */
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** All migrations, in the order in which they are applied. */
+export const MIGRATIONS: readonly Migration[] = [
+  { name: "0001_roles.sql", sql: roles },
+  { name: "0002_progress.sql", sql: progress },
+  { name: "0003_events.sql", sql: events },
+  { name: "0004_windows.sql", sql: windows },
+  { name: "0005_sessions.sql", sql: sessions },
+  { name: "0006_refusals.sql", sql: refusals },
+  { name: "0007_reports.sql", sql: reports },
+];
