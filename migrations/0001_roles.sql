@@ -1,28 +1,46 @@
--- The schema, and the three roles that use it. They can log in once an administrator has given them a password:
--- settings of a role, such as the reader's time limit, hold only for the role that logs in, not for its members.
+-- The schema, and the three roles whose rights are granted here. None of them logs in: login users are made members,
+-- `grant clickstream_writer to …`. Whoever migrates needs CREATE on the database, and CREATEROLE unless the roles are
+-- there already and it is a member of clickstream_owner.
 
 do $$
 declare
   role text;
+  role_before text := current_setting('role');
 begin
   foreach role in array array['clickstream_owner', 'clickstream_writer', 'clickstream_reader'] loop
-    if not exists (select from pg_roles where rolname = role) then
-      execute format('create role %I login nosuperuser nocreatedb nocreaterole', role);
-    end if;
+    begin
+      if not exists (select from pg_catalog.pg_roles where rolname = role) then
+        execute format('create role %I nologin', role);
+      end if;
+    exception when duplicate_object or unique_violation then
+      null; -- Roles belong to the whole server, and another database was migrated in this moment.
+    end;
   end loop;
-  -- Whoever migrates acts as the owner from here on; a role does not become a member of itself.
-  if current_user <> 'clickstream_owner' and not pg_has_role(current_user, 'clickstream_owner', 'member') then
+
+  -- From here on whoever migrates acts as the owner. Since PostgreSQL 16 having made a role is not enough for that.
+  begin
+    perform set_config('role', 'clickstream_owner', true);
+  exception when insufficient_privilege then
     execute format('grant clickstream_owner to %I', current_user);
+  end;
+  perform set_config('role', role_before, true);
+
+  -- A setting of a role reaches those who log in as it, and none of its members: see limit_readers() for these.
+  begin
+    alter role clickstream_reader set statement_timeout = '30s';
+  exception when insufficient_privilege then
+    raise warning 'clickstream_reader has no statement_timeout: only an administrator can set it';
+  end;
+
+  if not exists (select from pg_catalog.pg_namespace where nspname = 'clickstream') then
+    create schema clickstream authorization clickstream_owner;
   end if;
 end
 $$;
 
-alter role clickstream_reader set statement_timeout = '30s';
-
-create schema clickstream authorization clickstream_owner;
-comment on schema clickstream is 'What shoppers did: events, windows, sessions, and the offsets of the log they came from.';
-
 set local role clickstream_owner;
+
+comment on schema clickstream is 'What shoppers did: events, windows, sessions, and the offsets of the log they came from.';
 
 -- Nothing is for everybody: what a role may do is granted to it.
 alter default privileges revoke execute on functions from public;
@@ -36,6 +54,38 @@ create table clickstream.schema_version (
 );
 comment on table clickstream.schema_version is 'One row per migration that has been applied.';
 comment on column clickstream.schema_version.name is 'File name of the migration.';
-comment on column clickstream.schema_version.checksum is 'SHA-256 of the file as it was applied.';
+comment on column clickstream.schema_version.checksum is 'SHA-256 of the file as it was applied, in hexadecimal.';
 comment on column clickstream.schema_version.applied_at is 'When it was applied.';
 grant select on clickstream.schema_version to clickstream_writer, clickstream_reader;
+
+create function clickstream.limit_readers() returns setof text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  reader text;
+begin
+  for reader in
+    select r.rolname
+    from pg_roles r
+    where r.rolcanlogin and not r.rolsuper
+      and pg_has_role(r.oid, 'clickstream_reader', 'usage')
+      and not pg_has_role(r.oid, 'clickstream_writer', 'member')
+      and not pg_has_role(r.oid, 'clickstream_owner', 'member')
+      and not exists (
+        select from pg_db_role_setting s, unnest(s.setconfig) as setting
+        where s.setrole = r.oid and setting like 'statement\_timeout=%'
+          and s.setdatabase in (0, (select d.oid from pg_database d where d.datname = current_database())))
+    order by r.rolname
+  loop
+    begin
+      execute format('alter role %I in database %I set statement_timeout = %L', reader, current_database(), '30s');
+      return next reader;
+    exception when insufficient_privilege then
+      raise warning '% has no statement_timeout: only an administrator can set it', reader;
+    end;
+  end loop;
+end
+$$;
+comment on function clickstream.limit_readers() is
+  'Gives the users who only read, and have no time limit of their own, the 30 seconds of clickstream_reader in this database; to be called by someone who may alter them. Returns who got it.';

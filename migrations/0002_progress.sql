@@ -12,11 +12,13 @@ create table clickstream.progress (
   duplicates bigint not null default 0,
   refused bigint not null default 0,
   committed_at timestamptz not null default now(),
-  committed_by text not null,
+  committed_by text not null default current_user,
   primary key (topic, partition),
   constraint conserved check (consumed = stored + duplicates + refused),
   constraint forward check (replay_offset <= next_offset)
-) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+)
+-- A row per partition, each written anew by every commit: with room to spare its versions stay in one page.
+with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 comment on table clickstream.progress is 'One row per partition of the topic: how far it has been taken in.';
 comment on column clickstream.progress.topic is 'Kafka topic.';
@@ -38,8 +40,11 @@ grant select on clickstream.progress to clickstream_reader;
 create function clickstream.watermark() returns timestamptz
 language sql stable parallel safe
 begin atomic
-  select min(watermark) from clickstream.progress where committed_at > now() - interval '5 minutes';
+  -- A partition that has brought nothing but refusals has passed no end yet.
+  select case when bool_and(p.watermark is not null) then min(p.watermark) end
+  from clickstream.progress p
+  where p.committed_at > now() - interval '5 minutes';
 end;
 comment on function clickstream.watermark() is
-  'Windows that end no later than this are final: every partition committed in the last 5 minutes has passed their end.';
+  'Windows that end no later than this are final: every partition committed in the last 5 minutes has passed their end. Null where there is no such partition, or one of them has brought no event yet.';
 grant execute on function clickstream.watermark() to clickstream_writer, clickstream_reader;

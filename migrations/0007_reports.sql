@@ -1,6 +1,8 @@
 -- The numbers, as functions: the dashboards use nothing else for them. Times are half open, from <= time < to; what is
--- about sessions, users or revenue counts sessions by their start, views and events count whole minutes. A rate is null
--- where there is nothing to divide by.
+-- about sessions, users or revenue counts sessions by their start, views and events count minutes by theirs. They read
+-- windows, sessions and days, never the raw events, so that they last longer than these and take no longer for more.
+-- A rate is null where there is nothing to divide by: of no sessions, 0 % convert just as little as 100 %.
+-- Bodies are parsed here and now (`begin atomic`), so that no caller's search_path can give them another meaning.
 set local role clickstream_owner;
 
 create function clickstream.conversion("from" timestamptz, "to" timestamptz)
@@ -112,7 +114,7 @@ begin atomic
   order by 5 desc, 2 desc, s.user_id;
 end;
 comment on function clickstream.top_users(timestamptz, timestamptz) is
-  'What each user did, those with the most revenue first, then those with the most events.';
+  'What each user did in sessions that began in the time; those with the most revenue first, then with the most events.';
 
 create function clickstream.retention(from_day date, to_day date)
 returns table (cohort_day date, cohort_size bigint, day_number integer, users bigint, rate double precision)
@@ -135,5 +137,12 @@ end;
 comment on function clickstream.retention(date, date) is
   'Of the users first seen on cohort_day, how many came on the nth day after; days that are not over have no row.';
 
-grant execute on all functions in schema clickstream to clickstream_reader;
-revoke execute on function clickstream.make_partitions(date, date) from clickstream_reader;
+grant execute on function
+  clickstream.conversion(timestamptz, timestamptz),
+  clickstream.top_pages(timestamptz, timestamptz),
+  clickstream.devices(timestamptz, timestamptz),
+  clickstream.activity_heatmap(timestamptz, timestamptz),
+  clickstream.funnel(timestamptz, timestamptz),
+  clickstream.top_users(timestamptz, timestamptz),
+  clickstream.retention(date, date)
+to clickstream_reader;

@@ -2,7 +2,7 @@
  * Sessions: read those that new events may touch, merge the intervals, and remove what was taken up into another.
  * @module
  */
-import { mergeSessions } from "../fold.ts";
+import { deltaOf, mergeSessions, rowOf } from "../fold.ts";
 import type { Cell } from "../measure.ts";
 import { COLUMN_OF, tableOf, valuesOf } from "../translate/table.ts";
 import type { Delta, Row, View } from "../view.ts";
@@ -19,30 +19,31 @@ interface Group {
 }
 
 /** The sessions of a delta, merged with the stored ones that they touch; those that are no more are deleted. */
-export async function mergedSessions(tx: Database, { view }: Delta, rows: readonly Row[]): Promise<Row[]> {
-  const groups = groupsOf(rows);
+export async function mergedSessions(tx: Database, delta: Delta): Promise<Delta> {
+  const { view } = delta;
+  const groups = groupsOf(delta);
   const stored = await touched(tx, view, groups);
+  if (stored.size === 0) return delta;
   const merged: Row[] = [];
   const gone: Row[] = [];
   groups.forEach((group, g) => {
     const before = stored.get(g);
-    if (before === undefined && group.rows.length === 1) {
-      merged.push(group.rows[0]!);
-      return;
-    }
-    const after = mergeSessions(view, [...group.rows, ...before ?? []]);
+    const after = before === undefined ? group.rows : mergeSessions(view, [...group.rows, ...before]);
     merged.push(...after);
+    if (before === undefined) return;
     const starts = new Set(after.map((row) => row.start));
-    gone.push(...(before ?? []).filter((row) => !starts.has(row.start)));
+    gone.push(...before.filter((row) => !starts.has(row.start)));
   });
   await remove(tx, view, gone);
-  return merged;
+  return deltaOf(view, merged);
 }
 
-function groupsOf(rows: readonly Row[]): Group[] {
+function groupsOf(delta: Delta): Group[] {
   const groups = new Map<string, Group>();
-  for (const row of rows) {
-    const name = JSON.stringify(row.key);
+  for (let r = 0; r < delta.count; r++) {
+    const row = rowOf(delta, r);
+    // No id holds a NUL, so it can stand between them.
+    const name = row.key.join("\0");
     const group = groups.get(name);
     if (group === undefined) groups.set(name, { key: row.key, rows: [row], from: row.start, until: row.end });
     else {

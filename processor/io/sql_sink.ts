@@ -2,11 +2,10 @@
  * The sink that counts: rows and the offsets they came from, in one transaction.
  * @module
  */
-import { rowOf } from "../fold.ts";
 import type { Cell, Column } from "../measure.ts";
 import { type Commit, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
-import { cellsOf, type Table, tableOf } from "../translate/table.ts";
-import type { Delta, Row } from "../view.ts";
+import { columnsOf, tableOf } from "../translate/table.ts";
+import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
 import { arrayLiteral, arrayParameter, copyLines, EVENT_COLUMNS } from "./literal.ts";
 import { mergedSessions } from "./sql_sessions.ts";
@@ -133,32 +132,29 @@ async function refuse(tx: Database, topic: string, refusals: readonly Refusal[])
 
 /** Merges a delta into its table. */
 async function write(tx: Database, delta: Delta): Promise<void> {
-  const table = tableOf(delta.view);
-  const rows = Array.from({ length: delta.count }, (_, r) => rowOf(delta, r));
-  if (delta.view.window.kind === "session") {
-    return await upsert(tx, table, delta, await mergedSessions(tx, delta, rows));
-  }
-  const additive = Object.values(delta.view.measures).every((measure) => measure.additive);
-  await upsert(tx, table, delta, additive ? rows : await mergedWindows(tx, delta, rows));
+  const { window, measures } = delta.view;
+  const additive = Object.values(measures).every((measure) => measure.additive);
+  if (window.kind === "session") await upsert(tx, await mergedSessions(tx, delta), "replace");
+  else if (additive) await upsert(tx, delta, "add");
+  else await upsert(tx, await mergedWindows(tx, delta), "replace");
 }
 
 /** Writes rows: adds to those that exist where a sum is all it takes, replaces them where they were read and merged. */
-async function upsert(tx: Database, table: Table, { view }: Delta, rows: readonly Row[]): Promise<void> {
-  if (rows.length === 0) return;
-  const additive = Object.values(view.measures).every((measure) => measure.additive);
+async function upsert(tx: Database, delta: Delta, existing: "add" | "replace"): Promise<void> {
+  const table = tableOf(delta.view);
   const columns = [...table.window, ...table.key, ...table.measured];
-  const cells = rows.map((row) => cellsOf(view, row));
+  const cells = columnsOf(delta);
   const names = columns.map(({ name }) => name);
   const values = columns.map(({ name, type }) => type === "bytea" ? `decode(v.${name}, 'hex')` : `v.${name}`);
   const identity = new Set(table.identity);
   const set = [...table.window, ...table.measured].filter(({ name }) => !identity.has(name))
-    .map(({ name }) => `${name} = ${additive ? `t.${name} + ` : ""}excluded.${name}`);
+    .map(({ name }) => `${name} = ${existing === "add" ? `t.${name} + ` : ""}excluded.${name}`);
   const sources = columns.map(({ type }, n) => arrayParameter(n + 1, type));
   await tx.query(
     `insert into clickstream.${table.name} as t (${names.join(", ")})
      select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
       order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
          on conflict (${table.identity.join(", ")}) do update set ${set.join(", ")}`,
-    columns.map(({ name, type }) => arrayLiteral(cells.map((row) => row.get(name)!), type)),
+    columns.map(({ name, type }) => arrayLiteral(cells.get(name)!, type)),
   );
 }

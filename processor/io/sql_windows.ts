@@ -4,8 +4,8 @@
  */
 import { mergeValues } from "../fold.ts";
 import type { Cell, Column } from "../measure.ts";
-import { cellsOf, tableOf, valuesOf } from "../translate/table.ts";
-import type { Delta, Row } from "../view.ts";
+import { columnsOf, tableOf, valuesOf } from "../translate/table.ts";
+import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
 import { arrayLiteral, arrayParameter } from "./literal.ts";
 
@@ -28,10 +28,11 @@ export function cellFrom(text: string | null, type: Column["type"]): Cell {
 }
 
 /** The rows of a delta, each merged with the stored row of the same window and key. */
-export async function mergedWindows(tx: Database, { view }: Delta, rows: readonly Row[]): Promise<Row[]> {
+export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> {
+  const { view, values } = delta;
   const table = tableOf(view);
   const place = [...table.window, ...table.key];
-  const cells = rows.map((row) => cellsOf(view, row));
+  const cells = columnsOf(delta);
   // Equal texts have equal hashes, and the hash is what the index holds where a text may be too long for it.
   const match = place.map(({ name }) =>
     table.identity.includes(`${name}_key`) ? `t.${name}_key = md5(v.${name})::uuid` : `t.${name} = v.${name}`
@@ -41,14 +42,14 @@ export async function mergedWindows(tx: Database, { view }: Delta, rows: readonl
        from unnest(${place.map(({ type }, n) => arrayParameter(n + 1, type)).join(", ")})
             with ordinality as v(${place.map(({ name }) => name).join(", ")}, n)
        join clickstream.${table.name} t on ${match.join(" and ")}`,
-    place.map(({ name, type }) => arrayLiteral(cells.map((row) => row.get(name)!), type)),
+    place.map(({ name, type }) => arrayLiteral(cells.get(name)!, type)),
   );
   const types = new Map(table.measured.map(({ name, type }) => [name, type]));
-  const merged = [...rows];
+  const merged = values.map((column) => [...column]);
   for (const found of stored) {
     const r = Number(found["n"]) - 1;
-    const values = valuesOf(view, (column) => cellFrom(found[column]!, types.get(column)!));
-    merged[r] = { ...rows[r]!, values: mergeValues(view, values, rows[r]!.values) };
+    const before = valuesOf(view, (column) => cellFrom(found[column]!, types.get(column)!));
+    mergeValues(view, before, values.map((column) => column[r])).forEach((value, m) => merged[m]![r] = value);
   }
-  return merged;
+  return { ...delta, values: merged };
 }

@@ -3,8 +3,9 @@
  * @module
  */
 import type { Dimension } from "../batch.ts";
+import { deltaOf } from "../fold.ts";
 import type { Cell, Column } from "../measure.ts";
-import type { Row, View } from "../view.ts";
+import type { Delta, Row, View } from "../view.ts";
 
 /** The table of a view. */
 export interface Table {
@@ -66,18 +67,26 @@ function identityOf(dimension: Dimension): string {
   return dimension === "session" ? "coalesce(session_id, '')" : COLUMN_OF[dimension];
 }
 
-/** The cells of a row, by column. Times are epoch milliseconds. */
-export function cellsOf(view: View, row: Row): Map<string, Cell> {
-  const cells = new Map<string, Cell>();
+/** The cells of a delta, column by column. Times are epoch milliseconds. */
+export function columnsOf({ view, start, end, keys, values }: Delta): ReadonlyMap<string, readonly Cell[]> {
+  const cells = new Map<string, readonly Cell[]>();
   Object.entries(view.measures).forEach(([name, measure], m) => {
-    const encoded = measure.encode(row.values[m]);
-    measure.columns(name).forEach((column, i) => cells.set(column.name, encoded[i]!));
+    const columns = measure.columns(name);
+    const encoded = columns.map((): Cell[] => []);
+    for (const value of values[m]!) measure.encode(value).forEach((cell, c) => encoded[c]!.push(cell));
+    columns.forEach((column, c) => cells.set(column.name, encoded[c]!));
   });
-  const [start, end] = windowColumns(view);
-  cells.set(start!.name, row.start);
-  if (end !== undefined) cells.set(end.name, row.end);
-  view.by.forEach((dimension, k) => cells.set(COLUMN_OF[dimension], row.key[k]!));
+  const [first, second] = windowColumns(view);
+  cells.set(first!.name, Array.from(start));
+  if (second !== undefined) cells.set(second.name, Array.from(end));
+  view.by.forEach((dimension, k) => cells.set(COLUMN_OF[dimension], keys[k]!));
   return cells;
+}
+
+/** The cells of one row, by column. */
+export function cellsOf(view: View, row: Row): ReadonlyMap<string, Cell> {
+  const columns = columnsOf(deltaOf(view, [row]));
+  return new Map([...columns].map(([name, [cell]]) => [name, cell!]));
 }
 
 /** The values of a view's measures, back from the cells of a row. */

@@ -1,0 +1,97 @@
+/**
+ * What the shop sells, and where its shoppers come from.
+ * @module
+ */
+import { Random } from "./random.ts";
+import { Urn } from "./urn.ts";
+
+/** Something to buy. */
+export interface Product {
+  readonly id: string;
+  readonly page: string;
+  readonly priceCents: number;
+  /** The price as a JSON number. */
+  readonly price: string;
+  /** The price with two decimals, as some clients send it, for they don't trust floating point. */
+  readonly decimalPrice: string;
+}
+
+/** How many products there are. */
+export const PRODUCTS = 2_000;
+
+/** The n-th best selling product sells in proportion to n to the power of minus this. */
+const ZIPF = 0.9;
+
+const CATEGORIES = [
+  ["shoes", 20],
+  ["dresses", 16],
+  ["jackets", 13],
+  ["shirts", 12],
+  ["trousers", 10],
+  ["bags", 8],
+  ["sports", 7],
+  ["kids", 6],
+  ["jewellery", 5],
+  ["home", 3],
+] as const;
+
+const WISHES = ["red shoes", "winter jacket", "jeans", "grüne Tasche", "linen shirt", "gift card", "socks", "café set"];
+
+/** How prices end. */
+const ENDINGS = [99, 95, 0, 49, 90];
+
+/** Campaigns that run. */
+export const CAMPAIGNS = ["autumn-sale", "newsletter-47", "free-shipping", "welcome-back"] as const;
+
+/** Where visits come from; null is a bookmark or a typed address. */
+export const REFERRERS: Urn<string | null> = new Urn<string | null>([
+  [null, 38],
+  ["https://www.google.com/", 34],
+  ["https://www.bing.com/", 5],
+  ["https://www.instagram.com/", 9],
+  ["https://www.facebook.com/", 5],
+  ["https://www.pinterest.com/", 3],
+  ["https://mail.example.com/newsletter", 4],
+  ["https://blog.example.org/ten-best-jackets?from=shop#comments", 2],
+]);
+
+/** What a seed's shop has on its shelves. */
+export class Catalog {
+  readonly #products: Urn<Product>;
+  readonly #categories: Urn<string> = new Urn(CATEGORIES);
+
+  constructor(seed: number) {
+    const random = new Random(seed, 101);
+    const products = Array.from({ length: PRODUCTS }, (_, i) => product(i, random));
+    this.#products = new Urn(products.map((each, i) => [each, (i + 1) ** -ZIPF] as const));
+  }
+
+  /** A product, as shoppers like them. */
+  product(random: Random): Product {
+    return this.#products.draw(random.unit());
+  }
+
+  /** The page of a category, perhaps sorted or turned over. */
+  category(random: Random): string {
+    const path = `/category/${this.#categories.draw(random.unit())}`;
+    const how = random.unit();
+    return how < 0.75 ? path : how < 0.88 ? `${path}?sort=price` : `${path}?page=${2 + random.below(4)}`;
+  }
+
+  /** The page of search results. */
+  search(random: Random): string {
+    return `/search?q=${encodeURIComponent(random.pick(WISHES)).replaceAll("%20", "+")}`;
+  }
+}
+
+function product(i: number, random: Random): Product {
+  const id = `P${String(i + 1).padStart(5, "0")}`;
+  const priceCents = 100 * Math.ceil(random.logNormal(24, 0.8)) + random.pick(ENDINGS);
+  return {
+    id,
+    page: `/product/${id}`,
+    priceCents,
+    price: String(priceCents / 100),
+    decimalPrice: (priceCents / 100).toFixed(2),
+  };
+}

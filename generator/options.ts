@@ -1,0 +1,75 @@
+/**
+ * What can be asked of the shop.
+ * @module
+ */
+import { TYPICAL_CLICKS } from "./journey.ts";
+
+/** What to simulate. */
+export interface ShopOptions {
+  /** A safe integer: which shop it is. */
+  readonly seed: number;
+  /** The simulated time, epoch milliseconds, `[fromMs, toMs)`. All events happen and all records are sent in it. */
+  readonly fromMs: number;
+  /** Infinity for a shop that never closes. */
+  readonly toMs: number;
+  /** Records a second, on average over the span. */
+  readonly rate: number;
+  /** How many shoppers there are; as many as suit the rate and the span if left out. */
+  readonly users?: number | undefined;
+  /** Share of records that can't be events; 0 if left out. */
+  readonly bad?: number | undefined;
+  /** Share of records that repeat an event; 0 if left out. */
+  readonly duplicates?: number | undefined;
+  /** Share of events that are sent late; 0 if left out. */
+  readonly late?: number | undefined;
+  /** How many times faster than people shoppers think; what suits the span if left out. */
+  readonly pace?: number | undefined;
+  /** For how many days events are kept (`EVENTS_KEEP_DAYS`), 30 if left out: what is made to be expired is older. */
+  readonly keepDays?: number | undefined;
+}
+
+/** Options of which none is missing. */
+export type CompleteOptions = { readonly [K in keyof ShopOptions]-?: NonNullable<ShopOptions[K]> };
+
+const DAY_MS = 86_400_000;
+
+/** In this much time the shop looks alive at the pace of people; where there is less, they are faster. */
+const NATURAL_SPAN_MS = 30 * 60_000;
+
+/** Years that leave room for what is expired, and for what comes from the future. */
+const EARLIEST_MS = Date.UTC(1990);
+const LATEST_MS = Date.UTC(9990);
+
+const MAX_USERS = 10_000_000;
+
+/**
+ * Fills in what was left out.
+ *
+ * @throws {RangeError} naming the option that is out of bounds, its value and what is allowed
+ */
+export function complete(options: ShopOptions): CompleteOptions {
+  const { seed, fromMs, toMs, rate, bad = 0, duplicates = 0, late = 0, keepDays = 30 } = options;
+  const spanMs = toMs - fromMs;
+  check("seed", seed, Number.isSafeInteger(seed), "a whole number");
+  const years = "whole milliseconds in the years 1990 to 9989";
+  check("fromMs", fromMs, Number.isInteger(fromMs) && fromMs >= EARLIEST_MS && fromMs < LATEST_MS, years);
+  check("toMs", toMs, toMs === Infinity || (Number.isInteger(toMs) && toMs <= LATEST_MS), years);
+  check("toMs", toMs, spanMs > 0, `later than fromMs, which is ${fromMs}`);
+  check("rate", rate, rate > 0 && rate <= 10_000_000, "records a second, above 0, at most 10,000,000");
+  for (const [name, share] of Object.entries({ bad, duplicates, late })) {
+    check(name, share, share >= 0 && share <= 0.5, "a share from 0 to 0.5");
+  }
+  // Every event is repeated at most once.
+  check("bad", bad, bad + 2 * duplicates <= 1, `at most 1 less twice the duplicates, which are ${duplicates}`);
+  check("keepDays", keepDays, keepDays >= 1 && keepDays <= 3650, "days from 1 to 3650");
+  const dailyVisits = rate / TYPICAL_CLICKS * Math.min(spanMs, DAY_MS) / 1000;
+  const users = options.users ?? Math.min(1_000_000, 100 + Math.round(2 * dailyVisits));
+  check("users", users, Number.isInteger(users) && users >= 1 && users <= MAX_USERS, `1 to ${MAX_USERS}`);
+  const pace = options.pace ?? Math.max(1, NATURAL_SPAN_MS / spanMs);
+  check("pace", pace, pace >= 0.01 && pace <= 1e7, "a factor from 0.01 to 10,000,000");
+  return { seed, fromMs, toMs, rate, users, bad, duplicates, late, pace, keepDays };
+}
+
+function check(name: string, value: number, holds: boolean, allowed: string): void {
+  if (!holds) throw new RangeError(`${name} is ${value}; allowed: ${allowed}`);
+}

@@ -1,0 +1,80 @@
+/**
+ * Chance that can be repeated: everything is a function of the seed.
+ * @module
+ */
+
+/** A bijection of 32-bit numbers that leaves no visible trace of its argument (MurmurHash3's finalizer). */
+export function scramble(x: number): number {
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** A 32-bit number out of safe integers; another order or another count of them gives another. */
+export function hash(...numbers: readonly number[]): number {
+  let h = 0x9e3779b9;
+  for (const n of numbers) h = scramble((scramble(h ^ n) + Math.floor(n / 2 ** 32)) | 0);
+  return h;
+}
+
+/** A number from 0 to 1, 1 excluded, out of a 32-bit one. */
+export function unit(hash: number): number {
+  return hash / 2 ** 32;
+}
+
+/** A stream of chance (the generator sfc32): equal seeds give equal streams. */
+export class Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+
+  /** @param seeds any safe integers */
+  constructor(...seeds: readonly number[]) {
+    this.#a = hash(...seeds, 1);
+    this.#b = hash(...seeds, 2);
+    this.#c = hash(...seeds, 3);
+    for (let i = 0; i < 12; i++) this.unit();
+  }
+
+  /** Even from 0 to 1, 1 excluded. */
+  unit(): number {
+    const sum = (this.#a + this.#b + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
+    return (sum >>> 0) / 2 ** 32;
+  }
+
+  /** True in a share `p` of cases. */
+  chance(p: number): boolean {
+    return this.unit() < p;
+  }
+
+  /** A whole number from 0 to `n`, `n` excluded. */
+  below(n: number): number {
+    return Math.floor(this.unit() * n);
+  }
+
+  /** One of the things, each as likely. */
+  pick<T>(things: readonly T[]): T {
+    return things[this.below(things.length)]!;
+  }
+
+  /** Waiting time until something that happens once in `mean` on average. */
+  exponential(mean: number): number {
+    return -Math.log(1 - this.unit()) * mean;
+  }
+
+  /** Half of them below `median`, two thirds within a factor of e^`spread`: how long people take for things. */
+  logNormal(median: number, spread: number): number {
+    const normal = Math.sqrt(-2 * Math.log(1 - this.unit())) * Math.cos(2 * Math.PI * this.unit());
+    return median * Math.exp(spread * normal);
+  }
+
+  /** From `least` to `most`, each order of magnitude as likely. */
+  logUniform(least: number, most: number): number {
+    return least * (most / least) ** this.unit();
+  }
+}

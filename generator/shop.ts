@@ -1,0 +1,155 @@
+/**
+ * The simulated shop: a seed and a span of time in, records in the order of their time out, the same every time.
+ * @module
+ */
+import type { ClickEvent, Reason } from "../processor/event.ts";
+import { Agenda, type Due } from "./agenda.ts";
+import { Faults } from "./faults.ts";
+import { Ids } from "./ids.ts";
+import { complete, type CompleteOptions, type ShopOptions } from "./options.ts";
+import { Random } from "./random.ts";
+import { Tally } from "./tally.ts";
+import { type Happening, Visits } from "./visits.ts";
+
+/** A record to send. */
+export interface ShopRecord {
+  /** The user's id, for bad records too. */
+  readonly key: string;
+  readonly value: Uint8Array | null;
+  /** When it is sent: its Kafka timestamp, epoch milliseconds. */
+  readonly timestampMs: number;
+  /** A late one is an event, a duplicate is none that counts, and what has a reason is refused for it. */
+  readonly kind: "event" | "late" | "duplicate" | Reason;
+  /** Empty where it is not an event. */
+  readonly eventType: string;
+  /** What the event adds to the revenue: 0 but for purchases. */
+  readonly revenueCents: number;
+}
+
+/** What is to be sent as a record. */
+interface Message extends Omit<ShopRecord, "timestampMs"> {
+  /** False where a copy could not be told from another event. */
+  readonly identified: boolean;
+}
+
+/** A message that waits to be sent. */
+interface Waiting extends Due {
+  readonly message: Message;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** By how much an event is late: at least so that it can be told from a slow network. */
+const MIN_LATE_MS = 1000;
+const MAX_LATE_MS = 6 * HOUR_MS;
+
+/** After how long an event is repeated at most: less than the ten minutes after which a copy counts as another event. */
+const MAX_COPY_MS = 9.5 * 60_000;
+
+/** About how many records may wait to be sent. It bounds the memory; where more would, they wait for a shorter time. */
+const MAX_WAITING = 50_000;
+
+const encoder = new TextEncoder();
+
+/** A shop that is simulated once: its records can be walked through once, and are counted as they are handed out. */
+export class Shop implements Iterable<ShopRecord> {
+  readonly tally = new Tally();
+  /** The options, with what was left out filled in. */
+  readonly options: CompleteOptions;
+  readonly #waiting = new Agenda<Waiting>();
+  readonly #random: Random;
+  readonly #ids: Ids;
+  readonly #visits: Visits;
+  readonly #faults: Faults;
+  readonly #copied: number;
+  readonly #maxLateMs: number;
+  readonly #maxCopyMs: number;
+  #faultMs: number;
+
+  /** @throws {RangeError} naming the option that is out of bounds, its value and what is allowed */
+  constructor(options: ShopOptions) {
+    this.options = complete(options);
+    const { seed, fromMs, rate, bad, duplicates, late } = this.options;
+    const events = 1 - bad - duplicates;
+    this.#random = new Random(seed, fromMs, 12);
+    this.#ids = new Ids(seed, fromMs);
+    this.#visits = new Visits(this.options, this.#ids, rate * events);
+    this.#faults = new Faults(new Random(seed, fromMs, 13));
+    this.#copied = duplicates / events;
+    this.#maxLateMs = longestWaitMs(rate * late, MIN_LATE_MS, MAX_LATE_MS);
+    this.#maxCopyMs = longestWaitMs(rate * duplicates, 1, MAX_COPY_MS);
+    this.#faultMs = fromMs + this.#untilFault();
+  }
+
+  *[Symbol.iterator](): Generator<ShopRecord, void, void> {
+    for (;;) {
+      const happeningMs = this.#visits.nextMs;
+      const sendMs = this.#waiting.nextMs;
+      const nowMs = Math.min(happeningMs, sendMs, this.#faultMs);
+      if (nowMs >= this.options.toMs) return;
+      let record: ShopRecord | null = null;
+      if (nowMs === happeningMs) {
+        const happening = this.#visits.step();
+        if (happening !== null) record = this.#report(happening, nowMs);
+      } else if (nowMs === sendMs) record = this.#send(this.#waiting.take().message, nowMs);
+      else record = this.#fail();
+      if (record === null) continue;
+      this.tally.add(record);
+      yield record;
+    }
+  }
+
+  /** Sends an event, or puts it off. */
+  #report({ userId, json, identified, eventType, revenueCents }: Happening, nowMs: number): ShopRecord | null {
+    const event = { key: userId, value: encoder.encode(json), eventType, revenueCents, identified };
+    const latestMs = Math.min(this.#maxLateMs, this.options.toMs - 1 - nowMs);
+    if (latestMs < MIN_LATE_MS || !this.#random.chance(this.options.late)) {
+      return this.#send({ ...event, kind: "event" }, nowMs);
+    }
+    const lateMs = Math.floor(this.#random.logUniform(MIN_LATE_MS, latestMs));
+    this.#waiting.add({ dueMs: nowMs + lateMs, message: { ...event, kind: "late" } });
+    return null;
+  }
+
+  /** The record of a message; perhaps it will be sent again. */
+  #send(message: Message, nowMs: number): ShopRecord {
+    const { key, value, kind, eventType, revenueCents, identified } = message;
+    const latestMs = Math.min(this.#maxCopyMs, this.options.toMs - 1 - nowMs);
+    if (kind !== "duplicate" && identified && latestMs >= 1 && this.#random.chance(this.#copied)) {
+      const copy = { ...message, kind: "duplicate", eventType: "", revenueCents: 0 } as const;
+      this.#waiting.add({ dueMs: nowMs + Math.floor(this.#random.logUniform(1, latestMs)), message: copy });
+    }
+    return { key, value, timestampMs: nowMs, kind, eventType, revenueCents };
+  }
+
+  #fail(): ShopRecord {
+    const kafkaMs = Math.floor(this.#faultMs);
+    this.#faultMs += this.#untilFault();
+    const { userId, device, region } = this.#visits.anybody(kafkaMs);
+    const event: ClickEvent = {
+      eventId: this.#ids.event(),
+      userId,
+      eventType: "page_view",
+      timestamp: new Date(kafkaMs).toISOString(),
+      page: "/",
+      device,
+      region,
+    };
+    const { reason, value } = this.#faults.make({ event, kafkaMs, keepDays: this.options.keepDays });
+    return { key: userId, value, timestampMs: kafkaMs, kind: reason, eventType: "", revenueCents: 0 };
+  }
+
+  #untilFault(): number {
+    const { rate, bad } = this.options;
+    return bad === 0 ? Infinity : this.#random.exponential(1000 / (rate * bad));
+  }
+}
+
+/** The longest of waits, in milliseconds, with which not too many wait at once. */
+function longestWaitMs(perSecond: number, leastMs: number, mostMs: number): number {
+  // The mean of waits of which each order of magnitude is as likely.
+  const meanMs = (longestMs: number) => (longestMs - leastMs) / Math.log(longestMs / leastMs);
+  let longestMs = mostMs;
+  while (perSecond * meanMs(longestMs) / 1000 > MAX_WAITING && longestMs > 4 * leastMs) longestMs /= 2;
+  return longestMs;
+}

@@ -1,0 +1,167 @@
+/**
+ * Who shops: a crowd of any size that takes no memory but for a day's guests.
+ * @module
+ */
+import { type Habit, HABITS } from "./habits.ts";
+import { hash, Random, scramble, unit } from "./random.ts";
+import { Urn } from "./urn.ts";
+
+/** What sends a shopper's events, and how it writes them. */
+export interface Client {
+  readonly name: string;
+  readonly timestamp: "iso" | "iso with offset" | "epoch";
+  readonly sendsEventId: boolean;
+  readonly sendsSessionId: boolean;
+  /** Leaves out device, region and currency. */
+  readonly terse: boolean;
+  /** Writes prices as text. */
+  readonly decimalPrices: boolean;
+  /** Fields that nobody asked for, as JSON, after a comma. */
+  readonly extra: string;
+}
+
+/** Somebody who shops. */
+export interface Shopper {
+  /** From 0 to the number of users, excluded. */
+  readonly number: number;
+  readonly userId: string;
+  readonly habit: Habit;
+  readonly client: Client;
+  readonly device: string | null;
+  readonly region: string | null;
+  readonly currency: string;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Share of the crowd that isn't known to the shop yet when the simulation begins, if it covers days. */
+const NEWCOMERS = 0.6;
+
+/** Over how many days newcomers come where there is no end. */
+const ENDLESS_DAYS = 30;
+
+const WEB: Client = {
+  name: "web",
+  timestamp: "iso",
+  sendsEventId: true,
+  sendsSessionId: true,
+  terse: false,
+  decimalPrices: false,
+  extra: "",
+};
+
+const CLIENTS = new Urn<Client>([
+  [WEB, 62],
+  [{ ...WEB, name: "app", timestamp: "epoch", decimalPrices: true, extra: ',"appVersion":"4.2.1"' }, 20],
+  [{ ...WEB, name: "without cookies", sendsSessionId: false }, 12],
+  [{ ...WEB, name: "partner", timestamp: "iso with offset" }, 5.5],
+  [{ ...WEB, name: "beacon", timestamp: "epoch", sendsEventId: false, sendsSessionId: false, terse: true }, 0.5],
+]);
+
+const KINDS = new Urn(HABITS.map((habit) => [habit, habit.share] as const));
+
+const DEVICES = new Urn<string | null>([["mobile", 48], ["desktop", 40], ["tablet", 9], ["smart-tv", 2], [null, 1]]);
+
+/** Regions with their currencies. */
+const REGIONS = new Urn<readonly [string | null, string]>([
+  [["DE", "EUR"], 24],
+  [["FR", "EUR"], 13],
+  [["GB", "GBP"], 12],
+  [["US", "USD"], 11],
+  [["NL", "EUR"], 9],
+  [["ES", "EUR"], 8],
+  [["IT", "EUR"], 7],
+  [["PL", "PLN"], 6],
+  [["SE", "SEK"], 5],
+  [["AT", "EUR"], 3],
+  [["Île-de-France", "EUR"], 1],
+  [[null, "EUR"], 1],
+]);
+
+/** The crowd of a seed. */
+export class Shoppers {
+  readonly #seed: number;
+  readonly #users: number;
+  readonly #fromMs: number;
+  readonly #firstDay: number;
+  readonly #days: number;
+  #day = NaN;
+  #guests: Uint32Array = new Uint32Array(0);
+  #next = 0;
+
+  constructor(seed: number, users: number, fromMs: number, toMs: number) {
+    this.#seed = seed;
+    this.#users = users;
+    this.#fromMs = fromMs;
+    this.#firstDay = Math.floor(fromMs / DAY_MS);
+    this.#days = toMs === Infinity ? ENDLESS_DAYS : (toMs - fromMs) / DAY_MS;
+  }
+
+  /**
+   * The next who comes by. A day's guests take turns, so that a visit is far from the visitor's last one unless there
+   * are few users; whoever is `busy` is passed over, unless nearly all are.
+   */
+  arrival(timeMs: number, busy: ReadonlySet<number>): number {
+    const day = Math.max(this.#firstDay, Math.floor(timeMs / DAY_MS));
+    if (day !== this.#day) this.#invite(day);
+    let guest = 0;
+    for (let tries = 0; tries < 32; tries++) {
+      guest = this.#guests[this.#next]!;
+      this.#next = (this.#next + 1) % this.#guests.length;
+      if (!busy.has(guest)) break;
+    }
+    return guest;
+  }
+
+  /** The shopper of a number, always the same one but for the device that is at hand. */
+  shopper(number: number, random: Random): Shopper {
+    const chance = (salt: number) => unit(hash(this.#seed, number, salt));
+    const client = CLIENTS.draw(chance(1));
+    const [region, currency] = REGIONS.draw(chance(3));
+    return {
+      number,
+      userId: `u-${scramble(number ^ hash(this.#seed)).toString(16).padStart(8, "0")}`,
+      habit: this.#habit(number),
+      client,
+      device: client.terse ? null : DEVICES.draw(random.chance(0.1) ? random.unit() : chance(2)),
+      region: client.terse ? null : region,
+      currency,
+    };
+  }
+
+  #habit(number: number): Habit {
+    return KINDS.draw(unit(hash(this.#seed, number, 4)));
+  }
+
+  /** Makes the list of a day's guests, in any order. */
+  #invite(day: number): void {
+    const guests: number[] = [];
+    for (let number = 0; number < this.#users; number++) {
+      if (this.#comes(number, day)) guests.push(number);
+    }
+    if (guests.length === 0) guests.push(hash(this.#seed, day) % this.#users);
+    const random = new Random(this.#seed, day, 5);
+    for (let i = guests.length - 1; i > 0; i--) {
+      const j = random.below(i + 1);
+      [guests[i], guests[j]] = [guests[j]!, guests[i]!];
+    }
+    this.#day = day;
+    this.#guests = Uint32Array.from(guests);
+    this.#next = hash(this.#seed, this.#fromMs) % guests.length;
+  }
+
+  #comes(number: number, day: number): boolean {
+    // There is nothing to return to in less than two days, so all may come.
+    if (this.#days < 2) return true;
+    const age = day - this.#firstDay - this.#joins(number);
+    if (age <= 0) return age === 0;
+    const interest = 0.3 + 0.7 * age ** -0.7;
+    return unit(hash(this.#seed, number, 6, day)) < this.#habit(number).returns * interest;
+  }
+
+  /** The day of the first visit, counted from the first one simulated; below 0 for those who are known already. */
+  #joins(number: number): number {
+    const when = unit(hash(this.#seed, number, 7));
+    return when < NEWCOMERS ? Math.floor(when / NEWCOMERS * Math.ceil(this.#days)) : -1 - Math.floor(when * 60);
+  }
+}

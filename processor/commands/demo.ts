@@ -1,0 +1,141 @@
+/**
+ * Everything in one process and nothing installed: the shop, a log in files, the processor, an embedded PostgreSQL.
+ * @module
+ */
+import { REASONS } from "../event.ts";
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import { Shop, type ShopRecord } from "../../generator/shop.ts";
+import { Tally } from "../../generator/tally.ts";
+import { JsonDecoder } from "../decode.ts";
+import { type Database, openEmbedded } from "../io/database.ts";
+import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
+import { makePartitions, migrate } from "../io/migrations.ts";
+import { SqlSink } from "../io/sql_sink.ts";
+import { Pipeline } from "../pipeline.ts";
+import { DAY_MS } from "../view.ts";
+import { VIEWS } from "../views/mod.ts";
+import { compared, comparison, figures } from "./demo_figures.ts";
+
+/** What to show. */
+export interface DemoOptions {
+  /** Records a second. */
+  readonly rate: number;
+  /** How long the shop is open. */
+  readonly seconds: number;
+  /** Folder to keep everything in, to go on from next time; null for one that is removed at the end. */
+  readonly data: string | null;
+  readonly seed: number;
+  /** Where lines are written to. */
+  readonly print: (line: string) => void;
+  /** Ends the demo early, as if its time were over. */
+  readonly signal?: AbortSignal;
+}
+
+const KEEP_DAYS = 30;
+const PARTITIONS = 6;
+const TICK_MS = 50;
+
+/** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
+const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...REASONS];
+
+/** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
+export async function demo(options: DemoOptions): Promise<number> {
+  const { print } = options;
+  const folder = options.data ?? await Deno.makeTempDir({ prefix: "clickstream-demo-" });
+  await Deno.mkdir(`${folder}/log`, { recursive: true });
+  print(`PostgreSQL starts, embedded, in ${folder}`);
+  const db = await openEmbedded(`${folder}/postgres`);
+  try {
+    await migrate(db, MIGRATIONS);
+    await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
+    const log = EmbeddedLog.open(`${folder}/log`, "clickstream-events", PARTITIONS);
+    try {
+      return await openShop(options, db, log);
+    } finally {
+      await log.close();
+    }
+  } finally {
+    await db.close();
+    if (options.data === null) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog): Promise<number> {
+  const { print, rate, seconds, seed } = options;
+  const tally = countAgain(log);
+  if (log.count > 0) print(`goes on after ${log.count.toLocaleString("en")} records of last time`);
+  const pipeline = new Pipeline({
+    source: log,
+    sink: new SqlSink(db, "demo"),
+    views: VIEWS,
+    decoder: new JsonDecoder(KEEP_DAYS * DAY_MS),
+    storeEvents: true,
+    now: () => performance.now(),
+    commitEveryMs: 1000,
+    commitRecords: 16_384,
+  });
+  await pipeline.start();
+  const fromMs = Date.now();
+  const toMs = fromMs + seconds * 1000;
+  const shop = new Shop({ seed, fromMs, toMs, rate, bad: 0.01, duplicates: 0.01, late: 0.01, keepDays: KEEP_DAYS });
+  const records = shop[Symbol.iterator]();
+  print(`the shop is open: ${rate.toLocaleString("en")} records a second for ${seconds} s`);
+  let waiting = records.next();
+  let shownMs = fromMs;
+  while (!waiting.done && options.signal?.aborted !== true) {
+    const entries: Entry[] = [];
+    for (; !waiting.done && waiting.value.timestampMs <= Date.now(); waiting = records.next()) {
+      entries.push(entryOf(waiting.value));
+      tally.add(waiting.value);
+    }
+    log.append(entries);
+    await pipeline.step();
+    if (Date.now() - shownMs >= 1000) {
+      shownMs += 1000;
+      print(await figures(db, tally.counts(), (shownMs - fromMs) / 1000));
+    }
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  }
+  await takeInAll(pipeline, db, log);
+  const rows = await compared(db, tally.counts());
+  print("");
+  for (const line of comparison(rows)) print(line);
+  return rows.every(({ made, stored }) => made === stored) ? 0 : 1;
+}
+
+/** Steps until every record has been taken in. */
+async function takeInAll(pipeline: Pipeline, db: Database, log: EmbeddedLog): Promise<void> {
+  for (;;) {
+    await pipeline.step();
+    await pipeline.flush();
+    const { rows } = await db.query<{ read: string }>(
+      "select coalesce(sum(consumed), 0)::text as read from clickstream.progress",
+    );
+    if (Number(rows[0]!.read) >= log.count) return;
+  }
+}
+
+function entryOf({ key, value, timestampMs, kind }: ShopRecord): Entry {
+  return { key, value, time: timestampMs, tag: KINDS.indexOf(kind) };
+}
+
+/** What the shop made before, counted from the log by nothing that the processor uses. */
+function countAgain(log: EmbeddedLog): Tally {
+  const tally = new Tally();
+  const text = new TextDecoder();
+  for (const { value, tag } of log.entries()) {
+    const kind = KINDS[tag]!;
+    const known = kind === "event" || kind === "late";
+    const event = known ? JSON.parse(text.decode(value!)) as Record<string, unknown> : {};
+    const cents = Math.round(Number(event.price ?? 0) * 100) * Number(event.quantity ?? 1);
+    tally.add({
+      kind,
+      key: String(event.userId),
+      value,
+      timestampMs: 0,
+      eventType: String(event.eventType),
+      revenueCents: event.eventType === "purchase" ? cents : 0,
+    });
+  }
+  return tally;
+}
