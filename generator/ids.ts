@@ -4,8 +4,12 @@
  */
 import { hash, scramble } from "./random.ts";
 
-/** The four hexadecimal digits of each 16-bit number. */
-const HEX = Array.from({ length: 0x10000 }, (_, i) => i.toString(16).padStart(4, "0"));
+/** Length of an event's identity, in bytes. */
+export const EVENT_ID_BYTES = 36;
+
+const DIGITS = new TextEncoder().encode("0123456789abcdef");
+
+const DASH = 45;
 
 /** Gives out the identities of a run. */
 export class Ids {
@@ -18,26 +22,36 @@ export class Ids {
     this.#keys = [hash(...run, 1), hash(...run, 2), hash(...run, 3), hash(...run, 4), hash(...run, 5)];
   }
 
-  /** The next event's, in the form of a random UUID. */
-  event(): string {
-    const [keyA, keyB, keyC, keyD] = this.#keys;
+  /** Writes the next event's, in the form of a random UUID, as ASCII; straight into bytes, for there are many. */
+  event(bytes: Uint8Array, at: number): void {
     const n = this.#events++;
     // `a` and `b` together are a bijection of `n`, which keeps them apart; the rest is for looks, and other runs.
-    const a = scramble(n ^ keyA);
-    const b = scramble(Math.floor(n / 2 ** 32) ^ a ^ keyB);
-    const c = scramble(a ^ keyC);
-    const d = scramble(b ^ c ^ keyD);
-    const version = HEX[((c >>> 16) & 0x0fff) | 0x4000]!;
-    const variant = HEX[(c & 0x3fff) | 0x8000]!;
-    return `${hex(a)}-${HEX[b >>> 16]!}-${version}-${variant}-${HEX[b & 0xffff]!}${hex(d)}`;
+    const a = scramble(n ^ this.#keys[0]);
+    const b = scramble(Math.floor(n / 2 ** 32) ^ a ^ this.#keys[1]);
+    const c = scramble(a ^ this.#keys[2]);
+    const d = scramble(b ^ c ^ this.#keys[3]);
+    hex(a, 8, bytes, at);
+    bytes[at + 8] = DASH;
+    hex(b >>> 16, 4, bytes, at + 9);
+    bytes[at + 13] = DASH;
+    hex(((c >>> 16) & 0x0fff) | 0x4000, 4, bytes, at + 14);
+    bytes[at + 18] = DASH;
+    hex((c & 0x3fff) | 0x8000, 4, bytes, at + 19);
+    bytes[at + 23] = DASH;
+    hex(b, 4, bytes, at + 24);
+    hex(d, 8, bytes, at + 28);
   }
 
   /** The next session's. */
   session(): string {
-    return `s-${hex(scramble(this.#sessions++ ^ this.#keys[4]))}`;
+    return `s-${scramble(this.#sessions++ ^ this.#keys[4]).toString(16).padStart(8, "0")}`;
   }
 }
 
-function hex(x: number): string {
-  return HEX[x >>> 16]! + HEX[x & 0xffff]!;
+/** Writes the last `digits` hexadecimal digits of a number. */
+function hex(x: number, digits: number, bytes: Uint8Array, at: number): void {
+  for (let i = at + digits - 1; i >= at; i--) {
+    bytes[i] = DIGITS[x & 15]!;
+    x >>>= 4;
+  }
 }

@@ -21,8 +21,11 @@ export interface Click {
   readonly quantity: number | null;
 }
 
-/** About how many clicks a visit has: what arrivals are first reckoned with, before the rate corrects them. */
+/** About how many clicks a visit has: what arrivals are first reckoned with, before they are corrected for the rate. */
 export const TYPICAL_CLICKS = 4.2;
+
+/** About how many are still to come from somebody who is in the shop. */
+export const FURTHER_CLICKS = 5.5;
 
 /** A longer visit is one of a robot. */
 const MAX_CLICKS = 80;

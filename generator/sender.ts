@@ -23,19 +23,19 @@ export class Sender {
     const { client, device, region, userId } = shopper;
     this.#shopper = shopper;
     this.#origin = origin;
-    this.#head = `"userId":"${userId}",${optional("sessionId", sessionId).slice(1)}${sessionId === null ? "" : ","}`;
+    this.#head = `"userId":"${userId}"${optional("sessionId", sessionId)},"eventType":"`;
     this.#tail = optional("device", device) + optional("region", region) + optional("campaign", origin.campaign) +
       client.extra + "}";
   }
 
-  /** One event as JSON text; a visit's first one says where it came from. */
-  json({ eventType, page, product, quantity }: Click, eventId: string, timeMs: number, atEntry: boolean): string {
+  /**
+   * The fields of an event but for its identity, as JSON without the first brace. The first event of a visit says where
+   * it came from.
+   */
+  fields({ eventType, page, product, quantity }: Click, timeMs: number, atEntry: boolean): string {
     const { client, currency } = this.#shopper;
     const { referrer, campaign } = this.#origin;
-    let text = client.sendsEventId ? `{"eventId":"${eventId}",` : "{";
-    text += `${this.#head}"eventType":"${eventType}","timestamp":${
-      timestamp(timeMs, client.timestamp)
-    },"page":"${page}`;
+    let text = `${this.#head}${eventType}","timestamp":${timestamp(timeMs, client.timestamp)},"page":"${page}`;
     if (atEntry && campaign !== null && !page.includes("#")) {
       text += `${page.includes("?") ? "&" : "?"}utm_campaign=${campaign}`;
     }

@@ -3,9 +3,9 @@
  * @module
  */
 import type { ClickEvent, Reason } from "../processor/event.ts";
-import { Agenda, type Due } from "./agenda.ts";
+import { Agenda } from "./agenda.ts";
 import { Faults } from "./faults.ts";
-import { Ids } from "./ids.ts";
+import { EVENT_ID_BYTES, Ids } from "./ids.ts";
 import { complete, type CompleteOptions, type ShopOptions } from "./options.ts";
 import { Random } from "./random.ts";
 import { Tally } from "./tally.ts";
@@ -26,15 +26,11 @@ export interface ShopRecord {
   readonly revenueCents: number;
 }
 
-/** What is to be sent as a record. */
-interface Message extends Omit<ShopRecord, "timestampMs"> {
-  /** False where a copy could not be told from another event. */
-  readonly identified: boolean;
-}
-
-/** A message that waits to be sent. */
-interface Waiting extends Due {
-  readonly message: Message;
+/** A record that waits for its time. */
+interface Waiting {
+  readonly record: ShopRecord;
+  /** False where a copy would be another event. */
+  readonly repeatable: boolean;
 }
 
 const HOUR_MS = 3_600_000;
@@ -48,8 +44,6 @@ const MAX_COPY_MS = 9.5 * 60_000;
 
 /** About how many records may wait to be sent. It bounds the memory; where more would, they wait for a shorter time. */
 const MAX_WAITING = 50_000;
-
-const encoder = new TextEncoder();
 
 /** A shop that is simulated once: its records can be walked through once, and are counted as they are handed out. */
 export class Shop implements Iterable<ShopRecord> {
@@ -91,7 +85,7 @@ export class Shop implements Iterable<ShopRecord> {
       if (nowMs === happeningMs) {
         const happening = this.#visits.step();
         if (happening !== null) record = this.#report(happening, nowMs);
-      } else if (nowMs === sendMs) record = this.#send(this.#waiting.take().message, nowMs);
+      } else if (nowMs === sendMs) record = this.#send(this.#waiting.take());
       else record = this.#fail();
       if (record === null) continue;
       this.tally.add(record);
@@ -100,26 +94,31 @@ export class Shop implements Iterable<ShopRecord> {
   }
 
   /** Sends an event, or puts it off. */
-  #report({ userId, json, identified, eventType, revenueCents }: Happening, nowMs: number): ShopRecord | null {
-    const event = { key: userId, value: encoder.encode(json), eventType, revenueCents, identified };
+  #report({ shopper, value, eventType, revenueCents }: Happening, nowMs: number): ShopRecord | null {
+    const { userId: key, client } = shopper;
+    const record: ShopRecord = { key, value, timestampMs: nowMs, kind: "event", eventType, revenueCents };
     const latestMs = Math.min(this.#maxLateMs, this.options.toMs - 1 - nowMs);
-    if (latestMs < MIN_LATE_MS || !this.#random.chance(this.options.late)) {
-      return this.#send({ ...event, kind: "event" }, nowMs);
-    }
+    const late = latestMs >= MIN_LATE_MS && this.#random.chance(this.options.late);
+    if (!late) return this.#send({ record, repeatable: client.sendsEventId });
     const lateMs = Math.floor(this.#random.logUniform(MIN_LATE_MS, latestMs));
-    this.#waiting.add({ dueMs: nowMs + lateMs, message: { ...event, kind: "late" } });
+    this.#putOff({ ...record, kind: "late", timestampMs: nowMs + lateMs }, client.sendsEventId);
     return null;
   }
 
-  /** The record of a message; perhaps it will be sent again. */
-  #send(message: Message, nowMs: number): ShopRecord {
-    const { key, value, kind, eventType, revenueCents, identified } = message;
+  /** Sends a record, and perhaps will do so again. */
+  #send({ record, repeatable }: Waiting): ShopRecord {
+    const nowMs = record.timestampMs;
     const latestMs = Math.min(this.#maxCopyMs, this.options.toMs - 1 - nowMs);
-    if (kind !== "duplicate" && identified && latestMs >= 1 && this.#random.chance(this.#copied)) {
-      const copy = { ...message, kind: "duplicate", eventType: "", revenueCents: 0 } as const;
-      this.#waiting.add({ dueMs: nowMs + Math.floor(this.#random.logUniform(1, latestMs)), message: copy });
+    if (repeatable && latestMs >= 1 && this.#random.chance(this.#copied)) {
+      const timestampMs = nowMs + Math.floor(this.#random.logUniform(1, latestMs));
+      this.#putOff({ ...record, timestampMs, kind: "duplicate", eventType: "", revenueCents: 0 }, false);
     }
-    return { key, value, timestampMs: nowMs, kind, eventType, revenueCents };
+    return record;
+  }
+
+  /** Lets a record wait, with bytes of its own, so that it doesn't keep the buffer that it shares with others. */
+  #putOff(record: ShopRecord, repeatable: boolean): void {
+    this.#waiting.add(record.timestampMs, { record: { ...record, value: record.value!.slice() }, repeatable });
   }
 
   #fail(): ShopRecord {
@@ -127,7 +126,7 @@ export class Shop implements Iterable<ShopRecord> {
     this.#faultMs += this.#untilFault();
     const { userId, device, region } = this.#visits.anybody(kafkaMs);
     const event: ClickEvent = {
-      eventId: this.#ids.event(),
+      eventId: this.#eventId(),
       userId,
       eventType: "page_view",
       timestamp: new Date(kafkaMs).toISOString(),
@@ -137,6 +136,12 @@ export class Shop implements Iterable<ShopRecord> {
     };
     const { reason, value } = this.#faults.make({ event, kafkaMs, keepDays: this.options.keepDays });
     return { key: userId, value, timestampMs: kafkaMs, kind: reason, eventType: "", revenueCents: 0 };
+  }
+
+  #eventId(): string {
+    const bytes = new Uint8Array(EVENT_ID_BYTES);
+    this.#ids.event(bytes, 0);
+    return String.fromCharCode(...bytes);
   }
 
   #untilFault(): number {

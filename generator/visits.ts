@@ -2,11 +2,12 @@
  * All visits to the shop at once.
  * @module
  */
-import { Agenda, type Due } from "./agenda.ts";
+import { Agenda } from "./agenda.ts";
 import { CAMPAIGNS, Catalog, REFERRERS } from "./catalog.ts";
-import { Ids } from "./ids.ts";
-import { Journey, TYPICAL_CLICKS } from "./journey.ts";
+import type { Ids } from "./ids.ts";
+import { FURTHER_CLICKS, Journey, TYPICAL_CLICKS } from "./journey.ts";
 import type { CompleteOptions } from "./options.ts";
+import { Press } from "./press.ts";
 import { Random } from "./random.ts";
 import { Rhythm } from "./rhythm.ts";
 import { Sender } from "./sender.ts";
@@ -14,27 +15,31 @@ import { type Shopper, Shoppers } from "./shoppers.ts";
 
 /** An event at the time when it happens. */
 export interface Happening {
-  readonly userId: string;
-  readonly json: string;
-  /** True if the client gave the event an identity, so that a copy can be told. */
-  readonly identified: boolean;
+  readonly shopper: Shopper;
+  readonly value: Uint8Array;
   readonly eventType: string;
   /** 0 but for purchases. */
   readonly revenueCents: number;
 }
 
-/** A visit under way, due for its next click. */
-interface Visit extends Due {
+/** A visit under way. */
+interface Visit {
+  /** True while the next click is so far off that it isn't reckoned with. */
+  away: boolean;
   readonly shopper: Shopper;
   readonly journey: Journey;
-  readonly sender: Sender;
+  /** Made when the first event is written; most of who comes in before the span never gets that far. */
+  sender: Sender | null;
 }
 
 /** How long the shop has been open at the start, at the pace of people, so that visits are under way by then. */
-const WARM_UP_MS = 15 * 60_000;
+const WARM_UP_MS = 5 * 60_000;
 
 /** In about this time, at the pace of people, it is made up for that there were too many or too few clicks. */
-const CORRECTION_MS = 5 * 60_000;
+const CORRECTION_MS = 3 * 60_000;
+
+/** Whoever thinks for longer than this, at the pace of people, is away. */
+const AWAY_MS = 10 * 60_000;
 
 /** Arrivals, and what comes of them. */
 export class Visits {
@@ -46,12 +51,15 @@ export class Visits {
   readonly #shoppers: Shoppers;
   readonly #rhythm: Rhythm;
   readonly #ids: Ids;
+  readonly #press: Press;
   readonly #fromMs: number;
   readonly #pace: number;
   /** Clicks that are wanted in a millisecond, on average. */
   readonly #clicksPerMs: number;
   #arrivalMs: number;
   #lastArrivalMs: number;
+  /** How many of the visits under way are not away. */
+  #busy = 0;
   /** Clicks that should have been made so far, less those that were. */
   #missing = 0;
 
@@ -65,6 +73,7 @@ export class Visits {
     this.#shoppers = new Shoppers(seed, users, fromMs, toMs);
     this.#rhythm = new Rhythm(fromMs, toMs);
     this.#ids = ids;
+    this.#press = new Press(ids);
     this.#fromMs = fromMs;
     this.#pace = pace;
     this.#clicksPerMs = rate / 1000;
@@ -83,7 +92,7 @@ export class Visits {
       this.#arrive();
       return null;
     }
-    return this.#click(this.#under.next);
+    return this.#click(this.#under.next, this.#under.nextMs);
   }
 
   /** Anybody who might shop at the time. */
@@ -93,46 +102,49 @@ export class Visits {
 
   #arrive(): void {
     const nowMs = this.#arrivalMs;
-    const random = this.#random;
     const shopper = this.anybody(nowMs);
-    const { habit, client } = shopper;
-    const campaign = random.chance(habit.lured) ? random.pick(CAMPAIGNS) : null;
-    const origin = { campaign, referrer: REFERRERS.draw(random.unit()) };
     this.#shopping.add(shopper.number);
-    this.#under.add({
-      dueMs: Math.ceil(nowMs),
-      shopper,
-      journey: new Journey(habit, this.#catalog, random),
-      sender: new Sender(shopper, client.sendsSessionId ? this.#ids.session() : null, origin),
-    });
+    this.#busy++;
+    const journey = new Journey(shopper.habit, this.#catalog, this.#random);
+    this.#under.add(Math.ceil(nowMs), { away: false, shopper, journey, sender: null });
     const wanted = this.#clicksPerMs * this.#rhythm.at(nowMs);
     this.#missing += wanted * (nowMs - this.#lastArrivalMs);
-    const correction = 1 + this.#missing * this.#pace / (this.#clicksPerMs * CORRECTION_MS);
+    const missing = this.#missing - FURTHER_CLICKS * this.#busy;
+    const correction = 1 + missing * this.#pace / (this.#clicksPerMs * CORRECTION_MS);
     this.#lastArrivalMs = nowMs;
-    this.#arrivalMs += random.exponential(TYPICAL_CLICKS / (wanted * Math.min(2, Math.max(0.25, correction))));
+    this.#arrivalMs += this.#random.exponential(TYPICAL_CLICKS / (wanted * Math.min(2, Math.max(0.25, correction))));
   }
 
-  #click(visit: Visit): Happening | null {
-    const { journey, sender, shopper, dueMs } = visit;
+  #click(visit: Visit, nowMs: number): Happening | null {
+    const { journey, shopper } = visit;
     const click = journey.click();
     const { atEntry } = journey;
     const thinkMs = journey.move();
+    this.#busy -= visit.away ? 0 : 1;
     if (thinkMs === null) {
       this.#under.take();
       this.#shopping.delete(shopper.number);
     } else {
-      visit.dueMs += Math.max(1, Math.round(thinkMs / this.#pace));
-      this.#under.settle();
+      this.#under.postpone(nowMs + Math.max(1, Math.round(thinkMs / this.#pace)));
+      visit.away = thinkMs > AWAY_MS;
+      this.#busy += visit.away ? 0 : 1;
     }
     this.#missing--;
-    if (dueMs < this.#fromMs) return null;
+    if (nowMs < this.#fromMs) return null;
     const { eventType, product, quantity } = click;
+    const sender = visit.sender ??= this.#sender(shopper);
     return {
-      userId: shopper.userId,
-      json: sender.json(click, this.#ids.event(), dueMs, atEntry),
-      identified: shopper.client.sendsEventId,
+      shopper,
+      value: this.#press.print(sender.fields(click, nowMs, atEntry), shopper.client.sendsEventId),
       eventType,
       revenueCents: eventType === "purchase" ? product!.priceCents * (quantity ?? 1) : 0,
     };
+  }
+
+  #sender(shopper: Shopper): Sender {
+    const random = this.#random;
+    const campaign = random.chance(shopper.habit.lured) ? random.pick(CAMPAIGNS) : null;
+    const sessionId = shopper.client.sendsSessionId ? this.#ids.session() : null;
+    return new Sender(shopper, sessionId, { campaign, referrer: REFERRERS.draw(random.unit()) });
   }
 }

@@ -7,6 +7,11 @@ declare
   role text;
   role_before text := current_setting('role');
 begin
+  if current_setting('server_encoding') <> 'UTF8' then
+    raise exception 'database % is encoded in %', current_database(), current_setting('server_encoding')
+      using hint = 'Events are UTF-8: create the database with encoding ''UTF8''.';
+  end if;
+
   foreach role in array array['clickstream_owner', 'clickstream_writer', 'clickstream_reader'] loop
     begin
       if not exists (select from pg_catalog.pg_roles where rolname = role) then

@@ -66,7 +66,8 @@ export class JsonDecoder implements Decoder {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       const { reason, field, message: detail } = error;
-      const payload = value.slice(0, MAX_EVENT_BYTES);
+      // Copied, for the record's bytes may be used again; `slice` would not copy a Buffer, as clients hand them out.
+      const payload = new Uint8Array(value.subarray(0, MAX_EVENT_BYTES));
       return { reason, field, detail, partition: records.partition, offset: records.offsets[i]!, payload };
     }
   }

@@ -39,7 +39,7 @@ export class Distinct {
 
   /** The set back from its `bytes`. */
   static of(bytes: Uint8Array): Distinct {
-    const body = bytes.slice(1);
+    const body = new Uint8Array(bytes.subarray(1));
     if (bytes[0] === SKETCH && body.length === REGISTERS) return new Distinct(null, body);
     if (bytes[0] === EXACT && body.length % 8 === 0) return new Distinct(new Float64Array(body.buffer), null);
     throw new RangeError(`a distinct count of ${bytes.length} bytes and tag ${bytes[0]} can't be read`);

@@ -1,10 +1,12 @@
 /**
  * Tells the first event of an id from its repetitions, from the log alone.
  *
- * A partition's log time is the largest Kafka timestamp so far; it is cut into minutes. An event is a duplicate if the
- * last one before it with the same id, in the same partition, lies in one of the last `KEPT_MINUTES` minutes of log time
- * and their Kafka timestamps are at most `WINDOW_MS` apart. So what is remembered at any offset can be had again by
- * reading the log from where the oldest of those minutes began: that offset is all that a restart needs.
+ * A partition's log time is the largest Kafka timestamp so far; it is cut into minutes. Of each id, the largest Kafka
+ * timestamp in each of the last `KEPT_MINUTES` minutes of log time is remembered, and an event is a duplicate if one of
+ * these is at most `WINDOW_MS` from its own. So what is remembered at any offset can be had again by reading the log from
+ * where the oldest of those minutes began: that offset is all that a restart needs. Where timestamps are out of order by
+ * up to two minutes, this is the same as comparing with every earlier event of the id. A record without a timestamp
+ * neither repeats one nor is repeated.
  * @module
  */
 
@@ -34,8 +36,12 @@ export class Duplicates {
 
   /** True if the event is a repetition. Call `pass` with its record first. */
   seen(id: string, kafkaTime: number): boolean {
-    const before = this.#ids.put(id, kafkaTime, minuteOf(this.#logTime));
-    return before !== null && Math.abs(kafkaTime - before) <= WINDOW_MS;
+    return kafkaTime >= 0 && this.#ids.put(id, kafkaTime, minuteOf(this.#logTime));
+  }
+
+  /** Ids held in memory, with those that are forgotten but whose room has not been needed yet. */
+  get size(): number {
+    return this.#ids.size;
   }
 
   /** Where the log must be read again from to remember what is remembered now; `next` if nothing is. */
@@ -44,8 +50,9 @@ export class Duplicates {
   }
 }
 
+/** The minute of a time; the last one that fits stands for all later ones. */
 function minuteOf(time: number): number {
-  return Math.floor(Math.max(0, time) / 60_000);
+  return Math.min(Math.floor(Math.max(0, time) / 60_000), 0x7fffffff);
 }
 
 /**
@@ -55,43 +62,51 @@ function minuteOf(time: number): number {
 class Ids {
   #high = new Int32Array(1024);
   #low = new Int32Array(1024);
-  /** Kafka timestamp of the last event of the id. */
+  /** Largest Kafka timestamp of the id in that minute. */
   #time = new Float64Array(1024);
-  /** Minute of log time of the last event of the id; -1 marks a free place. */
+  /** Minute of log time; -1 marks a free place. An id seen in several minutes has a place for each. */
   #minute = new Int32Array(1024).fill(-1);
   #count = 0;
-  #oldest = -Infinity;
+  #oldest = 0;
 
-  /** Remembers an id, and returns the timestamp that it had before, or null. */
-  put(id: string, time: number, minute: number): number | null {
+  get size(): number {
+    return this.#count;
+  }
+
+  /** Remembers an id, and tells whether it has been seen no more than `WINDOW_MS` from `time`. */
+  put(id: string, time: number, minute: number): boolean {
     if (this.#count * 3 > this.#minute.length * 2) this.#rehash();
     const [high, low] = hash(id);
-    const at = this.#find(high, low);
-    const before = this.#minute[at]! < Math.max(0, this.#oldest) ? null : this.#time[at]!;
-    if (this.#minute[at]! < 0) this.#count++;
+    const mask = this.#minute.length - 1;
+    let repeated = false;
+    let mine = -1;
+    let at = low & mask;
+    for (; this.#minute[at]! >= 0; at = (at + 1) & mask) {
+      if (this.#low[at] !== low || this.#high[at] !== high || this.#minute[at]! < this.#oldest) continue;
+      repeated ||= Math.abs(time - this.#time[at]!) <= WINDOW_MS;
+      if (this.#minute[at] === minute) mine = at;
+    }
+    if (mine >= 0) {
+      this.#time[mine] = Math.max(time, this.#time[mine]!);
+      return repeated;
+    }
+    this.#count++;
     this.#high[at] = high;
     this.#low[at] = low;
     this.#time[at] = time;
     this.#minute[at] = minute;
-    return before;
+    return repeated;
   }
 
   /** Ids last seen in an earlier minute are as good as never seen. */
   forgetBefore(minute: number): void {
-    this.#oldest = minute;
-  }
-
-  #find(high: number, low: number): number {
-    const mask = this.#minute.length - 1;
-    let at = low & mask;
-    while (this.#minute[at]! >= 0 && (this.#low[at] !== low || this.#high[at] !== high)) at = (at + 1) & mask;
-    return at;
+    this.#oldest = Math.max(0, minute);
   }
 
   /** Drops what is forgotten, into a table with room to spare. */
   #rehash(): void {
     const [highs, lows, times, minutes] = [this.#high, this.#low, this.#time, this.#minute];
-    const alive = minutes.reduce((n, minute) => minute >= 0 && minute >= this.#oldest ? n + 1 : n, 0);
+    const alive = minutes.reduce((n, minute) => minute >= this.#oldest ? n + 1 : n, 0);
     let capacity = 1024;
     while (capacity < alive * 2) capacity *= 2;
     this.#high = new Int32Array(capacity);
@@ -100,8 +115,9 @@ class Ids {
     this.#minute = new Int32Array(capacity).fill(-1);
     this.#count = alive;
     for (let i = 0; i < minutes.length; i++) {
-      if (minutes[i]! < 0 || minutes[i]! < this.#oldest) continue;
-      const at = this.#find(highs[i]!, lows[i]!);
+      if (minutes[i]! < this.#oldest) continue;
+      let at = lows[i]! & (capacity - 1);
+      while (this.#minute[at]! >= 0) at = (at + 1) & (capacity - 1);
       this.#high[at] = highs[i]!;
       this.#low[at] = lows[i]!;
       this.#time[at] = times[i]!;

@@ -26,7 +26,7 @@ class PaneFold implements Fold {
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
   readonly #matches: (batch: Batch, i: number) => boolean;
-  readonly #rows: Int32Array[] = [];
+  #rows = new Int32Array(0);
 
   constructor(view: View, words: Dictionaries) {
     this.#view = view;
@@ -39,7 +39,8 @@ class PaneFold implements Fold {
   add(batch: Batch): void {
     const widthMs = paneMs(this.#view.window);
     const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
-    const rows = this.#rows[0] ??= new Int32Array(batch.capacity);
+    if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
+    const rows = this.#rows;
     for (let i = 0; i < batch.count; i++) {
       const pane = Math.floor(batch.time[i]! / widthMs);
       rows[i] = this.#matches(batch, i) ? this.#groups.row(pane, columns, i) : -1;

@@ -34,15 +34,15 @@ export class Funnel {
     return new Funnel(Infinity, [], -Infinity, false);
   }
 
-  /** One event of step `index` (0, 1 or 2) at `time`, epoch milliseconds. */
-  static one(index: number, time: number): Funnel {
-    return new Funnel(index === 0 ? time : Infinity, index === 1 ? [time] : [], index === 2 ? time : -Infinity, false);
+  /** Of events of the three steps: the earliest first, all the second, the latest third; infinite where there is none. */
+  static from(first: number, middle: readonly number[], last: number): Funnel {
+    return new Funnel(first, middle, last, false);
   }
 
   /** The funnel back from its step and `bytes`. */
   static of(step: number, bytes: Uint8Array | null): Funnel {
     if (bytes === null) return step === 3 ? COMPLETE : EMPTY_FUNNEL;
-    const times = new Float64Array(bytes.slice().buffer);
+    const times = new Float64Array(new Uint8Array(bytes).buffer);
     return new Funnel(times[0]!, Array.from(times.subarray(2)), times[1]!, false);
   }
 
@@ -52,12 +52,6 @@ export class Funnel {
       return null;
     }
     return new Uint8Array(new Float64Array([this.#first, this.#last, ...this.#middle]).buffer);
-  }
-
-  /** True if one more event of step `index` at `time` could change nothing. */
-  absorbs(index: number, time: number): boolean {
-    if (this.step === 3) return true;
-    return index === 0 ? time >= this.#first : index === 2 && time <= this.#last;
   }
 
   /** Both sets of events together. */

@@ -200,7 +200,8 @@ export function funnel(steps: readonly [string, string, string], state: string):
     encode: (value) => [value.step, value.bytes],
     decode: ([step, bytes]) => Funnel.of(step as number, bytes as Uint8Array | null),
     accumulator(words) {
-      const funnels: Funnel[] = [];
+      // Thinned out once, at the end: merging event by event would take the square of a robot's thousands of events.
+      const gathered: { first: number; middle: number[]; last: number }[] = [];
       let stepOf = new Int8Array(0);
       return {
         add(batch, rows) {
@@ -210,20 +211,25 @@ export function funnel(steps: readonly [string, string, string], state: string):
             const row = rows[i]!;
             const step = stepOf[types[i]!]!;
             if (row < 0 || step < 0) continue;
-            const mine = funnels[row] ?? EMPTY_FUNNEL;
             const time = batch.time[i]!;
-            if (!mine.absorbs(step, time)) funnels[row] = mine.merge(Funnel.one(step, time));
+            const mine = gathered[row] ??= { first: Infinity, middle: [], last: -Infinity };
+            if (step === 0) mine.first = Math.min(mine.first, time);
+            else if (step === 1) mine.middle.push(time);
+            else mine.last = Math.max(mine.last, time);
           }
         },
-        value: (row) => funnels[row] ?? EMPTY_FUNNEL,
+        value(row) {
+          const mine = gathered[row];
+          return mine === undefined ? EMPTY_FUNNEL : Funnel.from(mine.first, mine.middle, mine.last);
+        },
       };
     },
   };
 }
 
-/** Orders picks by time, then by id. */
+/** Orders picks by time, then by id; where one id came with two values, by these, so that the order of merging can't tell. */
 function compareAt(a: Pick, b: Pick): number {
-  return a.time - b.time || compareText(a.id, b.id);
+  return a.time - b.time || compareText(a.id, b.id) || compareText(a.value ?? "", b.value ?? "");
 }
 
 /** Orders strings by code point, which is how PostgreSQL's collation "C" orders UTF-8; negative, zero or positive. */

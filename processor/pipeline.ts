@@ -221,14 +221,19 @@ export class Pipeline {
     }
   }
 
-  /** Commits what has been read, and waits until it is. */
+  /** Commits what has been read, and waits until it is; if that fails, the next step starts again. */
   async flush(): Promise<void> {
     if (!this.#started) return;
-    await this.#underWay;
-    this.#throwFailure();
-    if (this.#dueMs < Infinity) this.#commit();
-    await this.#underWay;
-    this.#throwFailure();
+    try {
+      await this.#underWay;
+      this.#throwFailure();
+      if (this.#dueMs < Infinity) this.#commit();
+      await this.#underWay;
+      this.#throwFailure();
+    } catch (error) {
+      this.#started = false;
+      throw error;
+    }
   }
 
   #nothing(): Pending {
@@ -270,7 +275,7 @@ export class Pipeline {
       if (records.offsets[i]! >= reading.replayUntil) return i;
       const refusal = this.#options.decoder.decode(records, i, scratch);
       reading.duplicates.pass(records.offsets[i]!, records.times[i]!);
-      if (refusal === null && scratch.ids[0] != null) reading.duplicates.seen(scratch.ids[0], scratch.kafkaTime[0]!);
+      if (refusal === null && scratch.ids[0] != null) reading.duplicates.seen(scratch.ids[0], records.times[i]!);
     }
     return until;
   }
@@ -290,7 +295,7 @@ export class Pipeline {
       if (refusal !== null) {
         pending.refuse(refusal);
         reading.refused++;
-      } else if (id != null && reading.duplicates.seen(id, batch.kafkaTime[batch.count]!)) {
+      } else if (id != null && reading.duplicates.seen(id, records.times[i]!)) {
         reading.duplicated++;
       } else {
         this.#store(reading, batch.time[batch.count]!);

@@ -68,7 +68,7 @@ function parse(text: string): number {
 
 /** Epoch milliseconds as sent, finer fractions cut off; NaN outside the years 1970 to 9999. */
 export function parseEpochMs(number: number): number {
-  return number < 0 ? NaN : inRange(Math.floor(number));
+  return number < 0 ? NaN : inRange(Math.floor(number) + 0);
 }
 
 function inRange(time: number): number {

@@ -5,6 +5,7 @@
 import pino from "pino";
 import { prettyFactory } from "pino-pretty";
 import { withoutPasswords } from "../secret.ts";
+import { writeError } from "./terminal.ts";
 
 /** What is said besides the message, by name. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -28,10 +29,10 @@ export interface LogOptions {
 }
 
 /** Fields that hold secrets wherever they come from, such as the options of a client. */
-const SECRET_FIELDS = ["password", "token", "secret", "connectionString", "authorization"];
+const SECRET_FIELD = /^(.*password|.*secret|token|authorization|connectionString)$/i;
 
 /** Opens the log. */
-export function openLog({ level, format, write = writeToStderr }: LogOptions): Log {
+export function openLog({ level, format, write = writeError }: LogOptions): Log {
   const terminal = Deno.stderr.isTerminal();
   const pretty = prettyFactory({
     colorize: terminal && !Deno.noColor,
@@ -46,31 +47,19 @@ export function openLog({ level, format, write = writeToStderr }: LogOptions): L
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: "(secret)" },
     },
     { write: (line: string) => write(withoutPasswords(asText ? String(pretty(line)) : line)) },
   );
-  const say = (severity: LogOptions["level"]) => (message: string, fields: Fields = {}) =>
-    logger[severity](fields, message);
+  const say = (severity: LogOptions["level"]) => (message: string, fields: Fields = {}) => {
+    if (logger.isLevelEnabled(severity)) logger[severity](withoutSecrets(fields), message);
+  };
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
-const encoder = new TextEncoder();
-
-function writeToStderr(line: string): void {
-  const bytes = encoder.encode(line);
-  try {
-    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
-  } catch (error) {
-    // Nobody reads the log: there is nobody to tell, and the work goes on.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-  }
-}
-
-/** An error in one line, and with `stack` where it comes from; never more of a foreign error than its message. */
-export function inWords(error: unknown, stack = false): string {
-  if (!(error instanceof Error)) return withoutPasswords(String(error));
-  const { message, name, cause } = error;
-  const said = message === "" ? cause instanceof Error ? cause.message : name : message;
-  return withoutPasswords(stack ? error.stack ?? said : said);
+/** The fields as JSON has them, which is all that is logged; secrets hidden at any depth. */
+function withoutSecrets(fields: Fields): Fields {
+  return JSON.parse(JSON.stringify(fields, (name, value) => {
+    if (SECRET_FIELD.test(name)) return "(secret)";
+    return typeof value === "bigint" ? String(value) : value;
+  }));
 }

@@ -3,10 +3,11 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { Umzug, type UmzugStorage } from "umzug";
+import type { UmzugStorage } from "umzug";
 import type { Migration } from "../../migrations/mod.ts";
 import { DAY_MS } from "../view.ts";
 import type { Database } from "./database.ts";
+import { databaseError } from "./database_errors.ts";
 
 /** Held by whoever migrates, so that two at once don't race. */
 const MIGRATION_LOCK = 7_226_914_057;
@@ -61,31 +62,47 @@ export async function verifySchema(db: Database, migrations: readonly Migration[
   throw new SchemaMismatch(state, advice);
 }
 
+/** What `migrate` did. */
+export interface Migrated {
+  /** Names of the migrations that it applied, in order. */
+  readonly applied: readonly string[];
+  /** How many had been applied before. */
+  readonly already: number;
+}
+
 /**
- * Applies what is missing, each migration in a transaction of its own, and returns the names.
+ * Applies what is missing, each migration in a transaction of its own. Of two at once, one waits for the other.
  *
  * @throws {SchemaMismatch} if what was applied before is not what this program knows
  */
-export async function migrate(db: Database, migrations: readonly Migration[]): Promise<readonly string[]> {
-  await db.query("select pg_advisory_lock($1::text::bigint)", [String(MIGRATION_LOCK)]);
+export async function migrate(db: Database, migrations: readonly Migration[]): Promise<Migrated> {
+  await db.query("select pg_advisory_lock($1::bigint)", [MIGRATION_LOCK]);
   try {
     const state = await schemaState(db, migrations);
     if (state.state === "ahead" || state.state === "changed") {
       throw new SchemaMismatch(state, "Nothing was changed. Use the program that applied it");
     }
+    // Only where it is needed, since it brings half a megabyte of its own command line.
+    const { MigrationError, Umzug } = await import("umzug");
     const umzug = new Umzug({
-      migrations: migrations.map(({ name, sql }) => ({
-        name,
-        // The version is noted in the same transaction: a migration is applied and known, or neither.
-        up: () => db.transaction((tx) => apply(tx, name, sql)),
-      })),
+      migrations: migrations.map(({ name, sql }) => ({ name, up: () => apply(db, name, sql) })),
       storage: storageIn(db),
       logger: undefined,
     });
-    return (await umzug.up()).map(({ name }) => name);
+    const applied = await umzug.up().catch((error) => {
+      throw error instanceof MigrationError ? error.cause : error;
+    });
+    return { applied: applied.map(({ name }) => name), already: migrations.length - applied.length };
   } finally {
-    await db.query("select pg_advisory_unlock($1::text::bigint)", [String(MIGRATION_LOCK)]);
+    // With the connection gone the server has let go of the lock, and another error says so.
+    await db.query("select pg_advisory_unlock($1::bigint)", [MIGRATION_LOCK]).catch(() => {});
   }
+}
+
+/** Gives users who only read, and have no time limit of their own, that of `clickstream_reader`; returns who got it. */
+export async function limitReaders(db: Database): Promise<readonly string[]> {
+  const { rows } = await db.query<{ reader: string }>("select reader from clickstream.limit_readers() as reader");
+  return rows.map(({ reader }) => reader);
 }
 
 /** Makes the daily partitions of `events` from `keepDays` ago to `aheadDays` from now; returns how many were made. */
@@ -96,20 +113,26 @@ export async function makePartitions(
   const day = (offset: number) => new Date(nowMs + offset * DAY_MS).toISOString().slice(0, 10);
   return await db.transaction(async (tx) => {
     await tx.exec("set local role clickstream_owner");
-    const { rows } = await tx.query<{ made: string }>(
-      "select clickstream.make_partitions($1::text::date, $2::text::date)::text as made",
+    const { rows } = await tx.query<{ made: number }>(
+      "select clickstream.make_partitions($1, $2) as made",
       [day(-keepDays), day(aheadDays)],
     );
-    return Number(rows[0]!.made);
+    return rows[0]!.made;
   });
 }
 
-async function apply(tx: Database, name: string, sql: string): Promise<void> {
-  await tx.exec(sql);
-  await tx.query("insert into clickstream.schema_version (name, checksum) values ($1::text, $2::text)", [
-    name,
-    checksum(sql),
-  ]);
+async function apply(db: Database, name: string, sql: string): Promise<void> {
+  try {
+    await db.transaction(async (tx) => {
+      // No object of another schema takes the place of one that is meant.
+      await tx.exec("set local search_path = pg_catalog, pg_temp");
+      await tx.exec(sql);
+      // Noted in the same transaction: a migration is applied and known, or neither.
+      await tx.query("insert into clickstream.schema_version (name, checksum) values ($1, $2)", [name, checksum(sql)]);
+    });
+  } catch (error) {
+    throw databaseError(error, `apply migration ${name}`);
+  }
 }
 
 function storageIn(db: Database): UmzugStorage {

@@ -112,6 +112,8 @@ export class MemorySink implements Sink {
   readonly events: string[] = [];
   readonly refusals: Refusal[] = [];
   commits = 0;
+  /** Sessions of each key, so that merging one doesn't look through all. */
+  readonly #sessions = new Map<string, Row[]>();
 
   positions(_topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     return Promise.resolve(new Map([...this.progress].filter(([partition]) => partitions.includes(partition))));
@@ -162,10 +164,19 @@ export class MemorySink implements Sink {
   #merge(view: View, row: Row): void {
     const table = this.tables.get(view.name) ?? new Map<string, Row>();
     this.tables.set(view.name, table);
-    if (view.window.kind === "session") return mergeSessionInto(view, table, row);
-    const place = JSON.stringify([row.start, ...row.key]);
+    if (view.window.kind === "session") return this.#mergeSession(view, table, row);
+    const place = placeOf(row);
     const mine = table.get(place);
     table.set(place, mine === undefined ? row : { ...row, values: mergeValues(view, mine.values, row.values) });
+  }
+
+  #mergeSession(view: View, table: Map<string, Row>, row: Row): void {
+    const key = JSON.stringify([view.name, ...row.key]);
+    const before = this.#sessions.get(key) ?? [];
+    const after = mergeSessions(view, [...before, row]);
+    for (const session of before) table.delete(placeOf(session));
+    for (const session of after) table.set(placeOf(session), session);
+    this.#sessions.set(key, after);
   }
 
   #store(batch: Batch): void {
@@ -173,10 +184,6 @@ export class MemorySink implements Sink {
   }
 }
 
-function mergeSessionInto(view: View, table: Map<string, Row>, row: Row): void {
-  const same = [...table].filter(([, other]) => JSON.stringify(other.key) === JSON.stringify(row.key));
-  for (const [place] of same) table.delete(place);
-  for (const session of mergeSessions(view, [...same.map(([, other]) => other), row])) {
-    table.set(JSON.stringify([session.start, ...session.key]), session);
-  }
+function placeOf({ start, key }: Row): string {
+  return JSON.stringify([start, ...key]);
 }

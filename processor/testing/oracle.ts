@@ -49,14 +49,14 @@ function readLog(log: OracleLog, settings: OracleSettings): Reading {
   const known = new Map<string, string>();
   log.partitions.forEach((records, partition) => {
     const counts = { stored: 0, duplicates: 0, refused: 0 };
-    const lastSeenMs = new Map<string, number>();
+    const seenMs = new Map<string, number[]>();
     let latestMs = -Infinity;
     for (const record of records) {
       const event = judged(record, settings.keepDays);
       if (event instanceof Refused) {
         counts.refused += 1;
         reading.refusals.push(refusalRow(log.topic, partition, record, event));
-      } else if (isDuplicate(event, record, lastSeenMs)) {
+      } else if (isDuplicate(event, record, seenMs)) {
         counts.duplicates += 1;
       } else {
         counts.stored += 1;
@@ -83,12 +83,12 @@ function judged(record: OracleRecord, keepDays: number): OracleEvent | Refused {
   }
 }
 
-// Every sight of an id counts as the most recent one, a duplicate's too. Ids that stand in are never sent twice.
-function isDuplicate(event: OracleEvent, record: OracleRecord, lastSeenMs: Map<string, number>): boolean {
+// A duplicate is a sight of its id like any other. Ids that stand in are never sent twice.
+function isDuplicate(event: OracleEvent, record: OracleRecord, seenMs: Map<string, number[]>): boolean {
   if (event.eventId === null) return false;
-  const earlierMs = lastSeenMs.get(event.eventId);
-  lastSeenMs.set(event.eventId, record.time);
-  return earlierMs !== undefined && Math.abs(record.time - earlierMs) <= DUPLICATE_WITHIN_MS;
+  const earlier = seenMs.get(event.eventId) ?? [];
+  seenMs.set(event.eventId, [...earlier, record.time]);
+  return earlier.some((timeMs) => Math.abs(record.time - timeMs) <= DUPLICATE_WITHIN_MS);
 }
 
 function storedEvent(topic: string, partition: number, record: OracleRecord, event: OracleEvent): StoredEvent {

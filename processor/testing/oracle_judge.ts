@@ -93,9 +93,9 @@ function eventOf(fields: Fields): OracleEvent {
   const campaign = optionalText(fields, "campaign");
   const priceCents = priceOf(fields);
   const quantity = quantityOf(fields);
-  const currency = currencyOf(fields);
   const revenueCents = eventType === "purchase" ? (priceCents ?? 0n) * BigInt(quantity) : 0n;
   if (!isAffordable(revenueCents)) throw new Refused("bad_value", "price");
+  const currency = currencyOf(fields);
   return {
     ...{ eventId, userId, sessionId, eventType, timeMs, page, device, region, referrer, productId, campaign },
     ...{ priceCents, quantity, currency, revenueCents },

@@ -12,7 +12,7 @@ export interface StoredEvent extends OracleEvent {
 // (sums pass 2^53), everything else that PostgreSQL counts as a number.
 
 /** A row of `progress`; `next_offset` is the lowest that can hold once the whole log is consumed. */
-export interface ProgressRow {
+export type ProgressRow = {
   readonly topic: string;
   readonly partition: number;
   readonly next_offset: number;
@@ -21,10 +21,10 @@ export interface ProgressRow {
   readonly stored: number;
   readonly duplicates: number;
   readonly refused: number;
-}
+};
 
 /** A row of `events`. */
-export interface EventRow {
+export type EventRow = {
   readonly event_id: string;
   readonly event_time: string;
   readonly user_id: string;
@@ -43,10 +43,10 @@ export interface EventRow {
   readonly kafka_partition: number;
   readonly kafka_offset: number;
   readonly kafka_time: string;
-}
+};
 
 /** A row of `traffic`: one minute, event type, device and region. */
-export interface TrafficRow {
+export type TrafficRow = {
   readonly window_start: string;
   readonly event_type: string;
   readonly device: string;
@@ -54,25 +54,25 @@ export interface TrafficRow {
   readonly events: number;
   readonly users: number;
   readonly revenue_cents: string;
-}
+};
 
 /** A row of `pages`: one minute and cut page. */
-export interface PageRow {
+export type PageRow = {
   readonly window_start: string;
   readonly page: string;
   readonly views: number;
   readonly users: number;
-}
+};
 
 /** A row of `active_users`: one hopping window. */
-export interface ActiveUsersRow {
+export type ActiveUsersRow = {
   readonly window_start: string;
   readonly window_end: string;
   readonly users: number;
-}
+};
 
 /** A row of `sessions`. */
-export interface SessionRow {
+export type SessionRow = {
   readonly user_id: string;
   readonly session_id: string | null;
   readonly started_at: string;
@@ -88,26 +88,26 @@ export interface SessionRow {
   readonly revenue_cents: string;
   readonly funnel_step: number;
   readonly bounced: boolean;
-}
+};
 
 /** A row of `user_days`: one user and UTC day. */
-export interface UserDayRow {
+export type UserDayRow = {
   readonly user_id: string;
   readonly day: string;
   readonly events: number;
   readonly purchases: number;
   readonly revenue_cents: string;
-}
+};
 
 /** A row of `refusals`; `payload` is hexadecimal. */
-export interface RefusalRow {
+export type RefusalRow = {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly reason: string;
   readonly field: string | null;
   readonly payload: string;
-}
+};
 
 /** What every table must hold, each sorted by its key. */
 export interface Expected {

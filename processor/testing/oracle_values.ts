@@ -5,7 +5,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const CENTS_LIMIT = 1_000_000_000_000n;
-const DATE_AND_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}(?::?\d{2})?)$/;
+const DATE_AND_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(Z|[+-]\d{2}(?::?\d{2})?)$/;
 
 /** Orders two texts by the bytes of their UTF-8 form: negative, zero or positive. */
 export function compareText(left: string, right: string): number {
@@ -38,7 +38,9 @@ export function millisecondsOfText(text: string): number | undefined {
   const millisecond = Number((match[7] ?? "").slice(0, 3).padEnd(3, "0"));
   // Date.UTC reads the years 0 to 99 as 1900 to 1999. A zone can lift the last hours of 1969 into 1970.
   if (year < 1969 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
-  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  if (hour > 24 || minute > 59 || second > 59) return undefined;
+  // ISO 8601 lets a day end at 24:00, but with nothing after it.
+  if (hour === 24 && (minute > 0 || second > 0 || /[1-9]/.test(match[7] ?? ""))) return undefined;
   const zoneMs = zoneOf(match[8]!);
   if (zoneMs === undefined) return undefined;
   return millisecondsOfNumber(Date.UTC(year, month - 1, day, hour, minute, second, millisecond) - zoneMs);

@@ -1,0 +1,60 @@
+/**
+ * Brings the schema up to date.
+ * @module
+ */
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import type { Settings } from "../config.ts";
+import { type Database, openPostgres } from "../io/database.ts";
+import { limitReaders, makePartitions, migrate, SchemaMismatch, schemaState } from "../io/migrations.ts";
+
+/** Settings that migrating reads. */
+export type MigrateSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA" | "EVENTS_KEEP_DAYS">;
+
+/** Days ahead for which `events` has partitions: a week in which nobody needs to look after it. */
+const AHEAD_DAYS = 7;
+
+/** Exit codes. */
+const DONE = 0;
+const SCHEMA = 3;
+
+/**
+ * Applies the migrations that are missing and makes the partitions of `events`, or with `check` only says whether the
+ * schema is current. Returns the exit code: 0, or 3 if the schema is not what this program needs.
+ */
+export async function migrateCommand(
+  { check }: { readonly check: boolean },
+  settings: MigrateSettings,
+  out: (line: string) => void,
+): Promise<number> {
+  const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
+  const tls = authorities === null ? {} : { tlsCa: authorities.pem };
+  const db = await openPostgres(url.reveal(), { ...tls, applicationName: "clickstream migrate" });
+  try {
+    if (check) return await say(db, out);
+    await bringUpToDate(db, settings.EVENTS_KEEP_DAYS, out);
+    return DONE;
+  } catch (error) {
+    if (!(error instanceof SchemaMismatch)) throw error;
+    out(error.message);
+    return SCHEMA;
+  } finally {
+    await db.close();
+  }
+}
+
+async function say(db: Database, out: (line: string) => void): Promise<number> {
+  const { state, detail } = await schemaState(db, MIGRATIONS);
+  out(`schema clickstream is ${state}: ${detail}`);
+  return state === "current" ? DONE : SCHEMA;
+}
+
+async function bringUpToDate(db: Database, keepDays: number, out: (line: string) => void): Promise<void> {
+  const { applied, already } = await migrate(db, MIGRATIONS);
+  for (const name of applied) out(`applied ${name}`);
+  out(`schema clickstream is current: ${applied.length} migrations applied, ${already} had been before`);
+  const made = await makePartitions(db, { nowMs: Date.now(), keepDays, aheadDays: AHEAD_DAYS });
+  out(`events has partitions from ${keepDays} days ago to ${AHEAD_DAYS} days ahead: ${made} made`);
+  for (const reader of await limitReaders(db)) {
+    out(`${reader} only reads, and has a statement_timeout of 30 s from now on`);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Options of commands, checked where they are read.
+ * @module
+ */
+import { InvalidArgumentError, Option } from "commander";
+
+/** A number from `least` to `most`. */
+export function numberOption(
+  flags: string,
+  about: string,
+  { least, most, whole = false, otherwise }: {
+    readonly least: number;
+    readonly most: number;
+    readonly whole?: boolean;
+    readonly otherwise?: number;
+  },
+): Option {
+  const allowed = `${whole ? "a whole number" : "a number"} from ${least} to ${most}`;
+  const option = new Option(flags, `${about} (${allowed})`).argParser((text) => {
+    const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most && (!whole || Number.isSafeInteger(value))) return value;
+    throw new InvalidArgumentError(`Allowed is ${allowed}.`);
+  });
+  return otherwise === undefined ? option : option.default(otherwise);
+}
+
+/** A share from 0 to 0.5, 0 if left out. */
+export function shareOption(flags: string, about: string, otherwise = 0): Option {
+  return numberOption(flags, about, { least: 0, most: 0.5, otherwise });
+}

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { VERSION } from "../version.ts";
+
+const MAIN = new URL("../main.ts", import.meta.url).pathname;
+const NOWHERE = "postgres://writer:hunter2@127.0.0.1:1/clickstream";
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the program to its end, with nothing but these settings. */
+async function clickstream(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "--allow-all", MAIN, ...args],
+    clearEnv: true,
+    env: { ...kept("PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME"), NO_COLOR: "1", ...settings },
+  });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  return { code, out: text.decode(stdout), err: text.decode(stderr) };
+}
+
+function kept(...names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  }));
+}
+
+/** What is typed, with which settings; the exit code, and what must be said: on stdout if all is well, else on stderr. */
+const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, number, RegExp])[] = [
+  ["--version", {}, 0, new RegExp(`^${VERSION}\n$`)],
+  ["--help", {}, 0, /run +the service[\s\S]*Exit codes: 0 done/],
+  ["help migrate", {}, 0, /--check[\s\S]*DATABASE_URL/],
+  ["run --help", {}, 0, /COMMIT_EVERY_MS[\s\S]*default: 1000[\s\S]*from 10 to 60000/],
+  ["", {}, 2, /Usage: clickstream/],
+  ["rum", {}, 2, /unknown command 'rum'[\s\S]*Did you mean run\?/],
+  ["migrate --chek", {}, 2, /unknown option '--chek'[\s\S]*Did you mean --check\?/],
+  ["migrate now", {}, 2, /too many arguments/],
+  ["demo --rate fast", {}, 2, /'--rate <records>'.*'fast'.*a number from 1 to/],
+  ["demo --rate 0", {}, 2, /'0' is invalid.*a number from 1 to/],
+  ["migrate", {}, 2, /DATABASE_URL is not set; it must be postgres:/],
+  ["run", { DATABASE_URL: NOWHERE, WORKERS: "many", VIEWS: "x" }, 2, /2 settings[\s\S]*WORKERS is "many"[\s\S]*VIEWS/],
+  ["run", { DATABASE_URL: "postgres://writer:hunter2@db" }, 2, /DATABASE_URL has a value that is not shown/],
+  ["migrate", { DATABASE_URL: NOWHERE }, 1, /could not connect to PostgreSQL at 127.0.0.1:1/],
+  ["migrate --check", { DATABASE_URL: NOWHERE, LOG_LEVEL: "debug" }, 1, /could not connect[\s\S]*\n +at /],
+];
+
+Deno.test("does what is typed, and says with its exit code how it ended", async (t) => {
+  for (const [typed, settings, code, said] of SCENES) {
+    await t.step(typed === "" ? "nothing" : typed, async () => {
+      const ended = await clickstream(typed.split(" ").filter((arg) => arg !== ""), settings);
+      assert.equal(ended.code, code, JSON.stringify(ended));
+      assert.match(code === 0 ? ended.out : ended.err, said);
+      assert.equal(code === 0 ? ended.err : ended.out, "");
+      assert.doesNotMatch(ended.out + ended.err, /hunter2/);
+      if (settings.LOG_LEVEL !== "debug") assert.doesNotMatch(ended.err, /^ +at /m);
+    });
+  }
+});
+
+Deno.test("takes a reader who has seen enough for no error", async () => {
+  const program = `'${Deno.execPath()}' run --quiet --no-check --allow-all '${MAIN}'`;
+  const command = new Deno.Command("bash", {
+    args: ["-c", `(${program} run --help; echo "code $?" >&2) | true`],
+  });
+  const { stderr } = await command.output();
+  assert.equal(new TextDecoder().decode(stderr), "code 0\n");
+});

@@ -1,0 +1,25 @@
+/**
+ * Which settings each command reads, for the command itself and for its help.
+ * @module
+ */
+import type { SettingName } from "../config.ts";
+
+const KAFKA = [
+  "KAFKA_BROKERS",
+  "KAFKA_TOPIC",
+  "KAFKA_TLS_CA",
+  "KAFKA_SASL_MECHANISM",
+  "KAFKA_SASL_USERNAME",
+  "KAFKA_SASL_PASSWORD",
+] as const;
+const DATABASE = ["DATABASE_URL", "DATABASE_TLS_CA"] as const;
+const PROCESSING = ["WORKERS", "COMMIT_EVERY_MS", "EVENTS_KEEP_DAYS", "STORE_EVENTS", "VIEWS"] as const;
+const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
+
+/** Names of the settings that a command reads. */
+export const READS = {
+  run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", ...PROCESSING, ...LOGGING],
+  generate: [...KAFKA, "KAFKA_PARTITIONS"],
+  produce: [...KAFKA, "KAFKA_PARTITIONS"],
+  migrate: [...DATABASE, "EVENTS_KEEP_DAYS"],
+} as const satisfies Readonly<Record<string, readonly SettingName[]>>;

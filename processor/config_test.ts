@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
+import { databaseUrl, withoutPasswords } from "./secret.ts";
+import { describeSettings, SETTING_NAMES, shownSettings } from "./settings_shown.ts";
+
+const DATABASE_URL = "postgres://writer:hunter2@db:5432/clickstream";
+
+type Variables = Readonly<Partial<Record<SettingName, string>>>;
+
+function readFrom<N extends SettingName>(names: readonly N[], variables: Variables): Settings<N> {
+  return readSettings(names, (name) => variables[name as SettingName]);
+}
+
+function messageOf(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    assert.ok(error instanceof WrongSettings);
+    return error.message;
+  }
+  throw new assert.AssertionError({ message: "these settings should have been refused" });
+}
+
+const GOOD: readonly (readonly [SettingName, string, unknown])[] = [
+  ["KAFKA_BROKERS", "a:1, [::1]:9093,b", ["a:1", "[::1]:9093", "b:9092"]],
+  ["KAFKA_TOPIC", "a.b_c-D", "a.b_c-D"],
+  ["KAFKA_PARTITIONS", "1", 1],
+  ["KAFKA_GROUP_ID", "team/clicks", "team/clicks"],
+  ["KAFKA_SASL_MECHANISM", "", null],
+  ["HTTP_LISTEN", "[::]:0", { hostname: "::", port: 0 }],
+  ["HTTP_LISTEN", "0.0.0.0:65535", { hostname: "0.0.0.0", port: 65_535 }],
+  ["WORKERS", "256", 256],
+  ["COMMIT_EVERY_MS", "10", 10],
+  ["COMMIT_EVERY_MS", "", 1000],
+  ["EVENTS_KEEP_DAYS", "3650", 3650],
+  ["STORE_EVENTS", "false", false],
+  ["LOG_LEVEL", "debug", "debug"],
+  ["LOG_FORMAT", "", null],
+  ["LOG_FORMAT", "text", "text"],
+];
+
+Deno.test("reads what is allowed, and takes the default for what is absent or empty", () => {
+  for (const [name, value, expected] of GOOD) {
+    assert.deepEqual(readFrom([name], { [name]: value })[name], expected, `${name}=${value}`);
+  }
+  assert.deepEqual(readFrom(["VIEWS"], { VIEWS: "pages, sessions" }).VIEWS.map(({ name }) => name), [
+    "sessions",
+    "pages",
+  ]);
+});
+
+const BAD: readonly (readonly [SettingName, string])[] = [
+  ["KAFKA_BROKERS", ","],
+  ["KAFKA_BROKERS", "a:b"],
+  ["KAFKA_BROKERS", "a:65536"],
+  ["KAFKA_BROKERS", "kafka://a:9092"],
+  ["KAFKA_TOPIC", ".."],
+  ["KAFKA_TOPIC", "a b"],
+  ["KAFKA_PARTITIONS", "0"],
+  ["KAFKA_PARTITIONS", "0x10"],
+  ["KAFKA_GROUP_ID", "two words"],
+  ["KAFKA_TLS_CA", "/nowhere/ca.pem"],
+  ["DATABASE_TLS_CA", "/dev/null"],
+  ["KAFKA_SASL_MECHANISM", "GSSAPI"],
+  ["HTTP_LISTEN", "8080"],
+  ["HTTP_LISTEN", ":8080"],
+  ["HTTP_LISTEN", "localhost"],
+  ["WORKERS", "-1"],
+  ["WORKERS", "257"],
+  ["COMMIT_EVERY_MS", "9"],
+  ["COMMIT_EVERY_MS", "1e3"],
+  ["COMMIT_EVERY_MS", " 1000"],
+  ["EVENTS_KEEP_DAYS", "0.5"],
+  ["STORE_EVENTS", "yes"],
+  ["VIEWS", "pages,nothing"],
+  ["LOG_LEVEL", "loud"],
+  ["LOG_FORMAT", "xml"],
+];
+
+Deno.test("refuses anything else, with the name, the value and what is allowed", () => {
+  for (const [name, value] of BAD) {
+    const message = messageOf(() => readFrom([name], { [name]: value }));
+    const { allowed } = describeSettings([name])[0]!;
+    for (const said of [name, JSON.stringify(value), allowed]) assert.ok(message.includes(said), message);
+  }
+});
+
+Deno.test("names everything that is wrong at once", () => {
+  const variables = { WORKERS: "0", VIEWS: "nothing", KAFKA_SASL_USERNAME: "me", HTTP_LISTEN: "here" };
+  const message = messageOf(() => readFrom(SETTING_NAMES, variables));
+  const wrong = ["WORKERS", "VIEWS", "HTTP_LISTEN", "DATABASE_URL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD"];
+  assert.match(message, /^6 settings can't be used:\n/);
+  for (const name of wrong) assert.match(message, new RegExp(`^  ${name} `, "m"));
+});
+
+Deno.test("asks only for the settings that are wanted", () => {
+  assert.deepEqual(readFrom(["WORKERS"], { WORKERS: "3", VIEWS: "nothing" }), { WORKERS: 3 });
+  assert.match(messageOf(() => readFrom(["DATABASE_URL"], {})), /DATABASE_URL is not set; it must be postgres:/);
+});
+
+Deno.test("reads the certificates of a file, and the well-known ones", () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    Deno.writeTextFileSync(file, "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n");
+    const { KAFKA_TLS_CA, DATABASE_TLS_CA } = readFrom(["KAFKA_TLS_CA", "DATABASE_TLS_CA"], {
+      KAFKA_TLS_CA: file,
+      DATABASE_TLS_CA: "public",
+    });
+    assert.match(KAFKA_TLS_CA!.pem, /MII=/);
+    assert.ok(DATABASE_TLS_CA!.pem.split("BEGIN CERTIFICATE").length > 50);
+    assert.deepEqual(shownSettings({ KAFKA_TLS_CA }), { KAFKA_TLS_CA: file });
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
+Deno.test("describes every setting, and every default is allowed", () => {
+  for (const { name, default: otherwise, needed, about } of describeSettings()) {
+    assert.ok(about.length > 0);
+    if (needed) assert.equal(otherwise, null);
+    if (otherwise !== null) assert.ok(readFrom([name], { [name]: otherwise })[name] !== undefined);
+  }
+  assert.deepEqual(describeSettings().filter(({ needed }) => needed).map(({ name }) => name), ["DATABASE_URL"]);
+});
+
+/** Any text, with a word at both ends that is found wherever a part of it is shown. */
+const password = fc.string({ unit: "grapheme", maxLength: 40 }).map((text) => `hunter2${text}hunter2`);
+
+Deno.test("shows no secret, whatever it is and however the settings are printed", () => {
+  fc.assert(fc.property(password, password, (kafka, database) => {
+    const variables = {
+      DATABASE_URL: `postgres://writer:${encodeURIComponent(database)}@db/clickstream?password=${
+        encodeURIComponent(kafka)
+      }`,
+      KAFKA_SASL_MECHANISM: "PLAIN",
+      KAFKA_SASL_USERNAME: "me",
+      KAFKA_SASL_PASSWORD: kafka,
+    };
+    const settings = readFrom(SETTING_NAMES, variables);
+    assert.equal(settings.KAFKA_SASL_PASSWORD?.reveal(), kafka);
+    assert.equal(settings.DATABASE_URL.reveal(), variables.DATABASE_URL);
+    const printed = [
+      JSON.stringify(settings),
+      Deno.inspect(settings, { depth: 9, showHidden: true }),
+      inspect(settings, { depth: 9, showHidden: true }),
+      `${settings.DATABASE_URL}${settings.KAFKA_SASL_PASSWORD}`,
+      JSON.stringify(shownSettings(settings)),
+    ].join("\n");
+    assert.doesNotMatch(printed, /hunter2/);
+  }));
+});
+
+Deno.test("shows no secret in an error about it, nor any part of a database's address with a raw password", () => {
+  fc.assert(fc.property(password, (secret) => {
+    const url = `postgres://writer:${secret}@db:5432/clickstream`;
+    try {
+      const shown = databaseUrl(url).toString();
+      assert.doesNotMatch(shown, /hunter2/);
+      assert.equal(shown, "postgres://writer@db:5432/clickstream");
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+      assert.doesNotMatch(messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url })), /hunter2/);
+    }
+  }));
+  const odd = [
+    "postgres://writer:12/hunter2@db/clickstream",
+    "postgres://writer:12?hunter2@db/x",
+    "hunter2",
+    "://hunter2",
+  ];
+  for (const url of [...odd, DATABASE_URL.replace("hunter2", "hunter2%zz"), DATABASE_URL.replace("@", "#@")]) {
+    assert.doesNotMatch(messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url })), /hunter2/);
+  }
+});
+
+Deno.test("takes passwords out of addresses in others' messages", () => {
+  const said = withoutPasswords(`could not reach ${DATABASE_URL} or http://a:hunter2@b?password=hunter2&x=1`);
+  assert.equal(said, "could not reach postgres://writer@db:5432/clickstream or http://a@b?password=…&x=1");
+});

@@ -1,0 +1,378 @@
+/**
+ * The topic in Kafka as a source: connections, TLS, SASL, metadata and the group are `@platformatic/kafka`'s, the
+ * records are walked by ourselves.
+ * @module
+ */
+import { type Connection, Consumer } from "@platformatic/kafka";
+import { Reassigned, type Records, type Seek, type Source, Unavailable } from "../pipeline.ts";
+import { fetchFrom, type PartitionResponse } from "./fetch.ts";
+import { walk } from "./record_batch.ts";
+
+/** How to reach Kafka, and as whom. */
+export interface KafkaSettings {
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  readonly groupId: string;
+  readonly clientId: string;
+  /** PEM text of the authority that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
+  readonly tlsCa?: string;
+  readonly tls?: boolean;
+  readonly sasl?: {
+    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+    readonly username: string;
+    readonly password: string;
+  };
+  /** Is told, in words, what goes wrong and is mended by itself. */
+  readonly warn?: (message: string) => void;
+}
+
+/** Kafka's error codes that are worth a name here. */
+const OFFSET_OUT_OF_RANGE = 1;
+const EARLIEST = -2n;
+const LATEST = -1n;
+
+/** The broker answers a fetch after this much time, if nothing arrives. */
+const FETCH_WAIT_MS = 250;
+/** Much enough to be worth the way, little enough that partitions advance side by side. */
+const PARTITION_BYTES = 1024 * 1024;
+const RESPONSE_BYTES = 8 * 1024 * 1024;
+/** A member that is silent for this long is dropped from the group, and its partitions given to others. */
+const SESSION_TIMEOUT_MS = 10_000;
+const HEARTBEAT_MS = 2_000;
+const REBALANCE_TIMEOUT_MS = 20_000;
+
+/** A topic of a Kafka cluster, read as a member of a group. */
+export class KafkaSource implements Source {
+  readonly topic: string;
+  readonly #settings: KafkaSettings;
+  /** Member of the group; its connections carry heartbeats, which a fetch must not hold up. */
+  #member: Member | null = null;
+  #fetcher: Consumer | null = null;
+  /** Next offset of each partition; null where it is the earliest that the log has. */
+  #next = new Map<number, number | null>();
+  /** Counts seeks: what was fetched before the last one is thrown away. */
+  #seeks = 0;
+  #underWay: Promise<void> | null = null;
+  #ready: Records[] = [];
+  #failure: { readonly error: unknown } | null = null;
+  /** Wakes a poll that waits. */
+  #wake: () => void = () => {};
+
+  constructor(settings: KafkaSettings) {
+    this.#settings = settings;
+    this.topic = settings.topic;
+  }
+
+  async assigned(): Promise<readonly number[]> {
+    return await this.#attempt("join the group", async () => {
+      this.#fetcher ??= consumerOf(this.#settings);
+      await this.#checkTopic(this.#fetcher);
+      if (this.#member?.lost !== false) {
+        await this.#member?.close();
+        this.#member = new Member(this.#settings, () => this.#wake());
+      }
+      return await this.#member.assigned();
+    });
+  }
+
+  seek(offsets: Seek): void {
+    this.#seeks++;
+    this.#next = new Map(offsets);
+    this.#ready = [];
+    this.#failure = null;
+  }
+
+  async poll(maxWaitMs: number): Promise<readonly Records[]> {
+    this.#throwIfReassigned();
+    this.#fetchAhead();
+    if (this.#ready.length === 0 && this.#failure === null && maxWaitMs > 0) await this.#somethingHappens(maxWaitMs);
+    this.#throwIfReassigned();
+    const { error } = this.#failure ?? { error: null };
+    this.#failure = null;
+    if (error !== null) throw await this.#broken(error);
+    const ready = this.#ready;
+    this.#ready = [];
+    this.#fetchAhead();
+    return ready;
+  }
+
+  async committed(offsets: ReadonlyMap<number, number>): Promise<void> {
+    await this.#member?.commit(offsets);
+  }
+
+  async close(): Promise<void> {
+    this.#seeks++;
+    this.#next.clear();
+    await Promise.all([this.#member?.close(), this.#fetcher?.close(true).catch(() => {})]);
+    this.#member = this.#fetcher = null;
+  }
+
+  #throwIfReassigned(): void {
+    const member = this.#member;
+    if (member === null) throw new Unavailable("not a member of a Kafka group yet");
+    if (member.lost || member.reassigned) throw new Reassigned(member.reason);
+  }
+
+  async #checkTopic(consumer: Consumer): Promise<void> {
+    const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
+    if ((metadata.topics.get(this.topic)?.partitionsCount ?? 0) > 0) return;
+    throw new Unavailable(`Kafka has no topic ${this.topic}: create it, or let \`clickstream produce\` make it`);
+  }
+
+  /** Starts the next round of fetches, unless one is under way or what it brought has not been taken. */
+  #fetchAhead(): void {
+    if (this.#underWay !== null || this.#ready.length > 0 || this.#failure !== null || this.#next.size === 0) return;
+    const seeks = this.#seeks;
+    this.#underWay = this.#fetchRound(seeks).catch((error) => {
+      if (seeks === this.#seeks) this.#failure = { error };
+    }).finally(() => {
+      this.#underWay = null;
+      this.#wake();
+      if (seeks !== this.#seeks) this.#fetchAhead();
+    });
+  }
+
+  /** One fetch from each leader, side by side. */
+  async #fetchRound(seeks: number): Promise<void> {
+    const fetcher = this.#fetcher!;
+    const metadata = await fetcher.metadata({ topics: [this.topic], autocreateTopics: false });
+    await this.#findEarliest(fetcher, seeks);
+    if (seeks !== this.#seeks) return;
+    const shares = new Map<number, Map<number, number>>();
+    for (const [partition, offset] of this.#next) {
+      const leader = metadata.topics.get(this.topic)?.partitions[partition]?.leader ?? -1;
+      if (leader < 0) throw new Unavailable(`partition ${partition} of ${this.topic} has no leader at the moment`);
+      const share = shares.get(leader) ?? new Map<number, number>();
+      shares.set(leader, share.set(partition, offset!));
+    }
+    await Promise.all([...shares].map(async ([leader, offsets]) => {
+      const connections = await fetcher.connectToBrokers([leader]);
+      const responses = await this.#fetch(connections.get(leader)!, offsets);
+      if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
+    }));
+  }
+
+  async #fetch(connection: Connection, offsets: ReadonlyMap<number, number>): Promise<readonly PartitionResponse[]> {
+    return await fetchFrom(connection, {
+      topic: this.topic,
+      offsets,
+      maxWaitMs: FETCH_WAIT_MS,
+      maxBytes: RESPONSE_BYTES,
+      maxPartitionBytes: PARTITION_BYTES,
+    });
+  }
+
+  async #take(
+    fetcher: Consumer,
+    responses: readonly PartitionResponse[],
+    offsets: ReadonlyMap<number, number>,
+    seeks: number,
+  ): Promise<void> {
+    for (const response of responses) {
+      const { partition, errorCode } = response;
+      const from = offsets.get(partition)!;
+      if (errorCode === OFFSET_OUT_OF_RANGE) {
+        await this.#passGap(fetcher, partition, from, seeks);
+      } else if (errorCode !== 0) {
+        fetcher.clearMetadata();
+        throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
+      } else {
+        const { records, next } = walk(response, from);
+        if (next === from) continue;
+        this.#next.set(partition, next);
+        // Records that count for nothing still move the offset.
+        this.#ready.push(...(records.at(-1)?.next === next ? records : [...records, nothingUpTo(response, next)]));
+      }
+    }
+  }
+
+  async #findEarliest(fetcher: Consumer, seeks: number): Promise<void> {
+    const unknown = [...this.#next].filter(([, offset]) => offset === null).map(([partition]) => partition);
+    for (const partition of unknown) {
+      const earliest = await this.#offset(fetcher, partition, EARLIEST);
+      if (seeks === this.#seeks) this.#next.set(partition, earliest);
+    }
+  }
+
+  /** The log no longer has an offset: goes on where it begins, and says so; records in between are gone. */
+  async #passGap(fetcher: Consumer, partition: number, from: number, seeks: number): Promise<void> {
+    const earliest = await this.#offset(fetcher, partition, EARLIEST);
+    const latest = await this.#offset(fetcher, partition, LATEST);
+    if (seeks !== this.#seeks) return;
+    if (from > latest) {
+      throw new Error(
+        `partition ${partition} of ${this.topic} ends at ${latest}, before offset ${from} that has been committed: ` +
+          "the topic was made anew. Give it another name, or remove its rows from clickstream.progress",
+      );
+    }
+    this.#settings.warn?.(
+      `partition ${partition} of ${this.topic} begins at ${earliest}: offsets ${from} to ${earliest - 1} are lost, ` +
+        "Kafka had deleted them before they were read",
+    );
+    this.#next.set(partition, earliest);
+  }
+
+  async #offset(fetcher: Consumer, partition: number, timestamp: bigint): Promise<number> {
+    const offsets = await fetcher.listOffsets({
+      topics: [this.topic],
+      partitions: { [this.topic]: [partition] },
+      timestamp,
+    });
+    return Number(offsets.get(this.topic)![partition]!);
+  }
+
+  async #somethingHappens(maxWaitMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, maxWaitMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => {};
+  }
+
+  /** After an error the connections are made anew; what there is to say of it, as an error of ours. */
+  async #broken(error: unknown): Promise<Error> {
+    const fetcher = this.#fetcher;
+    this.#fetcher = null;
+    await fetcher?.close(true).catch(() => {});
+    return explained(error, "read from Kafka", this.#settings);
+  }
+
+  async #attempt<T>(what: string, body: () => Promise<T>): Promise<T> {
+    try {
+      return await body();
+    } catch (error) {
+      await this.#member?.close();
+      this.#member = null;
+      throw await this.#broken(error).then((broken) =>
+        error instanceof Unavailable ? broken : explained(error, what, this.#settings)
+      );
+    }
+  }
+}
+
+/** One membership of the group: it is joined once, and given up for another when it is lost. */
+class Member {
+  /** True when the membership has ended, or can't be trusted any more. */
+  lost = false;
+  /** True while what `assigned` returned last does not hold any more. */
+  reassigned = true;
+  reason = "the group has not been joined yet";
+  readonly #topic: string;
+  readonly #consumer: Consumer;
+  readonly #changed: () => void;
+  #joined: Promise<unknown> | null = null;
+
+  constructor(settings: KafkaSettings, changed: () => void) {
+    this.#topic = settings.topic;
+    this.#changed = changed;
+    this.#consumer = consumerOf(settings);
+    this.#consumer.on("consumer:group:rebalance", () => this.#mark("the group divides its partitions anew"));
+    this.#consumer.on("consumer:group:join", () => this.#mark("the group has divided its partitions anew"));
+    this.#consumer.on("consumer:heartbeat:stalled", () => this.#lose("the group has not been heard of for too long"));
+    this.#consumer.on("error", (error: Error) => this.#lose(`the group was lost: ${error.message}`));
+  }
+
+  async assigned(): Promise<readonly number[]> {
+    if (this.#joined === null) {
+      this.#consumer.topics.track(this.#topic);
+      this.#joined = this.#consumer.joinGroup({
+        sessionTimeout: SESSION_TIMEOUT_MS,
+        heartbeatInterval: HEARTBEAT_MS,
+        rebalanceTimeout: REBALANCE_TIMEOUT_MS,
+      });
+    }
+    await this.#joined;
+    await this.#settled();
+    this.reassigned = false;
+    return this.#consumer.assignments?.find(({ topic }) => topic === this.#topic)?.partitions.toSorted((a, b) =>
+      a - b
+    ) ?? [];
+  }
+
+  /** Tells the group how far the sink has got. */
+  async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
+    if (this.lost || this.reassigned || !this.#consumer.isActive()) return;
+    await this.#consumer.commit({
+      offsets: [...offsets].map(([partition, offset]) => ({
+        topic: this.#topic,
+        partition,
+        offset: BigInt(offset),
+        leaderEpoch: -1,
+      })),
+    });
+  }
+
+  async close(): Promise<void> {
+    this.lost = true;
+    await this.#consumer.close(true).catch(() => {});
+  }
+
+  /** Waits while a rejoin is under way. */
+  async #settled(): Promise<void> {
+    const deadline = Date.now() + REBALANCE_TIMEOUT_MS + SESSION_TIMEOUT_MS;
+    while (!this.#consumer.isActive()) {
+      if (this.lost || Date.now() > deadline) throw new Unavailable(this.reason);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  #mark(reason: string): void {
+    this.reassigned = true;
+    this.reason = reason;
+    this.#changed();
+  }
+
+  #lose(reason: string): void {
+    this.lost = true;
+    this.#mark(reason);
+  }
+}
+
+function consumerOf({ brokers, groupId, clientId, tlsCa, tls, sasl }: KafkaSettings): Consumer {
+  const consumer = new Consumer({
+    clientId,
+    groupId,
+    bootstrapBrokers: [...brokers],
+    autocommit: false,
+    retries: 1,
+    retryDelay: 100,
+    connectTimeout: 5000,
+    timeout: 30_000,
+    metadataMaxAge: 60_000,
+    ...(tlsCa !== undefined || tls ? { tls: tlsCa === undefined ? {} : { ca: tlsCa }, tlsServerName: true } : {}),
+    ...(sasl === undefined ? {} : { sasl }),
+  });
+  // Errors come back from the calls that met them; without a listener they would end the process besides.
+  consumer.on("error", () => {});
+  return consumer;
+}
+
+/** An empty run of records that moves a partition to `next`. */
+function nothingUpTo({ partition, bytes, lastStableOffset }: PartitionResponse, next: number): Records {
+  const none = {
+    offsets: new Float64Array(),
+    times: new Float64Array(),
+    starts: new Int32Array(),
+    ends: new Int32Array(),
+  };
+  return { ...none, partition, count: 0, bytes, next, end: lastStableOffset };
+}
+
+/** The error as one that says what was attempted and where; all but our own complaints are worth another try. */
+function explained(error: unknown, what: string, { brokers }: KafkaSettings): Error {
+  if (error instanceof Unavailable || error instanceof Reassigned) return error;
+  const messages = new Set<string>();
+  const collect = (cause: unknown): void => {
+    if (!(cause instanceof Error)) return;
+    if (cause.message !== "") messages.add(cause.message);
+    collect(cause.cause);
+    if ("errors" in cause && Array.isArray(cause.errors)) cause.errors.forEach(collect);
+  };
+  collect(error);
+  const isOurs = error instanceof Error && error.constructor === Error;
+  if (isOurs) return error;
+  return new Unavailable(`could not ${what} at ${brokers.join(", ")}: ${[...messages].join(" ")}`, { cause: error });
+}

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { Activity, observers } from "../activity.ts";
+import { REASONS } from "../event.ts";
+import { type Commit, PositionsMoved, Unavailable } from "../pipeline.ts";
+import { Metrics } from "./metrics.ts";
+
+const NOON = Date.UTC(2026, 10, 1, 12);
+
+const COMMIT: Commit = {
+  topic: "clickstream-events",
+  advances: [{
+    partition: 1,
+    from: 10,
+    next: 20,
+    replay: 0,
+    watermark: NOON,
+    consumed: 10,
+    stored: 6,
+    duplicates: 3,
+    refused: 1,
+  }],
+  deltas: [],
+  events: null,
+  refusals: [
+    { reason: "not_json", field: null, detail: "", partition: 1, offset: 19, payload: new Uint8Array() },
+  ],
+};
+
+function watched(): { activity: Activity; metrics: Metrics } {
+  const activity = new Activity(() => NOON);
+  return { activity, metrics: new Metrics(activity) };
+}
+
+/** Samples of the text format by name and labels. */
+async function samples(metrics: Metrics): Promise<Map<string, number>> {
+  const lines = (await metrics.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
+}
+
+Deno.test("counts what a pipeline tells", async () => {
+  const { activity, metrics } = watched();
+  const all = observers(activity, metrics);
+  all.started(new Map([[0, null], [1, { next: 10, replay: 0, watermark: null }]]), null);
+  all.read(1, 20, 25);
+  all.late(1500);
+  all.late(500);
+  all.committed(COMMIT, 30);
+  all.late(9000);
+  all.groupCommitFailed(new Unavailable("gone"));
+  const said = await samples(metrics);
+  const expected: Record<string, number> = {
+    'clickstream_events_total{outcome="stored"}': 6,
+    'clickstream_events_total{outcome="duplicate"}': 3,
+    'clickstream_events_total{outcome="refused"}': 1,
+    'clickstream_refusals_total{reason="not_json"}': 1,
+    'clickstream_refusals_total{reason="expired"}': 0,
+    "clickstream_commits_total": 1,
+    "clickstream_late_events_total": 2,
+    "clickstream_lateness_seconds_total": 2,
+    "clickstream_group_commit_failures_total": 1,
+    'clickstream_lag_records{partition="1"}': 5,
+    'clickstream_watermark_timestamp_seconds{partition="1"}': NOON / 1000,
+    "clickstream_last_commit_timestamp_seconds": NOON / 1000,
+    'clickstream_commit_duration_seconds_bucket{le="0.025"}': 0,
+    'clickstream_commit_duration_seconds_bucket{le="0.05"}': 1,
+    "clickstream_commit_rows_sum": 1,
+    "clickstream_ready": 0,
+  };
+  for (const [name, value] of Object.entries(expected)) assert.equal(said.get(name), value, name);
+  assert.equal(said.has('clickstream_lag_records{partition="0"}'), false);
+});
+
+Deno.test("counts restarts by cause, and forgets partitions that went elsewhere and late events that will come again", async () => {
+  const { activity, metrics } = watched();
+  activity.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
+  activity.late(1000);
+  activity.started(new Map([[1, { next: 1, replay: 0, watermark: 0 }]]), new PositionsMoved("moved"));
+  activity.committed(COMMIT, 1);
+  activity.notReady = null;
+  const said = await samples(metrics);
+  assert.equal(said.get('clickstream_restarts_total{cause="positions_moved"}'), 1);
+  assert.equal(said.get('clickstream_restarts_total{cause="unavailable"}'), 0);
+  assert.equal(said.has('clickstream_watermark_timestamp_seconds{partition="0"}'), false);
+  assert.equal(said.get("clickstream_late_events_total"), 0);
+  assert.equal(said.get("clickstream_ready"), 1);
+  assert.deepEqual(activity.restarts, [{ at: NOON, cause: "positions_moved", message: "moved" }]);
+});
+
+Deno.test("begins every counter at 0", async () => {
+  const said = await samples(watched().metrics);
+  const begun = [...said].filter(([name]) => /^clickstream_.*_total\b/.test(name));
+  assert.ok(begun.length >= 3 + REASONS.length + 5);
+  for (const [name, value] of begun) assert.equal(value, 0, name);
+  assert.equal(said.get("clickstream_commit_duration_seconds_count"), 0);
+});
+
+Deno.test("remembers a bounded number of restarts", () => {
+  const { activity } = watched();
+  for (let i = 0; i < 100; i++) activity.started(new Map(), new Unavailable(`no. ${i}`));
+  assert.equal(activity.restarts.length, 20);
+  assert.equal(activity.restarts[0]!.message, "no. 99");
+  assert.equal(activity.restartsByCause.get("unavailable"), 100);
+});
+
+/** What is wrong with a metric's name, by the conventions that Prometheus publishes. */
+function lint(name: string, type: string, help: string): string[] {
+  const wrong: string[] = [];
+  const refuse = (holds: boolean, what: string) => void (holds && wrong.push(`${name}: ${what}`));
+  refuse(!/^(clickstream|process)_[a-z0-9_]+$/.test(name), "lower case with a prefix");
+  refuse((type === "counter") !== name.endsWith("_total"), "counters, and only they, end in _total");
+  refuse(
+    /_(milliseconds|ms|minutes|hours|days|s|kb|mb|kilobytes|megabytes|percent|cents)(_|$)/.test(name),
+    "base units",
+  );
+  refuse(/_(count|sum|bucket)$/.test(name), "reserved for histograms");
+  refuse(/_(gauge|counter|histogram|summary)(_|$)/.test(name), "the type is not part of the name");
+  refuse(help === "", "needs help");
+  return wrong;
+}
+
+Deno.test("names metrics as Prometheus wants them", async () => {
+  assert.equal(lint("clickstream_Commit_ms", "counter", "").length, 4);
+  const { activity, metrics } = watched();
+  activity.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
+  const text = await metrics.text();
+  const helps = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name, help]) => [name!, help!]));
+  const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+  assert.ok(types.length >= 15);
+  assert.deepEqual(types.flatMap(([, name, type]) => lint(name!, type!, helps.get(name!) ?? "")), []);
+  assert.match(text, /\n$/);
+  assert.match(metrics.contentType, /^text\/plain; version=0\.0\.4/);
+});
+
+Deno.test("says what the process uses", async () => {
+  const said = await samples(watched().metrics);
+  assert.ok(said.get("process_resident_memory_bytes")! > 1e6);
+  assert.ok(said.get("process_cpu_seconds_total")! > 0);
+  assert.ok(Math.abs(said.get("process_start_time_seconds")! - Date.now() / 1000) < 3600);
+});

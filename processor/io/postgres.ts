@@ -1,0 +1,120 @@
+/**
+ * A connection to a PostgreSQL server.
+ * @module
+ */
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+// @ts-types="@types/pg"
+import pg from "pg";
+// @ts-types="@types/pg-copy-streams"
+import { from as copyFrom } from "pg-copy-streams";
+import { databaseError } from "./database_errors.ts";
+import { readValue, type Result, type Statements, written } from "./statements.ts";
+
+/** How to connect. */
+export interface PostgresOptions {
+  /** PEM text of the authorities that the server's certificate must come from; with it, TLS is required. */
+  readonly tlsCa?: string;
+  readonly applicationName?: string;
+  /** Session settings, such as `statement_timeout` or `lock_timeout`. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Longest time to wait for the connection, in milliseconds. */
+  readonly connectTimeoutMs?: number;
+  /** Longest time to wait for an answer, in milliseconds, before the connection is given up; without it, forever. */
+  readonly answerTimeoutMs?: number;
+}
+
+/** Connects to a server. */
+export async function postgresStatements(url: string, options: PostgresOptions): Promise<Statements> {
+  const { tlsCa, applicationName = "clickstream", settings = {}, connectTimeoutMs = 10_000 } = options;
+  const client = new pg.Client({
+    connectionString: tlsCa === undefined ? url : withoutTls(url),
+    application_name: applicationName,
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types: { getTypeParser: (oid: number) => (text: string) => readValue(oid, text) },
+    ...(tlsCa === undefined ? {} : { ssl: { ca: tlsCa, rejectUnauthorized: true } }),
+  });
+  const statements = new PostgresStatements(client, options.answerTimeoutMs ?? null);
+  await statements.connect();
+  const all = { TimeZone: "UTC", DateStyle: "ISO", IntervalStyle: "iso_8601", bytea_output: "hex", ...settings };
+  // Not as options of the connection, which connection poolers refuse.
+  const set = Object.keys(all).map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, false)`);
+  try {
+    await statements.query(`select ${set.join(", ")}`, Object.entries(all).flat());
+  } catch (error) {
+    await statements.close();
+    throw error;
+  }
+  return statements;
+}
+
+/** What a client asks for by itself would win over what we ask for. */
+function withoutTls(url: string): string {
+  const parsed = new URL(url);
+  for (const name of ["ssl", "sslmode", "sslrootcert", "uselibpqcompat"]) parsed.searchParams.delete(name);
+  return parsed.href;
+}
+
+class PostgresStatements implements Statements {
+  readonly #client: pg.Client;
+  readonly #answerTimeoutMs: number | null;
+  /** Why the connection is lost; a client that has ended says less. */
+  #lost: Error | null = null;
+
+  constructor(client: pg.Client, answerTimeoutMs: number | null) {
+    this.#client = client;
+    this.#answerTimeoutMs = answerTimeoutMs;
+    // Without a listener a connection that is lost while idle would end the process.
+    client.on("error", (error) => this.#lost ??= error);
+    client.on("end", () => this.#lost ??= new Error("the connection has ended"));
+  }
+
+  async connect(): Promise<void> {
+    const { host, port, database, user } = this.#client;
+    try {
+      await this.#client.connect();
+    } catch (error) {
+      await this.close();
+      throw databaseError(error, `connect to PostgreSQL at ${host}:${port}, database ${database}, as ${user}`);
+    }
+  }
+
+  async query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {
+    const result = await this.#run(() => this.#client.query(sql, params?.map(written)));
+    return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
+  }
+
+  async exec(sql: string): Promise<void> {
+    await this.#run(() => this.#client.query(sql));
+  }
+
+  async copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
+    await this.#run(() => pipeline(Readable.from(chunks), this.#client.query(copyFrom(sql))));
+  }
+
+  async close(): Promise<void> {
+    this.#lost ??= new Error("the connection has been closed");
+    await this.#client.end().catch(() => {});
+  }
+
+  async #run<T>(run: () => Promise<T>): Promise<T> {
+    const attempted = "run a statement on PostgreSQL";
+    if (this.#lost !== null) throw databaseError(this.#lost, attempted);
+    const timeoutMs = this.#answerTimeoutMs;
+    const timer = timeoutMs === null ? null : setTimeout(() => this.#giveUp(timeoutMs), timeoutMs);
+    try {
+      return await run();
+    } catch (error) {
+      throw databaseError(this.#lost ?? error, attempted);
+    } finally {
+      if (timer !== null) clearTimeout(timer);
+    }
+  }
+
+  #giveUp(timeoutMs: number): void {
+    this.#lost ??= new Error(`the connection gave no answer in ${timeoutMs} ms`);
+    this.#client.connection.stream.destroy();
+  }
+}

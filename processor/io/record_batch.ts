@@ -1,0 +1,224 @@
+/**
+ * Walks the record batches of a fetch response (Kafka's message format 2) without an object for each record.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { compressionsAlgorithmsByBitmask, crc32c } from "@platformatic/kafka";
+import type { Records } from "../pipeline.ts";
+
+/** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */
+export interface AbortedTransaction {
+  readonly producerId: bigint;
+  readonly firstOffset: number;
+}
+
+/** What a fetch response says of one partition. */
+export interface FetchedPartition {
+  readonly partition: number;
+  /** Record batches one after the other; the last may be cut off. */
+  readonly bytes: Buffer;
+  readonly aborted: readonly AbortedTransaction[];
+  /** Where committed transactions end: nothing from here on may be read yet. */
+  readonly lastStableOffset: number;
+}
+
+/** Bytes of a batch before its length counts, and before its records begin. */
+const LENGTH_END = 12;
+const HEAD_BYTES = 61;
+
+const COMPRESSION = 0x07;
+const LOG_APPEND_TIME = 0x08;
+const TRANSACTIONAL = 0x10;
+const CONTROL = 0x20;
+
+/** Most bytes that one batch may unpack to. */
+const MAX_UNPACKED_BYTES = 512 * 1024 * 1024;
+
+/**
+ * The records of a partition from offset `from` on, and where reading goes on after them.
+ *
+ * @throws {Error} naming partition and offset of a batch that is damaged or of a format that is not read
+ */
+export function walk(fetched: FetchedPartition, from: number): { records: Records[]; next: number } {
+  const { partition, bytes, lastStableOffset } = fetched;
+  const aborted = new AbortedProducers(fetched.aborted);
+  const records: Records[] = [];
+  let next = from;
+  for (let at = 0; at + HEAD_BYTES <= bytes.length;) {
+    const end = at + LENGTH_END + bytes.readInt32BE(at + 8);
+    if (end > bytes.length) break;
+    const base = offsetAt(bytes, at);
+    const after = base + bytes.readInt32BE(at + 23) + 1;
+    if (after > next) {
+      verify(bytes, at, end, partition, base);
+      const attributes = bytes.readInt16BE(at + 21);
+      const left = aborted.leavesOut(bytes, at, after - 1, attributes);
+      const batch = left ? null : unpacked(bytes, at, end, attributes, partition, base);
+      const found = batch === null ? null : recordsIn(batch, { partition, base, from: next, attributes, after });
+      next = after;
+      if (found !== null && found.count > 0) records.push({ ...found, end: lastStableOffset });
+    }
+    at = end;
+  }
+  return { records, next };
+}
+
+/** A batch whose records can be read: where they are, and the times and number that its head gives. */
+interface OpenBatch {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly count: number;
+  readonly firstTime: number;
+  readonly maxTime: number;
+}
+
+function verify(bytes: Buffer, at: number, end: number, partition: number, base: number): void {
+  const where = `the record batch at offset ${base} of partition ${partition}`;
+  const magic = bytes[at + 16];
+  if (magic !== 2) throw new Error(`${where} has message format ${magic}; only 2 (Kafka 0.11 and later) is read`);
+  const expected = bytes.readUInt32BE(at + 17);
+  const found = crc32c(bytes.subarray(at + 21, end)) >>> 0;
+  if (found !== expected) throw new Error(`${where} is damaged: its checksum is ${found}, it says ${expected}`);
+}
+
+function unpacked(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  attributes: number,
+  partition: number,
+  base: number,
+): OpenBatch {
+  const head = {
+    count: bytes.readInt32BE(at + 57),
+    firstTime: offsetAt(bytes, at + 27),
+    maxTime: offsetAt(bytes, at + 35),
+  };
+  const codec = attributes & COMPRESSION;
+  if (codec === 0) return { ...head, bytes, at: at + HEAD_BYTES };
+  const where = `the record batch at offset ${base} of partition ${partition}`;
+  const algorithm = compressionsAlgorithmsByBitmask[String(codec)];
+  if (algorithm === undefined) throw new Error(`${where} is compressed by a method that is not known: ${codec}`);
+  try {
+    const plain = algorithm.decompressSync(bytes.subarray(at + HEAD_BYTES, end));
+    if (plain.length > MAX_UNPACKED_BYTES) throw new RangeError(`it unpacks to ${plain.length} bytes`);
+    return { ...head, bytes: Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength), at: 0 };
+  } catch (error) {
+    throw new Error(`${where} can't be decompressed: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Where the records of a batch lie; those below `from` are passed over. */
+function recordsIn(
+  batch: OpenBatch,
+  { partition, base, from, attributes, after }: {
+    readonly partition: number;
+    readonly base: number;
+    readonly from: number;
+    readonly attributes: number;
+    readonly after: number;
+  },
+): Omit<Records, "end"> {
+  const { bytes, count } = batch;
+  const offsets = new Float64Array(count);
+  const times = new Float64Array(count);
+  const starts = new Int32Array(count);
+  const ends = new Int32Array(count);
+  const logTime = (attributes & LOG_APPEND_TIME) !== 0;
+  const cursor = new Cursor(bytes, batch.at);
+  let n = 0;
+  for (let i = 0; i < count; i++) {
+    const length = cursor.varint();
+    const end = cursor.at + length;
+    cursor.at++; // attributes, which are unused
+    const time = batch.firstTime + cursor.varlong();
+    const offset = base + cursor.varint();
+    const keyLength = cursor.varint();
+    if (keyLength > 0) cursor.at += keyLength;
+    const valueLength = cursor.varint();
+    if (offset >= from) {
+      offsets[n] = offset;
+      times[n] = logTime ? batch.maxTime : time;
+      starts[n] = cursor.at;
+      ends[n] = valueLength < 0 ? -1 : cursor.at + valueLength;
+      n++;
+    }
+    cursor.at = end;
+  }
+  return { partition, count: n, bytes, offsets, times, starts, ends, next: after };
+}
+
+/** Reads zig-zag integers of variable length. */
+class Cursor {
+  at: number;
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes;
+    this.at = at;
+  }
+
+  /** An integer of up to 32 bits. */
+  varint(): number {
+    const bytes = this.#bytes;
+    let byte = bytes[this.at++]!;
+    let value = byte & 0x7f;
+    for (let shift = 7; byte > 0x7f; shift += 7) {
+      byte = bytes[this.at++]!;
+      value |= (byte & 0x7f) << shift;
+    }
+    return (value >>> 1) ^ -(value & 1);
+  }
+
+  /** An integer of up to 64 bits, as far as doubles are exact. */
+  varlong(): number {
+    const start = this.at;
+    while (this.#bytes[this.at++]! > 0x7f);
+    if (this.at - start <= 4) {
+      this.at = start;
+      return this.varint();
+    }
+    let value = 0;
+    for (let i = this.at - 1; i >= start; i--) value = value * 128 + (this.#bytes[i]! & 0x7f);
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+}
+
+/** Which producers are in a transaction that was aborted, at a place in the log. */
+class AbortedProducers {
+  readonly #waiting: AbortedTransaction[];
+  readonly #open = new Set<bigint>();
+
+  constructor(transactions: readonly AbortedTransaction[]) {
+    this.#waiting = [...transactions].sort((a, b) => a.firstOffset - b.firstOffset);
+  }
+
+  /** True for a batch whose records count for nothing: control records, and those of aborted transactions. */
+  leavesOut(bytes: Buffer, at: number, lastOffset: number, attributes: number): boolean {
+    while (this.#waiting.length > 0 && this.#waiting[0]!.firstOffset <= lastOffset) {
+      this.#open.add(this.#waiting.shift()!.producerId);
+    }
+    if ((attributes & TRANSACTIONAL) === 0) return (attributes & CONTROL) !== 0;
+    const producerId = bytes.readBigInt64BE(at + 43);
+    if ((attributes & CONTROL) === 0) return this.#open.has(producerId);
+    if (isAbort(bytes, at)) this.#open.delete(producerId);
+    return true;
+  }
+}
+
+/** True if a control batch ends its transaction by aborting it: the key of its record says 0 for that, 1 for commit. */
+function isAbort(bytes: Buffer, at: number): boolean {
+  const cursor = new Cursor(bytes, at + HEAD_BYTES);
+  cursor.varint();
+  cursor.at++;
+  cursor.varlong();
+  cursor.varint();
+  cursor.varint();
+  return bytes.readInt16BE(cursor.at + 2) === 0;
+}
+
+function offsetAt(bytes: Buffer, at: number): number {
+  return Number(bytes.readBigInt64BE(at));
+}

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { Pipeline } from "../pipeline.ts";
+import { migrated, onEachDatabase } from "../testing/databases.ts";
+import { MemorySource } from "../testing/memory.ts";
+import { at, clicks, decoder, record } from "../testing/scenario.ts";
+import { VIEWS } from "../views/mod.ts";
+import type { Database } from "./database.ts";
+import { SqlSink } from "./sql_sink.ts";
+
+// A Monday. Ann only looks at one page, with a query. Bob buys, and comes back an hour later for a look. Cat's visit
+// begins in the last millisecond before noon. Dan and eve look at no page at all, but eve buys. Fay comes at midnight.
+const CLICKS = `
+  time                    userId eventType   page         device  price quantity
+  10:00:00.000            ann    page_view   /home?utm=1  mobile  -     -
+  10:05:00.000            bob    page_view   /home        desktop -     -
+  10:06:00.000            bob    add_to_cart /shoes       desktop 10.00 2
+  10:07:00.000            bob    page_view   /shoes#top   desktop -     -
+  10:08:00.000            bob    purchase    /pay         desktop 10.00 2
+  11:59:59.999            cat    page_view   /home        mobile  -     -
+  12:00:00.000            cat    page_view   /shoes       mobile  -     -
+  12:10:00.000            dan    search      /search      tablet  -     -
+  12:20:00.000            eve    purchase    /pay         -       5.00  -
+  13:00:00.000            bob    page_view   /shoes       desktop -     -
+  2026-11-03T00:00:00.000 fay    page_view   /home        mobile  -     -
+`;
+const MONDAY = ["2026-11-02T00:00Z", "2026-11-03T00:00Z"] as const;
+const NEVER = ["2026-01-01T00:00Z", "2026-02-01T00:00Z"] as const;
+
+type Range = readonly [from: string, to: string];
+
+/** Takes the clicks in, through the pipeline. */
+async function filled(db: Database): Promise<Database> {
+  const records = clicks(CLICKS).map((click) => record(click, at("2026-11-03T00:00:00.000")));
+  const pipeline = new Pipeline({
+    source: new MemorySource([records], 100),
+    sink: new SqlSink(db, "test"),
+    views: VIEWS,
+    decoder: decoder(),
+    storeEvents: true,
+    now: () => 0,
+    commitEveryMs: 1000,
+    commitRecords: 1000,
+  });
+  await pipeline.step();
+  await pipeline.flush();
+  return db;
+}
+
+/** The rows of a report in its order, each as the values of its columns in theirs. */
+async function report(db: Database, name: string, range: Range): Promise<unknown[][]> {
+  const { rows } = await db.query<{ row: string }>(
+    `select to_json(r)::text as row from clickstream.${name}($1, $2) r`,
+    [
+      ...range,
+    ],
+  );
+  return rows.map(({ row }) => Object.values(JSON.parse(row) as Record<string, unknown>));
+}
+
+onEachDatabase("reports", {
+  "have the columns that they are known by": async (open) => {
+    const db = await migrated(open);
+    const { rows } = await db.query<{ name: string; columns: string }>(
+      `select p.proname as name, string_agg(a.name || ' ' || format_type(a.type, null), ', ' order by a.place) as columns
+         from pg_proc p, unnest(p.proargnames, p.proallargtypes, p.proargmodes) with ordinality a(name, type, mode, place)
+        where p.pronamespace = 'clickstream'::regnamespace and a.mode in ('i', 't') and p.proretset
+        group by p.proname`,
+    );
+    assert.deepEqual(Object.fromEntries(rows.map(({ name, columns }) => [name, columns])), {
+      conversion: "from timestamp with time zone, to timestamp with time zone, sessions bigint, conversions bigint, " +
+        "conversion_rate double precision, users bigint, buyers bigint, revenue_cents bigint",
+      top_pages:
+        "from timestamp with time zone, to timestamp with time zone, page text, views bigint, entries bigint, " +
+        "bounces bigint, bounce_rate double precision, exits bigint, exit_rate double precision",
+      devices:
+        "from timestamp with time zone, to timestamp with time zone, device text, events bigint, sessions bigint",
+      activity_heatmap: "from timestamp with time zone, to timestamp with time zone, day_of_week integer, " +
+        "hour integer, events bigint",
+      funnel: "from timestamp with time zone, to timestamp with time zone, step integer, name text, sessions bigint, " +
+        "step_rate double precision, overall_rate double precision",
+      top_users: "from timestamp with time zone, to timestamp with time zone, user_id text, events bigint, " +
+        "sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamp with time zone",
+      retention: "from_day date, to_day date, cohort_day date, cohort_size bigint, day_number integer, users bigint, " +
+        "rate double precision",
+    });
+  },
+
+  "count what happened, by hand": async (open) => {
+    const db = await filled(await migrated(open));
+    const is = async (name: string, range: Range, expected: unknown[][]) =>
+      assert.deepEqual(await report(db, name, range), expected, `${name} ${range}`);
+
+    await is("conversion", MONDAY, [[6, 2, 2 / 6, 5, 2, 2500]]);
+    await is("conversion", NEVER, [[0, 0, null, 0, 0, 0]]);
+    // Half open: bob's visit began at the one end, cat's at the other.
+    await is("conversion", ["2026-11-02T10:05Z", "2026-11-02T11:59:59.999Z"], [[1, 1, 1, 1, 1, 2000]]);
+    await is("conversion", ["2026-11-02T10:05:00.001Z", "2026-11-02T12:00Z"], [[1, 0, 0, 1, 0, 0]]);
+
+    await is("top_pages", MONDAY, [["/home", 3, 3, 1, 1 / 3, 1, 1 / 3], ["/shoes", 3, 1, 1, 1, 3, 1]]);
+    // Cat's visit belongs to the minute in which it began, the view of the page that it ended on to the next.
+    await is("top_pages", ["2026-11-02T11:59Z", "2026-11-02T12:00Z"], [
+      ["/home", 1, 1, 0, 0, 0, 0],
+      ["/shoes", 0, 0, 0, null, 1, null],
+    ]);
+    await is("top_pages", ["2026-11-02T12:00Z", "2026-11-02T12:01Z"], [["/shoes", 1, 0, 0, null, 0, 0]]);
+    await is("top_pages", NEVER, []);
+
+    await is("devices", MONDAY, [["desktop", 5, 2], ["mobile", 3, 2], ["tablet", 1, 1], ["unknown", 1, 1]]);
+    await is("devices", ["2026-11-02T12:00Z", "2026-11-02T12:10Z"], [["mobile", 1, 0]]);
+
+    await is("activity_heatmap", ["2026-11-02T00:00Z", "2026-11-04T00:00Z"], [
+      ...[[1, 10, 5], [1, 11, 1], [1, 12, 3], [1, 13, 1]],
+      [2, 0, 1],
+    ]);
+    await is("activity_heatmap", ["2026-11-02T11:59Z", "2026-11-02T12:10Z"], [[1, 11, 1], [1, 12, 1]]);
+
+    await is("funnel", MONDAY, [[1, "page_view", 4, null, 1], [2, "add_to_cart", 1, 0.25, 0.25], [
+      ...[3, "purchase", 1, 1, 0.25],
+    ]]);
+    await is("funnel", NEVER, [[1, "page_view", 0, null, null], [2, "add_to_cart", 0, null, null], [
+      ...[3, "purchase", 0, null, null],
+    ]]);
+
+    await is("top_users", MONDAY, [
+      ["bob", 5, 2, 1, 2000, "2026-11-02T13:00:00+00:00"],
+      ["eve", 1, 1, 1, 500, "2026-11-02T12:20:00+00:00"],
+      ["cat", 2, 1, 0, 0, "2026-11-02T12:00:00+00:00"],
+      ["ann", 1, 1, 0, 0, "2026-11-02T10:00:00+00:00"],
+      ["dan", 1, 1, 0, 0, "2026-11-02T12:10:00+00:00"],
+    ]);
+  },
+
+  "mean UTC, whatever the session's time zone": async (open) => {
+    const db = await filled(await migrated(open));
+    await db.exec("set timezone = 'Asia/Kolkata'");
+    assert.deepEqual(await report(db, "activity_heatmap", ["2026-11-03T00:00Z", "2026-11-04T00:00Z"]), [[2, 0, 1]]);
+  },
+
+  "follow cohorts over the days that are over": async (open) => {
+    const db = await migrated(open);
+    // In one transaction, because now() stands still in it.
+    await db.transaction(async (tx) => {
+      const { rows: [days] } = await tx.query<Record<string, string>>(
+        `with x as (select (now() at time zone 'UTC')::date as today)
+         select today - 20 as d20, today - 19 as d19, today - 3 as d3, today - 2 as d2, today - 1 as d1, today as d0,
+                today + 1 as tomorrow from x`,
+      );
+      const { d20, d19, d3, d2, d1, d0, tomorrow } = days as Record<string, string>;
+      const came = { ann: [d3, d2, d0], bob: [d3, d1], cat: [d2, d1], dan: [d0], eve: [d20, d3] };
+      for (const [user, on] of Object.entries(came)) {
+        for (const day of on) await tx.query("insert into clickstream.user_days values ($1, $2, 1, 0, 0)", [user, day]);
+      }
+      const retention = (from: string, to: string) => report(tx, "retention", [from, to]);
+      // Ann and bob came first three days ago; eve had been there before. Dan's day and ann's last are not over.
+      assert.deepEqual(await retention(d3!, tomorrow!), [
+        [d3, 2, 0, 2, 1],
+        [d3, 2, 1, 1, 0.5],
+        [d3, 2, 2, 1, 0.5],
+        [d2, 1, 0, 1, 1],
+        [d2, 1, 1, 1, 1],
+      ]);
+      assert.deepEqual(await retention(d20!, d19!), [[d20, 1, 0, 1, 1], [d20, 1, 17, 1, 1]]);
+      assert.deepEqual(await retention(d19!, d3!), []);
+      assert.deepEqual(await retention(d0!, tomorrow!), []);
+    });
+  },
+
+  "say up to where windows are final": async (open) => {
+    const db = await migrated(open);
+    const watermark = async () => {
+      const { rows } = await db.query<{ at: string | null }>("select clickstream.watermark() as at");
+      return rows[0]!.at;
+    };
+    const seen = (partition: number, at: string | null, minutesAgo: number) =>
+      db.query(
+        `insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark, committed_at)
+         values ('t', $1, 1, 0, $2, now() - $3 * interval '1 minute')`,
+        [partition, at, minutesAgo],
+      );
+    assert.equal(await watermark(), null);
+    await seen(0, "2026-11-02T10:00Z", 6);
+    assert.equal(await watermark(), null);
+    await seen(1, "2026-11-02T12:00Z", 0);
+    await seen(2, "2026-11-02T11:00Z", 4);
+    assert.equal(await watermark(), "2026-11-02 11:00:00+00");
+    await seen(3, null, 1);
+    assert.equal(await watermark(), null);
+  },
+});

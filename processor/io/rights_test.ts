@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { migrated, onEachDatabase } from "../testing/databases.ts";
+import { type Database, DatabaseError } from "./database.ts";
+
+const EVENT = `insert into clickstream.events (event_id, event_time, user_id, event_type, page, device, region,
+  kafka_partition, kafka_offset, kafka_time) values ('e', now(), 'ann', 'wink', '/', 'mobile', 'eu', 0, 0, now())`;
+
+const REPORTS = ["conversion", "top_pages", "devices", "activity_heatmap", "funnel", "top_users"];
+
+const READS = [
+  ...["progress", "events", "traffic", "pages", "active_users", "sessions", "user_days", "refusals", "schema_version"]
+    .map((table) => `select * from clickstream.${table}`),
+  "select clickstream.watermark()",
+];
+
+const RUNS_REPORTS = [
+  ...REPORTS.map((name) => `select * from clickstream.${name}(now() - interval '1 day', now())`),
+  "select * from clickstream.retention(current_date - 1, current_date)",
+];
+
+const WRITES = [
+  EVENT,
+  "delete from clickstream.events where user_id = 'ann'",
+  "insert into clickstream.progress (topic, partition, next_offset, replay_offset) values ('t', 0, 1, 0)",
+  "update clickstream.progress set next_offset = 2 where next_offset = 1",
+  ...["traffic", "pages", "active_users"].map((table) => `update clickstream.${table} set users = 1`),
+  "insert into clickstream.active_users values (now(), now(), 1, '')",
+  "insert into clickstream.user_days values ('ann', current_date, 1, 0, 0)",
+  ...["user_days", "sessions"].map((table) => `delete from clickstream.${table} where user_id = 'ann'`),
+  `insert into clickstream.refusals (reason, topic, partition, "offset") values ('empty', 't', 0, 0)`,
+  "update clickstream.refusals set replayed_at = now()",
+];
+
+const DEFINES = [
+  "create table clickstream.mine (n int)",
+  "create function clickstream.mine() returns int language sql as 'select 1'",
+  "drop table clickstream.sessions",
+  "drop table clickstream.events_default",
+  "truncate clickstream.events",
+  "alter table clickstream.sessions add column mine int",
+  "alter table clickstream.events detach partition clickstream.events_default",
+  "create index on clickstream.sessions (device)",
+  "drop schema clickstream cascade",
+  "select clickstream.make_partitions(current_date, current_date)",
+  "select clickstream.limit_readers()",
+];
+
+const HISTORY = [
+  "insert into clickstream.schema_version (name, checksum) values ('mine', '')",
+  "update clickstream.schema_version set checksum = ''",
+];
+
+/** Runs a statement as a role, and undoes it; returns the SQLSTATE of what went wrong, or null. */
+async function as(db: Database, role: string, sql: string): Promise<string | null> {
+  const undo = new Error("undo");
+  try {
+    await db.transaction(async (tx) => {
+      await tx.exec(`set local role ${role}`);
+      await tx.query(sql);
+      throw undo;
+    });
+  } catch (error) {
+    if (error === undo) return null;
+    if (error instanceof DatabaseError) return error.code;
+    throw error;
+  }
+  return null;
+}
+
+async function each(db: Database, role: string, statements: readonly string[], expected: string | null): Promise<void> {
+  for (const sql of statements) assert.equal(await as(db, role, sql), expected, `${role}: ${sql}`);
+}
+
+const DENIED = "42501";
+
+onEachDatabase("rights", {
+  "of a writer: rows, and no definitions": async (open) => {
+    const db = await migrated(open);
+    await each(db, "clickstream_writer", [...READS, ...WRITES], null);
+    await each(db, "clickstream_writer", [...DEFINES, ...HISTORY, ...RUNS_REPORTS], DENIED);
+  },
+
+  "of a reader: looking, and reports": async (open) => {
+    const db = await migrated(open);
+    await each(db, "clickstream_reader", [...READS, ...RUNS_REPORTS], null);
+    await each(db, "clickstream_reader", [...WRITES, ...DEFINES, ...HISTORY], DENIED);
+  },
+
+  "of everybody else: none": async (open) => {
+    const db = await migrated(open);
+    await db.exec("create role stranger");
+    await each(db, "stranger", [...READS, ...RUNS_REPORTS, ...WRITES, ...DEFINES, ...HISTORY], DENIED);
+    await db.exec("drop role stranger");
+  },
+
+  "reach partitions that are made later": async (open) => {
+    const db = await migrated(open);
+    await db.exec(
+      "select clickstream.make_partitions((now() at time zone 'UTC')::date, (now() at time zone 'UTC')::date)",
+    );
+    await each(db, "clickstream_writer", [EVENT, "select * from clickstream.events"], null);
+    await each(db, "clickstream_reader", ["select * from clickstream.events"], null);
+  },
+});

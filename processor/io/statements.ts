@@ -1,0 +1,50 @@
+/**
+ * What runs statements: of a server's connection and of the embedded PostgreSQL alike.
+ * @module
+ */
+
+/** What a statement returned. */
+export interface Result<R> {
+  readonly rows: R[];
+  /** Rows returned or changed. */
+  readonly rowCount: number;
+}
+
+/**
+ * Runs one statement at a time, for whoever sees to that. `boolean` is read as a boolean, integers of up to 32 bits and
+ * floating point as numbers, `bytea` as bytes, and everything else as the text that PostgreSQL writes, so that nothing
+ * loses precision: `bigint` and `numeric` in digits, times in ISO 8601 and UTC.
+ *
+ * @throws {DatabaseUnavailable} from every method, where another try is worth it, on a new connection if this is lost
+ * @throws {DatabaseError} where it is not
+ */
+export interface Statements {
+  /** Runs one statement. Parameters are null, texts, numbers, bigints, booleans or bytes. */
+  query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Result<R>>;
+  /** Runs several statements, which take no parameters. */
+  exec(sql: string): Promise<void>;
+  /** Runs `copy … from stdin` with these chunks. */
+  copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Types by their number that are not read as text: boolean, bytea, int2, int4, oid, float4, float8. */
+const READERS = new Map<number, (text: string) => unknown>([
+  [16, (text) => text === "t"],
+  [17, (text) => Uint8Array.fromHex(text.slice(2))],
+  ...[21, 23, 26, 700, 701].map((oid) => [oid, Number] as const),
+]);
+
+/** A value of a type, given by its number, from the text that PostgreSQL writes. */
+export function readValue(oid: number, text: string): unknown {
+  return READERS.get(oid)?.(text) ?? text;
+}
+
+/** A parameter as PostgreSQL reads it, whatever its type. */
+export function written(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return `\\x${value.toHex()}`;
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+  throw new TypeError(`a parameter can't be ${value instanceof Date ? "a Date" : typeof value}: write it as text`);
+}

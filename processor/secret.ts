@@ -1,0 +1,69 @@
+/**
+ * What must not be printed.
+ * @module
+ */
+
+/** A value that is never printed: as text, as JSON and in an inspection it is what may be shown of it. */
+export class Secret {
+  readonly #value: string;
+  readonly #shown: string;
+
+  constructor(value: string, shown = "(secret)") {
+    this.#value = value;
+    this.#shown = shown;
+  }
+
+  /** The value itself, for the client that needs it. */
+  reveal(): string {
+    return this.#value;
+  }
+
+  /** What may be shown: of a connection string all but its password and parameters. */
+  toString(): string {
+    return this.#shown;
+  }
+
+  /** The same as `toString`. */
+  toJSON(): string {
+    return this.#shown;
+  }
+
+  /** The same as `toString`, for `console.log` in Deno. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.#shown;
+  }
+
+  /** The same as `toString`, for `node:util`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.#shown;
+  }
+}
+
+/**
+ * The connection string of a PostgreSQL database, which may hold a password.
+ *
+ * @throws {RangeError | TypeError | URIError} if it is none; only the first may be shown
+ */
+export function databaseUrl(value: string): Secret {
+  const { protocol, username, host, pathname, hash } = new URL(value);
+  if (!/^postgres(ql)?:$/.test(protocol)) throw new RangeError("it is not a postgres:// address");
+  // A password with characters that are not encoded lands in the wrong part, from where it would be shown.
+  if (host === "" || hash !== "" || !/^\/[^/@]+$/.test(pathname)) {
+    throw new RangeError("a part is missing or not encoded");
+  }
+  decodeURIComponent(value);
+  return new Secret(value, `${protocol}//${username}${username === "" ? "" : "@"}${host}${pathname}`);
+}
+
+/** The text without the passwords of any addresses in it, for messages that others wrote. */
+export function withoutPasswords(text: string): string {
+  return text.replaceAll(/(:\/\/[^\s:/@]*):[^\s/]*@/g, "$1@").replaceAll(/([?&]password=)[^\s&]*/gi, "$1…");
+}
+
+/** An error in words, with `stack` also where it comes from. */
+export function inWords(error: unknown, stack = false): string {
+  if (!(error instanceof Error)) return withoutPasswords(String(error));
+  const { message, name, cause } = error;
+  const said = message !== "" ? message : cause instanceof Error ? cause.message : name;
+  return withoutPasswords(stack ? error.stack ?? said : said);
+}

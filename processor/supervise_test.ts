@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { PositionsMoved, Reassigned, Unavailable } from "./pipeline.ts";
+import { type Attendant, pauseMsAfter, STOP_WITHIN_MS, supervise, type Surroundings, type Work } from "./supervise.ts";
+
+/** Work that does what a test says: each turn takes the next of `turns`, and after the last it is told to stop. */
+class Scripted implements Work, Attendant, Surroundings {
+  readonly said: string[] = [];
+  readonly stop = new AbortController();
+  chance = 0.5;
+  outOfTime = false;
+  flushing: () => Promise<void> = () => Promise.resolve();
+  #nowMs = 0;
+  readonly #turns: (() => void | Promise<void>)[];
+
+  constructor(turns: (() => void | Promise<void>)[]) {
+    this.#turns = turns;
+  }
+
+  start(cause: unknown): Promise<void> {
+    this.said.push(cause === null ? "start" : `start after ${(cause as Error).message}`);
+    return Promise.resolve();
+  }
+
+  async step(): Promise<void> {
+    const turn = this.#turns.shift();
+    if (this.#turns.length === 0) this.stop.abort();
+    await turn?.();
+  }
+
+  flush(): Promise<void> {
+    this.said.push("flush");
+    return this.flushing();
+  }
+
+  ready(failures: number): void {
+    this.said.push(`ready after ${failures}`);
+  }
+
+  failed({ error, again, pauseMs }: Parameters<Attendant["failed"]>[0]): void {
+    this.said.push(`${again ? "again" : "failed"}: ${error.message}, ${pauseMs} ms`);
+  }
+
+  unfinished(error: Error): void {
+    this.said.push(`unfinished: ${error.message}`);
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  random(): number {
+    return this.chance;
+  }
+
+  pause(ms: number): Promise<void> {
+    // The time to stop in only runs out where the test is about that.
+    if (ms === STOP_WITHIN_MS) return this.outOfTime ? Promise.resolve() : new Promise(() => {});
+    this.#nowMs += ms;
+    return Promise.resolve();
+  }
+
+  worksFor(ms: number): void {
+    this.#nowMs += ms;
+  }
+
+  async run(): Promise<string[]> {
+    await supervise(this, this.stop.signal, this, this);
+    return this.said;
+  }
+}
+
+const down = (message = "down") => () => {
+  throw new Unavailable(message);
+};
+const fine = () => {};
+
+Deno.test("works until told to stop, then finishes what was begun", async () => {
+  assert.deepEqual(await new Scripted([fine, fine]).run(), ["start", "ready after 0", "flush"]);
+});
+
+Deno.test("starts again after a failure, and says which ones are new", async () => {
+  const work = new Scripted([down(), down(), down("still down"), fine, fine]);
+  assert.deepEqual(await work.run(), [
+    "start",
+    "ready after 0",
+    "failed: down, 50 ms",
+    "start after down",
+    "ready after 1",
+    "again: down, 100 ms",
+    "start after down",
+    "ready after 2",
+    "failed: still down, 200 ms",
+    "start after still down",
+    "ready after 3",
+    "flush",
+  ]);
+});
+
+Deno.test("takes moved positions and a new division of partitions for what they are", async () => {
+  for (const error of [new PositionsMoved("moved"), new Reassigned("divided")]) {
+    const work = new Scripted([() => Promise.reject(error), fine]);
+    assert.ok((await work.run()).includes(`start after ${error.message}`));
+  }
+});
+
+Deno.test("waits longer with every failure, and briefly again after some time at work", async () => {
+  const work = new Scripted([...Array.from({ length: 9 }, () => down()), () => {
+    work.worksFor(10_000);
+    down()();
+  }, fine]);
+  work.chance = 0.999;
+  const pauses = (await work.run()).flatMap((said) => /, ([\d.]+) ms$/.exec(said)?.[1] ?? []).map(Number);
+  const caps = [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 100];
+  assert.deepEqual(pauses.map(Math.round), caps.map((cap) => Math.round(cap * 0.999)));
+});
+
+Deno.test("pauses anywhere up to ten seconds, however many failures there were", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 5000 }),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      (n, chance) => {
+        const pauseMs = pauseMsAfter(n, () => chance);
+        assert.ok(pauseMs >= 0 && pauseMs < 10_000);
+        assert.ok(pauseMs <= pauseMsAfter(n + 1, () => chance));
+      },
+    ),
+  );
+});
+
+Deno.test("lets a mistake of ours end the process, without committing anything", async () => {
+  const work = new Scripted([() => Promise.reject(new Error("not conserved")), fine]);
+  await assert.rejects(work.run(), /not conserved/);
+  assert.deepEqual(work.said, ["start", "ready after 0"]);
+});
+
+Deno.test("says what could not be finished, whether it fails or takes too long", async () => {
+  const failing = new Scripted([fine]);
+  failing.flushing = () => Promise.reject(new Unavailable("gone"));
+  assert.deepEqual((await failing.run()).slice(2), ["flush", "unfinished: gone"]);
+  const hanging = new Scripted([fine]);
+  const never = Promise.withResolvers<void>();
+  hanging.flushing = () => never.promise;
+  hanging.outOfTime = true;
+  assert.deepEqual((await hanging.run()).slice(2), ["flush", `unfinished: not finished within ${STOP_WITHIN_MS} ms`]);
+  never.reject(new Unavailable("too late for anybody to care"));
+});
+
+Deno.test("does not wait for a turn that never ends", async () => {
+  const never = Promise.withResolvers<void>();
+  const work = new Scripted([() => never.promise]);
+  work.outOfTime = true;
+  assert.deepEqual((await work.run()).slice(2), [`unfinished: not finished within ${STOP_WITHIN_MS} ms`]);
+  never.resolve();
+});
+
+Deno.test("does not start at all when told to stop before", async () => {
+  const work = new Scripted([fine]);
+  work.stop.abort();
+  assert.deepEqual(await work.run(), ["flush"]);
+});

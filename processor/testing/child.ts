@@ -1,0 +1,129 @@
+/**
+ * Programs that a test starts: found a port for, watched, and gone with the test, however that ends.
+ * @module
+ */
+
+/** A folder for what tests download once: `$XDG_CACHE_HOME/clickstream`, or `~/.cache/clickstream`. */
+export function cacheFolder(): string {
+  const home = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`;
+  return `${home}/clickstream`;
+}
+
+/**
+ * The folder `name` in the cache, made by `prepare` if it isn't there. Made beside and moved into place whole, so that
+ * neither a crash nor a second process at the same time leaves half of one.
+ */
+export async function prepared(name: string, prepare: (folder: string) => Promise<void>): Promise<string> {
+  const folder = `${cacheFolder()}/${name}`;
+  if (await exists(folder)) return folder;
+  await Deno.mkdir(cacheFolder(), { recursive: true });
+  const beside = await Deno.makeTempDir({ dir: cacheFolder(), prefix: `${name}-` });
+  await prepare(beside);
+  await Deno.chmod(beside, 0o755);
+  try {
+    await Deno.rename(beside, folder);
+  } catch (error) {
+    if (!await exists(folder)) throw error;
+    await Deno.remove(beside, { recursive: true });
+  }
+  return folder;
+}
+
+/** True if there is something at `path`. */
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return listener.addr.port;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws {Error} with its output, if it fails
+ */
+export async function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const output = await new Deno.Command(program, { args: [...args], env, stdout: "piped", stderr: "piped" }).output();
+  const [out, err] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (!output.success) throw new Error(`${program} ${args.join(" ")} ended with ${output.code}:\n${out}${err}`);
+  return out!;
+}
+
+/** A running program. */
+export class Child implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #logFile: string;
+  #ended = false;
+
+  private constructor(process: Deno.ChildProcess, logFile: string) {
+    this.#process = process;
+    this.#logFile = logFile;
+    process.status.then(() => this.#ended = true);
+  }
+
+  /** Starts a program with its output in `logFile`. It is killed when the thread that started it ends. */
+  static start(program: string, args: readonly string[], logFile: string, env: Record<string, string> = {}): Child {
+    const log = `exec "$0" "$@" >>'${logFile}' 2>&1`;
+    const process = new Deno.Command("setpriv", {
+      args: ["--pdeathsig", "KILL", "sh", "-c", log, program, ...args],
+      env,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    return new Child(process, logFile);
+  }
+
+  /** Process number. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** True once it has ended. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The last lines of its output. */
+  async tail(lines = 30): Promise<string> {
+    const text = await Deno.readTextFile(this.#logFile).catch(() => "");
+    return text.split("\n").slice(-lines).join("\n");
+  }
+
+  /** Sends a signal, and waits for the end; returns the exit code. */
+  async end(signal: Deno.Signal): Promise<number> {
+    if (!this.#ended) this.#process.kill(signal);
+    return (await this.#process.status).code;
+  }
+
+  /** Waits for the end by itself; returns the exit code. */
+  async wait(): Promise<number> {
+    return (await this.#process.status).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
+  }
+}
+
+/**
+ * Waits until `ready` holds.
+ *
+ * @throws {Error} saying what was waited for, after `timeoutMs`
+ */
+export async function until(
+  what: string,
+  ready: () => boolean | Promise<boolean>,
+  timeoutMs = 60_000,
+  everyMs = 100,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!await ready()) {
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}

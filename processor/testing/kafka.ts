@@ -1,0 +1,223 @@
+/**
+ * A real Kafka broker, for tests: its jars fetched once, one process, gone with the test.
+ * @module
+ */
+import { Kafka, logLevel } from "kafkajs";
+import { Child, exists, freePort, prepared, run, until } from "./child.ts";
+
+/** Mechanisms by which a user can prove who it is. */
+export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+
+/** How to run the broker. */
+export interface KafkaOptions {
+  /** A second listener that is encrypted, asks who is there, or both. */
+  readonly secure?: { readonly tls: boolean; readonly sasl?: Mechanism };
+  readonly heapMiB?: number;
+  /** More lines of `server.properties`. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+/** The user that a secured listener knows, and its password. */
+export const USER = { username: "alice", password: "alice-secret" } as const;
+
+/** A running broker. */
+export interface Broker extends AsyncDisposable {
+  /** Where the open listener is: `host:port`. */
+  readonly bootstrap: string;
+  /** Where the secured listener is, if there is one. */
+  readonly secureBootstrap: string;
+  /** PEM of the authority that its certificate comes from; empty without TLS. */
+  readonly caPem: string;
+  /** Folder of the jars, for Kafka's own tools. */
+  readonly libs: string;
+  createTopic(name: string, partitions: number): Promise<void>;
+  /** Ends the broker politely, or not. */
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Starts it again after `stop`, at the same place with the same data. */
+  start(): Promise<void>;
+}
+
+/** The broker's jars. */
+export async function kafkaLibs(): Promise<string> {
+  return await prepared("kafka-4.3.1", async (folder) => {
+    if (!await exists("/usr/bin/mvn")) {
+      if (Deno.uid() !== 0) throw new Error("the tests need Maven to fetch Kafka: apt-get install maven");
+      await run("apt-get", ["update", "-q"]);
+      await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", "maven"]);
+    }
+    const pom = new URL("kafka/pom.xml", import.meta.url).pathname;
+    await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`]);
+  });
+}
+
+/** Starts a broker, and waits until it answers. */
+export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
+  const libs = await kafkaLibs();
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-kafka-" });
+  const ports = { open: freePort(), controller: freePort(), secure: freePort() };
+  const caPem = options.secure?.tls ? await makeCertificate(folder) : "";
+  await Deno.writeTextFile(`${folder}/server.properties`, properties(folder, ports, options));
+  const scram = options.secure?.sasl?.startsWith("SCRAM") ? options.secure.sasl : null;
+  const user = `[name=${USER.username},password=${USER.password}]`;
+  const add = scram === null ? [] : ["--add-scram", `${scram}=${user}`];
+  const java = (...args: string[]) => ["-cp", `${libs}/*`, ...args];
+  const format = ["kafka.tools.StorageTool", "format", "-t", "clickstreamTestsAAAAAA", "-c"];
+  await run("java", java(...format, `${folder}/server.properties`, ...add));
+  const heap = `-Xmx${options.heapMiB ?? 512}m`;
+  const log = `${folder}/broker.log`;
+  const launch = () => Child.start("java", [heap, ...java("kafka.Kafka", `${folder}/server.properties`)], log);
+  let child = launch();
+  const bootstrap = `127.0.0.1:${ports.open}`;
+  await answers(bootstrap, child);
+  return {
+    bootstrap,
+    secureBootstrap: `localhost:${ports.secure}`,
+    caPem,
+    libs,
+    async createTopic(topic, numPartitions) {
+      const admin = clientOf(bootstrap).admin();
+      await admin.connect();
+      await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: true });
+      await admin.disconnect();
+    },
+    async stop(signal = "SIGTERM") {
+      await child.end(signal);
+    },
+    async start() {
+      child = launch();
+      await answers(bootstrap, child);
+    },
+    async [Symbol.asyncDispose]() {
+      await child.end("SIGKILL");
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+function clientOf(bootstrap: string): Kafka {
+  return new Kafka({
+    brokers: [bootstrap],
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 0 },
+    connectionTimeout: 1000,
+  });
+}
+
+async function answers(bootstrap: string, child: Child): Promise<void> {
+  await until(
+    "the Kafka broker answers",
+    async () => {
+      if (child.ended) throw new Error(`the Kafka broker did not start:\n${await child.tail()}`);
+      const admin = clientOf(bootstrap).admin();
+      try {
+        await admin.connect();
+        return (await admin.describeCluster()).brokers.length > 0;
+      } catch {
+        return false;
+      } finally {
+        await admin.disconnect();
+      }
+    },
+    120_000,
+    200,
+  );
+}
+
+function properties(
+  folder: string,
+  ports: { readonly open: number; readonly controller: number; readonly secure: number },
+  { secure, properties: more = {} }: KafkaOptions,
+): string {
+  const protocol = `${secure?.sasl === undefined ? "" : "SASL_"}${secure?.tls ? "SSL" : "PLAINTEXT"}`;
+  const guarded = secure === undefined ? "" : `,SECURE://localhost:${ports.secure}`;
+  const lines: Record<string, string> = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
+    "listeners": `PLAINTEXT://127.0.0.1:${ports.open},CONTROLLER://127.0.0.1:${ports.controller}${guarded}`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${ports.open}${guarded}`,
+    "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:${protocol}`,
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "log.dirs": `${folder}/data`,
+    "auto.create.topics.enable": "false",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "3",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "3",
+    "group.initial.rebalance.delay.ms": "0",
+  };
+  if (secure?.tls) {
+    lines["listener.name.secure.ssl.keystore.location"] = `${folder}/server.p12`;
+    lines["listener.name.secure.ssl.keystore.password"] = "changeit";
+    lines["listener.name.secure.ssl.keystore.type"] = "PKCS12";
+  }
+  if (secure?.sasl !== undefined) {
+    const { username, password } = USER;
+    const plain = secure.sasl === "PLAIN";
+    const module = `org.apache.kafka.common.security.${plain ? "plain.Plain" : "scram.Scram"}LoginModule`;
+    const users = plain ? ` username="${username}" password="${password}" user_${username}="${password}"` : "";
+    lines["listener.name.secure.sasl.enabled.mechanisms"] = secure.sasl;
+    lines[`listener.name.secure.${secure.sasl.toLowerCase()}.sasl.jaas.config`] = `${module} required${users};`;
+  }
+  return Object.entries({ ...lines, ...more }).map(([name, value]) => `${name}=${value}\n`).join("");
+}
+
+/** Makes an authority and a certificate for localhost in `folder`; returns the authority as PEM. */
+async function makeCertificate(folder: string): Promise<string> {
+  const days = ["-days", "2"];
+  const key = ["-newkey", "rsa:2048", "-nodes"];
+  await run("openssl", [
+    "req",
+    "-x509",
+    ...key,
+    ...days,
+    "-subj",
+    "/CN=clickstream tests",
+    "-keyout",
+    `${folder}/ca.key`,
+    "-out",
+    `${folder}/ca.pem`,
+  ]);
+  await run("openssl", [
+    "req",
+    ...key,
+    "-subj",
+    "/CN=localhost",
+    "-keyout",
+    `${folder}/server.key`,
+    "-out",
+    `${folder}/server.csr`,
+  ]);
+  await Deno.writeTextFile(`${folder}/san`, "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+  await run("openssl", [
+    "x509",
+    "-req",
+    ...days,
+    "-in",
+    `${folder}/server.csr`,
+    "-CA",
+    `${folder}/ca.pem`,
+    "-CAkey",
+    `${folder}/ca.key`,
+    "-CAcreateserial",
+    "-extfile",
+    `${folder}/san`,
+    "-out",
+    `${folder}/server.pem`,
+  ]);
+  await run("openssl", [
+    "pkcs12",
+    "-export",
+    "-in",
+    `${folder}/server.pem`,
+    "-inkey",
+    `${folder}/server.key`,
+    "-passout",
+    "pass:changeit",
+    "-out",
+    `${folder}/server.p12`,
+  ]);
+  return await Deno.readTextFile(`${folder}/ca.pem`);
+}

@@ -1,0 +1,199 @@
+import fc from "fast-check";
+import type { Expected, OracleLog } from "./oracle.ts";
+
+// Two minutes is how far out of order the Kafka timestamps of one partition may be.
+const DISORDER_MS = 2 * 60_000;
+const START_MS = Date.UTC(2026, 2, 2, 0, 3);
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** The topic of the logs. */
+export const TOPIC = "clickstream-events";
+
+// Texts that sort, compare, print or escape differently from how they look.
+const TEXTS = [
+  ...["a", "b", "B", "a b", "a/b", "%_", "null", "é", "e\u0301", "\uff5e", "\u{1F600}", "\u{10400}", "\u2028"],
+  ...["'\"\\", "\t\n", "\u0001", "\\N", "-", "{}", "x".repeat(64), "\u{1F600}".repeat(32), `${TOPIC}/0/1`],
+];
+const text = fc.constantFrom(...TEXTS);
+const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined, freq: 2 });
+
+// On a grid of ten minutes, so that ties and pauses of exactly half an hour are common.
+const onGrid = fc.tuple(fc.nat(12), fc.constantFrom(-1, 0, 0, 0, 1, 30_000)).map(([step, off]) => () =>
+  START_MS + (step - 8) * 10 * MINUTE_MS + off
+);
+const fromKafka = fc.constantFrom(
+  ...[0, 0, -1, -999, -59_999, -30 * MINUTE_MS, -DAY_MS, -30 * DAY_MS, -30 * DAY_MS - 1, 5 * MINUTE_MS],
+  5 * MINUTE_MS + 1,
+).map((off) => (kafkaMs: number) => kafkaMs + off);
+const eventTime = fc.oneof({ weight: 3, arbitrary: onGrid }, { weight: 1, arbitrary: fromKafka });
+
+const timestamp = fc.constantFrom<(timeMs: number) => unknown>(
+  (timeMs) => timeMs,
+  (timeMs) => timeMs + 0.75,
+  (timeMs) => new Date(timeMs).toISOString(),
+  (timeMs) => new Date(timeMs).toISOString().replace("Z", "999Z"),
+  (timeMs) => new Date(timeMs).toISOString().replace(".000Z", "+00"),
+  (timeMs) => new Date(timeMs + 90 * MINUTE_MS).toISOString().replace("Z", "+01:30"),
+  (timeMs) => new Date(timeMs - 90 * MINUTE_MS).toISOString().replace("Z", "-0130"),
+);
+
+const price = fc.oneof(
+  fc.nat(99_999).map((cents) => cents / 100),
+  fc.double({ min: 0, max: 1_000, noNaN: true }),
+  fc.stringMatching(/^[0-9]{1,4}(\.[0-9]{1,5})?$/),
+  fc.constantFrom<number | string>(1.005, 0.285, 1.115, 4.35, 1e-7, 5e-324, 1e10, 9_999_999_999.99, "0.005", "00"),
+);
+
+interface Click {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly timeOf: (kafkaMs: number) => number;
+  readonly stamp: (timeMs: number) => unknown;
+}
+
+const fields = fc.record({
+  eventId: fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom("e1", "e2", "e10", "\uff5e", "\u{1F600}", `${TOPIC}/0/1`) },
+    { weight: 3, arbitrary: fc.uuid() },
+    { weight: 1, arbitrary: fc.constantFrom(undefined, null) },
+  ),
+  userId: fc.oneof({ weight: 4, arbitrary: fc.constantFrom("ann", "bob") }, { weight: 1, arbitrary: text }),
+  sessionId: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(undefined) },
+    { weight: 2, arbitrary: fc.constantFrom("s", "ann", null) },
+    { weight: 1, arbitrary: text },
+  ),
+  eventType: fc.constantFrom(
+    ...["page_view", "page_view", "page_view", "add_to_cart", "add_to_cart", "purchase", "purchase"],
+    ...["search", "checkout", "z_9"],
+  ),
+  page: fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom("/", "/a", "/a?x=1#y", "/a#y?x", "?q", "#", "/\u{1F600}") },
+    { weight: 1, arbitrary: text },
+    { weight: 1, arbitrary: fc.constant("/" + "p".repeat(2_047)) },
+  ),
+  device: some(fc.constantFrom("desktop", "mobile", "tablet", "Desktop", "", "tv", "unknown", "tv\0", null)),
+  region: some(fc.oneof(fc.constantFrom("eu", "EU", "unknown", null), text)),
+  referrer: some(fc.oneof(fc.constant(""), text)),
+  productId: some(text),
+  campaign: some(text),
+  price: some(price),
+  quantity: some(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(null, 1e6, 1e12))),
+  currency: some(fc.constantFrom("EUR", "USD", null)),
+  more: some(fc.constantFrom<unknown>({ userId: "no", deep: [[{}]] }, [], "\ud800")),
+});
+
+const click: fc.Arbitrary<Click> = fc.record({ fields, timeOf: eventTime, stamp: timestamp });
+
+// Each is a fault for some fields and right for others.
+const ODD_VALUES = [
+  ...[undefined, null, true, [], {}, "", "\0", "a\0", "\ud800", "\udc00a", "x".repeat(128), "x".repeat(129)],
+  ...["\u{1F600}".repeat(64) + "x", "x".repeat(65), "x".repeat(2_048), "x".repeat(2_049), "y" + "_".repeat(64), "A"],
+  ...[
+    0,
+    -0,
+    -0.001,
+    -1,
+    1.5,
+    2,
+    2 ** 53,
+    1e300,
+    1e10,
+    10_000_000_000.004,
+    1e12,
+    253_402_300_800_000,
+    "1e2",
+    "1.",
+    ".5",
+  ],
+  ...["-1", "+1", " 1", "1\n", "eur", "EURO", "EUR\n", "yesterday", "2026-03-01T23:00", "2026-02-29T23:00Z"],
+  ...["2026-03-01 23:00Z", "2026-03-01T24:00Z", "2026-03-01T23:59:60Z", "2026-03-01T23:00:00,5Z", "1969-12-31T23:59Z"],
+  ...["2026-03-01T23:00:00.5z", "2026-03-01T23:00+24:00", "+002026-03-01T23:00Z", "20260301T230000Z", "1772406000000"],
+];
+const FIELDS = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region"]
+  .concat(["referrer", "productId", "campaign", "price", "quantity", "currency"]);
+const oddField = fc.tuple(fc.constantFrom(...FIELDS), fc.constantFrom<unknown>(...ODD_VALUES));
+
+// How the same object may be written; the last two also say a field twice.
+const SPELLINGS: readonly ((json: string) => string)[] = [
+  (json) => json,
+  (json) => json.replaceAll(/[^\x20-\x7e]/g, (unit) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")),
+  (json) => json.replace("userId", "\\u0075serId").replaceAll("/", "\\/"),
+  (json) => `\n ${json.replaceAll('":', '" :\t')}\r `,
+  (json) => json.replace(/"quantity":(\d+)/, '"quantity":$1.0e0'),
+  (json) => `{"page":"/first","userId":5,${json.slice(1)}`,
+  (json) => `${json.slice(0, -1)},"page":null}`,
+];
+
+const utf8 = new TextEncoder();
+const BAD_BYTES: readonly (Uint8Array | null)[] = [
+  ...[null, ...["", " ", "{", "[]", "null", "1", '"text"', "{}", "{'a':1}", '{"userId":"\t"}', "\ufeff{}"].map(encode)],
+  ...[[0xff], [0x22, 0xc0, 0x80, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0xef, 0xbb, 0xbf, 0x7b, 0x7d]].map((bytes) =>
+    Uint8Array.from(bytes)
+  ),
+  ...[encode(" ".repeat(65_536)), encode(`{"userId":"u"}${" ".repeat(65_536)}`)],
+];
+
+function encode(value: string): Uint8Array {
+  return utf8.encode(value);
+}
+
+// Fields that are undefined are not written.
+function spelt({ fields, timeOf, stamp }: Click, odd: readonly [string, unknown][], kafkaMs: number): string {
+  return JSON.stringify({ ...fields, timestamp: stamp(timeOf(kafkaMs)), ...Object.fromEntries(odd) });
+}
+
+const value = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.tuple(click, fc.constantFrom(...SPELLINGS)).map(([click, spell]) => (kafkaMs: number) =>
+      encode(spell(spelt(click, [], kafkaMs)))
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(click, fc.array(oddField, { minLength: 1, maxLength: 2 })).map(
+      ([click, odd]) => (kafkaMs: number) => encode(spelt(click, odd, kafkaMs)),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(click, fc.nat(400)).map(([click, cut]) => (kafkaMs: number) =>
+      encode(spelt(click, [], kafkaMs)).slice(0, cut)
+    ),
+  },
+  { weight: 1, arbitrary: fc.constantFrom(...BAD_BYTES).map((bytes) => () => bytes) },
+);
+
+const step = fc.constantFrom(0, 0, 1, 999, MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, 10 * MINUTE_MS + 1);
+const disorder = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(DISORDER_MS) });
+const records = fc.array(fc.record({ value, step, disorder }), { maxLength: 40, size: "max" }).map((list) => {
+  let latest = START_MS;
+  return list.map(({ value, step, disorder }, offset) => {
+    latest += step;
+    const time = latest - disorder;
+    return { offset, time, value: value(time) };
+  });
+});
+
+/**
+ * Logs of a few partitions, full of ties, late events, duplicates and every kind of refusal. Their Kafka timestamps are
+ * out of order by up to two minutes.
+ */
+export const oracleLog: fc.Arbitrary<OracleLog> = fc.array(records, { minLength: 1, maxLength: 3, size: "max" })
+  .map((partitions) => ({ topic: TOPIC, partitions }));
+
+/**
+ * True unless two events of one session share time and id but not what the session takes from them: by which of them
+ * it is told is not decided.
+ */
+export function isDecided({ events }: Expected): boolean {
+  const seen = new Map<string, string>();
+  return events.every((event) => {
+    const place = JSON.stringify([event.user_id, event.session_id, event.event_time, event.event_id]);
+    const taken = JSON.stringify([event.event_type, event.page, event.device, event.region]);
+    const other = seen.get(place) ?? taken;
+    seen.set(place, taken);
+    return other === taken;
+  });
+}

