@@ -22,7 +22,7 @@ export interface Click {
 }
 
 /** About how many clicks a visit has: what arrivals are first reckoned with, before they are corrected for the rate. */
-export const TYPICAL_CLICKS = 4.2;
+export const TYPICAL_CLICKS = 4.0;
 
 /** About how many are still to come from somebody who is in the shop. */
 export const FURTHER_CLICKS = 5.5;

@@ -1,6 +1,6 @@
 -- The schema, and the three roles whose rights are granted here. None of them logs in: login users are made members,
--- `grant clickstream_writer to …`. Whoever migrates needs CREATE on the database, and CREATEROLE unless the roles are
--- there already and it is a member of clickstream_owner.
+-- such as by `grant clickstream_reader to grafana`. Whoever migrates needs CREATE on the database, and CREATEROLE unless
+-- the roles are there already and it is a member of clickstream_owner.
 
 do $$
 declare
@@ -33,8 +33,11 @@ begin
   -- A setting of a role reaches those who log in as it, and none of its members: see limit_readers() for these.
   begin
     alter role clickstream_reader set statement_timeout = '30s';
-  exception when insufficient_privilege then
-    raise warning 'clickstream_reader has no statement_timeout: only an administrator can set it';
+  exception
+    when insufficient_privilege then
+      raise warning 'clickstream_reader has no statement_timeout: only an administrator can set it';
+    when internal_error then
+      null; -- "tuple concurrently updated": the other database again, which sets the same.
   end;
 
   if not exists (select from pg_catalog.pg_namespace where nspname = 'clickstream') then
@@ -63,12 +66,10 @@ comment on column clickstream.schema_version.checksum is 'SHA-256 of the file as
 comment on column clickstream.schema_version.applied_at is 'When it was applied.';
 grant select on clickstream.schema_version to clickstream_writer, clickstream_reader;
 
-create function clickstream.limit_readers() returns setof text
+create function clickstream.limit_readers() returns table (reader text, limited boolean)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  reader text;
 begin
   for reader in
     select r.rolname
@@ -85,12 +86,13 @@ begin
   loop
     begin
       execute format('alter role %I in database %I set statement_timeout = %L', reader, current_database(), '30s');
-      return next reader;
+      limited := true;
     exception when insufficient_privilege then
-      raise warning '% has no statement_timeout: only an administrator can set it', reader;
+      limited := false;
     end;
+    return next;
   end loop;
 end
 $$;
 comment on function clickstream.limit_readers() is
-  'Gives the users who only read, and have no time limit of their own, the 30 seconds of clickstream_reader in this database; to be called by someone who may alter them. Returns who got it.';
+  'Gives the users who only read, and have no time limit of their own, the 30 seconds of clickstream_reader in this database. Returns them, and whether the caller may alter them; if not, an administrator has to.';

@@ -3,7 +3,7 @@ import { simulate } from "./testing/simulation.ts";
 import type { Counts } from "./testing/world.ts";
 
 /** Seeds to simulate: `SIM_SEEDS` of them, beginning with `SIM_FROM`. */
-const SEEDS = Number(Deno.env.get("SIM_SEEDS") ?? 200);
+const SEEDS = Number(Deno.env.get("SIM_SEEDS") ?? 400);
 const FROM = Number(Deno.env.get("SIM_FROM") ?? 0);
 
 /** What must have happened often, or the simulation proves nothing. */

@@ -6,12 +6,19 @@ import { REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
+import { Activity, observers } from "../activity.ts";
+import { addressText } from "../address.ts";
 import { JsonDecoder } from "../decode.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
+import { type HttpServer, serveHttp } from "../io/http.ts";
+import { openLog } from "../io/log.ts";
+import { Metrics } from "../io/metrics.ts";
 import { makePartitions, migrate } from "../io/migrations.ts";
 import { SqlSink } from "../io/sql_sink.ts";
-import { Pipeline } from "../pipeline.ts";
+import { type Observer, Pipeline } from "../pipeline.ts";
+import { statusReport } from "../status/report.ts";
+import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { compared, comparison, figures } from "./demo_figures.ts";
@@ -25,6 +32,8 @@ export interface DemoOptions {
   /** Folder to keep everything in, to go on from next time; null for one that is removed at the end. */
   readonly data: string | null;
   readonly seed: number;
+  /** Where on this machine the status page is; null for the usual port, or any where that is taken. */
+  readonly port: number | null;
   /** Where lines are written to. */
   readonly print: (line: string) => void;
   /** Ends the demo early, as if its time were over. */
@@ -34,6 +43,8 @@ export interface DemoOptions {
 const KEEP_DAYS = 30;
 const PARTITIONS = 6;
 const TICK_MS = 50;
+const TOPIC = "clickstream-events";
+const USUAL_PORT = 8080;
 
 /** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
 const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...REASONS];
@@ -48,10 +59,13 @@ export async function demo(options: DemoOptions): Promise<number> {
   try {
     await migrate(db, MIGRATIONS);
     await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
-    const log = EmbeddedLog.open(`${folder}/log`, "clickstream-events", PARTITIONS);
+    const log = EmbeddedLog.open(`${folder}/log`, TOPIC, PARTITIONS);
+    const { observer, http } = openPage(options);
     try {
-      return await openShop(options, db, log);
+      print(`status page: http://${addressText(http.address)}/`);
+      return await openShop(options, db, log, observer);
     } finally {
+      await http.close();
       await log.close();
     }
   } finally {
@@ -60,13 +74,31 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
 }
 
-async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog): Promise<number> {
+/** The same page, metrics and status as the service has. */
+function openPage({ port }: DemoOptions): { observer: Observer; http: HttpServer } {
+  const activity = new Activity(() => Date.now());
+  activity.notReady = null;
+  const metrics = new Metrics(activity);
+  const about = { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings: {} };
+  const shown = { notReady: () => activity.notReady, status: () => statusReport(about, activity, false), metrics };
+  const serve = (at: number) =>
+    serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" }));
+  try {
+    return { observer: observers(activity, metrics), http: serve(port ?? USUAL_PORT) };
+  } catch (error) {
+    if (port !== null) throw error;
+    return { observer: observers(activity, metrics), http: serve(0) };
+  }
+}
+
+async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
   const { print, rate, seconds, seed } = options;
   const tally = countAgain(log);
   if (log.count > 0) print(`goes on after ${log.count.toLocaleString("en")} records of last time`);
   const pipeline = new Pipeline({
     source: log,
     sink: new SqlSink(db, "demo"),
+    observer,
     views: VIEWS,
     decoder: new JsonDecoder(KEEP_DAYS * DAY_MS),
     storeEvents: true,

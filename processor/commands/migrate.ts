@@ -54,7 +54,11 @@ async function bringUpToDate(db: Database, keepDays: number, out: (line: string)
   out(`schema clickstream is current: ${applied.length} migrations applied, ${already} had been before`);
   const made = await makePartitions(db, { nowMs: Date.now(), keepDays, aheadDays: AHEAD_DAYS });
   out(`events has partitions from ${keepDays} days ago to ${AHEAD_DAYS} days ahead: ${made} made`);
-  for (const reader of await limitReaders(db)) {
-    out(`${reader} only reads, and has a statement_timeout of 30 s from now on`);
+  for (const { name, limited } of await limitReaders(db)) {
+    out(
+      limited
+        ? `${name} only reads, and has a statement_timeout of 30 s from now on`
+        : `${name} only reads, and has no statement_timeout; as an administrator: alter role ${name} set statement_timeout = '30s'`,
+    );
   }
 }

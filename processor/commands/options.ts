@@ -3,6 +3,7 @@
  * @module
  */
 import { InvalidArgumentError, Option } from "commander";
+import { parseIso } from "../time.ts";
 
 /** A number from `least` to `most`. */
 export function numberOption(
@@ -27,4 +28,11 @@ export function numberOption(
 /** A share from 0 to 0.5, 0 if left out. */
 export function shareOption(flags: string, about: string, otherwise = 0): Option {
   return numberOption(flags, about, { least: 0, most: 0.5, otherwise });
+}
+
+/** An instant, as epoch milliseconds. */
+export function timeArgument(text: string): number {
+  const time = parseIso(text);
+  if (!Number.isNaN(time)) return time;
+  throw new InvalidArgumentError("Allowed is ISO 8601 with zone, such as 2026-01-31T12:00:00Z.");
 }

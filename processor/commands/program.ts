@@ -6,9 +6,14 @@ import { Command, Option } from "commander";
 import { readSettings } from "../config.ts";
 import { print, stopSignal, write, writeError } from "../io/terminal.ts";
 import { VERSION } from "../version.ts";
+import { clusterOf } from "./cluster.ts";
+import type { GenerateOptions } from "./generate.ts";
 import { examples, settingsRead } from "./help.ts";
-import { numberOption } from "./options.ts";
+import { numberOption, shareOption, timeArgument } from "./options.ts";
 import { READS } from "./reads.ts";
+
+/** What is made where nobody says otherwise; the command's own code is loaded when it runs. */
+const GENERATE_DEFAULTS = { rate: 1000, seed: 1, bad: 0.01, duplicates: 0.01, late: 0.01 };
 
 const AFTER = `
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 the schema is missing or behind.
@@ -28,6 +33,8 @@ export function program(ends: (code: number) => void): Command {
     .addHelpText("after", AFTER);
   addRun(clickstream, ends);
   addDemo(clickstream, ends);
+  addGenerate(clickstream, ends);
+  addProduce(clickstream, ends);
   addMigrate(clickstream, ends);
   return clickstream;
 }
@@ -52,6 +59,7 @@ interface DemoFlags {
   readonly rate: number;
   readonly seconds: number;
   readonly seed: number;
+  readonly port?: number;
   readonly data?: string;
 }
 
@@ -65,6 +73,13 @@ function addDemo(clickstream: Command, ends: (code: number) => void): void {
     .addOption(
       numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, otherwise: 1 }),
     )
+    .addOption(
+      numberOption("--port <port>", "where the status page is; 8080, or any where that is taken", {
+        least: 1,
+        most: 65_535,
+        whole: true,
+      }),
+    )
     .addOption(new Option("--data <folder>", "keeps everything there, to go on from next time"))
     .addHelpText(
       "after",
@@ -73,9 +88,71 @@ function addDemo(clickstream: Command, ends: (code: number) => void): void {
         ["clickstream demo --data /tmp/shop --seconds 300", "five minutes, to go on from later"],
       ),
     )
-    .action(async ({ data, ...flags }: DemoFlags) => {
+    .action(async ({ data, port, ...flags }: DemoFlags) => {
       const { demo } = await import("./demo.ts");
-      ends(await demo({ ...flags, data: data ?? null, print, signal: stopSignal() }));
+      ends(await demo({ ...flags, data: data ?? null, port: port ?? null, print, signal: stopSignal() }));
+    });
+}
+
+interface GenerateFlags extends GenerateOptions {
+  readonly from?: number;
+}
+
+function addGenerate(clickstream: Command, ends: (code: number) => void): void {
+  const { rate, seed, bad, duplicates, late } = GENERATE_DEFAULTS;
+  clickstream.command("generate")
+    .description("a simulated shop into Kafka, in real time; says how many records of each kind it made")
+    .addOption(numberOption("--rate <records>", "records a second", { least: 0.001, most: 1_000_000, otherwise: rate }))
+    .addOption(
+      numberOption("--seconds <seconds>", "how much time; until stopped if left out", { least: 0.001, most: 1e9 }),
+    )
+    .addOption(
+      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, otherwise: seed }),
+    )
+    .addOption(numberOption("--users <number>", "how many shoppers", { least: 1, most: 10_000_000, whole: true }))
+    .addOption(shareOption("--bad <share>", "share of records that can't be events", bad))
+    .addOption(shareOption("--duplicates <share>", "share of records that repeat an event", duplicates))
+    .addOption(shareOption("--late <share>", "share of events that are sent late", late))
+    .addOption(numberOption("--pace <factor>", "how many times faster than people", { least: 0.01, most: 10_000_000 }))
+    .addOption(new Option("--from <time>", "when the simulated time starts; nothing waits").argParser(timeArgument))
+    .option("--fast", "nothing waits: what is simulated ends now")
+    .option("--out <file>", "writes NDJSON to a file instead; nothing waits")
+    .option("--json", "says the counts as one line of JSON")
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream generate --rate 2000", "a busy shop, until Ctrl-C"],
+        ["clickstream generate --fast --seconds 3600", "an hour of it, at once"],
+        ["clickstream generate --seconds 60 --out clicks.ndjson", "a minute of it, into a file"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.generate))
+    .action(async ({ from, ...flags }: GenerateFlags) => {
+      const settings = readSettings(READS.generate);
+      const { generate } = await import("./generate.ts");
+      const cluster = { ...clusterOf(settings), partitions: settings.KAFKA_PARTITIONS };
+      ends(await generate({ ...flags, fromMs: from, signal: stopSignal() }, cluster, { print, writeError }));
+    });
+}
+
+function addProduce(clickstream: Command, ends: (code: number) => void): void {
+  clickstream.command("produce")
+    .description("a file of your own events, one JSON object a line, into Kafka")
+    .argument("<file>", "the file; - is standard input")
+    .option("--json", "says the count as one line of JSON")
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream produce events.ndjson", "a bad line is sent as it is"],
+        ["tail -f shop.log | clickstream produce -", "as they come"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.produce))
+    .action(async (file: string, { json }: { readonly json?: true }) => {
+      const settings = readSettings(READS.produce);
+      const { produceFile } = await import("./produce.ts");
+      const cluster = { ...clusterOf(settings), partitions: settings.KAFKA_PARTITIONS };
+      ends(await produceFile({ file, json }, cluster, { print, writeError }));
     });
 }
 

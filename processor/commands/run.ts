@@ -8,6 +8,7 @@ import type { Settings } from "../config.ts";
 import { JsonDecoder } from "../decode.ts";
 import { openPostgres } from "../io/database.ts";
 import { serveHttp } from "../io/http.ts";
+import { KafkaSource } from "../io/kafka.ts";
 import { type Log, openLog } from "../io/log.ts";
 import { Metrics } from "../io/metrics.ts";
 import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
@@ -21,6 +22,7 @@ import { statusReport } from "../status/report.ts";
 import { type Attendant, supervise, type Surroundings } from "../supervise.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
+import { clusterOf } from "./cluster.ts";
 import { EXIT } from "./exit.ts";
 import type { READS } from "./reads.ts";
 
@@ -76,7 +78,14 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     log.info("stopping: commits what it has");
   });
   const sink = new ReopeningSink(() => openSink(settings, instance));
-  const source = polledOften(openSource(settings));
+  const source = polledOften(
+    new KafkaSource({
+      ...clusterOf(settings),
+      groupId: settings.KAFKA_GROUP_ID,
+      clientId: "clickstream",
+      warn: (message) => log.warn(message),
+    }),
+  );
   const pipeline = pipelineOf(settings, source, sink, observers(activity, metrics, logging(log)));
   const work = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.

@@ -34,8 +34,8 @@ const LATEST = -1n;
 /** The broker answers a fetch after this much time, if nothing arrives. */
 const FETCH_WAIT_MS = 250;
 /** Much enough to be worth the way, little enough that partitions advance side by side. */
-const PARTITION_BYTES = 1024 * 1024;
-const RESPONSE_BYTES = 8 * 1024 * 1024;
+const PARTITION_BYTES = 512 * 1024;
+const RESPONSE_BYTES = 2 * 1024 * 1024;
 /** A member that is silent for this long is dropped from the group, and its partitions given to others. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = 2_000;

@@ -99,10 +99,17 @@ export async function migrate(db: Database, migrations: readonly Migration[]): P
   }
 }
 
-/** Gives users who only read, and have no time limit of their own, that of `clickstream_reader`; returns who got it. */
-export async function limitReaders(db: Database): Promise<readonly string[]> {
-  const { rows } = await db.query<{ reader: string }>("select reader from clickstream.limit_readers() as reader");
-  return rows.map(({ reader }) => reader);
+/** A user who only reads, and had no time limit. */
+export interface Reader {
+  readonly name: string;
+  /** Whether it has one now; if not, we may not alter it. */
+  readonly limited: boolean;
+}
+
+/** Gives the users who only read, and have no time limit of their own, that of `clickstream_reader`. */
+export async function limitReaders(db: Database): Promise<readonly Reader[]> {
+  const { rows } = await db.query<Reader>("select reader as name, limited from clickstream.limit_readers()");
+  return rows;
 }
 
 /** Makes the daily partitions of `events` from `keepDays` ago to `aheadDays` from now; returns how many were made. */

@@ -24,6 +24,8 @@ export interface PostgresOptions {
   readonly answerTimeoutMs?: number;
 }
 
+const CLOSE_TIMEOUT_MS = 2000;
+
 /** Connects to a server. */
 export async function postgresStatements(url: string, options: PostgresOptions): Promise<Statements> {
   const { tlsCa, applicationName = "clickstream", settings = {}, connectTimeoutMs = 10_000 } = options;
@@ -96,7 +98,10 @@ class PostgresStatements implements Statements {
 
   async close(): Promise<void> {
     this.#lost ??= new Error("the connection has been closed");
+    // Where the network is gone nobody answers our leave-taking.
+    const timer = setTimeout(() => this.#client.connection.stream.destroy(), CLOSE_TIMEOUT_MS);
     await this.#client.end().catch(() => {});
+    clearTimeout(timer);
   }
 
   async #run<T>(run: () => Promise<T>): Promise<T> {

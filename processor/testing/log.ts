@@ -12,6 +12,25 @@ export interface ReadOptions {
   readonly security?: Pick<KafkaConfig, "ssl" | "sasl">;
 }
 
+/** A record before it is sent. */
+export interface Unsent {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+  /** Its Kafka timestamp, epoch milliseconds. */
+  readonly timestampMs: number;
+}
+
+/** The log that records make when each key's go to one of so many partitions, in their order. */
+export function logOfRecords(records: Iterable<Unsent>, topic: string, partitions: number): OracleLog {
+  const log: OracleRecord[][] = Array.from({ length: partitions }, () => []);
+  for (const { key, value, timestampMs } of records) {
+    const sum = Array.from(key, (character) => character.codePointAt(0)!).reduce((sum, code) => sum * 31 + code | 0, 0);
+    const partition = log[(sum >>> 0) % partitions]!;
+    partition.push({ offset: partition.length, value, time: timestampMs });
+  }
+  return { topic, partitions: log };
+}
+
 /** One partition on its way to the end that it had when reading began. */
 interface Reading {
   readonly end: number;

@@ -3,9 +3,11 @@ import type { Expected, OracleLog } from "./oracle.ts";
 
 // Two minutes is how far out of order the Kafka timestamps of one partition may be.
 const DISORDER_MS = 2 * 60_000;
-const START_MS = Date.UTC(2026, 2, 2, 0, 3);
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** The Kafka timestamp with which the logs begin, in epoch milliseconds: three minutes into a day. */
+export const START_MS = Date.UTC(2026, 2, 2, 0, 3);
 
 /** The topic of the logs. */
 export const TOPIC = "clickstream-events";

@@ -1,0 +1,56 @@
+/**
+ * What goes wrong with Kafka, in words.
+ * @module
+ */
+
+/** What to do about errors, by their name or by Kafka's own. */
+const ADVICE: Readonly<Record<string, string>> = {
+  TOPIC_AUTHORIZATION_FAILED: "give the user the right to create, describe and write the topic",
+  CLUSTER_AUTHORIZATION_FAILED: "give the user the right IdempotentWrite, and to create topics",
+  MESSAGE_TOO_LARGE: "leave out records of a MiB and more, or raise the topic's max.message.bytes",
+  RECORD_LIST_TOO_LARGE: "raise the brokers' message.max.bytes",
+  INVALID_TIMESTAMP: "use a time that is not over, or raise the topic's message.timestamp.after.max.ms",
+  INVALID_PARTITIONS: "set KAFKA_PARTITIONS to a number that the brokers allow",
+  INVALID_REPLICATION_FACTOR: "start more brokers, or lower their default.replication.factor",
+  KafkaJSSASLAuthenticationError: "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
+};
+
+const CHECK = "see that it runs, and check KAFKA_BROKERS, KAFKA_TLS_CA and KAFKA_SASL_MECHANISM";
+
+/**
+ * Does what `verb` says with Kafka.
+ *
+ * @throws {Error} that says so, names the brokers and the topic, and says what to do
+ */
+export async function attempt<T>(
+  verb: string,
+  { brokers, topic }: { readonly brokers: readonly string[]; readonly topic: string },
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    const { message, names } = rootOf(error);
+    const advice = names.map((name) => ADVICE[name]).find((each) => each !== undefined) ?? CHECK;
+    throw new Error(`can't ${verb} Kafka at ${brokers.join(",")}, topic ${topic}: ${message}; ${advice}`, {
+      cause: error,
+    });
+  }
+}
+
+/** What an error of the client comes from: its message, and every name that it goes by. */
+function rootOf(error: unknown): { message: string; names: string[] } {
+  const names: string[] = [];
+  let message = String(error);
+  for (let at: unknown = error; at instanceof Error; at = inner(at)) {
+    names.push(at.name);
+    if ("type" in at && typeof at.type === "string") names.push(at.type);
+    message = at.message;
+  }
+  return { message, names };
+}
+
+function inner(error: Error): unknown {
+  if ("errors" in error && Array.isArray(error.errors)) return error.errors[0];
+  return error.cause;
+}

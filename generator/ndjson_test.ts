@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { type Line, MAX_LINE_BYTES, readLines, writeLines } from "./ndjson.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** Lines out of chunks, as text. */
+async function linesOf(...chunks: Uint8Array[]): Promise<Line[]> {
+  const lines: Line[] = [];
+  for await (const line of readLines(ReadableStream.from(chunks))) lines.push(line);
+  return lines;
+}
+
+Deno.test("lines end with LF or CRLF or the file; empty ones are skipped and counted", async () => {
+  const lines = await linesOf(bytes("one\n\r\n\ntwo\r\nthr\ree\n\nfour"));
+  assert.deepEqual(
+    lines.map(({ number, value }) => [number, new TextDecoder().decode(value)]),
+    [[1, "one"], [4, "two"], [5, "thr\ree"], [7, "four"]],
+  );
+  assert.deepEqual(await linesOf(), []);
+  assert.deepEqual(await linesOf(bytes("\n\n")), []);
+});
+
+Deno.test("the key is the userId of an object that has one; bad lines are kept byte for byte", async () => {
+  const lines: [Uint8Array, string | null][] = [
+    [bytes('{"userId":"ann","page":"/"}'), "ann"],
+    [bytes(' {"userId":"Zoë"} '), "Zoë"],
+    [bytes('{"userId":""}'), ""],
+    [bytes('{"userId":7}'), null],
+    [bytes("{}"), null],
+    [bytes('["userId"]'), null],
+    [bytes("null"), null],
+    [bytes('{"userId":"ann"'), null],
+    [Uint8Array.of(...bytes('{"userId":"'), 0xff, ...bytes('"}')), null],
+  ];
+  const file = lines.flatMap(([line]) => [line, bytes("\n")]);
+  assert.deepEqual(
+    (await linesOf(...file)).map(({ key, value }) => [new Uint8Array(value), key]),
+    lines,
+  );
+});
+
+Deno.test("what is written is read again, however it is cut", async () => {
+  const value = fc.uint8Array({ maxLength: 40 }).map((line) => line.filter((byte) => byte !== 10 && byte !== 13));
+  const cut = fc.record({ values: fc.array(fc.option(value)), sizes: fc.array(fc.integer({ min: 1, max: 30 })) });
+  await fc.assert(fc.asyncProperty(cut, async ({ values, sizes }) => {
+    let file = Uint8Array.of(...[...writeLines(values.map((value) => ({ value })))].flatMap((chunk) => [...chunk]));
+    const chunks: Uint8Array[] = [];
+    for (const size of sizes) {
+      chunks.push(file.slice(0, size));
+      file = file.slice(size);
+    }
+    const lines = await linesOf(...chunks, file);
+    assert.deepEqual(
+      lines.map(({ value }) => [...value]),
+      values.filter((value) => value !== null && value.length > 0).map((value) => [...value!]),
+    );
+    assert.deepEqual(lines.map(({ number }) => values[number - 1]?.length), lines.map(({ value }) => value.length));
+  }));
+});
+
+Deno.test("large records are written whole", () => {
+  const values = [10, 600_000, 300_000, 5].map((length, i) => new Uint8Array(length).fill(65 + i));
+  const file = Buffer.concat([...writeLines(values.map((value) => ({ value })))]);
+  assert.ok(file.equals(Buffer.concat(values.flatMap((value) => [value, bytes("\n")]))));
+});
+
+Deno.test("a line that no broker takes is named, after those before it", async () => {
+  const longest = new Uint8Array(MAX_LINE_BYTES).fill(65);
+  assert.equal((await linesOf(longest, bytes("\r\n"), longest)).length, 2);
+  const got: number[] = [];
+  const read = async () => {
+    const chunks = [bytes("one\n\nthree\n"), longest, bytes("A"), bytes("\n")];
+    for await (const { number } of readLines(ReadableStream.from(chunks))) got.push(number);
+  };
+  await assert.rejects(read, { message: /^line 4 is longer than 1047552 bytes/ });
+  assert.deepEqual(got, [1, 3]);
+  await assert.rejects(() => linesOf(longest, longest), { message: /^line 1 is longer/ });
+});

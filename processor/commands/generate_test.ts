@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { Kafka, logLevel } from "kafkajs";
+import type { KafkaSettings } from "../../generator/kafka.ts";
+import { Shop } from "../../generator/shop.ts";
+import type { Counts } from "../../generator/tally.ts";
+import { startKafka } from "../testing/kafka.ts";
+import { WrongUse } from "./exit.ts";
+import { generate, GENERATE_DEFAULTS, type GenerateOptions } from "./generate.ts";
+import { produceFile } from "./produce.ts";
+import type { Output } from "./progress.ts";
+
+// kafkajs leaves timers behind when it disconnects.
+const leaky = { sanitizeOps: false, sanitizeResources: false };
+
+const NOWHERE: KafkaSettings = { brokers: ["127.0.0.1:1"], topic: "t", partitions: 2 };
+const FROM_MS = Date.UTC(2026, 10, 2, 9);
+
+/** An output that keeps what it is told. */
+function kept(): Output & { readonly lines: string[]; readonly errors: string[] } {
+  const [lines, errors]: [string[], string[]] = [[], []];
+  return { lines, errors, print: (line) => lines.push(line), writeError: (text) => errors.push(text) };
+}
+
+async function counted(options: Partial<GenerateOptions>, settings = NOWHERE): Promise<Counts> {
+  const output = kept();
+  assert.equal(await generate({ ...GENERATE_DEFAULTS, json: true, ...options }, settings, output), 0);
+  assert.equal(output.lines.length, 1);
+  return JSON.parse(output.lines[0]!) as Counts;
+}
+
+async function inFolder(body: (file: (name: string) => string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-" });
+  try {
+    await body((name) => `${folder}/${name}`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a file holds what the shop makes, a line each, the same for the same seed", async () => {
+  await inFolder(async (file) => {
+    const options = { fromMs: FROM_MS, seconds: 5, rate: 300, users: 50 };
+    const counts = await counted({ ...options, out: file("a") });
+    await counted({ ...options, out: file("b") });
+    await counted({ ...options, seed: 2, out: file("c") });
+    const [a, b, c] = await Promise.all(["a", "b", "c"].map((name) => Deno.readFile(file(name))));
+    assert.deepEqual(a, b);
+    assert.notDeepEqual(a, c);
+    const { rate, users, ...shares } = { ...GENERATE_DEFAULTS, ...options };
+    const shop = new Shop({ ...shares, rate, users, fromMs: FROM_MS, toMs: FROM_MS + 5000 });
+    const values = [...shop].flatMap(({ value }) => [...value ?? [], 10]);
+    assert.deepEqual([...a!], values);
+    const { records, refusals, users: shoppers } = shop.tally.counts();
+    assert.deepEqual([counts.records, counts.refusals, counts.users], [records, refusals, shoppers]);
+  });
+});
+
+Deno.test("what was made is shown as a table", async () => {
+  await inFolder(async (file) => {
+    const output = kept();
+    const options = { ...GENERATE_DEFAULTS, rate: 2000, seconds: 10, fromMs: FROM_MS, out: file("table") };
+    await generate(options, NOWHERE, output);
+    const number = (what: string) => {
+      const line = output.lines.find((each) => each.trim().startsWith(`${what} `)) ?? "";
+      return Number(line.split(/\s{2,}/).at(-1)!.replaceAll(",", ""));
+    };
+    assert.equal(number("records"), number("events") + number("duplicates") + number("bad"));
+    for (const what of ["page_view", "purchase", "not_utf8", "late events", "users", "revenue"]) {
+      assert.ok(number(what) > 0, `${what} in\n${output.lines.join("\n")}`);
+    }
+    assert.match(
+      output.errors.at(-1)!,
+      /table: 1\d,\d{3} records in .* of seed 1\n$|table: 2\d,\d{3} records in .* of seed 1\n$/,
+    );
+  });
+});
+
+Deno.test("options that can't be are wrong use", async () => {
+  const refused = (options: Partial<GenerateOptions>, message: RegExp) =>
+    assert.rejects(() => counted(options), (error) => {
+      assert.ok(error instanceof WrongUse);
+      assert.match(error.message, message);
+      return true;
+    });
+  await refused({ rate: 0, seconds: 1, out: "/dev/null" }, /^rate is 0; allowed: /);
+  await refused({ bad: 2, seconds: 1, out: "/dev/null" }, /^bad is 2; allowed: a share from 0 to 0.5/);
+  await refused({ fast: true }, /^seconds is missing: .* set --seconds or --from/);
+  await refused({ fromMs: Date.now() + 1e6, fast: true }, /^toMs is \d+; allowed: later than fromMs/);
+  await assert.rejects(() => counted({ seconds: 1, out: "/nowhere/file" }), {
+    message: /^can't write \/nowhere\/file: No such file .*; choose another file$/,
+  });
+  await assert.rejects(() => produceFile({ file: "/nowhere/file" }, NOWHERE, kept()), {
+    message: /^can't read \/nowhere\/file: No such file .*; name a file, or - for standard input$/,
+  });
+});
+
+Deno.test("the shop and a file, into Kafka", leaky, async (t) => {
+  await using broker = await startKafka();
+  const settings = (topic: string): KafkaSettings => ({ brokers: [broker.bootstrap], topic, partitions: 2 });
+
+  /** How many records a topic holds. */
+  async function sizeOf(topic: string): Promise<number> {
+    const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    const ends = await admin.fetchTopicOffsets(topic);
+    await admin.disconnect();
+    return ends.reduce((sum, { high }) => sum + Number(high), 0);
+  }
+
+  await t.step("what is past goes as fast as it can", async () => {
+    const output = kept();
+    const options = { ...GENERATE_DEFAULTS, json: true, rate: 5, seconds: 3600, fast: true };
+    assert.equal(await generate(options, settings("fast"), output), 0);
+    const { records } = JSON.parse(output.lines[0]!) as Counts;
+    assert.ok(records > 15_000 && records < 21_000, `${records}`);
+    assert.deepEqual(output.errors.filter((line) => line.startsWith("created")), [
+      "created topic fast with 2 partitions\n",
+    ]);
+  });
+
+  await t.step("what is now takes its time", async () => {
+    const startMs = performance.now();
+    const { records } = await counted({ rate: 500, seconds: 2 }, settings("live"));
+    const tookMs = performance.now() - startMs;
+    assert.ok(records > 850 && records < 1150, `${records}`);
+    assert.ok(tookMs > 1900, `${tookMs} ms`);
+  });
+
+  await t.step("without an end it is stopped by a signal, and what was counted was sent", async () => {
+    const stop = new AbortController();
+    const output = kept();
+    const stopping = { ...output, writeError: (text: string) => (output.writeError(text), stop.abort()) };
+    const options = { ...GENERATE_DEFAULTS, json: true, rate: 200, signal: stop.signal };
+    assert.equal(await generate(options, settings("stopped"), stopping), 0);
+    const { records } = JSON.parse(output.lines[0]!) as Counts;
+    assert.equal(await sizeOf("stopped"), records);
+  });
+
+  await t.step("a file is sent line by line, bad ones too", async () => {
+    await inFolder(async (file) => {
+      await Deno.writeTextFile(file("mine"), '{"userId":"ann"}\r\n\nnonsense\n{"userId":"bob"}');
+      const output = kept();
+      assert.equal(await produceFile({ file: file("mine") }, settings("mine"), output), 0);
+      assert.deepEqual(output.lines, [
+        `sent 3 lines of ${file("mine")} to topic mine`,
+        "1 of them can't be an event, for want of a userId",
+      ]);
+      await Deno.writeTextFile(file("long"), `{"userId":"ann"}\n${"x".repeat(2 ** 20)}\n`);
+      await assert.rejects(() => produceFile({ file: file("long") }, settings("mine"), kept()), {
+        message: /^line 2 is longer than 1047552 bytes/,
+      });
+      assert.equal(await sizeOf("mine"), 4);
+    });
+  });
+});

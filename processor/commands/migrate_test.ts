@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { readSettings } from "../config.ts";
+import { DatabaseUnavailable } from "../io/database.ts";
+import { freePort } from "../testing/child.ts";
+import { onServer } from "../testing/databases.ts";
+import { using } from "../testing/postgres.ts";
+import { migrateCommand } from "./migrate.ts";
+
+/** Runs the command; its exit code and what it printed. */
+async function run(url: string, check: boolean): Promise<{ code: number; lines: string[] }> {
+  const env: Readonly<Record<string, string>> = { DATABASE_URL: url, EVENTS_KEEP_DAYS: "3" };
+  const settings = readSettings(["DATABASE_URL", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS"], (name) => env[name]);
+  const lines: string[] = [];
+  const code = await migrateCommand({ check }, settings, (line) => lines.push(line));
+  return { code, lines };
+}
+
+onServer("migrate", async (t, server) => {
+  const url = await server.createDatabase();
+
+  await t.step("only says what is missing, when asked to check", async () => {
+    const { code, lines } = await run(url, true);
+    assert.equal(code, 3);
+    assert.deepEqual(lines, ["schema clickstream is missing: no migration has been applied"]);
+    await using(url, async (db) => {
+      assert.equal((await db.query("select from pg_namespace where nspname = 'clickstream'")).rowCount, 0);
+    });
+  });
+
+  await t.step("makes schema and partitions, and says so", async () => {
+    const { code, lines } = await run(url, false);
+    assert.equal(code, 0);
+    assert.equal(lines[0], "applied 0001_roles.sql");
+    assert.match(lines.at(-2)!, /^schema clickstream is current: \d+ migrations applied, 0 had been before$/);
+    assert.equal(lines.at(-1), "events has partitions from 3 days ago to 7 days ahead: 11 made");
+    assert.deepEqual((await run(url, true)).code, 0);
+  });
+
+  await t.step("has nothing to do the second time", async () => {
+    const { code, lines } = await run(url, false);
+    assert.equal(code, 0);
+    assert.match(lines[0]!, /^schema clickstream is current: 0 migrations applied, \d+ had been before$/);
+    assert.equal(lines[1], "events has partitions from 3 days ago to 7 days ahead: 0 made");
+  });
+
+  await t.step("limits those who only read", async () => {
+    await using(url, (db) => db.exec("create role looker login in role clickstream_reader"));
+    assert.equal(
+      (await run(url, false)).lines.at(-1),
+      "looker only reads, and has a statement_timeout of 30 s from now on",
+    );
+  });
+
+  await t.step("leaves a schema alone that it doesn't know", async () => {
+    await using(url, (db) => db.exec("insert into clickstream.schema_version values ('9999_future.sql', 'x')"));
+    for (const check of [true, false]) {
+      const { code, lines } = await run(url, check);
+      assert.equal(code, 3);
+      assert.equal(lines.length, 1);
+      assert.match(lines[0]!, /^schema clickstream is ahead: .*9999_future\.sql/);
+    }
+  });
+});
+
+Deno.test("migrate says so when there is no database", async () => {
+  await assert.rejects(run(`postgres://shop@127.0.0.1:${freePort()}/shop`, false), DatabaseUnavailable);
+});

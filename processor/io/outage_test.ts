@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { freePort, run, until } from "../testing/child.ts";
+import { onServer } from "../testing/databases.ts";
+import { startPostgres, using } from "../testing/postgres.ts";
+import { Unavailable } from "../pipeline.ts";
+import { type Database, DatabaseError, DatabaseUnavailable, openPostgres } from "./database.ts";
+import { isTransient } from "./database_errors.ts";
+
+Deno.test("an error is worth another try if it may pass", () => {
+  const coded = (code: string) => Object.assign(new Error("said"), { code });
+  for (const code of ["57P01", "57P03", "53300", "53100", "08006", "40P01", "40001", "55P03", "57014", "25006"]) {
+    assert.equal(isTransient(coded(code)), true, code);
+  }
+  for (const code of ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"]) {
+    assert.equal(isTransient(coded(code)), true, code);
+  }
+  for (const code of ["28P01", "3D000", "42501", "42P01", "23505", "22P02", "25P02", "ERR_TLS_CERT_ALTNAME_INVALID"]) {
+    assert.equal(isTransient(coded(code)), false, code);
+  }
+  assert.equal(isTransient(new AggregateError([coded("ECONNREFUSED"), coded("ENETUNREACH")])), true);
+  assert.equal(isTransient(new Unavailable("down")), true);
+  assert.equal(isTransient(new Error("Connection terminated unexpectedly")), true);
+  assert.equal(isTransient(new Error("the server's certificate is not trusted")), false);
+  assert.equal(isTransient("anything"), false);
+});
+
+Deno.test("a server that is not there is unavailable, and its password is not shown", async () => {
+  const port = freePort();
+  await assert.rejects(openPostgres(`postgres://shop:hush@127.0.0.1:${port}/shop`), (error) => {
+    assert.ok(error instanceof DatabaseUnavailable);
+    assert.match(error.message, new RegExp(`connect to PostgreSQL at 127.0.0.1:${port}, database shop, as shop`));
+    assert.doesNotMatch(`${error.message} ${error.stack} ${Deno.inspect(error)}`, /hush/);
+    return true;
+  });
+});
+
+Deno.test("a server that says nothing is unavailable", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = listener.accept();
+  const opening = openPostgres(`postgres://shop@127.0.0.1:${listener.addr.port}/shop`, { connectTimeoutMs: 100 });
+  await assert.rejects(opening, DatabaseUnavailable);
+  (await accepted).close();
+});
+
+onServer("an outage", async (t, server) => {
+  const url = await server.createDatabase();
+  const ended = (db: Database) => assert.rejects(db.query("select 1"), DatabaseUnavailable);
+
+  await t.step("of an idle connection shows at the next statement", async () => {
+    const db = await openPostgres(url);
+    const { rows } = await db.query<{ pid: number }>("select pg_backend_pid() as pid");
+    await using(url, async (other) => {
+      await other.query("select pg_terminate_backend($1)", [rows[0]!.pid]);
+      await until("the connection is gone", async () => {
+        const { rowCount } = await other.query("select from pg_stat_activity where pid = $1", [rows[0]!.pid]);
+        return rowCount === 0;
+      });
+    });
+    await ended(db);
+    await ended(db);
+    await assert.rejects(db.transaction(() => Promise.resolve()), DatabaseUnavailable);
+    await assert.rejects(db.copyIn("copy t from stdin", []), DatabaseUnavailable);
+    await db.close();
+  });
+
+  await t.step("in the middle of a transaction undoes it", async () => {
+    const db = await openPostgres(url);
+    await db.exec("create table half (n int)");
+    const body = db.transaction(async (tx) => {
+      const { rows } = await tx.query<{ pid: number }>("select pg_backend_pid() as pid");
+      await tx.query("insert into half values (1)");
+      await using(url, (other) => other.query("select pg_terminate_backend($1)", [rows[0]!.pid]));
+      await tx.query("insert into half values (2)");
+    });
+    await assert.rejects(body, DatabaseUnavailable);
+    await db.close();
+    await using(url, async (other) => assert.equal((await other.query("select from half")).rowCount, 0));
+  });
+
+  await t.step("by a limit of time leaves the connection usable", async () => {
+    const db = await openPostgres(url, { settings: { lock_timeout: "20ms", statement_timeout: "200ms" } });
+    await db.exec("create table held (n int)");
+    await using(url, (holder) =>
+      holder.transaction(async (tx) => {
+        await tx.exec("lock table held");
+        await assert.rejects(db.query("select from held"), isUnavailable(/lock timeout/));
+      }));
+    await assert.rejects(db.query("select pg_sleep(60)"), isUnavailable(/statement timeout/));
+    assert.equal((await db.query("select from held")).rowCount, 0);
+    await db.close();
+  });
+
+  await t.step("by an answer that does not come gives the connection up", async () => {
+    const db = await openPostgres(url, { answerTimeoutMs: 300 });
+    const fromMs = performance.now();
+    await assert.rejects(db.query("select pg_sleep(60)"), /gave no answer in 300 ms/);
+    await ended(db);
+    await db.close();
+    assert.ok(performance.now() - fromMs < 30_000);
+  });
+
+  await t.step("of the network is noticed without its help", async () => {
+    await using proxy = startProxy(server.port);
+    const through = url.replace(String(server.port), String(proxy.port));
+    const [asking, leaving] = [await openPostgres(through, { answerTimeoutMs: 300 }), await openPostgres(through)];
+    proxy.isDown = true;
+    await assert.rejects(asking.query("select 1"), isUnavailable(/gave no answer in 300 ms/));
+    await Promise.all([asking.close(), leaving.close()]);
+  });
+
+  await t.step("does not hide what is wrong for good", async () => {
+    const refusal = (code: string) => (error: unknown) => error instanceof DatabaseError && error.code === code;
+    await assert.rejects(openPostgres(server.url("nowhere")), refusal("3D000"));
+    await assert.rejects(openPostgres(url.replace("postgres@", "stranger@")), refusal("28000"));
+    await assert.rejects(openPostgres(url, { settings: { statement_timeout: "soon" } }), refusal("22023"));
+    await assert.rejects(openPostgres(url, { tlsCa: "none" }), DatabaseError);
+  });
+
+  await t.step("of the whole server ends when it is back", async () => {
+    const db = await openPostgres(url);
+    await server.stop("immediate");
+    await ended(db);
+    await db.close();
+    await assert.rejects(openPostgres(url), DatabaseUnavailable);
+    await server.start();
+    await using(url, async (again) => assert.equal((await again.query("select 1")).rowCount, 1));
+  });
+});
+
+Deno.test("a server that is full is unavailable", async () => {
+  await using server = await startPostgres({ settings: { max_connections: "5", superuser_reserved_connections: "0" } });
+  const opened: Database[] = [];
+  try {
+    await assert.rejects(async () => {
+      for (let i = 0; i < 6; i++) opened.push(await openPostgres(server.url()));
+    }, DatabaseUnavailable);
+  } finally {
+    for (const db of opened) await db.close();
+  }
+});
+
+Deno.test("with an authority, a server is spoken to in TLS or not at all", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-tls-" });
+  try {
+    const [own, other] = await Promise.all(["own", "other"].map((name) => certificate(folder, name)));
+    const settings = { ssl: "on", ssl_cert_file: own!.certificate, ssl_key_file: own!.key };
+    await using server = await startPostgres({ settings });
+    const secure = async (db: Database) => {
+      const { rows } = await db.query("select ssl from pg_stat_ssl where pid = pg_backend_pid()");
+      await db.close();
+      return rows;
+    };
+    const url = `${server.url()}?sslmode=disable`;
+    assert.deepEqual(await secure(await openPostgres(url, { tlsCa: own!.pem })), [{ ssl: true }]);
+    assert.deepEqual(await secure(await openPostgres(url)), [{ ssl: false }]);
+    await assert.rejects(openPostgres(url, { tlsCa: other!.pem }), DatabaseError);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+interface Proxy extends AsyncDisposable {
+  readonly port: number;
+  /** While it is down it takes everything and passes nothing on. */
+  isDown: boolean;
+}
+
+/** A network between the client and a port. */
+function startProxy(port: number): Proxy {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const proxy = { port: listener.addr.port, isDown: false };
+  const pass = async (from: Deno.Conn, to: Deno.Conn) => {
+    const writer = to.writable.getWriter();
+    try {
+      for await (const bytes of from.readable) if (!proxy.isDown) await writer.write(bytes);
+    } catch {
+      // One of them is gone, and with it the other.
+    }
+    try {
+      to.close();
+    } catch {
+      // It has been closed from the other side.
+    }
+  };
+  const passing: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const client of listener) {
+      const server = await Deno.connect({ hostname: "127.0.0.1", port });
+      passing.push(pass(client, server), pass(server, client));
+    }
+  })();
+  return Object.assign(proxy, {
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+      await Promise.all(passing);
+    },
+  });
+}
+
+/** An authority, and a certificate of it for 127.0.0.1 with a key that the server may read. */
+async function certificate(folder: string, name: string): Promise<{ certificate: string; key: string; pem: string }> {
+  const at = (file: string) => `${folder}/${name}-${file}`;
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const dated = ["-days", "2", "-subj", `/CN=${name}`];
+  await run("openssl", ["req", "-x509", ...key, ...dated, "-keyout", at("ca.key"), "-out", at("ca.crt")]);
+  await run("openssl", [
+    ...["req", "-x509", ...key, ...dated, "-keyout", at("key"), "-out", at("crt"), "-CA", at("ca.crt")],
+    ...["-CAkey", at("ca.key"), "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"],
+  ]);
+  await Deno.chmod(folder, 0o755);
+  // The server takes a key of its own, or one of root's that its group may read.
+  if (Deno.uid() === 0) await run("chown", ["root:nogroup", at("key")]);
+  await Deno.chmod(at("key"), Deno.uid() === 0 ? 0o640 : 0o600);
+  return { certificate: at("crt"), key: at("key"), pem: await Deno.readTextFile(at("ca.crt")) };
+}
+
+function isUnavailable(said: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof DatabaseUnavailable && said.test(error.message);
+}

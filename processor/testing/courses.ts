@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { JsonDecoder } from "../decode.ts";
+import { Pipeline, type Sink } from "../pipeline.ts";
+import { DAY_MS } from "../view.ts";
+import { VIEWS } from "../views/mod.ts";
+import { MemorySource } from "./memory.ts";
+import type { OracleLog } from "./oracle.ts";
+
+/** `EVENTS_KEEP_DAYS` of the pipelines that take logs in. */
+export const KEEP_DAYS = 30;
+
+/** How a log is taken in: records in a poll and in a commit, and after how many turns the pipeline is another one. */
+export interface Course {
+  readonly inAPoll: number;
+  readonly inACommit: number;
+  readonly turnsOfALife: number;
+}
+
+/** Courses from one record at a time to all at once. */
+export const course: fc.Arbitrary<Course> = fc.record({
+  inAPoll: fc.constantFrom(1, 3, 17, 1_000),
+  inACommit: fc.constantFrom(1, 2, 10, 1_000),
+  turnsOfALife: fc.constantFrom(1, 2, 5, 1_000),
+});
+
+/** Takes a whole log in by one pipeline after another. Every other one is lost with what it had not committed. */
+export async function takeIn(log: OracleLog, sink: Sink, { inAPoll, inACommit, turnsOfALife }: Course): Promise<void> {
+  const partitions = log.partitions.map((records) => [...records]);
+  for (let life = 0; !await isIn(log, sink); life++) {
+    assert.ok(life < 1_000, "the pipeline doesn't get on");
+    const pipeline = new Pipeline({
+      source: new MemorySource(partitions, inAPoll, log.topic),
+      sink,
+      views: VIEWS,
+      decoder: new JsonDecoder(KEEP_DAYS * DAY_MS),
+      storeEvents: true,
+      now: () => 0,
+      commitEveryMs: 0,
+      commitRecords: inACommit,
+    });
+    for (let turn = 0; turn < turnsOfALife + life; turn++) {
+      await pipeline.step();
+      if (turn % 8 === 7 && await isIn(log, sink)) break;
+    }
+    if (life % 2 === 0) await pipeline.flush();
+  }
+}
+
+async function isIn(log: OracleLog, sink: Sink): Promise<boolean> {
+  const positions = await sink.positions(log.topic, [...log.partitions.keys()]);
+  return log.partitions.every((records, p) => (positions.get(p)?.next ?? 0) === records.length);
+}
