@@ -9,8 +9,8 @@ const ROOT = new URL("..", import.meta.url).pathname;
 /** What the program may do: the network, its settings, the files of `demo`, `generate` and `produce`, the host's name. */
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys"];
 
-/** Kept out of the bundle: it finds its WebAssembly and data beside its own files. */
-const UNBUNDLED = "@electric-sql/pglite";
+/** Kept out of the bundle: they find their WebAssembly and data beside their own files. */
+const UNBUNDLED = ["@electric-sql/pglite", "@platformatic/wasm-utils"];
 
 async function deno(...args: string[]): Promise<void> {
   // A bundle is deeper than the compiler's own stack.
@@ -19,14 +19,23 @@ async function deno(...args: string[]): Promise<void> {
   if (!success) throw new Error(`deno ${args.join(" ")} ended with ${code}`);
 }
 
-/** Names the version of what was not bundled, so that nothing else of the project's packages goes into the binary. */
-async function pinUnbundled(): Promise<void> {
+/**
+ * Timers as packages from npm know them: objects that can be refreshed. Deno gives those to packages that it loads by
+ * itself; in a bundle they would get the browser's, which are numbers, and a consumer's heartbeat would stop.
+ */
+const NODE_TIMERS = `import * as nodeTimers from "node:timers";
+for (const name of ["Timeout", "Interval", "Immediate"]) {
+  globalThis["set" + name] = nodeTimers["set" + name];
+  globalThis["clear" + name] = nodeTimers["clear" + name];
+}
+`;
+
+/** Names the version of what was not bundled, so that nothing else goes into the binary, and sets the timers. */
+async function finishBundle(): Promise<void> {
   const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as { imports: Record<string, string> };
-  const bundle = await Deno.readTextFile(`${ROOT}dist/clickstream.js`);
-  await Deno.writeTextFile(
-    `${ROOT}dist/clickstream.js`,
-    bundle.replaceAll(`"${UNBUNDLED}"`, `"${imports[UNBUNDLED]}"`),
-  );
+  let bundle = await Deno.readTextFile(`${ROOT}dist/clickstream.js`);
+  for (const name of UNBUNDLED) bundle = bundle.replaceAll(`"${name}"`, `"${imports[name]}"`);
+  await Deno.writeTextFile(`${ROOT}dist/clickstream.js`, NODE_TIMERS + bundle);
 }
 
 /** Builds the binary. */
@@ -36,11 +45,11 @@ export async function build(): Promise<void> {
     "bundle",
     "--quiet",
     "--platform=deno",
-    `--external=${UNBUNDLED}`,
+    ...UNBUNDLED.map((name) => `--external=${name}`),
     "--output=dist/clickstream.js",
     "processor/main.ts",
   );
-  await pinUnbundled();
+  await finishBundle();
   const compile = [
     "--quiet",
     "--no-config",
