@@ -64,6 +64,7 @@ onEachDatabase("reports", {
       `select p.proname as name, string_agg(a.name || ' ' || format_type(a.type, null), ', ' order by a.place) as columns
          from pg_proc p, unnest(p.proargnames, p.proallargtypes, p.proargmodes) with ordinality a(name, type, mode, place)
         where p.pronamespace = 'clickstream'::regnamespace and a.mode in ('i', 't') and p.proretset
+          and has_function_privilege('clickstream_reader', p.oid, 'execute')
         group by p.proname`,
     );
     assert.deepEqual(Object.fromEntries(rows.map(({ name, columns }) => [name, columns])), {

@@ -3,7 +3,7 @@
  * @module
  */
 import { Kafka, logLevel } from "kafkajs";
-import { Child, exists, freePort, prepared, run, until } from "./child.ts";
+import { cacheFolder, Child, freePort, prepared, run, until } from "./child.ts";
 
 /** Mechanisms by which a user can prove who it is. */
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
@@ -12,6 +12,10 @@ export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
 export interface KafkaOptions {
   /** A second listener that is encrypted, asks who is there, or both. */
   readonly secure?: { readonly tls: boolean; readonly sasl?: Mechanism };
+  /** Port of the open listener, instead of a free one. */
+  readonly port?: number;
+  /** Folder that outlives the broker, with its records; otherwise they are gone with it. */
+  readonly dataDir?: string;
   readonly heapMiB?: number;
   /** More lines of `server.properties`. */
   readonly properties?: Readonly<Record<string, string>>;
@@ -24,6 +28,8 @@ export const USER = { username: "alice", password: "alice-secret" } as const;
 export interface Broker extends AsyncDisposable {
   /** Where the open listener is: `host:port`. */
   readonly bootstrap: string;
+  readonly port: number;
+  readonly pid: number;
   /** Where the secured listener is, if there is one. */
   readonly secureBootstrap: string;
   /** PEM of the authority that its certificate comes from; empty without TLS. */
@@ -33,44 +39,50 @@ export interface Broker extends AsyncDisposable {
   createTopic(name: string, partitions: number): Promise<void>;
   /** Ends the broker politely, or not. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** The same as `stop("SIGKILL")`. */
+  kill(): Promise<void>;
   /** Starts it again after `stop`, at the same place with the same data. */
   start(): Promise<void>;
+  /** `stop()` and `start()`. */
+  restart(): Promise<void>;
 }
 
-/** The broker's jars. */
+/** The broker's jars, as Maven resolves `kafka/pom.xml`. */
 export async function kafkaLibs(): Promise<string> {
   return await prepared("kafka-4.3.1", async (folder) => {
-    if (!await exists("/usr/bin/mvn")) {
+    // Neither apt nor Maven's own store is made for two at a time.
+    const alone = (...command: string[]) => run("flock", [`${cacheFolder()}/.lock`, ...command]);
+    if (!await run("sh", ["-c", "command -v mvn"]).then(() => true, () => false)) {
       if (Deno.uid() !== 0) throw new Error("the tests need Maven to fetch Kafka: apt-get install maven");
-      await run("apt-get", ["update", "-q"]);
-      await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", "maven"]);
+      await alone("sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends maven");
     }
     const pom = new URL("kafka/pom.xml", import.meta.url).pathname;
-    await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`]);
+    await alone("mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`);
   });
 }
 
 /** Starts a broker, and waits until it answers. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   const libs = await kafkaLibs();
-  const folder = await Deno.makeTempDir({ prefix: "clickstream-kafka-" });
-  const ports = { open: freePort(), controller: freePort(), secure: freePort() };
+  const folder = options.dataDir ?? await Deno.makeTempDir({ prefix: "clickstream-kafka-" });
+  await Deno.mkdir(folder, { recursive: true });
+  const ports = { open: options.port ?? freePort(), controller: freePort(), secure: freePort() };
   const caPem = options.secure?.tls ? await makeCertificate(folder) : "";
-  await Deno.writeTextFile(`${folder}/server.properties`, properties(folder, ports, options));
-  const scram = options.secure?.sasl?.startsWith("SCRAM") ? options.secure.sasl : null;
-  const user = `[name=${USER.username},password=${USER.password}]`;
-  const add = scram === null ? [] : ["--add-scram", `${scram}=${user}`];
-  const java = (...args: string[]) => ["-cp", `${libs}/*`, ...args];
-  const format = ["kafka.tools.StorageTool", "format", "-t", "clickstreamTestsAAAAAA", "-c"];
-  await run("java", java(...format, `${folder}/server.properties`, ...add));
-  const heap = `-Xmx${options.heapMiB ?? 512}m`;
-  const log = `${folder}/broker.log`;
-  const launch = () => Child.start("java", [heap, ...java("kafka.Kafka", `${folder}/server.properties`)], log);
+  const config = `${folder}/server.properties`;
+  await Deno.writeTextFile(config, properties(folder, ports, options));
+  await format(libs, config, options.secure?.sasl);
+  const launch = () => {
+    const args = [`-Xmx${options.heapMiB ?? 512}m`, "-cp", `${libs}/*`, "kafka.Kafka", config];
+    return Child.start("java", args, `${folder}/broker.log`);
+  };
   let child = launch();
   const bootstrap = `127.0.0.1:${ports.open}`;
-  await answers(bootstrap, child);
-  return {
+  const broker: Broker = {
     bootstrap,
+    port: ports.open,
+    get pid() {
+      return child.pid;
+    },
     secureBootstrap: `localhost:${ports.secure}`,
     caPem,
     libs,
@@ -83,15 +95,35 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
     async stop(signal = "SIGTERM") {
       await child.end(signal);
     },
+    kill: () => broker.stop("SIGKILL"),
     async start() {
       child = launch();
       await answers(bootstrap, child);
     },
+    async restart() {
+      await broker.stop();
+      await broker.start();
+    },
     async [Symbol.asyncDispose]() {
       await child.end("SIGKILL");
-      await Deno.remove(folder, { recursive: true });
+      if (options.dataDir === undefined) await Deno.remove(folder, { recursive: true });
     },
   };
+  try {
+    await answers(bootstrap, child);
+    return broker;
+  } catch (error) {
+    await broker[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Makes the folder of an empty broker with its users, unless there already is one. */
+async function format(libs: string, config: string, sasl?: Mechanism): Promise<void> {
+  const user = `[name=${USER.username},password=${USER.password}]`;
+  const scram = sasl?.startsWith("SCRAM") ? ["--add-scram", `${sasl}=${user}`] : [];
+  const tool = ["-cp", `${libs}/*`, "kafka.tools.StorageTool", "format", "--ignore-formatted"];
+  await run("java", [...tool, "-t", "clickstreamTestsAAAAAA", "-c", config, ...scram]);
 }
 
 function clientOf(bootstrap: string): Kafka {
@@ -166,58 +198,16 @@ function properties(
 
 /** Makes an authority and a certificate for localhost in `folder`; returns the authority as PEM. */
 async function makeCertificate(folder: string): Promise<string> {
-  const days = ["-days", "2"];
-  const key = ["-newkey", "rsa:2048", "-nodes"];
-  await run("openssl", [
-    "req",
-    "-x509",
-    ...key,
-    ...days,
-    "-subj",
-    "/CN=clickstream tests",
-    "-keyout",
-    `${folder}/ca.key`,
-    "-out",
-    `${folder}/ca.pem`,
-  ]);
-  await run("openssl", [
-    "req",
-    ...key,
-    "-subj",
-    "/CN=localhost",
-    "-keyout",
-    `${folder}/server.key`,
-    "-out",
-    `${folder}/server.csr`,
-  ]);
-  await Deno.writeTextFile(`${folder}/san`, "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-  await run("openssl", [
-    "x509",
-    "-req",
-    ...days,
-    "-in",
-    `${folder}/server.csr`,
-    "-CA",
-    `${folder}/ca.pem`,
-    "-CAkey",
-    `${folder}/ca.key`,
-    "-CAcreateserial",
-    "-extfile",
-    `${folder}/san`,
-    "-out",
-    `${folder}/server.pem`,
-  ]);
-  await run("openssl", [
-    "pkcs12",
-    "-export",
-    "-in",
-    `${folder}/server.pem`,
-    "-inkey",
-    `${folder}/server.key`,
-    "-passout",
-    "pass:changeit",
-    "-out",
-    `${folder}/server.p12`,
-  ]);
-  return await Deno.readTextFile(`${folder}/ca.pem`);
+  const openssl = (command: string, ...more: string[]) => run("openssl", [...command.split(" "), ...more]);
+  const path = (name: string) => `${folder}/${name}`;
+  const key = "-newkey rsa:2048 -nodes -keyout";
+  await openssl(`req -x509 -days 2 -subj /CN=tests ${key}`, path("ca.key"), "-out", path("ca.pem"));
+  await openssl(`req -subj /CN=localhost ${key}`, path("server.key"), "-out", path("server.csr"));
+  await Deno.writeTextFile(path("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+  const authority = ["-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-CAcreateserial"];
+  const server = ["-in", path("server.csr"), "-extfile", path("san"), "-out", path("server.pem")];
+  await openssl("x509 -req -days 2", ...authority, ...server);
+  const pair = ["-in", path("server.pem"), "-inkey", path("server.key")];
+  await openssl("pkcs12 -export -passout pass:changeit", ...pair, "-out", path("server.p12"));
+  return await Deno.readTextFile(path("ca.pem"));
 }

