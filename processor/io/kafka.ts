@@ -114,8 +114,12 @@ export class KafkaSource implements Source {
   }
 
   async #checkTopic(consumer: Consumer): Promise<void> {
-    const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
-    if ((metadata.topics.get(this.topic)?.partitionsCount ?? 0) > 0) return;
+    try {
+      const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
+      if ((metadata.topics.get(this.topic)?.partitionsCount ?? 0) > 0) return;
+    } catch (error) {
+      if (!/unknown topic/i.test(String(error))) throw error;
+    }
     throw new Unavailable(`Kafka has no topic ${this.topic}: create it, or let \`clickstream produce\` make it`);
   }
 

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { compressionsAlgorithmsByBitmask, crc32c } from "@platformatic/kafka";
+import { decompress as unpackZstd } from "fzstd";
 import type { Records } from "../pipeline.ts";
 
 /** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */
@@ -27,6 +28,7 @@ const LENGTH_END = 12;
 const HEAD_BYTES = 61;
 
 const COMPRESSION = 0x07;
+const ZSTD = 4;
 const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
@@ -97,10 +99,10 @@ function unpacked(
   const codec = attributes & COMPRESSION;
   if (codec === 0) return { ...head, bytes, at: at + HEAD_BYTES };
   const where = `the record batch at offset ${base} of partition ${partition}`;
-  const algorithm = compressionsAlgorithmsByBitmask[String(codec)];
-  if (algorithm === undefined) throw new Error(`${where} is compressed by a method that is not known: ${codec}`);
+  const packed = bytes.subarray(at + HEAD_BYTES, end);
   try {
-    const plain = algorithm.decompressSync(bytes.subarray(at + HEAD_BYTES, end));
+    // Deno 2.6 has no Zstandard of its own.
+    const plain = codec === ZSTD ? unpackZstd(packed) : compressionsAlgorithmsByBitmask[codec]!.decompressSync(packed);
     if (plain.length > MAX_UNPACKED_BYTES) throw new RangeError(`it unpacks to ${plain.length} bytes`);
     return { ...head, bytes: Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength), at: 0 };
   } catch (error) {
