@@ -154,11 +154,19 @@ async function initialize(programs: string, folder: string, data: string, passwo
   await run("setpriv", [...UNPRIVILEGED, `${programs}/bin/initdb`, ...init]);
 }
 
-/** Makes a certificate for localhost that is its own authority, readable by the server; returns it as PEM. */
+/**
+ * Makes a certificate for localhost that is its own authority, though not a certificate authority, which clients refuse
+ * to see a server show; readable by the server. Returns it as PEM.
+ */
 async function makeCertificate(folder: string): Promise<string> {
   const [key, certificate] = [`${folder}/server.key`, `${folder}/server.pem`];
   const request = "req -x509 -days 2 -newkey rsa:2048 -nodes -subj /CN=localhost".split(" ");
-  const names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const names = [
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "-addext",
+    "basicConstraints=critical,CA:FALSE",
+  ];
   await run("openssl", [...request, ...names, "-keyout", key, "-out", certificate]);
   if (IS_ROOT) await run("chown", [USER, key]);
   return await Deno.readTextFile(certificate);

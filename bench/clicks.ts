@@ -1,0 +1,59 @@
+/**
+ * The load of the benchmarks: clicks of about 240 bytes, whose users are few and busy or many and rare (the chance of
+ * rank `k` falls as `1/k`), spread evenly over the event time, some of them late. The same numbers give the same bytes.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { Random } from "../generator/random.ts";
+
+/** What to make. */
+export interface Load {
+  readonly events: number;
+  readonly users: number;
+  /** Event time that the load covers, in milliseconds. */
+  readonly spanMs: number;
+  /** Share of events that come up to `LATE_MS` late. */
+  readonly late: number;
+  readonly seed: number;
+}
+
+/** A record of the load. */
+export interface LoadedRecord {
+  readonly key: string;
+  readonly value: Buffer;
+  readonly timestampMs: number;
+}
+
+/** Where event time begins: a Tuesday morning. */
+export const FROM_MS = Date.UTC(2026, 10, 24, 9);
+
+const LATE_MS = 20_000;
+const PAGES = 1000;
+const TYPES = ["search", "add_to_cart", "remove_from_cart", "checkout", "purchase"];
+const DEVICES = ["desktop", "mobile", "tablet"];
+const REGIONS = ["eu-west", "eu-north", "us-east", "us-west", "ap-south", "sa-east"];
+
+/** The records of a load, in the order in which they are sent. */
+export function* recordsOf({ events, users, spanMs, late, seed }: Load): Generator<LoadedRecord> {
+  const random = new Random(seed);
+  for (let n = 0; n < events; n++) {
+    const sentMs = FROM_MS + Math.floor(n / events * spanMs);
+    const time = random.unit() < late ? sentMs - Math.floor(random.unit() * LATE_MS) : sentMs;
+    // A whole number whose logarithm is even: rank k has a chance of log(1 + 1/k) / log(users + 1).
+    const user = Math.floor(Math.exp(random.unit() * Math.log(users + 1)));
+    const page = Math.floor(Math.exp(random.unit() * Math.log(PAGES + 1)));
+    const views = random.unit() < 0.7;
+    const type = views ? "page_view" : TYPES[Math.floor(random.unit() ** 2 * TYPES.length)]!;
+    const price = type === "purchase" || type === "add_to_cart" ? `,"price":${page}.99,"quantity":1` : "";
+    const id = `${hex(random)}-${hex(random)}-${(n + 0x10000000).toString(16)}`;
+    const key = `user-${user}`;
+    const value = `{"eventId":"${id}","userId":"${key}","sessionId":"session-${user}","eventType":"${type}",` +
+      `"timestamp":"${new Date(time).toISOString()}","page":"/products/${page}?from=list",` +
+      `"device":"${DEVICES[user % 3]}","region":"${REGIONS[user % 6]}","productId":"p-${page}"${price}}`;
+    yield { key, value: Buffer.from(value), timestampMs: sentMs };
+  }
+}
+
+function hex(random: Random): string {
+  return Math.floor(random.unit() * 0x100000000).toString(16).padStart(8, "0");
+}

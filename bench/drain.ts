@@ -1,0 +1,173 @@
+/**
+ * `deno task bench`: how fast the processor takes a full topic in, and what that costs. Brings up Kafka and PostgreSQL,
+ * loads the topic, runs the service to its end in each of the cases, and prints a table.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { Child, freePort, until } from "../processor/testing/child.ts";
+import { type Broker, startKafka } from "../processor/testing/kafka.ts";
+import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
+import { type Load, recordsOf } from "./clicks.ts";
+import { load } from "./load.ts";
+import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
+import type { Database } from "../processor/io/database.ts";
+
+const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
+const MAIN = new URL("../processor/main.ts", import.meta.url).pathname;
+
+/** What is switched on in a case. */
+const CASES: Readonly<Record<string, Record<string, string>>> = {
+  "windows only": { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "false" },
+  "windows and raw events": { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "true" },
+  "all views": { STORE_EVENTS: "false" },
+  "all views and raw events": { STORE_EVENTS: "true" },
+};
+
+/** What one run of a case came to. */
+interface Outcome {
+  readonly events: number;
+  readonly firstResultMs: number;
+  readonly perSecond: number;
+  readonly cpuUs: number;
+  readonly databaseCpuUs: number;
+  readonly peakMb: number;
+}
+
+async function drain(
+  broker: Broker,
+  server: Server,
+  topic: string,
+  n: number,
+  args: Options,
+  settings: Record<string, string>,
+) {
+  const url = await server.createDatabase();
+  const log = await Deno.makeTempFile({ prefix: "clickstream-bench-", suffix: ".log" });
+  const env = {
+    KAFKA_BROKERS: broker.bootstrap,
+    KAFKA_TOPIC: topic,
+    KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
+    DATABASE_URL: url,
+    HTTP_LISTEN: `127.0.0.1:${freePort()}`,
+    LOG_LEVEL: args.verbose ? "debug" : "warn",
+    EVENTS_KEEP_DAYS: "3650",
+    ...settings,
+  };
+  const command = (name: string): [string, string[]] =>
+    args.sources ? [Deno.execPath(), ["run", "-A", "--quiet", ...args.v8, MAIN, name]] : [BINARY, [name]];
+  const migrated = await Child.start(...command("migrate"), log, env).wait();
+  if (migrated !== 0) throw new Error(`migrate ended with ${migrated}: ${await Deno.readTextFile(log)}`);
+  const databaseBefore = await treeCpuSeconds(server.pid);
+  const startedMs = performance.now();
+  await using service = Child.start(...command("run"), log, env);
+  const outcome = await using(url, async (db): Promise<Outcome> => {
+    let first: { atMs: number; consumed: number; cpu: number } | null = null;
+    let last = { atMs: 0, consumed: 0 };
+    await until(
+      "everything is taken in",
+      async () => {
+        if (service.ended) throw new Error(`the service ended:\n${await service.tail()}`);
+        const { rows } = await db.query<{ n: string }>(
+          "select coalesce(sum(consumed), 0)::text as n from clickstream.progress",
+        );
+        const consumed = Number(rows[0]!.n);
+        if (consumed > last.consumed) last = { atMs: performance.now(), consumed };
+        if (first === null && consumed > 0) first = { ...last, cpu: await processCpuSeconds(service.pid) };
+        return consumed >= n;
+      },
+      600_000,
+      20,
+    );
+    const cpu = await processCpuSeconds(service.pid);
+    const { atMs, consumed } = first!;
+    return {
+      events: n,
+      firstResultMs: atMs - startedMs,
+      perSecond: last.consumed === consumed ? NaN : (last.consumed - consumed) / (last.atMs - atMs) * 1000,
+      cpuUs: cpu / n * 1e6,
+      databaseCpuUs: (await treeCpuSeconds(server.pid) - databaseBefore) / n * 1e6,
+      peakMb: await residentPeakMb(service.pid),
+    };
+  });
+  await service.end("SIGTERM");
+  if (args.verbose) console.log(await Deno.readTextFile(log));
+  await using(url, (db) => assertCounts(db, n, settings["VIEWS"] === undefined, settings["STORE_EVENTS"] === "true"));
+  await Deno.remove(log);
+  return outcome;
+}
+
+/** The tables must hold what was sent, or the figures are of something else. */
+async function assertCounts(db: Database, n: number, allViews: boolean, raw: boolean): Promise<void> {
+  const sums = [["traffic", "sum(events)"], ["progress", "sum(stored)"]];
+  if (allViews) sums.push(["sessions", "sum(events)"], ["user_days", "sum(events)"]);
+  if (raw) sums.push(["events", "count(*)"]);
+  for (const [table, sum] of sums) {
+    const { rows } = await db.query<{ n: string }>(`select (${sum})::text as n from clickstream.${table}`);
+    if (Number(rows[0]!.n) !== n) throw new Error(`${table} holds ${rows[0]!.n} events of ${n}`);
+  }
+}
+
+interface Options {
+  readonly verbose: boolean;
+  readonly sources: boolean;
+  readonly v8: readonly string[];
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      events: { type: "string", default: "3000000" },
+      users: { type: "string", default: "100000" },
+      partitions: { type: "string", default: "6" },
+      runs: { type: "string", default: "3" },
+      case: { type: "string", multiple: true, default: Object.keys(CASES) },
+      /** Keeps the loaded topic in this folder, for the next time. */
+      data: { type: "string" },
+      sources: { type: "boolean", default: false },
+      v8: { type: "string", multiple: true, default: [] },
+      verbose: { type: "boolean", default: false },
+    },
+  });
+  const shape: Load = {
+    events: Number(values.events),
+    users: Number(values.users),
+    spanMs: 3_600_000,
+    late: 0.001,
+    seed: 1,
+  };
+  const partitions = Number(values.partitions);
+  const topic = `bench-${shape.events}-${shape.users}-${partitions}`;
+  const exists = values.data !== undefined &&
+    await Deno.stat(`${values.data}/${topic}-0`).then(() => true, () => false);
+  await using broker = await startKafka({
+    ...values.data !== undefined && { dataDir: values.data },
+    heapMiB: 1024,
+    properties: { "log.retention.ms": "-1" },
+  });
+  await using server = await startPostgres({ settings: { max_wal_size: "4GB", shared_buffers: "512MB" } });
+  if (!exists) {
+    console.log(`loads ${shape.events} events of ${shape.users} users into ${partitions} partitions …`);
+    await broker.createTopic(topic, partitions);
+    await load(broker.bootstrap, topic, partitions, recordsOf(shape));
+  }
+  console.log("case                       events/s  µs/event  PostgreSQL's  peak MB  first result s");
+  for (const name of values.case) {
+    const outcomes: Outcome[] = [];
+    for (let run = 0; run < Number(values.runs); run++) {
+      outcomes.push(await drain(broker, server, topic, shape.events, values, CASES[name]!));
+    }
+    const of = (key: keyof Outcome) => median(outcomes.map((outcome) => outcome[key]));
+    console.log([
+      name.padEnd(26),
+      of("perSecond").toFixed(0).padStart(8),
+      of("cpuUs").toFixed(2).padStart(9),
+      of("databaseCpuUs").toFixed(2).padStart(13),
+      of("peakMb").toFixed(0).padStart(8),
+      (of("firstResultMs") / 1000).toFixed(2).padStart(15),
+    ].join(" "));
+  }
+}
