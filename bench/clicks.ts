@@ -24,8 +24,8 @@ export interface LoadedRecord {
   readonly timestampMs: number;
 }
 
-/** Where event time begins: a Tuesday morning. */
-export const FROM_MS = Date.UTC(2026, 10, 24, 9);
+/** Where event time begins: a Thursday morning that is over, since brokers refuse timestamps from the future. */
+export const FROM_MS = Date.UTC(2026, 9, 1, 9);
 
 const LATE_MS = 20_000;
 const PAGES = 1000;

@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { Child, freePort, until } from "../processor/testing/child.ts";
+import { Child, exists, freePort, until } from "../processor/testing/child.ts";
 import { type Broker, startKafka } from "../processor/testing/kafka.ts";
 import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
 import { type Load, recordsOf } from "./clicks.ts";
@@ -141,18 +141,18 @@ if (import.meta.main) {
   };
   const partitions = Number(values.partitions);
   const topic = `bench-${shape.events}-${shape.users}-${partitions}`;
-  const exists = values.data !== undefined &&
-    await Deno.stat(`${values.data}/${topic}-0`).then(() => true, () => false);
+  const loaded = values.data === undefined ? null : `${values.data}/${topic}.loaded`;
   await using broker = await startKafka({
     ...values.data !== undefined && { dataDir: values.data },
     heapMiB: 1024,
     properties: { "log.retention.ms": "-1" },
   });
   await using server = await startPostgres({ settings: { max_wal_size: "4GB", shared_buffers: "512MB" } });
-  if (!exists) {
+  if (loaded === null || !await exists(loaded)) {
     console.log(`loads ${shape.events} events of ${shape.users} users into ${partitions} partitions …`);
     await broker.createTopic(topic, partitions);
     await load(broker.bootstrap, topic, partitions, recordsOf(shape));
+    if (loaded !== null) await Deno.writeTextFile(loaded, "");
   }
   console.log("case                       events/s  µs/event  PostgreSQL's  peak MB  first result s");
   for (const name of values.case) {

@@ -4,33 +4,10 @@
  * @module
  */
 
+import { Dictionary, NONE } from "./dictionary.ts";
+
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
-
-/** Code of an absent string. */
-export const NONE = -1;
-
-/** Strings seen since the last commit, each once; its code is its place. */
-export class Dictionary {
-  readonly strings: string[] = [];
-  readonly #codes = new Map<string, number>();
-
-  /** The code of `text`, or `NONE` if it has not been seen. */
-  find(text: string): number {
-    return this.#codes.get(text) ?? NONE;
-  }
-
-  /** The code of `text`, the same for equal strings. */
-  intern(text: string): number {
-    let code = this.#codes.get(text);
-    if (code === undefined) {
-      code = this.strings.length;
-      this.strings.push(text);
-      this.#codes.set(text, code);
-    }
-    return code;
-  }
-}
 
 /** What a view may group or filter by. `page` is the page without query string and fragment. */
 export const DIMENSIONS = ["type", "user", "session", "page", "device", "region"] as const;
@@ -56,6 +33,8 @@ export function dictionaries(topic: string): Dictionaries {
   return { topic, ...columns };
 }
 
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** Up to `capacity` events, one place per event in every column. */
 export class Batch {
   count = 0;
@@ -67,8 +46,9 @@ export class Batch {
   readonly kafkaTime: Float64Array;
   /** Event time, epoch milliseconds. */
   readonly time: Float64Array;
-  /** `eventId` as sent, or null: then topic, partition and offset stand in (see `id`). */
-  readonly ids: (string | null)[] = [];
+  /** The `eventId`s, one after the other in UTF-8: that of event `i` is `idBytes[idEnds[i - 1], idEnds[i])`. */
+  idBytes: Uint8Array<ArrayBuffer>;
+  readonly idEnds: Int32Array;
   /** Unit price in cents; NaN without one. */
   readonly price: Float64Array;
   readonly quantity: Float64Array;
@@ -84,20 +64,42 @@ export class Batch {
     this.offset = new Float64Array(capacity);
     this.kafkaTime = new Float64Array(capacity);
     this.time = new Float64Array(capacity);
+    this.idBytes = new Uint8Array(capacity * 40);
+    this.idEnds = new Int32Array(capacity);
     this.price = new Float64Array(capacity);
     this.quantity = new Float64Array(capacity);
     this.revenue = new Float64Array(capacity);
     this.codes = Object.fromEntries(CODED.map((name) => [name, new Int32Array(capacity)])) as Record<Coded, Int32Array>;
   }
 
+  /** Where the `eventId` of event `i` begins in `idBytes`. */
+  idStart(i: number): number {
+    return i === 0 ? 0 : this.idEnds[i - 1]!;
+  }
+
+  /** Copies `bytes[start, end)` as the `eventId` of event `i`, after that of the one before; empty where it has none. */
+  setId(i: number, bytes: Uint8Array, start: number, end: number): void {
+    let at = this.idStart(i);
+    if (at + end - start > this.idBytes.length) {
+      const larger = new Uint8Array(Math.max(at + end - start, this.idBytes.length * 2));
+      larger.set(this.idBytes);
+      this.idBytes = larger;
+    }
+    for (let from = start; from < end; from++) this.idBytes[at++] = bytes[from]!;
+    this.idEnds[i] = at;
+  }
+
   /** Identity of event `i`: its `eventId`, or `topic/partition/offset`. */
   id(i: number): string {
-    return this.ids[i] ?? `${this.words.topic}/${this.partition[i]}/${this.offset[i]}`;
+    const start = this.idStart(i);
+    const end = this.idEnds[i]!;
+    if (start === end) return `${this.words.topic}/${this.partition[i]}/${this.offset[i]}`;
+    return utf8.decode(this.idBytes.subarray(start, end));
   }
 
   /** The string of event `i` in a coded column, or null where absent. */
   text(column: Coded, i: number): string | null {
     const code = this.codes[column][i]!;
-    return code === NONE ? null : this.words[column].strings[code]!;
+    return code === NONE ? null : this.words[column].text(code);
   }
 }

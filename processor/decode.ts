@@ -2,7 +2,8 @@
  * Bytes to columns, or the reason for refusing.
  * @module
  */
-import { type Batch, type Coded, NONE } from "./batch.ts";
+import type { Batch, Coded } from "./batch.ts";
+import { NONE } from "./dictionary.ts";
 import {
   cutPage,
   DEVICES,
@@ -131,17 +132,18 @@ const CURRENCY: TextField = { name: "currency", column: "currency", pattern: /^[
 function write(event: Record<string, unknown>, batch: Batch): void {
   const at = batch.count;
   const { codes, words } = batch;
-  batch.ids[at] = id(event);
+  const eventId = utf8.encode(id(event) ?? "");
+  batch.setId(at, eventId, 0, eventId.length);
   codes.user[at] = code(event, USER, batch);
   codes.session[at] = code(event, SESSION, batch);
   codes.type[at] = code(event, TYPE, batch);
   batch.time[at] = timeOf(event.timestamp);
   const sentPage = codes.sentPage[at] = code(event, PAGE, batch);
-  codes.page[at] = words.page.intern(cutPage(words.sentPage.strings[sentPage]!));
+  codes.page[at] = words.page.internText(cutPage(words.sentPage.text(sentPage)));
   const device = text(event, "device");
-  codes.device[at] = words.device.intern(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
+  codes.device[at] = words.device.internText(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
   const region = code(event, REGION, batch);
-  codes.region[at] = region === NONE ? words.region.intern("unknown") : region;
+  codes.region[at] = region === NONE ? words.region.internText("unknown") : region;
   codes.referrer[at] = code(event, REFERRER, batch);
   codes.product[at] = code(event, PRODUCT, batch);
   codes.campaign[at] = code(event, CAMPAIGN, batch);
@@ -153,16 +155,15 @@ function write(event: Record<string, unknown>, batch: Batch): void {
   codes.currency[at] = code(event, CURRENCY, batch);
 }
 
-/** The code of a field's text, `NONE` where absent. A text that is in the dictionary has been checked before. */
+const utf8 = new TextEncoder();
+
+/** The code of a field's text, `NONE` where absent. */
 function code(event: Record<string, unknown>, field: TextField, batch: Batch): number {
   const value = event[field.name];
   if (value === undefined || value === null) return field.needed ? missing(field.name) : NONE;
   if (typeof value !== "string") throw wrongType(field.name, value, "a string");
-  const dictionary = batch.words[field.column];
-  const known = dictionary.find(value);
-  if (known !== NONE) return known;
   check(value, field);
-  return dictionary.intern(value);
+  return batch.words[field.column].internText(value);
 }
 
 function id(event: Record<string, unknown>): string | null {

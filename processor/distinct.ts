@@ -3,6 +3,7 @@
  * set comes out the same whatever order its parts were merged in.
  * @module
  */
+import { avalanche } from "./hash.ts";
 
 /** Most members that are counted exactly. */
 export const EXACT_MEMBERS = 4096;
@@ -83,29 +84,6 @@ export class Distinct {
   }
 }
 
-/** A 53-bit hash of a string's UTF-16 code units: two lanes of multiply and rotate, mixed at the end. */
-export function hashOf(text: string): number {
-  let a = 0x9e3779b9;
-  let b = 0x85ebca6b;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    a = Math.imul(a ^ c, 0xcc9e2d51);
-    a = (a << 13) | (a >>> 19);
-    b = Math.imul(b ^ c, 0x1b873593);
-    b = (b << 17) | (b >>> 15);
-  }
-  a = mix(a ^ text.length ^ mix(b));
-  b = mix(b ^ a);
-  return (a & 0x1fffff) * 4294967296 + (b >>> 0);
-}
-
-/** Lets every bit of a 32-bit number change about half of the others. */
-function mix(x: number): number {
-  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
-  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-  return x ^ (x >>> 16);
-}
-
 /** Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. */
 export class MemberSet {
   #slots = new Int32Array(1024).fill(-1);
@@ -119,7 +97,7 @@ export class MemberSet {
   /** Adds `code` to the set of `row`, unless it is in it. */
   add(row: number, code: number): void {
     const mask = this.#slots.length - 1;
-    let slot = mix(Math.imul(row, 0x9e3779b1) ^ code) & mask;
+    let slot = avalanche(Math.imul(row, 0x9e3779b1) ^ code) & mask;
     for (;;) {
       const member = this.#slots[slot]!;
       if (member < 0) break;
@@ -145,7 +123,7 @@ export class MemberSet {
 
   #place(member: number): void {
     const mask = this.#slots.length - 1;
-    let slot = mix(Math.imul(this.#rows[member]!, 0x9e3779b1) ^ this.#codes[member]!) & mask;
+    let slot = avalanche(Math.imul(this.#rows[member]!, 0x9e3779b1) ^ this.#codes[member]!) & mask;
     while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
     this.#slots[slot] = member;
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { Distinct, EXACT_MEMBERS, hashOf, MemberSet } from "./distinct.ts";
+import { Distinct, EXACT_MEMBERS, MemberSet } from "./distinct.ts";
+import { Hasher, join53 } from "./hash.ts";
 import { Random } from "./testing/random.ts";
 
 /** 1.04 / √(2^14), what the columns' comments promise as at most 1 %. */
@@ -13,6 +14,15 @@ const SHAPES: readonly ((n: number) => string)[] = [
   (n) => `${(n * 2654435761 % 2 ** 32).toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`,
   (n) => `${n}@shop.example`,
 ];
+
+const hasher = new Hasher();
+const utf8 = new TextEncoder();
+
+function hashOf(text: string): number {
+  const bytes = utf8.encode(text);
+  hasher.hash(bytes, 0, bytes.length);
+  return join53(hasher.high, hasher.low);
+}
 
 /** A set of `n` users of a shape, `from` the first. */
 function users(n: number, shape: (n: number) => string, from = 0): Distinct {

@@ -9,6 +9,7 @@
  * neither repeats one nor is repeated.
  * @module
  */
+import { Hasher } from "./hash.ts";
 
 /** How far apart the Kafka timestamps of two events of one id may lie for the second to be a duplicate. */
 export const WINDOW_MS = 10 * 60_000;
@@ -21,7 +22,8 @@ export class Duplicates {
   /** Where each remembered minute of log time began, oldest first. */
   readonly #minutes: { readonly minute: number; readonly offset: number }[] = [];
   #logTime = -1;
-  #ids = new Ids();
+  readonly #ids = new Ids();
+  readonly #hasher = new Hasher();
 
   /** Takes note of a record, in the order of the log, whether it is an event or not. */
   pass(offset: number, kafkaTime: number): void {
@@ -34,9 +36,11 @@ export class Duplicates {
     this.#ids.forgetBefore(minute - KEPT_MINUTES);
   }
 
-  /** True if the event is a repetition. Call `pass` with its record first. */
-  seen(id: string, kafkaTime: number): boolean {
-    return kafkaTime >= 0 && this.#ids.put(id, kafkaTime, minuteOf(this.#logTime));
+  /** True if the event with the id `bytes[start, end)` is a repetition. Call `pass` with its record first. */
+  seen(bytes: Uint8Array, start: number, end: number, kafkaTime: number): boolean {
+    if (kafkaTime < 0) return false;
+    this.#hasher.hash(bytes, start, end);
+    return this.#ids.put(this.#hasher.high, this.#hasher.low, kafkaTime, minuteOf(this.#logTime));
   }
 
   /** Ids held in memory, with those that are forgotten but whose room has not been needed yet. */
@@ -74,9 +78,8 @@ class Ids {
   }
 
   /** Remembers an id, and tells whether it has been seen no more than `WINDOW_MS` from `time`. */
-  put(id: string, time: number, minute: number): boolean {
+  put(high: number, low: number, time: number, minute: number): boolean {
     if (this.#count * 3 > this.#minute.length * 2) this.#rehash();
-    const [high, low] = hash(id);
     const mask = this.#minute.length - 1;
     let repeated = false;
     let mine = -1;
@@ -124,25 +127,4 @@ class Ids {
       this.#minute[at] = minutes[i]!;
     }
   }
-}
-
-/** Two independent 32-bit hashes of a string's code units. */
-function hash(text: string): [number, number] {
-  let a = 0x243f6a88 ^ text.length;
-  let b = 0x13198a2e;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    a = Math.imul(a ^ c, 0x9e3779b1);
-    a ^= a >>> 15;
-    b = Math.imul(b ^ c, 0x85ebca77);
-    b = (b << 11) | (b >>> 21);
-  }
-  const high = avalanche(a);
-  return [high, avalanche(b ^ high)];
-}
-
-function avalanche(x: number): number {
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-  return x ^ (x >>> 16);
 }

@@ -2,7 +2,8 @@
  * Adds events up: columns times a view gives a delta. Knows nothing of Kafka, PostgreSQL or the time of day.
  * @module
  */
-import { type Batch, BATCH_EVENTS, type Coded, type Dictionaries, NONE } from "./batch.ts";
+import type { Batch, Coded, Dictionaries } from "./batch.ts";
+import { NONE } from "./dictionary.ts";
 import { Groups } from "./groups.ts";
 import { type Accumulator, matcher } from "./measure.ts";
 import { type Delta, paneMs, type Row, type View } from "./view.ts";
@@ -83,103 +84,143 @@ function windowsOf(view: View, panes: readonly Row[], window: { widthMs: number;
   return [...windows.values()];
 }
 
-/** Keeps the batches, and cuts each key's events into sessions once all are there. */
+/**
+ * Folds into sessions as the events come: each extends the session of its key that it touches, or begins one. An event
+ * that touches two makes them one, whose values are merged at the end; events nearly always come in order, so that is
+ * rare.
+ */
 class SessionFold implements Fold {
   readonly #view: View;
   readonly #words: Dictionaries;
-  readonly #batches: Batch[] = [];
-  readonly #rows: Int32Array[] = [];
+  readonly #gapMs: number;
+  /** Keys, whatever the time. */
   readonly #groups: Groups;
+  readonly #accumulators: readonly Accumulator<unknown>[];
+  readonly #matches: (batch: Batch, i: number) => boolean;
+  #rows = new Int32Array(0);
+  #count = 0;
+  #starts = new Float64Array(256);
+  #ends = new Float64Array(256);
+  #groupOf = new Int32Array(256);
+  /** The session of the same key that lies before, or -1. */
+  #before = new Int32Array(256);
+  /** The latest session of each key. */
+  #latest = new Int32Array(256);
+  /** Sessions that have become part of another, and of which. */
+  readonly #mergedInto = new Map<number, number>();
 
   constructor(view: View, words: Dictionaries) {
     this.#view = view;
     this.#words = words;
+    this.#gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
     this.#groups = new Groups(view.by.length);
+    this.#accumulators = Object.values(view.measures).map((measure) => measure.accumulator(words));
+    this.#matches = matcher(view.where ?? {}, words);
   }
 
   add(batch: Batch): void {
-    const matches = matcher(this.#view.where ?? {}, this.#words);
     const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
-    const rows = new Int32Array(batch.count);
-    for (let i = 0; i < batch.count; i++) rows[i] = matches(batch, i) ? this.#groups.row(0, columns, i) : -1;
-    this.#batches.push(batch);
-    this.#rows.push(rows);
+    if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
+    const rows = this.#rows;
+    for (let i = 0; i < batch.count; i++) {
+      if (!this.#matches(batch, i)) {
+        rows[i] = -1;
+        continue;
+      }
+      const known = this.#groups.count;
+      const group = this.#groups.row(0, columns, i);
+      rows[i] = this.#session(group, group === known, batch.time[i]!);
+    }
+    for (const accumulator of this.#accumulators) accumulator.add(batch, rows);
   }
 
   delta(): Delta {
-    const { starts, ends, groups } = this.#cut();
-    const accumulators = Object.values(this.#view.measures).map((measure) => measure.accumulator(this.#words));
-    this.#batches.forEach((batch, b) => {
-      for (const accumulator of accumulators) accumulator.add(batch, this.#rows[b]!);
-    });
+    const rows: number[] = [];
+    for (let row = 0; row < this.#count; row++) if (!this.#mergedInto.has(row)) rows.push(row);
+    const groups = this.#groups;
     return {
       view: this.#view,
-      count: starts.length,
-      start: Float64Array.from(starts),
-      end: Float64Array.from(ends),
+      count: rows.length,
+      start: Float64Array.from(rows, (row) => this.#starts[row]!),
+      end: Float64Array.from(rows, (row) => this.#ends[row]!),
       keys: this.#view.by.map((dimension, c) =>
-        groups.map((group) => string(this.#words, dimension, this.#groups.code(group, c)))
+        rows.map((row) => string(this.#words, dimension, groups.code(this.#groupOf[row]!, c)))
       ),
-      values: accumulators.map((accumulator) => starts.map((_, row) => accumulator.value(row))),
+      values: this.#values(rows),
     };
   }
 
-  /** Turns each event's group into the number of its session, and gives every session's interval and group. */
-  #cut(): { starts: number[]; ends: number[]; groups: number[] } {
-    const gapMs = this.#view.window.kind === "session" ? this.#view.window.gapMs : 0;
-    const starts: number[] = [];
-    const ends: number[] = [];
-    const groups: number[] = [];
-    let group = -1;
-    for (const place of this.#byGroupAndTime()) {
-      const b = Math.floor(place / BATCH_EVENTS);
-      const i = place % BATCH_EVENTS;
-      const rows = this.#rows[b]!;
-      const time = this.#batches[b]!.time[i]!;
-      const current = starts.length - 1;
-      if (rows[i] !== group || time - ends[current]! > gapMs) {
-        group = rows[i]!;
-        groups.push(group);
-        starts.push(time);
-        ends.push(time);
-      } else {
-        ends[current] = time;
+  /** The session of a key that an event at `time` belongs to; it is begun if there is none. */
+  #session(group: number, isNew: boolean, time: number): number {
+    const gapMs = this.#gapMs;
+    let after = -1;
+    let row = isNew ? -1 : this.#latest[group]!;
+    for (; row >= 0 && time <= this.#ends[row]! + gapMs; after = row, row = this.#before[row]!) {
+      if (time < this.#starts[row]! - gapMs) continue;
+      if (time > this.#ends[row]!) this.#ends[row] = time;
+      if (time < this.#starts[row]!) {
+        this.#starts[row] = time;
+        const before = this.#before[row]!;
+        if (before >= 0 && time - this.#ends[before]! <= gapMs) this.#join(row, before);
       }
-      rows[i] = starts.length - 1;
+      return row;
     }
-    return { starts, ends, groups };
+    return this.#begin(group, time, row, after);
   }
 
-  /** Places of the events, group by group and in each by time; a place is `batch * BATCH_EVENTS + index`. */
-  #byGroupAndTime(): Int32Array {
-    const until = new Int32Array(this.#groups.count + 1);
-    for (const rows of this.#rows) for (const group of rows) if (group >= 0) until[group + 1]!++;
-    for (let group = 0; group < this.#groups.count; group++) until[group + 1]! += until[group]!;
-    const places = new Int32Array(until[this.#groups.count]!);
-    const at = until.slice();
-    this.#rows.forEach((rows, b) => {
-      for (let i = 0; i < rows.length; i++) {
-        const group = rows[i]!;
-        if (group >= 0) places[at[group]!++] = b * BATCH_EVENTS + i;
-      }
-    });
-    const time = (place: number) => this.#batches[Math.floor(place / BATCH_EVENTS)]!.time[place % BATCH_EVENTS]!;
-    for (let group = 0; group < this.#groups.count; group++) sortBy(places, until[group]!, until[group + 1]!, time);
-    return places;
+  /** A session between two others of its key, of which there may be none. */
+  #begin(group: number, time: number, before: number, after: number): number {
+    const row = this.#count++;
+    if (row === this.#starts.length) this.#grow();
+    if (group >= this.#latest.length) this.#latest = doubled(this.#latest, Int32Array);
+    this.#starts[row] = time;
+    this.#ends[row] = time;
+    this.#groupOf[row] = group;
+    this.#before[row] = before;
+    if (after < 0) this.#latest[group] = row;
+    else this.#before[after] = row;
+    return row;
+  }
+
+  /** Makes the session before `row` part of it. */
+  #join(row: number, before: number): void {
+    this.#starts[row] = this.#starts[before]!;
+    this.#before[row] = this.#before[before]!;
+    this.#mergedInto.set(before, row);
+  }
+
+  #values(rows: readonly number[]): unknown[][] {
+    const values = this.#accumulators.map((accumulator) => rows.map((row) => accumulator.value(row)));
+    if (this.#mergedInto.size === 0) return values;
+    const place = new Map(rows.map((row, r) => [row, r]));
+    const measures = Object.values(this.#view.measures);
+    for (const [gone, into] of this.#mergedInto) {
+      let row = into;
+      while (this.#mergedInto.has(row)) row = this.#mergedInto.get(row)!;
+      const r = place.get(row)!;
+      this.#accumulators.forEach((accumulator, m) => {
+        values[m]![r] = measures[m]!.merge(values[m]![r], accumulator.value(gone));
+      });
+    }
+    return values;
+  }
+
+  #grow(): void {
+    this.#starts = doubled(this.#starts, Float64Array);
+    this.#ends = doubled(this.#ends, Float64Array);
+    this.#groupOf = doubled(this.#groupOf, Int32Array);
+    this.#before = doubled(this.#before, Int32Array);
   }
 }
 
-/** Sorts `places[from, until)`; nearly always there is nothing to do, since a user's events come in order. */
-function sortBy(places: Int32Array, from: number, until: number, time: (place: number) => number): void {
-  for (let i = from + 1; i < until; i++) {
-    if (time(places[i - 1]!) <= time(places[i]!)) continue;
-    places.subarray(from, until).sort((a, b) => time(a) - time(b));
-    return;
-  }
+function doubled<A extends Int32Array | Float64Array>(values: A, Kind: new (length: number) => A): A {
+  const larger = new Kind(values.length * 2);
+  larger.set(values);
+  return larger;
 }
 
 function string(words: Dictionaries, column: Coded, code: number): string | null {
-  return code === NONE ? null : words[column].strings[code]!;
+  return code === NONE ? null : words[column].text(code);
 }
 
 /** Rows as the columns of a delta. */

@@ -19,10 +19,11 @@ function batchOf(words: Dictionaries, clicks: readonly Click[], capacity = click
   for (const { time, user, page } of clicks) {
     const texts = { type: "page_view", user, page, sentPage: page, device: "unknown", region: "unknown" };
     for (const [column, text] of Object.entries(texts) as [keyof typeof texts, string][]) {
-      batch.codes[column][batch.count] = words[column].intern(text);
+      batch.codes[column][batch.count] = words[column].internText(text);
     }
     batch.codes.session[batch.count] = -1;
-    batch.ids[batch.count] = `${time} ${page}`;
+    const id = new TextEncoder().encode(`${time} ${page}`);
+    batch.setId(batch.count, id, 0, id.length);
     batch.time[batch.count++] = time;
   }
   return batch;

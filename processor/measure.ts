@@ -3,8 +3,9 @@
  * alone is why late events, several instances and crashes can't change a figure.
  * @module
  */
-import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, NONE, type Quantity } from "./batch.ts";
-import { Distinct, hashOf, MemberSet } from "./distinct.ts";
+import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "./batch.ts";
+import { type Dictionary, NONE } from "./dictionary.ts";
+import { Distinct, MemberSet } from "./distinct.ts";
 import { EMPTY_FUNNEL, Funnel } from "./funnel.ts";
 
 /** A value as PostgreSQL takes it. Times are epoch milliseconds in a column of type `timestamptz`. */
@@ -111,7 +112,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
             if (row >= 0 && matches(batch, i)) members.add(row, users[i]!);
           }
         },
-        value: (row) => Distinct.from(members.of(row), (code) => hashOf(words.user.strings[code]!)),
+        value: (row) => Distinct.from(members.of(row), (code) => words.user.hash(code)),
       };
     },
   };
@@ -205,7 +206,7 @@ export function funnel(steps: readonly [string, string, string], state: string):
       let stepOf = new Int8Array(0);
       return {
         add(batch, rows) {
-          stepOf = table(words.type.strings, stepOf, (type) => steps.indexOf(type));
+          stepOf = table(words.type, stepOf, (type) => steps.indexOf(type));
           const types = batch.codes.type;
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
@@ -253,7 +254,7 @@ export function matcher(where: Filter, words: Dictionaries): (batch: Batch, i: n
     return (batch: Batch, i: number): boolean => {
       const code = batch.codes[dimension][i]!;
       if (code === NONE) return false;
-      if (code >= flags.length) flags = table(words[dimension].strings, flags, (text) => allowed.has(text) ? 1 : 0);
+      if (code >= flags.length) flags = table(words[dimension], flags, (text) => allowed.has(text) ? 1 : 0);
       return flags[code] === 1;
     };
   });
@@ -263,11 +264,11 @@ export function matcher(where: Filter, words: Dictionaries): (batch: Batch, i: n
 }
 
 /** A small number for each string of a dictionary, worked out once for each. */
-function table(strings: readonly string[], known: Int8Array<ArrayBuffer>, of: (text: string) => number) {
-  if (known.length >= strings.length) return known;
-  const all = new Int8Array(strings.length);
+function table(words: Dictionary, known: Int8Array<ArrayBuffer>, of: (text: string) => number) {
+  if (known.length >= words.count) return known;
+  const all = new Int8Array(words.count);
   all.set(known);
-  for (let code = known.length; code < all.length; code++) all[code] = of(strings[code]!);
+  for (let code = known.length; code < all.length; code++) all[code] = of(words.text(code));
   return all;
 }
 

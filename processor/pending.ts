@@ -31,8 +31,7 @@ export class Pending {
   constructor(topic: string, views: readonly View[], storeEvents: boolean) {
     this.#words = dictionaries(topic);
     this.#folds = views.map((view) => fold(view, this.#words));
-    // A fold of sessions reads its batches again at the end.
-    this.#keep = storeEvents || views.some((view) => view.window.kind === "session");
+    this.#keep = storeEvents;
     this.#batch = new Batch(this.#words, 256);
   }
 

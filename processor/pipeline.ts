@@ -275,7 +275,7 @@ export class Pipeline {
       if (records.offsets[i]! >= reading.replayUntil) return i;
       const refusal = this.#options.decoder.decode(records, i, scratch);
       reading.duplicates.pass(records.offsets[i]!, records.times[i]!);
-      if (refusal === null && scratch.ids[0] != null) reading.duplicates.seen(scratch.ids[0], records.times[i]!);
+      if (refusal === null) repeated(reading, scratch, records.times[i]!);
     }
     return until;
   }
@@ -291,11 +291,10 @@ export class Pipeline {
       const { batch } = pending;
       const refusal = decoder.decode(records, i, batch);
       reading.duplicates.pass(offset, records.times[i]!);
-      const id = batch.ids[batch.count];
       if (refusal !== null) {
         pending.refuse(refusal);
         reading.refused++;
-      } else if (id != null && reading.duplicates.seen(id, records.times[i]!)) {
+      } else if (repeated(reading, batch, records.times[i]!)) {
         reading.duplicated++;
       } else {
         this.#store(reading, batch.time[batch.count]!);
@@ -368,6 +367,13 @@ export class Pipeline {
     this.#failure = null;
     if (failure !== null) throw failure.error;
   }
+}
+
+/** True if the event at place `batch.count` repeats the id of an earlier one. */
+function repeated({ duplicates }: Reading, batch: Batch, kafkaTime: number): boolean {
+  const start = batch.idStart(batch.count);
+  const end = batch.idEnds[batch.count]!;
+  return start < end && duplicates.seen(batch.idBytes, start, end, kafkaTime);
 }
 
 function readingFrom(position: Position | null): Reading {

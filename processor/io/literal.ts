@@ -90,7 +90,7 @@ export function* copyLines(batches: readonly Batch[]): Generator<Uint8Array> {
     if (code < 0) return "\\N";
     let known = escapes.get(column);
     if (known === undefined) escapes.set(column, known = []);
-    return known[code] ??= escaped(words[column].strings[code]!);
+    return known[code] ??= escaped(words[column].text(code));
   };
   for (const batch of batches) {
     for (let i = 0; i < batch.count; i++) {
