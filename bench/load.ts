@@ -3,10 +3,10 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { ProduceAcks, Producer } from "@platformatic/kafka";
+import { type MessageToProduce, ProduceAcks, Producer } from "@platformatic/kafka";
 import type { LoadedRecord } from "./clicks.ts";
 
-const REQUEST_RECORDS = 1000;
+const REQUEST_RECORDS = 10_000;
 
 /** Sends records to a topic that is there, each to the partition of its key. */
 export async function load(
@@ -16,28 +16,22 @@ export async function load(
   records: Iterable<LoadedRecord>,
 ): Promise<void> {
   const producer = new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
-  const waiting: LoadedRecord[][] = Array.from({ length: partitions }, () => []);
-  const send = async (partition: number): Promise<void> => {
-    const batch = waiting[partition]!;
-    waiting[partition] = [];
-    await producer.send({
-      messages: batch.map(({ key, value, timestampMs }) => ({
-        topic,
-        partition,
-        key: Buffer.from(key),
-        value,
-        timestamp: BigInt(timestampMs),
-      })),
-    });
+  let waiting: MessageToProduce<Buffer, Buffer>[] = [];
+  let underWay: Promise<unknown> = Promise.resolve();
+  const send = async (): Promise<void> => {
+    const messages = waiting;
+    waiting = [];
+    await underWay;
+    underWay = producer.send({ messages });
   };
   try {
-    for (const record of records) {
-      const partition = partitionOf(record.key, partitions);
-      if (waiting[partition]!.push(record) === REQUEST_RECORDS) await send(partition);
+    for (const { key, value, timestampMs } of records) {
+      const partition = partitionOf(key, partitions);
+      waiting.push({ topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) });
+      if (waiting.length === REQUEST_RECORDS) await send();
     }
-    for (let partition = 0; partition < partitions; partition++) {
-      if (waiting[partition]!.length > 0) await send(partition);
-    }
+    await send();
+    await underWay;
   } finally {
     await producer.close();
   }

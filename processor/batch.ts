@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Dictionary, NONE } from "./dictionary.ts";
+import { Arena } from "./arena.ts";
+import { Dictionary, encoded, NONE, SLACK } from "./dictionary.ts";
 
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
@@ -24,21 +25,27 @@ export type Coded = typeof CODED[number];
 /** What a measure may add up. */
 export type Quantity = "revenue";
 
-/** The dictionaries of one commit, and the topic that its events came from. */
-export type Dictionaries = { readonly topic: string } & { readonly [column in Coded]: Dictionary };
+/** The strings of one commit, and the topic that its events came from. */
+export type Dictionaries =
+  & {
+    readonly topic: string;
+    /** Identities of the events that count, in the order in which they came. */
+    readonly ids: Arena;
+  }
+  & { readonly [column in Coded]: Dictionary };
 
 /** Empty dictionaries for the next commit. */
 export function dictionaries(topic: string): Dictionaries {
   const columns = Object.fromEntries(CODED.map((name) => [name, new Dictionary()])) as Record<Coded, Dictionary>;
-  return { topic, ...columns };
+  return { topic, ids: new Arena(), ...columns };
 }
-
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Up to `capacity` events, one place per event in every column. */
 export class Batch {
   count = 0;
   readonly words: Dictionaries;
+  /** Events of the commit that came before this batch: event `i` has place `first + i` in `words.ids`. */
+  first: number;
   readonly capacity: number;
   readonly partition: Int32Array;
   readonly offset: Float64Array;
@@ -46,9 +53,9 @@ export class Batch {
   readonly kafkaTime: Float64Array;
   /** Event time, epoch milliseconds. */
   readonly time: Float64Array;
-  /** The `eventId`s, one after the other in UTF-8: that of event `i` is `idBytes[idEnds[i - 1], idEnds[i])`. */
-  idBytes: Uint8Array<ArrayBuffer>;
-  readonly idEnds: Int32Array;
+  /** Hash of the `eventId`, by which repetitions are told; both halves 0 without one. */
+  readonly idHigh: Int32Array;
+  readonly idLow: Int32Array;
   /** Unit price in cents; NaN without one. */
   readonly price: Float64Array;
   readonly quantity: Float64Array;
@@ -59,42 +66,48 @@ export class Batch {
 
   constructor(words: Dictionaries, capacity = BATCH_EVENTS) {
     this.words = words;
+    this.first = words.ids.count;
     this.capacity = capacity;
     this.partition = new Int32Array(capacity);
     this.offset = new Float64Array(capacity);
     this.kafkaTime = new Float64Array(capacity);
     this.time = new Float64Array(capacity);
-    this.idBytes = new Uint8Array(capacity * 40);
-    this.idEnds = new Int32Array(capacity);
+    this.idHigh = new Int32Array(capacity);
+    this.idLow = new Int32Array(capacity);
     this.price = new Float64Array(capacity);
     this.quantity = new Float64Array(capacity);
     this.revenue = new Float64Array(capacity);
     this.codes = Object.fromEntries(CODED.map((name) => [name, new Int32Array(capacity)])) as Record<Coded, Int32Array>;
   }
 
-  /** Where the `eventId` of event `i` begins in `idBytes`. */
-  idStart(i: number): number {
-    return i === 0 ? 0 : this.idEnds[i - 1]!;
+  /** Sets the `eventId` of the event at place `count`: `[start, end)` of `view`, of this hash. */
+  setId(view: DataView, start: number, end: number, high: number, low: number): void {
+    this.words.ids.set(this.first + this.count, view, start, end);
+    this.idHigh[this.count] = high;
+    this.idLow[this.count] = low;
   }
 
-  /** Copies `bytes[start, end)` as the `eventId` of event `i`, after that of the one before; empty where it has none. */
-  setId(i: number, bytes: Uint8Array, start: number, end: number): void {
-    let at = this.idStart(i);
-    if (at + end - start > this.idBytes.length) {
-      const larger = new Uint8Array(Math.max(at + end - start, this.idBytes.length * 2));
-      larger.set(this.idBytes);
-      this.idBytes = larger;
-    }
-    for (let from = start; from < end; from++) this.idBytes[at++] = bytes[from]!;
-    this.idEnds[i] = at;
+  /** Gives the event at place `count` the identity of one without an `eventId`: where it lies in the log. */
+  setPlaceAsId(): void {
+    const place = encoded(`${this.words.topic}/${this.partition[this.count]}/${this.offset[this.count]}`);
+    this.setId(place, 0, place.byteLength - SLACK, 0, 0);
+  }
+
+  /** Counts the event that has been written at place `count`. */
+  keep(): void {
+    this.count++;
+    this.words.ids.count++;
+  }
+
+  /** Makes room for the next events, once those of this batch have been folded. */
+  clear(): void {
+    this.first += this.count;
+    this.count = 0;
   }
 
   /** Identity of event `i`: its `eventId`, or `topic/partition/offset`. */
   id(i: number): string {
-    const start = this.idStart(i);
-    const end = this.idEnds[i]!;
-    if (start === end) return `${this.words.topic}/${this.partition[i]}/${this.offset[i]}`;
-    return utf8.decode(this.idBytes.subarray(start, end));
+    return this.words.ids.text(this.first + i);
   }
 
   /** The string of event `i` in a coded column, or null where absent. */

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Batch, Coded } from "./batch.ts";
-import { NONE } from "./dictionary.ts";
+import { encoded, NONE, SLACK } from "./dictionary.ts";
 import {
   cutPage,
   DEVICES,
@@ -16,6 +16,7 @@ import {
   MAX_REGION_LENGTH,
   type Reason,
 } from "./event.ts";
+import { Hasher } from "./hash.ts";
 import type { Records, Refusal } from "./pipeline.ts";
 import { parseEpochMs, parseIso } from "./time.ts";
 
@@ -63,6 +64,7 @@ export class JsonDecoder implements Decoder {
       batch.kafkaTime[batch.count] = kafkaTime;
       batch.partition[batch.count] = records.partition;
       batch.offset[batch.count] = records.offsets[i]!;
+      setId(event, batch);
       return null;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -132,8 +134,7 @@ const CURRENCY: TextField = { name: "currency", column: "currency", pattern: /^[
 function write(event: Record<string, unknown>, batch: Batch): void {
   const at = batch.count;
   const { codes, words } = batch;
-  const eventId = utf8.encode(id(event) ?? "");
-  batch.setId(at, eventId, 0, eventId.length);
+  checkId(event);
   codes.user[at] = code(event, USER, batch);
   codes.session[at] = code(event, SESSION, batch);
   codes.type[at] = code(event, TYPE, batch);
@@ -155,8 +156,6 @@ function write(event: Record<string, unknown>, batch: Batch): void {
   codes.currency[at] = code(event, CURRENCY, batch);
 }
 
-const utf8 = new TextEncoder();
-
 /** The code of a field's text, `NONE` where absent. */
 function code(event: Record<string, unknown>, field: TextField, batch: Batch): number {
   const value = event[field.name];
@@ -166,10 +165,21 @@ function code(event: Record<string, unknown>, field: TextField, batch: Batch): n
   return batch.words[field.column].internText(value);
 }
 
-function id(event: Record<string, unknown>): string | null {
-  const value = text(event, "eventId");
-  if (value !== null) check(value, { name: "eventId", maxLength: MAX_ID_LENGTH });
-  return value;
+function checkId(event: Record<string, unknown>): void {
+  const id = text(event, "eventId");
+  if (id !== null) check(id, { name: "eventId", maxLength: MAX_ID_LENGTH });
+}
+
+const hasher = new Hasher();
+
+/** Writes the identity, last: without an `eventId`, it is the event's place in the log. */
+function setId(event: Record<string, unknown>, batch: Batch): void {
+  const id = text(event, "eventId");
+  if (id === null) return batch.setPlaceAsId();
+  const view = encoded(id);
+  const length = view.byteLength - SLACK;
+  hasher.hash(view, 0, length);
+  batch.setId(view, 0, length, hasher.high, hasher.low);
 }
 
 /** Refuses a text that can't be stored, or is not what its field allows. */

@@ -2,126 +2,146 @@
  * Strings as small numbers: each is kept once, as the bytes it came in, and made into a string only where one is wanted.
  * @module
  */
-import { Hasher, join53 } from "./hash.ts";
+import { Hasher, join53, lowBytes } from "./hash.ts";
 
 /** Code of an absent string. */
 export const NONE = -1;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Words of an entry before its string: the halves of its hash, its code, its length in bytes. */
+const HEAD = 4;
 
-/** Strings in UTF-8, each once; its code is its place. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Strings in UTF-8, each once; its code is its place. What a look-up touches lies side by side, for in a large
+ * dictionary it is the memory that takes the time.
+ */
 export class Dictionary {
   /** Number of strings; codes are below it. */
   count = 0;
-  readonly #hasher = new Hasher();
-  /** The strings one after the other: code `c` is `bytes[starts[c], starts[c + 1])`. */
-  #bytes = new Uint8Array(256);
-  #starts = new Int32Array(32);
-  #high = new Int32Array(31);
-  #low = new Int32Array(31);
-  /** Codes by hash, with open addressing; -1 where free. */
+  /** Entries one after the other, each whole words long; the bytes after its string are 0. */
+  #heap = new Int32Array(256);
+  #used = 0;
+  /** Where each code's entry begins. */
+  #entries = new Int32Array(32);
+  /** Entries by hash, with open addressing; -1 where free. */
   #slots = new Int32Array(64).fill(-1);
   readonly #texts: (string | undefined)[] = [];
 
-  /** The code of `bytes[start, end)`, or `NONE` if it has not been seen; a call of `add` may follow. */
-  find(bytes: Uint8Array, start: number, end: number): number {
-    this.#hasher.hash(bytes, start, end);
-    const { high, low } = this.#hasher;
+  /** The code of the string `[start, end)` of `view`, of this hash; `NONE` if it has not been added. */
+  find(view: DataView, start: number, end: number, high: number, low: number): number {
     const slots = this.#slots;
+    const heap = this.#heap;
     const mask = slots.length - 1;
     for (let slot = low & mask;; slot = (slot + 1) & mask) {
-      const code = slots[slot]!;
-      if (code < 0) return NONE;
-      if (this.#low[code] === low && this.#high[code] === high && this.#same(code, bytes, start, end)) return code;
+      const entry = slots[slot]!;
+      if (entry < 0) return NONE;
+      if (heap[entry] === high && heap[entry + 1] === low && this.#holds(entry, view, start, end)) {
+        return heap[entry + 2]!;
+      }
     }
   }
 
-  /** The code of `bytes[start, end)`, for which `find` has just returned `NONE`. */
-  add(bytes: Uint8Array, start: number, end: number): number {
+  /** The code of the string `[start, end)` of `view`, of this hash, which is not in the dictionary yet. */
+  add(view: DataView, start: number, end: number, high: number, low: number): number {
     const code = this.count++;
-    const from = this.#starts[code]!;
-    const until = from + end - start;
-    if (code === this.#high.length) this.#grow();
-    if (until > this.#bytes.length) this.#bytes = enlarged(this.#bytes, until);
-    for (let i = start, at = from; i < end; i++) this.#bytes[at++] = bytes[i]!;
-    this.#starts[code + 1] = until;
-    this.#high[code] = this.#hasher.high;
-    this.#low[code] = this.#hasher.low;
+    const entry = this.#used;
+    const words = (end - start + 3) >> 2;
+    if (entry + HEAD + words > this.#heap.length) this.#heap = lengthened(this.#heap, entry + HEAD + words);
+    if (code === this.#entries.length) this.#entries = lengthened(this.#entries, code + 1);
+    const heap = this.#heap;
+    heap[entry] = high;
+    heap[entry + 1] = low;
+    heap[entry + 2] = code;
+    heap[entry + 3] = end - start;
+    let to = entry + HEAD;
+    let at = start;
+    for (; at + 4 <= end; at += 4) heap[to++] = view.getInt32(at, true);
+    if (at < end) heap[to++] = lowBytes(view.getInt32(at, true), end - at);
+    this.#used = to;
+    this.#entries[code] = entry;
     if (this.count * 2 > this.#slots.length) this.#rehash();
-    else this.#place(code);
+    else this.#place(entry);
     return code;
   }
 
-  /** The code of `bytes[start, end)`, the same for equal strings. */
-  intern(bytes: Uint8Array, start: number, end: number): number {
-    const code = this.find(bytes, start, end);
-    return code === NONE ? this.add(bytes, start, end) : code;
+  /** The code of the string `[start, end)` of `view`, of this hash: the same for equal strings. */
+  intern(view: DataView, start: number, end: number, high: number, low: number): number {
+    const code = this.find(view, start, end, high, low);
+    return code === NONE ? this.add(view, start, end, high, low) : code;
   }
 
   /** The code of a well-formed string. */
   internText(text: string): number {
-    const bytes = encoder.encode(text);
-    return this.intern(bytes, 0, bytes.length);
+    const view = encoded(text);
+    const length = view.byteLength - SLACK;
+    hasher.hash(view, 0, length);
+    return this.intern(view, 0, length, hasher.high, hasher.low);
   }
 
   /** The string of a code. */
   text(code: number): string {
-    return this.#texts[code] ??= decoder.decode(this.#bytes.subarray(this.#starts[code], this.#starts[code + 1]));
+    return this.#texts[code] ??= utf8.decode(new Uint8Array(this.#heap.buffer, this.start(code), this.length(code)));
+  }
+
+  /** Where the string of a code begins in `buffer`. */
+  start(code: number): number {
+    return (this.#entries[code]! + HEAD) << 2;
+  }
+
+  /** Length of the string of a code, in bytes. */
+  length(code: number): number {
+    return this.#heap[this.#entries[code]! + 3]!;
+  }
+
+  /** The memory that the strings lie in; another after the next `add`. */
+  get buffer(): ArrayBuffer {
+    return this.#heap.buffer;
   }
 
   /** A hash of 53 bits, the same for equal strings in every dictionary. */
   hash(code: number): number {
-    return join53(this.#high[code]!, this.#low[code]!);
+    const entry = this.#entries[code]!;
+    return join53(this.#heap[entry]!, this.#heap[entry + 1]!);
   }
 
-  /** Copies the bytes of a code to `target[at…]`; returns where they end. */
-  copy(code: number, target: Uint8Array, at: number): number {
-    const until = this.#starts[code + 1]!;
-    for (let i = this.#starts[code]!; i < until; i++) target[at++] = this.#bytes[i]!;
-    return at;
+  #holds(entry: number, view: DataView, start: number, end: number): boolean {
+    const heap = this.#heap;
+    if (heap[entry + 3] !== end - start) return false;
+    let at = start;
+    let own = entry + HEAD;
+    for (; at + 4 <= end; at += 4) if (heap[own++] !== view.getInt32(at, true)) return false;
+    return at === end || heap[own] === lowBytes(view.getInt32(at, true), end - at);
   }
 
-  /** Length of a code's string in bytes. */
-  length(code: number): number {
-    return this.#starts[code + 1]! - this.#starts[code]!;
-  }
-
-  #same(code: number, bytes: Uint8Array, start: number, end: number): boolean {
-    let at = this.#starts[code]!;
-    if (this.#starts[code + 1]! - at !== end - start) return false;
-    for (let i = start; i < end; i++) if (bytes[i] !== this.#bytes[at++]) return false;
-    return true;
-  }
-
-  #place(code: number): void {
+  #place(entry: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.#low[code]! & mask;
+    let slot = this.#heap[entry + 1]! & mask;
     while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = code;
+    this.#slots[slot] = entry;
   }
 
   #rehash(): void {
     this.#slots = new Int32Array(this.#slots.length * 4).fill(-1);
-    for (let code = 0; code < this.count; code++) this.#place(code);
-  }
-
-  #grow(): void {
-    const capacity = this.#high.length * 2;
-    this.#high = widened(this.#high, capacity);
-    this.#low = widened(this.#low, capacity);
-    this.#starts = widened(this.#starts, capacity + 1);
+    for (let code = 0; code < this.count; code++) this.#place(this.#entries[code]!);
   }
 }
 
-function widened(values: Int32Array<ArrayBuffer>, capacity: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(capacity);
-  larger.set(values);
-  return larger;
+const hasher = new Hasher();
+const encoder = new TextEncoder();
+
+/** Bytes that a view must have behind a string, for words are read whole. */
+export const SLACK = 4;
+
+/** A well-formed string in UTF-8, and `SLACK` bytes behind it. */
+export function encoded(text: string): DataView<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length * 3 + SLACK);
+  const { written } = encoder.encodeInto(text, bytes);
+  return new DataView(bytes.buffer, 0, written + SLACK);
 }
 
-function enlarged(bytes: Uint8Array<ArrayBuffer>, atLeast: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(Math.max(atLeast, bytes.length * 2));
-  larger.set(bytes);
-  return larger;
+function lengthened(values: Int32Array<ArrayBuffer>, atLeast: number): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(Math.max(atLeast, values.length * 2));
+  longer.set(values);
+  return longer;
 }

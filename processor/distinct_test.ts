@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { encoded, SLACK } from "./dictionary.ts";
 import { Distinct, EXACT_MEMBERS, MemberSet } from "./distinct.ts";
 import { Hasher, join53 } from "./hash.ts";
 import { Random } from "./testing/random.ts";
@@ -16,11 +17,10 @@ const SHAPES: readonly ((n: number) => string)[] = [
 ];
 
 const hasher = new Hasher();
-const utf8 = new TextEncoder();
 
 function hashOf(text: string): number {
-  const bytes = utf8.encode(text);
-  hasher.hash(bytes, 0, bytes.length);
+  const view = encoded(text);
+  hasher.hash(view, 0, view.byteLength - SLACK);
   return join53(hasher.high, hasher.low);
 }
 

@@ -9,8 +9,6 @@
  * neither repeats one nor is repeated.
  * @module
  */
-import { Hasher } from "./hash.ts";
-
 /** How far apart the Kafka timestamps of two events of one id may lie for the second to be a duplicate. */
 export const WINDOW_MS = 10 * 60_000;
 
@@ -23,7 +21,6 @@ export class Duplicates {
   readonly #minutes: { readonly minute: number; readonly offset: number }[] = [];
   #logTime = -1;
   readonly #ids = new Ids();
-  readonly #hasher = new Hasher();
 
   /** Takes note of a record, in the order of the log, whether it is an event or not. */
   pass(offset: number, kafkaTime: number): void {
@@ -36,11 +33,9 @@ export class Duplicates {
     this.#ids.forgetBefore(minute - KEPT_MINUTES);
   }
 
-  /** True if the event with the id `bytes[start, end)` is a repetition. Call `pass` with its record first. */
-  seen(bytes: Uint8Array, start: number, end: number, kafkaTime: number): boolean {
-    if (kafkaTime < 0) return false;
-    this.#hasher.hash(bytes, start, end);
-    return this.#ids.put(this.#hasher.high, this.#hasher.low, kafkaTime, minuteOf(this.#logTime));
+  /** True if an event is a repetition, by the halves of the hash of its id. Call `pass` with its record first. */
+  seen(high: number, low: number, kafkaTime: number): boolean {
+    return kafkaTime >= 0 && this.#ids.put(high, low, kafkaTime, minuteOf(this.#logTime));
   }
 
   /** Ids held in memory, with those that are forgotten but whose room has not been needed yet. */

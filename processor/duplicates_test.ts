@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { encoded, SLACK } from "./dictionary.ts";
 import { Duplicates, KEPT_MINUTES, WINDOW_MS } from "./duplicates.ts";
+import { Hasher } from "./hash.ts";
 import { Random } from "./testing/random.ts";
 import { at } from "./testing/scenario.ts";
 
@@ -12,9 +14,12 @@ interface Sent {
 const MINUTE = 60_000;
 const NOON = at("12:00:00");
 
+const hasher = new Hasher();
+
 function seen(memory: Duplicates, id: string, kafkaTime: number): boolean {
-  const bytes = new TextEncoder().encode(id);
-  return memory.seen(bytes, 0, bytes.length, kafkaTime);
+  const view = encoded(id);
+  hasher.hash(view, 0, view.byteLength - SLACK);
+  return memory.seen(hasher.high, hasher.low, kafkaTime);
 }
 
 /** Whether the event at an offset of the log is a duplicate. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Batch, type Dictionaries, dictionaries } from "./batch.ts";
+import { encoded, SLACK } from "./dictionary.ts";
 import { END_OF_TIME_MS } from "./event.ts";
 import { deltaOf, fold, mergeSessions, rowOf } from "./fold.ts";
 import { Groups } from "./groups.ts";
@@ -22,9 +23,10 @@ function batchOf(words: Dictionaries, clicks: readonly Click[], capacity = click
       batch.codes[column][batch.count] = words[column].internText(text);
     }
     batch.codes.session[batch.count] = -1;
-    const id = new TextEncoder().encode(`${time} ${page}`);
-    batch.setId(batch.count, id, 0, id.length);
-    batch.time[batch.count++] = time;
+    const id = encoded(`${time} ${page}`);
+    batch.setId(id, 0, id.byteLength - SLACK, 1, 1);
+    batch.time[batch.count] = time;
+    batch.keep();
   }
   return batch;
 }

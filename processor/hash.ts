@@ -1,7 +1,36 @@
 /**
- * Hashes of byte strings: two lanes of 32 bits, for tables in memory and for counting what is different.
+ * Hashes of byte strings, four bytes at a time: two lanes of 32 bits, for tables in memory and for counting what is
+ * different. The lanes are stepped one by one, so that a string can be hashed while its end is still being looked for.
  * @module
  */
+
+/** Where the upper lane begins. */
+export const HIGH_SEED = 0x243f6a88;
+
+/** Where the lower lane begins. */
+export const LOW_SEED = 0x13198a2e;
+
+/** The upper lane after another four bytes, the first of them lowest; what is missing of the last four is 0. */
+export function stepHigh(lane: number, word: number): number {
+  lane = Math.imul(lane ^ word, 0x9e3779b1);
+  return lane ^ (lane >>> 15);
+}
+
+/** The lower lane after another four bytes. */
+export function stepLow(lane: number, word: number): number {
+  lane = Math.imul(lane ^ word, 0x85ebca77);
+  return (lane << 11) | (lane >>> 21);
+}
+
+/** The upper half of the hash of a string of so many bytes. */
+export function endHigh(lane: number, length: number): number {
+  return avalanche(lane ^ length);
+}
+
+/** The lower half of the hash, from its lane and the upper half. */
+export function endLow(lane: number, high: number): number {
+  return avalanche(lane ^ high);
+}
 
 /** Hashes one string of bytes after another; a result stands until the next. */
 export class Hasher {
@@ -10,28 +39,28 @@ export class Hasher {
   /** Lower 32 bits of the last hash, signed. */
   low = 0;
 
-  /** Hashes `bytes[start, end)`, four bytes at a time. */
-  hash(bytes: Uint8Array, start: number, end: number): void {
-    let a = 0x243f6a88 ^ (end - start);
-    let b = 0x13198a2e;
-    let i = start;
-    for (; i + 4 <= end; i += 4) {
-      const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
-      a = Math.imul(a ^ word, 0x9e3779b1);
-      a ^= a >>> 15;
-      b = Math.imul(b ^ word, 0x85ebca77);
-      b = (b << 11) | (b >>> 21);
+  /** Hashes the bytes `[start, end)` of `view`, which may be read up to three bytes past `end`. */
+  hash(view: DataView, start: number, end: number): void {
+    let high = HIGH_SEED;
+    let low = LOW_SEED;
+    let at = start;
+    for (; at + 4 <= end; at += 4) {
+      const word = view.getInt32(at, true);
+      high = stepHigh(high, word);
+      low = stepLow(low, word);
     }
-    let rest = 0;
-    for (; i < end; i++) rest = (rest << 8) | bytes[i]!;
-    a = Math.imul(a ^ rest, 0x9e3779b1);
-    b = Math.imul(b ^ rest, 0x85ebca77);
-    this.high = avalanche(a ^ (a >>> 15));
-    this.low = avalanche(b ^ this.high);
+    const rest = at < end ? lowBytes(view.getInt32(at, true), end - at) : 0;
+    this.high = endHigh(stepHigh(high, rest), end - start);
+    this.low = endLow(stepLow(low, rest), this.high);
   }
 }
 
-/** Two lanes as one number of 53 bits. */
+/** The lowest `n` bytes of a word; `n` is 0 to 3. */
+export function lowBytes(word: number, n: number): number {
+  return word & ((1 << (n << 3)) - 1);
+}
+
+/** Two halves as one number of 53 bits. */
 export function join53(high: number, low: number): number {
   return (high & 0x1fffff) * 4294967296 + (low >>> 0);
 }

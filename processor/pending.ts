@@ -50,7 +50,8 @@ export class Pending {
     const batch = this.#batch;
     this.#stored++;
     this.#cents += batch.revenue[batch.count]!;
-    if (++batch.count === batch.capacity) this.#turn();
+    batch.keep();
+    if (batch.count === batch.capacity) this.#turn();
   }
 
   /** Keeps a refusal for the commit. */
@@ -77,7 +78,7 @@ export class Pending {
       this.#kept.push(full);
       this.#batch = new Batch(this.#words, Math.min(BATCH_EVENTS, full.capacity * 4));
     } else {
-      full.count = 0;
+      full.clear();
     }
   }
 }

@@ -371,9 +371,10 @@ export class Pipeline {
 
 /** True if the event at place `batch.count` repeats the id of an earlier one. */
 function repeated({ duplicates }: Reading, batch: Batch, kafkaTime: number): boolean {
-  const start = batch.idStart(batch.count);
-  const end = batch.idEnds[batch.count]!;
-  return start < end && duplicates.seen(batch.idBytes, start, end, kafkaTime);
+  const high = batch.idHigh[batch.count]!;
+  const low = batch.idLow[batch.count]!;
+  // An event without an id has no hash, and is nobody's repetition.
+  return (high | low) !== 0 && duplicates.seen(high, low, kafkaTime);
 }
 
 function readingFrom(position: Position | null): Reading {

@@ -8,7 +8,6 @@ import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
 import { Activity, observers } from "../activity.ts";
 import { addressText } from "../address.ts";
-import { JsonDecoder } from "../decode.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
 import { type HttpServer, serveHttp } from "../io/http.ts";
@@ -17,6 +16,7 @@ import { Metrics } from "../io/metrics.ts";
 import { makePartitions, migrate } from "../io/migrations.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { type Observer, Pipeline } from "../pipeline.ts";
+import { ScanDecoder } from "../scan.ts";
 import { statusReport } from "../status/report.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
@@ -100,7 +100,7 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     sink: new SqlSink(db, "demo"),
     observer,
     views: VIEWS,
-    decoder: new JsonDecoder(KEEP_DAYS * DAY_MS),
+    decoder: new ScanDecoder({ keepMs: KEEP_DAYS * DAY_MS, keepEvents: true }),
     storeEvents: true,
     now: () => performance.now(),
     commitEveryMs: 1000,

@@ -5,7 +5,6 @@
 import { Activity, observers } from "../activity.ts";
 import { addressText } from "../address.ts";
 import type { Settings } from "../config.ts";
-import { JsonDecoder } from "../decode.ts";
 import { openPostgres } from "../io/database.ts";
 import { serveHttp } from "../io/http.ts";
 import { KafkaSource } from "../io/kafka.ts";
@@ -16,6 +15,7 @@ import { ReopeningSink } from "../io/reopening_sink.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { type Observer, Pipeline, type Sink, type Source } from "../pipeline.ts";
+import { ScanDecoder } from "../scan.ts";
 import { inWords } from "../secret.ts";
 import { shownSettings } from "../settings_shown.ts";
 import { statusReport } from "../status/report.ts";
@@ -119,7 +119,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     sink,
     observer,
     views: settings.VIEWS,
-    decoder: new JsonDecoder(settings.EVENTS_KEEP_DAYS * DAY_MS),
+    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, keepEvents: settings.STORE_EVENTS }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
     commitEveryMs: settings.COMMIT_EVERY_MS,

@@ -1,0 +1,91 @@
+/**
+ * Strings one after the other, as bytes: no object for each.
+ * @module
+ */
+import { lowBytes } from "./hash.ts";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Strings in UTF-8 by their place. Views that strings are taken from may be read up to three bytes past a string. */
+export class Arena {
+  /** Number of strings that count; `set` may write the one after them, which then doesn't count yet. */
+  count = 0;
+  /** Ends of the strings: string `n` is `[ends[n - 1], ends[n])`. */
+  #ends = new Int32Array(32);
+  #view = new DataView(new ArrayBuffer(1024));
+
+  /** The bytes that the strings lie in. */
+  get view(): DataView<ArrayBuffer> {
+    return this.#view;
+  }
+
+  /** Where string `n` begins. */
+  start(n: number): number {
+    return n === 0 ? 0 : this.#ends[n - 1]!;
+  }
+
+  /** Where string `n` ends. */
+  end(n: number): number {
+    return this.#ends[n]!;
+  }
+
+  /** Writes `[start, end)` of `view` as string `n`, which is the one at `count`. */
+  set(n: number, view: DataView, start: number, end: number): void {
+    let to = this.start(n);
+    const until = to + end - start;
+    if (until + 4 > this.#view.byteLength) this.#enlarge(until + 4);
+    if (n === this.#ends.length) this.#lengthen();
+    const own = this.#view;
+    // Whole words: what is written past the end belongs to the next string, which isn't there yet.
+    for (let from = start; from < end; from += 4, to += 4) own.setInt32(to, view.getInt32(from, true), true);
+    this.#ends[n] = until;
+  }
+
+  /** True if string `n` is `[start, end)` of `view`. */
+  equals(n: number, view: DataView, start: number, end: number): boolean {
+    let at = this.start(n);
+    const length = end - start;
+    if (this.#ends[n]! - at !== length) return false;
+    const own = this.#view;
+    const whole = start + (length & ~3);
+    let from = start;
+    for (; from < whole; from += 4, at += 4) if (own.getInt32(at, true) !== view.getInt32(from, true)) return false;
+    return from === end || lowBytes(own.getInt32(at, true) ^ view.getInt32(from, true), end - from) === 0;
+  }
+
+  /** Compares two strings byte by byte, which is by code point: negative, zero or positive. */
+  compare(a: number, b: number): number {
+    const startA = this.start(a);
+    const startB = this.start(b);
+    const lengthA = this.#ends[a]! - startA;
+    const lengthB = this.#ends[b]! - startB;
+    for (let i = 0; i < lengthA && i < lengthB; i++) {
+      const difference = this.#view.getUint8(startA + i) - this.#view.getUint8(startB + i);
+      if (difference !== 0) return difference;
+    }
+    return lengthA - lengthB;
+  }
+
+  /** String `n`. */
+  text(n: number): string {
+    return decoder.decode(this.bytes(n));
+  }
+
+  /** The bytes of string `n`, not copied. */
+  bytes(n: number): Uint8Array<ArrayBuffer> {
+    const start = this.start(n);
+    return new Uint8Array(this.#view.buffer, start, this.#ends[n]! - start);
+  }
+
+  #enlarge(atLeast: number): void {
+    const larger = new Uint8Array(Math.max(atLeast, this.#view.byteLength * 2));
+    larger.set(new Uint8Array(this.#view.buffer));
+    this.#view = new DataView(larger.buffer);
+  }
+
+  #lengthen(): void {
+    const longer = new Int32Array(this.#ends.length * 2);
+    longer.set(this.#ends);
+    this.#ends = longer;
+  }
+}
