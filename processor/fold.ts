@@ -2,10 +2,10 @@
  * Adds events up: columns times a view gives a delta. Knows nothing of Kafka, PostgreSQL or the time of day.
  * @module
  */
-import type { Batch, Coded, Dictionaries } from "./batch.ts";
+import { type Batch, BATCH_EVENTS, type Coded, type Dictionaries } from "./batch.ts";
 import { NONE } from "./dictionary.ts";
 import { Groups } from "./groups.ts";
-import { type Accumulator, matcher } from "./measure.ts";
+import { type Accumulator, selector } from "./measure.ts";
 import { type Delta, paneMs, type Row, type View } from "./view.ts";
 
 /** Adds batches up into the delta of one view. */
@@ -14,6 +14,9 @@ export interface Fold {
   /** What has been added up; nothing may be added after. */
   delta(): Delta;
 }
+
+/** A row for each event, where it doesn't matter which. */
+const EVERY = new Int32Array(BATCH_EVENTS);
 
 /** A fold of `view` over batches that share the dictionaries `words`. */
 export function fold(view: View, words: Dictionaries): Fold {
@@ -26,7 +29,7 @@ class PaneFold implements Fold {
   readonly #words: Dictionaries;
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
-  readonly #matches: (batch: Batch, i: number) => boolean;
+  readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
   #rows = new Int32Array(0);
 
   constructor(view: View, words: Dictionaries) {
@@ -34,7 +37,7 @@ class PaneFold implements Fold {
     this.#words = words;
     this.#groups = new Groups(view.by.length);
     this.#accumulators = Object.values(view.measures).map((measure) => measure.accumulator(words));
-    this.#matches = matcher(view.where ?? {}, words);
+    this.#select = selector(view.where ?? {}, words);
   }
 
   add(batch: Batch): void {
@@ -42,11 +45,12 @@ class PaneFold implements Fold {
     const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
     if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
     const rows = this.#rows;
+    const wanted = this.#select(batch, EVERY);
+    const times = batch.time;
     for (let i = 0; i < batch.count; i++) {
-      const pane = Math.floor(batch.time[i]! / widthMs);
-      rows[i] = this.#matches(batch, i) ? this.#groups.row(pane, columns, i) : -1;
+      rows[i] = wanted[i]! < 0 ? -1 : this.#groups.row(Math.floor(times[i]! / widthMs), columns, i);
     }
-    for (const accumulator of this.#accumulators) accumulator.add(batch, rows);
+    for (const accumulator of this.#accumulators) accumulator.add(batch, rows, this.#groups.count);
   }
 
   delta(): Delta {
@@ -96,7 +100,7 @@ class SessionFold implements Fold {
   /** Keys, whatever the time. */
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
-  readonly #matches: (batch: Batch, i: number) => boolean;
+  readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
   #rows = new Int32Array(0);
   #count = 0;
   #starts = new Float64Array(256);
@@ -115,15 +119,16 @@ class SessionFold implements Fold {
     this.#gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
     this.#groups = new Groups(view.by.length);
     this.#accumulators = Object.values(view.measures).map((measure) => measure.accumulator(words));
-    this.#matches = matcher(view.where ?? {}, words);
+    this.#select = selector(view.where ?? {}, words);
   }
 
   add(batch: Batch): void {
     const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
     if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
     const rows = this.#rows;
+    const wanted = this.#select(batch, EVERY);
     for (let i = 0; i < batch.count; i++) {
-      if (!this.#matches(batch, i)) {
+      if (wanted[i]! < 0) {
         rows[i] = -1;
         continue;
       }
@@ -131,7 +136,7 @@ class SessionFold implements Fold {
       const group = this.#groups.row(0, columns, i);
       rows[i] = this.#session(group, group === known, batch.time[i]!);
     }
-    for (const accumulator of this.#accumulators) accumulator.add(batch, rows);
+    for (const accumulator of this.#accumulators) accumulator.add(batch, rows, this.#count);
   }
 
   delta(): Delta {

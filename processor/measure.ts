@@ -23,8 +23,8 @@ export type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 
 /** Adds events up, for many rows at once. */
 export interface Accumulator<V> {
-  /** Adds each event `i` of `batch` to row `rows[i]`, passing those whose row is negative. */
-  add(batch: Batch, rows: Int32Array): void;
+  /** Adds each event `i` of `batch` to row `rows[i]`, passing those whose row is negative; rows are below `rowCount`. */
+  add(batch: Batch, rows: Int32Array, rowCount: number): void;
   /** What has been added up for a row; the measure's zero for one that got nothing. */
   value(row: number): V;
 }
@@ -49,15 +49,15 @@ export interface Measure<V = unknown> {
 
 /** Number of events. */
 export function count(where: Filter = {}): Measure<number> {
-  return total("count", where, () => 1);
+  return total("count", where, null);
 }
 
 /** Sum of a quantity, in its unit (revenue: integer cents). */
 export function sum(of: Quantity, where: Filter = {}): Measure<number> {
-  return total("sum", where, (batch, i) => batch[of][i]!);
+  return total("sum", where, of);
 }
 
-function total(kind: string, where: Filter, amount: (batch: Batch, i: number) => number): Measure<number> {
+function total(kind: string, where: Filter, of: Quantity | null): Measure<number> {
   return {
     kind,
     where,
@@ -68,15 +68,16 @@ function total(kind: string, where: Filter, amount: (batch: Batch, i: number) =>
     encode: (value) => [value],
     decode: ([cell]) => cell as number,
     accumulator(words) {
-      const matches = matcher(where, words);
+      const select = selector(where, words);
       let totals = new Float64Array(64);
       return {
-        add(batch, rows) {
+        add(batch, allRows, rowCount) {
+          const rows = select(batch, allRows);
+          const column = of === null ? null : batch[of];
+          if (rowCount > totals.length) totals = grown(totals, rowCount);
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
-            if (row < 0 || !matches(batch, i)) continue;
-            if (row >= totals.length) totals = grown(totals, row);
-            totals[row]! += amount(batch, i);
+            if (row >= 0) totals[row]! += column === null ? 1 : column[i]!;
           }
         },
         value: (row) => totals[row] ?? 0,
@@ -102,15 +103,13 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
     encode: (value) => [value.count, value.bytes],
     decode: ([, bytes]) => Distinct.of(bytes as Uint8Array),
     accumulator(words) {
-      const matches = matcher(where, words);
+      const select = selector(where, words);
       const members = new MemberSet();
       return {
-        add(batch, rows) {
+        add(batch, allRows) {
+          const rows = select(batch, allRows);
           const users = batch.codes.user;
-          for (let i = 0; i < batch.count; i++) {
-            const row = rows[i]!;
-            if (row >= 0 && matches(batch, i)) members.add(row, users[i]!);
-          }
+          for (let i = 0; i < batch.count; i++) if (rows[i]! >= 0) members.add(rows[i]!, users[i]!);
         },
         value: (row) => Distinct.from(members.of(row), (code) => words.user.hash(code)),
       };
@@ -133,12 +132,12 @@ export interface PickColumns {
 
 /** Value of a dimension in the earliest event; of two at the same time, in the one with the smaller id. */
 export function first(of: Dimension, columns: PickColumns, where: Filter = {}): Measure<Pick | null> {
-  return pick("first", of, columns, where, (a, b) => compareAt(a, b) <= 0);
+  return pick("first", of, columns, where, -1);
 }
 
 /** Value of a dimension in the latest event; of two at the same time, in the one with the greater id. */
 export function last(of: Dimension, columns: PickColumns, where: Filter = {}): Measure<Pick | null> {
-  return pick("last", of, columns, where, (a, b) => compareAt(a, b) >= 0);
+  return pick("last", of, columns, where, 1);
 }
 
 function pick(
@@ -146,9 +145,9 @@ function pick(
   of: Dimension,
   { at, by }: PickColumns,
   where: Filter,
-  wins: (a: Pick, b: Pick) => boolean,
+  sign: -1 | 1,
 ): Measure<Pick | null> {
-  const better = (a: Pick | null, b: Pick | null) => a === null ? b : b === null || wins(a, b) ? a : b;
+  const better = (a: Pick | null, b: Pick | null) => a === null ? b : b === null || compareAt(a, b) * sign >= 0 ? a : b;
   return {
     kind,
     where,
@@ -164,20 +163,46 @@ function pick(
     decode: ([value, time, id]) =>
       time === null ? null : { value: value as string | null, time: time as number, id: id as string },
     accumulator(words) {
-      const matches = matcher(where, words);
-      const picks: (Pick | null)[] = [];
+      const select = selector(where, words);
+      const { ids } = words;
+      let times = new Float64Array(64);
+      /** Place in `ids` of the event that each row's value is from, plus one; 0 where there is none. */
+      let events = new Int32Array(64);
+      /** Code of the value. */
+      let codes = new Int32Array(64);
+      const textOf = (code: number) => code === NONE ? null : words[of].text(code);
+      /** Whether the event `a` with value `x` goes before `b` with `y`, which happened at the same time. */
+      const winsTie = (a: number, x: number, b: number, y: number) =>
+        (ids.compare(a, b) || compareText(textOf(x) ?? "", textOf(y) ?? "")) * sign > 0;
       return {
-        add(batch, rows) {
+        add(batch, allRows, rowCount) {
+          const rows = select(batch, allRows);
+          if (rowCount > times.length) {
+            times = grown(times, rowCount);
+            events = grown(events, rowCount);
+            codes = grown(codes, rowCount);
+          }
+          const time = batch.time;
+          const values = batch.codes[of];
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
-            if (row < 0 || !matches(batch, i)) continue;
-            const mine = picks[row] ?? null;
-            const time = batch.time[i]!;
-            if (mine !== null && (kind === "first" ? mine.time < time : mine.time > time)) continue;
-            picks[row] = better(mine, { time, id: batch.id(i), value: batch.text(of, i) });
+            if (row < 0) continue;
+            const ahead = (time[i]! - times[row]!) * sign;
+            const event = events[row]!;
+            if (
+              event > 0 && (ahead < 0 || ahead === 0 && !winsTie(batch.first + i, values[i]!, event - 1, codes[row]!))
+            ) {
+              continue;
+            }
+            times[row] = time[i]!;
+            events[row] = batch.first + i + 1;
+            codes[row] = values[i]!;
           }
         },
-        value: (row) => picks[row] ?? null,
+        value(row) {
+          const event = events[row] ?? 0;
+          return event === 0 ? null : { time: times[row]!, id: ids.text(event - 1), value: textOf(codes[row]!) };
+        },
       };
     },
   };
@@ -201,28 +226,35 @@ export function funnel(steps: readonly [string, string, string], state: string):
     encode: (value) => [value.step, value.bytes],
     decode: ([step, bytes]) => Funnel.of(step as number, bytes as Uint8Array | null),
     accumulator(words) {
+      let first = new Float64Array(0);
+      let last = new Float64Array(0);
       // Thinned out once, at the end: merging event by event would take the square of a robot's thousands of events.
-      const gathered: { first: number; middle: number[]; last: number }[] = [];
+      const middle = new Map<number, number[]>();
       let stepOf = new Int8Array(0);
       return {
-        add(batch, rows) {
+        add(batch, rows, rowCount) {
           stepOf = table(words.type, stepOf, (type) => steps.indexOf(type));
+          if (rowCount > first.length) {
+            first = grown(first, rowCount, Infinity);
+            last = grown(last, rowCount, -Infinity);
+          }
           const types = batch.codes.type;
+          const times = batch.time;
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
+            if (row < 0) continue;
             const step = stepOf[types[i]!]!;
-            if (row < 0 || step < 0) continue;
-            const time = batch.time[i]!;
-            const mine = gathered[row] ??= { first: Infinity, middle: [], last: -Infinity };
-            if (step === 0) mine.first = Math.min(mine.first, time);
-            else if (step === 1) mine.middle.push(time);
-            else mine.last = Math.max(mine.last, time);
+            const time = times[i]!;
+            if (step === 0 && time < first[row]!) first[row] = time;
+            else if (step === 2 && time > last[row]!) last[row] = time;
+            else if (step === 1) {
+              const before = middle.get(row);
+              if (before === undefined) middle.set(row, [time]);
+              else before.push(time);
+            }
           }
         },
-        value(row) {
-          const mine = gathered[row];
-          return mine === undefined ? EMPTY_FUNNEL : Funnel.from(mine.first, mine.middle, mine.last);
-        },
+        value: (row) => Funnel.from(first[row] ?? Infinity, middle.get(row) ?? [], last[row] ?? -Infinity),
       };
     },
   };
@@ -246,21 +278,30 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Tells which events pass a filter; looks each string of a dictionary up once. */
-export function matcher(where: Filter, words: Dictionaries): (batch: Batch, i: number) => boolean {
-  const tests = DIMENSIONS.filter((dimension) => where[dimension] !== undefined).map((dimension) => {
-    const allowed = new Set(where[dimension]);
-    let flags = new Int8Array(0);
-    return (batch: Batch, i: number): boolean => {
-      const code = batch.codes[dimension][i]!;
-      if (code === NONE) return false;
-      if (code >= flags.length) flags = table(words[dimension], flags, (text) => allowed.has(text) ? 1 : 0);
-      return flags[code] === 1;
-    };
-  });
-  const [only] = tests;
-  if (only === undefined) return () => true;
-  return tests.length === 1 ? only : (batch, i) => tests.every((test) => test(batch, i));
+/**
+ * Passes on the rows of the events that a filter lets through, and -1 for the others; looks each string of a dictionary
+ * up once. What is returned stands until the next call.
+ */
+export function selector(where: Filter, words: Dictionaries): (batch: Batch, rows: Int32Array) => Int32Array {
+  const tests = DIMENSIONS.filter((dimension) => where[dimension] !== undefined).map((dimension) => ({
+    dimension,
+    allowed: new Set(where[dimension]),
+    flags: new Int8Array(0),
+  }));
+  let selected = new Int32Array(0);
+  return (batch, rows) => {
+    if (tests.length === 0) return rows;
+    if (selected.length < batch.count) selected = new Int32Array(batch.capacity);
+    let from = rows;
+    for (const test of tests) {
+      const flags = test.flags = table(words[test.dimension], test.flags, (text) => test.allowed.has(text) ? 1 : 0);
+      const codes = batch.codes[test.dimension];
+      // An absent string has the code -1, and no flag.
+      for (let i = 0; i < batch.count; i++) selected[i] = codes[i]! >= 0 && flags[codes[i]!] === 1 ? from[i]! : -1;
+      from = selected;
+    }
+    return selected;
+  };
 }
 
 /** A small number for each string of a dictionary, worked out once for each. */
@@ -272,8 +313,9 @@ function table(words: Dictionary, known: Int8Array<ArrayBuffer>, of: (text: stri
   return all;
 }
 
-function grown(values: Float64Array<ArrayBuffer>, row: number): Float64Array<ArrayBuffer> {
-  const larger = new Float64Array(Math.max(row + 1, values.length * 2));
+function grown<T extends Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>>(values: T, rows: number, fill = 0): T {
+  const larger = new (values.constructor as new (length: number) => T)(Math.max(rows, values.length * 2));
+  if (fill !== 0) larger.fill(fill, values.length);
   larger.set(values);
   return larger;
 }

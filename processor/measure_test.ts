@@ -35,7 +35,11 @@ Deno.test("rows are added up apart from each other, and events without a row pas
       for (const [name, measure] of MEASURES) {
         const words = dictionaries("topic");
         const accumulator = measure.accumulator(words);
-        accumulator.add(batchOf(words, events.map(([event]) => event)), Int32Array.from(events, ([, row]) => row));
+        accumulator.add(
+          batchOf(words, events.map(([event]) => event)),
+          Int32Array.from(events, ([, row]) => row),
+          3001,
+        );
         for (const row of [0, 1, 2, 70, 3000, 5000]) {
           const alone = folded(measure, events.filter(([, of]) => of === row).map(([event]) => event));
           assert.deepEqual(measure.encode(accumulator.value(row)), measure.encode(alone), `${name}, row ${row}`);

@@ -126,6 +126,9 @@ export class Unavailable extends Error {
 /** How much later than the largest event time of its partition an event may come without being late, in milliseconds. */
 export const ALLOWED_DELAY_MS = 10_000;
 
+/** Records in the first commit after a start or a pause; the next has twice as many, up to `commitRecords`. */
+const FIRST_COMMIT_RECORDS = 16_384;
+
 /** What a pipeline is made of. */
 export interface PipelineOptions {
   readonly source: Source;
@@ -138,7 +141,9 @@ export interface PipelineOptions {
   readonly now: () => number;
   /** Longest time that an event waits for its commit, in milliseconds. */
   readonly commitEveryMs: number;
-  /** Most records in one commit. */
+  /** The same, once all that the log has is read, so that nothing more is to be had by waiting; without it, as above. */
+  readonly commitSoonMs?: number;
+  /** Most records in one commit. The first are smaller, so that there is soon something to be seen. */
   readonly commitRecords: number;
   readonly observer?: Observer;
 }
@@ -162,6 +167,8 @@ interface Reading {
   /** Where the last commit, or the one under way, has taken the partition; null before its first. */
   from: number | null;
   next: number;
+  /** Where the partition ended when it was read last. */
+  end: number;
   /** Records below this have been committed: they are read again only to remember their ids. */
   readonly replayUntil: number;
   readonly duplicates: Duplicates;
@@ -176,8 +183,10 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   #reading = new Map<number, Reading>();
   #pending: Pending;
-  /** When the next commit is due; Infinity while there is nothing to commit. */
-  #dueMs = Infinity;
+  /** When the first of what is to be committed was read; Infinity while there is nothing. */
+  #sinceMs = Infinity;
+  /** How many records the next commit is to have. */
+  #goal: number;
   /** The commit under way: the next batch is read and folded meanwhile. Never rejects. */
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
@@ -186,6 +195,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#pending = this.#nothing();
+    this.#goal = Math.min(FIRST_COMMIT_RECORDS, options.commitRecords);
   }
 
   /** Forgets everything uncommitted, and reads on from what the sink remembers. */
@@ -195,7 +205,8 @@ export class Pipeline {
     await this.#underWay;
     this.#failure = null;
     this.#pending = this.#nothing();
-    this.#dueMs = Infinity;
+    this.#sinceMs = Infinity;
+    this.#goal = Math.min(FIRST_COMMIT_RECORDS, this.#options.commitRecords);
     const partitions = await source.assigned();
     const positions = await sink.positions(source.topic, partitions);
     this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null)]));
@@ -208,7 +219,7 @@ export class Pipeline {
   async step(): Promise<void> {
     try {
       if (!this.#started) await this.start();
-      const dueInMs = Math.min(this.#options.commitEveryMs, this.#dueMs - this.#options.now());
+      const dueInMs = Math.min(this.#options.commitEveryMs, this.#dueMs() - this.#options.now());
       // With a commit under way the next one has to wait for it, which is no reason to spin.
       const waitMs = Math.max(this.#underWay === null ? 0 : 20, dueInMs);
       for (const records of await this.#options.source.poll(waitMs)) await this.#take(records);
@@ -227,7 +238,7 @@ export class Pipeline {
     try {
       await this.#underWay;
       this.#throwFailure();
-      if (this.#dueMs < Infinity) this.#commit();
+      if (this.#sinceMs < Infinity) this.#commit();
       await this.#underWay;
       this.#throwFailure();
     } catch (error) {
@@ -242,8 +253,18 @@ export class Pipeline {
   }
 
   #due(): boolean {
-    const { now, commitRecords } = this.#options;
-    return this.#pending.records >= commitRecords || this.#pending.full || now() >= this.#dueMs;
+    return this.#pending.records >= this.#goal || this.#pending.full || this.#options.now() >= this.#dueMs();
+  }
+
+  /** When what is pending is to be committed, however little it is. */
+  #dueMs(): number {
+    const { commitEveryMs, commitSoonMs = commitEveryMs } = this.#options;
+    return this.#sinceMs + (this.#caughtUp() ? Math.min(commitSoonMs, commitEveryMs) : commitEveryMs);
+  }
+
+  #caughtUp(): boolean {
+    for (const { next, end } of this.#reading.values()) if (next < end) return false;
+    return true;
   }
 
   /** Takes records in, waiting for a commit whenever there are enough for one. */
@@ -254,7 +275,7 @@ export class Pipeline {
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
     while (at < records.count) {
       at = this.#read(reading, records, at);
-      if (at < records.count || this.#pending.records >= this.#options.commitRecords) {
+      if (at < records.count || this.#pending.records >= this.#goal) {
         await this.#underWay;
         this.#throwFailure();
         this.#commit();
@@ -262,8 +283,9 @@ export class Pipeline {
     }
     if (records.next > reading.next) {
       reading.next = records.next;
-      this.#dueMs = Math.min(this.#dueMs, this.#options.now() + this.#options.commitEveryMs);
+      this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     }
+    reading.end = records.end;
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
   }
 
@@ -282,10 +304,11 @@ export class Pipeline {
 
   /** Stores, refuses or tells as duplicates as many records as the commit has room for; returns where it stopped. */
   #read(reading: Reading, records: Records, from: number): number {
-    const { decoder, commitRecords } = this.#options;
+    const { decoder } = this.#options;
     const pending = this.#pending;
+    const goal = this.#goal;
     let i = from;
-    for (; i < records.count && pending.records < commitRecords && !pending.full; i++) {
+    for (; i < records.count && pending.records < goal && !pending.full; i++) {
       const offset = records.offsets[i]!;
       if (offset < reading.next) throw new Error(`offset ${offset} of partition ${records.partition} was read twice`);
       const { batch } = pending;
@@ -302,7 +325,7 @@ export class Pipeline {
       pending.records++;
       reading.next = offset + 1;
     }
-    if (i > from) this.#dueMs = Math.min(this.#dueMs, this.#options.now() + this.#options.commitEveryMs);
+    if (i > from) this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     return i;
   }
 
@@ -327,7 +350,8 @@ export class Pipeline {
     };
     assertConserved(commit, this.#pending);
     this.#pending = this.#nothing();
-    this.#dueMs = Infinity;
+    this.#sinceMs = Infinity;
+    this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
     this.#underWay = this.#apply(commit).catch((error) => {
       this.#failure = { error };
     }).finally(() => {
@@ -381,6 +405,7 @@ function readingFrom(position: Position | null): Reading {
   return {
     from: position?.next ?? null,
     next: position?.next ?? 0,
+    end: 0,
     replayUntil: position?.next ?? 0,
     duplicates: new Duplicates(),
     largestTime: position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS,

@@ -29,8 +29,14 @@ import type { READS } from "./reads.ts";
 /** Settings that the service reads. */
 export type RunSettings = Settings<typeof READS.run[number]>;
 
-/** Most records in one commit: enough that its fixed cost doesn't count, and few enough to hold them in memory. */
-const COMMIT_RECORDS = 65_536;
+/** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
+const COMMIT_RECORDS = 262_144;
+
+/** The same where the events themselves are stored, and must be held for it. */
+const COMMIT_EVENTS = 131_072;
+
+/** How long a commit waits for more once everything is read, in milliseconds. */
+const COMMIT_SOON_MS = 40;
 
 /** Longest time to close connections in, in milliseconds: with `STOP_WITHIN_MS` less than 10 s. */
 const CLOSE_WITHIN_MS = 1_500;
@@ -123,7 +129,8 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
     commitEveryMs: settings.COMMIT_EVERY_MS,
-    commitRecords: COMMIT_RECORDS,
+    commitSoonMs: COMMIT_SOON_MS,
+    commitRecords: settings.STORE_EVENTS ? COMMIT_EVENTS : COMMIT_RECORDS,
   });
 }
 

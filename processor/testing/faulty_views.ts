@@ -118,7 +118,10 @@ function moneyInUnits(): Measure<number> {
     ...cents,
     accumulator(words) {
       const inner = cents.accumulator(words);
-      return { add: (batch, rows) => inner.add(batch, rows), value: (row) => inner.value(row) / 100 };
+      return {
+        add: (batch, rows, rowCount) => inner.add(batch, rows, rowCount),
+        value: (row) => inner.value(row) / 100,
+      };
     },
   };
 }
@@ -130,7 +133,10 @@ function addedCounts(): Measure {
     merge: (a, b) => Number(a) + Number(b),
     accumulator(words) {
       const inner = users.accumulator(words);
-      return { add: (batch, rows) => inner.add(batch, rows), value: (row) => inner.value(row).count };
+      return {
+        add: (batch, rows, rowCount) => inner.add(batch, rows, rowCount),
+        value: (row) => inner.value(row).count,
+      };
     },
   };
 }
@@ -139,12 +145,12 @@ function firstPlaced(measure: Measure, words: Batch["words"]): ReturnType<Measur
   const good = measure.accumulator(words);
   const placed: (Pick | null)[] = [];
   return {
-    add(batch, rows) {
+    add(batch, rows, rowCount) {
       rows.forEach((row, i) => {
         if (row < 0 || placed[row] != null || batch.text("type", i) !== "page_view") return;
         placed[row] = { time: batch.time[i]!, id: batch.id(i), value: batch.text("page", i) };
       });
-      good.add(batch, rows);
+      good.add(batch, rows, rowCount);
     },
     value: (row) => placed[row] ?? null,
   };

@@ -34,7 +34,7 @@ export function batchOf(words: Dictionaries, events: readonly Message[]): Batch 
   const records = recordsOf(0, 0, events.map((event) => record(event, NOON)));
   for (let i = 0; i < events.length; i++) {
     assert.equal(decoder().decode(records, i, batch), null);
-    batch.count++;
+    batch.keep();
   }
   return batch;
 }
@@ -45,7 +45,7 @@ export function folded(measure: Measure, ...parts: readonly (readonly Message[])
   const accumulator = measure.accumulator(words);
   for (const events of parts) {
     const batch = batchOf(words, events);
-    accumulator.add(batch, new Int32Array(batch.count));
+    accumulator.add(batch, new Int32Array(batch.count), 1);
   }
   return accumulator.value(0);
 }
