@@ -26,6 +26,7 @@ export class EmbeddedLog implements Source {
   readonly #partitions: readonly Partition[];
   #at = new Map<number, number>();
   #arrived: () => void = () => {};
+  #closed = false;
 
   private constructor(topic: string, partitions: readonly Partition[]) {
     this.topic = topic;
@@ -91,7 +92,11 @@ export class EmbeddedLog implements Source {
   }
 
   close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    this.#at.clear();
     for (const partition of this.#partitions) partition.close();
+    this.#arrived();
     return Promise.resolve();
   }
 
