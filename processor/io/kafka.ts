@@ -48,7 +48,7 @@ export class KafkaSource implements Source {
   /** Member of the group; its connections carry heartbeats, which a fetch must not hold up. */
   #member: Member | null = null;
   #fetcher: Consumer | null = null;
-  /** Next offset of each partition; null where it is the earliest that the log has. */
+  /** Next offset of each partition, in the order of asking; null where it is the earliest that the log has. */
   #next = new Map<number, number | null>();
   /** Counts seeks: what was fetched before the last one is thrown away. */
   #seeks = 0;
@@ -183,6 +183,9 @@ export class KafkaSource implements Source {
       } else {
         const { records, next } = walk(response, from);
         if (next === from) continue;
+        // To the end of the line: a response has room for the first partitions alone, and for a batch beyond
+        // PARTITION_BYTES only if it comes before all others.
+        this.#next.delete(partition);
         this.#next.set(partition, next);
         // Records that count for nothing still move the offset.
         this.#ready.push(...(records.at(-1)?.next === next ? records : [...records, nothingUpTo(response, next)]));
