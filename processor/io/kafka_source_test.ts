@@ -1,0 +1,308 @@
+/** The source, and the client that it stands on read as its makers meant it, against one real broker. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { Admin, ConfigResourceTypes, Consumer, IncrementalAlterConfigOperationTypes } from "@platformatic/kafka";
+import { Kafka, logLevel, type Producer } from "kafkajs";
+import { Reassigned, type Records, type Source, Unavailable } from "../pipeline.ts";
+import { type Broker, startKafka } from "../testing/kafka.ts";
+import { ReferenceSource } from "../testing/reference_source.ts";
+import { sourceContract } from "../testing/source_contract.ts";
+import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from "../testing/source_reading.ts";
+import { fetchFrom } from "./fetch.ts";
+import { type KafkaSettings, KafkaSource } from "./kafka.ts";
+
+// The clients leave timers behind.
+const leaky = { sanitizeOps: false, sanitizeResources: false };
+
+/** What all tests of this file share: a broker, and how to write to it and change it. */
+interface Stand {
+  readonly broker: Broker;
+  readonly admin: Admin;
+  readonly producer: Producer;
+}
+
+let stand: Stand;
+let topics = 0;
+
+Deno.test.beforeAll(async () => {
+  // Records of any time are taken, and kept.
+  const properties = {
+    "log.message.timestamp.after.max.ms": String(2n ** 63n - 1n),
+    "log.retention.ms": "-1",
+  };
+  const broker = await startKafka({ properties });
+  const producer = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).producer();
+  await producer.connect();
+  stand = { broker, producer, admin: new Admin({ clientId: "test", bootstrapBrokers: [broker.bootstrap] }) };
+});
+
+Deno.test.afterAll(async () => {
+  await stand.producer.disconnect();
+  await stand.admin.close();
+  await stand.broker[Symbol.asyncDispose]();
+});
+
+/** Settings for a new and empty topic, and for a group of its own. */
+async function newTopic(partitions: number): Promise<KafkaSettings> {
+  const topic = `topic-${++topics}`;
+  await stand.broker.createTopic(topic, partitions);
+  return { brokers: [stand.broker.bootstrap], topic, groupId: `group-${topic}`, clientId: "test" };
+}
+
+/** Writes records in one batch. */
+async function write(topic: string, partition: number, records: readonly AppendedRecord[]): Promise<void> {
+  if (records.length === 0) return;
+  const messages = records.map(({ key, value, time }) => ({
+    partition,
+    key: key === null ? null : Buffer.from(key),
+    value: value === null ? null : Buffer.from(value),
+    timestamp: String(time),
+  }));
+  await stand.producer.send({ topic, messages });
+}
+
+async function deleteBelow(topic: string, partition: number, offset: number): Promise<void> {
+  await stand.admin.deleteRecords({
+    topics: [{ name: topic, partitions: [{ partition, offset: BigInt(offset) }] }],
+  });
+}
+
+async function underTest(partitions: number, open: (settings: KafkaSettings) => Source): Promise<TopicUnderTest> {
+  const settings = await newTopic(partitions);
+  const { topic, groupId } = settings;
+  return {
+    open: () => open(settings),
+    append: (partition, records) => write(topic, partition, records),
+    trim: (partition, before) => deleteBelow(topic, partition, before),
+    async groupOffset(partition) {
+      const [group] = await stand.admin.listConsumerGroupOffsets({ groups: [groupId] });
+      const all = group?.topics.find(({ name }) => name === topic)?.partitions ?? [];
+      const offset = all.find(({ partitionIndex }) => partitionIndex === partition)?.committedOffset ?? -1n;
+      return offset < 0n ? null : Number(offset);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+const contract = { ...leaky, trims: true };
+sourceContract("Kafka", (partitions) => underTest(partitions, (settings) => new KafkaSource(settings)), contract);
+sourceContract(
+  "reference client",
+  (partitions) => underTest(partitions, (settings) => new ReferenceSource(settings)),
+  contract,
+);
+
+/** The codec of every batch of a partition that a fetch brings, in their order: its number in Kafka's protocol. */
+async function codecsOf({ brokers, topic }: KafkaSettings): Promise<number[]> {
+  const consumer = new Consumer({ clientId: "codecs", groupId: "codecs", bootstrapBrokers: [...brokers] });
+  try {
+    const [connection] = (await consumer.connectToBrokers()).values();
+    const bytes = 10_000_000;
+    const request = { topic, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes, maxPartitionBytes: bytes };
+    const [response] = await fetchFrom(connection!, request);
+    const batches = response!.bytes;
+    const codecs: number[] = [];
+    for (let at = 0; at < batches.length; at += 12 + batches.readInt32BE(at + 8)) {
+      codecs.push(batches.readInt16BE(at + 21) & 7);
+    }
+    return codecs;
+  } finally {
+    await consumer.close(true);
+  }
+}
+
+/** Sets a property of a topic, of which the broker takes note a little later. */
+async function configure(resourceName: string, name: string, value: string): Promise<void> {
+  const configs = [{ name, value, configOperation: IncrementalAlterConfigOperationTypes.SET }];
+  await stand.admin.incrementalAlterConfigs({
+    resources: [{ resourceType: ConfigResourceTypes.TOPIC, resourceName, configs }],
+  });
+}
+
+/** A topic, and its source. */
+async function opened(
+  partitions: number,
+  more: Partial<KafkaSettings> = {},
+): Promise<{ settings: KafkaSettings; topic: WatchedTopic; source: KafkaSource; reading: Reading }> {
+  const settings = { ...await newTopic(partitions), ...more };
+  const source = new KafkaSource(settings);
+  const topic = new WatchedTopic(
+    {
+      open: () => source,
+      append: (partition, records) => write(settings.topic, partition, records),
+      trim: (partition, before) => deleteBelow(settings.topic, partition, before),
+      close: () => source.close(),
+    },
+    partitions,
+  );
+  return { settings, topic, source, reading: new Reading(source, topic) };
+}
+
+function numbered(count: number, from = 0): AppendedRecord[] {
+  return Array.from({ length: count }, (_, i) => ({
+    key: `user-${i % 5}`,
+    value: i % 9 === 4 ? null : Buffer.from(`record ${from + i} of many that are much alike`),
+    time: Date.UTC(2026, 10, 1) + from + i,
+  }));
+}
+
+Deno.test("Kafka and the reference client deliver the same from batches of every compression", leaky, async () => {
+  const { settings, topic, reading, source } = await opened(1);
+  const reference = new ReferenceSource({ ...settings, groupId: "reference" });
+  try {
+    // The broker packs batches anew, each kind as Kafka's own programs write it.
+    for (const [number, codec] of ["uncompressed", "gzip", "snappy", "lz4", "zstd", "uncompressed"].entries()) {
+      await configure(settings.topic, "compression.type", codec);
+      do await topic.append(0, numbered(200, topic.log[0]!.length)); while (
+        (await codecsOf(settings)).at(-1) !== number % 5
+      );
+    }
+    assert.deepEqual([...new Set(await codecsOf(settings))].sort(), [0, 1, 2, 3, 4]);
+    const readings = [reading, new Reading(reference, topic)];
+    for (const each of readings) {
+      await each.source.assigned();
+      for (const from of [null, 333, 777]) {
+        each.seek([0, from]);
+        await each.drain();
+      }
+    }
+  } finally {
+    await source.close();
+    await reference.close();
+  }
+});
+
+Deno.test("times that the broker gives stand for those of the producers", leaky, async () => {
+  const { settings, source } = await opened(1);
+  try {
+    await configure(settings.topic, "message.timestamp.type", "LogAppendTime");
+    await source.assigned();
+    source.seek(new Map([[0, null]]));
+    const fromMs = Date.now();
+    for (let time = -1, next = 0; time < fromMs;) {
+      await write(settings.topic, 0, numbered(3));
+      const toMs = Date.now();
+      for (const records of await arrived(source)) {
+        next = records.next;
+        time = records.times[0]!;
+        // Until the broker has taken note of the setting, the times are those that were sent.
+        if (time >= fromMs) assert.ok(records.times.every((each) => each === time && each <= toMs), `up to ${next}`);
+      }
+    }
+  } finally {
+    await source.close();
+  }
+});
+
+/** Polls until there is something. */
+async function arrived(source: Source): Promise<readonly Records[]> {
+  for (;;) {
+    const polled = await source.poll(1000);
+    if (polled.length > 0) return polled;
+  }
+}
+
+Deno.test("records that Kafka deleted before they were read are passed, and said", leaky, async () => {
+  const warnings: string[] = [];
+  const { settings, topic, source, reading } = await opened(2, { warn: (message) => warnings.push(message) });
+  try {
+    await source.assigned();
+    for (const partition of [0, 1]) {
+      for (let written = 0; written < 100; written += 20) await topic.append(partition, numbered(20, written));
+    }
+    await topic.trim(0, 60);
+    reading.seek([0, 60], [1, 0]);
+    await reading.drain();
+    reading.seek([0, null], [1, null]);
+    await reading.drain();
+    assert.equal(warnings.length, 0);
+    reading.seek([0, 10], [1, 5]);
+    await reading.drain();
+    const gap = `partition 0 of ${settings.topic} begins at 60: offsets 10 to 59 are lost`;
+    assert.deepEqual(warnings.map((warning) => warning.split(",")[0]), [gap]);
+    await topic.append(0, numbered(5));
+    await topic.trim(0, 105);
+    reading.seek([0, 100], [1, 100]);
+    assert.deepEqual(await reading.poll(300), []);
+    await topic.append(0, numbered(1));
+    await reading.drain();
+    assert.match(warnings[1] ?? "", /begins at 105: offsets 100 to 104 are lost/);
+  } finally {
+    await source.close();
+  }
+});
+
+Deno.test(
+  "a topic that was made anew is not read from an offset of the old one, and what to do is said",
+  leaky,
+  async () => {
+    const { settings: { topic }, source } = await opened(1);
+    try {
+      await write(topic, 0, numbered(10));
+      await source.assigned();
+      source.seek(new Map([[0, 10]]));
+      assert.deepEqual(await source.poll(100), []);
+      await stand.admin.deleteTopics({ topics: [topic] });
+      await stand.broker.createTopic(topic, 1);
+      await write(topic, 0, numbered(2));
+      await assert.rejects(polledThrough(source, 10), (error) => {
+        // Of no use to try again.
+        assert.ok(error instanceof Error && !(error instanceof Unavailable || error instanceof Reassigned), `${error}`);
+        for (const said of [topic, "partition 0", "ends at 2", "offset 10", "made anew", "clickstream.progress"]) {
+          assert.ok(error.message.includes(said), `${said}: ${error.message}`);
+        }
+        return true;
+      });
+    } finally {
+      await source.close();
+    }
+  },
+);
+
+/** Polls on as a pipeline does, through what passes by itself. */
+async function polledThrough(source: Source, offset: number): Promise<never> {
+  for (;;) {
+    try {
+      assert.deepEqual(await source.poll(300), []);
+    } catch (error) {
+      if (!(error instanceof Unavailable || error instanceof Reassigned)) throw error;
+      const partitions = await source.assigned();
+      source.seek(new Map(partitions.map((partition) => [partition, offset])));
+    }
+  }
+}
+
+/** Polls until the group divides its partitions anew. */
+async function reassigned(source: Source): Promise<readonly number[]> {
+  const deadline = performance.now() + 30_000;
+  await assert.rejects(async () => {
+    while (performance.now() < deadline) await source.poll(300);
+  }, Reassigned);
+  return await source.assigned();
+}
+
+Deno.test("members of a group divide the partitions, and take over those of one that leaves", leaky, async () => {
+  const { settings, topic, source: first, reading } = await opened(5);
+  const second = new KafkaSource(settings);
+  try {
+    const all = [0, 1, 2, 3, 4];
+    assert.deepEqual(await first.assigned(), all);
+    first.seek(new Map(all.map((partition) => [partition, null])));
+    const [share, others] = await Promise.all([reassigned(first), second.assigned()]);
+    assert.ok(share.length >= 2 && others.length >= 2, `${share} and ${others}`);
+    assert.deepEqual([...share, ...others].sort(), all);
+    for (const partition of all) await topic.append(partition, numbered(10));
+    for (const [source, partitions] of [[first, share], [second, others]] as const) {
+      const half = new Reading(source, topic);
+      half.seek(...partitions.map((partition) => [partition, null] as const));
+      await half.drain();
+    }
+    const [rest] = await Promise.all([reassigned(first), second.close()]);
+    assert.deepEqual(rest, all);
+    reading.seekAll();
+    await reading.drain();
+  } finally {
+    await second.close();
+    await first.close();
+  }
+});
