@@ -173,6 +173,8 @@ export class KafkaSource implements Source {
     seeks: number,
   ): Promise<void> {
     for (const response of responses) {
+      // While the bounds of one partition were asked for, all may have been sent elsewhere.
+      if (seeks !== this.#seeks) return;
       const { partition, errorCode } = response;
       const from = offsets.get(partition)!;
       if (errorCode === OFFSET_OUT_OF_RANGE) {

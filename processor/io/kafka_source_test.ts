@@ -1,7 +1,13 @@
 /** The source, and the client that it stands on read as its makers meant it, against one real broker. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { Admin, ConfigResourceTypes, Consumer, IncrementalAlterConfigOperationTypes } from "@platformatic/kafka";
+import {
+  Admin,
+  ConfigResourceTypes,
+  Consumer,
+  consumerOffsetsChannel,
+  IncrementalAlterConfigOperationTypes,
+} from "@platformatic/kafka";
 import { Kafka, logLevel, type Producer } from "kafkajs";
 import { Reassigned, type Records, type Source, Unavailable } from "../pipeline.ts";
 import { type Broker, startKafka } from "../testing/kafka.ts";
@@ -304,5 +310,26 @@ Deno.test("members of a group divide the partitions, and take over those of one 
   } finally {
     await second.close();
     await first.close();
+  }
+});
+
+Deno.test("a seek while it looks for what Kafka has deleted throws away the rest of that fetch", leaky, async () => {
+  const { topic, source, reading } = await opened(2);
+  const goElsewhere = () => {
+    consumerOffsetsChannel.start.unsubscribe(goElsewhere);
+    reading.seek([0, 70], [1, 20]);
+  };
+  try {
+    await source.assigned();
+    for (const partition of [0, 1]) await topic.append(partition, numbered(100));
+    await topic.trim(0, 60);
+    reading.seek([0, 10], [1, 80]);
+    // The fetch has brought something of partition 1, and that there is no offset 10 in partition 0 any more.
+    consumerOffsetsChannel.start.subscribe(goElsewhere);
+    await reading.drain();
+    assert.equal(consumerOffsetsChannel.start.hasSubscribers, false, "nothing was looked for");
+  } finally {
+    consumerOffsetsChannel.start.unsubscribe(goElsewhere);
+    await source.close();
   }
 });
