@@ -287,11 +287,7 @@ class Member {
   async assigned(): Promise<readonly number[]> {
     if (this.#joined === null) {
       this.#consumer.topics.track(this.#topic);
-      this.#joined = this.#consumer.joinGroup({
-        sessionTimeout: SESSION_TIMEOUT_MS,
-        heartbeatInterval: HEARTBEAT_MS,
-        rebalanceTimeout: REBALANCE_TIMEOUT_MS,
-      });
+      this.#joined = this.#consumer.joinGroup();
     }
     await this.#joined;
     await this.#settled();
@@ -351,6 +347,10 @@ function consumerOf({ brokers, groupId, clientId, tlsCa, tls, sasl }: KafkaSetti
     connectTimeout: 5000,
     timeout: 30_000,
     metadataMaxAge: 60_000,
+    // Said here, for the client also joins by itself, when a commit finds that the group has gone on without it.
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_MS,
+    rebalanceTimeout: REBALANCE_TIMEOUT_MS,
     ...(tlsCa !== undefined || tls ? { tls: tlsCa === undefined ? {} : { ca: tlsCa }, tlsServerName: true } : {}),
     ...(sasl === undefined ? {} : { sasl }),
   });

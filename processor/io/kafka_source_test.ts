@@ -5,6 +5,7 @@ import {
   Admin,
   ConfigResourceTypes,
   Consumer,
+  consumerGroupChannel,
   consumerOffsetsChannel,
   IncrementalAlterConfigOperationTypes,
 } from "@platformatic/kafka";
@@ -330,6 +331,29 @@ Deno.test("a seek while it looks for what Kafka has deleted throws away the rest
     assert.equal(consumerOffsetsChannel.start.hasSubscribers, false, "nothing was looked for");
   } finally {
     consumerOffsetsChannel.start.unsubscribe(goElsewhere);
+    await source.close();
+  }
+});
+
+Deno.test("a member that was thrown out joins again as the member that it was", leaky, async () => {
+  const { settings, source } = await opened(1);
+  const joins: unknown[] = [];
+  const note = (message: unknown) => {
+    const { operation, options } = message as { readonly operation: string; readonly options: unknown };
+    if (operation === "joinGroup") joins.push(structuredClone(options));
+  };
+  consumerGroupChannel.start.subscribe(note);
+  try {
+    await source.assigned();
+    source.seek(new Map([[0, null]]));
+    await stand.admin.removeMembersFromConsumerGroup({ groupId: settings.groupId });
+    // The group is heard of first by a commit, which has the client join again by itself.
+    await source.committed(new Map([[0, 0]]));
+    assert.deepEqual(await reassigned(source), [0]);
+    assert.equal(joins.length, 2);
+    assert.deepEqual(joins[1], joins[0], "with other limits it would be missed much later when it dies");
+  } finally {
+    consumerGroupChannel.start.unsubscribe(note);
     await source.close();
   }
 });
