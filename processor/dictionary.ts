@@ -21,6 +21,7 @@ export class Dictionary {
   count = 0;
   /** Entries one after the other, each whole words long; the bytes after its string are 0. */
   #heap = new Int32Array(256);
+  #view = new DataView(this.#heap.buffer);
   #used = 0;
   /** Where each code's entry begins. */
   #entries = new Int32Array(32);
@@ -47,7 +48,11 @@ export class Dictionary {
     const code = this.count++;
     const entry = this.#used;
     const words = (end - start + 3) >> 2;
-    if (entry + HEAD + words > this.#heap.length) this.#heap = lengthened(this.#heap, entry + HEAD + words);
+    // A word more, so that whole words may be read wherever a string begins.
+    if (entry + HEAD + words >= this.#heap.length) {
+      this.#heap = lengthened(this.#heap, entry + HEAD + words + 1);
+      this.#view = new DataView(this.#heap.buffer);
+    }
     if (code === this.#entries.length) this.#entries = lengthened(this.#entries, code + 1);
     const heap = this.#heap;
     heap[entry] = high;
@@ -84,7 +89,7 @@ export class Dictionary {
     return this.#texts[code] ??= utf8.decode(new Uint8Array(this.#heap.buffer, this.start(code), this.length(code)));
   }
 
-  /** Where the string of a code begins in `buffer`. */
+  /** Where the string of a code begins in `view`. */
   start(code: number): number {
     return (this.#entries[code]! + HEAD) << 2;
   }
@@ -94,9 +99,9 @@ export class Dictionary {
     return this.#heap[this.#entries[code]! + 3]!;
   }
 
-  /** The memory that the strings lie in; another after the next `add`. */
-  get buffer(): ArrayBuffer {
-    return this.#heap.buffer;
+  /** What the strings lie in; another after the next `add`. */
+  get view(): DataView {
+    return this.#view;
   }
 
   /** A hash of 53 bits, the same for equal strings in every dictionary. */

@@ -31,10 +31,8 @@ export class Distinct {
     this.#registers = registers;
   }
 
-  /** The set of the hashes of `codes`, which are different from each other. */
-  static from(codes: readonly number[], hash: (code: number) => number): Distinct {
-    const hashes = new Float64Array(codes.length);
-    for (let i = 0; i < hashes.length; i++) hashes[i] = hash(codes[i]!);
+  /** The set of these hashes, in any order; the array becomes its own. */
+  static from(hashes: Float64Array): Distinct {
     return Distinct.#ofSorted(unique(hashes.sort()));
   }
 
@@ -84,6 +82,9 @@ export class Distinct {
   }
 }
 
+/** Hashes that are given room for at once: an allocation for every small set would cost more than filling it. */
+const POOL = 1 << 15;
+
 /** Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. */
 export class MemberSet {
   #slots = new Int32Array(1024).fill(-1);
@@ -93,6 +94,9 @@ export class MemberSet {
   #before = new Int32Array(512);
   #count = 0;
   #latest = new Int32Array(64).fill(-1);
+  /** Number of members of each row. */
+  #sizes = new Int32Array(64);
+  #pool = new Float64Array(0);
 
   /** Adds `code` to the set of `row`, unless it is in it. */
   add(row: number, code: number): void {
@@ -104,21 +108,28 @@ export class MemberSet {
       if (this.#codes[member] === code && this.#rows[member] === row) return;
       slot = (slot + 1) & mask;
     }
-    if (row >= this.#latest.length) this.#latest = larger(this.#latest, row + 1, -1);
+    if (row >= this.#latest.length) {
+      this.#latest = larger(this.#latest, row + 1, -1);
+      this.#sizes = larger(this.#sizes, row + 1, 0);
+    }
     if (this.#count === this.#rows.length) this.#grow();
     const member = this.#count++;
     this.#rows[member] = row;
     this.#codes[member] = code;
     this.#before[member] = this.#latest[row]!;
     this.#latest[row] = member;
+    this.#sizes[row]!++;
     this.#place(member);
   }
 
-  /** The codes in the set of `row`, in no order. */
-  of(row: number): number[] {
-    const codes: number[] = [];
-    for (let m = this.#latest[row] ?? -1; m >= 0; m = this.#before[m]!) codes.push(this.#codes[m]!);
-    return codes;
+  /** The hashes of the codes in the set of `row`, in no order. */
+  hashes(row: number, hash: (code: number) => number): Float64Array {
+    const size = this.#sizes[row] ?? 0;
+    if (size > this.#pool.length) this.#pool = new Float64Array(Math.max(size, POOL));
+    const hashes = this.#pool.subarray(0, size);
+    this.#pool = this.#pool.subarray(size);
+    for (let m = this.#latest[row] ?? -1, n = 0; m >= 0; m = this.#before[m]!) hashes[n++] = hash(this.#codes[m]!);
+    return hashes;
   }
 
   #place(member: number): void {
@@ -149,11 +160,14 @@ function larger(values: Int32Array<ArrayBuffer>, atLeast: number, fill: number):
 function unique(sorted: Float64Array): Float64Array {
   let n = 0;
   for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[n - 1]) sorted[n++] = sorted[i]!;
-  return n === sorted.length ? sorted : sorted.slice(0, n);
+  return sorted.subarray(0, n);
 }
 
+let scratch = new Float64Array(1024);
+
 function unionOfSorted(a: Float64Array, b: Float64Array): Float64Array {
-  const all = new Float64Array(a.length + b.length);
+  if (a.length + b.length > scratch.length) scratch = new Float64Array(2 * (a.length + b.length));
+  const all = scratch;
   let n = 0;
   for (let i = 0, j = 0; i < a.length || j < b.length;) {
     const x = i < a.length ? a[i]! : Infinity;

@@ -111,7 +111,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
           const users = batch.codes.user;
           for (let i = 0; i < batch.count; i++) if (rows[i]! >= 0) members.add(rows[i]!, users[i]!);
         },
-        value: (row) => Distinct.from(members.of(row), (code) => words.user.hash(code)),
+        value: (row) => Distinct.from(members.hashes(row, (code) => words.user.hash(code))),
       };
     },
   };

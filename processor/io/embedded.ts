@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { PGlite } from "@electric-sql/pglite";
+import { ARRAY_OIDS } from "./binary.ts";
 import { databaseError } from "./database_errors.ts";
 import { readValue, type Result, type Statements, written } from "./statements.ts";
 
@@ -15,7 +16,8 @@ export async function embeddedStatements(folder?: string): Promise<Statements> {
   // It has a reader of its own for each of these types, times and large numbers among them.
   const parsers = Object.keys(db.parsers).map((oid) => [oid, (text: string) => readValue(Number(oid), text)]);
   db.parsers = Object.fromEntries(parsers);
-  db.serializers = {};
+  // What is binary already is sent as it is, and everything else is text.
+  db.serializers = Object.fromEntries(ARRAY_OIDS.map((oid) => [oid, (value: string) => value]));
   await db.exec("set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601'");
   return new EmbeddedStatements(db);
 }

@@ -7,7 +7,7 @@ import type { Cell } from "../measure.ts";
 import { COLUMN_OF, tableOf, valuesOf } from "../translate/table.ts";
 import type { Delta, Row, View } from "../view.ts";
 import type { Database } from "./database.ts";
-import { arrayLiteral } from "./literal.ts";
+import { arrayOf } from "./binary.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
 /** The new sessions of one key, and the span that they cover. */
@@ -68,8 +68,8 @@ async function touched(tx: Database, view: View, groups: readonly Group[]): Prom
   const names = [...new Set(["started_at", "ended_at", ...measured])].map((name) => `t.${name}`).join(", ");
   const { rows } = await tx.query<Record<string, string | null>>(
     `select v.n::text as n, ${columns.map(selected).join(", ")}
-       from unnest($1::text::timestamptz[], $2::text::timestamptz[], ${
-      view.by.map((_, k) => `$${k + 3}::text::text[]`).join(", ")
+       from unnest($1::timestamptz[], $2::timestamptz[], ${
+      view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")
     }) with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
       cross join lateral (
         (select ${names} from clickstream.${table.name} t
@@ -80,9 +80,9 @@ async function touched(tx: Database, view: View, groups: readonly Group[]): Prom
       ) t
       where t.ended_at >= v.lo`,
     [
-      arrayLiteral(groups.map(({ from }) => from - gapMs), "timestamptz"),
-      arrayLiteral(groups.map(({ until }) => until + gapMs), "timestamptz"),
-      ...view.by.map((d, k) => arrayLiteral(groups.map(({ key }) => key[k] ?? (d === "session" ? "" : null)), "text")),
+      arrayOf(groups.map(({ from }) => from - gapMs), "timestamptz"),
+      arrayOf(groups.map(({ until }) => until + gapMs), "timestamptz"),
+      ...view.by.map((d, k) => arrayOf(groups.map(({ key }) => key[k] ?? (d === "session" ? "" : null)), "text")),
     ],
   );
   const types = new Map(columns.map(({ name, type }) => [name, type]));
@@ -107,12 +107,12 @@ async function remove(tx: Database, view: View, rows: readonly Row[]): Promise<v
   const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
   await tx.query(
     `delete from clickstream.${tableOf(view).name} t
-      using unnest($1::text::timestamptz[], ${view.by.map((_, k) => `$${k + 2}::text::text[]`).join(", ")})
+      using unnest($1::timestamptz[], ${view.by.map((_, k) => `$${k + 2}::text[]`).join(", ")})
             as v(start, ${view.by.map((_, k) => `k${k}`).join(", ")})
       where ${same} and t.started_at = v.start`,
     [
-      arrayLiteral(rows.map(({ start }) => start), "timestamptz"),
-      ...view.by.map((_, k) => arrayLiteral(rows.map(({ key }) => key[k] ?? ""), "text")),
+      arrayOf(rows.map(({ start }) => start), "timestamptz"),
+      ...view.by.map((_, k) => arrayOf(rows.map(({ key }) => key[k] ?? ""), "text")),
     ],
   );
 }

@@ -7,7 +7,7 @@ import { type Commit, type Position, PositionsMoved, type Refusal, type Sink } f
 import { columnsOf, tableOf } from "../translate/table.ts";
 import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
-import { arrayLiteral, arrayParameter, copyLines, EVENT_COLUMNS } from "./literal.ts";
+import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "./binary.ts";
 import { mergedSessions } from "./sql_sessions.ts";
 import { mergedWindows } from "./sql_windows.ts";
 
@@ -47,8 +47,8 @@ export class SqlSink implements Sink {
       await this.#advance(tx, commit);
       if (commit.events !== null && commit.events.length > 0) {
         await tx.copyIn(
-          `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin`,
-          copyLines(commit.events),
+          `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
+          copyRows(commit.events),
         );
       }
       await refuse(tx, commit.topic, commit.refusals);
@@ -82,7 +82,7 @@ export class SqlSink implements Sink {
       as v(${columns.map(([name]) => name).join(", ")})`;
     const run = async (sql: string, of: Commit["advances"]) => {
       if (of.length === 0) return;
-      const literals = columns.map(([, type, cell]) => arrayLiteral(of.map(cell), type));
+      const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
       const { rowCount } = await tx.query(sql, [topic, this.#instance, ...literals]);
       if (rowCount === of.length) return;
       const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
@@ -112,20 +112,21 @@ export class SqlSink implements Sink {
 
 async function refuse(tx: Database, topic: string, refusals: readonly Refusal[]): Promise<void> {
   if (refusals.length === 0) return;
-  const text = (of: (refusal: Refusal) => Cell, type: Column["type"] = "text") => arrayLiteral(refusals.map(of), type);
+  const column = (of: (refusal: Refusal) => Cell, type: Parameters<typeof arrayOf>[1] = "text") =>
+    arrayOf(refusals.map(of), type);
   await tx.query(
     `insert into clickstream.refusals (topic, reason, field, detail, partition, "offset", payload)
-     select $1::text, v.reason, v.field, v.detail, v.partition, v."offset", decode(v.payload, 'hex')
-       from unnest($2::text::text[], $3::text::text[], $4::text::text[], $5::text::int[], $6::text::bigint[],
-                   $7::text::text[]) as v(reason, field, detail, partition, "offset", payload)`,
+     select $1::text, v.reason, v.field, v.detail, v.partition, v."offset", v.payload
+       from unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[])
+         as v(reason, field, detail, partition, "offset", payload)`,
     [
       topic,
-      text((r) => r.reason),
-      text((r) => r.field),
-      text((r) => r.detail),
-      text((r) => r.partition, "bigint"),
-      text((r) => r.offset, "bigint"),
-      text((r) => r.payload, "bytea"),
+      column((r) => r.reason),
+      column((r) => r.field),
+      column((r) => r.detail),
+      column((r) => r.partition, "integer"),
+      column((r) => r.offset, "bigint"),
+      column((r) => r.payload, "bytea"),
     ],
   );
 }
@@ -145,7 +146,7 @@ async function upsert(tx: Database, delta: Delta, existing: "add" | "replace"): 
   const columns = [...table.window, ...table.key, ...table.measured];
   const cells = columnsOf(delta);
   const names = columns.map(({ name }) => name);
-  const values = columns.map(({ name, type }) => type === "bytea" ? `decode(v.${name}, 'hex')` : `v.${name}`);
+  const values = columns.map(({ name }) => `v.${name}`);
   const identity = new Set(table.identity);
   const set = [...table.window, ...table.measured].filter(({ name }) => !identity.has(name))
     .map(({ name }) => `${name} = ${existing === "add" ? `t.${name} + ` : ""}excluded.${name}`);
@@ -155,6 +156,6 @@ async function upsert(tx: Database, delta: Delta, existing: "add" | "replace"): 
      select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
       order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
          on conflict (${table.identity.join(", ")}) do update set ${set.join(", ")}`,
-    columns.map(({ name, type }) => arrayLiteral(cells.get(name)!, type)),
+    columns.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
 }

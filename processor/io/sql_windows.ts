@@ -7,7 +7,7 @@ import type { Cell, Column } from "../measure.ts";
 import { columnsOf, tableOf, valuesOf } from "../translate/table.ts";
 import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
-import { arrayLiteral, arrayParameter } from "./literal.ts";
+import { arrayOf, arrayParameter } from "./binary.ts";
 
 /** What PostgreSQL is asked to return for a column, so that no client's parser stands between. */
 export function selected({ name, type }: Column): string {
@@ -42,7 +42,7 @@ export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> 
        from unnest(${place.map(({ type }, n) => arrayParameter(n + 1, type)).join(", ")})
             with ordinality as v(${place.map(({ name }) => name).join(", ")}, n)
        join clickstream.${table.name} t on ${match.join(" and ")}`,
-    place.map(({ name, type }) => arrayLiteral(cells.get(name)!, type)),
+    place.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
   const types = new Map(table.measured.map(({ name, type }) => [name, type]));
   const merged = values.map((column) => [...column]);

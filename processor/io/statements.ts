@@ -3,6 +3,8 @@
  * @module
  */
 
+import { BinaryParameter } from "./binary.ts";
+
 /** What a statement returned. */
 export interface Result<R> {
   readonly rows: R[];
@@ -19,7 +21,7 @@ export interface Result<R> {
  * @throws {DatabaseError} where it is not
  */
 export interface Statements {
-  /** Runs one statement. Parameters are null, texts, numbers, bigints, booleans or bytes. */
+  /** Runs one statement. Parameters are null, texts, numbers, bigints, booleans, bytes or `BinaryParameter`s. */
   query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Result<R>>;
   /** Runs several statements, which take no parameters. */
   exec(sql: string): Promise<void>;
@@ -40,10 +42,11 @@ export function readValue(oid: number, text: string): unknown {
   return READERS.get(oid)?.(text) ?? text;
 }
 
-/** A parameter as PostgreSQL reads it, whatever its type. */
-export function written(value: unknown): string | null {
+/** A parameter as PostgreSQL reads it, whatever its type: text, or bytes in binary format. */
+export function written(value: unknown): string | Uint8Array | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return value;
+  if (value instanceof BinaryParameter) return value.bytes;
   if (value instanceof Uint8Array) return `\\x${value.toHex()}`;
   if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
   throw new TypeError(`a parameter can't be ${value instanceof Date ? "a Date" : typeof value}: write it as text`);
