@@ -35,7 +35,7 @@ function looksAlive({ expected }: Life): void {
   const viewed = expected.sessions.filter((session) => session.page_views > 0);
   const bounced = viewed.filter((session) => session.bounced);
   within("the share that bounces", bounced.length / viewed.length, 0.2, 0.7);
-  within("the conversion rate", Number(conversion(expected, EVER)[0]!.conversion_rate), 0.01, 0.08);
+  within("the conversion rate", Number(conversion(expected, EVER)[0]!["conversion_rate"]), 0.01, 0.08);
   const [first, second, third] = funnel(expected, EVER).map(({ sessions }) => Number(sessions));
   within("the share that puts something into the cart", second! / first!, 0.05, 0.3);
   within("the share of these that buys", third! / second!, 0.08, 0.5);
@@ -53,7 +53,7 @@ Deno.test("ten seconds hold whole journeys, from the first view to the purchase"
     assert.ok(types.has(type), `there is no ${type}`);
   }
   const [, , bought] = funnel(short.expected, EVER);
-  within("sessions that went all the way", Number(bought!.sessions), 20, 400);
+  within("sessions that went all the way", Number(bought!["sessions"]), 20, 400);
 });
 
 Deno.test("hours at the pace of people have pauses of just under and just over half an hour", () => {

@@ -183,7 +183,7 @@ Deno.test("a shop that never closes is endless, and begins in full swing", () =>
   const { events, eventTypes } = shop.tally.counts();
   assert.ok(Math.abs(events / 60_000 - 1) < 0.03, `${events} in a minute`);
   assert.ok(Math.abs(firstHalf / 30_000 - 1) < 0.03, `${firstHalf} in its first half`);
-  assert.ok(eventTypes.purchase! > 0);
+  assert.ok(eventTypes["purchase"]! > 0);
 });
 
 Deno.test("an option out of bounds is named, with its value and what is allowed", () => {

@@ -5,6 +5,7 @@
 import type { Batch, Coded } from "./batch.ts";
 import { encoded, NONE, SLACK } from "./dictionary.ts";
 import {
+  type ClickEvent,
   cutPage,
   DEVICES,
   EVENT_TYPE,
@@ -75,7 +76,7 @@ export class JsonDecoder implements Decoder {
     }
   }
 
-  #parse(value: Uint8Array): Record<string, unknown> {
+  #parse(value: Uint8Array): Fields {
     if (value.length === 0) throw new Refused("empty", null, "the message has no value");
     if (value.length > MAX_EVENT_BYTES) {
       throw new Refused("too_large", null, `${value.length} bytes; an event has at most ${MAX_EVENT_BYTES}`);
@@ -95,7 +96,7 @@ export class JsonDecoder implements Decoder {
     if (typeof json !== "object" || json === null || Array.isArray(json)) {
       throw new Refused("not_an_object", null, `${shown(json)} is not a JSON object`);
     }
-    return json as Record<string, unknown>;
+    return json as Fields;
   }
 
   #checkAge(time: number, kafkaTime: number): void {
@@ -111,9 +112,12 @@ export class JsonDecoder implements Decoder {
   }
 }
 
+/** The fields of an object that may be an event, whatever they hold. */
+type Fields = { readonly [field in keyof ClickEvent]?: unknown };
+
 /** A field that is kept as text: where it goes, and how long it may be. */
 interface TextField {
-  readonly name: string;
+  readonly name: keyof ClickEvent;
   readonly column: Coded;
   readonly needed?: true;
   readonly maxLength?: number;
@@ -131,7 +135,7 @@ const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
 const CURRENCY: TextField = { name: "currency", column: "currency", pattern: /^[A-Z]{3}$/ };
 
 /** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
-function write(event: Record<string, unknown>, batch: Batch): void {
+function write(event: Fields, batch: Batch): void {
   const at = batch.count;
   const { codes, words } = batch;
   checkId(event);
@@ -157,7 +161,7 @@ function write(event: Record<string, unknown>, batch: Batch): void {
 }
 
 /** The code of a field's text, `NONE` where absent. */
-function code(event: Record<string, unknown>, field: TextField, batch: Batch): number {
+function code(event: Fields, field: TextField, batch: Batch): number {
   const value = event[field.name];
   if (value === undefined || value === null) return field.needed ? missing(field.name) : NONE;
   if (typeof value !== "string") throw wrongType(field.name, value, "a string");
@@ -165,7 +169,7 @@ function code(event: Record<string, unknown>, field: TextField, batch: Batch): n
   return batch.words[field.column].internText(value);
 }
 
-function checkId(event: Record<string, unknown>): void {
+function checkId(event: Fields): void {
   const id = text(event, "eventId");
   if (id !== null) check(id, { name: "eventId", maxLength: MAX_ID_LENGTH });
 }
@@ -173,7 +177,7 @@ function checkId(event: Record<string, unknown>): void {
 const hasher = new Hasher();
 
 /** Writes the identity, last: without an `eventId`, it is the event's place in the log. */
-function setId(event: Record<string, unknown>, batch: Batch): void {
+function setId(event: Fields, batch: Batch): void {
   const id = text(event, "eventId");
   if (id === null) return batch.setPlaceAsId();
   const view = encoded(id);
@@ -196,7 +200,7 @@ function check(value: string, { name, maxLength, pattern }: Omit<TextField, "col
 }
 
 /** A string, or null where absent. */
-function text(event: Record<string, unknown>, field: string): string | null {
+function text(event: Fields, field: keyof ClickEvent): string | null {
   const value = event[field] ?? null;
   if (value !== null && typeof value !== "string") throw wrongType(field, value, "a string");
   return value;

@@ -2,7 +2,7 @@
  * Everything in one process and nothing installed: the shop, a log in files, the processor, an embedded PostgreSQL.
  * @module
  */
-import { REASONS } from "../event.ts";
+import { type ClickEvent, REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
@@ -158,7 +158,7 @@ function countAgain(log: EmbeddedLog): Tally {
   for (const { value, tag } of log.entries()) {
     const kind = KINDS[tag]!;
     const known = kind === "event" || kind === "late";
-    const event = known ? JSON.parse(text.decode(value!)) as Record<string, unknown> : {};
+    const event: Partial<ClickEvent> = known ? JSON.parse(text.decode(value!)) as ClickEvent : {};
     const cents = Math.round(Number(event.price ?? 0) * 100) * Number(event.quantity ?? 1);
     tally.add({
       kind,

@@ -56,7 +56,7 @@ Deno.test("does what is typed, and says with its exit code how it ended", async 
       assert.match(code === 0 ? ended.out : ended.err, said);
       assert.equal(code === 0 ? ended.err : ended.out, "");
       assert.doesNotMatch(ended.out + ended.err, /hunter2/);
-      if (settings.LOG_LEVEL !== "debug") assert.doesNotMatch(ended.err, /^ +at /m);
+      if (settings["LOG_LEVEL"] !== "debug") assert.doesNotMatch(ended.err, /^ +at /m);
     });
   }
 });
