@@ -8,6 +8,8 @@ import { Child, exists, freePort, until } from "../processor/testing/child.ts";
 import { type Broker, startKafka } from "../processor/testing/kafka.ts";
 import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
 import { type Load, recordsOf } from "./clicks.ts";
+import { compared, comparison } from "../processor/commands/demo_figures.ts";
+import type { Counts } from "../generator/tally.ts";
 import { load } from "./load.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
@@ -33,14 +35,20 @@ interface Outcome {
   readonly peakMb: number;
 }
 
+/** A topic that has been filled, and what the shop says it made, where it was filled by the shop. */
+interface Filled {
+  readonly topic: string;
+  readonly records: number;
+  readonly counts: Counts | null;
+}
+
 async function drain(
   broker: Broker,
   server: Server,
-  topic: string,
-  n: number,
+  { topic, records: n, counts }: Filled,
   args: Options,
   settings: Record<string, string>,
-) {
+): Promise<Outcome> {
   const url = await server.createDatabase();
   const log = await Deno.makeTempFile({ prefix: "clickstream-bench-", suffix: ".log" });
   const env = {
@@ -91,7 +99,10 @@ async function drain(
   });
   await service.end("SIGTERM");
   if (args.verbose) console.log(await Deno.readTextFile(log));
-  await using(url, (db) => assertCounts(db, n, settings["VIEWS"] === undefined, settings["STORE_EVENTS"] === "true"));
+  await using(url, async (db) => {
+    if (counts !== null) await assertAgree(db, counts, settings["STORE_EVENTS"] === "true");
+    else await assertCounts(db, n, settings["VIEWS"] === undefined, settings["STORE_EVENTS"] === "true");
+  });
   await Deno.remove(log);
   return outcome;
 }
@@ -105,6 +116,22 @@ async function assertCounts(db: Database, n: number, allViews: boolean, raw: boo
     const { rows } = await db.query<{ n: string }>(`select (${sum})::text as n from clickstream.${table}`);
     if (Number(rows[0]!.n) !== n) throw new Error(`${table} holds ${rows[0]!.n} events of ${n}`);
   }
+}
+
+/** The tables must say what the shop says of itself, number by number. */
+async function assertAgree(db: Database, counts: Counts, raw: boolean): Promise<void> {
+  const rows = (await compared(db, counts)).filter(({ what }) => raw || what !== "events");
+  if (rows.every(({ made, stored }) => made === stored)) return;
+  throw new Error(`the tables do not hold what the shop made:\n${comparison(rows).join("\n")}`);
+}
+
+/** Fills a topic with an hour of the shop, bad, late and repeated records among them; returns what it made. */
+async function fillByShop(bootstrap: string, topic: string, partitions: number, records: number): Promise<Counts> {
+  const args = ["generate", "--fast", "--json", "--seconds=3600", `--rate=${records / 3600}`];
+  const env = { KAFKA_BROKERS: bootstrap, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: String(partitions) };
+  const { success, stdout, stderr } = await new Deno.Command(BINARY, { args, env }).output();
+  if (!success) throw new Error(`clickstream generate failed: ${new TextDecoder().decode(stderr)}`);
+  return JSON.parse(new TextDecoder().decode(stdout)) as Counts;
 }
 
 interface Options {
@@ -124,7 +151,9 @@ if (import.meta.main) {
       users: { type: "string", default: "100000" },
       partitions: { type: "string", default: "6" },
       runs: { type: "string", default: "3" },
-      case: { type: "string", multiple: true, default: Object.keys(CASES) },
+      case: { type: "string", multiple: true },
+      /** Filled by the simulated shop, whose own counts every table is held against. */
+      shop: { type: "boolean", default: false },
       /** Keeps the loaded topic in this folder, for the next time. */
       data: { type: "string" },
       sources: { type: "boolean", default: false },
@@ -140,7 +169,7 @@ if (import.meta.main) {
     seed: 1,
   };
   const partitions = Number(values.partitions);
-  const topic = `bench-${shape.events}-${shape.users}-${partitions}`;
+  const topic = `bench-${values.shop ? "shop-" : ""}${shape.events}-${shape.users}-${partitions}`;
   const loaded = values.data === undefined ? null : `${values.data}/${topic}.loaded`;
   await using broker = await startKafka({
     ...values.data !== undefined && { dataDir: values.data },
@@ -148,17 +177,26 @@ if (import.meta.main) {
     properties: { "log.retention.ms": "-1" },
   });
   await using server = await startPostgres({ settings: { max_wal_size: "4GB", shared_buffers: "512MB" } });
-  if (loaded === null || !await exists(loaded)) {
-    console.log(`loads ${shape.events} events of ${shape.users} users into ${partitions} partitions …`);
-    await broker.createTopic(topic, partitions);
-    await load(broker.bootstrap, topic, partitions, recordsOf(shape));
-    if (loaded !== null) await Deno.writeTextFile(loaded, "");
+  let counts: Counts | null = null;
+  if (loaded !== null && await exists(loaded)) {
+    counts = JSON.parse(await Deno.readTextFile(loaded)) as Counts | null;
+  } else {
+    console.log(`loads ${shape.events} events into ${partitions} partitions …`);
+    if (values.shop) {
+      counts = await fillByShop(broker.bootstrap, topic, partitions, shape.events);
+    } else {
+      await broker.createTopic(topic, partitions);
+      await load(broker.bootstrap, topic, partitions, recordsOf(shape));
+    }
+    if (loaded !== null) await Deno.writeTextFile(loaded, JSON.stringify(counts));
   }
+  const filled: Filled = { topic, records: counts?.records ?? shape.events, counts };
+  const cases = values.case ?? Object.keys(CASES).filter((name) => !values.shop || name.startsWith("all"));
   console.log("case                       events/s  µs/event  PostgreSQL's  peak MB  first result s");
-  for (const name of values.case) {
+  for (const name of cases) {
     const outcomes: Outcome[] = [];
     for (let run = 0; run < Number(values.runs); run++) {
-      outcomes.push(await drain(broker, server, topic, shape.events, values, CASES[name]!));
+      outcomes.push(await drain(broker, server, filled, values, CASES[name]!));
     }
     const of = (key: keyof Outcome) => median(outcomes.map((outcome) => outcome[key]));
     console.log([

@@ -3,7 +3,65 @@
  * @module
  */
 import { type Reason, REASONS } from "./event.ts";
-import type { Commit, Observer, Position } from "./pipeline.ts";
+import type { Advance, Commit, Observer, Position } from "./pipeline.ts";
+
+/** What a worker tells of its work; it can be sent from one thread to another. */
+export type Happening =
+  | {
+    readonly kind: "started";
+    readonly partitions: ReadonlyMap<number, Position | null>;
+    readonly cause: Cause | null;
+  }
+  | { readonly kind: "read"; readonly partition: number; readonly end: number }
+  | ({ readonly kind: "committed" } & Committed)
+  | { readonly kind: "groupCommitFailed" }
+  /** Why the work has stopped, in words; null while it goes on. */
+  | { readonly kind: "notReady"; readonly reason: string | null };
+
+/** Why a pipeline started again: the kind of the error, such as `positions_moved`, and what it says. */
+export interface Cause {
+  readonly kind: string;
+  readonly message: string;
+}
+
+/** A commit that was applied, in numbers. */
+export interface Committed {
+  readonly advances: readonly Advance[];
+  /** The reason of each refusal. */
+  readonly refused: readonly Reason[];
+  /** Rows written: of views, events and refusals. */
+  readonly rows: number;
+  /** Events stored that came after the watermark, and how far after it, summed over them, in milliseconds. */
+  readonly late: number;
+  readonly latenessMs: number;
+  /** The sink's part, in milliseconds. */
+  readonly tookMs: number;
+}
+
+/** An observer of one pipeline, that tells what happens. Late events are told with the next commit. */
+export function telling(tell: (happening: Happening) => void): Required<Observer> {
+  let late = 0;
+  let latenessMs = 0;
+  return {
+    started(partitions, cause) {
+      // What was read and not committed will be read again.
+      late = latenessMs = 0;
+      tell({ kind: "started", partitions, cause: cause === null ? null : causeOf(cause) });
+    },
+    read: (partition, _next, end) => tell({ kind: "read", partition, end }),
+    late(ms) {
+      late++;
+      latenessMs += ms;
+    },
+    committed(commit, tookMs) {
+      const refused = commit.refusals.map(({ reason }) => reason);
+      const { advances } = commit;
+      tell({ kind: "committed", advances, refused, rows: rowsOf(commit), late, latenessMs, tookMs });
+      late = latenessMs = 0;
+    },
+    groupCommitFailed: () => tell({ kind: "groupCommitFailed" }),
+  };
+}
 
 /** Where a partition stands. */
 export interface PartitionActivity {
@@ -62,10 +120,8 @@ interface Standing {
   watermark: number | null;
 }
 
-/** Watches a pipeline. */
-export class Activity implements Observer {
-  /** Why the work has stopped, in words; null while it goes on. */
-  notReady: string | null = "starting";
+/** Sums up what the workers of a process tell. */
+export class Activity {
   commits = 0;
   groupCommitFailures = 0;
   lastCommit: CommitActivity | null = null;
@@ -73,15 +129,21 @@ export class Activity implements Observer {
   readonly restartsByCause = new Map(CAUSES.map((cause) => [cause, 0]));
   readonly refusedByReason = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
   readonly #now: () => number;
-  #partitions = new Map<number, Standing>();
+  readonly #notReady: (string | null)[];
+  /** The partitions of each worker. */
+  readonly #partitions: Map<number, Standing>[];
   #totals: Totals = { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0 };
-  /** Late events read since the last commit; they count once they are committed. */
-  #late = 0;
-  #latenessMs = 0;
 
   /** @param now epoch milliseconds */
-  constructor(now: () => number) {
+  constructor(now: () => number, workers = 1) {
     this.#now = now;
+    this.#notReady = Array.from({ length: workers }, () => "starting");
+    this.#partitions = Array.from({ length: workers }, () => new Map());
+  }
+
+  /** Why the work, or a part of it, has stopped, in words; null while all of it goes on. */
+  get notReady(): string | null {
+    return this.#notReady.find((reason) => reason !== null) ?? null;
   }
 
   get totals(): Totals {
@@ -89,78 +151,83 @@ export class Activity implements Observer {
   }
 
   get partitions(): PartitionActivity[] {
-    return [...this.#partitions].sort(([a], [b]) => a - b).map(([partition, standing]) => ({
+    const all = this.#partitions.flatMap((partitions) => [...partitions]);
+    return all.sort(([a], [b]) => a - b).map(([partition, standing]) => ({
       partition,
       ...standing,
       lag: standing.end === null || standing.next === null ? null : Math.max(0, standing.end - standing.next),
     }));
   }
 
-  started(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void {
-    this.#partitions = new Map([...partitions].map(([partition, position]) => [partition, {
+  /** Takes note of what a worker tells. */
+  take(happening: Happening, worker = 0): void {
+    switch (happening.kind) {
+      case "started":
+        return this.#start(happening.partitions, happening.cause, worker);
+      case "read": {
+        const standing = this.#partitions[worker]!.get(happening.partition);
+        if (standing !== undefined) standing.end = happening.end;
+        return;
+      }
+      case "committed":
+        return this.#commit(happening, worker);
+      case "groupCommitFailed":
+        this.groupCommitFailures++;
+        return;
+      case "notReady":
+        this.#notReady[worker] = happening.reason;
+    }
+  }
+
+  #start(partitions: ReadonlyMap<number, Position | null>, cause: Cause | null, worker: number): void {
+    const ends = new Map(this.#partitions.flatMap((all) => [...all]).map(([partition, { end }]) => [partition, end]));
+    this.#partitions[worker] = new Map([...partitions].map(([partition, position]) => [partition, {
       next: position?.next ?? null,
-      end: this.#partitions.get(partition)?.end ?? null,
+      end: ends.get(partition) ?? null,
       watermark: position?.watermark ?? null,
     }]));
-    this.#late = this.#latenessMs = 0;
+    // What one worker has been given, another has given up, be it that it doesn't know yet.
+    for (const [other, theirs] of this.#partitions.entries()) {
+      if (other !== worker) { for (const partition of partitions.keys()) theirs.delete(partition); }
+    }
     if (cause === null) return;
-    const kind = kindOf(cause);
+    const { kind, message } = cause;
     this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
-    const message = cause instanceof Error ? cause.message : String(cause);
     this.restarts.unshift({ at: this.#now(), cause: kind, message });
     this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
   }
 
-  read(partition: number, _next: number, end: number): void {
-    const standing = this.#partitions.get(partition);
-    if (standing !== undefined) standing.end = end;
-  }
-
-  late(latenessMs: number): void {
-    this.#late++;
-    this.#latenessMs += latenessMs;
-  }
-
-  committed(commit: Commit, tookMs: number): void {
+  #commit({ advances, refused, rows, late, latenessMs, tookMs }: Committed, worker: number): void {
     const before = this.#totals;
-    const plus = (of: "consumed" | "stored" | "duplicates" | "refused") =>
-      commit.advances.reduce((sum, advance) => sum + advance[of], 0);
-    const counted = { consumed: plus("consumed"), stored: plus("stored"), duplicates: plus("duplicates") };
+    const plus = (of: "consumed" | "stored" | "duplicates") =>
+      advances.reduce((sum, advance) => sum + advance[of], before[of]);
+    this.lastCommit = { at: this.#now(), tookMs, records: plus("consumed") - before.consumed, rows };
     this.#totals = {
-      consumed: before.consumed + counted.consumed,
-      stored: before.stored + counted.stored,
-      duplicates: before.duplicates + counted.duplicates,
-      refused: before.refused + commit.refusals.length,
-      late: before.late + this.#late,
-      latenessMs: before.latenessMs + this.#latenessMs,
+      consumed: plus("consumed"),
+      stored: plus("stored"),
+      duplicates: plus("duplicates"),
+      refused: before.refused + refused.length,
+      late: before.late + late,
+      latenessMs: before.latenessMs + latenessMs,
     };
-    this.#late = this.#latenessMs = 0;
-    for (const { reason } of commit.refusals) {
-      this.refusedByReason.set(reason, this.refusedByReason.get(reason)! + 1);
-    }
-    for (const { partition, next, watermark } of commit.advances) {
-      const standing = this.#partitions.get(partition);
+    for (const reason of refused) this.refusedByReason.set(reason, this.refusedByReason.get(reason)! + 1);
+    for (const { partition, next, watermark } of advances) {
+      const standing = this.#partitions[worker]!.get(partition);
       if (standing !== undefined) Object.assign(standing, { next, watermark });
     }
     this.commits++;
-    this.lastCommit = { at: this.#now(), tookMs, records: counted.consumed, rows: rowsOf(commit) };
-  }
-
-  groupCommitFailed(): void {
-    this.groupCommitFailures++;
   }
 }
 
 /** Rows that a commit writes: of views, events and refusals. */
-export function rowsOf({ deltas, events, refusals }: Commit): number {
+function rowsOf({ deltas, events, refusals }: Commit): number {
   const rows = deltas.reduce((sum, delta) => sum + delta.count, 0);
   return rows + refusals.length + (events?.reduce((sum, batch) => sum + batch.count, 0) ?? 0);
 }
 
-/** The name of an error's class in lower case, such as `positions_moved`. */
-function kindOf(error: unknown): string {
-  const name = error instanceof Error ? error.name : "unknown";
-  return name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+function causeOf(error: unknown): Cause {
+  const { name, message } = error instanceof Error ? error : { name: "unknown", message: String(error) };
+  return { kind: name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase(), message };
 }
 
 /** Several observers as one. */

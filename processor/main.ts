@@ -28,7 +28,11 @@ function failed(error: unknown): number {
   return misused ? EXIT.wrongUse : EXIT.failed;
 }
 
-if (import.meta.main) {
+if (typeof WorkerGlobalScope === "function") {
+  // The service has started this program once more, in a thread.
+  const { serveThread } = await import("./commands/threads.ts");
+  serveThread();
+} else if (import.meta.main) {
   // What a client throws with nobody waiting for it ends the program as any other error does.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

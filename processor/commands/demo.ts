@@ -6,7 +6,7 @@ import { type ClickEvent, REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
-import { Activity, observers } from "../activity.ts";
+import { Activity, telling } from "../activity.ts";
 import { addressText } from "../address.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
@@ -77,17 +77,21 @@ export async function demo(options: DemoOptions): Promise<number> {
 /** The same page, metrics and status as the service has. */
 function openPage({ port }: DemoOptions): { observer: Observer; http: HttpServer } {
   const activity = new Activity(() => Date.now());
-  activity.notReady = null;
+  activity.take({ kind: "notReady", reason: null });
   const metrics = new Metrics(activity);
+  const observer = telling((happening) => {
+    activity.take(happening);
+    metrics.take(happening);
+  });
   const about = { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings: {} };
   const shown = { notReady: () => activity.notReady, status: () => statusReport(about, activity, false), metrics };
   const serve = (at: number) =>
     serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" }));
   try {
-    return { observer: observers(activity, metrics), http: serve(port ?? USUAL_PORT) };
+    return { observer, http: serve(port ?? USUAL_PORT) };
   } catch (error) {
     if (port !== null) throw error;
-    return { observer: observers(activity, metrics), http: serve(0) };
+    return { observer, http: serve(0) };
   }
 }
 

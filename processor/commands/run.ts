@@ -1,66 +1,25 @@
 /**
- * The service: Kafka into PostgreSQL, until told to stop.
+ * The service: Kafka into PostgreSQL, until told to stop. One worker for each core: the first in this thread, the others
+ * each in a thread of its own. They share nothing but the process: Kafka's group divides the partitions among them.
  * @module
  */
-import { Activity, observers } from "../activity.ts";
+import { Activity, type Happening } from "../activity.ts";
 import { addressText } from "../address.ts";
-import type { Settings } from "../config.ts";
-import { openPostgres } from "../io/database.ts";
 import { serveHttp } from "../io/http.ts";
-import { KafkaSource } from "../io/kafka.ts";
-import { type Log, openLog } from "../io/log.ts";
+import { openLog } from "../io/log.ts";
 import { Metrics } from "../io/metrics.ts";
-import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
-import { ReopeningSink } from "../io/reopening_sink.ts";
-import { SqlSink } from "../io/sql_sink.ts";
-import { MIGRATIONS } from "../../migrations/mod.ts";
-import { type Observer, Pipeline, type Sink, type Source } from "../pipeline.ts";
-import { ScanDecoder } from "../scan.ts";
-import { inWords } from "../secret.ts";
 import { shownSettings } from "../settings_shown.ts";
 import { statusReport } from "../status/report.ts";
-import { type Attendant, supervise, type Surroundings } from "../supervise.ts";
 import { VERSION } from "../version.ts";
-import { DAY_MS } from "../view.ts";
-import { clusterOf } from "./cluster.ts";
 import { EXIT } from "./exit.ts";
-import type { READS } from "./reads.ts";
-
-/** Settings that the service reads. */
-export type RunSettings = Settings<typeof READS.run[number]>;
-
-/** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
-const COMMIT_RECORDS = 262_144;
-
-/** The same where the events themselves are stored, and must be held for it. */
-const COMMIT_EVENTS = 131_072;
-
-/** How long a commit waits for more once everything is read, in milliseconds. */
-const COMMIT_SOON_MS = 40;
-
-/** Longest time to close connections in, in milliseconds: with `STOP_WITHIN_MS` less than 10 s. */
-const CLOSE_WITHIN_MS = 1_500;
-
-/** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
-const POLL_MS = 250;
-
-/**
- * Limits on our own session, so that an instance that freezes in a commit doesn't keep the others from their rows: it
- * loses its connection before they give up waiting for it.
- */
-const SESSION = {
-  statement_timeout: "30s",
-  lock_timeout: "20s",
-  idle_in_transaction_session_timeout: "10s",
-};
-
-/** Longest time to wait for an answer from PostgreSQL, in milliseconds: longer than its own limits. */
-const ANSWER_TIMEOUT_MS = 45_000;
+import { workInThread } from "./threads.ts";
+import { type RunSettings, work } from "./work.ts";
 
 /** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-  const activity = new Activity(() => Date.now());
+  const workers = settings.WORKERS ?? navigator.hardwareConcurrency;
+  const activity = new Activity(() => Date.now(), workers);
   const metrics = new Metrics(activity);
   const instance = `${Deno.hostname()}/${Deno.pid}`;
   const about = {
@@ -71,143 +30,39 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     settings: shownSettings(settings),
   };
   const http = serveHttp(settings.HTTP_LISTEN, {
-    notReady: () => activity.notReady,
+    notReady: () => signal.aborted ? "stopping" : activity.notReady,
     status: () => statusReport(about, activity, signal.aborted),
     metrics,
   }, log);
-  log.info("clickstream starts", { version: VERSION, instance, http: `http://${addressText(http.address)}/` });
-  // One pipeline uses one core; the others are for pipelines in workers.
-  const workers = settings.WORKERS ?? navigator.hardwareConcurrency;
-  if (workers > 1) log.debug("one pipeline runs, whatever WORKERS says", { workers });
-  signal.addEventListener("abort", () => {
-    activity.notReady = "stopping";
-    log.info("stopping: commits what it has");
+  const address = `http://${addressText(http.address)}/`;
+  log.info("clickstream starts", { version: VERSION, instance, workers, http: address });
+  signal.addEventListener("abort", () => log.info("stopping: commits what it has"));
+  // Where one worker can't go on, none does: whoever keeps the service running starts all of them again.
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const started = Array.from({ length: workers }, async (_, n) => {
+    const tell = (happening: Happening) => {
+      activity.take(happening, n);
+      metrics.take(happening);
+    };
+    try {
+      const code = n === 0
+        ? await work(settings, instance, stop, log, tell)
+        : await workInThread(`${instance}/${n}`, stop, tell);
+      if (code !== EXIT.done) failed.abort();
+      return code;
+    } catch (error) {
+      failed.abort();
+      throw error;
+    }
   });
-  const sink = new ReopeningSink(() => openSink(settings, instance));
-  const source = polledOften(
-    new KafkaSource({
-      ...clusterOf(settings),
-      groupId: settings.KAFKA_GROUP_ID,
-      clientId: "clickstream",
-      warn: (message) => log.warn(message),
-    }),
-  );
-  const pipeline = pipelineOf(settings, source, sink, observers(activity, metrics, logging(log)));
-  const work = {
-    // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
-    start: async (cause: unknown) => {
-      await sink.open();
-      await pipeline.start(cause);
-    },
-    step: () => pipeline.step(),
-    flush: () => pipeline.flush(),
-  };
   try {
-    await supervise(work, signal, attendant(log, activity, signal), surroundings);
+    const ended = await Promise.allSettled(started);
+    for (const end of ended) if (end.status === "rejected") throw end.reason;
     const { latenessMs: _, ...totals } = activity.totals;
     log.info("stopped", totals);
-    return EXIT.done;
-  } catch (error) {
-    if (!(error instanceof SchemaMismatch)) throw error;
-    log.error(error.message);
-    return EXIT.schema;
+    return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
   } finally {
-    const closed = Promise.allSettled([source.close(), sink.close(), http.close()]);
-    const over = new AbortController();
-    await Promise.race([closed, surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
-    over.abort();
+    await http.close();
   }
 }
-
-function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
-  return new Pipeline({
-    source,
-    sink,
-    observer,
-    views: settings.VIEWS,
-    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, keepEvents: settings.STORE_EVENTS }),
-    storeEvents: settings.STORE_EVENTS,
-    now: () => performance.now(),
-    commitEveryMs: settings.COMMIT_EVERY_MS,
-    commitSoonMs: COMMIT_SOON_MS,
-    commitRecords: settings.STORE_EVENTS ? COMMIT_EVENTS : COMMIT_RECORDS,
-  });
-}
-
-function polledOften(source: Source): Source {
-  return {
-    topic: source.topic,
-    assigned: () => source.assigned(),
-    seek: (offsets) => source.seek(offsets),
-    poll: (maxWaitMs) => source.poll(Math.min(maxWaitMs, POLL_MS)),
-    committed: (offsets) => source.committed(offsets),
-    close: () => source.close(),
-  };
-}
-
-async function openSink(settings: RunSettings, instance: string): Promise<Sink> {
-  const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
-  const db = await openPostgres(url.reveal(), {
-    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
-    settings: SESSION,
-    answerTimeoutMs: ANSWER_TIMEOUT_MS,
-  });
-  try {
-    await verifySchema(db, MIGRATIONS);
-    return new SqlSink(db, instance);
-  } catch (error) {
-    await db.close();
-    throw error;
-  }
-}
-
-function attendant(log: Log, activity: Activity, signal: AbortSignal): Attendant {
-  return {
-    ready(failures) {
-      if (!signal.aborted) activity.notReady = null;
-      log.info("ready", { failures });
-    },
-    failed({ error, count, again, pauseMs }) {
-      const reason = inWords(error);
-      if (!signal.aborted) activity.notReady = reason;
-      log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
-      if (!again && error.stack !== undefined) log.debug(inWords(error, true));
-    },
-    unfinished(error) {
-      log.warn("stops with records that are not committed; they will be read again", { reason: inWords(error) });
-    },
-  };
-}
-
-/** Says what happens to the log: starts and their causes always, commits to those who look closely. */
-function logging(log: Log): Observer {
-  return {
-    started(partitions, cause) {
-      const why = cause === null ? {} : { cause: inWords(cause) };
-      log.info("reads", { partitions: [...partitions.keys()], ...why });
-    },
-    committed({ advances, refusals }, tookMs) {
-      const records = advances.reduce((sum, { consumed }) => sum + consumed, 0);
-      log.debug("committed", { records, refused: refusals.length, tookMs: Math.round(tookMs) });
-    },
-    groupCommitFailed(error) {
-      log.warn("could not tell the consumer group how far the commits have got", { reason: inWords(error) });
-    },
-  };
-}
-
-const surroundings: Surroundings = {
-  now: () => performance.now(),
-  random: () => Math.random(),
-  pause: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const over = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", over);
-        resolve();
-      };
-      const timer = setTimeout(over, ms);
-      signal.addEventListener("abort", over);
-    }),
-};

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { Activity } from "../activity.ts";
 import { addressText } from "../address.ts";
-import { Unavailable } from "../pipeline.ts";
 import { statusReport } from "../status/report.ts";
 import { type HttpServer, serveHttp, type Shown } from "./http.ts";
 import { openLog } from "./log.ts";
@@ -39,21 +38,22 @@ Deno.test("is alive at once, and ready when everything is there", () =>
   serving(async (get, activity) => {
     const health = await get("/health");
     assert.deepEqual([health.status, await health.json()], [200, { status: "alive" }]);
-    activity.notReady = "could not reach Kafka";
+    activity.take({ kind: "notReady", reason: "could not reach Kafka" });
     const waiting = await get("/ready");
     assert.deepEqual([waiting.status, await waiting.json()], [503, {
       status: "not ready",
       reason: "could not reach Kafka",
     }]);
-    activity.notReady = null;
+    activity.take({ kind: "notReady", reason: null });
     const ready = await get("/ready");
     assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready" }]);
   }));
 
 Deno.test("says what it does, as JSON and for people", () =>
   serving(async (get, activity) => {
-    activity.started(new Map([[3, { next: 7, replay: 0, watermark: NOON }]]), new Unavailable("<gone>"));
-    activity.read(3, 7, 9);
+    const partitions = new Map([[3, { next: 7, replay: 0, watermark: NOON }]]);
+    activity.take({ kind: "started", partitions, cause: { kind: "unavailable", message: "<gone>" } });
+    activity.take({ kind: "read", partition: 3, end: 9 });
     const status = await (await get("/api/status")).json();
     assert.deepEqual(status, {
       state: "waiting",

@@ -5,15 +5,14 @@
  */
 import process from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { type Activity, rowsOf } from "../activity.ts";
-import type { Commit, Observer } from "../pipeline.ts";
+import type { Activity, Happening } from "../activity.ts";
 import { VERSION } from "../version.ts";
 
 /** A value of the one label, or none, and a number. */
 type Reading = readonly [label: string | null, value: number | null];
 
 /** The metrics of one process. */
-export class Metrics implements Observer {
+export class Metrics {
   readonly #registry = new Registry();
   readonly #seconds: Histogram;
   readonly #rows: Histogram;
@@ -37,9 +36,11 @@ export class Metrics implements Observer {
     });
   }
 
-  committed(commit: Commit, tookMs: number): void {
-    this.#seconds.observe(tookMs / 1000);
-    this.#rows.observe(rowsOf(commit));
+  /** Takes note of a commit; what only needs to be counted is `Activity`'s. */
+  take(happening: Happening): void {
+    if (happening.kind !== "committed") return;
+    this.#seconds.observe(happening.tookMs / 1000);
+    this.#rows.observe(happening.rows);
   }
 
   /** Media type of `text`. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Activity, observers } from "../activity.ts";
+import { Activity, telling } from "../activity.ts";
 import { REASONS } from "../event.ts";
 import { type Commit, PositionsMoved, Unavailable } from "../pipeline.ts";
 import { Metrics } from "./metrics.ts";
@@ -26,9 +26,17 @@ const COMMIT: Commit = {
   ],
 };
 
-function watched(): { activity: Activity; metrics: Metrics } {
-  const activity = new Activity(() => NOON);
-  return { activity, metrics: new Metrics(activity) };
+function watched(workers = 1) {
+  const activity = new Activity(() => NOON, workers);
+  const metrics = new Metrics(activity);
+  const worker = (n: number) =>
+    telling((happening) => {
+      // As from one thread to another.
+      const told = structuredClone(happening);
+      activity.take(told, n);
+      metrics.take(told);
+    });
+  return { activity, metrics, worker, all: worker(0) };
 }
 
 /** Samples of the text format by name and labels. */
@@ -40,8 +48,7 @@ async function samples(metrics: Metrics): Promise<Map<string, number>> {
 }
 
 Deno.test("counts what a pipeline tells", async () => {
-  const { activity, metrics } = watched();
-  const all = observers(activity, metrics);
+  const { metrics, all } = watched();
   all.started(new Map([[0, null], [1, { next: 10, replay: 0, watermark: null }]]), null);
   all.read(1, 20, 25);
   all.late(1500);
@@ -73,12 +80,12 @@ Deno.test("counts what a pipeline tells", async () => {
 });
 
 Deno.test("counts restarts by cause, and forgets partitions that went elsewhere and late events that will come again", async () => {
-  const { activity, metrics } = watched();
-  activity.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
-  activity.late(1000);
-  activity.started(new Map([[1, { next: 1, replay: 0, watermark: 0 }]]), new PositionsMoved("moved"));
-  activity.committed(COMMIT, 1);
-  activity.notReady = null;
+  const { activity, metrics, all } = watched();
+  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
+  all.late(1000);
+  all.started(new Map([[1, { next: 1, replay: 0, watermark: 0 }]]), new PositionsMoved("moved"));
+  all.committed(COMMIT, 1);
+  activity.take({ kind: "notReady", reason: null });
   const said = await samples(metrics);
   assert.equal(said.get('clickstream_restarts_total{cause="positions_moved"}'), 1);
   assert.equal(said.get('clickstream_restarts_total{cause="unavailable"}'), 0);
@@ -86,6 +93,30 @@ Deno.test("counts restarts by cause, and forgets partitions that went elsewhere 
   assert.equal(said.get("clickstream_late_events_total"), 0);
   assert.equal(said.get("clickstream_ready"), 1);
   assert.deepEqual(activity.restarts, [{ at: NOON, cause: "positions_moved", message: "moved" }]);
+});
+
+Deno.test("sums up what several workers tell; is ready when all are", async () => {
+  const { activity, metrics, worker } = watched(2);
+  const [one, two] = [worker(0), worker(1)];
+  const at = (next: number) => ({ next, replay: 0, watermark: null });
+  one.started(new Map([[0, at(1)], [1, at(10)]]), null);
+  one.read(1, 10, 30);
+  two.started(new Map([[1, at(10)]]), new Unavailable("gone"));
+  two.committed(COMMIT, 30);
+  one.groupCommitFailed(new Unavailable("gone"));
+  activity.take({ kind: "notReady", reason: null }, 0);
+  assert.equal(activity.notReady, "starting");
+  activity.take({ kind: "notReady", reason: null }, 1);
+  assert.equal(activity.notReady, null);
+  assert.deepEqual(activity.partitions.map(({ partition, next, lag }) => [partition, next, lag]), [
+    [0, 1, null],
+    [1, 20, 10],
+  ]);
+  const said = await samples(metrics);
+  assert.equal(said.get('clickstream_events_total{outcome="stored"}'), 6);
+  assert.equal(said.get('clickstream_lag_records{partition="1"}'), 10);
+  assert.equal(said.get('clickstream_restarts_total{cause="unavailable"}'), 1);
+  assert.equal(said.get("clickstream_group_commit_failures_total"), 1);
 });
 
 Deno.test("begins every counter at 0", async () => {
@@ -97,8 +128,8 @@ Deno.test("begins every counter at 0", async () => {
 });
 
 Deno.test("remembers a bounded number of restarts", () => {
-  const { activity } = watched();
-  for (let i = 0; i < 100; i++) activity.started(new Map(), new Unavailable(`no. ${i}`));
+  const { activity, all } = watched();
+  for (let i = 0; i < 100; i++) all.started(new Map(), new Unavailable(`no. ${i}`));
   assert.equal(activity.restarts.length, 20);
   assert.equal(activity.restarts[0]!.message, "no. 99");
   assert.equal(activity.restartsByCause.get("unavailable"), 100);
@@ -122,8 +153,8 @@ function lint(name: string, type: string, help: string): string[] {
 
 Deno.test("names metrics as Prometheus wants them", async () => {
   assert.equal(lint("clickstream_Commit_ms", "counter", "").length, 4);
-  const { activity, metrics } = watched();
-  activity.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
+  const { metrics, all } = watched();
+  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
   const text = await metrics.text();
   const helps = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name, help]) => [name!, help!]));
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];

@@ -1,0 +1,199 @@
+/**
+ * One worker of the service: a pipeline with its own connections, kept going until told to stop.
+ * @module
+ */
+import { type Happening, telling } from "../activity.ts";
+import type { Settings } from "../config.ts";
+import { openPostgres } from "../io/database.ts";
+import { KafkaSource } from "../io/kafka.ts";
+import type { Log } from "../io/log.ts";
+import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
+import { ReopeningSink } from "../io/reopening_sink.ts";
+import { SqlSink } from "../io/sql_sink.ts";
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import { type Observer, Pipeline, type Sink, type Source } from "../pipeline.ts";
+import { ScanDecoder } from "../scan.ts";
+import { inWords } from "../secret.ts";
+import { type Attendant, supervise, type Surroundings } from "../supervise.ts";
+import { DAY_MS } from "../view.ts";
+import { clusterOf } from "./cluster.ts";
+import { EXIT } from "./exit.ts";
+import type { READS } from "./reads.ts";
+
+/** Settings that the service reads. */
+export type RunSettings = Settings<typeof READS.run[number]>;
+
+/** Is told what happens. Must not throw. */
+export type Tell = (happening: Happening) => void;
+
+/** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
+const COMMIT_RECORDS = 262_144;
+
+/** The same where the events themselves are stored, and must be held for it. */
+const COMMIT_EVENTS = 131_072;
+
+/** How long a commit waits for more once everything is read, in milliseconds. */
+const COMMIT_SOON_MS = 40;
+
+/** Longest time to close connections in, in milliseconds: with `STOP_WITHIN_MS` less than 10 s. */
+const CLOSE_WITHIN_MS = 1_500;
+
+/** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
+const POLL_MS = 250;
+
+/**
+ * Limits on our own session, so that an instance that freezes in a commit doesn't keep the others from their rows: it
+ * loses its connection before they give up waiting for it.
+ */
+const SESSION = {
+  statement_timeout: "30s",
+  lock_timeout: "20s",
+  idle_in_transaction_session_timeout: "10s",
+};
+
+/** Longest time to wait for an answer from PostgreSQL, in milliseconds: longer than its own limits. */
+const ANSWER_TIMEOUT_MS = 45_000;
+
+/**
+ * Works until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there.
+ *
+ * @param instance who commits: what `progress.committed_by` says
+ */
+export async function work(
+  settings: RunSettings,
+  instance: string,
+  signal: AbortSignal,
+  log: Log,
+  tell: Tell,
+): Promise<number> {
+  const sink = new ReopeningSink(() => openSink(settings, instance));
+  const source = polledOften(
+    new KafkaSource({
+      ...clusterOf(settings),
+      groupId: settings.KAFKA_GROUP_ID,
+      clientId: "clickstream",
+      warn: (message) => log.warn(message),
+    }),
+  );
+  const pipeline = pipelineOf(settings, source, sink, observer(log, tell));
+  const pipelined = {
+    // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
+    start: async (cause: unknown) => {
+      await sink.open();
+      await pipeline.start(cause);
+    },
+    step: () => pipeline.step(),
+    flush: () => pipeline.flush(),
+  };
+  try {
+    await supervise(pipelined, signal, attendant(log, tell, signal), surroundings);
+    return EXIT.done;
+  } catch (error) {
+    if (!(error instanceof SchemaMismatch)) throw error;
+    log.error(error.message);
+    return EXIT.schema;
+  } finally {
+    const closed = Promise.allSettled([source.close(), sink.close()]);
+    const over = new AbortController();
+    await Promise.race([closed, surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
+    over.abort();
+  }
+}
+
+function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
+  return new Pipeline({
+    source,
+    sink,
+    observer,
+    views: settings.VIEWS,
+    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, keepEvents: settings.STORE_EVENTS }),
+    storeEvents: settings.STORE_EVENTS,
+    now: () => performance.now(),
+    commitEveryMs: settings.COMMIT_EVERY_MS,
+    commitSoonMs: COMMIT_SOON_MS,
+    commitRecords: settings.STORE_EVENTS ? COMMIT_EVENTS : COMMIT_RECORDS,
+  });
+}
+
+function polledOften(source: Source): Source {
+  return {
+    topic: source.topic,
+    assigned: () => source.assigned(),
+    seek: (offsets) => source.seek(offsets),
+    poll: (maxWaitMs) => source.poll(Math.min(maxWaitMs, POLL_MS)),
+    committed: (offsets) => source.committed(offsets),
+    close: () => source.close(),
+  };
+}
+
+async function openSink(settings: RunSettings, instance: string): Promise<Sink> {
+  const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
+  const db = await openPostgres(url.reveal(), {
+    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+    settings: SESSION,
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
+  });
+  try {
+    await verifySchema(db, MIGRATIONS);
+    return new SqlSink(db, instance);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
+  return {
+    ready(failures) {
+      if (!signal.aborted) tell({ kind: "notReady", reason: null });
+      log.info("ready", { failures });
+    },
+    failed({ error, count, again, pauseMs }) {
+      const reason = inWords(error);
+      if (!signal.aborted) tell({ kind: "notReady", reason });
+      log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
+      if (!again && error.stack !== undefined) log.debug(inWords(error, true));
+    },
+    unfinished(error) {
+      log.warn("stops with records that are not committed; they will be read again", { reason: inWords(error) });
+    },
+  };
+}
+
+/** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
+function observer(log: Log, tell: Tell): Observer {
+  const told = telling(tell);
+  return {
+    ...told,
+    started(partitions, cause) {
+      told.started(partitions, cause);
+      const why = cause === null ? {} : { cause: inWords(cause) };
+      log.info("reads", { partitions: [...partitions.keys()], ...why });
+    },
+    committed(commit, tookMs) {
+      told.committed(commit, tookMs);
+      const records = commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
+      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(tookMs) });
+    },
+    groupCommitFailed(error) {
+      told.groupCommitFailed(error);
+      log.warn("could not tell the consumer group how far the commits have got", { reason: inWords(error) });
+    },
+  };
+}
+
+const surroundings: Surroundings = {
+  now: () => performance.now(),
+  random: () => Math.random(),
+  pause: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const over = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", over);
+        resolve();
+      };
+      const timer = setTimeout(over, ms);
+      signal.addEventListener("abort", over);
+    }),
+};
