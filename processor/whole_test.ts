@@ -82,8 +82,11 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
     revenueCents: number;
   };
 
-  const start = (name: string) =>
-    Child.start(BINARY, ["run"], `${folder}/${name}.log`, { ...env, HTTP_LISTEN: `127.0.0.1:${freePort()}` });
+  // One with a worker in a thread of its own, one without.
+  const start = (name: "a" | "b") => {
+    const own = { HTTP_LISTEN: `127.0.0.1:${freePort()}`, WORKERS: name === "a" ? "2" : "1" };
+    return Child.start(BINARY, ["run"], `${folder}/${name}.log`, { ...env, ...own });
+  };
   const running = [start("a"), start("b")];
   for (let kill = 0; kill < KILLS; kill++) {
     await new Promise((resolve) => setTimeout(resolve, 300 + chance.next() * 2200));
@@ -93,7 +96,7 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
     if (kill === 16) await broker.start();
     const victim = chance.below(running.length);
     await running[victim]!.end("SIGKILL");
-    running[victim] = start("ab"[victim]!);
+    running[victim] = start(victim === 0 ? "a" : "b");
   }
   await until(
     `all ${made.records} records are taken in`,
