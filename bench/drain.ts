@@ -58,7 +58,8 @@ async function drain(
     DATABASE_URL: url,
     HTTP_LISTEN: `127.0.0.1:${freePort()}`,
     LOG_LEVEL: args.verbose ? "debug" : "warn",
-    EVENTS_KEEP_DAYS: "3650",
+    // The shop's records are of now, and some of them older than is kept; the load's are of a day that is over.
+    EVENTS_KEEP_DAYS: counts === null ? "3650" : "30",
     ...settings,
   };
   const command = (name: string): [string, string[]] =>

@@ -30,15 +30,16 @@ export interface Decoder {
   decode(records: Records, i: number, batch: Batch): Refusal | null;
 }
 
-/** Why a message can't be an event, thrown where it is found out. */
-class Refused extends Error {
+/** Why a message can't be an event, thrown where it is found out. No error: nobody needs to know where, which costs. */
+class Refused {
   readonly reason: Reason;
   readonly field: string | null;
+  readonly detail: string;
 
   constructor(reason: Reason, field: string | null, detail: string) {
-    super(detail);
     this.reason = reason;
     this.field = field;
+    this.detail = detail;
   }
 }
 
@@ -69,7 +70,7 @@ export class JsonDecoder implements Decoder {
       return null;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const { reason, field, message: detail } = error;
+      const { reason, field, detail } = error;
       // Copied, for the record's bytes may be used again; `slice` would not copy a Buffer, as clients hand them out.
       const payload = new Uint8Array(value.subarray(0, MAX_EVENT_BYTES));
       return { reason, field, detail, partition: records.partition, offset: records.offsets[i]!, payload };

@@ -138,11 +138,13 @@ const encoder = new TextEncoder();
 /** Bytes that a view must have behind a string, for words are read whole. */
 export const SLACK = 4;
 
-/** A well-formed string in UTF-8, and `SLACK` bytes behind it. */
+let scratch = new Uint8Array(1024);
+
+/** A well-formed string in UTF-8, and `SLACK` bytes behind it; valid until the next call. */
 export function encoded(text: string): DataView<ArrayBuffer> {
-  const bytes = new Uint8Array(text.length * 3 + SLACK);
-  const { written } = encoder.encodeInto(text, bytes);
-  return new DataView(bytes.buffer, 0, written + SLACK);
+  if (text.length * 3 + SLACK > scratch.length) scratch = new Uint8Array(text.length * 6 + SLACK);
+  const { written } = encoder.encodeInto(text, scratch);
+  return new DataView(scratch.buffer, 0, written + SLACK);
 }
 
 function lengthened(values: Int32Array<ArrayBuffer>, atLeast: number): Int32Array<ArrayBuffer> {

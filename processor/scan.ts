@@ -171,6 +171,11 @@ export class ScanDecoder implements Decoder {
         at += expected.length(field);
         isText = expected.isText(field);
         field = expected.next(field);
+        // What stood before a number stands before a text too, but for the quote.
+        if (!isText && view.getUint8(at) === QUOTE) {
+          isText = true;
+          at++;
+        }
       } else {
         const before = field;
         const between = at;
@@ -221,10 +226,18 @@ export class ScanDecoder implements Decoder {
             break;
           }
         }
-        if (at >= end || view.getUint8(at) !== QUOTE) return 0;
-        high = endHigh(high, at - from);
-        this.#highs[field] = high;
-        this.#lows[field] = endLow(low, high);
+        if (at >= end) return 0;
+        if (view.getUint8(at) === QUOTE) {
+          high = endHigh(high, at - from);
+          this.#highs[field] = high;
+          this.#lows[field] = endLow(low, high);
+        } else {
+          at = endOfText(view, at, end);
+          if (at < 0) return 0;
+          this.#hasher.hash(view, from, at);
+          this.#highs[field] = this.#hasher.high;
+          this.#lows[field] = this.#hasher.low;
+        }
         this.#starts[field] = from;
         this.#ends[field] = at;
         present |= bit;
@@ -386,7 +399,7 @@ export class ScanDecoder implements Decoder {
     const known = devices.find(view, start, end, this.#highs[DEVICE]!, this.#lows[DEVICE]!);
     // A device that calls itself `unknown` is one that is not known by its name.
     if (known !== NONE && known !== this.#unknownDevice) return known;
-    const sent = textOf(view, start, end);
+    const sent = end - start <= LONGEST_DEVICE ? textOf(view, start, end) : "";
     return devices.internText(DEVICES.has(sent) ? sent : "other");
   }
 
@@ -482,6 +495,9 @@ class Clock {
   }
 }
 
+/** Length of the longest name of a device that is told apart. */
+const LONGEST_DEVICE = Math.max(...[...DEVICES].map((name) => name.length));
+
 /** Stands for a code where there can't be one. */
 const BAD = -2;
 
@@ -492,11 +508,36 @@ function roomy(bytes: Uint8Array, start: number, end: number): DataView {
   return new DataView(copy.buffer);
 }
 
-/** A short text of ASCII. */
+/** A short text, of which what is not ASCII is not made out. */
 function textOf(view: DataView, start: number, end: number): string {
   let text = "";
   for (let i = start; i < end; i++) text += String.fromCharCode(view.getUint8(i));
   return text;
+}
+
+/** Where the quote stands that ends a text, from `at` on; -1 if an escape, or what is not UTF-8, comes before it. */
+function endOfText(view: DataView, at: number, end: number): number {
+  while (at < end) {
+    const c = view.getUint8(at);
+    if (c === QUOTE) return at;
+    if (c < 0x20 || c === BACKSLASH) return -1;
+    const length = c < 0x80 ? 1 : sequenceLength(view, at, c);
+    if (length === 0) return -1;
+    at += length;
+  }
+  return -1;
+}
+
+/** Length of the UTF-8 sequence that begins with the byte `c` at `at`; 0 if it is none. Surrogates have none. */
+function sequenceLength(view: DataView, at: number, c: number): number {
+  const follows = (n: number, least = 0x80, most = 0xbf) => {
+    const next = view.getUint8(at + n);
+    return next >= least && next <= most;
+  };
+  if (c < 0xc2 || c > 0xf4) return 0;
+  if (c < 0xe0) return follows(1) ? 2 : 0;
+  if (c < 0xf0) return follows(1, c === 0xe0 ? 0xa0 : 0x80, c === 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
+  return follows(1, c === 0xf0 ? 0x90 : 0x80, c === 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
 }
 
 function isPlain(c: number): boolean {

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { Batch, CODED, dictionaries } from "./batch.ts";
+import { type Decoder, JsonDecoder } from "./decode.ts";
+import type { Records } from "./pipeline.ts";
+import { ScanDecoder } from "./scan.ts";
+import { Random } from "./testing/random.ts";
+import { message } from "./testing/scan_inputs.ts";
+import { DAY_MS } from "./view.ts";
+
+// As many as there is time for: `deno task agree` takes 10 million.
+const INPUTS = Number(Deno.env.get("SCAN_INPUTS") ?? 200_000);
+const SEED = Number(Deno.env.get("SCAN_SEED") ?? 1);
+
+const KEEP_MS = 30 * DAY_MS;
+const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
+/** Messages that share dictionaries, one behind the other in memory as in a fetched batch. */
+const RUN = 500;
+const LAID_OUT = new Uint8Array(2 * 1024 * 1024);
+
+/** Messages one after the other, the last at the very end of what may be read. */
+function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records {
+  const starts = new Int32Array(messages.length);
+  const ends = new Int32Array(messages.length);
+  const size = messages.reduce((sum, { length }) => sum + length, 0);
+  const bytes = LAID_OUT.subarray(0, size);
+  let at = 0;
+  for (const [i, bytesOfOne] of messages.entries()) {
+    bytes.set(bytesOfOne, at);
+    starts[i] = at;
+    ends[i] = at += bytesOfOne.length;
+  }
+  const offsets = Float64Array.from(starts.keys());
+  return { partition: 3, count: starts.length, bytes, offsets, times, starts, ends, next: starts.length, end: 0 };
+}
+
+/** Everything that a decoder writes of an event, as text; `kept` columns too, where they are wanted. */
+function written(batch: Batch, i: number, kept: boolean): string {
+  const columns = CODED.filter((column) =>
+    kept || !["sentPage", "referrer", "product", "campaign", "currency"].includes(column)
+  );
+  const numbers = [
+    batch.time,
+    batch.kafkaTime,
+    batch.price,
+    batch.quantity,
+    batch.revenue,
+    batch.offset,
+    batch.partition,
+  ];
+  return JSON.stringify([
+    batch.id(i),
+    batch.idHigh[i],
+    batch.idLow[i],
+    columns.map((column) => batch.text(column, i)),
+    // JSON has no NaN.
+    numbers.map((column) => String(column[i])),
+  ]);
+}
+
+/** What comes out for record `i`, as text. */
+function outcome(decoder: Decoder, records: Records, i: number, batch: Batch, kept: boolean): string {
+  const refusal = decoder.decode(records, i, batch);
+  if (refusal !== null) {
+    return `refused ${JSON.stringify({ ...refusal, payload: [...refusal.payload.subarray(0, 40)] })}`;
+  }
+  const text = written(batch, batch.count, kept);
+  batch.keep();
+  return text;
+}
+
+Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
+  const random = new Random(SEED);
+  const reference = new JsonDecoder(KEEP_MS);
+  let unusual = 0;
+  const counted: Decoder = {
+    decode(records, i, batch) {
+      unusual++;
+      return reference.decode(records, i, batch);
+    },
+  };
+  const scanners = [true, false].map((keepEvents) =>
+    new ScanDecoder({ keepMs: KEEP_MS, keepEvents, reference: counted })
+  );
+  let events = 0;
+  let done = 0;
+  for (let run = 0; done < INPUTS; run++) {
+    const count = Math.min(RUN, INPUTS - done);
+    const times = Float64Array.from(
+      { length: count },
+      () => random.chance(0.02) ? -1 : KAFKA_MS + random.below(60_000),
+    );
+    const records = laidOut(Array.from({ length: count }, () => message(random, KAFKA_MS)), times);
+    const kept = run % 2 === 0;
+    const scanner = scanners[run % 2]!;
+    const [a, b] = [new Batch(dictionaries("t"), count + 1), new Batch(dictionaries("t"), count + 1)];
+    for (let i = 0; i < count; i++) {
+      const scanned = outcome(scanner, records, i, a, kept);
+      const parsed = outcome(reference, records, i, b, kept);
+      if (scanned !== parsed) {
+        const sent = new TextDecoder().decode(records.bytes.subarray(records.starts[i], records.ends[i]));
+        assert.equal(scanned, parsed, `seed ${SEED}, input ${done + i}: ${sent}`);
+      }
+      if (!parsed.startsWith("refused")) events++;
+    }
+    done += count;
+  }
+  // Otherwise nothing was compared: neither events, nor the scanner itself.
+  assert.ok(events > done * 0.4 && events < done * 0.9, `${events} events of ${done}`);
+  assert.ok(unusual < done * 0.6, `${unusual} of ${done} were left to JSON.parse`);
+});
+
+Deno.test("what shops send is scanned, whatever came before it", () => {
+  const unusual: string[] = [];
+  const reference: Decoder = {
+    decode(records, i) {
+      unusual.push(new TextDecoder().decode(records.bytes.subarray(records.starts[i], records.ends[i])));
+      return null;
+    },
+  };
+  const scanner = new ScanDecoder({ keepMs: KEEP_MS, keepEvents: true, reference });
+  const event = (fields: Record<string, unknown>) =>
+    new TextEncoder().encode(JSON.stringify({
+      ...{ eventId: "e", userId: "u", eventType: "purchase", timestamp: new Date(KAFKA_MS).toISOString(), page: "/" },
+      ...fields,
+    }));
+  const kinds = [
+    event({}),
+    event({ timestamp: KAFKA_MS }),
+    event({ price: 9.95 }),
+    event({ price: "9.95" }),
+    event({ region: "Île-de-France", page: "/東京/🛒" }),
+    event({ region: "DE", appVersion: "4.2.1" }),
+    event({ region: "DE", appVersion: 4 }),
+  ];
+  const random = new Random(1);
+  const messages = Array.from({ length: 1000 }, () => random.pick(kinds));
+  const batch = new Batch(dictionaries("t"), messages.length);
+  const records = laidOut(messages, new Float64Array(messages.length).fill(KAFKA_MS));
+  for (let i = 0; i < messages.length; i++) {
+    scanner.decode(records, i, batch);
+    batch.keep();
+  }
+  assert.deepEqual(unusual, []);
+});
