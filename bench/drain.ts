@@ -10,6 +10,7 @@ import { type Server, startPostgres, using } from "../processor/testing/postgres
 import { type Load, recordsOf } from "./clicks.ts";
 import { compared, comparison } from "../processor/commands/demo_figures.ts";
 import type { Counts } from "../generator/tally.ts";
+import { build } from "../tasks/build.ts";
 import { load } from "./load.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
@@ -169,6 +170,7 @@ if (import.meta.main) {
     late: 0.001,
     seed: 1,
   };
+  if (!values.sources || values.shop) await build();
   const partitions = Number(values.partitions);
   const topic = `bench-${values.shop ? "shop-" : ""}${shape.events}-${shape.users}-${partitions}`;
   const loaded = values.data === undefined ? null : `${values.data}/${topic}.loaded`;

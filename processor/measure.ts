@@ -147,6 +147,8 @@ function pick(
   where: Filter,
   sign: -1 | 1,
 ): Measure<Pick | null> {
+  // Every row has an event, but perhaps none that passes the filter.
+  const mayBeNone = Object.keys(where).length > 0;
   const better = (a: Pick | null, b: Pick | null) => a === null ? b : b === null || compareAt(a, b) * sign >= 0 ? a : b;
   return {
     kind,
@@ -155,9 +157,9 @@ function pick(
     additive: false,
     merge: better,
     columns: (name) => [
-      { name, type: "text", nullable: true },
-      { name: at, type: "timestamptz", nullable: true },
-      { name: by, type: "text", nullable: true },
+      { name, type: "text", nullable: mayBeNone || of === "session" },
+      { name: at, type: "timestamptz", nullable: mayBeNone },
+      { name: by, type: "text", nullable: mayBeNone },
     ],
     encode: (value) => value === null ? [null, null, null] : [value.value, value.time, value.id],
     decode: ([value, time, id]) =>

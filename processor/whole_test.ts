@@ -3,6 +3,8 @@
  * every row of every table, by a second opinion that shares no code with the processor.
  */
 import assert from "node:assert/strict";
+import type { Counts } from "../generator/tally.ts";
+import { compared } from "./commands/demo_figures.ts";
 import { Child, freePort, until } from "./testing/child.ts";
 import { compareTables, formatDifferences } from "./testing/differences.ts";
 import { startKafka } from "./testing/kafka.ts";
@@ -75,12 +77,7 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
   ];
   const generated = await clickstream(["generate", ...shop, "--fast", "--json"], env);
   assert.equal(generated.code, 0, generated.err);
-  const made = JSON.parse(generated.out) as {
-    records: number;
-    events: number;
-    duplicates: number;
-    revenueCents: number;
-  };
+  const made = JSON.parse(generated.out) as Counts;
 
   // One with a worker in a thread of its own, one without.
   const start = (name: "a" | "b") => {
@@ -116,6 +113,10 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
     { records: made.records, events: made.events, duplicates: made.duplicates },
     "the second opinion and the shop do not agree on what was made",
   );
+  await using(url, async (db) => {
+    const wrong = (await compared(db, made)).filter(({ made, stored }) => made !== stored);
+    assert.deepEqual(wrong, [], "the tables do not say what the shop says of itself");
+  });
   const differences = await using(url, (db) => compareTables(db, expected));
   assert.equal(differences.length, 0, formatDifferences(differences));
   await Deno.remove(folder, { recursive: true });

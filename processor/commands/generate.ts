@@ -39,9 +39,6 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is made where nobody says otherwise. */
-export const GENERATE_DEFAULTS = { rate: 1000, seed: 1, bad: 0.01, duplicates: 0.01, late: 0.01 } as const;
-
 /** A topic keeps records for this long unless told otherwise, by the time that they carry. */
 const RETENTION_MS = 7 * 86_400_000;
 

@@ -5,7 +5,8 @@ import { Shop } from "../../generator/shop.ts";
 import type { Counts } from "../../generator/tally.ts";
 import { startKafka } from "../testing/kafka.ts";
 import { WrongUse } from "./exit.ts";
-import { generate, GENERATE_DEFAULTS, type GenerateOptions } from "./generate.ts";
+import { generate, type GenerateOptions } from "./generate.ts";
+import { GENERATE_DEFAULTS } from "./options.ts";
 import { produceFile } from "./produce.ts";
 import type { Output } from "./progress.ts";
 

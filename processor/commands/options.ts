@@ -5,6 +5,9 @@
 import { InvalidArgumentError, Option } from "commander";
 import { parseIso } from "../time.ts";
 
+/** What is made where nobody says otherwise. */
+export const GENERATE_DEFAULTS = { rate: 1000, seed: 1, bad: 0.01, duplicates: 0.01, late: 0.01 } as const;
+
 /** A number from `least` to `most`. */
 export function numberOption(
   flags: string,

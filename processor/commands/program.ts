@@ -9,11 +9,8 @@ import { VERSION } from "../version.ts";
 import { clusterOf } from "./cluster.ts";
 import type { GenerateOptions } from "./generate.ts";
 import { examples, settingsRead } from "./help.ts";
-import { numberOption, shareOption, timeArgument } from "./options.ts";
+import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./options.ts";
 import { READS } from "./reads.ts";
-
-/** What is made where nobody says otherwise; the command's own code is loaded when it runs. */
-const GENERATE_DEFAULTS = { rate: 1000, seed: 1, bad: 0.01, duplicates: 0.01, late: 0.01 };
 
 const AFTER = `
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 the schema is missing or behind.

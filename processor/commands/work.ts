@@ -29,6 +29,9 @@ export type Tell = (happening: Happening) => void;
 /** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
 const COMMIT_RECORDS = 262_144;
 
+/** The same where a view has rows by user: then there are nearly as many rows as events, whatever the commit. */
+const COMMIT_BY_USER = 32_768;
+
 /** The same where the events themselves are stored, and must be held for it. */
 const COMMIT_EVENTS = 131_072;
 
@@ -111,7 +114,11 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     now: () => performance.now(),
     commitEveryMs: settings.COMMIT_EVERY_MS,
     commitSoonMs: COMMIT_SOON_MS,
-    commitRecords: settings.STORE_EVENTS ? COMMIT_EVENTS : COMMIT_RECORDS,
+    commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))
+      ? COMMIT_BY_USER
+      : settings.STORE_EVENTS
+      ? COMMIT_EVENTS
+      : COMMIT_RECORDS,
   });
 }
 

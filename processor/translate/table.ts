@@ -3,9 +3,8 @@
  * @module
  */
 import type { Dimension } from "../batch.ts";
-import { deltaOf } from "../fold.ts";
 import type { Cell, Column } from "../measure.ts";
-import type { Delta, Row, View } from "../view.ts";
+import type { Delta, View } from "../view.ts";
 
 /** The table of a view. */
 export interface Table {
@@ -81,12 +80,6 @@ export function columnsOf({ view, start, end, keys, values }: Delta): ReadonlyMa
   if (second !== undefined) cells.set(second.name, Array.from(end));
   view.by.forEach((dimension, k) => cells.set(COLUMN_OF[dimension], keys[k]!));
   return cells;
-}
-
-/** The cells of one row, by column. */
-export function cellsOf(view: View, row: Row): ReadonlyMap<string, Cell> {
-  const columns = columnsOf(deltaOf(view, [row]));
-  return new Map([...columns].map(([name, [cell]]) => [name, cell!]));
 }
 
 /** The values of a view's measures, back from the cells of a row. */
