@@ -38,6 +38,23 @@ async function clickstream(args: readonly string[], env: Record<string, string>,
   return { code, out: out!, err: err! };
 }
 
+/** The counts of two shops, which share no shoppers. */
+function both(a: Counts, b: Counts): Counts {
+  const plus = (x: Readonly<Record<string, number>>, y: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.keys({ ...x, ...y }).map((name) => [name, (x[name] ?? 0) + (y[name] ?? 0)]));
+  return {
+    records: a.records + b.records,
+    events: a.events + b.events,
+    duplicates: a.duplicates + b.duplicates,
+    late: a.late + b.late,
+    refusals: plus(a.refusals, b.refusals) as Counts["refusals"],
+    eventTypes: plus(a.eventTypes, b.eventTypes),
+    purchases: a.purchases + b.purchases,
+    revenueCents: a.revenueCents + b.revenueCents,
+    users: a.users + b.users,
+  };
+}
+
 async function consumed(url: string): Promise<number> {
   return await using(url, async (db) => {
     const { rows } = await db.query<{ n: string }>(
@@ -61,23 +78,18 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
   const migrated = await clickstream(["migrate"], env);
   assert.equal(migrated.code, 0, migrated.err);
 
-  const shop = [
-    "--rate",
-    "5000",
-    "--seconds",
-    "60",
-    "--seed",
-    "11",
-    "--bad",
-    "0.01",
-    "--duplicates",
-    "0.02",
-    "--late",
-    "0.02",
-  ];
-  const generated = await clickstream(["generate", ...shop, "--fast", "--json"], env);
-  assert.equal(generated.code, 0, generated.err);
-  const made = JSON.parse(generated.out) as Counts;
+  const faults = ["--bad", "0.01", "--duplicates", "0.02", "--late", "0.02", "--json"];
+  const first = await clickstream(["generate", "--rate", "5000", "--seconds", "60", "--fast", ...faults], env);
+  assert.equal(first.code, 0, first.err);
+  // Another shop sells on while the rest happens, so that every kill meets a service at work.
+  const open = new Deno.Command("setpriv", {
+    args: ["--pdeathsig", "KILL", BINARY, "generate", "--rate", "1500", "--seed", "2", ...faults],
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const closed = open.output();
 
   // One with a worker in a thread of its own, one without.
   const start = (name: "a" | "b") => {
@@ -95,6 +107,11 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
     await running[victim]!.end("SIGKILL");
     running[victim] = start(victim === 0 ? "a" : "b");
   }
+  open.kill("SIGTERM");
+  const second = await closed;
+  assert.equal(second.code, 0, new TextDecoder().decode(second.stderr));
+  const made = both(JSON.parse(first.out), JSON.parse(new TextDecoder().decode(second.stdout)));
+  assert.ok(made.records > 330_000, `${made.records} records were made`);
   await until(
     `all ${made.records} records are taken in`,
     async () => await consumed(url) >= made.records,

@@ -6,16 +6,13 @@ import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Settings } from "../config.ts";
 import { type Database, openPostgres } from "../io/database.ts";
 import { limitReaders, makePartitions, migrate, SchemaMismatch, schemaState } from "../io/migrations.ts";
+import { EXIT } from "./exit.ts";
 
 /** Settings that migrating reads. */
 export type MigrateSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA" | "EVENTS_KEEP_DAYS">;
 
 /** Days ahead for which `events` has partitions: a week in which nobody needs to look after it. */
 const AHEAD_DAYS = 7;
-
-/** Exit codes. */
-const DONE = 0;
-const SCHEMA = 3;
 
 /**
  * Applies the migrations that are missing and makes the partitions of `events`, or with `check` only says whether the
@@ -32,11 +29,11 @@ export async function migrateCommand(
   try {
     if (check) return await say(db, out);
     await bringUpToDate(db, settings.EVENTS_KEEP_DAYS, out);
-    return DONE;
+    return EXIT.done;
   } catch (error) {
     if (!(error instanceof SchemaMismatch)) throw error;
     out(error.message);
-    return SCHEMA;
+    return EXIT.schema;
   } finally {
     await db.close();
   }
@@ -45,7 +42,7 @@ export async function migrateCommand(
 async function say(db: Database, out: (line: string) => void): Promise<number> {
   const { state, detail } = await schemaState(db, MIGRATIONS);
   out(`schema clickstream is ${state}: ${detail}`);
-  return state === "current" ? DONE : SCHEMA;
+  return state === "current" ? EXIT.done : EXIT.schema;
 }
 
 async function bringUpToDate(db: Database, keepDays: number, out: (line: string) => void): Promise<void> {
