@@ -122,6 +122,8 @@ interface Standing {
 
 /** Sums up what the workers of a process tell. */
 export class Activity {
+  /** True once the process has been told to stop: it is not ready from then on, whatever its workers say. */
+  stopping = false;
   commits = 0;
   groupCommitFailures = 0;
   lastCommit: CommitActivity | null = null;
@@ -143,7 +145,7 @@ export class Activity {
 
   /** Why the work, or a part of it, has stopped, in words; null while all of it goes on. */
   get notReady(): string | null {
-    return this.#notReady.find((reason) => reason !== null) ?? null;
+    return this.stopping ? "stopping" : this.#notReady.find((reason) => reason !== null) ?? null;
   }
 
   get totals(): Totals {
@@ -228,15 +230,4 @@ function rowsOf({ deltas, events, refusals }: Commit): number {
 function causeOf(error: unknown): Cause {
   const { name, message } = error instanceof Error ? error : { name: "unknown", message: String(error) };
   return { kind: name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase(), message };
-}
-
-/** Several observers as one. */
-export function observers(...all: readonly Observer[]): Required<Observer> {
-  return {
-    committed: (commit, tookMs) => all.forEach((one) => one.committed?.(commit, tookMs)),
-    started: (partitions, cause) => all.forEach((one) => one.started?.(partitions, cause)),
-    late: (latenessMs) => all.forEach((one) => one.late?.(latenessMs)),
-    read: (partition, next, end) => all.forEach((one) => one.read?.(partition, next, end)),
-    groupCommitFailed: (error) => all.forEach((one) => one.groupCommitFailed?.(error)),
-  };
 }

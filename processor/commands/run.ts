@@ -13,7 +13,7 @@ import { statusReport } from "../status/report.ts";
 import { VERSION } from "../version.ts";
 import { EXIT } from "./exit.ts";
 import { workInThread } from "./threads.ts";
-import { type RunSettings, work } from "./work.ts";
+import { type RunSettings, soon, work } from "./work.ts";
 
 /** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
@@ -30,13 +30,16 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     settings: shownSettings(settings),
   };
   const http = serveHttp(settings.HTTP_LISTEN, {
-    notReady: () => signal.aborted ? "stopping" : activity.notReady,
+    notReady: () => activity.notReady,
     status: () => statusReport(about, activity, signal.aborted),
     metrics,
   }, log);
   const address = `http://${addressText(http.address)}/`;
   log.info("clickstream starts", { version: VERSION, instance, workers, http: address });
-  signal.addEventListener("abort", () => log.info("stopping: commits what it has"));
+  signal.addEventListener("abort", () => {
+    activity.stopping = true;
+    log.info("stopping: commits what it has");
+  });
   // Where one worker can't go on, none does: whoever keeps the service running starts all of them again.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
@@ -63,6 +66,6 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     log.info("stopped", totals);
     return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
   } finally {
-    await http.close();
+    await soon(http.close());
   }
 }

@@ -38,8 +38,8 @@ const COMMIT_EVENTS = 131_072;
 /** How long a commit waits for more once everything is read, in milliseconds. */
 const COMMIT_SOON_MS = 40;
 
-/** Longest time to close connections in, in milliseconds: with `STOP_WITHIN_MS` less than 10 s. */
-const CLOSE_WITHIN_MS = 1_500;
+/** Longest time to close in, in milliseconds: first a worker, then the service, with `STOP_WITHIN_MS` less than 10 s. */
+const CLOSE_WITHIN_MS = 900;
 
 /** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
 const POLL_MS = 250;
@@ -96,11 +96,15 @@ export async function work(
     log.error(error.message);
     return EXIT.schema;
   } finally {
-    const closed = Promise.allSettled([source.close(), sink.close()]);
-    const over = new AbortController();
-    await Promise.race([closed, surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
-    over.abort();
+    await soon(source.close(), sink.close());
   }
+}
+
+/** Waits until all is closed, well or not, but no longer than `CLOSE_WITHIN_MS`. */
+export async function soon(...closing: readonly Promise<void>[]): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([Promise.allSettled(closing), surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
+  over.abort();
 }
 
 function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
