@@ -24,6 +24,11 @@ export class Arena {
     return n === 0 ? 0 : this.#ends[n - 1]!;
   }
 
+  /** Length of string `n`, in bytes. */
+  length(n: number): number {
+    return this.#ends[n]! - this.start(n);
+  }
+
   /** Where string `n` ends. */
   end(n: number): number {
     return this.#ends[n]!;

@@ -122,6 +122,11 @@ export class MemberSet {
     this.#place(member);
   }
 
+  /** Adds the set of row `from` to that of row `into`. */
+  merge(into: number, from: number): void {
+    for (let m = this.#latest[from] ?? -1; m >= 0; m = this.#before[m]!) this.add(into, this.#codes[m]!);
+  }
+
   /** The hashes of the codes in the set of `row`, in no order. */
   hashes(row: number, hash: (code: number) => number): Float64Array {
     const size = this.#sizes[row] ?? 0;

@@ -2,11 +2,11 @@
  * Adds events up: columns times a view gives a delta. Knows nothing of Kafka, PostgreSQL or the time of day.
  * @module
  */
-import { type Batch, BATCH_EVENTS, type Coded, type Dictionaries } from "./batch.ts";
-import { NONE } from "./dictionary.ts";
+import { type Batch, BATCH_EVENTS, type Dictionaries } from "./batch.ts";
+import { Texts } from "./cells.ts";
 import { Groups } from "./groups.ts";
 import { type Accumulator, selector } from "./measure.ts";
-import { type Delta, paneMs, type Row, type View } from "./view.ts";
+import { type Delta, paneMs, type Row, type Values, type View } from "./view.ts";
 
 /** Adds batches up into the delta of one view. */
 export interface Fold {
@@ -54,26 +54,37 @@ class PaneFold implements Fold {
   }
 
   delta(): Delta {
-    const { window } = this.#view;
-    const widthMs = paneMs(window);
-    const panes: Row[] = [];
-    for (let row = 0; row < this.#groups.count; row++) {
-      const start = this.#groups.window(row) * widthMs;
-      panes.push({
-        start,
-        end: start + widthMs,
-        key: this.#view.by.map((dimension, c) => string(this.#words, dimension, this.#groups.code(row, c))),
-        values: this.#accumulators.map((accumulator) => accumulator.value(row)),
-      });
-    }
-    return deltaOf(this.#view, window.kind === "hopping" ? windowsOf(this.#view, panes, window) : panes);
+    const view = this.#view;
+    const groups = this.#groups;
+    const widthMs = paneMs(view.window);
+    const rows = Int32Array.from({ length: groups.count }, (_, row) => row);
+    const panes: Delta = {
+      view,
+      count: rows.length,
+      start: Float64Array.from(rows, (row) => groups.window(row) * widthMs),
+      end: Float64Array.from(rows, (row) => (groups.window(row) + 1) * widthMs),
+      keys: view.by.map((dimension, c) =>
+        new Texts(this.#words[dimension], Int32Array.from(rows, (row) => groups.code(row, c)))
+      ),
+      values: this.#accumulators.map((accumulator) => valuesOf(accumulator, rows)),
+    };
+    return view.window.kind === "hopping" ? windowsOf(panes, view.window) : panes;
   }
 }
 
+/** What has been added up for these rows. */
+function valuesOf(accumulator: Accumulator<unknown>, rows: Int32Array): Values {
+  return {
+    at: (r) => accumulator.value(rows[r]!),
+    ...accumulator.cells !== undefined && { cells: () => accumulator.cells!(rows) },
+  };
+}
+
 /** The overlapping windows that panes belong to. */
-function windowsOf(view: View, panes: readonly Row[], window: { widthMs: number; everyMs: number }): Row[] {
+function windowsOf(panes: Delta, window: { widthMs: number; everyMs: number }): Delta {
+  const { view } = panes;
   const windows = new Map<string, Row>();
-  for (const pane of panes) {
+  for (const pane of rowsOf(panes)) {
     for (let start = pane.start; start > pane.start - window.widthMs; start -= window.everyMs) {
       const place = JSON.stringify([start, ...pane.key]);
       const values = windows.get(place)?.values;
@@ -85,7 +96,7 @@ function windowsOf(view: View, panes: readonly Row[], window: { widthMs: number;
       });
     }
   }
-  return [...windows.values()];
+  return deltaOf(view, [...windows.values()]);
 }
 
 /**
@@ -140,18 +151,22 @@ class SessionFold implements Fold {
   }
 
   delta(): Delta {
-    const rows: number[] = [];
-    for (let row = 0; row < this.#count; row++) if (!this.#mergedInto.has(row)) rows.push(row);
+    // In the order in which they were joined, so that one that has been taken up has first taken up its own.
+    for (const [gone, into] of this.#mergedInto) {
+      for (const accumulator of this.#accumulators) accumulator.merge(into, gone);
+    }
+    const kept = new Int32Array(this.#count - this.#mergedInto.size);
+    for (let row = 0, n = 0; row < this.#count; row++) if (!this.#mergedInto.has(row)) kept[n++] = row;
     const groups = this.#groups;
     return {
       view: this.#view,
-      count: rows.length,
-      start: Float64Array.from(rows, (row) => this.#starts[row]!),
-      end: Float64Array.from(rows, (row) => this.#ends[row]!),
+      count: kept.length,
+      start: Float64Array.from(kept, (row) => this.#starts[row]!),
+      end: Float64Array.from(kept, (row) => this.#ends[row]!),
       keys: this.#view.by.map((dimension, c) =>
-        rows.map((row) => string(this.#words, dimension, groups.code(this.#groupOf[row]!, c)))
+        new Texts(this.#words[dimension], Int32Array.from(kept, (row) => groups.code(this.#groupOf[row]!, c)))
       ),
-      values: this.#values(rows),
+      values: this.#accumulators.map((accumulator) => valuesOf(accumulator, kept)),
     };
   }
 
@@ -194,22 +209,6 @@ class SessionFold implements Fold {
     this.#mergedInto.set(before, row);
   }
 
-  #values(rows: readonly number[]): unknown[][] {
-    const values = this.#accumulators.map((accumulator) => rows.map((row) => accumulator.value(row)));
-    if (this.#mergedInto.size === 0) return values;
-    const place = new Map(rows.map((row, r) => [row, r]));
-    const measures = Object.values(this.#view.measures);
-    for (const [gone, into] of this.#mergedInto) {
-      let row = into;
-      while (this.#mergedInto.has(row)) row = this.#mergedInto.get(row)!;
-      const r = place.get(row)!;
-      this.#accumulators.forEach((accumulator, m) => {
-        values[m]![r] = measures[m]!.merge(values[m]![r], accumulator.value(gone));
-      });
-    }
-    return values;
-  }
-
   #grow(): void {
     this.#starts = doubled(this.#starts, Float64Array);
     this.#ends = doubled(this.#ends, Float64Array);
@@ -222,10 +221,6 @@ function doubled<A extends Int32Array | Float64Array>(values: A, Kind: new (leng
   const larger = new Kind(values.length * 2);
   larger.set(values);
   return larger;
-}
-
-function string(words: Dictionaries, column: Coded, code: number): string | null {
-  return code === NONE ? null : words[column].text(code);
 }
 
 /** Rows as the columns of a delta. */
@@ -245,9 +240,14 @@ export function rowOf(delta: Delta, r: number): Row {
   return {
     start: delta.start[r]!,
     end: delta.end[r]!,
-    key: delta.keys.map((column) => column[r]!),
-    values: delta.values.map((column) => column[r]),
+    key: delta.keys.map((column) => column.at(r) as string | null),
+    values: delta.values.map((column) => column.at(r)),
   };
+}
+
+/** The rows of a delta. */
+export function rowsOf(delta: Delta): Row[] {
+  return Array.from({ length: delta.count }, (_, r) => rowOf(delta, r));
 }
 
 /** The values of two rows of the same view, merged measure by measure. */

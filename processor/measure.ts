@@ -4,12 +4,12 @@
  * @module
  */
 import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "./batch.ts";
+import { type Cell, type Cells, Texts } from "./cells.ts";
 import { type Dictionary, NONE } from "./dictionary.ts";
 import { Distinct, MemberSet } from "./distinct.ts";
 import { EMPTY_FUNNEL, Funnel } from "./funnel.ts";
 
-/** A value as PostgreSQL takes it. Times are epoch milliseconds in a column of type `timestamptz`. */
-export type Cell = number | string | Uint8Array | null;
+export type { Cell };
 
 /** A column of a view's table. */
 export interface Column {
@@ -25,8 +25,12 @@ export type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 export interface Accumulator<V> {
   /** Adds each event `i` of `batch` to row `rows[i]`, passing those whose row is negative; rows are below `rowCount`. */
   add(batch: Batch, rows: Int32Array, rowCount: number): void;
+  /** Adds what row `from` has got to row `into`. Both are below the `rowCount` of the last `add`. */
+  merge(into: number, from: number): void;
   /** What has been added up for a row; the measure's zero for one that got nothing. */
   value(row: number): V;
+  /** The cells of these rows, for each of the measure's columns; without it, values are encoded one by one. */
+  cells?(rows: Int32Array): readonly Cells[];
 }
 
 /** A way of adding events up. */
@@ -43,8 +47,11 @@ export interface Measure<V = unknown> {
   encode(value: V): readonly Cell[];
   /** The value back from its cells. */
   decode(cells: readonly Cell[]): V;
-  /** True where SQL's `+` merges the cells, so that nothing needs to be read before it is written. */
-  readonly additive: boolean;
+  /**
+   * How SQL merges the cells of two rows, `stored` and `added`, of a measure called `name`: an expression for each column.
+   * Without it they must be read and merged here before they are written.
+   */
+  readonly merged?: (name: string, stored: string, added: string) => Readonly<Record<string, string>>;
 }
 
 /** Number of events. */
@@ -62,7 +69,7 @@ function total(kind: string, where: Filter, of: Quantity | null): Measure<number
     kind,
     where,
     zero: 0,
-    additive: true,
+    merged: (name, stored, added) => ({ [name]: `${stored}.${name} + ${added}.${name}` }),
     merge: (a, b) => a + b,
     columns: (name) => [{ name, type: "bigint", nullable: false }],
     encode: (value) => [value],
@@ -80,7 +87,11 @@ function total(kind: string, where: Filter, of: Quantity | null): Measure<number
             if (row >= 0) totals[row]! += column === null ? 1 : column[i]!;
           }
         },
+        merge(into, from) {
+          totals[into]! += totals[from]!;
+        },
         value: (row) => totals[row] ?? 0,
+        cells: (rows) => [Float64Array.from(rows, (row) => totals[row] ?? 0)],
       };
     },
   };
@@ -94,7 +105,6 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
     kind: "distinct",
     where,
     zero: Distinct.EMPTY,
-    additive: false,
     merge: (a, b) => a.union(b),
     columns: (name) => [
       { name, type: "bigint", nullable: false },
@@ -111,6 +121,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
           const users = batch.codes.user;
           for (let i = 0; i < batch.count; i++) if (rows[i]! >= 0) members.add(rows[i]!, users[i]!);
         },
+        merge: (into, from) => members.merge(into, from),
         value: (row) => Distinct.from(members.hashes(row, (code) => words.user.hash(code))),
       };
     },
@@ -154,8 +165,14 @@ function pick(
     kind,
     where,
     zero: null,
-    additive: false,
     merge: better,
+    merged(name, stored, added) {
+      const end = (row: string) => `(${row}.${at}, ${row}.${by} collate "C", coalesce(${row}.${name}, '') collate "C")`;
+      // Comparing with what is missing is neither true nor false, and leaves what is stored.
+      const wins = `${stored}.${at} is null or ${end(added)} ${sign < 0 ? "<" : ">"} ${end(stored)}`;
+      const pickOf = (column: string) => `case when ${wins} then ${added}.${column} else ${stored}.${column} end`;
+      return { [name]: pickOf(name), [at]: pickOf(at), [by]: pickOf(by) };
+    },
     columns: (name) => [
       { name, type: "text", nullable: mayBeNone || of === "session" },
       { name: at, type: "timestamptz", nullable: mayBeNone },
@@ -176,6 +193,15 @@ function pick(
       /** Whether the event `a` with value `x` goes before `b` with `y`, which happened at the same time. */
       const winsTie = (a: number, x: number, b: number, y: number) =>
         (ids.compare(a, b) || compareText(textOf(x) ?? "", textOf(y) ?? "")) * sign > 0;
+      /** Gives a row an event, by its place plus one, if it goes before the one that the row has. */
+      const take = (row: number, time: number, event: number, code: number) => {
+        const ahead = (time - times[row]!) * sign;
+        const known = events[row]!;
+        if (known > 0 && (ahead < 0 || ahead === 0 && !winsTie(event - 1, code, known - 1, codes[row]!))) return;
+        times[row] = time;
+        events[row] = event;
+        codes[row] = code;
+      };
       return {
         add(batch, allRows, rowCount) {
           const rows = select(batch, allRows);
@@ -189,21 +215,23 @@ function pick(
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
             if (row < 0) continue;
-            const ahead = (time[i]! - times[row]!) * sign;
-            const event = events[row]!;
-            if (
-              event > 0 && (ahead < 0 || ahead === 0 && !winsTie(batch.first + i, values[i]!, event - 1, codes[row]!))
-            ) {
-              continue;
-            }
-            times[row] = time[i]!;
-            events[row] = batch.first + i + 1;
-            codes[row] = values[i]!;
+            take(row, time[i]!, batch.first + i + 1, values[i]!);
           }
+        },
+        merge(into, from) {
+          if (events[from]! > 0) take(into, times[from]!, events[from]!, codes[from]!);
         },
         value(row) {
           const event = events[row] ?? 0;
           return event === 0 ? null : { time: times[row]!, id: ids.text(event - 1), value: textOf(codes[row]!) };
+        },
+        cells(rows) {
+          const has = (row: number) => (events[row] ?? 0) > 0;
+          return [
+            new Texts(words[of], Int32Array.from(rows, (row) => has(row) ? codes[row]! : NONE)),
+            Float64Array.from(rows, (row) => has(row) ? times[row]! : NaN),
+            new Texts(ids, Int32Array.from(rows, (row) => has(row) ? events[row]! - 1 : NONE)),
+          ];
         },
       };
     },
@@ -219,7 +247,6 @@ export function funnel(steps: readonly [string, string, string], state: string):
     kind: "funnel",
     where: { type: steps },
     zero: EMPTY_FUNNEL,
-    additive: false,
     merge: (a, b) => a.merge(b),
     columns: (name) => [
       { name, type: "smallint", nullable: false },
@@ -255,6 +282,12 @@ export function funnel(steps: readonly [string, string, string], state: string):
               else before.push(time);
             }
           }
+        },
+        merge(into, from) {
+          first[into] = Math.min(first[into]!, first[from]!);
+          last[into] = Math.max(last[into]!, last[from]!);
+          const times = middle.get(from);
+          if (times !== undefined) middle.set(into, [...middle.get(into) ?? [], ...times]);
         },
         value: (row) => Funnel.from(first[row] ?? Infinity, middle.get(row) ?? [], last[row] ?? -Infinity),
       };

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { dictionaries } from "./batch.ts";
+import { cellAt } from "./cells.ts";
 import { compareText, count, distinctUsers, first, funnel, last, sum } from "./measure.ts";
 import { assertLawsOf, batchOf, EVENT, folded, type Measures } from "./testing/laws.ts";
-import { at } from "./testing/scenario.ts";
 import { VIEWS } from "./views/mod.ts";
 
-const NOON = at("12:00:00");
 const EARLIEST = { at: "at", by: "by" };
 const BUYING = { type: ["purchase", "checkout"], device: ["mobile"] };
 
@@ -50,15 +49,27 @@ Deno.test("rows are added up apart from each other, and events without a row pas
   );
 });
 
-Deno.test("a measure says whether SQL's + merges its cells", () => {
-  const [a, b] = [[{ price: 5 }, {}], [{ eventType: "purchase", price: 3 }]].map((events) =>
-    events.map((more) => ({ eventId: "e", userId: "u", eventType: "page_view", timestamp: NOON, page: "/", ...more }))
+Deno.test("rows that turn out to be one are merged as their values are, and cells say what values say", () => {
+  const rowed = fc.array(fc.tuple(EVENT, fc.integer({ min: 0, max: 2 })), { maxLength: 30 });
+  fc.assert(
+    fc.property(rowed, (events) => {
+      for (const [name, measure] of MEASURES) {
+        const words = dictionaries("topic");
+        const accumulator = measure.accumulator(words);
+        const batch = batchOf(words, events.map(([event]) => event));
+        accumulator.add(batch, Int32Array.from(events, ([, row]) => row), 3);
+        const apart = measure.encode(measure.merge(accumulator.value(0), accumulator.value(2)));
+        accumulator.merge(0, 2);
+        assert.deepEqual(measure.encode(accumulator.value(0)), apart, name);
+        const cells = accumulator.cells?.(Int32Array.of(1, 0)) ?? [];
+        [1, 0].forEach((row, r) => {
+          const encoded = measure.encode(accumulator.value(row));
+          cells.forEach((column, c) => assert.equal(cellAt(column, r), encoded[c], `${name}, column ${c}`));
+        });
+      }
+    }),
+    { seed: 14, numRuns: 200 },
   );
-  for (const [name, measure] of MEASURES.filter(([, { additive }]) => additive)) {
-    const [x, y] = [folded(measure, a!), folded(measure, b!)];
-    const added = measure.encode(x).map((cell, i) => Number(cell) + Number(measure.encode(y)[i]));
-    assert.deepEqual(measure.encode(measure.merge(x, y)), added, name);
-  }
 });
 
 Deno.test("text is ordered as PostgreSQL orders UTF-8 bytes", () => {

@@ -152,7 +152,7 @@ Deno.test("revenue is committed before sums could become inexact", async () => {
   await pipeline.step();
   await pipeline.flush();
   assert.deepEqual(stored(commits), [8001, 99]);
-  assert.ok(commits.every(({ deltas }) => Number.isSafeInteger(deltas[0]!.values[2]![0])));
+  assert.ok(commits.every(({ deltas }) => Number.isSafeInteger(deltas[0]!.values[2]!.at(0))));
   assert.equal(sink.rows(traffic)[0]!.values[2], 8100 * 1e12);
 });
 

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Dimension } from "./batch.ts";
+import type { Cells } from "./cells.ts";
 import type { Filter, Measure } from "./measure.ts";
 
 /** How a view cuts event time. All windows are half open, in UTC, and aligned to the epoch. */
@@ -35,9 +36,17 @@ export interface Delta {
   /** Where each row's window ends, epoch milliseconds, excluded; of a session, its latest event, included. */
   readonly end: Float64Array;
   /** One column per dimension of `view.by`; null only for an absent session. */
-  readonly keys: readonly (readonly (string | null)[])[];
+  readonly keys: readonly Cells[];
   /** One column per measure, in the order of `view.measures`. */
-  readonly values: readonly (readonly unknown[])[];
+  readonly values: readonly Values[];
+}
+
+/** One column of a measure's values. */
+export interface Values {
+  /** The value of a row. */
+  at(row: number): unknown;
+  /** The values as cells, for each of the measure's columns; without it, they are to be encoded one by one. */
+  cells?(): readonly Cells[];
 }
 
 /** One row of a view: its window, its key and the values of its measures. */

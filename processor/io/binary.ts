@@ -4,7 +4,8 @@
  * @module
  */
 import type { Batch, Coded } from "../batch.ts";
-import type { Cell, Column } from "../measure.ts";
+import { type Cells, Texts } from "../cells.ts";
+import type { Column } from "../measure.ts";
 
 /** A parameter in PostgreSQL's binary format, for the type that its statement gives it. */
 export class BinaryParameter {
@@ -16,7 +17,8 @@ export class BinaryParameter {
   }
 }
 
-type Type = Column["type"] | "integer";
+/** A column's type, or one that only parameters have. */
+export type Type = Column["type"] | "integer" | "tid";
 
 /** Types by their number in PostgreSQL. */
 const OIDS: { readonly [type in Type]: number } = {
@@ -25,12 +27,13 @@ const OIDS: { readonly [type in Type]: number } = {
   smallint: 21,
   integer: 23,
   text: 25,
+  tid: 27,
   date: 1082,
   timestamptz: 1184,
 };
 
 /** Array types by their number in PostgreSQL, of every type that a column may have. */
-export const ARRAY_OIDS: readonly number[] = [1001, 1016, 1005, 1007, 1009, 1182, 1185];
+export const ARRAY_OIDS: readonly number[] = [1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
 
 /** Where PostgreSQL's time begins: 2000-01-01 in epoch milliseconds. */
 const EPOCH_MS = 946_684_800_000;
@@ -44,27 +47,54 @@ export function arrayParameter(n: number, type: Type): string {
   return `$${n}::${type}[]`;
 }
 
-/** One column as an array; times are epoch milliseconds, also those of dates. */
-export function arrayOf(cells: ArrayLike<Cell>, type: Type): BinaryParameter {
-  const out = new Writer(20 + cells.length * 16);
-  out.int32(cells.length === 0 ? 0 : 1);
+/** One column as an array, or these rows of it; times are epoch milliseconds, also those of dates. */
+export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null): BinaryParameter {
+  const count = rows === null ? lengthOf(cells) : rows.length;
+  const out = new Writer(20 + count * 16);
+  out.int32(count === 0 ? 0 : 1);
   const flagAt = out.at;
   out.int32(0);
   out.int32(OIDS[type]);
-  if (cells.length > 0) {
-    out.int32(cells.length);
+  if (count > 0) {
+    out.int32(count);
     out.int32(1);
   }
-  for (let i = 0; i < cells.length; i++) {
-    const cell = cells[i]!;
-    if (cell === null) {
-      out.int32(-1);
-      out.view.setInt32(flagAt, 1);
-    } else if (typeof cell === "string") out.text(cell);
-    else if (typeof cell === "number") out.number(cell, type);
-    else out.raw(cell);
-  }
+  let nulls = 0;
+  for (let i = 0; i < count; i++) if (!out.cell(cells, rows === null ? i : rows[i]!, type)) nulls = 1;
+  out.view.setInt32(flagAt, nulls);
   return new BinaryParameter(out.taken());
+}
+
+function lengthOf(cells: Cells): number {
+  return cells instanceof Texts ? cells.codes.length : cells.length;
+}
+
+/** A row's place in its table, as PostgreSQL writes it, `(0,1)`, in the six bytes that it is. */
+export function placeOf(text: string): Uint8Array {
+  const comma = text.indexOf(",");
+  const place = new DataView(new ArrayBuffer(6));
+  place.setUint32(0, Number(text.slice(1, comma)));
+  place.setUint16(4, Number(text.slice(comma + 1, -1)));
+  return new Uint8Array(place.buffer);
+}
+
+/** A column, and the type of its cells. */
+export interface TypedCells {
+  readonly cells: Cells;
+  readonly type: Type;
+}
+
+/** These rows of some columns as `copy … from stdin (format binary)` reads them, in chunks as of `copyRows`. */
+export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Generator<Uint8Array> {
+  const out = new Writer(CHUNK_BYTES * 2);
+  out.bytes(SIGNATURE);
+  for (let i = 0; i < rows.length; i++) {
+    out.int16(columns.length);
+    for (const { cells, type } of columns) out.cell(cells, rows[i]!, type);
+    if (out.at > CHUNK_BYTES) yield out.taken();
+  }
+  out.int16(-1);
+  yield out.taken();
 }
 
 /** Columns of `events`, in the order of `copyRows`. */
@@ -198,6 +228,32 @@ class Writer {
     this.#room(8);
     this.view.setBigInt64(this.at, BigInt(ms) * 1000n);
     this.at += 8;
+  }
+
+  /** The cell of a row; false if it is null. */
+  cell(cells: Cells, row: number, type: Type): boolean {
+    if (cells instanceof Float64Array) {
+      const n = cells[row]!;
+      if (Number.isNaN(n)) return this.#null();
+      this.number(n, type);
+    } else if (cells instanceof Texts) {
+      const code = cells.codes[row]!;
+      if (code < 0) return this.#null();
+      const { strings } = cells;
+      this.span(strings.view, strings.start(code), strings.length(code));
+    } else {
+      const cell = cells[row]!;
+      if (cell === null) return this.#null();
+      if (typeof cell === "number") this.number(cell, type);
+      else if (typeof cell === "string") this.text(cell);
+      else this.raw(cell);
+    }
+    return true;
+  }
+
+  #null(): boolean {
+    this.int32(-1);
+    return false;
   }
 
   number(n: number, type: Type): void {

@@ -2,13 +2,15 @@
  * The sink that counts: rows and the offsets they came from, in one transaction.
  * @module
  */
-import type { Cell, Column } from "../measure.ts";
+import type { Cell } from "../cells.ts";
+import type { Column } from "../measure.ts";
 import { type Commit, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
-import { columnsOf, tableOf } from "../translate/table.ts";
 import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "./binary.ts";
-import { mergedSessions } from "./sql_sessions.ts";
+import { writeOwn } from "./sql_own.ts";
+import { writeSessions } from "./sql_sessions.ts";
+import { upsert } from "./sql_upsert.ts";
 import { mergedWindows } from "./sql_windows.ts";
 
 /**
@@ -133,29 +135,12 @@ async function refuse(tx: Database, topic: string, refusals: readonly Refusal[])
 
 /** Merges a delta into its table. */
 async function write(tx: Database, delta: Delta): Promise<void> {
-  const { window, measures } = delta.view;
-  const additive = Object.values(measures).every((measure) => measure.additive);
-  if (window.kind === "session") await upsert(tx, await mergedSessions(tx, delta), "replace");
-  else if (additive) await upsert(tx, delta, "add");
-  else await upsert(tx, await mergedWindows(tx, delta), "replace");
-}
-
-/** Writes rows: adds to those that exist where a sum is all it takes, replaces them where they were read and merged. */
-async function upsert(tx: Database, delta: Delta, existing: "add" | "replace"): Promise<void> {
-  const table = tableOf(delta.view);
-  const columns = [...table.window, ...table.key, ...table.measured];
-  const cells = columnsOf(delta);
-  const names = columns.map(({ name }) => name);
-  const values = columns.map(({ name }) => `v.${name}`);
-  const identity = new Set(table.identity);
-  const set = [...table.window, ...table.measured].filter(({ name }) => !identity.has(name))
-    .map(({ name }) => `${name} = ${existing === "add" ? `t.${name} + ` : ""}excluded.${name}`);
-  const sources = columns.map(({ type }, n) => arrayParameter(n + 1, type));
-  await tx.query(
-    `insert into clickstream.${table.name} as t (${names.join(", ")})
-     select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
-      order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
-         on conflict (${table.identity.join(", ")}) do update set ${set.join(", ")}`,
-    columns.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
-  );
+  const { by, measures, window } = delta.view;
+  if (window.kind === "session") return await writeSessions(tx, delta);
+  if (!Object.values(measures).every(({ merged }) => merged !== undefined)) {
+    return await upsert(tx, await mergedWindows(tx, delta), "replace");
+  }
+  // Rows of users are many, and nobody else writes them at the same time.
+  if (by.includes("user")) await writeOwn(tx, delta);
+  else await upsert(tx, delta, "add");
 }

@@ -2,8 +2,9 @@
  * Windows whose measures SQL can't add: read what is stored, and merge it as memory does.
  * @module
  */
-import { mergeValues } from "../fold.ts";
-import type { Cell, Column } from "../measure.ts";
+import type { Cell } from "../cells.ts";
+import { deltaOf, mergeValues, rowsOf } from "../fold.ts";
+import type { Column } from "../measure.ts";
 import { columnsOf, tableOf, valuesOf } from "../translate/table.ts";
 import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
@@ -29,7 +30,7 @@ export function cellFrom(text: string | null, type: Column["type"]): Cell {
 
 /** The rows of a delta, each merged with the stored row of the same window and key. */
 export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> {
-  const { view, values } = delta;
+  const { view } = delta;
   const table = tableOf(view);
   const place = [...table.window, ...table.key];
   const cells = columnsOf(delta);
@@ -45,11 +46,11 @@ export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> 
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
   const types = new Map(table.measured.map(({ name, type }) => [name, type]));
-  const merged = values.map((column) => [...column]);
+  const rows = rowsOf(delta);
   for (const found of stored) {
     const r = Number(found["n"]) - 1;
     const before = valuesOf(view, (column) => cellFrom(found[column]!, types.get(column)!));
-    mergeValues(view, before, values.map((column) => column[r])).forEach((value, m) => merged[m]![r] = value);
+    rows[r] = { ...rows[r]!, values: mergeValues(view, before, rows[r]!.values) };
   }
-  return { ...delta, values: merged };
+  return deltaOf(view, rows);
 }

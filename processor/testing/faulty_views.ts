@@ -120,6 +120,7 @@ function moneyInUnits(): Measure<number> {
       const inner = cents.accumulator(words);
       return {
         add: (batch, rows, rowCount) => inner.add(batch, rows, rowCount),
+        merge: (into, from) => inner.merge(into, from),
         value: (row) => inner.value(row) / 100,
       };
     },
@@ -135,6 +136,7 @@ function addedCounts(): Measure {
       const inner = users.accumulator(words);
       return {
         add: (batch, rows, rowCount) => inner.add(batch, rows, rowCount),
+        merge: (into, from) => inner.merge(into, from),
         value: (row) => inner.value(row).count,
       };
     },
@@ -151,6 +153,9 @@ function firstPlaced(measure: Measure, words: Batch["words"]): ReturnType<Measur
         placed[row] = { time: batch.time[i]!, id: batch.id(i), value: batch.text("page", i) };
       });
       good.add(batch, rows, rowCount);
+    },
+    merge(into, from) {
+      placed[into] ??= placed[from] ?? null;
     },
     value: (row) => placed[row] ?? null,
   };

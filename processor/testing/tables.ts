@@ -3,6 +3,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { cellAt } from "../cells.ts";
 import { deltaOf } from "../fold.ts";
 import type { Cell } from "../measure.ts";
 import { columnsOf } from "../translate/table.ts";
@@ -26,7 +27,7 @@ export interface Tables {
 export function rowsOf(sink: MemorySink, view: View): ReadonlyMap<string, Cell>[] {
   const rows = sink.rows(view);
   const columns = [...columnsOf(deltaOf(view, rows))];
-  return rows.map((_, r) => new Map(columns.map(([column, cells]) => [column, cells[r]!])));
+  return rows.map((_, r) => new Map(columns.map(([column, cells]) => [column, cellAt(cells, r)])));
 }
 
 /** The tables of a sink, which do not tell how the topic was partitioned. */

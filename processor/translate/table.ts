@@ -3,8 +3,9 @@
  * @module
  */
 import type { Dimension } from "../batch.ts";
-import type { Cell, Column } from "../measure.ts";
-import type { Delta, View } from "../view.ts";
+import type { Cell, Cells } from "../cells.ts";
+import type { Column, Measure } from "../measure.ts";
+import type { Delta, Values, View } from "../view.ts";
 
 /** The table of a view. */
 export interface Table {
@@ -67,19 +68,36 @@ function identityOf(dimension: Dimension): string {
 }
 
 /** The cells of a delta, column by column. Times are epoch milliseconds. */
-export function columnsOf({ view, start, end, keys, values }: Delta): ReadonlyMap<string, readonly Cell[]> {
-  const cells = new Map<string, readonly Cell[]>();
+export function columnsOf({ view, count, start, end, keys, values }: Delta): ReadonlyMap<string, Cells> {
+  const cells = new Map<string, Cells>();
   Object.entries(view.measures).forEach(([name, measure], m) => {
-    const columns = measure.columns(name);
-    const encoded = columns.map((): Cell[] => []);
-    for (const value of values[m]!) measure.encode(value).forEach((cell, c) => encoded[c]!.push(cell));
-    columns.forEach((column, c) => cells.set(column.name, encoded[c]!));
+    const encoded = values[m]!.cells?.() ?? encodedOf(measure, values[m]!, count);
+    measure.columns(name).forEach((column, c) => cells.set(column.name, encoded[c]!));
   });
   const [first, second] = windowColumns(view);
-  cells.set(first!.name, Array.from(start));
-  if (second !== undefined) cells.set(second.name, Array.from(end));
+  cells.set(first!.name, start);
+  if (second !== undefined) cells.set(second.name, end);
   view.by.forEach((dimension, k) => cells.set(COLUMN_OF[dimension], keys[k]!));
   return cells;
+}
+
+function encodedOf(measure: Measure, values: Values, count: number): Cells[] {
+  const columns = measure.columns("").map((): Cell[] => []);
+  for (let r = 0; r < count; r++) measure.encode(values.at(r)).forEach((cell, c) => columns[c]!.push(cell));
+  return columns;
+}
+
+/** The expressions by which SQL merges the cells of two rows, for the columns of those measures that it can merge. */
+export function mergedBy(view: View, stored: string, added: string): Map<string, string> {
+  const expressions = new Map<string, string>();
+  for (const [name, { merged }] of Object.entries(view.measures)) {
+    for (const [column, sql] of Object.entries(merged?.(name, stored, added) ?? {})) expressions.set(column, sql);
+  }
+  if (view.window.kind === "session") {
+    expressions.set("started_at", `least(${stored}.started_at, ${added}.started_at)`);
+    expressions.set("ended_at", `greatest(${stored}.ended_at, ${added}.ended_at)`);
+  }
+  return expressions;
 }
 
 /** The values of a view's measures, back from the cells of a row. */

@@ -1,0 +1,132 @@
+/**
+ * `deno task bench:stages`: what each stage costs by itself, on one core and in memory: the load's records are decoded,
+ * told from duplicates, folded view by view, and written as PostgreSQL takes them.
+ * @module
+ */
+import { cpuUsage } from "node:process";
+import { Batch, BATCH_EVENTS, dictionaries } from "../processor/batch.ts";
+import { type Decoder, JsonDecoder } from "../processor/decode.ts";
+import { Duplicates } from "../processor/duplicates.ts";
+import { fold } from "../processor/fold.ts";
+import { copyRows } from "../processor/io/binary.ts";
+import type { Records } from "../processor/pipeline.ts";
+import { ScanDecoder } from "../processor/scan.ts";
+import { VIEWS } from "../processor/views/mod.ts";
+import { recordsOf } from "./clicks.ts";
+
+const EVENTS = 1_000_000;
+const COMMIT = 262_144;
+const RECORDS = 4096;
+const RUNS = 3;
+
+const keepMs = 3650 * 86_400_000;
+
+/** Records as a fetch gives them, `RECORDS` at once. */
+function fetched(): Records[] {
+  const all: Records[] = [];
+  let values: { value: Uint8Array; timestampMs: number }[] = [];
+  let from = 0;
+  for (const record of recordsOf({ events: EVENTS, users: 100_000, spanMs: 1_200_000, late: 0.001, seed: 1 })) {
+    values.push(record);
+    if (values.length < RECORDS) continue;
+    const ends = new Int32Array(values.length);
+    const starts = new Int32Array(values.length);
+    const bytes = new Uint8Array(values.reduce((sum, { value }) => sum + value.length + 8, 16));
+    let at = 0;
+    values.forEach(({ value }, i) => {
+      bytes.set(value, at);
+      starts[i] = at;
+      ends[i] = at + value.length;
+      at += value.length + 8;
+    });
+    const next = from + values.length;
+    all.push({
+      partition: 0,
+      count: values.length,
+      bytes,
+      offsets: Float64Array.from(values, (_, i) => from + i),
+      times: Float64Array.from(values, ({ timestampMs }) => timestampMs),
+      starts,
+      ends,
+      next,
+      end: next,
+    });
+    from = next;
+    values = [];
+  }
+  return all;
+}
+
+/** Every record as an event in batches, with new dictionaries for every commit. */
+function decoded(log: readonly Records[], decoder: Decoder): Batch[][] {
+  const commits: Batch[][] = [];
+  let batches: Batch[] = [];
+  let words = dictionaries("bench");
+  let batch = new Batch(words);
+  let n = 0;
+  for (const records of log) {
+    for (let i = 0; i < records.count; i++) {
+      if (decoder.decode(records, i, batch) !== null) throw new Error(`record ${records.offsets[i]} was refused`);
+      batch.keep();
+      n++;
+      if (batch.count < BATCH_EVENTS) continue;
+      batches.push(batch);
+      if (n >= COMMIT) {
+        commits.push(batches);
+        batches = [];
+        words = dictionaries("bench");
+        n = 0;
+      }
+      batch = new Batch(words);
+    }
+  }
+  return commits;
+}
+
+function timed(name: string, events: number, run: () => void): void {
+  const times: number[] = [];
+  for (let i = 0; i < RUNS; i++) {
+    const before = cpuUsage();
+    run();
+    const { user, system } = cpuUsage(before);
+    times.push((user + system) / events);
+  }
+  const median = times.sort((a, b) => a - b)[RUNS >> 1]!;
+  console.log(`${name.padEnd(36)} ${median.toFixed(3)}`);
+}
+
+const log = fetched();
+const events = log.reduce((sum, { count }) => sum + count, 0);
+console.log("stage                                µs/event");
+timed("decode by scanning", events, () => decoded(log, new ScanDecoder({ keepMs, keepEvents: false })));
+timed(
+  "decode by scanning, kept columns too",
+  events,
+  () => decoded(log, new ScanDecoder({ keepMs, keepEvents: true })),
+);
+timed("decode by JSON.parse", events, () => decoded(log, new JsonDecoder(keepMs)));
+const commits = decoded(log, new ScanDecoder({ keepMs, keepEvents: true }));
+const kept = commits.reduce((sum, batches) => sum + batches.reduce((n, { count }) => n + count, 0), 0);
+timed("tell duplicates", kept, () => {
+  const duplicates = new Duplicates();
+  for (const batch of commits.flat()) {
+    for (let i = 0; i < batch.count; i++) {
+      duplicates.pass(batch.offset[i]!, batch.kafkaTime[i]!);
+      duplicates.seen(batch.idHigh[i]!, batch.idLow[i]!, batch.kafkaTime[i]!);
+    }
+  }
+});
+for (const view of VIEWS) {
+  let rows = 0;
+  timed(`fold ${view.name}`, kept, () => {
+    rows = 0;
+    for (const batches of commits) {
+      const folding = fold(view, batches[0]!.words);
+      for (const batch of batches) folding.add(batch);
+      rows += folding.delta().count;
+    }
+  });
+}
+timed("write raw events for COPY", kept, () => {
+  for (const batches of commits) for (const chunk of copyRows(batches)) chunk.length;
+});
