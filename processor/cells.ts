@@ -43,3 +43,25 @@ export function cellAt(cells: Cells, row: number): Cell {
   const cell = cells.at(row)!;
   return Number.isNaN(cell) ? null : cell;
 }
+
+/** What `of` says of each row, as numbers. By a loop, since `Float64Array.from` asks its source for an iterator. */
+export function numbersOf(rows: Int32Array, of: (row: number) => number): Float64Array {
+  const numbers = new Float64Array(rows.length);
+  for (let r = 0; r < rows.length; r++) numbers[r] = of(rows[r]!);
+  return numbers;
+}
+
+/** What `of` says of each row, as codes. */
+export function codesOf(rows: Int32Array, of: (row: number) => number): Int32Array {
+  const codes = new Int32Array(rows.length);
+  for (let r = 0; r < rows.length; r++) codes[r] = of(rows[r]!);
+  return codes;
+}
+
+/** The numbers from 0 to below `count` that `keep` lets through; without it, all. */
+export function rowsBelow(count: number, keep?: (row: number) => boolean): Int32Array {
+  const rows = new Int32Array(count);
+  let n = 0;
+  for (let row = 0; row < count; row++) if (keep === undefined || keep(row)) rows[n++] = row;
+  return rows.subarray(0, n);
+}

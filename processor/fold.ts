@@ -3,7 +3,7 @@
  * @module
  */
 import { type Batch, BATCH_EVENTS, type Dictionaries } from "./batch.ts";
-import { Texts } from "./cells.ts";
+import { codesOf, numbersOf, rowsBelow, Texts } from "./cells.ts";
 import { Groups } from "./groups.ts";
 import { type Accumulator, selector } from "./measure.ts";
 import { type Delta, paneMs, type Row, type Values, type View } from "./view.ts";
@@ -57,14 +57,14 @@ class PaneFold implements Fold {
     const view = this.#view;
     const groups = this.#groups;
     const widthMs = paneMs(view.window);
-    const rows = Int32Array.from({ length: groups.count }, (_, row) => row);
+    const rows = rowsBelow(groups.count);
     const panes: Delta = {
       view,
       count: rows.length,
-      start: Float64Array.from(rows, (row) => groups.window(row) * widthMs),
-      end: Float64Array.from(rows, (row) => (groups.window(row) + 1) * widthMs),
+      start: numbersOf(rows, (row) => groups.window(row) * widthMs),
+      end: numbersOf(rows, (row) => (groups.window(row) + 1) * widthMs),
       keys: view.by.map((dimension, c) =>
-        new Texts(this.#words[dimension], Int32Array.from(rows, (row) => groups.code(row, c)))
+        new Texts(this.#words[dimension], codesOf(rows, (row) => groups.code(row, c)))
       ),
       values: this.#accumulators.map((accumulator) => valuesOf(accumulator, rows)),
     };
@@ -155,16 +155,16 @@ class SessionFold implements Fold {
     for (const [gone, into] of this.#mergedInto) {
       for (const accumulator of this.#accumulators) accumulator.merge(into, gone);
     }
-    const kept = new Int32Array(this.#count - this.#mergedInto.size);
-    for (let row = 0, n = 0; row < this.#count; row++) if (!this.#mergedInto.has(row)) kept[n++] = row;
+    const merged = this.#mergedInto;
+    const kept = rowsBelow(this.#count, merged.size === 0 ? undefined : (row) => !merged.has(row));
     const groups = this.#groups;
     return {
       view: this.#view,
       count: kept.length,
-      start: Float64Array.from(kept, (row) => this.#starts[row]!),
-      end: Float64Array.from(kept, (row) => this.#ends[row]!),
+      start: numbersOf(kept, (row) => this.#starts[row]!),
+      end: numbersOf(kept, (row) => this.#ends[row]!),
       keys: this.#view.by.map((dimension, c) =>
-        new Texts(this.#words[dimension], Int32Array.from(kept, (row) => groups.code(this.#groupOf[row]!, c)))
+        new Texts(this.#words[dimension], codesOf(kept, (row) => groups.code(this.#groupOf[row]!, c)))
       ),
       values: this.#accumulators.map((accumulator) => valuesOf(accumulator, kept)),
     };

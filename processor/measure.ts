@@ -4,7 +4,7 @@
  * @module
  */
 import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "./batch.ts";
-import { type Cell, type Cells, Texts } from "./cells.ts";
+import { type Cell, type Cells, codesOf, numbersOf, Texts } from "./cells.ts";
 import { type Dictionary, NONE } from "./dictionary.ts";
 import { Distinct, MemberSet } from "./distinct.ts";
 import { EMPTY_FUNNEL, Funnel } from "./funnel.ts";
@@ -91,7 +91,7 @@ function total(kind: string, where: Filter, of: Quantity | null): Measure<number
           totals[into]! += totals[from]!;
         },
         value: (row) => totals[row] ?? 0,
-        cells: (rows) => [Float64Array.from(rows, (row) => totals[row] ?? 0)],
+        cells: (rows) => [numbersOf(rows, (row) => totals[row] ?? 0)],
       };
     },
   };
@@ -228,9 +228,9 @@ function pick(
         cells(rows) {
           const has = (row: number) => (events[row] ?? 0) > 0;
           return [
-            new Texts(words[of], Int32Array.from(rows, (row) => has(row) ? codes[row]! : NONE)),
-            Float64Array.from(rows, (row) => has(row) ? times[row]! : NaN),
-            new Texts(ids, Int32Array.from(rows, (row) => has(row) ? events[row]! - 1 : NONE)),
+            new Texts(words[of], codesOf(rows, (row) => has(row) ? codes[row]! : NONE)),
+            numbersOf(rows, (row) => has(row) ? times[row]! : NaN),
+            new Texts(ids, codesOf(rows, (row) => has(row) ? events[row]! - 1 : NONE)),
           ];
         },
       };

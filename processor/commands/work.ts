@@ -30,7 +30,7 @@ export type Tell = (happening: Happening) => void;
 const COMMIT_RECORDS = 262_144;
 
 /** The same where a view has rows by user: then there are nearly as many rows as events, whatever the commit. */
-const COMMIT_BY_USER = 32_768;
+const COMMIT_BY_USER = 131_072;
 
 /** The same where the events themselves are stored, and must be held for it. */
 const COMMIT_EVENTS = 131_072;

@@ -4,7 +4,7 @@
  * of the user's events are in one partition.
  * @module
  */
-import type { Cells } from "../cells.ts";
+import { type Cells, rowsBelow } from "../cells.ts";
 import { Unavailable } from "../pipeline.ts";
 import { columnsOf, mergedBy, type Table, tableOf } from "../translate/table.ts";
 import type { Delta } from "../view.ts";
@@ -24,7 +24,7 @@ export async function writeOwn(tx: Database, delta: Delta): Promise<void> {
   const columns = [...table.window, ...table.key, ...table.measured];
   const set = table.measured.map(({ name }) => `${name} = ${merged.get(name)}`);
   const isNew = new Uint8Array(delta.count).fill(1);
-  for (const rows of portions(sequence(delta.count))) {
+  for (const rows of portions(rowsBelow(delta.count))) {
     const { rows: found } = await tx.query<{ n: number }>(
       `update clickstream.${table.name} t set ${set.join(", ")}
          from unnest(${columns.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")})
@@ -35,7 +35,7 @@ export async function writeOwn(tx: Database, delta: Delta): Promise<void> {
     );
     for (const { n } of found) isNew[rows[n]!] = 0;
   }
-  await insert(tx, table, cells, sequence(delta.count).filter((row) => isNew[row] === 1));
+  await insert(tx, table, cells, rowsBelow(delta.count, (row) => isNew[row] === 1));
 }
 
 /**
@@ -64,11 +64,6 @@ export async function insert(
     const why = `somebody else has just made the same rows of ${table.name}; is the topic keyed by userId?`;
     throw new Unavailable(`could not store rows of users: ${why}`, { cause: error });
   }
-}
-
-/** The numbers below `count`. */
-export function sequence(count: number): Int32Array {
-  return Int32Array.from({ length: count }, (_, n) => n);
 }
 
 /** Rows in portions of one statement each. */

@@ -4,7 +4,7 @@
  * memory does it, and written back.
  * @module
  */
-import { type Cell, type Cells, Texts } from "../cells.ts";
+import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../fold.ts";
 import { Groups } from "../groups.ts";
 import { Unavailable } from "../pipeline.ts";
@@ -12,7 +12,7 @@ import { COLUMN_OF, columnsOf, mergedBy, tableOf, valuesOf } from "../translate/
 import type { Delta, Row, View } from "../view.ts";
 import { arrayOf, arrayParameter, placeOf } from "./binary.ts";
 import type { Database } from "./database.ts";
-import { insert, portions, sequence } from "./sql_own.ts";
+import { insert, portions } from "./sql_own.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
@@ -33,7 +33,7 @@ export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
   const isNew = new Uint8Array(delta.count).fill(1);
   const alone = rowsAlone(delta);
   for (let row = 0; row < delta.count; row++) if (alone[row] === 0) crowded.add(row);
-  for (const rows of portions(sequence(delta.count).filter((row) => alone[row] === 1))) {
+  for (const rows of portions(rowsBelow(delta.count, (row) => alone[row] === 1))) {
     const continued = await continuedBy(tx, delta.view, cells, rows);
     const timesFound = new Map<number, number>();
     for (const { row } of continued) timesFound.set(row, (timesFound.get(row) ?? 0) + 1);
@@ -47,7 +47,7 @@ export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
     tx,
     tableOf(delta.view),
     cells,
-    sequence(delta.count).filter((row) => isNew[row] === 1 && !crowded.has(row)),
+    rowsBelow(delta.count, (row) => isNew[row] === 1 && !crowded.has(row)),
   );
   if (crowded.size === 0) return;
   await upsert(
@@ -58,17 +58,17 @@ export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
 }
 
 /** Marks the rows whose key has no other row in the delta. */
-function rowsAlone({ count, keys }: Delta): Uint8Array {
+function rowsAlone({ count, keys }: Delta): Int32Array {
   const groups = new Groups(keys.length);
-  const codes = keys.map(codesOf);
+  const codes = keys.map(numbered);
   const groupOf = new Int32Array(count);
   const sizes = new Int32Array(count);
   for (let row = 0; row < count; row++) sizes[groupOf[row] = groups.row(0, codes, row)]!++;
-  return Uint8Array.from(groupOf, (group) => sizes[group] === 1 ? 1 : 0);
+  return groupOf.map((group) => sizes[group]! === 1 ? 1 : 0);
 }
 
 /** Numbers that are the same for the same cells. */
-function codesOf(cells: Cells): Int32Array {
+function numbered(cells: Cells): Int32Array {
   if (cells instanceof Texts) return cells.codes;
   const known = new Map<Cell, number>();
   return Int32Array.from(cells as readonly Cell[], (cell) => {
@@ -106,8 +106,8 @@ async function continuedBy(
       ) t
       where t.ended_at >= v.lo`,
     [
-      arrayOf(Float64Array.from(rows, (row) => (cells.get("started_at") as Float64Array)[row]! - gapMs), "timestamptz"),
-      arrayOf(Float64Array.from(rows, (row) => (cells.get("ended_at") as Float64Array)[row]! + gapMs), "timestamptz"),
+      arrayOf(numbersOf(rows, (row) => (cells.get("started_at") as Float64Array)[row]! - gapMs), "timestamptz"),
+      arrayOf(numbersOf(rows, (row) => (cells.get("ended_at") as Float64Array)[row]! + gapMs), "timestamptz"),
       ...view.by.map((d) => arrayOf(cells.get(COLUMN_OF[d])!, "text", rows)),
     ],
   );
