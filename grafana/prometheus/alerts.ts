@@ -36,7 +36,8 @@ export const ALERTS: readonly Alert[] = [
     threshold: ["<", 1],
     for: "1m",
     summary: "The service is dead",
-    description: "{instance} has not answered Prometheus for a minute; nothing that it had to do is done.",
+    description:
+      "Nothing has answered Prometheus for a minute as {job}, instance '{instance}'; what it had to do is not done.",
     unit: "number",
     runbook: "the-service-is-dead",
   },

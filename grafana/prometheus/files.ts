@@ -36,19 +36,16 @@ export function prometheusConfig(interval = "15s"): string {
       evaluation_interval: interval,
     },
     rule_files: ["rules.yml"],
-    alerting: { alertmanagers: [{ file_sd_configs: [{ files: ["targets/alertmanager*.yml"] }] }] },
+    alerting: { alertmanagers: [{ file_sd_configs: [{ files: ["targets/alertmanager.yml"] }] }] },
     scrape_configs: JOBS.map((job) => ({ job_name: job, file_sd_configs: [{ files: [`targets/${job}.yml`] }] })),
   });
 }
 
 /** The rules of Prometheus. */
 export function rulesFile(recordings: typeof RECORDINGS, alerts: typeof ALERTS): string {
-  return yaml({
-    groups: [
-      { name: "clickstream", rules: recordings.map(({ record, expr }) => ({ record, expr })) },
-      { name: "clickstream-alerts", rules: alerts.map(prometheusAlert) },
-    ],
-  });
+  const recorded = recordings.map(({ record, expr }) => ({ record, expr }));
+  // One group, for within it alerts see what has been recorded just before.
+  return yaml({ groups: [{ name: "clickstream", rules: [...recorded, ...alerts.map(prometheusAlert)] }] });
 }
 
 function prometheusAlert(alert: Alert): unknown {

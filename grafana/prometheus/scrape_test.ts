@@ -60,7 +60,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   await using service = Child.start(BINARY, ["run"], `${folder}/service.log`, env);
 
   // The committed configuration, but for how often it looks, and where.
-  await Deno.mkdir(`${folder}/targets`);
+  await run("cp", ["-r", `${HERE}targets`, folder]);
   const all: Record<typeof JOBS[number], string> = { ...targets, node: node.target, postgresql: postgres.target };
   for (const [job, target] of Object.entries(all)) {
     await Deno.writeTextFile(`${folder}/targets/${job}.yml`, `- targets: [${target}]\n`);
@@ -68,21 +68,21 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   await Deno.copyFile(`${HERE}rules.yml`, `${folder}/rules.yml`);
   await Deno.writeTextFile(`${folder}/prometheus.yml`, prometheusConfig("1s"));
   await using prometheus = await startPrometheus(folder);
-  const text = async (job: typeof JOBS[number]) => await (await fetch(`http://${all[job]}/metrics`)).text();
+  const text = (job: typeof JOBS[number]) => fetch(`http://${all[job]}/metrics`).then((r) => r.text(), () => "");
 
   await until(
     "the service has committed",
     async () => /^clickstream_commits_total [1-9]/m.test(await text("clickstream")),
   );
-  // Rates need something to have happened between two looks.
-  await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--seed", "2", "--bad", "0.05"], env);
-
   await t.step("all targets are up", async () => {
     const up = () => prometheus.seriesOf("up == 1");
     await until("four targets are up", async () => await up() === JOBS.length, 20_000).catch(async (error) => {
       throw new Error(`${error.message}: ${JSON.stringify(await prometheus.api("targets?state=active"))}`);
     });
   });
+
+  // Rates need something to have happened between two looks.
+  await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--seed", "2", "--bad", "0.05"], env);
 
   await t.step("every recorded series has samples", async () => {
     for (const { record } of RECORDINGS) {
@@ -133,6 +133,19 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     assert.deepEqual(await promtool(["check", "metrics"], `${asked.join("\n")}\n`), { code: 0, said: "" });
     const wrong = "# HELP clickstream_commits Commits.\n# TYPE clickstream_commits counter\nclickstream_commits 1\n";
     assert.match((await promtool(["check", "metrics"], wrong)).said, /should have "_total" suffix/);
+  });
+
+  await t.step("what the runbook asks for can be asked", async () => {
+    const page = await Deno.readTextFile(new URL("../../docs/debugging.md", import.meta.url));
+    const blocks = (language: string) =>
+      [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, "gm"))].map(([, block]) => block!.trim());
+    assert.ok(blocks("sql").length >= 9);
+    await using(readerUrl, async (db) => {
+      for (const sql of blocks("sql")) await db.query(sql);
+    });
+    const asked = blocks("promql").flatMap((block) => block.split("\n"));
+    assert.ok(asked.length >= 9);
+    for (const expr of asked) assert.ok(await prometheus.seriesOf(expr) > 0, expr);
   });
 
   await t.step("no alert fires", async () => {
