@@ -77,3 +77,9 @@ export const BROKER_RULES: readonly BrokerRule[] = [
     help: "Partitions that have fewer replicas in step than they should.",
   },
 ];
+
+/** The names that a rule makes, one for each word that its pattern allows. */
+export function namesOf({ name, pattern }: BrokerRule): readonly string[] {
+  const words = /name=\(([^)]+)\)/.exec(pattern)?.[1]?.split("|") ?? [];
+  return name.includes("$1") ? words.map((word) => name.replace("$1", word.toLowerCase())) : [name];
+}

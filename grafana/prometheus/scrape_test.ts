@@ -13,11 +13,10 @@ import {
   startPostgresExporter,
   startPrometheus,
 } from "../../processor/testing/prometheus.ts";
-import { namesOf } from "../../tasks/monitoring.ts";
 import { ALERTS } from "./alerts.ts";
 import { EXPORTER_QUERIES } from "./exporter_queries.ts";
 import { JOBS, prometheusConfig } from "./files.ts";
-import { BROKER_RULES } from "./kafka.ts";
+import { BROKER_RULES, namesOf } from "./kafka.ts";
 import { RECORDINGS } from "./recordings.ts";
 
 const HERE = new URL(".", import.meta.url).pathname;
@@ -109,7 +108,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     const database = of(await text("postgresql"));
     assert.deepEqual(asked.filter((name) => !database.has(name)), []);
     const kafka = of(await text("kafka"));
-    const broker = BROKER_RULES.flatMap(({ name, pattern }) => namesOf(name, pattern));
+    const broker = BROKER_RULES.flatMap(namesOf);
     assert.deepEqual(broker.filter((name) => !kafka.has(name)), []);
   });
 
@@ -123,6 +122,23 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
       const { rows } = await db.query<{ difference_events: number }>(asked);
       assert.equal(rows.filter(({ difference_events: n }) => Number(n) > 0).length, 1);
     });
+  });
+
+  await t.step("what is counted in several ways is the same", async () => {
+    const said = (await text("clickstream")).matchAll(/^(\w+(?:\{[^}]*\})?) (\S+)$/gm);
+    const samples = new Map([...said].map(([, name, value]) => [name!, Number(value)]));
+    const stored = samples.get('clickstream_events_total{outcome="stored"}')!;
+    assert.ok(stored > 2000, String(stored));
+    const same = [
+      "clickstream_event_time_latency_seconds_count",
+      "clickstream_produce_time_latency_seconds_count",
+      'clickstream_commit_rows_total{table="events"}',
+    ];
+    for (const name of same) assert.equal(samples.get(name), stored, name);
+    assert.equal(samples.get("clickstream_lateness_seconds_count"), samples.get("clickstream_late_events_total"));
+    assert.equal(samples.get("clickstream_commit_wait_seconds_count"), samples.get("clickstream_commits_total"));
+    // Compressed or not, an event is more than a few bytes.
+    assert.ok(samples.get("clickstream_fetch_bytes_total")! > 10 * stored);
   });
 
   await t.step("promtool has nothing to say of the names", async () => {
@@ -153,6 +169,27 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     assert.deepEqual(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname), []);
   });
 
-  assert.equal(await service.end("SIGTERM"), 0, await service.tail());
+  await t.step("what goes down is seen", async () => {
+    const waits = "clickstream_ready == 0 and clickstream_retries_total > 0";
+    const fires = async (name: string) => {
+      const { value, threshold: [sign, threshold] } = ALERTS.find((alert) => alert.name === name)!;
+      return await prometheus.seriesOf(`(${value}) ${sign} ${threshold}`) === 1;
+    };
+    const stops: Readonly<Record<string, () => Promise<unknown>>> = {
+      ClickstreamDatabaseDown: () => server.stop(),
+      ClickstreamBrokerDown: () => broker.kill(),
+      ClickstreamDown: () => service.end("SIGTERM"),
+    };
+    for (const [name, stop] of Object.entries(stops)) {
+      assert.equal(await fires(name), false, name);
+      if (name === "ClickstreamDown") {
+        await until("the service waits", async () => await prometheus.seriesOf(waits) === 1);
+      }
+      await stop();
+      await until(`${name} holds`, () => fires(name), 20_000);
+    }
+  });
+
+  assert.equal(await service.wait(), 0, await service.tail());
   await Deno.remove(folder, { recursive: true });
 });

@@ -98,7 +98,9 @@ export async function startNodeExporter(folder: string): Promise<Scraped> {
 /** Starts the exporter of a PostgreSQL's state, that logs in at `url`, and asks the queries of a file besides its own. */
 export async function startPostgresExporter(folder: string, url: string, queries: string): Promise<Scraped> {
   const program = `${await debian("prometheus-postgres-exporter")}/usr/bin/prometheus-postgres-exporter`;
-  const args = (port: number) => [`--web.listen-address=127.0.0.1:${port}`, `--extend.query-path=${queries}`];
+  // That collector asks for columns that PostgreSQL 17 no longer has.
+  const more = [`--extend.query-path=${queries}`, "--no-collector.bgwriter"];
+  const args = (port: number) => [`--web.listen-address=127.0.0.1:${port}`, ...more];
   return await started(program, args, `${folder}/postgres.log`, "/metrics", {
     DATA_SOURCE_NAME: `${url}?sslmode=disable`,
   });
