@@ -11,7 +11,7 @@ Deno.test("a value counts where its bound is, which is its own", () => {
   assert.equal(countOf(into), 6);
 });
 
-Deno.test("times held together, cut anywhere into columns, say what each alone would have said", () => {
+Deno.test("times held together say what each alone would have said, however they come", () => {
   const time = fc.integer({ min: 0, max: 3 }).map((n) => n * 30_000);
   fc.assert(
     fc.property(fc.array(fc.array(time, { maxLength: 20 })), fc.integer({ min: 0, max: 90_000 }), (columns, now) => {
@@ -25,6 +25,13 @@ Deno.test("times held together, cut anywhere into columns, say what each alone w
       assert.ok(Math.abs(together.sum - alone.sum) < 1e-6);
     }),
   );
+});
+
+Deno.test("of many times in a column some stand for all, and all are counted", () => {
+  const held = new Times();
+  held.take(Float64Array.from({ length: 8191 }, (_, i) => i < 4096 ? 0 : 60_000), 8191);
+  const seconds = held.secondsBefore(60_000, BOUNDS);
+  assert.deepEqual(seconds.counts, [4095, 0, 0, 4096, 0]);
 });
 
 Deno.test("distributions add up", () => {

@@ -106,12 +106,12 @@ export class Metrics {
     );
     this.#histogram(
       "clickstream_event_time_latency_seconds",
-      "Time from an event in the shop to its being committed, of stored events.",
+      "Time from an event in the shop to its being committed, of stored events; of many at once some stand for all.",
       seconds.eventLatency,
     );
     this.#histogram(
       "clickstream_produce_time_latency_seconds",
-      "Time from an event's Kafka timestamp to its being committed, of stored events.",
+      "Time from an event's Kafka timestamp to its being committed, of stored events; of many at once some stand for all.",
       seconds.produceLatency,
     );
     this.#histogram(
