@@ -97,7 +97,7 @@ function grafanaAlerts(): string {
     noDataState: "OK",
     execErrState: "Error",
     annotations: annotations(alert, "$values.A.Value"),
-    labels: { severity: alert.severity, alertname_prometheus: alert.name },
+    labels: { severity: alert.severity, alert: alert.name },
     isPaused: false,
   }));
   return yaml({
