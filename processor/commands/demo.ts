@@ -79,10 +79,7 @@ function openPage({ port }: DemoOptions): { observer: Observer; http: HttpServer
   const activity = new Activity(() => Date.now());
   activity.take({ kind: "notReady", reason: null });
   const metrics = new Metrics(activity);
-  const observer = telling((happening) => {
-    activity.take(happening);
-    metrics.take(happening);
-  });
+  const observer = telling((happening) => activity.take(happening), () => Date.now());
   const about = { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings: {} };
   const shown = { notReady: () => activity.notReady, status: () => statusReport(about, activity, false), metrics };
   const serve = (at: number) =>

@@ -44,10 +44,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const started = Array.from({ length: workers }, async (_, n) => {
-    const tell = (happening: Happening) => {
-      activity.take(happening, n);
-      metrics.take(happening);
-    };
+    const tell = (happening: Happening) => activity.take(happening, n);
     try {
       const code = n === 0
         ? await work(settings, instance, stop, log, tell)

@@ -76,6 +76,7 @@ export async function work(
       groupId: settings.KAFKA_GROUP_ID,
       clientId: "clickstream",
       warn: (message) => log.warn(message),
+      fetched: (bytes) => tell({ kind: "fetched", bytes }),
     }),
   );
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell));
@@ -162,6 +163,7 @@ function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
     failed({ error, count, again, pauseMs }) {
       const reason = inWords(error);
       if (!signal.aborted) tell({ kind: "notReady", reason });
+      tell({ kind: "retrying" });
       log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
       if (!again && error.stack !== undefined) log.debug(inWords(error, true));
     },
@@ -173,7 +175,7 @@ function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
 
 /** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
 function observer(log: Log, tell: Tell): Observer {
-  const told = telling(tell);
+  const told = telling(tell, () => Date.now());
   return {
     ...told,
     started(partitions, cause) {
@@ -181,10 +183,10 @@ function observer(log: Log, tell: Tell): Observer {
       const why = cause === null ? {} : { cause: inWords(cause) };
       log.info("reads", { partitions: [...partitions.keys()], ...why });
     },
-    committed(commit, tookMs) {
-      told.committed(commit, tookMs);
+    committed(commit, timing) {
+      told.committed(commit, timing);
       const records = commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
-      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(tookMs) });
+      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) });
     },
     groupCommitFailed(error) {
       told.groupCommitFailed(error);

@@ -24,6 +24,8 @@ export interface KafkaSettings {
   };
   /** Is told, in words, what goes wrong and is mended by itself. */
   readonly warn?: (message: string) => void;
+  /** Is told how many bytes of records have come, as they were sent. */
+  readonly fetched?: (bytes: number) => void;
 }
 
 /** Kafka's error codes that are worth a name here. */
@@ -152,6 +154,8 @@ export class KafkaSource implements Source {
     await Promise.all([...shares].map(async ([leader, offsets]) => {
       const connections = await fetcher.connectToBrokers([leader]);
       const responses = await this.#fetch(connections.get(leader)!, offsets);
+      const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      if (size > 0) this.#settings.fetched?.(size);
       if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
     }));
   }
