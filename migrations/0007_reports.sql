@@ -205,8 +205,8 @@ begin atomic
     (5, '10 to 30 min'), (6, '30 min to 1 h'), (7, '1 h and more')) as n (bucket, name)
   left join (
     select case when s.ended_at = s.started_at then 0
-        else 1 + width_bucket(extract(epoch from s.ended_at - s.started_at), array[10, 60, 180, 600, 1800, 3600]) end
-        as bucket,
+        else 1 + width_bucket(s.ended_at - s.started_at,
+          array['10 s', '1 min', '3 min', '10 min', '30 min', '1 h']::interval[]) end as bucket,
       count(*) as sessions
     from clickstream.sessions s
     where s.started_at >= "from" and s.started_at < "to"

@@ -167,6 +167,41 @@ onEachDatabase("reports", {
     ]);
   },
 
+  "count sessions, carts, entries and new users, by hand": async (open) => {
+    const db = await filled(await migrated(open));
+    const counted = async (name: string, range: Range) =>
+      (await report(db, name, range)).map(([bucket, , sessions]) => [bucket, sessions]).filter(([, n]) => n !== 0);
+    // Bob's first visit is of three minutes to the millisecond.
+    assert.deepEqual(await counted("session_lengths", MONDAY), [[0, 4], [1, 1], [4, 1]]);
+    assert.deepEqual(await counted("session_depths", MONDAY), [[0, 2], [1, 2], [2, 2]]);
+    assert.deepEqual(await report(db, "session_depths", NEVER).then(([first]) => first), [0, "none", 0, null]);
+    assert.deepEqual(await report(db, "carts", MONDAY), [[1, 1, 0, 0, 0]]);
+    assert.deepEqual(await report(db, "carts", NEVER), [[0, 0, 0, 0, null]]);
+    assert.deepEqual(await report(db, "entry_paths", MONDAY), [
+      ["/home", 3, 1, 1, 1 / 3, 1 / 3, 2000],
+      ["/shoes", 1, 0, 0, 0, 0, 0],
+    ]);
+    assert.deepEqual(await report(db, "new_users", ["2026-11-02", "2026-11-04"]), [
+      ["2026-11-02", 5, 5, 0],
+      ["2026-11-03", 1, 1, 0],
+    ]);
+    assert.deepEqual(await report(db, "regions", MONDAY), [["unknown", 10, 6]]);
+  },
+
+  "say an abandoned cart by the watermark": async (open) => {
+    const db = await migrated(open);
+    await db.exec(
+      `insert into clickstream.sessions (user_id, started_at, ended_at, events, page_views, device, region, carts,
+         purchases, revenue_cents, funnel_step, first_event_id)
+       select 'u' || n, '2026-11-02T10:00Z', '2026-11-02T10:00Z'::timestamptz + n * interval '1 ms', 2, 1, 'mobile', 'eu', 1,
+         0, 0, 2, 'e' from generate_series(1, 3) n;
+       insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark)
+       values ('t', 0, 1, 0, '2026-11-02T10:30:00.002Z'), ('t', 1, 1, 0, '2026-11-02T11:00Z')`,
+    );
+    // Of the three, one ended more than half an hour before the watermark: a later event can still join the others.
+    assert.deepEqual(await report(db, "carts", MONDAY), [[3, 0, 1, 2, 1]]);
+  },
+
   "say what steps a funnel can have": async (open) => {
     const db = await filled(await migrated(open));
     const funnel = (steps: string) => db.query(`select * from clickstream.funnel('${MONDAY.join("', '")}', ${steps})`);
