@@ -21,8 +21,13 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Those who are known are left out at once: a conflict would lock their rows, and so write them.
   insert into clickstream.users as u
-  select a.user_id, min(a.day) from added a group by a.user_id order by a.user_id
+  select a.user_id, min(a.day)
+  from added a
+  where not exists (select from clickstream.users k where k.user_id = a.user_id and k.first_day <= a.day)
+  group by a.user_id
+  order by a.user_id
   on conflict (user_id) do update set first_day = excluded.first_day where excluded.first_day < u.first_day;
   return null;
 end
