@@ -8,7 +8,19 @@ const EVENT = `insert into clickstream.events (event_id, event_time, user_id, ev
 const REPORTS = ["conversion", "top_pages", "devices", "activity_heatmap", "funnel", "top_users"];
 
 const READS = [
-  ...["progress", "events", "traffic", "pages", "active_users", "sessions", "user_days", "refusals", "schema_version"]
+  ...[
+    "progress",
+    "events",
+    "traffic",
+    "pages",
+    "active_users",
+    "sessions",
+    "user_days",
+    "refusals",
+    "forgotten",
+    "replays",
+    "schema_version",
+  ]
     .map((table) => `select * from clickstream.${table}`),
   "select clickstream.watermark()",
 ];
@@ -29,6 +41,10 @@ const WRITES = [
   ...["user_days", "sessions"].map((table) => `delete from clickstream.${table} where user_id = 'ann'`),
   `insert into clickstream.refusals (reason, topic, partition, "offset") values ('empty', 't', 0, 0)`,
   "update clickstream.refusals set replayed_at = now()",
+  "insert into clickstream.forgotten (user_hash, topic, partitions, below) values ('', 't', '{}', '{}')",
+  "update clickstream.forgotten set done_at = now()",
+  "lock table clickstream.progress in exclusive mode",
+  "insert into clickstream.replays (id, refusals) values (1, '{}')",
 ];
 
 const DEFINES = [
