@@ -24,7 +24,7 @@ export const READS = {
   migrate: [...DATABASE, "EVENTS_KEEP_DAYS"],
   maintain: [...DATABASE, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
   refusals: DATABASE,
-  replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE],
+  replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "EVENTS_KEEP_DAYS"],
   forget: [...KAFKA, ...DATABASE],
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
