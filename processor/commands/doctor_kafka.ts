@@ -196,7 +196,7 @@ async function log(
 
 async function group(admin: Admin, { KAFKA_GROUP_ID: id }: DoctorSettings): Promise<Finding> {
   const check = "kafka group";
-  const { groups } = await admin.describeGroups([id]);
+  const { groups } = await patientWhileLoading(() => admin.describeGroups([id]));
   const { state, members, protocolType } = groups[0]!;
   const strangers = members.filter(({ clientId }) => clientId !== "clickstream").map(({ clientId, clientHost }) =>
     `${clientId} at ${clientHost}`
@@ -208,4 +208,16 @@ async function group(admin: Admin, { KAFKA_GROUP_ID: id }: DoctorSettings): Prom
     return bad(check, found, "end it, or give it or this program another KAFKA_GROUP_ID");
   }
   return good(check, `${id} is ${state || protocolType || "new"}, with ${members.length} members`);
+}
+
+/** A broker that has just started, or a group that is new, is not to be asked at once. */
+async function patientWhileLoading<T>(body: () => Promise<T>): Promise<T> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await body();
+    } catch (error) {
+      if (tries === 10 || !/loading|not available|not the correct coordinator/i.test(inWords(error))) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
 }

@@ -3,8 +3,8 @@
  * @module
  */
 import { lookup } from "node:dns/promises";
-import { connect, type Socket } from "node:net";
-import { connect as connectTls, type PeerCertificate } from "node:tls";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions, type PeerCertificate, type TLSSocket } from "node:tls";
 import { type Address, addressText } from "../address.ts";
 import { inWords } from "../secret.ts";
 import { DAY_MS } from "../view.ts";
@@ -19,11 +19,14 @@ export interface Peer {
   readonly setting: string;
   /** Authorities to trust; null where TLS is not wanted. */
   readonly ca: { readonly pem: string; readonly setting: string } | null;
-  /** Asks a fresh connection to speak TLS, where that isn't understood; resolves to false if it won't. */
-  readonly startTls?: (socket: Socket) => Promise<boolean>;
+  /** What asks for TLS, where that isn't understood; the answer is an `S` or not. */
+  readonly request?: Uint8Array;
 }
 
-const TIMEOUT_MS = 4000;
+const TIMEOUT_MS = 10_000;
+
+/** The letter S. */
+const YES = 0x53;
 
 /** Certificates are to be renewed before so many days are left. */
 const RENEW_DAYS = 14;
@@ -117,22 +120,36 @@ function wrong(message: string, setting: string): readonly [found: string, todo:
 }
 
 /** Shakes hands over a new connection; returns the certificate that is shown. */
-async function handshake({ address, startTls }: Peer, ca: string, strict: boolean): Promise<PeerCertificate> {
-  const socket = await opened(address);
+async function handshake({ address, request }: Peer, ca: string, strict: boolean): Promise<PeerCertificate> {
+  const { hostname, port } = address;
+  const options = { servername: isIP(hostname) ? "" : hostname, ca, rejectUnauthorized: strict };
+  const plain = request === undefined ? null : await opened(address);
+  const opening: TLSSocket[] = [];
   try {
-    if (startTls !== undefined && !await startTls(socket)) throw new Error("it does not know TLS");
     return await new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error("no answer to our TLS")), TIMEOUT_MS);
-      const tls = connectTls({ socket, servername: address.hostname, ca, rejectUnauthorized: strict }, () => {
+      const shake = (how: ConnectionOptions) => {
+        const tls = connectTls({ ...options, ...how }, () => {
+          clearTimeout(timer);
+          resolve(tls.getPeerCertificate());
+        });
+        opening.push(tls);
+        tls.on("error", (error) => {
+          clearTimeout(timer);
+          reject(error);
+        });
+      };
+      if (plain === null) return shake({ host: hostname, port });
+      // In the very turn in which the answer comes: later, the socket would take what is meant for TLS.
+      plain.once("data", (answer: Uint8Array) => {
+        if (answer[0] === YES) return shake({ socket: plain, host: hostname });
         clearTimeout(timer);
-        resolve(tls.getPeerCertificate());
+        reject(new Error("it does not know TLS"));
       });
-      tls.on("error", (error) => {
-        clearTimeout(timer);
-        reject(error);
-      });
+      plain.write(request!);
     });
   } finally {
-    socket.destroy();
+    for (const tls of opening) tls.destroy();
+    plain?.destroy();
   }
 }

@@ -2,7 +2,6 @@
  * Whether PostgreSQL can be written to, safely and fast enough.
  * @module
  */
-import type { Socket } from "node:net";
 import { statfs } from "node:fs/promises";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Settings } from "../config.ts";
@@ -47,7 +46,7 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
   const url = new URL(secret.reveal());
   const address = { hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(url.port || 5432) };
   const ca = authorities === null ? null : { pem: authorities.pem, setting: "DATABASE_TLS_CA" };
-  const findings = await checkPeer({ name: "postgres", address, setting: "DATABASE_URL", ca, startTls });
+  const findings = await checkPeer({ name: "postgres", address, setting: "DATABASE_URL", ca, request: REQUEST_TLS });
   if (!isWell(findings)) return { findings, positions: null };
   let db: Database;
   try {
@@ -85,11 +84,6 @@ async function several(check: string, body: () => Promise<Finding[]>): Promise<F
   } catch (error) {
     return [bad(check, inWords(error), "see what the server's log says of it")];
   }
-}
-
-async function startTls(socket: Socket): Promise<boolean> {
-  socket.write(REQUEST_TLS);
-  return await new Promise((resolve) => socket.once("data", (data: Uint8Array) => resolve(data[0] === 0x53)));
 }
 
 function loginCure(message: string): string {
@@ -278,7 +272,7 @@ async function partitions(db: Database): Promise<Finding> {
     `select (select count(*)::int from generate_series(0, ${AHEAD_DAYS}) d
               where to_regclass('clickstream.events_' ||
                 to_char((now() at time zone 'UTC')::date + d, 'YYYYMMDD')) is not null) as ahead,
-       exists (select from clickstream.events_default) as stray`,
+       pg_relation_size('clickstream.events_default') > 0 as stray`,
   );
   const { ahead, stray } = row!;
   const todo = "run `clickstream maintain` once a day, as the owner";
