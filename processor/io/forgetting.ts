@@ -6,6 +6,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { cellAt } from "../cells.ts";
 import { type Commit, type Position, PositionsMoved, Reassigned, type Records, type Seek } from "../pipeline.ts";
 import type { Sink, Source } from "../pipeline.ts";
 import { tableOf } from "../translate/table.ts";
@@ -161,9 +162,12 @@ export class ForgettingSink implements Sink {
   async #erase(tx: Database, { topic, deltas, events, refusals }: Commit): Promise<void> {
     const everywhere = [...this.#forgotten.users.keys()];
     const users = new Set<string>();
-    for (const { view, keys } of deltas) {
-      const column = keys[view.by.indexOf("user")] ?? [];
-      for (const user of column) if (everywhere.some((p) => this.#forgotten.erases(p, user!))) users.add(user!);
+    for (const { view, keys, count } of deltas) {
+      const column = keys[view.by.indexOf("user")];
+      for (let row = 0; column !== undefined && row < count; row++) {
+        const user = String(cellAt(column, row));
+        if (everywhere.some((partition) => this.#forgotten.erases(partition, user))) users.add(user);
+      }
     }
     await eraseRows(tx, "clickstream", [...users]);
     for (const batch of events ?? []) {
