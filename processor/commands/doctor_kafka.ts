@@ -44,7 +44,10 @@ export async function checkKafka(
     .admin();
   const how = settings.KAFKA_SASL_MECHANISM ?? "nobody in particular";
   try {
-    await attempt("log in to", cluster, () => admin.connect());
+    await attempt("log in to", cluster, async () => {
+      await admin.connect();
+      await admin.describeCluster();
+    });
     findings.push(good("kafka login", `as ${settings.KAFKA_SASL_USERNAME ?? "nobody"}, by ${how}`));
   } catch (error) {
     const todo = settings.KAFKA_SASL_MECHANISM === null

@@ -130,8 +130,11 @@ async function handshake({ address, request }: Peer, ca: string, strict: boolean
       const timer = setTimeout(() => reject(new Error("no answer to our TLS")), TIMEOUT_MS);
       const shake = (how: ConnectionOptions) => {
         const tls = connectTls({ ...options, ...how }, () => {
+          // Deno says that it is connected before it has judged the certificate; what it refuses is an error later.
+          const shown = tls.getPeerCertificate() as PeerCertificate | null;
+          if (shown === null) return;
           clearTimeout(timer);
-          resolve(tls.getPeerCertificate());
+          resolve(shown);
         });
         opening.push(tls);
         tls.on("error", (error) => {

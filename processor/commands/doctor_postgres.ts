@@ -51,7 +51,12 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
   let db: Database;
   try {
     const tls = authorities === null ? {} : { tlsCa: authorities.pem };
-    db = await openPostgres(secret.reveal(), { ...tls, applicationName: "clickstream doctor", connectTimeoutMs: 5000 });
+    db = await openPostgres(secret.reveal(), {
+      ...tls,
+      applicationName: "clickstream doctor",
+      // What the user's own are is asked for; these are ours.
+      settings: { statement_timeout: "30s", default_transaction_read_only: "off" },
+    });
   } catch (error) {
     return {
       findings: [...findings, bad("postgres login", inWords(error), loginCure(inWords(error)))],
@@ -112,9 +117,11 @@ async function server(db: Database, { WORKERS: workers }: DoctorSettings): Promi
     `select current_setting('server_version_num') as num, current_setting('server_version') as version,
        current_setting('server_encoding') as encoding, current_setting('fsync') as fsync,
        current_setting('full_page_writes') as pages, current_setting('autovacuum') as autovacuum,
-       current_setting('transaction_read_only') as read_only, pg_is_in_recovery()::text as standby,
-       (current_setting('max_connections')::int - (select count(*) from pg_stat_activity))::text as free,
-       (extract(epoch from current_setting('statement_timeout')::interval) * 1000)::text as timeout`,
+       (select reset_val from pg_settings where name = 'default_transaction_read_only') as read_only,
+       pg_is_in_recovery()::text as standby,
+       (current_setting('max_connections')::int
+         - (select count(*) from pg_stat_activity where backend_type = 'client backend'))::text as free,
+       (select reset_val from pg_settings where name = 'statement_timeout') as timeout`,
   );
   const is = row!;
   const findings: Finding[] = [];
