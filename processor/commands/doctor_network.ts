@@ -102,9 +102,11 @@ function described({ subject, valid_from, valid_to }: PeerCertificate): string {
 
 /** What a refused certificate means, and what to do. */
 function wrong(message: string, setting: string): readonly [found: string, todo: string] {
-  if (/NotValidYet/i.test(message)) return ["its certificate is not valid yet", "set the clock of this machine"];
+  if (/not valid yet|NotValidYet/i.test(message)) {
+    return ["its certificate is not valid yet", "set the clock of this machine"];
+  }
   if (/expired/i.test(message)) return ["its certificate has expired", "renew the certificate there"];
-  if (/NotValidForName|altname/i.test(message)) {
+  if (/not valid for name|altname/i.test(message)) {
     return [
       "its certificate is made for another name",
       "connect by a name that is in the certificate, or have one made for this name",
