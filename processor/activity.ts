@@ -133,7 +133,7 @@ export interface Restart {
 }
 
 /** Kinds of restarts that are counted from the first moment, so that a rate over them has a beginning. */
-const CAUSES = ["positions_moved", "reassigned", "unavailable", "database_unavailable"];
+const CAUSES = ["positions_moved", "user_forgotten", "reassigned", "unavailable", "database_unavailable"];
 
 /** Restarts that are remembered one by one. */
 const RECENT_RESTARTS = 20;

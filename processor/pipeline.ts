@@ -111,7 +111,7 @@ export interface Sink {
 
 /** Another instance has committed past us: forget what we know and start from what it left. */
 export class PositionsMoved extends Error {
-  override readonly name = "PositionsMoved";
+  override readonly name: string = "PositionsMoved";
 }
 
 /** The group has divided its partitions anew: forget what we know and start with the new share. */

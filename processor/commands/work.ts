@@ -5,6 +5,7 @@
 import { type Happening, telling } from "../activity.ts";
 import type { Settings } from "../config.ts";
 import { openPostgres } from "../io/database.ts";
+import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
 import { KafkaSource } from "../io/kafka.ts";
 import type { Log } from "../io/log.ts";
 import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
@@ -69,16 +70,16 @@ export async function work(
   log: Log,
   tell: Tell,
 ): Promise<number> {
-  const sink = new ReopeningSink(() => openSink(settings, instance));
-  const source = polledOften(
-    new KafkaSource({
-      ...clusterOf(settings),
-      groupId: settings.KAFKA_GROUP_ID,
-      clientId: "clickstream",
-      warn: (message) => log.warn(message),
-      fetched: (bytes) => tell({ kind: "fetched", bytes }),
-    }),
-  );
+  const forgotten = new Forgotten();
+  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
+  const kafka = new KafkaSource({
+    ...clusterOf(settings),
+    groupId: settings.KAFKA_GROUP_ID,
+    clientId: "clickstream",
+    warn: (message) => log.warn(message),
+    fetched: (bytes) => tell({ kind: "fetched", bytes }),
+  });
+  const source = new HeldSource(polledOften(kafka), forgotten);
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell));
   const pipelined = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
@@ -138,7 +139,7 @@ function polledOften(source: Source): Source {
   };
 }
 
-async function openSink(settings: RunSettings, instance: string): Promise<Sink> {
+async function openSink(settings: RunSettings, instance: string, forgotten: Forgotten): Promise<Sink> {
   const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
   const db = await openPostgres(url.reveal(), {
     ...(authorities === null ? {} : { tlsCa: authorities.pem }),
@@ -147,7 +148,7 @@ async function openSink(settings: RunSettings, instance: string): Promise<Sink> 
   });
   try {
     await verifySchema(db, MIGRATIONS);
-    return new SqlSink(db, instance);
+    return new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, instance));
   } catch (error) {
     await db.close();
     throw error;

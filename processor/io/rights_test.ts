@@ -20,6 +20,8 @@ const READS = [
     "user_days",
     "users",
     "refusals",
+    "forgotten",
+    "replays",
     "schema_version",
   ]
     .map((table) => `select * from clickstream.${table}`),
@@ -44,6 +46,10 @@ const WRITES = [
   ...["user_days", "sessions"].map((table) => `delete from clickstream.${table} where user_id = 'ann'`),
   `insert into clickstream.refusals (reason, topic, partition, "offset") values ('empty', 't', 0, 0)`,
   "update clickstream.refusals set replayed_at = now()",
+  "insert into clickstream.forgotten (user_hash, topic, partitions, below) values ('', 't', '{}', '{}')",
+  "update clickstream.forgotten set done_at = now()",
+  "lock table clickstream.progress in exclusive mode",
+  "insert into clickstream.replays (id, refusals) values (1, '{}')",
 ];
 
 const DEFINES = [
