@@ -193,6 +193,11 @@ export function readSettings<N extends SettingName>(
   return Object.fromEntries(values) as Settings<N>;
 }
 
+/** Whether a setting is given; an empty variable counts as absent. */
+export function isSet(name: SettingName): boolean {
+  return Boolean(Deno.env.get(name));
+}
+
 /** The value of a setting; what is wrong with it is added to `wrong`. */
 function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
   const { schema, otherwise, allowed, secret }: Setting = SETTINGS[name];

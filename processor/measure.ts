@@ -37,6 +37,10 @@ export interface Accumulator<V> {
 export interface Measure<V = unknown> {
   readonly kind: string;
   readonly where: Filter;
+  /** What is added up or picked, for translations: the quantity of a sum, the dimension of `first` and `last`. */
+  readonly of?: Quantity | Dimension;
+  /** The steps of a funnel, for translations. */
+  readonly steps?: readonly string[];
   readonly zero: V;
   /** Associative and commutative, with `zero` as its identity. Changes neither side. */
   merge(a: V, b: V): V;
@@ -68,6 +72,7 @@ function total(kind: string, where: Filter, of: Quantity | null): Measure<number
   return {
     kind,
     where,
+    ...(of === null ? {} : { of }),
     zero: 0,
     merged: (name, stored, added) => ({ [name]: `${stored}.${name} + ${added}.${name}` }),
     merge: (a, b) => a + b,
@@ -164,6 +169,7 @@ function pick(
   return {
     kind,
     where,
+    of,
     zero: null,
     merge: better,
     merged(name, stored, added) {
@@ -246,6 +252,7 @@ export function funnel(steps: readonly [string, string, string], state: string):
   return {
     kind: "funnel",
     where: { type: steps },
+    steps,
     zero: EMPTY_FUNNEL,
     merge: (a, b) => a.merge(b),
     columns: (name) => [

@@ -58,7 +58,7 @@ const RULES: readonly { readonly who: RegExp; readonly may: RegExp; readonly say
   },
   {
     who: /^processor\/translate\//,
-    may: /^processor\/((batch|cells|measure|view|fold)\.ts$|translate\/)/,
+    may: /^processor\/((event|batch|cells|measure|view|fold)\.ts$|translate\/)/,
     say: "a translation knows views, and nothing of the world",
   },
   {

@@ -3,7 +3,7 @@
  * @module
  */
 import { Command, Option } from "commander";
-import { readSettings } from "../config.ts";
+import { isSet, readSettings } from "../config.ts";
 import { print, stopSignal, write, writeError } from "../io/terminal.ts";
 import { VERSION } from "../version.ts";
 import { clusterOf } from "./cluster.ts";
@@ -34,6 +34,7 @@ export function program(ends: (code: number) => void): Command {
   addGenerate(clickstream, ends);
   addProduce(clickstream, ends);
   addMigrate(clickstream, ends);
+  addFlink(clickstream, ends);
   addOperations(clickstream, ends);
   return clickstream;
 }
@@ -171,5 +172,25 @@ function addMigrate(clickstream: Command, ends: (code: number) => void): void {
       const settings = readSettings(READS.migrate);
       const { migrateCommand } = await import("./migrate.ts");
       ends(await migrateCommand({ check: check === true }, settings, print));
+    });
+}
+
+function addFlink(clickstream: Command, ends: (code: number) => void): void {
+  clickstream.command("flink")
+    .description("prints the same views as a job in Flink SQL, with placeholders for what is secret or not set")
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream flink > views.sql", "with the settings of the service; without DATABASE_URL a placeholder"],
+        ["sql-client.sh -f views.sql", "once the placeholders are filled in, by a Flink cluster"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.flink))
+    .addHelpText("after", "  DATABASE_URL          where the tables are; its password is left out")
+    .action(async () => {
+      const given = isSet("DATABASE_URL") ? readSettings(["DATABASE_URL"]) : { DATABASE_URL: null };
+      const settings = { ...readSettings(READS.flink), ...given };
+      const { flink } = await import("./flink.ts");
+      ends(flink(settings, write));
     });
 }

@@ -1,0 +1,82 @@
+/**
+ * Prints the views as a job in Flink SQL.
+ * @module
+ */
+import type { Settings } from "../config.ts";
+import { WINDOW_MS } from "../duplicates.ts";
+import { ALLOWED_DELAY_MS } from "../pipeline.ts";
+import type { Secret } from "../secret.ts";
+import { type FlinkJob, flinkJob } from "../translate/flink.ts";
+import { DAY_MS, minutes } from "../view.ts";
+import { EXIT } from "./exit.ts";
+import type { READS } from "./reads.ts";
+
+/** Settings that the job is filled with; without an address of the database, a placeholder stands in. */
+export type FlinkSettings = Settings<typeof READS.flink[number]> & { readonly DATABASE_URL: Secret | null };
+
+/** Prints the job; returns the exit code. Passwords are never printed. */
+export function flink(settings: FlinkSettings, write: (text: string) => void): number {
+  write(flinkJob(jobOf(settings)));
+  return EXIT.done;
+}
+
+/** The job that these settings ask for. */
+export function jobOf(settings: FlinkSettings): FlinkJob {
+  return {
+    views: settings.VIEWS,
+    kafka: {
+      connector: "kafka",
+      topic: settings.KAFKA_TOPIC,
+      "properties.bootstrap.servers": settings.KAFKA_BROKERS.join(","),
+      "properties.group.id": settings.KAFKA_GROUP_ID,
+      "properties.auto.offset.reset": "earliest",
+      "properties.isolation.level": "read_committed",
+      ...security(settings),
+      "scan.startup.mode": "group-offsets",
+      "value.format": "json",
+      "value.json.ignore-parse-errors": "true",
+    },
+    database: database(settings.DATABASE_URL),
+    delayMs: ALLOWED_DELAY_MS,
+    keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
+    repeatMs: WINDOW_MS,
+    idleMs: minutes(5),
+  };
+}
+
+function security(settings: FlinkSettings): Record<string, string> {
+  const { KAFKA_TLS_CA: tls, KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: user } = settings;
+  const properties: Record<string, string> = {};
+  if (tls !== null || mechanism !== null) {
+    properties["properties.security.protocol"] = `${mechanism === null ? "" : "SASL_"}${
+      tls === null ? "PLAINTEXT" : "SSL"
+    }`;
+  }
+  if (tls !== null && tls.file !== "public") {
+    properties["properties.ssl.truststore.type"] = "PEM";
+    properties["properties.ssl.truststore.location"] = tls.file;
+  }
+  if (mechanism !== null && user !== null) {
+    const module = `org.apache.kafka.common.security.${
+      mechanism === "PLAIN" ? "plain.Plain" : "scram.Scram"
+    }LoginModule`;
+    const name = user.replaceAll(/["\\]/g, "\\$&");
+    properties["properties.sasl.mechanism"] = mechanism;
+    // The connector's jar has Kafka's classes under a name of its own.
+    properties["properties.sasl.jaas.config"] =
+      `org.apache.flink.kafka.shaded.${module} required username="${name}" password="<password>";`;
+  }
+  return properties;
+}
+
+function database(url: Secret | null): Record<string, string> {
+  const { host, pathname, username } = url === null
+    ? { host: "<host>:5432", pathname: "/<database>", username: "<user>" }
+    : new URL(url.reveal());
+  return {
+    url: `jdbc:postgresql://${host}${pathname}`,
+    username: decodeURIComponent(username),
+    password: "<password>",
+    driver: "org.postgresql.Driver",
+  };
+}

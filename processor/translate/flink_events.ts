@@ -1,0 +1,161 @@
+/**
+ * The topic and its events in Flink SQL: what a message must be to count, and what its fields become.
+ * @module
+ */
+import type { Dimension, Quantity } from "../batch.ts";
+import {
+  DEVICES,
+  EVENT_TYPE,
+  MAX_AHEAD_MS,
+  MAX_CENTS,
+  MAX_ID_LENGTH,
+  MAX_PAGE_LENGTH,
+  MAX_REGION_LENGTH,
+} from "../event.ts";
+import { COLUMN_OF } from "./table.ts";
+
+/** Options of a connector, in order. */
+export type Connector = Readonly<Record<string, string>>;
+
+/** How long things take, in milliseconds. */
+export interface Bounds {
+  /** How far the watermark stays behind the latest event. */
+  readonly delayMs: number;
+  /** How much older than its Kafka timestamp an event may be. */
+  readonly keepMs: number;
+}
+
+/** Column of the view `events` that holds a quantity. */
+export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = { revenue: "revenue_cents" };
+
+/** When an event happened, as text that sorts by time. */
+export const HAPPENED = "DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS')";
+
+/** Stands between the parts of a text, since no field of an event may hold it and it sorts before all that may. */
+export const BETWEEN = "CHR(0)";
+
+/** A string of SQL. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A length of time, in the largest unit that it is a whole number of. */
+export function interval(ms: number): string {
+  const units = [["DAY", 86_400_000], ["HOUR", 3_600_000], ["MINUTE", 60_000], ["SECOND", 1000]] as const;
+  const [unit, length] = units.find(([, length]) => ms % length === 0) ?? ["SECOND(6, 3)", 1000];
+  const count = ms / length;
+  return `INTERVAL '${count}' ${unit}${count > 99 && !unit.includes("(") ? `(${String(count).length})` : ""}`;
+}
+
+/** A table with these columns, in a connector. */
+export function table(name: string, columns: readonly string[], connector: Connector): string {
+  const options = Object.entries(connector).map(([key, value]) => `  ${quoted(key)} = ${quoted(value)}`);
+  return `CREATE TABLE ${name} (\n${columns.map((c) => `  ${c}`).join(",\n")}\n) WITH (\n${options.join(",\n")}\n);`;
+}
+
+/** The topic: messages with their fields as text, each with a time, and the watermark. */
+export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
+  const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region", "price"];
+  return table("clicks", [
+    ...[...fields, "quantity"].map((field) => `\`${field}\` STRING`),
+    "kafka_topic STRING METADATA FROM 'topic' VIRTUAL",
+    "kafka_partition INT METADATA FROM 'partition' VIRTUAL",
+    "kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL",
+    "kafka_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL",
+    `-- A time can't be absent; 1970 stands for none, and is too old to count.\n  event_time AS COALESCE(\n    ` +
+    `${EPOCH_TIME},\n    ${isoTime()},\n    TO_TIMESTAMP_LTZ(0, 3))`,
+    `-- What is refused for lying in the future must not take the watermark there.\n  WATERMARK FOR event_time AS CASE\n` +
+    `    WHEN event_time <= kafka_time + ${interval(MAX_AHEAD_MS)} THEN event_time - ${interval(delayMs)} END`,
+  ], kafka);
+}
+
+const EPOCH_TIME = "TO_TIMESTAMP_LTZ(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '^(\\d{1,15})(\\.\\d+)?$', 1) AS BIGINT), 3)";
+
+/** Time of ISO 8601 with zone. Flink reads a zone in a text, and leaves it out of account: it is subtracted here. */
+function isoTime(): string {
+  const iso = "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(:\\d{2}([.,]\\d+)?)?(Z|[+-]\\d{2}(:?\\d{2})?)$";
+  const part = (pattern: string, group = 1) => `REGEXP_EXTRACT(\`timestamp\`, ${quoted(pattern)}, ${group})`;
+  const zone = (group: number) => `COALESCE(TRY_CAST(${part("T.*([+-]\\d{2}):?(\\d{2})?$", group)} AS INT), 0)`;
+  const sign = "CASE WHEN REGEXP(`timestamp`, 'T.*-\\d{2}:?(\\d{2})?$') THEN -1 ELSE 1 END";
+  return [
+    `CAST(TIMESTAMPADD(MINUTE, -60 * ${zone(1)} - ${zone(2)} * ${sign},`,
+    `  TRY_CAST(CASE WHEN REGEXP(\`timestamp\`, ${quoted(iso)}) THEN`,
+    `    REPLACE(SUBSTRING(\`timestamp\` FROM 1 FOR 16), 'T', ' ')`,
+    `    || COALESCE(NULLIF(${part("T\\d{2}:\\d{2}(:\\d{2})")}, ''), ':00')`,
+    `    || '.' || RPAD(COALESCE(${part("[.,](\\d{1,3})")}, ''), 3, '0')`,
+    `  END AS TIMESTAMP(3))) AS TIMESTAMP_LTZ(3))`,
+  ].join("\n    ");
+}
+
+const ROUNDED = "ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2)";
+
+/** What a message is to Flink, once: an event, or nothing. */
+export function eventsView({ keepMs }: Bounds): string {
+  const columns: readonly (readonly [string, string])[] = [
+    [
+      "event_id",
+      "COALESCE(eventId, kafka_topic || '/' || CAST(kafka_partition AS STRING) || '/' || " +
+      "CAST(kafka_offset AS STRING))",
+    ],
+    [COLUMN_OF.user, "userId"],
+    [COLUMN_OF.session, "sessionId"],
+    [COLUMN_OF.type, "eventType"],
+    [COLUMN_OF.page, "REGEXP_REPLACE(page, '(?s)[?#].*', '')"],
+    [
+      COLUMN_OF.device,
+      `CASE WHEN device IS NULL THEN 'unknown' WHEN device IN (${[...DEVICES].map(quoted).join(", ")}) ` +
+      `THEN device ELSE 'other' END`,
+    ],
+    [COLUMN_OF.region, "COALESCE(region, 'unknown')"],
+    [
+      QUANTITY_COLUMN.revenue,
+      "CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(\n" +
+      "    TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END",
+    ],
+  ];
+  const text = [...columns.map(([name, sql]) => `${sql} AS ${name}`), "event_time", "kafka_partition"];
+  const valid = [
+    `REGEXP(eventType, ${quoted(EVENT_TYPE.source)})`,
+    bounded("userId", MAX_ID_LENGTH),
+    bounded("page", MAX_PAGE_LENGTH),
+    orAbsent("eventId", bounded("eventId", MAX_ID_LENGTH)),
+    orAbsent("sessionId", bounded("sessionId", MAX_ID_LENGTH)),
+    orAbsent("region", bounded("region", MAX_REGION_LENGTH)),
+    `POSITION(${BETWEEN} IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0`,
+    orAbsent("price", `COALESCE(${ROUNDED} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
+    orAbsent("quantity", `REGEXP(quantity, '^[1-9]\\d{0,15}$')`),
+    `(eventType <> 'purchase' OR COALESCE(${ROUNDED} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${MAX_CENTS / 100})`,
+    `event_time > TO_TIMESTAMP_LTZ(0, 3)`,
+    `event_time BETWEEN kafka_time - ${interval(keepMs)} AND kafka_time + ${interval(MAX_AHEAD_MS)}`,
+  ];
+  return [
+    "CREATE TEMPORARY VIEW valid_events AS",
+    `SELECT\n  ${text.join(",\n  ")},\n  PROCTIME() AS arrived`,
+    `FROM clicks\nWHERE ${valid.join("\n  AND ")};`,
+    "",
+    "-- Repetitions: the first counts, by the clock of this job (table.exec.state.ttl) and not by Kafka timestamps.",
+    "CREATE TEMPORARY VIEW events AS",
+    `SELECT ${[...columns.map(([name]) => name), "event_time"].join(", ")},`,
+    `  ${HAPPENED} || ${BETWEEN} || event_id AS place`,
+    "FROM (",
+    "  SELECT *, ROW_NUMBER() OVER (PARTITION BY kafka_partition, event_id ORDER BY arrived) AS repetition",
+    "  FROM valid_events",
+    ")",
+    "WHERE repetition = 1;",
+  ].join("\n");
+}
+
+function bounded(field: string, most: number): string {
+  return `CHAR_LENGTH(${field}) BETWEEN 1 AND ${most}`;
+}
+
+function orAbsent(field: string, test: string): string {
+  return `(${field} IS NULL OR ${test})`;
+}
+
+/** Only events whose dimensions have one of these values; empty if all pass. */
+export function condition(where: { readonly [dimension in Dimension]?: readonly string[] }): string {
+  return Object.entries(where).map(([dimension, values]) =>
+    `${COLUMN_OF[dimension as Dimension]} IN (${values.map(quoted).join(", ")})`
+  ).join(" AND ");
+}

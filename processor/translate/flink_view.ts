@@ -1,0 +1,217 @@
+/**
+ * A view in Flink SQL: the table that it is written to, and the query that fills it.
+ * @module
+ */
+import type { Column, Measure } from "../measure.ts";
+import type { View } from "../view.ts";
+import type { Dimension, Quantity } from "../batch.ts";
+import {
+  BETWEEN,
+  condition,
+  type Connector,
+  HAPPENED,
+  interval,
+  QUANTITY_COLUMN,
+  quoted,
+  table,
+} from "./flink_events.ts";
+import { COLUMN_OF, type Table, tableOf } from "./table.ts";
+
+/** Schema of the tables. */
+export const SCHEMA = "clickstream";
+
+/** Longest page in bytes that fits into an entry of an index. */
+const MAX_INDEXED_BYTES = 2600;
+
+const TYPE_OF: { readonly [type in Column["type"]]: string } = {
+  bigint: "BIGINT",
+  smallint: "SMALLINT",
+  text: "STRING",
+  timestamptz: "TIMESTAMP(3)",
+  date: "DATE",
+  bytea: "BYTES",
+};
+
+/** Names of columns that are words of Flink SQL. */
+const WORDS: ReadonlySet<string> = new Set(["day", "views"]);
+
+/** A column's name, quoted where it is a word of Flink SQL. */
+function identifier(name: string): string {
+  return WORDS.has(name) ? `\`${name}\`` : name;
+}
+
+/** The columns that tell rows of a view apart, as an upsert names them. */
+function keyOf({ window, by }: View, { window: columns }: Table): string[] {
+  const [start] = columns.map(({ name }) => name);
+  const key = by.map((dimension) => COLUMN_OF[dimension]);
+  return window.kind === "session" ? [...key, start!] : [start!, ...key];
+}
+
+/** What PostgreSQL must be told once, so that rows of this view can be found by plain columns; empty if nothing. */
+export function preparation(view: View): readonly string[] {
+  const known = tableOf(view);
+  const key = keyOf(view, known);
+  if (key.every((column) => known.identity.includes(column))) return [];
+  const target = `${SCHEMA}.${view.name}`;
+  const index = `create unique index flink_${view.name} on ${target} (${key.join(", ")}) nulls not distinct;`;
+  if (!view.by.includes("session")) return [index];
+  const noSession = `${SCHEMA}.flink_no_session()`;
+  return [
+    index,
+    `create function ${noSession} returns trigger language plpgsql as`,
+    `  $$ begin new.session_id := nullif(new.session_id, ''); return new; end $$;`,
+    `create trigger flink_no_session before insert on ${target} for each row execute function ${noSession};`,
+  ];
+}
+
+/** The sink of a view. */
+export function sinkTable(view: View, database: Connector): string {
+  const known = tableOf(view);
+  const key = keyOf(view, known);
+  const all = [...known.window, ...known.key, ...known.measured].filter(({ type, nullable }) =>
+    // What the processor keeps for itself is left out where it may be.
+    !(type === "bytea" && nullable)
+  );
+  const columns = all.map(({ name, type }) =>
+    `${identifier(name)} ${TYPE_OF[type]}${key.includes(name) ? " NOT NULL" : ""}`
+  );
+  return table(view.name, [...columns, `PRIMARY KEY (${key.map(identifier).join(", ")}) NOT ENFORCED`], {
+    connector: "jdbc",
+    ...database,
+    "table-name": `${SCHEMA}.${view.name}`,
+  });
+}
+
+/** The query that fills the sink of a view. */
+export function insertOf(view: View, keepMs: number): string {
+  const { source, group, columns } = windowOf(view, keepMs);
+  const dimensions = view.by.map((dimension) => COLUMN_OF[dimension]);
+  const measures = Object.entries(view.measures);
+  const filters = [
+    ...(view.where === undefined ? [] : [condition(view.where)]),
+    ...(view.by.includes("page") ? [shortPages()] : []),
+  ];
+  const inner = [...group.map(([sql, name]) => sql === name ? name : `${sql} AS ${name}`), ...dimensions];
+  const outer = new Map<string, string>(columns.map(([name, sql]) => [identifier(name), sql]));
+  for (const dimension of view.by) {
+    const column = COLUMN_OF[dimension];
+    outer.set(column, dimension === "session" ? `COALESCE(${column}, '')` : column);
+  }
+  for (const [name, measure] of measures) {
+    const texts = unpacked(identifier(name), measure);
+    measure.columns(name).forEach((column, c) => {
+      const known = identifier(column.name);
+      if (texts[c] !== undefined && !outer.has(known)) outer.set(known, texts[c]);
+    });
+  }
+  return [
+    `-- ${view.about}`,
+    `INSERT INTO ${view.name} (${[...outer.keys()].join(", ")})`,
+    `SELECT\n  ${[...outer].map(([name, sql]) => sql === name ? name : `${sql} AS ${name}`).join(",\n  ")}`,
+    "FROM (",
+    `  SELECT${source.hint} ${inner.join(", ")},`,
+    `    ${measures.map(([name, measure]) => `${aggregate(measure)} AS ${identifier(name)}`).join(",\n    ")}`,
+    `  FROM ${source.from}`,
+    ...(filters.length === 0 ? [] : [`  WHERE ${filters.join(" AND ")}`]),
+    `  GROUP BY ${[...group.map(([sql]) => sql), ...dimensions].join(", ")}`,
+    ");",
+  ].join("\n");
+}
+
+/** Base64 has four characters for three bytes. */
+function shortPages(): string {
+  return `CHAR_LENGTH(TO_BASE64(${COLUMN_OF.page})) <= ${Math.floor(MAX_INDEXED_BYTES / 3) * 4}`;
+}
+
+interface Windowed {
+  readonly source: { readonly from: string; readonly hint: string };
+  /** What rows are grouped by besides dimensions: expression and name. */
+  readonly group: readonly (readonly [sql: string, name: string])[];
+  /** The window's columns in the table, and what they are made of. */
+  readonly columns: readonly (readonly [name: string, sql: string])[];
+}
+
+function windowOf({ window, by }: View, keepMs: number): Windowed {
+  const cut = (name: string, lengths: readonly number[], partition = "") => ({
+    source: {
+      from: `TABLE(${name}(TABLE events${partition}, DESCRIPTOR(event_time), ${lengths.map(interval).join(", ")}))`,
+      hint: "",
+    },
+    group: [["window_start", "window_start"], ["window_end", "window_end"]] as const,
+  });
+  const start = ["window_start", "window_start"] as const;
+  switch (window.kind) {
+    case "tumbling":
+      return { ...cut("TUMBLE", [window.widthMs]), columns: [start] };
+    case "hopping":
+      return { ...cut("HOP", [window.everyMs, window.widthMs]), columns: [start, ["window_end", "window_end"]] };
+    case "session": {
+      const partition = ` PARTITION BY (${by.map((dimension) => COLUMN_OF[dimension]).join(", ")})`;
+      return {
+        ...cut("SESSION", [window.gapMs], partition),
+        columns: [["started_at", "window_start"], ["ended_at", `window_end - ${interval(window.gapMs)}`]],
+      };
+    }
+    case "day":
+      // Not a window that ends, but a sum that goes on: of the day so far, and of late events.
+      return {
+        source: { from: "events", hint: ` /*+ STATE_TTL('events' = '${Math.ceil(keepMs / 86_400_000) + 1} d') */` },
+        group: [["CAST(event_time AS DATE)", identifier("day")]],
+        columns: [["day", identifier("day")]],
+      };
+  }
+}
+
+/** A measure as an aggregate, or as a text of all that it needs. */
+function aggregate(measure: Measure): string {
+  const filter = condition(measure.where);
+  const only = filter === "" ? "" : ` FILTER (WHERE ${filter})`;
+  switch (measure.kind) {
+    case "count":
+      return `COUNT(*)${only}`;
+    case "sum":
+      return `COALESCE(SUM(${QUANTITY_COLUMN[measure.of as Quantity]})${only}, 0)`;
+    case "distinct":
+      return `COUNT(DISTINCT ${COLUMN_OF.user})${only}`;
+    case "first":
+    case "last": {
+      const value = `COALESCE(${COLUMN_OF[measure.of as Dimension]}, '')`;
+      return `${measure.kind === "first" ? "MIN" : "MAX"}(place || ${BETWEEN} || ${value})${only}`;
+    }
+    case "funnel": {
+      const steps = measure.steps!.map((step, s) => `WHEN ${quoted(step)} THEN ${quoted(letter(s))}`).join(" ");
+      const trail = `${HAPPENED} || CASE ${COLUMN_OF.type} ${steps} END`;
+      return `ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(${trail})${only}), '')`;
+    }
+    default:
+      throw new TypeError(`Flink SQL has no word for the measure ${JSON.stringify(measure.kind)}`);
+  }
+}
+
+/** The columns of a measure from its aggregate; undefined where nothing stands for one. */
+function unpacked(name: string, measure: Measure): readonly (string | undefined)[] {
+  const part = (n: number) => `SPLIT_INDEX(${name}, ${BETWEEN}, ${n})`;
+  switch (measure.kind) {
+    case "distinct":
+      return [name, "CAST(X'' AS BYTES)"];
+    case "first":
+    case "last": {
+      const value = measure.of === "session" ? `NULLIF(${part(2)}, '')` : part(2);
+      return [value, `CAST(${part(0)} AS TIMESTAMP(3))`, part(1)];
+    }
+    case "funnel": {
+      const reached = measure.steps!.map((_, s) => {
+        const steps = Array.from({ length: s + 1 }, (_, n) => letter(n)).join(".*");
+        return `WHEN REGEXP(${name}, ${quoted(steps)}) THEN ${s + 1}`;
+      });
+      return [`CAST(CASE ${reached.reverse().join(" ")} ELSE 0 END AS SMALLINT)`];
+    }
+    default:
+      return [name];
+  }
+}
+
+/** A step of a funnel in the trail of a session, where times are written in digits. */
+function letter(step: number): string {
+  return String.fromCharCode(97 + step);
+}
