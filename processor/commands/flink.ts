@@ -36,7 +36,7 @@ export function jobOf(settings: FlinkSettings): FlinkJob {
       "value.format": "json",
       "value.json.ignore-parse-errors": "true",
     },
-    database: database(settings.DATABASE_URL),
+    database: database(settings),
     delayMs: ALLOWED_DELAY_MS,
     keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
     repeatMs: WINDOW_MS,
@@ -69,12 +69,15 @@ function security(settings: FlinkSettings): Record<string, string> {
   return properties;
 }
 
-function database(url: Secret | null): Record<string, string> {
+function database({ DATABASE_URL: url, DATABASE_TLS_CA: tls }: FlinkSettings): Record<string, string> {
   const { host, pathname, username } = url === null
     ? { host: "<host>:5432", pathname: "/<database>", username: "<user>" }
     : new URL(url.reveal());
+  const authorities = tls?.file === "public"
+    ? "sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory"
+    : `sslrootcert=${encodeURIComponent(tls?.file ?? "")}`;
   return {
-    url: `jdbc:postgresql://${host}${pathname}`,
+    url: `jdbc:postgresql://${host}${pathname}${tls === null ? "" : `?sslmode=verify-full&${authorities}`}`,
     username: decodeURIComponent(username),
     password: "<password>",
     driver: "org.postgresql.Driver",

@@ -45,6 +45,8 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ["run", { DATABASE_URL: NOWHERE, WORKERS: "many", VIEWS: "x" }, 2, /2 settings[\s\S]*WORKERS is "many"[\s\S]*VIEWS/],
   ["run", { DATABASE_URL: "postgres://writer:hunter2@db" }, 2, /DATABASE_URL has a value that is not shown/],
   ["migrate", { DATABASE_URL: NOWHERE }, 1, /could not connect to PostgreSQL at 127.0.0.1:1/],
+  ["flink", { DATABASE_URL: NOWHERE }, 0, /'jdbc:postgresql:\/\/127.0.0.1:1\/clickstream'[\s\S]*INSERT INTO sessions/],
+  ["flink", { VIEWS: "carts" }, 2, /VIEWS is "carts"/],
   ["migrate --check", { DATABASE_URL: NOWHERE, LOG_LEVEL: "debug" }, 1, /could not connect[\s\S]*\n +at /],
 ];
 

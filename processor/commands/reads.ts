@@ -28,6 +28,6 @@ export const READS = {
   forget: [...KAFKA, ...DATABASE],
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
-  flink: [...KAFKA, "KAFKA_GROUP_ID", "EVENTS_KEEP_DAYS", "VIEWS"],
+  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "VIEWS"],
   rebuild: [...KAFKA, ...DATABASE, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "VIEWS"],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

@@ -47,7 +47,7 @@ export function flinkJob(job: FlinkJob): string {
   const prepare = once.length === 0
     ? ""
     : `\nOnce, in PostgreSQL, as the owner of schema ${SCHEMA}:\n\n${
-      once.map((line) => `  ${line}`).join("\n")
+      once.map((line) => `    ${line}`).join("\n")
     }\n\nA page of more bytes than an index holds is left out of views by page.`;
   return [
     commented(`${HEAD.trim()}\n${prepare}\n${DIFFERENT.replace("{repeat}", duration(job.repeatMs))}`),

@@ -60,7 +60,8 @@ export function preparation(view: View): readonly string[] {
     index,
     `create function ${noSession} returns trigger language plpgsql as`,
     `  $$ begin new.session_id := nullif(new.session_id, ''); return new; end $$;`,
-    `create trigger flink_no_session before insert on ${target} for each row execute function ${noSession};`,
+    `create trigger flink_no_session before insert on ${target}`,
+    `  for each row execute function ${noSession};`,
   ];
 }
 

@@ -1,0 +1,95 @@
+/**
+ * A real Flink, for the job that is printed: its jars fetched once, one process that ends with the job.
+ * @module
+ */
+import { cacheFolder, prepared, run } from "./child.ts";
+import { kafkaLibs } from "./kafka.ts";
+
+/** The jars, as Maven resolves `flink/pom.xml`. */
+async function flinkLibs(): Promise<string> {
+  // Brings Maven where it is missing.
+  await kafkaLibs();
+  return await prepared("flink-2.2.1", async (folder) => {
+    const pom = new URL("flink/pom.xml", import.meta.url).pathname;
+    const maven = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
+    await run("flock", [`${cacheFolder()}/.lock`, ...maven]);
+  });
+}
+
+/** Runs a job whose topic ends where it ended when the job began, or only plans it; returns what was printed. */
+export async function runFlink(job: string, how: "run" | "explain"): Promise<string> {
+  const file = await Deno.makeTempFile({ suffix: ".sql" });
+  try {
+    await Deno.writeTextFile(file, job);
+    const java = ["-Xmx1g", "-Duser.timezone=UTC", "--add-opens=java.base/java.util=ALL-UNNAMED"];
+    const main = new URL("flink/Job.java", import.meta.url).pathname;
+    const args = [...java, "-cp", `${await flinkLibs()}/*`, main, file, ...(how === "explain" ? [how] : [])];
+    return await run("java", args);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** What the head of a job says is to be done in PostgreSQL. */
+export function preparationIn(job: string): string {
+  return job.split("\n").filter((line) => line.startsWith("--     ")).map((line) => line.slice(7)).join("\n");
+}
+
+/** A message of the topic, or text that is none. */
+type Message = Readonly<Record<string, unknown>> | string;
+
+/** Messages around every definition's edge, in event time: the earliest is five hours before `nowMs`. */
+export function edges(nowMs: number): readonly Message[] {
+  const startMs = Math.floor(nowMs / 60_000) * 60_000 - 5 * 3_600_000;
+  const iso = (seconds: number) => new Date(startMs + seconds * 1000).toISOString();
+  const zoned = (seconds: number, minutes: number, zone: string, length = 19) =>
+    new Date(startMs + seconds * 1000 + minutes * 60_000).toISOString().slice(0, length) + zone;
+  const event = (userId: string, timestamp: string | number, more: Readonly<Record<string, unknown>> = {}) => ({
+    userId,
+    eventType: "page_view",
+    page: "/",
+    timestamp,
+    ...more,
+  });
+  const funnel = (userId: string, ...steps: readonly (readonly [string, number])[]) =>
+    steps.map(([eventType, s]) => event(userId, iso(s), { eventType, page: `/${eventType}`, price: 10 }));
+  const bought = (price: unknown, quantity?: unknown) =>
+    event(`pays ${price} ${quantity}`, iso(3), { eventType: "purchase", price, quantity });
+  return [
+    event("walks", iso(0), { page: "/a?b#c", device: "watch", region: null }),
+    ...["/z#?", "/only?a\n=b"].map((page) => event("pages", iso(1), { page, device: "tablet" })),
+    ...["k1", "k", "k\u0001", "K", "é", "\u{1f600}"].map((eventId) =>
+      event("ties", iso(1), { eventId, page: `/${eventId}` })
+    ),
+    ...["x", "x"].map((eventId) => event("repeats", iso(1), { eventId })),
+    ...["one", "two", "one"].map((sessionId, n) => event("two sessions", iso(n), { sessionId })),
+    ...funnel("disorder", ["purchase", 3], ["add_to_cart", 2], ["page_view", 2]),
+    ...funnel("backwards", ["purchase", 1], ["add_to_cart", 2], ["page_view", 3]),
+    ...funnel("two of three", ["add_to_cart", 1], ["page_view", 2], ["purchase", 2], ["add_to_cart", 3]),
+    ...funnel("no view", ["add_to_cart", 1], ["purchase", 2]),
+    ...[12.345, "12.345", 0.005, "0.004", 0, 19.99, "0.995", 12345678.9, null].map((price) => bought(price)),
+    ...[[0.29, 3], ["1.005", 2], [9999999999, 1]].map(([price, quantity]) => bought(price, quantity)),
+    // Refused.
+    ...["1,5", -1, 1e11].map((price) => bought(price)),
+    ...[0, 2.5, -1].map((quantity) => bought(1, quantity)),
+    bought(1e9, 11),
+    ...["", "u\0", "x".repeat(129), null].map((userId) => event(userId!, iso(4))),
+    event("no page", iso(4), { page: "" }),
+    event("no type", iso(4), { eventType: "Buy" }),
+    ...["2026-02-30T00:00:00Z", "yesterday", "2026-11-02T00:00:00"].map((time) => event("no time", time)),
+    event("future", nowMs + 3_600_000),
+    event("past", nowMs - 40 * 86_400_000),
+    "not JSON",
+    "[]",
+    // Times.
+    event("zones", zoned(5, 120, "+02:00")),
+    event("zones", zoned(6, -330, "-0530")),
+    event("zones", zoned(7, 60, "+01")),
+    event("zones", zoned(60, 0, "Z", 16)),
+    event("zones", zoned(61, 0, ",5678Z")),
+    event("zones", startMs + 62_000),
+    // Half an hour, and a millisecond more.
+    event("walks", iso(1800), { page: "/b" }),
+    event("walks", iso(3600.001), { page: "/c" }),
+  ];
+}

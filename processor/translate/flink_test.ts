@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { jobOf } from "../commands/flink.ts";
+import { READS } from "../commands/reads.ts";
+import { readSettings } from "../config.ts";
+import { count, type Measure } from "../measure.ts";
+import { databaseUrl } from "../secret.ts";
+import { hopping, minutes, tumbling, view } from "../view.ts";
+import { flinkJob } from "./flink.ts";
+import { interval } from "./flink_events.ts";
+import { insertOf } from "./flink_view.ts";
+
+const GOLDEN = new URL("testdata/flink.sql", import.meta.url);
+
+function printed(env: Readonly<Record<string, string>>): string {
+  const url = env["DATABASE_URL"] === undefined ? null : databaseUrl(env["DATABASE_URL"]);
+  return flinkJob(jobOf({ ...readSettings(READS.flink, (name) => env[name]), DATABASE_URL: url }));
+}
+
+Deno.test("the job is the one that was looked at", async () => {
+  assert.equal(
+    printed({}),
+    await Deno.readTextFile(GOLDEN),
+    `${GOLDEN.pathname} is stale: look at what changed, run deno task flink:check, and write what clickstream flink prints there`,
+  );
+});
+
+const SASL = { KAFKA_SASL_MECHANISM: "PLAIN", KAFKA_SASL_USERNAME: "a\"li'ce", KAFKA_SASL_PASSWORD: "hunter2" };
+const URL_OF = "postgres://wri%40ter:hunter2@db:5433/shop?sslmode=disable";
+
+Deno.test("settings are where the connectors look for them, and no password is", () => {
+  const cases: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
+    [{ KAFKA_BROKERS: "a:1,b" }, /^ {2}'properties\.bootstrap\.servers' = 'a:1,b:9092',$/m],
+    [{ KAFKA_TOPIC: "t" }, /^ {2}'topic' = 't',$/m],
+    [{ KAFKA_GROUP_ID: "it's" }, /^ {2}'properties\.group\.id' = 'it''s',$/m],
+    [{ EVENTS_KEEP_DAYS: "400" }, /kafka_time - INTERVAL '400' DAY\(3\) AND[\s\S]*STATE_TTL\('events' = '401 d'\)/],
+    [{ KAFKA_TLS_CA: "public" }, /^ {2}'properties\.security\.protocol' = 'SSL',\n {2}'scan/m],
+    [SASL, /'SASL_PLAINTEXT',[\s\S]* username="a\\"li''ce" password="<password>";',$/m],
+    [{ ...SASL, KAFKA_TLS_CA: "public" }, /'SASL_SSL',/],
+    [
+      { DATABASE_URL: URL_OF },
+      /'jdbc:postgresql:\/\/db:5433\/shop',\n {2}'username' = 'wri@ter',\n {2}'password' = '<password>'/,
+    ],
+    [{ DATABASE_URL: URL_OF, DATABASE_TLS_CA: "public" }, /shop\?sslmode=verify-full&sslfactory=/],
+    [{ VIEWS: "traffic" }, /^BEGIN\n\n-- Events, users.*\nINSERT INTO traffic[^;]*;\n\nEND;\n$/m],
+  ];
+  for (const [env, said] of cases) {
+    assert.match(printed(env), said);
+    assert.doesNotMatch(printed(env), /hunter2/);
+  }
+  assert.doesNotMatch(printed({ VIEWS: "traffic" }), /create unique index|sessions \(/);
+});
+
+Deno.test("a length of time is said in the largest unit that fits", () => {
+  const cases: readonly (readonly [number, string])[] = [
+    [minutes(24 * 60), "INTERVAL '1' DAY"],
+    [minutes(90), "INTERVAL '90' MINUTE"],
+    [minutes(121), "INTERVAL '121' MINUTE(3)"],
+    [10_000, "INTERVAL '10' SECOND"],
+    [1500, "INTERVAL '1.5' SECOND(6, 3)"],
+  ];
+  for (const [ms, said] of cases) assert.equal(interval(ms), said);
+});
+
+Deno.test("a view is said as it is written, and a measure that Flink has no word for is named", () => {
+  const definition = {
+    name: "v",
+    about: "V.",
+    by: ["type" as const],
+    measures: { n: count({ device: ["it's", "b"] }) },
+  };
+  const hops = insertOf(view({ ...definition, window: hopping(minutes(10), minutes(2)) }), 0);
+  assert.match(
+    hops,
+    /TABLE\(HOP\(TABLE events, DESCRIPTOR\(event_time\), INTERVAL '2' MINUTE, INTERVAL '10' MINUTE\)\)/,
+  );
+  assert.match(hops, /COUNT\(\*\) FILTER \(WHERE device IN \('it''s', 'b'\)\) AS n/);
+  const median: Measure = { ...count(), kind: "median" };
+  const unknown = view({ ...definition, window: tumbling(minutes(1)), measures: { n: median } });
+  assert.throws(() => insertOf(unknown, 0), /no word for the measure "median"/);
+});

@@ -1,0 +1,321 @@
+-- The views of clickstream as a job of Flink SQL 2.x, for more than one PostgreSQL can merge. Needs the connectors kafka
+-- and jdbc, PostgreSQL's driver, and a Java machine in UTC (env.java.opts.all: -Duser.timezone=UTC), since jdbc writes
+-- times in its zone. Put the password where it says <password>.
+--
+-- It writes into the tables that "clickstream migrate" makes. Never let "clickstream run" write into the same tables:
+-- the processor could not merge with these rows, which come without what it keeps to tell users apart.
+--
+-- Once, in PostgreSQL, as the owner of schema clickstream:
+--
+--     create unique index flink_sessions on clickstream.sessions (user_id, session_id, started_at) nulls not distinct;
+--     create function clickstream.flink_no_session() returns trigger language plpgsql as
+--       $$ begin new.session_id := nullif(new.session_id, ''); return new; end $$;
+--     create trigger flink_no_session before insert on clickstream.sessions
+--       for each row execute function clickstream.flink_no_session();
+--     create unique index flink_pages on clickstream.pages (window_start, page) nulls not distinct;
+--
+-- A page of more bytes than an index holds is left out of views by page.
+--
+-- What Flink does otherwise than the processor:
+-- - A window is written once, when the watermark has passed its end; an event that comes later still is left out of it.
+--   A session is written when it is over. Only user_days goes on counting.
+-- - What can't be an event is left out and leaves no row in refusals. Text is taken for a number and a number for text,
+--   lengths count code points, and no check is made of referrer, productId, campaign and currency.
+-- - No raw events are stored and no progress: nothing says which windows are final, and heatmap and retention count what
+--   the tables have.
+-- - Repetitions within 10 min are told by the job's clock: one that reads a backlog leaves out more of them.
+-- - After a failure it goes on from its last checkpoint and writes rows anew. An upsert makes that harmless, but for a
+--   moment older rows may stand there; tables and offsets are not one transaction. Without a checkpoint it begins where
+--   the consumer group was, with empty windows, and overwrites those that were half counted.
+-- - Distinct users are counted exactly, with all of a window's users in its state.
+
+SET 'pipeline.name' = 'clickstream';
+SET 'table.local-time-zone' = 'UTC';
+SET 'table.exec.source.idle-timeout' = '5 min';
+SET 'table.exec.state.ttl' = '10 min';
+SET 'execution.checkpointing.interval' = '10 s';
+
+CREATE TABLE clicks (
+  `eventId` STRING,
+  `userId` STRING,
+  `sessionId` STRING,
+  `eventType` STRING,
+  `timestamp` STRING,
+  `page` STRING,
+  `device` STRING,
+  `region` STRING,
+  `price` STRING,
+  `quantity` STRING,
+  kafka_topic STRING METADATA FROM 'topic' VIRTUAL,
+  kafka_partition INT METADATA FROM 'partition' VIRTUAL,
+  kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL,
+  kafka_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  -- A time can't be absent; 1970 stands for none, and is too old to count.
+  event_time AS COALESCE(
+    TO_TIMESTAMP_LTZ(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '^(\d{1,15})(\.\d+)?$', 1) AS BIGINT), 3),
+    CAST(TIMESTAMPADD(MINUTE, -60 * COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, 'T.*([+-]\d{2}):?(\d{2})?$', 1) AS INT), 0) - COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, 'T.*([+-]\d{2}):?(\d{2})?$', 2) AS INT), 0) * CASE WHEN REGEXP(`timestamp`, 'T.*-\d{2}:?(\d{2})?$') THEN -1 ELSE 1 END,
+      TRY_CAST(CASE WHEN REGEXP(`timestamp`, '^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)$') THEN
+        REPLACE(SUBSTRING(`timestamp` FROM 1 FOR 16), 'T', ' ')
+        || COALESCE(NULLIF(REGEXP_EXTRACT(`timestamp`, 'T\d{2}:\d{2}(:\d{2})', 1), ''), ':00')
+        || '.' || RPAD(COALESCE(REGEXP_EXTRACT(`timestamp`, '[.,](\d{1,3})', 1), ''), 3, '0')
+      END AS TIMESTAMP(3))) AS TIMESTAMP_LTZ(3)),
+    TO_TIMESTAMP_LTZ(0, 3)),
+  -- What is refused for lying in the future must not take the watermark there.
+  WATERMARK FOR event_time AS CASE
+    WHEN event_time <= kafka_time + INTERVAL '5' MINUTE THEN event_time - INTERVAL '10' SECOND END
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'clickstream-events',
+  'properties.bootstrap.servers' = 'localhost:9092',
+  'properties.group.id' = 'clickstream',
+  'properties.auto.offset.reset' = 'earliest',
+  'properties.isolation.level' = 'read_committed',
+  'scan.startup.mode' = 'group-offsets',
+  'value.format' = 'json',
+  'value.json.ignore-parse-errors' = 'true'
+);
+
+CREATE TEMPORARY VIEW valid_events AS
+SELECT
+  COALESCE(eventId, kafka_topic || '/' || CAST(kafka_partition AS STRING) || '/' || CAST(kafka_offset AS STRING)) AS event_id,
+  userId AS user_id,
+  sessionId AS session_id,
+  eventType AS event_type,
+  REGEXP_REPLACE(page, '(?s)[?#].*', '') AS page,
+  CASE WHEN device IS NULL THEN 'unknown' WHEN device IN ('desktop', 'mobile', 'tablet') THEN device ELSE 'other' END AS device,
+  COALESCE(region, 'unknown') AS region,
+  CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(
+    TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END AS revenue_cents,
+  event_time,
+  kafka_partition,
+  PROCTIME() AS arrived
+FROM clicks
+WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
+  AND CHAR_LENGTH(userId) BETWEEN 1 AND 128
+  AND CHAR_LENGTH(page) BETWEEN 1 AND 2048
+  AND (eventId IS NULL OR CHAR_LENGTH(eventId) BETWEEN 1 AND 128)
+  AND (sessionId IS NULL OR CHAR_LENGTH(sessionId) BETWEEN 1 AND 128)
+  AND (region IS NULL OR CHAR_LENGTH(region) BETWEEN 1 AND 64)
+  AND POSITION(CHR(0) IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0
+  AND (price IS NULL OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) BETWEEN 0 AND 10000000000, FALSE))
+  AND (quantity IS NULL OR REGEXP(quantity, '^[1-9]\d{0,15}$'))
+  AND (eventType <> 'purchase' OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= 10000000000)
+  AND event_time > TO_TIMESTAMP_LTZ(0, 3)
+  AND event_time BETWEEN kafka_time - INTERVAL '30' DAY AND kafka_time + INTERVAL '5' MINUTE;
+
+-- Repetitions: the first counts, by the clock of this job (table.exec.state.ttl) and not by Kafka timestamps.
+CREATE TEMPORARY VIEW events AS
+SELECT event_id, user_id, session_id, event_type, page, device, region, revenue_cents, event_time,
+  DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CHR(0) || event_id AS place
+FROM (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY kafka_partition, event_id ORDER BY arrived) AS repetition
+  FROM valid_events
+)
+WHERE repetition = 1;
+
+CREATE TABLE user_days (
+  `day` DATE NOT NULL,
+  user_id STRING NOT NULL,
+  events BIGINT,
+  purchases BIGINT,
+  revenue_cents BIGINT,
+  PRIMARY KEY (`day`, user_id) NOT ENFORCED
+) WITH (
+  'connector' = 'jdbc',
+  'url' = 'jdbc:postgresql://<host>:5432/<database>',
+  'username' = '<user>',
+  'password' = '<password>',
+  'driver' = 'org.postgresql.Driver',
+  'table-name' = 'clickstream.user_days'
+);
+
+CREATE TABLE sessions (
+  started_at TIMESTAMP(3) NOT NULL,
+  ended_at TIMESTAMP(3),
+  user_id STRING NOT NULL,
+  session_id STRING NOT NULL,
+  events BIGINT,
+  page_views BIGINT,
+  entry_page STRING,
+  entry_at TIMESTAMP(3),
+  entry_event_id STRING,
+  exit_page STRING,
+  exit_at TIMESTAMP(3),
+  exit_event_id STRING,
+  device STRING,
+  first_event_id STRING,
+  region STRING,
+  carts BIGINT,
+  purchases BIGINT,
+  revenue_cents BIGINT,
+  funnel_step SMALLINT,
+  PRIMARY KEY (user_id, session_id, started_at) NOT ENFORCED
+) WITH (
+  'connector' = 'jdbc',
+  'url' = 'jdbc:postgresql://<host>:5432/<database>',
+  'username' = '<user>',
+  'password' = '<password>',
+  'driver' = 'org.postgresql.Driver',
+  'table-name' = 'clickstream.sessions'
+);
+
+CREATE TABLE traffic (
+  window_start TIMESTAMP(3) NOT NULL,
+  event_type STRING NOT NULL,
+  device STRING NOT NULL,
+  region STRING NOT NULL,
+  events BIGINT,
+  users BIGINT,
+  users_state BYTES,
+  revenue_cents BIGINT,
+  PRIMARY KEY (window_start, event_type, device, region) NOT ENFORCED
+) WITH (
+  'connector' = 'jdbc',
+  'url' = 'jdbc:postgresql://<host>:5432/<database>',
+  'username' = '<user>',
+  'password' = '<password>',
+  'driver' = 'org.postgresql.Driver',
+  'table-name' = 'clickstream.traffic'
+);
+
+CREATE TABLE pages (
+  window_start TIMESTAMP(3) NOT NULL,
+  page STRING NOT NULL,
+  `views` BIGINT,
+  users BIGINT,
+  users_state BYTES,
+  PRIMARY KEY (window_start, page) NOT ENFORCED
+) WITH (
+  'connector' = 'jdbc',
+  'url' = 'jdbc:postgresql://<host>:5432/<database>',
+  'username' = '<user>',
+  'password' = '<password>',
+  'driver' = 'org.postgresql.Driver',
+  'table-name' = 'clickstream.pages'
+);
+
+CREATE TABLE active_users (
+  window_start TIMESTAMP(3) NOT NULL,
+  window_end TIMESTAMP(3),
+  users BIGINT,
+  users_state BYTES,
+  PRIMARY KEY (window_start) NOT ENFORCED
+) WITH (
+  'connector' = 'jdbc',
+  'url' = 'jdbc:postgresql://<host>:5432/<database>',
+  'username' = '<user>',
+  'password' = '<password>',
+  'driver' = 'org.postgresql.Driver',
+  'table-name' = 'clickstream.active_users'
+);
+
+EXECUTE STATEMENT SET
+BEGIN
+
+-- Events, purchases and revenue of each user, each UTC day.
+INSERT INTO user_days (`day`, user_id, events, purchases, revenue_cents)
+SELECT
+  `day`,
+  user_id,
+  events,
+  purchases,
+  revenue_cents
+FROM (
+  SELECT /*+ STATE_TTL('events' = '31 d') */ CAST(event_time AS DATE) AS `day`, user_id,
+    COUNT(*) AS events,
+    COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS purchases,
+    COALESCE(SUM(revenue_cents), 0) AS revenue_cents
+  FROM events
+  GROUP BY CAST(event_time AS DATE), user_id
+);
+
+-- Visits: events of one user with at most 30 minutes between them.
+INSERT INTO sessions (started_at, ended_at, user_id, session_id, events, page_views, entry_page, entry_at, entry_event_id, exit_page, exit_at, exit_event_id, device, first_event_id, region, carts, purchases, revenue_cents, funnel_step)
+SELECT
+  window_start AS started_at,
+  window_end - INTERVAL '30' MINUTE AS ended_at,
+  user_id,
+  COALESCE(session_id, '') AS session_id,
+  events,
+  page_views,
+  SPLIT_INDEX(entry_page, CHR(0), 2) AS entry_page,
+  CAST(SPLIT_INDEX(entry_page, CHR(0), 0) AS TIMESTAMP(3)) AS entry_at,
+  SPLIT_INDEX(entry_page, CHR(0), 1) AS entry_event_id,
+  SPLIT_INDEX(exit_page, CHR(0), 2) AS exit_page,
+  CAST(SPLIT_INDEX(exit_page, CHR(0), 0) AS TIMESTAMP(3)) AS exit_at,
+  SPLIT_INDEX(exit_page, CHR(0), 1) AS exit_event_id,
+  SPLIT_INDEX(device, CHR(0), 2) AS device,
+  SPLIT_INDEX(device, CHR(0), 1) AS first_event_id,
+  SPLIT_INDEX(region, CHR(0), 2) AS region,
+  carts,
+  purchases,
+  revenue_cents,
+  CAST(CASE WHEN REGEXP(funnel_step, 'a.*b.*c') THEN 3 WHEN REGEXP(funnel_step, 'a.*b') THEN 2 WHEN REGEXP(funnel_step, 'a') THEN 1 ELSE 0 END AS SMALLINT) AS funnel_step
+FROM (
+  SELECT window_start, window_end, user_id, session_id,
+    COUNT(*) AS events,
+    COUNT(*) FILTER (WHERE event_type IN ('page_view')) AS page_views,
+    MIN(place || CHR(0) || COALESCE(page, '')) FILTER (WHERE event_type IN ('page_view')) AS entry_page,
+    MAX(place || CHR(0) || COALESCE(page, '')) FILTER (WHERE event_type IN ('page_view')) AS exit_page,
+    MIN(place || CHR(0) || COALESCE(device, '')) AS device,
+    MIN(place || CHR(0) || COALESCE(region, '')) AS region,
+    COUNT(*) FILTER (WHERE event_type IN ('add_to_cart')) AS carts,
+    COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS purchases,
+    COALESCE(SUM(revenue_cents), 0) AS revenue_cents,
+    ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CASE event_type WHEN 'page_view' THEN 'a' WHEN 'add_to_cart' THEN 'b' WHEN 'purchase' THEN 'c' END) FILTER (WHERE event_type IN ('page_view', 'add_to_cart', 'purchase'))), '') AS funnel_step
+  FROM TABLE(SESSION(TABLE events PARTITION BY (user_id, session_id), DESCRIPTOR(event_time), INTERVAL '30' MINUTE))
+  GROUP BY window_start, window_end, user_id, session_id
+);
+
+-- Events, users and revenue by event type, device and region, each minute.
+INSERT INTO traffic (window_start, event_type, device, region, events, users, users_state, revenue_cents)
+SELECT
+  window_start,
+  event_type,
+  device,
+  region,
+  events,
+  users,
+  CAST(X'' AS BYTES) AS users_state,
+  revenue_cents
+FROM (
+  SELECT window_start, window_end, event_type, device, region,
+    COUNT(*) AS events,
+    COUNT(DISTINCT user_id) AS users,
+    COALESCE(SUM(revenue_cents), 0) AS revenue_cents
+  FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+  GROUP BY window_start, window_end, event_type, device, region
+);
+
+-- Page views and their users by page, each minute.
+INSERT INTO pages (window_start, page, `views`, users, users_state)
+SELECT
+  window_start,
+  page,
+  `views`,
+  users,
+  CAST(X'' AS BYTES) AS users_state
+FROM (
+  SELECT window_start, window_end, page,
+    COUNT(*) AS `views`,
+    COUNT(DISTINCT user_id) AS users
+  FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+  WHERE event_type IN ('page_view') AND CHAR_LENGTH(TO_BASE64(page)) <= 3464
+  GROUP BY window_start, window_end, page
+);
+
+-- Users with any event in five minutes, every minute.
+INSERT INTO active_users (window_start, window_end, users, users_state)
+SELECT
+  window_start,
+  window_end,
+  users,
+  CAST(X'' AS BYTES) AS users_state
+FROM (
+  SELECT window_start, window_end,
+    COUNT(DISTINCT user_id) AS users
+  FROM TABLE(HOP(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE))
+  GROUP BY window_start, window_end
+);
+
+END;

@@ -1,0 +1,53 @@
+/**
+ * `deno task flink:check`: runs the printed job in a real Flink, from a real Kafka into a real PostgreSQL, and compares
+ * every row with what the log says by a second opinion.
+ * @module
+ */
+import { run } from "../processor/testing/child.ts";
+import { compareTables, formatDifferences } from "../processor/testing/differences.ts";
+import { edges, preparationIn, runFlink } from "../processor/testing/flink.ts";
+import { startKafka } from "../processor/testing/kafka.ts";
+import { readTopic } from "../processor/testing/log.ts";
+import { expectedOf } from "../processor/testing/oracle.ts";
+import { startPostgres, using } from "../processor/testing/postgres.ts";
+
+const MAIN = new URL("../processor/main.ts", import.meta.url).pathname;
+const TABLES = ["traffic", "pages", "active_users", "sessions", "user_days"] as const;
+
+/** The job as it is printed, with what a check needs: the password, and an end. */
+function filledIn(job: string): string {
+  return job.replaceAll("<password>", "none").replace(
+    "'scan.startup.mode' = 'group-offsets'",
+    "'scan.startup.mode' = 'earliest-offset',\n  'scan.bounded.mode' = 'latest-offset'",
+  );
+}
+
+/** Returns whether all tables agree. */
+async function check(): Promise<boolean> {
+  await using broker = await startKafka();
+  await using server = await startPostgres();
+  const url = await server.createDatabase();
+  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url };
+  const clickstream = (...args: string[]) => run(Deno.execPath(), ["run", "--quiet", "-A", MAIN, ...args], env);
+  const file = await Deno.makeTempFile({ suffix: ".ndjson" });
+  const lines = edges(Date.now()).map((message) => typeof message === "string" ? message : JSON.stringify(message));
+  await Deno.writeTextFile(file, `${lines.join("\n")}\n`);
+  await clickstream("migrate");
+  await clickstream("produce", file);
+  const shop = ["--rate", "5", "--seconds", "1500", "--fast", "--bad", "0", "--late", "0"];
+  await clickstream("generate", ...shop);
+  await Deno.remove(file);
+  const job = await clickstream("flink");
+  await using(url, (db) => db.exec(preparationIn(job)));
+  const startMs = performance.now();
+  await runFlink(filledIn(job), "run");
+  console.log(`the job ran for ${Math.round((performance.now() - startMs) / 1000)} s`);
+  const log = await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" });
+  const expected = expectedOf(log, { keepDays: 30 });
+  for (const table of TABLES) console.log(`${table}: ${expected[table].length} rows expected`);
+  const differences = await using(url, (db) => compareTables(db, expected, { tables: TABLES }));
+  console.log(formatDifferences(differences));
+  return differences.length === 0;
+}
+
+Deno.exit(await check() ? 0 : 1);
