@@ -20,7 +20,7 @@
 -- - A window is written once, when the watermark has passed its end; an event that comes later still is left out of it.
 --   A session is written when it is over. Only user_days goes on counting.
 -- - What can't be an event is left out and leaves no row in refusals. Text is taken for a number and a number for text,
---   lengths count code points, and no check is made of referrer, productId, campaign and currency.
+--   lengths count code points, and no check is made of the other fields.
 -- - No raw events are stored and no progress: nothing says which windows are final, and heatmap and retention count what
 --   the tables have.
 -- - Repetitions within 10 min are told by the job's clock: one that reads a backlog leaves out more of them.
@@ -30,6 +30,7 @@
 -- - Distinct users are counted exactly, with all of a window's users in its state.
 
 SET 'pipeline.name' = 'clickstream';
+SET 'table.optimizer.reuse-optimize-block-with-digest-enabled' = 'true';
 SET 'table.local-time-zone' = 'UTC';
 SET 'table.exec.source.idle-timeout' = '5 min';
 SET 'table.exec.state.ttl' = '10 min';
