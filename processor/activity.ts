@@ -3,7 +3,8 @@
  * @module
  */
 import { type Reason, REASONS } from "./event.ts";
-import type { Advance, Commit, Observer, Position } from "./pipeline.ts";
+import type { Advance, Commit, Observer, Position, Records, Spent } from "./pipeline.ts";
+import type { Sample } from "./sampler.ts";
 
 /** What a worker tells of its work; it can be sent from one thread to another. */
 export type Happening =
@@ -15,6 +16,8 @@ export type Happening =
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
+  /** Some of what was decoded, while somebody looks. */
+  | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
@@ -36,12 +39,25 @@ export interface Committed {
   readonly latenessMs: number;
   /** The sink's part, in milliseconds. */
   readonly tookMs: number;
+  /** What it took to get there. */
+  readonly spent: Spent;
 }
 
-/** An observer of one pipeline, that tells what happens. Late events are told with the next commit. */
-export function telling(tell: (happening: Happening) => void): Required<Observer> {
+/** Chooses what is shown of records that were decoded, from place `from` on. */
+export type Sampling = (records: Records, from: number) => readonly Sample[];
+
+const NOTHING_SPENT: Spent = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, oldest: null };
+
+/**
+ * An observer of one pipeline, that tells what happens. Late events are told with the next commit.
+ */
+export function telling(
+  tell: (happening: Happening) => void,
+  sample: Sampling = () => [],
+): Required<Observer> {
   let late = 0;
   let latenessMs = 0;
+  let spent = NOTHING_SPENT;
   return {
     started(partitions, cause) {
       // What was read and not committed will be read again.
@@ -49,14 +65,19 @@ export function telling(tell: (happening: Happening) => void): Required<Observer
       tell({ kind: "started", partitions, cause: cause === null ? null : causeOf(cause) });
     },
     read: (partition, _next, end) => tell({ kind: "read", partition, end }),
+    decoded(records, from) {
+      const samples = sample(records, from);
+      if (samples.length > 0) tell({ kind: "sampled", samples });
+    },
     late(ms) {
       late++;
       latenessMs += ms;
     },
+    worked: (now) => spent = now,
     committed(commit, tookMs) {
       const refused = commit.refusals.map(({ reason }) => reason);
       const { advances } = commit;
-      tell({ kind: "committed", advances, refused, rows: rowsOf(commit), late, latenessMs, tookMs });
+      tell({ kind: "committed", advances, refused, rows: rowsOf(commit), late, latenessMs, tookMs, spent });
       late = latenessMs = 0;
     },
     groupCommitFailed: () => tell({ kind: "groupCommitFailed" }),
@@ -74,6 +95,10 @@ export interface PartitionActivity {
   readonly lag: number | null;
   /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
   readonly watermark: number | null;
+  /** Which worker of this process reads it. */
+  readonly worker: number;
+  /** When it was last committed here, epoch milliseconds; null before that. */
+  readonly committedAt: number | null;
 }
 
 /** Sums since the process started. */
@@ -95,6 +120,19 @@ export interface CommitActivity {
   readonly tookMs: number;
   readonly records: number;
   /** Rows written: of views, events and refusals. */
+  readonly rows: number;
+  /** How long the record that waited longest had been in Kafka and here; null if it has no timestamp. */
+  readonly latencyMs: number | null;
+}
+
+/** Where the time of all workers went, summed since the process started, in milliseconds. */
+export interface Work {
+  readonly readMs: number;
+  readonly decodeMs: number;
+  readonly foldMs: number;
+  readonly gatherMs: number;
+  /** In the sink. */
+  readonly commitMs: number;
   readonly rows: number;
 }
 
@@ -118,6 +156,7 @@ interface Standing {
   next: number | null;
   end: number | null;
   watermark: number | null;
+  committedAt: number | null;
 }
 
 /** Sums up what the workers of a process tell. */
@@ -134,6 +173,7 @@ export class Activity {
   readonly #notReady: (string | null)[];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
+  #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
   #totals: Totals = { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0 };
 
   /** @param now epoch milliseconds */
@@ -152,10 +192,27 @@ export class Activity {
     return this.#totals;
   }
 
+  get work(): Work {
+    return this.#work;
+  }
+
+  /** How many workers there are. */
+  get workers(): number {
+    return this.#notReady.length;
+  }
+
+  /** Records of all partitions that are still to be committed; null where no end is known. */
+  get lag(): number | null {
+    const known = this.#partitions.flatMap((mine) => [...mine.values()]).filter(({ end }) => end !== null);
+    if (known.length === 0) return null;
+    return known.reduce((sum, { next, end }) => sum + Math.max(0, end! - (next ?? 0)), 0);
+  }
+
   get partitions(): PartitionActivity[] {
-    const all = this.#partitions.flatMap((partitions) => [...partitions]);
-    return all.sort(([a], [b]) => a - b).map(([partition, standing]) => ({
-      partition,
+    const all = this.#partitions.flatMap((mine, worker) =>
+      [...mine].map(([partition, standing]) => ({ partition, worker, ...standing }))
+    );
+    return all.sort((a, b) => a.partition - b.partition).map((standing) => ({
       ...standing,
       lag: standing.end === null || standing.next === null ? null : Math.max(0, standing.end - standing.next),
     }));
@@ -176,17 +233,20 @@ export class Activity {
       case "groupCommitFailed":
         this.groupCommitFailures++;
         return;
+      case "sampled":
+        return;
       case "notReady":
         this.#notReady[worker] = happening.reason;
     }
   }
 
   #start(partitions: ReadonlyMap<number, Position | null>, cause: Cause | null, worker: number): void {
-    const ends = new Map(this.#partitions.flatMap((all) => [...all]).map(([partition, { end }]) => [partition, end]));
+    const before = new Map(this.#partitions.flatMap((all) => [...all]));
     this.#partitions[worker] = new Map([...partitions].map(([partition, position]) => [partition, {
       next: position?.next ?? null,
-      end: ends.get(partition) ?? null,
+      end: before.get(partition)?.end ?? null,
       watermark: position?.watermark ?? null,
+      committedAt: before.get(partition)?.committedAt ?? null,
     }]));
     // What one worker has been given, another has given up, be it that it doesn't know yet.
     for (const [other, theirs] of this.#partitions.entries()) {
@@ -199,11 +259,14 @@ export class Activity {
     this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
   }
 
-  #commit({ advances, refused, rows, late, latenessMs, tookMs }: Committed, worker: number): void {
+  #commit({ advances, refused, rows, late, latenessMs, tookMs, spent }: Committed, worker: number): void {
+    const at = this.#now();
     const before = this.#totals;
     const plus = (of: "consumed" | "stored" | "duplicates") =>
       advances.reduce((sum, advance) => sum + advance[of], before[of]);
-    this.lastCommit = { at: this.#now(), tookMs, records: plus("consumed") - before.consumed, rows };
+    const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
+    this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows, latencyMs };
+    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows });
     this.#totals = {
       consumed: plus("consumed"),
       stored: plus("stored"),
@@ -215,7 +278,7 @@ export class Activity {
     for (const reason of refused) this.refusedByReason.set(reason, this.refusedByReason.get(reason)! + 1);
     for (const { partition, next, watermark } of advances) {
       const standing = this.#partitions[worker]!.get(partition);
-      if (standing !== undefined) Object.assign(standing, { next, watermark });
+      if (standing !== undefined) Object.assign(standing, { next, watermark, committedAt: at });
     }
     this.commits++;
   }
@@ -225,6 +288,17 @@ export class Activity {
 function rowsOf({ deltas, events, refusals }: Commit): number {
   const rows = deltas.reduce((sum, delta) => sum + delta.count, 0);
   return rows + refusals.length + (events?.reduce((sum, batch) => sum + batch.count, 0) ?? 0);
+}
+
+function sum(a: Work, b: Work): Work {
+  return {
+    readMs: a.readMs + b.readMs,
+    decodeMs: a.decodeMs + b.decodeMs,
+    foldMs: a.foldMs + b.foldMs,
+    gatherMs: a.gatherMs + b.gatherMs,
+    commitMs: a.commitMs + b.commitMs,
+    rows: a.rows + b.rows,
+  };
 }
 
 function causeOf(error: unknown): Cause {

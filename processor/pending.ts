@@ -18,6 +18,8 @@ export class Pending {
   /** Records taken: events, duplicates and refusals. */
   records = 0;
   readonly refusals: Refusal[] = [];
+  /** Time that folding has taken, in milliseconds. */
+  foldMs = 0;
   #stored = 0;
   #cents = 0;
   #refusedBytes = 0;
@@ -25,10 +27,15 @@ export class Pending {
   readonly #folds: readonly Fold[];
   readonly #kept: Batch[] = [];
   readonly #keep: boolean;
+  readonly #now: () => number;
   #batch: Batch;
 
-  /** @param storeEvents whether the events themselves go into the commit */
-  constructor(topic: string, views: readonly View[], storeEvents: boolean) {
+  /**
+   * @param storeEvents whether the events themselves go into the commit
+   * @param now milliseconds on a clock that only goes forward
+   */
+  constructor(topic: string, views: readonly View[], storeEvents: boolean, now: () => number) {
+    this.#now = now;
     this.#words = dictionaries(topic);
     this.#folds = views.map((view) => fold(view, this.#words));
     this.#keep = storeEvents;
@@ -51,7 +58,7 @@ export class Pending {
     this.#stored++;
     this.#cents += batch.revenue[batch.count]!;
     batch.keep();
-    if (batch.count === batch.capacity) this.#turn();
+    if (batch.count === batch.capacity) this.#turnTimed();
   }
 
   /** Keeps a refusal for the commit. */
@@ -67,8 +74,14 @@ export class Pending {
 
   /** The deltas of everything stored, and the batches if they were kept. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
-    if (this.#batch.count > 0) this.#turn();
+    if (this.#batch.count > 0) this.#turnTimed();
     return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
+  }
+
+  #turnTimed(): void {
+    const sinceMs = this.#now();
+    this.#turn();
+    this.foldMs += this.#now() - sinceMs;
   }
 
   #turn(): void {
