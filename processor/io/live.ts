@@ -32,6 +32,7 @@ export class Live {
   readonly #history: History;
   readonly #audience: Audience;
   readonly #timer: number;
+  #isWatched = false;
   #samples: Sample[] = [];
   #reason: string | null = null;
   #database: Promise<Database> | null = null;
@@ -82,10 +83,12 @@ export class Live {
   }
 
   #counted(count: number): void {
-    if (count > 1) return;
-    this.#options.watched(count === 1);
-    if (count === 0) this.#forget();
-    else this.#read();
+    const isWatched = count > 0;
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.#options.watched(isWatched);
+    if (isWatched) this.#read();
+    else this.#forget();
   }
 
   #tick(): void {
@@ -150,6 +153,7 @@ export class Live {
   async #closeDatabase(): Promise<void> {
     const open = this.#database;
     this.#database = null;
-    await open?.then((db) => db.close(), () => {});
+    // One that can't be opened or closed is gone already.
+    await open?.then((db) => db.close()).catch(() => {});
   }
 }
