@@ -54,11 +54,11 @@ const REQUEST_BYTES = 512 * 1024;
 /** A record doesn't wait for company for longer than this. */
 const LINGER_MS = 50;
 
-/** To find the brokers at first: what is wrong is to be known in seconds. */
-const FIRST_RETRIES = { initialRetryTime: 200, retries: 4 };
+/** Retries to find the brokers at first: what is wrong is to be known in seconds. */
+export const FIRST_RETRIES = { initialRetryTime: 200, retries: 4 };
 
-/** Once they were there: long enough for one to be started again. */
-const LATER_RETRIES = { initialRetryTime: 300, maxRetryTime: 3000, retries: 25 };
+/** Retries once the brokers were there: long enough for one to be started again. */
+export const LATER_RETRIES = { initialRetryTime: 300, maxRetryTime: 3000, retries: 25 };
 
 /**
  * Sends records, those of a key in their order, each written once even if a request has to be repeated. Creates the
@@ -183,7 +183,11 @@ async function partitionsOf(
   }
 }
 
-function configOf({ brokers, tlsCa, tls, sasl }: KafkaSettings, retry: RetryOptions): KafkaConfig {
+/** How kafkajs reaches the brokers. */
+export function configOf(
+  { brokers, tlsCa, tls, sasl }: Omit<KafkaSettings, "topic" | "partitions">,
+  retry: RetryOptions,
+): KafkaConfig {
   return {
     clientId: "clickstream-generator",
     brokers: [...brokers],

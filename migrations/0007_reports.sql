@@ -2,20 +2,37 @@
 -- about sessions, users or revenue counts sessions by their start, views and events count minutes by theirs. They read
 -- windows, sessions and days, never the raw events, so that they last longer than these and take no longer for more.
 -- A rate is null where there is nothing to divide by: of no sessions, 0 % convert just as little as 100 %.
+-- Some can be asked of certain devices and regions; null, for either, is all of them.
 -- Bodies are parsed here and now (`begin atomic`), so that no caller's search_path can give them another meaning.
 set local role clickstream_owner;
+
+create function clickstream.conversion("from" timestamptz, "to" timestamptz, devices text[], regions text[])
+returns table (sessions bigint, conversions bigint, conversion_rate double precision, users bigint, buyers bigint,
+  revenue_cents bigint)
+language sql stable parallel safe
+begin atomic
+  -- By user first: telling them apart by a hash is quicker than by sorting them, twice.
+  select coalesce(sum(u.sessions), 0)::bigint, coalesce(sum(u.conversions), 0)::bigint,
+    sum(u.conversions)::double precision / sum(u.sessions)::double precision,
+    count(*), count(*) filter (where u.conversions > 0), coalesce(sum(u.revenue_cents), 0)::bigint
+  from (
+    select count(*) as sessions, count(*) filter (where s.purchases > 0) as conversions,
+      sum(s.revenue_cents) as revenue_cents
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to"
+      and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
+    group by s.user_id
+  ) u;
+end;
+comment on function clickstream.conversion(timestamptz, timestamptz, text[], text[]) is
+  'Sessions of these devices and regions, those with a purchase, their share, users, buyers and revenue.';
 
 create function clickstream.conversion("from" timestamptz, "to" timestamptz)
 returns table (sessions bigint, conversions bigint, conversion_rate double precision, users bigint, buyers bigint,
   revenue_cents bigint)
 language sql stable parallel safe
 begin atomic
-  select count(*), count(*) filter (where s.purchases > 0),
-    count(*) filter (where s.purchases > 0)::double precision / nullif(count(*), 0),
-    count(distinct s.user_id), count(distinct s.user_id) filter (where s.purchases > 0),
-    coalesce(sum(s.revenue_cents), 0)::bigint
-  from clickstream.sessions s
-  where s.started_at >= "from" and s.started_at < "to";
+  select c.* from clickstream.conversion("from", "to", null, null) c;
 end;
 comment on function clickstream.conversion(timestamptz, timestamptz) is
   'Sessions, those with a purchase, their share, users, buyers and revenue.';
@@ -30,17 +47,17 @@ begin atomic
     sum(p.exits)::bigint,
     sum(p.exits)::double precision / nullif(sum(p.views), 0)::double precision
   from (
-    select v.page, v.views, 0::bigint as entries, 0::bigint as bounces, 0::bigint as exits
+    select v.page, sum(v.views) as views, 0::bigint as entries, 0::bigint as bounces, 0::bigint as exits
     from clickstream.pages v
     where v.window_start >= "from" and v.window_start < "to"
+    group by v.page
     union all
-    select s.entry_page, 0, 1, s.bounced::integer, 0
+    select e.page, 0, sum(e.entries)::bigint, sum(e.bounces)::bigint, sum(e.exits)::bigint
     from clickstream.sessions s
+    cross join lateral (values (s.entry_page, 1, s.bounced::integer, 0), (s.exit_page, 0, 0, 1))
+      as e (page, entries, bounces, exits)
     where s.started_at >= "from" and s.started_at < "to" and s.entry_page is not null
-    union all
-    select s.exit_page, 0, 0, 0, 1
-    from clickstream.sessions s
-    where s.started_at >= "from" and s.started_at < "to" and s.exit_page is not null
+    group by e.page
   ) p
   group by p.page
   order by 2 desc, 3 desc, p.page collate "C";
@@ -48,36 +65,94 @@ end;
 comment on function clickstream.top_pages(timestamptz, timestamptz) is
   'Views of each page; sessions that entered on it, bounced and left on it. Bounce rate is bounces by entries, exit rate exits by views.';
 
-create function clickstream.devices("from" timestamptz, "to" timestamptz)
+create function clickstream.devices("from" timestamptz, "to" timestamptz, devices text[], regions text[])
 returns table (device text, events bigint, sessions bigint)
 language sql stable parallel safe
 begin atomic
   select d.device, sum(d.events)::bigint, sum(d.sessions)::bigint
   from (
-    select t.device, t.events, 0::bigint as sessions
+    select t.device, sum(t.events) as events, 0::bigint as sessions
     from clickstream.traffic t
     where t.window_start >= "from" and t.window_start < "to"
+      and (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+    group by t.device
     union all
-    select s.device, 0, 1
+    select s.device, 0, count(*)
     from clickstream.sessions s
     where s.started_at >= "from" and s.started_at < "to"
+      and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
+    group by s.device
   ) d
   group by d.device
   order by 2 desc, d.device;
 end;
+comment on function clickstream.devices(timestamptz, timestamptz, text[], text[]) is
+  'Events and sessions of these devices and regions, by device.';
+
+create function clickstream.devices("from" timestamptz, "to" timestamptz)
+returns table (device text, events bigint, sessions bigint)
+language sql stable parallel safe
+begin atomic
+  select d.* from clickstream.devices("from", "to", null, null) d;
+end;
 comment on function clickstream.devices(timestamptz, timestamptz) is 'Events and sessions by device.';
+
+create function clickstream.regions("from" timestamptz, "to" timestamptz, devices text[], regions text[])
+returns table (region text, events bigint, sessions bigint)
+language sql stable parallel safe
+begin atomic
+  select d.region, sum(d.events)::bigint, sum(d.sessions)::bigint
+  from (
+    select t.region, sum(t.events) as events, 0::bigint as sessions
+    from clickstream.traffic t
+    where t.window_start >= "from" and t.window_start < "to"
+      and (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+    group by t.region
+    union all
+    select s.region, 0, count(*)
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to"
+      and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
+    group by s.region
+  ) d
+  group by d.region
+  order by 2 desc, d.region;
+end;
+comment on function clickstream.regions(timestamptz, timestamptz, text[], text[]) is
+  'Events and sessions of these devices and regions, by region.';
+
+create function clickstream.regions("from" timestamptz, "to" timestamptz)
+returns table (region text, events bigint, sessions bigint)
+language sql stable parallel safe
+begin atomic
+  select d.* from clickstream.regions("from", "to", null, null) d;
+end;
+comment on function clickstream.regions(timestamptz, timestamptz) is 'Events and sessions by region.';
+
+create function clickstream.activity_heatmap("from" timestamptz, "to" timestamptz, devices text[], regions text[])
+returns table (day_of_week integer, hour integer, events bigint)
+language sql stable parallel safe
+begin atomic
+  select extract(isodow from h.start at time zone 'UTC')::integer, extract(hour from h.start at time zone 'UTC')::integer,
+    sum(h.events)::bigint
+  from (
+    select date_bin('1 hour', t.window_start, '1970-01-01T00:00Z') as start, sum(t.events) as events
+    from clickstream.traffic t
+    where t.window_start >= "from" and t.window_start < "to"
+      and (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+    group by 1
+  ) h
+  group by 1, 2
+  order by 1, 2;
+end;
+comment on function clickstream.activity_heatmap(timestamptz, timestamptz, text[], text[]) is
+  'Events of these devices and regions by ISO day of week (1 is Monday) and hour, UTC.';
 
 create function clickstream.activity_heatmap("from" timestamptz, "to" timestamptz)
 returns table (day_of_week integer, hour integer, events bigint)
 language sql stable parallel safe
 begin atomic
-  select extract(isodow from t.window_start at time zone 'UTC')::integer,
-    extract(hour from t.window_start at time zone 'UTC')::integer,
-    sum(t.events)::bigint
-  from clickstream.traffic t
-  where t.window_start >= "from" and t.window_start < "to"
-  group by 1, 2
-  order by 1, 2;
+  select h.* from clickstream.activity_heatmap("from", "to", null, null) h;
 end;
 comment on function clickstream.activity_heatmap(timestamptz, timestamptz) is
   'Events by ISO day of week (1 is Monday) and hour, UTC.';
@@ -90,11 +165,15 @@ begin atomic
     f.sessions::double precision / nullif(lag(f.sessions) over (order by f.step), 0),
     f.sessions::double precision / nullif(first_value(f.sessions) over (order by f.step), 0)
   from (
-    select n.step, n.name, count(s.user_id) as sessions
-    from (values (1, 'page_view'), (2, 'add_to_cart'), (3, 'purchase')) as n (step, name)
-    left join clickstream.sessions s
-      on s.started_at >= "from" and s.started_at < "to" and s.funnel_step >= n.step
-    group by n.step, n.name
+    select n.step, n.name, n.sessions
+    from (
+      select count(*) filter (where s.funnel_step >= 1) as viewed, count(*) filter (where s.funnel_step >= 2) as carted,
+        count(*) filter (where s.funnel_step >= 3) as bought
+      from clickstream.sessions s
+      where s.started_at >= "from" and s.started_at < "to"
+    ) c
+    cross join lateral (values (1, 'page_view', c.viewed), (2, 'add_to_cart', c.carted), (3, 'purchase', c.bought))
+      as n (step, name, sessions)
   ) f
   order by f.step;
 end;
@@ -116,33 +195,149 @@ end;
 comment on function clickstream.top_users(timestamptz, timestamptz) is
   'What each user did in sessions that began in the time; those with the most revenue first, then with the most events.';
 
-create function clickstream.retention(from_day date, to_day date)
-returns table (cohort_day date, cohort_size bigint, day_number integer, users bigint, rate double precision)
+create function clickstream.session_lengths("from" timestamptz, "to" timestamptz)
+returns table (bucket integer, name text, sessions bigint, share double precision)
 language sql stable parallel safe
 begin atomic
-  with firsts as (
-    select d.user_id, min(d.day) as cohort_day from clickstream.user_days d group by d.user_id
-  ), cohorts as (
-    select f.user_id, f.cohort_day, count(*) over (partition by f.cohort_day) as size
-    from firsts f
-    where f.cohort_day >= from_day and f.cohort_day < to_day
-  )
-  select c.cohort_day, c.size, d.day - c.cohort_day, count(*), count(*)::double precision / c.size
-  from cohorts c
-  join clickstream.user_days d on d.user_id = c.user_id
-  where d.day < (now() at time zone 'UTC')::date
-  group by c.cohort_day, c.size, d.day - c.cohort_day
-  order by 1, 3;
+  select n.bucket, n.name, coalesce(c.sessions, 0),
+    coalesce(c.sessions, 0)::double precision / nullif(sum(c.sessions) over (), 0)::double precision
+  from (values (0, '0 s'), (1, 'under 10 s'), (2, '10 s to 1 min'), (3, '1 to 3 min'), (4, '3 to 10 min'),
+    (5, '10 to 30 min'), (6, '30 min to 1 h'), (7, '1 h and more')) as n (bucket, name)
+  left join (
+    select case when s.ended_at = s.started_at then 0
+        else 1 + width_bucket(s.ended_at - s.started_at,
+          array['10 s', '1 min', '3 min', '10 min', '30 min', '1 h']::interval[]) end as bucket,
+      count(*) as sessions
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to"
+    group by 1
+  ) c on c.bucket = n.bucket
+  order by n.bucket;
 end;
-comment on function clickstream.retention(date, date) is
-  'Of the users first seen on cohort_day, how many came on the nth day after; days that are not over have no row.';
+comment on function clickstream.session_lengths(timestamptz, timestamptz) is
+  'Sessions by the time from their first event to their last; a bucket begins where the one before ends.';
+
+create function clickstream.session_depths("from" timestamptz, "to" timestamptz)
+returns table (bucket integer, name text, sessions bigint, share double precision)
+language sql stable parallel safe
+begin atomic
+  select n.bucket, n.name, coalesce(c.sessions, 0),
+    coalesce(c.sessions, 0)::double precision / nullif(sum(c.sessions) over (), 0)::double precision
+  from (values (0, 'none'), (1, '1'), (2, '2'), (3, '3'), (4, '4 or 5'), (5, '6 to 10'), (6, '11 to 20'),
+    (7, '21 and more')) as n (bucket, name)
+  left join (
+    select width_bucket(s.page_views, array[1, 2, 3, 4, 6, 11, 21]::bigint[]) as bucket, count(*) as sessions
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to"
+    group by 1
+  ) c on c.bucket = n.bucket
+  order by n.bucket;
+end;
+comment on function clickstream.session_depths(timestamptz, timestamptz) is 'Sessions by their number of page views.';
+
+create function clickstream.carts("from" timestamptz, "to" timestamptz)
+returns table (carts bigint, bought bigint, abandoned bigint, open bigint, abandonment_rate double precision)
+language sql stable parallel safe
+begin atomic
+  select count(*), count(*) filter (where c.bought), count(*) filter (where not c.bought and c.over),
+    count(*) filter (where not c.bought and not c.over),
+    count(*) filter (where not c.bought and c.over)::double precision
+      / nullif(count(*) filter (where c.bought or c.over), 0)
+  from (
+    -- Where no partition is read any more, time stands where it was left.
+    select s.purchases > 0 as bought, coalesce(s.ended_at < (
+      select coalesce(clickstream.watermark(), min(p.watermark)) - interval '30 minutes' from clickstream.progress p
+    ), false) as over
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to" and s.carts > 0
+  ) c;
+end;
+comment on function clickstream.carts(timestamptz, timestamptz) is
+  'Sessions that put something into the cart: with a purchase; without one and over; without one and still going on by the watermark. The rate is of those that were decided.';
+
+create function clickstream.entry_paths("from" timestamptz, "to" timestamptz)
+returns table (entry_page text, sessions bigint, carted bigint, purchased bigint, cart_rate double precision,
+  purchase_rate double precision, revenue_cents bigint)
+language sql stable parallel safe
+begin atomic
+  select s.entry_page, count(*), count(*) filter (where s.funnel_step >= 2), count(*) filter (where s.funnel_step >= 3),
+    count(*) filter (where s.funnel_step >= 2)::double precision / count(*),
+    count(*) filter (where s.funnel_step >= 3)::double precision / count(*),
+    sum(s.revenue_cents)::bigint
+  from clickstream.sessions s
+  where s.started_at >= "from" and s.started_at < "to" and s.entry_page is not null
+  group by s.entry_page
+  order by 4 desc, 2 desc, s.entry_page collate "C";
+end;
+comment on function clickstream.entry_paths(timestamptz, timestamptz) is
+  'Of the sessions that entered on each page, how many went on to the cart and to the purchase, by the steps of the funnel.';
+
+-- Each event of a step is a letter; a session is a word of them, in the order of their time, and reaches a step if the
+-- letters up to it are in the word, in their order. In one millisecond events stand in the order of the steps, which is
+-- what "at the same time or later" means. Sessions are known already, so their events need only be joined to them.
+create function clickstream.funnel("from" timestamptz, "to" timestamptz, steps text[])
+returns table (step integer, name text, sessions bigint, step_rate double precision, overall_rate double precision)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+-- A day's events are sorted in memory.
+set work_mem = '64MB'
+as $$
+declare
+  latest timestamptz;
+begin
+  if steps is null or cardinality(steps) not between 1 and 20 or array_position(steps, null) is not null
+    or exists (select from unnest(steps) as t (type) group by type having count(*) > 1) then
+    raise exception 'funnel: steps are %', coalesce(steps::text, 'null')
+      using hint = 'Allowed are 1 to 20 event types, each once, such as array[''page_view'', ''checkout''].',
+        errcode = 'invalid_parameter_value';
+  end if;
+  -- Known before the events are asked for, so that only the days in question are looked at.
+  select max(s.ended_at) into latest
+  from clickstream.sessions s where s.started_at >= "from" and s.started_at < "to";
+  return query
+  with named as (
+    select t.step::integer as step, t.type, chr(64 + t.step::integer) as letter,
+      '%' || string_agg(chr(64 + t.step::integer), '%') over (order by t.step) || '%' as up_to
+    from unnest(steps) with ordinality as t (type, step)
+  ), words as (
+    select string_agg(n.letter, '' order by e.event_time, n.step) as word
+    from clickstream.sessions s
+    join clickstream.events e on e.user_id = s.user_id and coalesce(e.session_id, '') = coalesce(s.session_id, '')
+      and e.event_time >= s.started_at and e.event_time <= s.ended_at
+    join named n on n.type = e.event_type
+    where s.started_at >= "from" and s.started_at < "to" and e.event_time >= "from" and e.event_time <= latest
+    group by s.user_id, s.session_id, s.started_at
+  ), reached as (
+    select n.step, n.type as name, count(w.word) as sessions
+    from named n
+    left join words w on w.word like n.up_to
+    group by n.step, n.type
+  )
+  select r.step, r.name, r.sessions,
+    r.sessions::double precision / nullif(lag(r.sessions) over (order by r.step), 0),
+    r.sessions::double precision / nullif(first_value(r.sessions) over (order by r.step), 0)
+  from reached r
+  order by r.step;
+end
+$$;
+comment on function clickstream.funnel(timestamptz, timestamptz, text[]) is
+  'The funnel of these event types, each at the same time as the one before or later. Reads the raw events, so it needs STORE_EVENTS, and knows nothing of sessions whose events have expired.';
 
 grant execute on function
   clickstream.conversion(timestamptz, timestamptz),
+  clickstream.conversion(timestamptz, timestamptz, text[], text[]),
   clickstream.top_pages(timestamptz, timestamptz),
   clickstream.devices(timestamptz, timestamptz),
+  clickstream.devices(timestamptz, timestamptz, text[], text[]),
+  clickstream.regions(timestamptz, timestamptz),
+  clickstream.regions(timestamptz, timestamptz, text[], text[]),
   clickstream.activity_heatmap(timestamptz, timestamptz),
+  clickstream.activity_heatmap(timestamptz, timestamptz, text[], text[]),
   clickstream.funnel(timestamptz, timestamptz),
+  clickstream.funnel(timestamptz, timestamptz, text[]),
   clickstream.top_users(timestamptz, timestamptz),
-  clickstream.retention(date, date)
+  clickstream.session_lengths(timestamptz, timestamptz),
+  clickstream.session_depths(timestamptz, timestamptz),
+  clickstream.carts(timestamptz, timestamptz),
+  clickstream.entry_paths(timestamptz, timestamptz)
 to clickstream_reader;

@@ -9,6 +9,8 @@ import windows from "./0004_windows.sql" with { type: "text" };
 import sessions from "./0005_sessions.sql" with { type: "text" };
 import refusals from "./0006_refusals.sql" with { type: "text" };
 import reports from "./0007_reports.sql" with { type: "text" };
+import cohorts from "./0008_cohorts.sql" with { type: "text" };
+import operations from "./0009_operations.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -26,4 +28,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0005_sessions.sql", sql: sessions },
   { name: "0006_refusals.sql", sql: refusals },
   { name: "0007_reports.sql", sql: reports },
+  { name: "0008_cohorts.sql", sql: cohorts },
+  { name: "0009_operations.sql", sql: operations },
 ];

@@ -2,9 +2,11 @@
  * What a running processor has done and is doing, in plain numbers: the one source of the metrics and the status page.
  * @module
  */
+import { addUp, countOf, type Distribution, distribution, observe } from "./distribution.ts";
 import { type Reason, REASONS } from "./event.ts";
 import type { Advance, Commit, Observer, Position, Records, Spent } from "./pipeline.ts";
 import type { Sample } from "./sampler.ts";
+import { VIEWS } from "./views/mod.ts";
 
 /** What a worker tells of its work; it can be sent from one thread to another. */
 export type Happening =
@@ -13,11 +15,15 @@ export type Happening =
     readonly partitions: ReadonlyMap<number, Position | null>;
     readonly cause: Cause | null;
   }
+  /** Bytes of records have come from Kafka, as they were sent. */
+  | { readonly kind: "fetched"; readonly bytes: number }
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
   /** Some of what was decoded, while somebody looks. */
   | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
+  /** What another try may get past has happened; the try follows. */
+  | { readonly kind: "retrying" }
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
@@ -32,11 +38,16 @@ export interface Committed {
   readonly advances: readonly Advance[];
   /** The reason of each refusal. */
   readonly refused: readonly Reason[];
-  /** Rows written: of views, events and refusals. */
-  readonly rows: number;
-  /** Events stored that came after the watermark, and how far after it, summed over them, in milliseconds. */
-  readonly late: number;
-  readonly latenessMs: number;
+  /** Rows written, by table: of views, events and refusals. */
+  readonly rows: readonly (readonly [table: string, rows: number])[];
+  /** Of the events stored that came after the watermark, how far after it. */
+  readonly lateness: Distribution;
+  /** Of the events stored, how long ago they happened. */
+  readonly eventLatency: Distribution;
+  /** The same, and how long ago Kafka got them. */
+  readonly produceLatency: Distribution;
+  /** From the first record being read to the commit being sent, in milliseconds. */
+  readonly waitedMs: number;
   /** The sink's part, in milliseconds. */
   readonly tookMs: number;
   /** What it took to get there. */
@@ -48,20 +59,27 @@ export type Sampling = (records: Records, from: number) => readonly Sample[];
 
 const NOTHING_SPENT: Spent = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, oldest: null };
 
+/** Bounds of distributions, in seconds. */
+const COMMIT_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const LATENCY_BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 86_400];
+const LATENESS_BOUNDS = [1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800];
+
 /**
  * An observer of one pipeline, that tells what happens. Late events are told with the next commit.
+ *
+ * @param now epoch milliseconds
  */
 export function telling(
   tell: (happening: Happening) => void,
+  now: () => number,
   sample: Sampling = () => [],
 ): Required<Observer> {
-  let late = 0;
-  let latenessMs = 0;
+  let lateness = distribution(LATENESS_BOUNDS);
   let spent = NOTHING_SPENT;
   return {
     started(partitions, cause) {
       // What was read and not committed will be read again.
-      late = latenessMs = 0;
+      lateness = distribution(LATENESS_BOUNDS);
       tell({ kind: "started", partitions, cause: cause === null ? null : causeOf(cause) });
     },
     read: (partition, _next, end) => tell({ kind: "read", partition, end }),
@@ -69,16 +87,23 @@ export function telling(
       const samples = sample(records, from);
       if (samples.length > 0) tell({ kind: "sampled", samples });
     },
-    late(ms) {
-      late++;
-      latenessMs += ms;
-    },
-    worked: (now) => spent = now,
-    committed(commit, tookMs) {
-      const refused = commit.refusals.map(({ reason }) => reason);
-      const { advances } = commit;
-      tell({ kind: "committed", advances, refused, rows: rowsOf(commit), late, latenessMs, tookMs, spent });
-      late = latenessMs = 0;
+    late: (ms) => observe(lateness, ms / 1000),
+    worked: (what) => spent = what,
+    committed(commit, { waitedMs, tookMs, times }) {
+      const at = now();
+      tell({
+        kind: "committed",
+        advances: commit.advances,
+        refused: commit.refusals.map(({ reason }) => reason),
+        rows: rowsOf(commit),
+        lateness,
+        eventLatency: times.event.secondsBefore(at, LATENCY_BOUNDS),
+        produceLatency: times.kafka.secondsBefore(at, LATENCY_BOUNDS),
+        waitedMs,
+        tookMs,
+        spent,
+      });
+      lateness = distribution(LATENESS_BOUNDS);
     },
     groupCommitFailed: () => tell({ kind: "groupCommitFailed" }),
   };
@@ -146,7 +171,7 @@ export interface Restart {
 }
 
 /** Kinds of restarts that are counted from the first moment, so that a rate over them has a beginning. */
-const CAUSES = ["positions_moved", "reassigned", "unavailable", "database_unavailable"];
+const CAUSES = ["positions_moved", "user_forgotten", "reassigned", "unavailable", "database_unavailable"];
 
 /** Restarts that are remembered one by one. */
 const RECENT_RESTARTS = 20;
@@ -165,10 +190,21 @@ export class Activity {
   stopping = false;
   commits = 0;
   groupCommitFailures = 0;
+  retries = 0;
+  fetchedBytes = 0;
   lastCommit: CommitActivity | null = null;
   readonly restarts: Restart[] = [];
   readonly restartsByCause = new Map(CAUSES.map((cause) => [cause, 0]));
   readonly refusedByReason = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
+  readonly rowsByTable = new Map([...VIEWS.map(({ name }) => name), "events", "refusals"].map((table) => [table, 0]));
+  /** In seconds: what commits took, what they waited, and how old and how late their events were. */
+  readonly seconds = {
+    commit: distribution(COMMIT_BOUNDS),
+    wait: distribution(COMMIT_BOUNDS),
+    eventLatency: distribution(LATENCY_BOUNDS),
+    produceLatency: distribution(LATENCY_BOUNDS),
+    lateness: distribution(LATENESS_BOUNDS),
+  };
   readonly #now: () => number;
   readonly #notReady: (string | null)[];
   /** The partitions of each worker. */
@@ -223,6 +259,9 @@ export class Activity {
     switch (happening.kind) {
       case "started":
         return this.#start(happening.partitions, happening.cause, worker);
+      case "fetched":
+        this.fetchedBytes += happening.bytes;
+        return;
       case "read": {
         const standing = this.#partitions[worker]!.get(happening.partition);
         if (standing !== undefined) standing.end = happening.end;
@@ -232,6 +271,9 @@ export class Activity {
         return this.#commit(happening, worker);
       case "groupCommitFailed":
         this.groupCommitFailures++;
+        return;
+      case "retrying":
+        this.retries++;
         return;
       case "sampled":
         return;
@@ -259,22 +301,30 @@ export class Activity {
     this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
   }
 
-  #commit({ advances, refused, rows, late, latenessMs, tookMs, spent }: Committed, worker: number): void {
+  #commit(committed: Committed, worker: number): void {
+    const { advances, refused, rows, lateness, tookMs, spent } = committed;
     const at = this.#now();
     const before = this.#totals;
     const plus = (of: "consumed" | "stored" | "duplicates") =>
       advances.reduce((sum, advance) => sum + advance[of], before[of]);
     const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
-    this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows, latencyMs };
-    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows });
+    const written = sumOf(rows);
+    this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows: written, latencyMs };
+    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows: written });
     this.#totals = {
       consumed: plus("consumed"),
       stored: plus("stored"),
       duplicates: plus("duplicates"),
       refused: before.refused + refused.length,
-      late: before.late + late,
-      latenessMs: before.latenessMs + latenessMs,
+      late: before.late + countOf(lateness),
+      latenessMs: before.latenessMs + lateness.sum * 1000,
     };
+    for (const [table, count] of rows) this.rowsByTable.set(table, (this.rowsByTable.get(table) ?? 0) + count);
+    observe(this.seconds.commit, tookMs / 1000);
+    observe(this.seconds.wait, committed.waitedMs / 1000);
+    addUp(this.seconds.eventLatency, committed.eventLatency);
+    addUp(this.seconds.produceLatency, committed.produceLatency);
+    addUp(this.seconds.lateness, lateness);
     for (const reason of refused) this.refusedByReason.set(reason, this.refusedByReason.get(reason)! + 1);
     for (const { partition, next, watermark } of advances) {
       const standing = this.#partitions[worker]!.get(partition);
@@ -284,10 +334,17 @@ export class Activity {
   }
 }
 
-/** Rows that a commit writes: of views, events and refusals. */
-function rowsOf({ deltas, events, refusals }: Commit): number {
-  const rows = deltas.reduce((sum, delta) => sum + delta.count, 0);
-  return rows + refusals.length + (events?.reduce((sum, batch) => sum + batch.count, 0) ?? 0);
+/** Rows that a commit writes, by table: of views, events and refusals. */
+function rowsOf({ deltas, events, refusals }: Commit): Committed["rows"] {
+  return [
+    ...deltas.map(({ view, count }) => [view.name, count] as const),
+    ["events", events?.reduce((sum, batch) => sum + batch.count, 0) ?? 0],
+    ["refusals", refusals.length],
+  ];
+}
+
+function sumOf(rows: Committed["rows"]): number {
+  return rows.reduce((sum, [, count]) => sum + count, 0);
 }
 
 function sum(a: Work, b: Work): Work {

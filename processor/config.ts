@@ -129,6 +129,12 @@ export const SETTINGS = {
     allowed: "a whole number from 1 to 3650",
     about: "days that events are kept; an older event is refused",
   },
+  ROLLUPS_KEEP_DAYS: {
+    schema: wholeNumber(1, 36_500),
+    otherwise: "400",
+    allowed: "a whole number from 1 to 36500, and more than EVENTS_KEEP_DAYS",
+    about: "days that windows and sessions are kept; `maintain` removes older ones",
+  },
   STORE_EVENTS: {
     schema: oneOf("true", "false").transform((value) => value === "true"),
     otherwise: "true",

@@ -35,6 +35,7 @@ const GOOD: readonly (readonly [SettingName, string, unknown])[] = [
   ["COMMIT_EVERY_MS", "10", 10],
   ["COMMIT_EVERY_MS", "", 1000],
   ["EVENTS_KEEP_DAYS", "3650", 3650],
+  ["ROLLUPS_KEEP_DAYS", "36500", 36_500],
   ["STORE_EVENTS", "false", false],
   ["LOG_LEVEL", "debug", "debug"],
   ["LOG_FORMAT", "", null],

@@ -3,6 +3,7 @@
  * @module
  */
 import { Batch, BATCH_EVENTS, type Dictionaries, dictionaries } from "./batch.ts";
+import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
 import type { Refusal } from "./pipeline.ts";
 import type { Delta, View } from "./view.ts";
@@ -20,6 +21,8 @@ export class Pending {
   readonly refusals: Refusal[] = [];
   /** Time that folding has taken, in milliseconds. */
   foldMs = 0;
+  /** When the stored events happened, and when Kafka got them. */
+  readonly times = { event: new Times(), kafka: new Times() };
   #stored = 0;
   #cents = 0;
   #refusedBytes = 0;
@@ -86,6 +89,8 @@ export class Pending {
 
   #turn(): void {
     const full = this.#batch;
+    this.times.event.take(full.time, full.count);
+    this.times.kafka.take(full.kafkaTime, full.count);
     for (const fold of this.#folds) fold.add(full);
     if (this.#keep) {
       this.#kept.push(full);

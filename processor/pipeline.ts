@@ -5,6 +5,7 @@
  */
 import { Batch, dictionaries } from "./batch.ts";
 import type { Decoder } from "./decode.ts";
+import type { Times } from "./distribution.ts";
 import { Duplicates } from "./duplicates.ts";
 import type { Reason } from "./event.ts";
 import { Pending } from "./pending.ts";
@@ -110,7 +111,7 @@ export interface Sink {
 
 /** Another instance has committed past us: forget what we know and start from what it left. */
 export class PositionsMoved extends Error {
-  override readonly name = "PositionsMoved";
+  override readonly name: string = "PositionsMoved";
 }
 
 /** The group has divided its partitions anew: forget what we know and start with the new share. */
@@ -160,12 +161,22 @@ export interface Spent {
   readonly oldest: number | null;
 }
 
+/** What a commit took, and how old its events are. */
+export interface Timing {
+  /** From the first of its records being read to its being sent to the sink, in milliseconds. */
+  readonly waitedMs: number;
+  /** The sink's part, in milliseconds. */
+  readonly tookMs: number;
+  /** Of its stored events: when they happened, and when Kafka got them. */
+  readonly times: { readonly event: Times; readonly kafka: Times };
+}
+
 /** Is told what happens, to show it. Must not throw. */
 export interface Observer {
   /** A commit is sent off, and this is what it took to get there. */
   worked?(spent: Spent): void;
-  /** A commit was applied; `tookMs` is the sink's part. */
-  committed?(commit: Commit, tookMs: number): void;
+  /** A commit was applied. */
+  committed?(commit: Commit, timing: Timing): void;
   /** The pipeline has started, or started again because of `cause`. */
   started?(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void;
   /** An event came `latenessMs` after the watermark. */
@@ -402,21 +413,23 @@ export class Pipeline {
       refusals: pending.refusals,
     };
     assertConserved(commit, pending);
+    const { times } = pending;
+    const waitedSinceMs = this.#sinceMs;
     this.#pending = this.#nothing();
     this.#sinceMs = Infinity;
     this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
-    this.#underWay = this.#apply(commit).catch((error) => {
+    this.#underWay = this.#apply(commit, waitedSinceMs, times).catch((error) => {
       this.#failure = { error };
     }).finally(() => {
       this.#underWay = null;
     });
   }
 
-  async #apply(commit: Commit): Promise<void> {
+  async #apply(commit: Commit, sinceMs: number, times: Timing["times"]): Promise<void> {
     const { source, sink, now, observer } = this.#options;
     const sentMs = now();
     await sink.commit(commit);
-    observer?.committed?.(commit, now() - sentMs);
+    observer?.committed?.(commit, { waitedMs: sentMs - sinceMs, tookMs: now() - sentMs, times });
     try {
       await source.committed(new Map(commit.advances.map((advance) => [advance.partition, advance.next])));
     } catch (error) {

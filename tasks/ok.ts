@@ -9,6 +9,8 @@ const CHECKS: readonly (readonly string[])[] = [
   ["lint", "--quiet"],
   // Frozen: a lock that no longer fits what is imported is an error, and is not mended in passing.
   ["check", "--frozen", "--quiet", "."],
+  ["run", "--frozen", "--quiet", "--allow-all", "tasks/monitoring.ts", "--check"],
+  ["run", "--frozen", "--allow-read", "tasks/dashboards.ts", "--check"],
   ...(Deno.args.includes("--quick") ? [] : [["run", "--allow-all", "tasks/test.ts"]]),
 ];
 

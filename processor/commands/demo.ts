@@ -6,7 +6,7 @@ import { type ClickEvent, REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
-import { Activity, telling } from "../activity.ts";
+import { Activity, type Happening, type Sampling, telling } from "../activity.ts";
 import { addressText } from "../address.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
@@ -97,11 +97,12 @@ function openPage({ port, rate, seconds, seed }: DemoOptions, db: Database): Pag
     watched: (isWatched) => watching.on = isWatched,
   });
   const sampler = new Sampler(TOPIC, KEEP_DAYS * DAY_MS, () => performance.now());
-  const observer = telling((happening) => {
+  const tell = (happening: Happening) => {
     activity.take(happening);
-    metrics.take(happening);
     live.take(happening);
-  }, (records, from) => watching.on ? sampler.take(records, from) : []);
+  };
+  const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
+  const observer = telling(tell, () => Date.now(), sample);
   const shown = {
     notReady: () => activity.notReady,
     status: () => live.status(),

@@ -12,7 +12,7 @@ import { EXIT } from "./exit.ts";
 export type MigrateSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA" | "EVENTS_KEEP_DAYS">;
 
 /** Days ahead for which `events` has partitions: a week in which nobody needs to look after it. */
-const AHEAD_DAYS = 7;
+export const AHEAD_DAYS = 7;
 
 /**
  * Applies the migrations that are missing and makes the partitions of `events`, or with `check` only says whether the

@@ -9,6 +9,7 @@ import { VERSION } from "../version.ts";
 import { clusterOf } from "./cluster.ts";
 import type { GenerateOptions } from "./generate.ts";
 import { examples, settingsRead } from "./help.ts";
+import { addOperations } from "./operations.ts";
 import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./options.ts";
 import { READS } from "./reads.ts";
 
@@ -33,6 +34,7 @@ export function program(ends: (code: number) => void): Command {
   addGenerate(clickstream, ends);
   addProduce(clickstream, ends);
   addMigrate(clickstream, ends);
+  addOperations(clickstream, ends);
   return clickstream;
 }
 

@@ -22,4 +22,11 @@ export const READS = {
   generate: [...KAFKA, "KAFKA_PARTITIONS"],
   produce: [...KAFKA, "KAFKA_PARTITIONS"],
   migrate: [...DATABASE, "EVENTS_KEEP_DAYS"],
+  maintain: [...DATABASE, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
+  refusals: DATABASE,
+  replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "EVENTS_KEEP_DAYS"],
+  forget: [...KAFKA, ...DATABASE],
+  status: ["HTTP_LISTEN"],
+  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
+  rebuild: [...KAFKA, ...DATABASE, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "VIEWS"],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

@@ -56,7 +56,6 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   const started = Array.from({ length: workers }, async (_, n) => {
     const tell = (happening: Happening) => {
       activity.take(happening, n);
-      metrics.take(happening);
       live.take(happening);
     };
     try {

@@ -5,6 +5,7 @@
 import { type Happening, type Sampling, telling } from "../activity.ts";
 import type { Settings } from "../config.ts";
 import { openPostgres } from "../io/database.ts";
+import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
 import { KafkaSource } from "../io/kafka.ts";
 import type { Log } from "../io/log.ts";
 import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
@@ -72,15 +73,16 @@ export async function work(
   tell: Tell,
   watching: Watching,
 ): Promise<number> {
-  const sink = new ReopeningSink(() => openSink(settings, instance));
-  const source = polledOften(
-    new KafkaSource({
-      ...clusterOf(settings),
-      groupId: settings.KAFKA_GROUP_ID,
-      clientId: "clickstream",
-      warn: (message) => log.warn(message),
-    }),
-  );
+  const forgotten = new Forgotten();
+  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
+  const kafka = new KafkaSource({
+    ...clusterOf(settings),
+    groupId: settings.KAFKA_GROUP_ID,
+    clientId: "clickstream",
+    warn: (message) => log.warn(message),
+    fetched: (bytes) => tell({ kind: "fetched", bytes }),
+  });
+  const source = new HeldSource(polledOften(kafka), forgotten);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
   const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample));
@@ -142,7 +144,7 @@ function polledOften(source: Source): Source {
   };
 }
 
-async function openSink(settings: RunSettings, instance: string): Promise<Sink> {
+async function openSink(settings: RunSettings, instance: string, forgotten: Forgotten): Promise<Sink> {
   const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
   const db = await openPostgres(url.reveal(), {
     ...(authorities === null ? {} : { tlsCa: authorities.pem }),
@@ -151,7 +153,7 @@ async function openSink(settings: RunSettings, instance: string): Promise<Sink> 
   });
   try {
     await verifySchema(db, MIGRATIONS);
-    return new SqlSink(db, instance);
+    return new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, instance));
   } catch (error) {
     await db.close();
     throw error;
@@ -167,6 +169,7 @@ function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
     failed({ error, count, again, pauseMs }) {
       const reason = inWords(error);
       if (!signal.aborted) tell({ kind: "notReady", reason });
+      tell({ kind: "retrying" });
       log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
       if (!again && error.stack !== undefined) log.debug(inWords(error, true));
     },
@@ -178,7 +181,7 @@ function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
 
 /** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
 function observer(log: Log, tell: Tell, sample: Sampling): Observer {
-  const told = telling(tell, sample);
+  const told = telling(tell, () => Date.now(), sample);
   return {
     ...told,
     started(partitions, cause) {
@@ -186,10 +189,10 @@ function observer(log: Log, tell: Tell, sample: Sampling): Observer {
       const why = cause === null ? {} : { cause: inWords(cause) };
       log.info("reads", { partitions: [...partitions.keys()], ...why });
     },
-    committed(commit, tookMs) {
-      told.committed(commit, tookMs);
+    committed(commit, timing) {
+      told.committed(commit, timing);
       const records = commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
-      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(tookMs) });
+      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) });
     },
     groupCommitFailed(error) {
       told.groupCommitFailed(error);

@@ -12,7 +12,8 @@ import { walk } from "./record_batch.ts";
 export interface KafkaSettings {
   readonly brokers: readonly string[];
   readonly topic: string;
-  readonly groupId: string;
+  /** Members of a group share the partitions; who is in none reads them all. */
+  readonly groupId: string | null;
   readonly clientId: string;
   /** PEM text of the authority that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
   readonly tlsCa?: string;
@@ -24,6 +25,8 @@ export interface KafkaSettings {
   };
   /** Is told, in words, what goes wrong and is mended by itself. */
   readonly warn?: (message: string) => void;
+  /** Is told how many bytes of records have come, as they were sent. */
+  readonly fetched?: (bytes: number) => void;
 }
 
 /** Kafka's error codes that are worth a name here. */
@@ -66,7 +69,8 @@ export class KafkaSource implements Source {
   async assigned(): Promise<readonly number[]> {
     return await this.#attempt("join the group", async () => {
       this.#fetcher ??= consumerOf(this.#settings);
-      await this.#checkTopic(this.#fetcher);
+      const count = await this.#partitionCount(this.#fetcher);
+      if (this.#settings.groupId === null) return Array.from({ length: count }, (_, partition) => partition);
       if (this.#member?.lost !== false) {
         await this.#member?.close();
         this.#member = new Member(this.#settings, () => this.#wake());
@@ -109,14 +113,16 @@ export class KafkaSource implements Source {
 
   #throwIfReassigned(): void {
     const member = this.#member;
+    if (this.#settings.groupId === null) return;
     if (member === null) throw new Unavailable("not a member of a Kafka group yet");
     if (member.lost || member.reassigned) throw new Reassigned(member.reason);
   }
 
-  async #checkTopic(consumer: Consumer): Promise<void> {
+  async #partitionCount(consumer: Consumer): Promise<number> {
     try {
       const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
-      if ((metadata.topics.get(this.topic)?.partitionsCount ?? 0) > 0) return;
+      const count = metadata.topics.get(this.topic)?.partitionsCount ?? 0;
+      if (count > 0) return count;
     } catch (error) {
       if (!/unknown topic/i.test(String(error))) throw error;
     }
@@ -152,6 +158,8 @@ export class KafkaSource implements Source {
     await Promise.all([...shares].map(async ([leader, offsets]) => {
       const connections = await fetcher.connectToBrokers([leader]);
       const responses = await this.#fetch(connections.get(leader)!, offsets);
+      const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      if (size > 0) this.#settings.fetched?.(size);
       if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
     }));
   }
@@ -339,7 +347,8 @@ class Member {
 function consumerOf({ brokers, groupId, clientId, tlsCa, tls, sasl }: KafkaSettings): Consumer {
   const consumer = new Consumer({
     clientId,
-    groupId,
+    // The client wants one, and joins it only when told to.
+    groupId: groupId ?? clientId,
     bootstrapBrokers: [...brokers],
     autocommit: false,
     retries: 1,

@@ -49,8 +49,11 @@ Deno.test.afterAll(async () => {
   await stand.broker[Symbol.asyncDispose]();
 });
 
+/** Settings of a member of a group. */
+type MemberSettings = KafkaSettings & { readonly groupId: string };
+
 /** Settings for a new and empty topic, and for a group of its own. */
-async function newTopic(partitions: number): Promise<KafkaSettings> {
+async function newTopic(partitions: number): Promise<MemberSettings> {
   const topic = `topic-${++topics}`;
   await stand.broker.createTopic(topic, partitions);
   return { brokers: [stand.broker.bootstrap], topic, groupId: `group-${topic}`, clientId: "test" };
@@ -74,7 +77,7 @@ async function deleteBelow(topic: string, partition: number, offset: number): Pr
   });
 }
 
-async function underTest(partitions: number, open: (settings: KafkaSettings) => Source): Promise<TopicUnderTest> {
+async function underTest(partitions: number, open: (settings: MemberSettings) => Source): Promise<TopicUnderTest> {
   const settings = await newTopic(partitions);
   const { topic, groupId } = settings;
   return {
@@ -129,8 +132,8 @@ async function configure(resourceName: string, name: string, value: string): Pro
 /** A topic, and its source. */
 async function opened(
   partitions: number,
-  more: Partial<KafkaSettings> = {},
-): Promise<{ settings: KafkaSettings; topic: WatchedTopic; source: KafkaSource; reading: Reading }> {
+  more: Partial<MemberSettings> = {},
+): Promise<{ settings: MemberSettings; topic: WatchedTopic; source: KafkaSource; reading: Reading }> {
   const settings = { ...await newTopic(partitions), ...more };
   const source = new KafkaSource(settings);
   const topic = new WatchedTopic(

@@ -1,46 +1,40 @@
 /**
- * What Prometheus reads. Counting is done in plain fields (see `Activity`): a scrape copies them, and only what needs a
- * distribution is told of each commit.
+ * What Prometheus reads. Counting is done in plain fields (see `Activity`): a scrape copies them.
  * @module
  */
 import process from "node:process";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Activity, Happening } from "../activity.ts";
+import { Counter, Gauge, type Histogram, Registry } from "prom-client";
+import type { Activity } from "../activity.ts";
+import { countOf, type Distribution } from "../distribution.ts";
 import { VERSION } from "../version.ts";
 
 /** A value of the one label, or none, and a number. */
 type Reading = readonly [label: string | null, value: number | null];
 
+/** What is known of a metric, whatever its value. */
+export interface MetricAbout {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly label: string | null;
+  readonly help: string;
+}
+
 /** The metrics of one process. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #seconds: Histogram;
-  readonly #rows: Histogram;
+  readonly #abouts: MetricAbout[] = [];
 
   /** @param activity where the numbers are counted */
   constructor(activity: Activity) {
     this.#addCounters(activity);
+    this.#addHistograms(activity);
     this.#addGauges(activity);
     this.#addProcess();
-    this.#seconds = new Histogram({
-      name: "clickstream_commit_duration_seconds",
-      help: "Time that PostgreSQL took for a commit.",
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-      registers: [this.#registry],
-    });
-    this.#rows = new Histogram({
-      name: "clickstream_commit_rows",
-      help: "Rows written by a commit: of views, events and refusals.",
-      buckets: [1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
-      registers: [this.#registry],
-    });
   }
 
-  /** Takes note of a commit; what only needs to be counted is `Activity`'s. */
-  take(happening: Happening): void {
-    if (happening.kind !== "committed") return;
-    this.#seconds.observe(happening.tookMs / 1000);
-    this.#rows.observe(happening.rows);
+  /** All metrics, in the order of the text. */
+  get abouts(): readonly MetricAbout[] {
+    return this.#abouts;
   }
 
   /** Media type of `text`. */
@@ -66,16 +60,16 @@ export class Metrics {
     );
     this.#counter("clickstream_commits_total", "Commits applied.", null, () => [[null, activity.commits]]);
     this.#counter(
+      "clickstream_commit_rows_total",
+      "Rows that commits have written, by table: of views, events and refusals.",
+      "table",
+      () => [...activity.rowsByTable],
+    );
+    this.#counter(
       "clickstream_late_events_total",
       "Events stored that came after the watermark of their partition.",
       null,
       () => [[null, activity.totals.late]],
-    );
-    this.#counter(
-      "clickstream_lateness_seconds_total",
-      "How far late events came after the watermark, added up.",
-      null,
-      () => [[null, activity.totals.latenessMs / 1000]],
     );
     this.#counter(
       "clickstream_restarts_total",
@@ -88,6 +82,42 @@ export class Metrics {
       "Times that the consumer group could not be told how far the commits have got.",
       null,
       () => [[null, activity.groupCommitFailures]],
+    );
+    this.#counter(
+      "clickstream_retries_total",
+      "Times that Kafka or PostgreSQL failed, and another try followed after a pause.",
+      null,
+      () => [[null, activity.retries]],
+    );
+    this.#counter(
+      "clickstream_fetch_bytes_total",
+      "Bytes of records fetched from Kafka, as they were sent: compressed, if they were.",
+      null,
+      () => [[null, activity.fetchedBytes]],
+    );
+  }
+
+  #addHistograms({ seconds }: Activity): void {
+    this.#histogram("clickstream_commit_duration_seconds", "Time that PostgreSQL took for a commit.", seconds.commit);
+    this.#histogram(
+      "clickstream_commit_wait_seconds",
+      "Time from the first record of a commit being read to the commit being sent to PostgreSQL.",
+      seconds.wait,
+    );
+    this.#histogram(
+      "clickstream_event_time_latency_seconds",
+      "Time from an event in the shop to its being committed, of stored events; of many at once some stand for all.",
+      seconds.eventLatency,
+    );
+    this.#histogram(
+      "clickstream_produce_time_latency_seconds",
+      "Time from an event's Kafka timestamp to its being committed, of stored events; of many at once some stand for all.",
+      seconds.produceLatency,
+    );
+    this.#histogram(
+      "clickstream_lateness_seconds",
+      "How far late events came after the watermark of their partition, of stored events.",
+      seconds.lateness,
     );
   }
 
@@ -143,6 +173,7 @@ export class Metrics {
   }
 
   #counter(name: string, help: string, label: string | null, read: () => readonly Reading[]): void {
+    this.#abouts.push({ name, type: "counter", label, help });
     new Counter({
       name,
       help,
@@ -155,8 +186,17 @@ export class Metrics {
     });
   }
 
+  /** A histogram of what has been counted elsewhere: the library's own would have to be told of every single value. */
+  #histogram(name: string, help: string, of: Distribution): void {
+    this.#abouts.push({ name, type: "histogram", label: null, help });
+    const type = "histogram";
+    const get = () => Promise.resolve({ name, help, type, aggregator: "sum", values: samplesOf(name, of) });
+    this.#registry.registerMetric({ name, help, type, get } as unknown as Histogram);
+  }
+
   /** A gauge; what is not known has no sample. */
   #gauge(name: string, help: string, label: string | null, read: () => readonly Reading[]): void {
+    this.#abouts.push({ name, type: "gauge", label, help });
     new Gauge({
       name,
       help,
@@ -171,6 +211,23 @@ export class Metrics {
       },
     });
   }
+}
+
+/** What the registry asks of a metric: the samples of a distribution, in Prometheus' way, where each bound counts all below. */
+function samplesOf(
+  name: string,
+  of: Distribution,
+): { metricName: string; labels: Record<string, string>; value: number }[] {
+  let below = 0;
+  const buckets = [...of.bounds.map(String), "+Inf"].map((le, n) => {
+    below += of.counts[n]!;
+    return { metricName: `${name}_bucket`, labels: { le }, value: below };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: {}, value: of.sum },
+    { metricName: `${name}_count`, labels: {}, value: countOf(of) },
+  ];
 }
 
 function labelled(label: string | null, value: string | null): Record<string, string> {

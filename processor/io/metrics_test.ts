@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Activity, telling } from "../activity.ts";
+import { Times } from "../distribution.ts";
 import { REASONS } from "../event.ts";
-import { type Commit, PositionsMoved, Unavailable } from "../pipeline.ts";
+import { type Commit, PositionsMoved, type Timing, Unavailable } from "../pipeline.ts";
 import { Metrics } from "./metrics.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);
@@ -26,16 +27,24 @@ const COMMIT: Commit = {
   ],
 };
 
+/** A commit that took so long, of events that happened and came to Kafka at these times. */
+function timing(tookMs: number, event: readonly number[] = [], kafka = event): Timing {
+  const times = (of: readonly number[]) => {
+    const held = new Times();
+    held.take(Float64Array.from(of), of.length);
+    return held;
+  };
+  return { waitedMs: 200, tookMs, times: { event: times(event), kafka: times(kafka) } };
+}
+
 function watched(workers = 1) {
   const activity = new Activity(() => NOON, workers);
   const metrics = new Metrics(activity);
   const worker = (n: number) =>
     telling((happening) => {
       // As from one thread to another.
-      const told = structuredClone(happening);
-      activity.take(told, n);
-      metrics.take(told);
-    });
+      activity.take(structuredClone(happening), n);
+    }, () => NOON);
   return { activity, metrics, worker, all: worker(0) };
 }
 
@@ -48,12 +57,14 @@ async function samples(metrics: Metrics): Promise<Map<string, number>> {
 }
 
 Deno.test("counts what a pipeline tells", async () => {
-  const { metrics, all } = watched();
+  const { activity, metrics, all } = watched();
+  activity.take({ kind: "fetched", bytes: 1234 });
+  activity.take({ kind: "retrying" });
   all.started(new Map([[0, null], [1, { next: 10, replay: 0, watermark: null }]]), null);
   all.read(1, 20, 25);
   all.late(1500);
   all.late(500);
-  all.committed(COMMIT, 30);
+  all.committed(COMMIT, timing(30, [NOON - 400, NOON - 400, NOON - 90_000, NOON + 60_000], [NOON - 400]));
   all.late(9000);
   all.groupCommitFailed(new Unavailable("gone"));
   const said = await samples(metrics);
@@ -65,14 +76,27 @@ Deno.test("counts what a pipeline tells", async () => {
     'clickstream_refusals_total{reason="expired"}': 0,
     "clickstream_commits_total": 1,
     "clickstream_late_events_total": 2,
-    "clickstream_lateness_seconds_total": 2,
+    "clickstream_lateness_seconds_sum": 2,
+    'clickstream_lateness_seconds_bucket{le="1"}': 1,
+    'clickstream_lateness_seconds_bucket{le="+Inf"}': 2,
     "clickstream_group_commit_failures_total": 1,
     'clickstream_lag_records{partition="1"}': 5,
     'clickstream_watermark_timestamp_seconds{partition="1"}': NOON / 1000,
     "clickstream_last_commit_timestamp_seconds": NOON / 1000,
     'clickstream_commit_duration_seconds_bucket{le="0.025"}': 0,
     'clickstream_commit_duration_seconds_bucket{le="0.05"}': 1,
-    "clickstream_commit_rows_sum": 1,
+    "clickstream_commit_duration_seconds_count": 1,
+    'clickstream_commit_wait_seconds_bucket{le="0.25"}': 1,
+    // An event ahead of its time has not been on its way for less than no time.
+    'clickstream_event_time_latency_seconds_bucket{le="0.05"}': 1,
+    'clickstream_event_time_latency_seconds_bucket{le="0.5"}': 3,
+    "clickstream_event_time_latency_seconds_sum": 90.8,
+    "clickstream_event_time_latency_seconds_count": 4,
+    "clickstream_produce_time_latency_seconds_count": 1,
+    'clickstream_commit_rows_total{table="refusals"}': 1,
+    'clickstream_commit_rows_total{table="traffic"}': 0,
+    "clickstream_fetch_bytes_total": 1234,
+    "clickstream_retries_total": 1,
     "clickstream_ready": 0,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(said.get(name), value, name);
@@ -84,7 +108,7 @@ Deno.test("counts restarts by cause, and forgets partitions that went elsewhere 
   all.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
   all.late(1000);
   all.started(new Map([[1, { next: 1, replay: 0, watermark: 0 }]]), new PositionsMoved("moved"));
-  all.committed(COMMIT, 1);
+  all.committed(COMMIT, timing(1));
   activity.take({ kind: "notReady", reason: null });
   const said = await samples(metrics);
   assert.equal(said.get('clickstream_restarts_total{cause="positions_moved"}'), 1);
@@ -102,7 +126,7 @@ Deno.test("sums up what several workers tell; is ready when all are", async () =
   one.started(new Map([[0, at(1)], [1, at(10)]]), null);
   one.read(1, 10, 30);
   two.started(new Map([[1, at(10)]]), new Unavailable("gone"));
-  two.committed(COMMIT, 30);
+  two.committed(COMMIT, timing(30, [NOON]));
   one.groupCommitFailed(new Unavailable("gone"));
   activity.take({ kind: "notReady", reason: null }, 0);
   assert.equal(activity.notReady, "starting");
@@ -114,6 +138,7 @@ Deno.test("sums up what several workers tell; is ready when all are", async () =
   ]);
   const said = await samples(metrics);
   assert.equal(said.get('clickstream_events_total{outcome="stored"}'), 6);
+  assert.equal(said.get("clickstream_event_time_latency_seconds_count"), 1);
   assert.equal(said.get('clickstream_lag_records{partition="1"}'), 10);
   assert.equal(said.get('clickstream_restarts_total{cause="unavailable"}'), 1);
   assert.equal(said.get("clickstream_group_commit_failures_total"), 1);

@@ -57,33 +57,69 @@ async function report(db: Database, name: string, range: Range): Promise<unknown
   return rows.map(({ row }) => Object.values(JSON.parse(row) as Record<string, unknown>));
 }
 
+const FUNNEL = "step integer, name text, sessions bigint, step_rate double precision, overall_rate double precision";
+const DISTRIBUTION = "bucket integer, name text, sessions bigint, share double precision";
+
+function timed(name: string, columns: string, more = ""): string {
+  return `${name}(from timestamptz, to timestamptz${more}) TABLE(${columns})`;
+}
+
+function daily(name: string, columns: string): string {
+  return `${name}(from_day date, to_day date) TABLE(${columns})`;
+}
+
+/** A report of everything, and the same of certain devices and regions. */
+function chosen(name: string, columns: string): string[] {
+  return [timed(name, columns), timed(name, columns, ", devices text[], regions text[]")];
+}
+
 onEachDatabase("reports", {
   "have the columns that they are known by": async (open) => {
     const db = await migrated(open);
-    const { rows } = await db.query<{ name: string; columns: string }>(
-      `select p.proname as name, string_agg(a.name || ' ' || format_type(a.type, null), ', ' order by a.place) as columns
-         from pg_proc p, unnest(p.proargnames, p.proallargtypes, p.proargmodes) with ordinality a(name, type, mode, place)
-        where p.pronamespace = 'clickstream'::regnamespace and a.mode in ('i', 't') and p.proretset
-          and has_function_privilege('clickstream_reader', p.oid, 'execute')
-        group by p.proname`,
+    const { rows } = await db.query<{ report: string }>(
+      `select proname || '(' || pg_get_function_arguments(oid) || ') ' || pg_get_function_result(oid) as report
+         from pg_proc
+        where pronamespace = 'clickstream'::regnamespace and proretset
+          and has_function_privilege('clickstream_reader', oid, 'execute')
+        order by proname, pronargs`,
     );
-    assert.deepEqual(Object.fromEntries(rows.map(({ name, columns }) => [name, columns])), {
-      conversion: "from timestamp with time zone, to timestamp with time zone, sessions bigint, conversions bigint, " +
-        "conversion_rate double precision, users bigint, buyers bigint, revenue_cents bigint",
-      top_pages:
-        "from timestamp with time zone, to timestamp with time zone, page text, views bigint, entries bigint, " +
-        "bounces bigint, bounce_rate double precision, exits bigint, exit_rate double precision",
-      devices:
-        "from timestamp with time zone, to timestamp with time zone, device text, events bigint, sessions bigint",
-      activity_heatmap: "from timestamp with time zone, to timestamp with time zone, day_of_week integer, " +
-        "hour integer, events bigint",
-      funnel: "from timestamp with time zone, to timestamp with time zone, step integer, name text, sessions bigint, " +
-        "step_rate double precision, overall_rate double precision",
-      top_users: "from timestamp with time zone, to timestamp with time zone, user_id text, events bigint, " +
-        "sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamp with time zone",
-      retention: "from_day date, to_day date, cohort_day date, cohort_size bigint, day_number integer, users bigint, " +
-        "rate double precision",
-    });
+    const signatures = rows.map(({ report }) =>
+      report.replaceAll("timestamp with time zone", "timestamptz").replaceAll('"', "")
+    );
+    assert.deepEqual(signatures, [
+      ...chosen("activity_heatmap", "day_of_week integer, hour integer, events bigint"),
+      timed("carts", "carts bigint, bought bigint, abandoned bigint, open bigint, abandonment_rate double precision"),
+      ...chosen(
+        "conversion",
+        "sessions bigint, conversions bigint, conversion_rate double precision, users bigint, buyers bigint, " +
+          "revenue_cents bigint",
+      ),
+      ...chosen("devices", "device text, events bigint, sessions bigint"),
+      timed(
+        "entry_paths",
+        "entry_page text, sessions bigint, carted bigint, purchased bigint, cart_rate double precision, " +
+          "purchase_rate double precision, revenue_cents bigint",
+      ),
+      timed("funnel", FUNNEL),
+      timed("funnel", FUNNEL, ", steps text[]"),
+      daily("new_users", "day date, users bigint, new_users bigint, returning_users bigint"),
+      ...chosen("regions", "region text, events bigint, sessions bigint"),
+      daily(
+        "retention",
+        "cohort_day date, cohort_size bigint, day_number integer, users bigint, rate double precision",
+      ),
+      timed("session_depths", DISTRIBUTION),
+      timed("session_lengths", DISTRIBUTION),
+      timed(
+        "top_pages",
+        "page text, views bigint, entries bigint, bounces bigint, bounce_rate double precision, exits bigint, " +
+          "exit_rate double precision",
+      ),
+      timed(
+        "top_users",
+        "user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamptz",
+      ),
+    ]);
   },
 
   "count what happened, by hand": async (open) => {
@@ -129,6 +165,78 @@ onEachDatabase("reports", {
       ["ann", 1, 1, 0, 0, "2026-11-02T10:00:00+00:00"],
       ["dan", 1, 1, 0, 0, "2026-11-02T12:10:00+00:00"],
     ]);
+  },
+
+  "count sessions, carts, entries and new users, by hand": async (open) => {
+    const db = await filled(await migrated(open));
+    const counted = async (name: string, range: Range) =>
+      (await report(db, name, range)).map(([bucket, , sessions]) => [bucket, sessions]).filter(([, n]) => n !== 0);
+    // Bob's first visit is of three minutes to the millisecond.
+    assert.deepEqual(await counted("session_lengths", MONDAY), [[0, 4], [1, 1], [4, 1]]);
+    assert.deepEqual(await counted("session_depths", MONDAY), [[0, 2], [1, 2], [2, 2]]);
+    assert.deepEqual(await report(db, "session_depths", NEVER).then(([first]) => first), [0, "none", 0, null]);
+    assert.deepEqual(await report(db, "carts", MONDAY), [[1, 1, 0, 0, 0]]);
+    assert.deepEqual(await report(db, "carts", NEVER), [[0, 0, 0, 0, null]]);
+    assert.deepEqual(await report(db, "entry_paths", MONDAY), [
+      ["/home", 3, 1, 1, 1 / 3, 1 / 3, 2000],
+      ["/shoes", 1, 0, 0, 0, 0, 0],
+    ]);
+    assert.deepEqual(await report(db, "new_users", ["2026-11-02", "2026-11-04"]), [
+      ["2026-11-02", 5, 5, 0],
+      ["2026-11-03", 1, 1, 0],
+    ]);
+    assert.deepEqual(await report(db, "regions", MONDAY), [["unknown", 10, 6]]);
+  },
+
+  "say an abandoned cart by the watermark": async (open) => {
+    const db = await migrated(open);
+    await db.exec(
+      `insert into clickstream.sessions (user_id, started_at, ended_at, events, page_views, device, region, carts,
+         purchases, revenue_cents, funnel_step, first_event_id)
+       select 'u' || n, '2026-11-02T10:00Z', '2026-11-02T10:00Z'::timestamptz + n * interval '1 ms', 2, 1, 'mobile', 'eu', 1,
+         0, 0, 2, 'e' from generate_series(1, 3) n;
+       insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark)
+       values ('t', 0, 1, 0, '2026-11-02T10:30:00.002Z'), ('t', 1, 1, 0, '2026-11-02T11:00Z')`,
+    );
+    // Of the three, one ended more than half an hour before the watermark: a later event can still join the others.
+    assert.deepEqual(await report(db, "carts", MONDAY), [[3, 0, 1, 2, 1]]);
+  },
+
+  "say what steps a funnel can have": async (open) => {
+    const db = await filled(await migrated(open));
+    const funnel = (steps: string) => db.query(`select * from clickstream.funnel('${MONDAY.join("', '")}', ${steps})`);
+    for (const steps of ["null", "array[]::text[]", "array['a', null]", "array['a', 'b', 'a']"]) {
+      await assert.rejects(funnel(steps), /funnel: steps are .*Allowed are 1 to 20 event types, each once/s, steps);
+    }
+    await funnel(`array(select 'step_' || n from generate_series(1, 20) n)`);
+    await assert.rejects(funnel(`array(select 'step_' || n from generate_series(1, 21) n)`), /1 to 20 event types/);
+    const { rows } = await funnel("array['page_view', 'purchase', 'page_view_']");
+    assert.deepEqual(rows.map((row) => (row as { sessions: string }).sessions), ["4", "1", "0"]);
+  },
+
+  "know the first day of each user, whatever becomes of the others": async (open) => {
+    const db = await migrated(open);
+    const users = async () => {
+      const { rows } = await db.query<{ row: string }>(
+        "select user_id || ' ' || first_day as row from clickstream.users order by user_id",
+      );
+      return rows.map(({ row }) => row);
+    };
+    const add = (rows: string) =>
+      db.exec(
+        `insert into clickstream.user_days values ${rows}
+         on conflict (user_id, day) do update set events = user_days.events + excluded.events`,
+      );
+    await add("('ann', '2026-11-03', 1, 0, 0), ('bob', '2026-11-04', 1, 0, 0)");
+    assert.deepEqual(await users(), ["ann 2026-11-03", "bob 2026-11-04"]);
+    await add("('ann', '2026-11-05', 1, 0, 0), ('ann', '2026-11-01', 1, 0, 0), ('bob', '2026-11-04', 1, 0, 0)");
+    assert.deepEqual(await users(), ["ann 2026-11-01", "bob 2026-11-04"]);
+    await db.exec("delete from clickstream.user_days where day = '2026-11-01'");
+    assert.deepEqual(await users(), ["ann 2026-11-03", "bob 2026-11-04"]);
+    await db.exec("delete from clickstream.user_days where user_id = 'ann'");
+    assert.deepEqual(await users(), ["bob 2026-11-04"]);
+    await db.exec("truncate clickstream.user_days");
+    assert.deepEqual(await users(), []);
   },
 
   "mean UTC, whatever the session's time zone": async (open) => {

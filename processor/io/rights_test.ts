@@ -5,17 +5,34 @@ import { type Database, DatabaseError } from "./database.ts";
 const EVENT = `insert into clickstream.events (event_id, event_time, user_id, event_type, page, device, region,
   kafka_partition, kafka_offset, kafka_time) values ('e', now(), 'ann', 'wink', '/', 'mobile', 'eu', 0, 0, now())`;
 
-const REPORTS = ["conversion", "top_pages", "devices", "activity_heatmap", "funnel", "top_users"];
+const CHOSEN = ["conversion", "devices", "regions", "activity_heatmap"];
+const REPORTS = [...CHOSEN, "top_pages", "funnel", "top_users", "session_lengths", "session_depths", "carts"]
+  .concat("entry_paths");
 
 const READS = [
-  ...["progress", "events", "traffic", "pages", "active_users", "sessions", "user_days", "refusals", "schema_version"]
+  ...[
+    "progress",
+    "events",
+    "traffic",
+    "pages",
+    "active_users",
+    "sessions",
+    "user_days",
+    "users",
+    "refusals",
+    "forgotten",
+    "replays",
+    "schema_version",
+  ]
     .map((table) => `select * from clickstream.${table}`),
   "select clickstream.watermark()",
 ];
 
 const RUNS_REPORTS = [
   ...REPORTS.map((name) => `select * from clickstream.${name}(now() - interval '1 day', now())`),
-  "select * from clickstream.retention(current_date - 1, current_date)",
+  ...CHOSEN.map((name) => `select * from clickstream.${name}(now() - interval '1 day', now(), null, array['eu'])`),
+  "select * from clickstream.funnel(now() - interval '1 day', now(), array['search', 'purchase'])",
+  ...["retention", "new_users"].map((name) => `select * from clickstream.${name}(current_date - 1, current_date)`),
 ];
 
 const WRITES = [
@@ -29,6 +46,10 @@ const WRITES = [
   ...["user_days", "sessions"].map((table) => `delete from clickstream.${table} where user_id = 'ann'`),
   `insert into clickstream.refusals (reason, topic, partition, "offset") values ('empty', 't', 0, 0)`,
   "update clickstream.refusals set replayed_at = now()",
+  "insert into clickstream.forgotten (user_hash, topic, partitions, below) values ('', 't', '{}', '{}')",
+  "update clickstream.forgotten set done_at = now()",
+  "lock table clickstream.progress in exclusive mode",
+  "insert into clickstream.replays (id, refusals) values (1, '{}')",
 ];
 
 const DEFINES = [
@@ -37,6 +58,7 @@ const DEFINES = [
   "drop table clickstream.sessions",
   "drop table clickstream.events_default",
   "truncate clickstream.events",
+  "insert into clickstream.users values ('ann', current_date)",
   "alter table clickstream.sessions add column mine int",
   "alter table clickstream.events detach partition clickstream.events_default",
   "create index on clickstream.sessions (device)",

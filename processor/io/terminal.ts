@@ -15,6 +15,11 @@ export function print(line: string): void {
   write(`${line}\n`);
 }
 
+/** True if somebody is looking on, and not a program. */
+export function isTerminal(): boolean {
+  return Deno.stdout.isTerminal();
+}
+
 /** Writes to standard error. Where nobody reads it there is nobody to tell, and the work goes on. */
 export function writeError(text: string): void {
   written(Deno.stderr, text);

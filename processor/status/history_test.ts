@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Activity, type Happening } from "../activity.ts";
+import { distribution } from "../distribution.ts";
 import { History } from "./history.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);
@@ -11,9 +12,11 @@ function commit(next: number, stored: number, refused = 0): Happening {
     kind: "committed",
     advances: [{ partition: 0, from: 0, next, replay: 0, watermark: NOON, consumed, stored, duplicates: 0, refused }],
     refused: Array.from({ length: refused }, () => "not_json" as const),
-    rows: 500,
-    late: 0,
-    latenessMs: 0,
+    rows: [["traffic", 400], ["refusals", 100]],
+    lateness: distribution([1]),
+    eventLatency: distribution([1]),
+    produceLatency: distribution([1]),
+    waitedMs: 300,
     tookMs: 200,
     spent: { readMs: 50, decodeMs: 100, foldMs: 40, gatherMs: 10, oldest: NOON },
   };

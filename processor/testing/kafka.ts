@@ -17,6 +17,8 @@ export interface KafkaOptions {
   /** Folder that outlives the broker, with its records; otherwise they are gone with it. */
   readonly dataDir?: string;
   readonly heapMiB?: number;
+  /** More options of its Java machine. */
+  readonly java?: readonly string[];
   /** More lines of `server.properties`. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -72,7 +74,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   await Deno.writeTextFile(config, properties(folder, ports, options));
   await format(libs, config, options.secure?.sasl);
   const launch = () => {
-    const args = [`-Xmx${options.heapMiB ?? 512}m`, "-cp", `${libs}/*`, "kafka.Kafka", config];
+    const args = [`-Xmx${options.heapMiB ?? 512}m`, ...options.java ?? [], "-cp", `${libs}/*`, "kafka.Kafka", config];
     return Child.start("java", args, `${folder}/broker.log`);
   };
   let child = launch();

@@ -44,7 +44,7 @@ export class ReferenceSource implements Source {
   #failure: { readonly error: unknown } | null = null;
   #wake: () => void = () => {};
 
-  constructor({ topic, groupId, clientId, brokers }: KafkaSettings) {
+  constructor({ topic, groupId, clientId, brokers }: KafkaSettings & { readonly groupId: string }) {
     this.topic = topic;
     this.#consumer = new Consumer({ groupId, clientId, bootstrapBrokers: [...brokers], autocommit: false });
     this.#consumer.on("consumer:group:rebalance", () => this.#reassign());

@@ -1,4 +1,17 @@
 import {
+  carts,
+  type Chosen,
+  conversionOf,
+  devicesOf,
+  entryPaths,
+  funnelOf,
+  heatmapOf,
+  newUsers,
+  regionsOf,
+  sessionDepths,
+  sessionLengths,
+} from "./oracle_behavior.ts";
+import {
   activityHeatmap,
   conversion,
   devices,
@@ -31,6 +44,8 @@ export interface ReportOptions {
 }
 
 interface Report {
+  /** The function, where it is not called as the report; and what it is given after the range, as SQL. */
+  readonly call?: { readonly name: string; readonly more: string };
   readonly key: readonly string[];
   readonly columns: Columns;
   readonly isByDay?: true;
@@ -39,16 +54,42 @@ interface Report {
 
 const RATES_MAY_DIFFER_BY = 1e-9;
 
-/** The report functions of the contract by name, with what the definitions make of them. */
+/** Chosen for the reports that can be asked so: of the devices and regions of the logs, some. */
+const CHOSEN: Chosen = { devices: ["mobile", "unknown"], regions: ["eu", "unknown"] };
+const CHOSEN_SQL = "array['mobile', 'unknown'], array['eu', 'unknown']";
+const ALL: Chosen = { devices: null, regions: null };
+
+const STEPS = {
+  "search and purchase": ["search", "purchase"],
+  "the default": ["page_view", "add_to_cart", "purchase"],
+  "backwards": ["purchase", "checkout", "add_to_cart", "page_view", "z_9"],
+};
+
+const CONVERSION_COLUMNS: Columns = {
+  ...{ sessions: "count", conversions: "count", conversion_rate: "rate", users: "count", buyers: "count" },
+  revenue_cents: "cents",
+};
+const DEVICES_COLUMNS: Columns = { device: "text", events: "count", sessions: "count" };
+const REGIONS_COLUMNS: Columns = { region: "text", events: "count", sessions: "count" };
+const HEATMAP_COLUMNS: Columns = { day_of_week: "count", hour: "count", events: "count" };
+const FUNNEL_COLUMNS: Columns = {
+  ...{ step: "count", name: "text", sessions: "count", step_rate: "rate", overall_rate: "rate" },
+};
+const DISTRIBUTION_COLUMNS: Columns = { bucket: "count", name: "text", sessions: "count", share: "rate" };
+
+/** The report that a function makes of the chosen devices and regions. */
+function chosenOf(name: string, { key, columns }: Report, rowsOf: Report["rowsOf"]): Report {
+  return { call: { name, more: CHOSEN_SQL }, key, columns, rowsOf };
+}
+
+const CONVERSION: Report = { key: [], columns: CONVERSION_COLUMNS, rowsOf: conversion };
+const DEVICES: Report = { key: ["device"], columns: DEVICES_COLUMNS, rowsOf: devices };
+const REGIONS: Report = { key: ["region"], columns: REGIONS_COLUMNS, rowsOf: regionsOf(ALL) };
+const HEATMAP: Report = { key: ["day_of_week", "hour"], columns: HEATMAP_COLUMNS, rowsOf: activityHeatmap };
+
+/** The report functions by name, with what the definitions make of them. */
 export const REPORTS: Readonly<Record<string, Report>> = {
-  conversion: {
-    key: [],
-    columns: {
-      ...{ sessions: "count", conversions: "count", conversion_rate: "rate", users: "count", buyers: "count" },
-      revenue_cents: "cents",
-    },
-    rowsOf: conversion,
-  },
+  conversion: CONVERSION,
   top_pages: {
     key: ["page"],
     columns: {
@@ -57,20 +98,42 @@ export const REPORTS: Readonly<Record<string, Report>> = {
     },
     rowsOf: topPages,
   },
-  devices: {
-    key: ["device"],
-    columns: { device: "text", events: "count", sessions: "count" },
-    rowsOf: devices,
+  devices: DEVICES,
+  regions: REGIONS,
+  activity_heatmap: HEATMAP,
+  "conversion of some": chosenOf("conversion", CONVERSION, conversionOf(CHOSEN)),
+  "devices of some": chosenOf("devices", DEVICES, devicesOf(CHOSEN)),
+  "regions of some": chosenOf("regions", REGIONS, regionsOf(CHOSEN)),
+  "heatmap of some": chosenOf("activity_heatmap", HEATMAP, heatmapOf(CHOSEN)),
+  funnel: { key: ["step"], columns: FUNNEL_COLUMNS, rowsOf: funnel },
+  ...Object.fromEntries(
+    Object.entries(STEPS).map(([name, steps]) => [`funnel of ${name}`, {
+      call: { name: "funnel", more: `array['${steps.join("', '")}']` },
+      key: ["step"],
+      columns: FUNNEL_COLUMNS,
+      rowsOf: funnelOf(steps),
+    }]),
+  ),
+  session_lengths: { key: ["bucket"], columns: DISTRIBUTION_COLUMNS, rowsOf: sessionLengths },
+  session_depths: { key: ["bucket"], columns: DISTRIBUTION_COLUMNS, rowsOf: sessionDepths },
+  carts: {
+    key: [],
+    columns: { carts: "count", bought: "count", abandoned: "count", open: "count", abandonment_rate: "rate" },
+    rowsOf: carts,
   },
-  activity_heatmap: {
-    key: ["day_of_week", "hour"],
-    columns: { day_of_week: "count", hour: "count", events: "count" },
-    rowsOf: activityHeatmap,
+  entry_paths: {
+    key: ["entry_page"],
+    columns: {
+      ...{ entry_page: "text", sessions: "count", carted: "count", purchased: "count", cart_rate: "rate" },
+      ...{ purchase_rate: "rate", revenue_cents: "cents" },
+    },
+    rowsOf: entryPaths,
   },
-  funnel: {
-    key: ["step"],
-    columns: { step: "count", name: "text", sessions: "count", step_rate: "rate", overall_rate: "rate" },
-    rowsOf: funnel,
+  new_users: {
+    key: ["day"],
+    columns: { day: "day", users: "count", new_users: "count", returning_users: "count" },
+    isByDay: true,
+    rowsOf: newUsers,
   },
   top_users: {
     key: ["user_id"],
@@ -110,11 +173,12 @@ export async function compareReports(
 
 /** Calls a report of the database; hours of the heatmap in which nothing happened are left out. */
 export async function readReport(database: Reader, name: string, range: Range): Promise<Row[]> {
-  const { columns, isByDay } = REPORTS[name]!;
+  const { columns, isByDay, call } = REPORTS[name]!;
   const type = isByDay ? "date" : "timestamptz";
-  const call = `clickstream.${name}($1::text::${type}, $2::text::${type})`;
-  const rows = await readRows(database, columns, call, "", [range.from, range.to]);
-  return name === "activity_heatmap" ? rows.filter((row) => row["events"] !== 0) : rows;
+  const more = call === undefined ? "" : `, ${call.more}`;
+  const source = `clickstream.${call?.name ?? name}($1::text::${type}, $2::text::${type}${more})`;
+  const rows = await readRows(database, columns, source, "", [range.from, range.to]);
+  return "hour" in columns ? rows.filter((row) => row["events"] !== 0) : rows;
 }
 
 /** The differences as lines to read. */

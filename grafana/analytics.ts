@@ -1,0 +1,340 @@
+/**
+ * What the shop's analysts look at.
+ * @module
+ */
+import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
+import { choice, chosen, dashboard, found } from "./dashboard.ts";
+import { bars, heat, lines, linesOfTwo, number, shares, table } from "./panel.ts";
+import { rows, series } from "./query.ts";
+
+const RANGE = "$__timeFrom(), $__timeTo()";
+const DEVICES = chosen("device");
+const REGIONS = chosen("region");
+/** Of a row that has a device and a region. */
+const IS_CHOSEN =
+  `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
+const IN_RANGE = "window_start >= $__timeFrom() and window_start < $__timeTo()";
+const OF_CHOSEN = "Of the devices and regions chosen above.";
+const OF_ALL = "Of all devices and regions: it is not kept by them.";
+const NOTHING = "Nothing happened in this time";
+
+/** The last sixty whole minutes of the time that is shown. */
+const LAST_MINUTES = `generate_series(date_trunc('minute', $__timeTo()::timestamptz) - interval '60 minutes',
+  date_trunc('minute', $__timeTo()::timestamptz) - interval '1 minute', interval '1 minute') as m (minute)`;
+
+const CONVERSION = `from clickstream.conversion(${RANGE}, ${DEVICES}, ${REGIONS})`;
+
+const rate = number(
+  {
+    title: "Events per second",
+    description: `Events in the last whole minute, divided by 60; behind it the hour before. ${OF_CHOSEN}`,
+    unit: "eps",
+    empty: NOTHING,
+    decimals: 1,
+  },
+  series(`
+select m.minute as "time", coalesce(sum(t.events), 0) / 60.0 as "events per second"
+from ${LAST_MINUTES}
+left join clickstream.traffic t on t.window_start = m.minute and ${IS_CHOSEN}
+group by m.minute
+order by m.minute`),
+);
+
+const activeNow = number(
+  {
+    title: "Active users (5 min)",
+    description: `Distinct users with any event in the last five whole minutes; behind it the hour before. ` +
+      `Exact up to 4,096, at most 1 % off beyond. ${OF_ALL}`,
+    unit: "short",
+    empty: NOTHING,
+  },
+  series(`
+select m.minute + interval '1 minute' as "time", coalesce(a.users, 0) as "active users"
+from ${LAST_MINUTES}
+left join clickstream.active_users a on a.window_start = m.minute - interval '4 minutes'
+order by m.minute`),
+);
+
+const conversionRate = number(
+  {
+    title: "Conversion rate",
+    description: `Sessions with at least one purchase, divided by all that began in this time. ${OF_CHOSEN}`,
+    unit: "percentunit",
+    empty: "No session began in this time",
+    decimals: 2,
+  },
+  rows(`select conversion_rate as "conversion rate" ${CONVERSION}`),
+);
+
+const revenue = number(
+  {
+    title: "Revenue",
+    description: "Price times quantity of the purchases in sessions that began in this time, in the currency of the " +
+      `events, which is not converted. ${OF_CHOSEN}`,
+    unit: "locale",
+    empty: "No session began in this time",
+    decimals: 2,
+  },
+  rows(`select revenue_cents / 100.0 as "revenue" ${CONVERSION}`),
+);
+
+const sessions = number(
+  {
+    title: "Sessions",
+    description: "Sessions that began in this time: events of one user, and one client's session if it is sent, " +
+      `each at most 30 minutes after the one before. ${OF_CHOSEN}`,
+    unit: "short",
+    empty: "No session began in this time",
+  },
+  rows(`select sessions ${CONVERSION}`),
+);
+
+const bounceRate = number(
+  {
+    title: "Bounce rate",
+    description: "Sessions with exactly one page view and no other event, divided by those with a page view, that " +
+      `began in this time. ${OF_ALL}`,
+    unit: "percentunit",
+    empty: "No session viewed a page in this time",
+    decimals: 1,
+  },
+  rows(`
+select (sum(bounces) / nullif(sum(entries), 0))::double precision as "bounce rate"
+from clickstream.top_pages(${RANGE})`),
+);
+
+const rateByType = lines(
+  {
+    title: "Event rate by type",
+    description: `Events per second, by what happened. The last point is still filling. ${OF_CHOSEN}`,
+    unit: "eps",
+    empty: NOTHING,
+  },
+  series(`
+select $__timeGroupAlias(window_start, $__interval), event_type as metric, sum(events) * 1000.0 / $__interval_ms as "events"
+from clickstream.traffic
+where ${IN_RANGE} and ${IS_CHOSEN}
+group by 1, 2
+order by 1, 2`),
+  { stacked: true },
+);
+
+const activeUsers = lines(
+  {
+    title: "Active users over time",
+    description: "Distinct users with any event in five minutes, every minute; of longer steps the most. The last " +
+      `minutes are still filling. ${OF_ALL}`,
+    unit: "short",
+    empty: NOTHING,
+  },
+  series(`
+select $__timeGroupAlias(window_end, $__interval), max(users) as "active users"
+from clickstream.active_users
+where window_end > $__timeFrom() and window_end <= $__timeTo()
+group by 1
+order by 1`),
+);
+
+/** The steps of a graph as rows `b.start`, the first of them cut off where the time begins. */
+const STEPS = `generate_series(date_bin($__interval_ms * interval '1 millisecond', $__timeFrom()::timestamptz, 'epoch'),
+  $__timeTo()::timestamptz, $__interval_ms * interval '1 millisecond') as b (start)`;
+
+const conversionOverTime = linesOfTwo(
+  {
+    title: "Conversion rate and revenue over time",
+    description: "By the start of the session: sessions with a purchase divided by all, and revenue in the currency " +
+      `of the events. The last point is of sessions that may still buy. ${OF_CHOSEN}`,
+    unit: "locale",
+    empty: "No session began in this time",
+  },
+  series(`
+select b.start as "time", c.revenue_cents / 100.0 as "revenue", c.conversion_rate as "conversion rate"
+from ${STEPS}
+cross join lateral clickstream.conversion(greatest(b.start, $__timeFrom()),
+  least(b.start + $__interval_ms * interval '1 millisecond', $__timeTo()), ${DEVICES}, ${REGIONS}) c
+order by b.start`),
+  { "conversion rate": "percentunit" },
+);
+
+const today = lines(
+  {
+    title: "Today against the same time last week",
+    description: `Events per second since midnight UTC, and those of seven days before at the same time. ${OF_CHOSEN}`,
+    unit: "eps",
+    empty: "Nothing happened today, nor a week before",
+  },
+  series(`
+select $__timeGroupAlias(window_start + late.by, $__interval), late.day as metric,
+  sum(events) * 1000.0 / $__interval_ms as "events"
+from (values ('today', interval '0'), ('a week before', interval '7 days')) as late (day, by)
+join clickstream.traffic on window_start >= date_trunc('day', $__timeTo()::timestamptz, 'UTC') - late.by
+  and window_start < $__timeTo()::timestamptz - late.by
+where ${IS_CHOSEN}
+group by 1, 2
+order by 1, 2`),
+);
+
+const SINCE_MIDNIGHT = (by: string) =>
+  `clickstream.conversion(date_trunc('day', $__timeTo()::timestamptz, 'UTC') - interval '${by}', ` +
+  `$__timeTo()::timestamptz - interval '${by}', ${DEVICES}, ${REGIONS})`;
+
+const todayInNumbers = table(
+  {
+    title: "Today in numbers",
+    description: "Since midnight UTC, and seven days before until the same time; by the start of the session. " +
+      OF_CHOSEN,
+    unit: "locale",
+    empty: "No session began today, nor a week before",
+  },
+  rows(`
+select f.figure, f.today, f.before as "a week before", (f.today - f.before) / nullif(f.before, 0) as change
+from ${SINCE_MIDNIGHT("0 days")} t
+cross join ${SINCE_MIDNIGHT("7 days")} w
+cross join lateral (values
+  (1, 'Sessions', t.sessions::double precision, w.sessions::double precision),
+  (2, 'Conversions', t.conversions, w.conversions),
+  (3, 'Conversion rate, %', 100 * t.conversion_rate, 100 * w.conversion_rate),
+  (4, 'Users', t.users, w.users),
+  (5, 'Revenue', t.revenue_cents / 100.0, w.revenue_cents / 100.0)
+) as f (place, figure, today, before)
+order by f.place`),
+  { figure: { width: 160 }, change: { unit: "percentunit", decimals: 1 } },
+);
+
+const topPages = table(
+  {
+    title: "Top pages",
+    description: "Views by the minute; entries, bounces and exits by the start of the session. Bounce rate: bounced " +
+      "sessions that entered on the page ÷ sessions that entered on it. Exit rate: sessions that left on it ÷ its " +
+      `page views. The fifty with the most views. ${OF_ALL}`,
+    unit: "short",
+    empty: "No page was viewed in this time",
+  },
+  rows(`
+select page, views, entries, bounce_rate as "bounce rate", exits, exit_rate as "exit rate"
+from clickstream.top_pages(${RANGE})
+limit 50`),
+  {
+    views: { as: "gauge" },
+    "bounce rate": { unit: "percentunit", decimals: 1, width: 110 },
+    "exit rate": { unit: "percentunit", decimals: 1, width: 110 },
+    entries: { width: 90 },
+    exits: { width: 90 },
+  },
+);
+
+const devices = shares(
+  {
+    title: "Devices",
+    description: `Events by device, by the minute. ${OF_CHOSEN}`,
+    unit: "short",
+    empty: NOTHING,
+  },
+  rows(`select device, events, sessions from clickstream.devices(${RANGE}, ${DEVICES}, ${REGIONS})`),
+  "events",
+);
+
+const regions = bars(
+  {
+    title: "Regions",
+    description: `Events, by the minute, and sessions, by their start, of the twenty busiest regions. ${OF_CHOSEN}`,
+    unit: "short",
+    empty: NOTHING,
+  },
+  rows(`select region, events, sessions from clickstream.regions(${RANGE}, ${DEVICES}, ${REGIONS}) limit 20`),
+  { x: "region", lying: true },
+);
+
+const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
+
+const heatmap = heat(
+  {
+    title: "Heatmap: day by hour",
+    description: `Events by day of the week and hour, UTC. ${OF_CHOSEN}`,
+    unit: "short",
+    empty: NOTHING,
+  },
+  rows(`
+select (array['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'])[day_of_week] as day,
+${HOURS.map((h) => `  sum(events) filter (where hour = ${h}) as "${String(h).padStart(2, "0")}"`).join(",\n")}
+from clickstream.activity_heatmap(${RANGE}, ${DEVICES}, ${REGIONS})
+group by day_of_week
+order by day_of_week`),
+  { day: { width: 100 } },
+);
+
+/** From which minute on the latest fifty are: what traffic knows need not be looked for among the events. */
+const LATEST_SINCE = `(
+  select min(m.window_start)
+  from (
+    select window_start, sum(events) as events, sum(sum(events)) over (order by window_start desc) as up_to
+    from clickstream.traffic
+    where window_start >= greatest($__timeFrom(), $__timeTo()::timestamptz - interval '1 day')
+      and window_start < $__timeTo() and ${IS_CHOSEN}
+    group by window_start
+  ) m
+  where m.up_to - m.events < 50
+)`;
+
+const latest = table(
+  {
+    title: "Latest events",
+    description:
+      "The fifty latest by event time, if they are of the last day of this time. They are raw events, so there " +
+      `are none with STORE_EVENTS off. ${OF_CHOSEN}`,
+    unit: "short",
+    empty: "Nothing happened on the last day of this time, or STORE_EVENTS is off",
+  },
+  rows(`
+select event_time as "time", event_type as type, user_id as "user", page, device, region, product_id as product,
+  case when event_type = 'purchase' then revenue_cents / 100.0 end as revenue
+from clickstream.events
+where event_time >= ${LATEST_SINCE} and event_time >= $__timeFrom() and event_time < $__timeTo() and ${IS_CHOSEN}
+order by event_time desc
+limit 50`),
+  { time: { width: 190 }, revenue: { unit: "locale", decimals: 2, width: 100 }, type: { width: 140 } },
+);
+
+/** The dashboard *Clickstream Analytics*. */
+export const ANALYTICS: Dashboard = dashboard({
+  uid: "clickstream-analytics",
+  title: "Clickstream Analytics",
+  description: "What goes on in the shop, live and over time. All times are UTC.",
+  from: "now-24h",
+  refresh: "30s",
+  sources: ["postgres"],
+  variables: [
+    choice("device", "Device", ["desktop", "mobile", "tablet", "other", "unknown"]),
+    found(
+      "region",
+      "Region",
+      "select region from clickstream.regions($__timeTo()::timestamptz - interval '1 day', $__timeTo()) order by region",
+    ),
+  ],
+  sections: [
+    {
+      title: "Now",
+      lines: [{
+        height: 4,
+        panels: [[4, rate], [4, activeNow], [4, conversionRate], [4, revenue], [4, sessions], [4, bounceRate]],
+      }],
+    },
+    {
+      title: "Over time",
+      lines: [
+        { height: 8, panels: [[12, rateByType], [12, activeUsers]] },
+        { height: 8, panels: [[24, conversionOverTime]] },
+        { height: 8, panels: [[14, today], [10, todayInNumbers]] },
+      ],
+    },
+    {
+      title: "What, with what, from where, and when",
+      lines: [
+        { height: 11, panels: [[24, topPages]] },
+        { height: 9, panels: [[10, devices], [14, regions]] },
+        { height: 10, panels: [[24, heatmap]] },
+      ],
+    },
+    { title: "Live", lines: [{ height: 12, panels: [[24, latest]] }] },
+  ],
+});

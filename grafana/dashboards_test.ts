@@ -1,0 +1,233 @@
+/**
+ * What a linter of dashboards would find, held against the files that Grafana is given.
+ */
+import assert from "node:assert/strict";
+import type { Dashboard, Panel, RowPanel } from "@grafana/grafana-foundation-sdk/dashboard";
+import { parse } from "yaml";
+import { staleFiles } from "../tasks/dashboards.ts";
+import { GRID, TAG } from "./dashboard.ts";
+import { panelsOf } from "./expand.ts";
+import { DASHBOARDS, fileOf } from "./mod.ts";
+import { DATA_SOURCES } from "./query.ts";
+
+const HERE = new URL(".", import.meta.url);
+const FOLDER = new URL("dashboards/", HERE);
+const PLUGINS = ["barchart", "piechart", "stat", "table", "timeseries"];
+const METRICS_PAGE = new URL("../docs/metrics.md", HERE);
+const HAS_METRICS_PAGE = await Deno.stat(METRICS_PAGE).then(() => true, () => false);
+
+/** Of exporters that are not the project's: what the panels need, as node exporter 1.5 and PostgreSQL's 0.11 have it. */
+const FOREIGN = new Set([
+  "node_cpu_seconds_total",
+  "node_memory_MemAvailable_bytes",
+  "node_memory_MemTotal_bytes",
+  "node_filesystem_avail_bytes",
+  "node_filesystem_size_bytes",
+  "pg_stat_activity_count",
+  "pg_stat_activity_max_tx_duration",
+  "pg_stat_replication_pg_wal_lsn_diff",
+  "pg_settings_max_connections",
+  "pg_database_size_bytes",
+]);
+
+async function files(): Promise<Dashboard[]> {
+  const names = Object.keys(DASHBOARDS);
+  return await Promise.all(names.map(async (name) => JSON.parse(await Deno.readTextFile(new URL(name, FOLDER)))));
+}
+
+/** Headings and panels, those under closed headings too. */
+function everything({ panels = [] }: Dashboard): (Panel | RowPanel)[] {
+  return panels.flatMap((panel) => [panel, ...panel.type === "row" ? (panel as RowPanel).panels : []]);
+}
+
+/** What is wrong with a dashboard, in words. */
+function lint(dashboard: Dashboard): string[] {
+  const all = everything(dashboard);
+  return [
+    ...lintWhole(dashboard),
+    ...repeated(all.map(({ id }) => id)).map((id) => `two panels have the id ${id}`),
+    ...repeated(all.map(({ title }) => title)).map((title) => `two panels are called ${title}`),
+    ...all.flatMap((panel) => lintPlace(panel, all)),
+    ...panelsOf(dashboard).flatMap((panel) => lintPanel(panel, dashboard).map((what) => `${panel.title}: ${what}`)),
+  ];
+}
+
+function lintWhole({ uid, title, description, tags, timezone, links, templating, schemaVersion }: Dashboard): string[] {
+  const variables = templating?.list ?? [];
+  return refused([
+    [!/^[a-z-]{1,40}$/.test(uid ?? ""), "has no uid"],
+    [!title, "has no title"],
+    [timezone !== "utc" || !/UTC/.test(description ?? ""), "does not say that its times are UTC"],
+    [!tags?.includes(TAG), "is not found by the others"],
+    [
+      !links?.some(({ type, tags, keepTime }) => type === "dashboards" && tags.includes(TAG) && keepTime),
+      "has no links",
+    ],
+    [schemaVersion > 39, "is written for a Grafana later than 11"],
+    [variables.some(({ label }) => !label), "has a variable without a label"],
+    [repeated(variables.map(({ name }) => name)).length > 0, "has a variable twice"],
+    ...Object.entries(DATA_SOURCES).map(([name, { type, uid }]): [boolean, string] => {
+      const variable = variables.find((variable) => variable.name === name);
+      const isRight = variable?.type === "datasource" && variable.query === type && variable.current?.value === uid;
+      return [variable !== undefined && !isRight, `the variable ${name} does not stand for its data source`];
+    }),
+  ]);
+}
+
+function lintPlace({ id, title, gridPos }: Panel | RowPanel, all: readonly (Panel | RowPanel)[]): string[] {
+  if (gridPos === undefined) return [`${title}: stands nowhere`];
+  const { x, y, w, h } = gridPos;
+  const over = all.filter((other) =>
+    other.id !== id && other.gridPos !== undefined && x < other.gridPos.x + other.gridPos.w &&
+    other.gridPos.x < x + w &&
+    y < other.gridPos.y + other.gridPos.h && other.gridPos.y < y + h
+  );
+  return refused([
+    [x < 0 || w < 1 || x + w > GRID, `${title}: reaches over the edge`],
+    [over.length > 0, `${title}: stands over ${over[0]?.title}`],
+  ]);
+}
+
+function lintPanel(panel: Panel, dashboard: Dashboard): string[] {
+  const { type, description = "", datasource, targets = [], fieldConfig } = panel;
+  const asked = targets as unknown as { refId?: string; datasource?: { uid?: string }; expr?: string }[];
+  const sources = [datasource, ...asked.map((target) => target.datasource)];
+  const names = dashboard.templating?.list?.filter((variable) => variable.type === "datasource").map((v) => v.name) ??
+    [];
+  return refused([
+    [!PLUGINS.includes(type), `${type} is not known`],
+    [description.length < 25 || !/[.:]/.test(description), "has no definition"],
+    [!fieldConfig?.defaults.unit, "has no unit"],
+    [!fieldConfig?.defaults.noValue, "says nothing where it is empty"],
+    [targets.length === 0, "asks nothing"],
+    [
+      asked.some(({ refId }) => !refId) || repeated(asked.map(({ refId }) => refId)).length > 0,
+      "has targets of one refId",
+    ],
+    [
+      sources.some((source) => !names.some((name) => source?.uid === `\${${name}}`)),
+      "asks a data source that is not a variable's",
+    ],
+    [
+      asked.some(({ expr }) => expr !== undefined && /\[\d+[smh]\]/.test(expr) && !/\[5m\]/.test(expr)),
+      "has a fixed step",
+    ],
+  ]);
+}
+
+function refused(checks: readonly (readonly [is: boolean, what: string])[]): string[] {
+  return checks.filter(([is]) => is).map(([, what]) => what);
+}
+
+function repeated<T>(values: readonly T[]): T[] {
+  return values.filter((value, n) => value !== undefined && values.indexOf(value) < n);
+}
+
+/** Expressions for Prometheus, of panels and of what is marked in them. */
+function expressionsOf(dashboard: Dashboard): string[] {
+  const targets = panelsOf(dashboard).flatMap(({ targets = [] }) => targets as unknown as { expr?: string }[]);
+  return [...targets, ...dashboard.annotations?.list ?? []].flatMap(({ expr }) => expr === undefined ? [] : [expr]);
+}
+
+function metricsIn(expression: string): string[] {
+  return [...expression.matchAll(/\b(?:clickstream|process|kafka|node|pg)_\w+/g)].map(([name]) => name);
+}
+
+Deno.test("the dashboards are the files that are committed", async () => {
+  assert.deepEqual(await staleFiles(FOLDER), []);
+  const folder = await Deno.makeTempDir();
+  const copy = new URL(`file://${folder}/`);
+  for (const [name, dashboard] of Object.entries(DASHBOARDS)) {
+    await Deno.writeTextFile(new URL(name, copy), fileOf(dashboard).replace('"30s"', '"31s"'));
+  }
+  await Deno.writeTextFile(new URL("old.json", copy), "");
+  assert.deepEqual(await staleFiles(copy), ["analytics.json", "system.json", "old.json"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a linter finds nothing wrong with the dashboards", async () => {
+  for (const dashboard of await files()) assert.deepEqual(lint(dashboard), [], dashboard.title ?? "");
+  const uids = (await files()).map(({ uid }) => uid);
+  assert.deepEqual(uids, ["clickstream-analytics", "clickstream-behavior", "clickstream-system"]);
+});
+
+Deno.test("the linter finds what is wrong", async () => {
+  type Loose = { panels: Record<string, unknown>[] } & Record<string, unknown>;
+  const planted: readonly (readonly [what: RegExp, fault: (dashboard: Loose) => void])[] = [
+    [/reaches over the edge/, ({ panels }) => panels[1]!["gridPos"] = { x: 20, y: 500, w: 5, h: 4 }],
+    [/stands over/, ({ panels }) => panels[1]!["gridPos"] = panels[2]!["gridPos"]],
+    [/two panels have the id/, ({ panels }) => panels[1]!["id"] = panels[2]!["id"]],
+    [/two panels are called/, ({ panels }) => panels[1]!["title"] = panels[2]!["title"]],
+    [/no definition/, ({ panels }) => panels[1]!["description"] = "Events"],
+    [/no unit/, ({ panels }) => panels[1]!["fieldConfig"] = { defaults: { noValue: "-" }, overrides: [] }],
+    [/where it is empty/, ({ panels }) => panels[1]!["fieldConfig"] = { defaults: { unit: "s" }, overrides: [] }],
+    [/not a variable's/, ({ panels }) => panels[1]!["datasource"] = { type: "postgres", uid: "clickstream-postgres" }],
+    [/one refId/, ({ panels }) => panels[1]!["targets"] = [panels[1]!["targets"], panels[1]!["targets"]].flat()],
+    [/is not known/, ({ panels }) => panels[1]!["type"] = "graph"],
+    [/times are UTC/, (dashboard) => dashboard["timezone"] = "browser"],
+    [/has no links/, (dashboard) => dashboard["links"] = []],
+    [/does not stand for/, (dashboard) => {
+      (dashboard["templating"] as { list: { current: unknown }[] }).list[0]!.current = { value: "other" };
+    }],
+  ];
+  for (const [what, fault] of planted) {
+    const [dashboard] = await files();
+    fault(dashboard as unknown as Loose);
+    assert.match(lint(dashboard!).join("\n"), what);
+  }
+});
+
+Deno.test({
+  name: "every metric named exists (ignored where docs/metrics.md, which lists them, is not there yet)",
+  ignore: !HAS_METRICS_PAGE,
+  fn: async () => {
+    const page = await Deno.readTextFile(METRICS_PAGE);
+    const known = new Set([...page.matchAll(/`((?:clickstream|process|kafka)_\w+)`/g)].map(([, name]) => name!));
+    const exists = (name: string) => known.has(name.replace(/_bucket$/, "")) || FOREIGN.has(name);
+    const named = (await files()).flatMap(expressionsOf).flatMap(metricsIn);
+    assert.ok(named.length > 30);
+    assert.deepEqual(named.filter((name) => !exists(name)), []);
+    assert.equal(exists("clickstream_evnets_total"), false);
+  },
+});
+
+/** A text as Grafana reads it from a file of provisioning: what stands in braces first, then all, once more. */
+function expanded(text: string, env: Readonly<Record<string, string>>): string {
+  const inBraces = text.replaceAll(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? "");
+  return inBraces.replaceAll(/\$(?:\{([^}]+)\}|(\w+))/g, (_, a?: string, b?: string) => env[a ?? b ?? ""] ?? "");
+}
+
+Deno.test("what is provisioned comes from the environment, whatever is in a password", async () => {
+  const text = await Deno.readTextFile(new URL("provisioning/datasources/clickstream.yaml", HERE));
+  const { datasources } = parse(text) as { datasources: Record<string, unknown>[] };
+  assert.deepEqual(
+    datasources.map(({ type, uid }) => ({ type, uid })),
+    Object.values(DATA_SOURCES).map(({ type, uid }) => ({ type, uid })),
+  );
+  const [postgres, prometheus] = datasources;
+  const env = {
+    CLICKSTREAM_POSTGRES_PASSWORD: "pa$$w$rd$HOME${HOME}",
+    HOME: "/root",
+    CLICKSTREAM_PROMETHEUS_URL: "http://p",
+  };
+  const { password } = postgres!["secureJsonData"] as { password: string };
+  assert.equal(expanded(password, env), env.CLICKSTREAM_POSTGRES_PASSWORD);
+  assert.notEqual(expanded("${CLICKSTREAM_POSTGRES_PASSWORD}", env), env.CLICKSTREAM_POSTGRES_PASSWORD);
+  assert.equal(expanded(prometheus!["url"] as string, env), "http://p");
+  for (const key of ["url", "user"]) assert.match(String(postgres![key]), /^\$CLICKSTREAM_POSTGRES_[A-Z]+$/);
+  const said = new Set([...text.matchAll(/^# {3}(CLICKSTREAM_\w+)/gm)].map(([, name]) => name));
+  const used = new Set([...text.matchAll(/\$(CLICKSTREAM_\w+)/g)].map(([, name]) => name));
+  assert.deepEqual(said, used);
+});
+
+Deno.test("the dashboards are provisioned from where they are", async () => {
+  const folder = new URL("provisioning/", HERE).pathname.replace(/\/$/, "");
+  const text = await Deno.readTextFile(`${folder}/dashboards/clickstream.yaml`);
+  const { providers: [provider] } = parse(text) as { providers: { type: string; options: { path: string } }[] };
+  assert.equal(provider!.type, "file");
+  const path = expanded(provider!.options.path, { GF_PATHS_PROVISIONING: folder });
+  assert.deepEqual(
+    (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort(),
+    Object.keys(DASHBOARDS).sort(),
+  );
+});

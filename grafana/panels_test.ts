@@ -1,0 +1,206 @@
+/**
+ * Every question that a panel asks of PostgreSQL, asked as Grafana asks it, of a generated shop, by a user who may only
+ * read.
+ */
+import assert from "node:assert/strict";
+import { Shop } from "../generator/shop.ts";
+import { migrated, onServer } from "../processor/testing/databases.ts";
+import { type Database, openPostgres } from "../processor/io/database.ts";
+import { SqlSink } from "../processor/io/sql_sink.ts";
+import { takeIn } from "../processor/testing/courses.ts";
+import { logOfRecords } from "../processor/testing/log.ts";
+import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard";
+import { expand, type Look, panelsOf, type SqlTarget, sqlTargetsOf } from "./expand.ts";
+import { DASHBOARDS } from "./mod.ts";
+
+type Row = Readonly<Record<string, string | number | null>>;
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** Nine days of a small shop up to now, so that there is a week before today. */
+async function shop(db: Database, nowMs: number): Promise<void> {
+  const shop = new Shop({
+    ...{ seed: 3, fromMs: nowMs - 9 * DAY_MS, toMs: nowMs, rate: 0.05, users: 1500 },
+    ...{ bad: 0.01, duplicates: 0.01, late: 0.01 },
+  });
+  const log = logOfRecords(shop, "clickstream-events", 4);
+  await takeIn(log, new SqlSink(db, "panels"), { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 });
+  // All were refused just now: as if it had been one after the other.
+  await db.exec(
+    `update clickstream.refusals set refused_at = '${
+      new Date(nowMs).toISOString()
+    }'::timestamptz - id * interval '20 min'`,
+  );
+  await db.exec("analyze");
+}
+
+/** The answer to a target, column by column as Grafana gets it. */
+async function ask(db: Database, { rawSql }: SqlTarget, dashboard: Dashboard, look: Look): Promise<Row[]> {
+  const sql = expand(rawSql, dashboard, look);
+  assert.doesNotMatch(sql, /\$/, `something is not expanded: ${sql}`);
+  const { rows } = await db.query<{ row: string }>(`select row_to_json(q)::text as row from (${sql}) as q`);
+  return rows.map(({ row }) => JSON.parse(row) as Row);
+}
+
+/** What a panel can't do with an answer, in words. */
+function unfit({ type, options, fieldConfig }: Panel, { format }: SqlTarget, rows: readonly Row[]): string[] {
+  const columns = Object.keys(rows[0] ?? {});
+  const isNumber = (column: string) =>
+    rows.every((row) => row[column] === null || typeof row[column] === "number") &&
+    rows.some((row) => row[column] !== null);
+  const has = (column: string) => columns.includes(column);
+  const wrong: string[] = [];
+  const refuse = (is: boolean, what: string) => void (is && wrong.push(what));
+  refuse(rows.length === 0, "is empty");
+  if (rows.length === 0) return wrong;
+  if (format === "time_series") {
+    refuse(!has("time") || rows.some((row) => row["time"] === null), "has no time");
+    refuse(columns.some((column) => !["time", "metric"].includes(column) && !isNumber(column)), "has no number");
+    refuse(has("metric") && columns.length !== 3, "has names for several numbers");
+    const times = rows.map((row) => typeof row["time"] === "string" ? Date.parse(row["time"]) : Number(row["time"]));
+    refuse(times.some((time, n) => n > 0 && time < times[n - 1]!), "is not in the order of time");
+  } else if (type === "stat") {
+    refuse(rows.length !== 1 || columns.length !== 1 || !isNumber(columns[0]!), "is not one number");
+  } else if (type === "barchart") {
+    refuse(!has(options.xField) || isNumber(options.xField), `has no ${options.xField}`);
+    refuse(columns.some((column) => column !== options.xField && !isNumber(column)), "has no number");
+  } else if (type === "piechart") {
+    const shown = new RegExp(options.reduceOptions.fields.slice(1, -1));
+    refuse(!columns.some((column) => shown.test(column) && isNumber(column)), "has no number");
+    refuse(columns.every(isNumber) || options.reduceOptions.values !== true, "has no names");
+  }
+  for (const { matcher } of fieldConfig?.overrides ?? []) {
+    if (matcher.id === "byName") refuse(!has(matcher.options), `has no column ${matcher.options}`);
+  }
+  return wrong;
+}
+
+/** Numbers that are 0 where all is well. */
+const MAY_BE_ZERO = ["Unaccounted for", "Latest events"];
+
+async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promise<void> {
+  for (const panel of panelsOf(dashboard)) {
+    for (const target of sqlTargetsOf(panel)) {
+      const rows = await ask(db, target, dashboard, look);
+      assert.deepEqual(unfit(panel, target, rows), [], `${dashboard.title}: ${panel.title}`);
+      const isFlat = rows.every((row) =>
+        Object.entries(row).every(([name, value]) => name === "time" || typeof value !== "number" || value === 0)
+      );
+      assert.ok(!isFlat || MAY_BE_ZERO.includes(panel.title!), `${panel.title} is nothing but zeros`);
+    }
+  }
+}
+
+/** The answer to a panel, by its title. */
+async function answer(db: Database, title: string, look: Look): Promise<Row[]> {
+  for (const dashboard of Object.values(DASHBOARDS)) {
+    const panel = panelsOf(dashboard).find((panel) => panel.title === title);
+    if (panel !== undefined) return await ask(db, sqlTargetsOf(panel)[0]!, dashboard, look);
+  }
+  throw new RangeError(`no panel is called ${title}`);
+}
+
+function within(what: string, value: unknown, least: number, most: number): void {
+  assert.ok(
+    typeof value === "number" && value >= least && value <= most,
+    `${what} is ${value}, not ${least} to ${most}`,
+  );
+}
+
+onServer("the panels", async (t, server) => {
+  const nowMs = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+  const owner = await migrated(async () => await openPostgres(await server.createDatabase("shop")));
+  await shop(owner, nowMs);
+  await owner.exec("create role viewer login in role clickstream_reader");
+  const db = await openPostgres(server.urlFor("viewer", "", "shop"));
+  const look = (days: number, intervalMs: number, chosen: Look["chosen"] = {}): Look => ({
+    ...{ from: new Date(nowMs - days * DAY_MS), to: new Date(nowMs), intervalMs, chosen },
+  });
+  const week = look(8, 600_000);
+  const never: Look = { from: new Date(0), to: new Date(DAY_MS), intervalMs: MINUTE_MS };
+
+  await t.step("have something to show of a day, and of a week", async () => {
+    for (const dashboard of Object.values(DASHBOARDS)) {
+      await everyPanel(db, dashboard, look(1, MINUTE_MS));
+      await everyPanel(db, dashboard, week);
+    }
+  });
+
+  await t.step("have something to show of some devices and regions, and of a name with quotes nothing", async () => {
+    const { rows } = await db.query<{ region: string }>(
+      "select region from clickstream.traffic group by 1 order by sum(events) desc limit 2",
+    );
+    const regions = rows.map(({ region }) => region);
+    const some = look(8, 600_000, { device: ["mobile", "desktop"], region: regions });
+    await everyPanel(db, DASHBOARDS["analytics.json"]!, some);
+    const [[all], [chosen]] = await Promise.all([answer(db, "Sessions", week), answer(db, "Sessions", some)]);
+    within("sessions of some", chosen!["sessions"], 1, Number(all!["sessions"]) - 1);
+    const odd = look(8, 600_000, {
+      region: ["'; drop table clickstream.sessions; --"],
+      steps: "'); --",
+      reason: ["'"],
+    });
+    assert.deepEqual(await answer(db, "Sessions", odd), [{ sessions: 0 }]);
+    assert.deepEqual((await answer(db, "A funnel of your own", odd)).map((row) => row["sessions"]), [0]);
+    assert.deepEqual(await answer(db, "Latest refusals", odd), []);
+  });
+
+  await t.step("fail nowhere where there is nothing", async () => {
+    for (const dashboard of Object.values(DASHBOARDS)) {
+      for (const panel of panelsOf(dashboard)) {
+        for (const target of sqlTargetsOf(panel)) await ask(db, target, dashboard, never);
+      }
+    }
+  });
+
+  await t.step("offer the regions to choose from", async () => {
+    const analytics = DASHBOARDS["analytics.json"]!;
+    const { query } = analytics.templating!.list!.find(({ name }) => name === "region")!;
+    const { rows } = await db.query<{ region: string }>(expand(String(query), analytics, week));
+    assert.ok(rows.length >= 3);
+  });
+
+  await t.step("are of a shop as it could be", async () => {
+    const one = async (title: string) => Object.values((await answer(db, title, week))[0]!)[0];
+    within("the conversion rate", await one("Conversion rate"), 0.005, 0.1);
+    within("the bounce rate", await one("Bounce rate"), 0.2, 0.7);
+    within("the abandonment rate", await one("Cart abandonment"), 0.4, 0.95);
+    assert.equal(await one("Unaccounted for"), 0);
+    const funnel = (await answer(db, "Step and overall rates", week)).map((row) => Number(row["sessions"]));
+    assert.deepEqual(funnel.toSorted((a, b) => b - a), funnel);
+    const own = await answer(db, "A funnel of your own", {
+      ...week,
+      chosen: { steps: "page_view,  add_to_cart,purchase " },
+    });
+    assert.deepEqual(own.map((row) => Number(row["sessions"])), funnel);
+    const cohorts = await answer(db, "Retention by cohort", week);
+    for (const cohort of cohorts) {
+      assert.equal(cohort["day 0"], 1);
+      within("retention of day 1", cohort["day 1"] ?? 0, 0, 0.7);
+    }
+    assert.equal(cohorts.at(-1)!["day 1"], null);
+    const heatmap = await answer(db, "Heatmap: day by hour", week);
+    assert.deepEqual(heatmap.map((row) => row["day"]).slice(0, 2), ["Monday", "Tuesday"]);
+    const [by] = [await answer(db, "Do the tables hold what was stored?", week)];
+    assert.equal(by![0]!["events"], by![1]!["events"]);
+    const events = (await answer(db, "Devices", week)).reduce((sum, row) => sum + Number(row["events"]), 0);
+    const regions = (await answer(db, "Regions", week)).reduce((sum, row) => sum + Number(row["events"]), 0);
+    assert.equal(events, regions);
+    const rate = await answer(db, "Event rate by type", week);
+    const summed = rate.reduce((sum, row) => sum + Number(row["events"]) * 600, 0);
+    within("events by their rate", summed / events, 0.999, 1.001);
+  });
+
+  await t.step("show where an answer would not do", () => {
+    const [panel] = panelsOf(DASHBOARDS["analytics.json"]!);
+    const [target] = sqlTargetsOf(panel!);
+    const wrongs = [[], [{ time: null, n: 1 }], [{ time: 1, n: "text" }], [{ time: 2, n: 1 }, { time: 1, n: 1 }], [{
+      n: 1,
+    }]];
+    for (const rows of wrongs) assert.equal(unfit(panel!, target!, rows).length, 1, JSON.stringify(rows));
+  });
+
+  await db.close();
+  await owner.close();
+});

@@ -1,0 +1,67 @@
+/**
+ * What the PostgreSQL exporter is to ask besides its own questions. It logs in as a member of `clickstream_reader`.
+ * @module
+ */
+
+/** A query, each of whose columns becomes a metric `name_column`, or a label of these. */
+export interface ExporterQuery {
+  readonly name: string;
+  readonly sql: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly metrics: Readonly<Record<string, readonly ["GAUGE" | "COUNTER", string]>>;
+  /** How long an answer holds, in seconds; without it, no longer than a scrape. */
+  readonly holdsSeconds?: number;
+}
+
+/** All of them. */
+export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
+  {
+    name: "clickstream_progress",
+    sql: `select topic, partition, next_offset, consumed as consumed_total, stored as stored_total,
+      duplicates as duplicates_total, refused as refused_total,
+      extract(epoch from watermark) as watermark_timestamp_seconds,
+      extract(epoch from committed_at) as committed_timestamp_seconds
+      from clickstream.progress`,
+    labels: { topic: "Kafka topic.", partition: "Partition of the topic." },
+    metrics: {
+      next_offset: ["GAUGE", "First offset that has not been committed, as the database has it."],
+      consumed_total: ["COUNTER", "Messages taken in since the beginning."],
+      stored_total: ["COUNTER", "Events counted in the tables since the beginning."],
+      duplicates_total: ["COUNTER", "Events left out since the beginning, because their eventId had been seen."],
+      refused_total: ["COUNTER", "Messages refused since the beginning."],
+      watermark_timestamp_seconds: ["GAUGE", "Largest event time committed, less the allowed delay."],
+      committed_timestamp_seconds: ["GAUGE", "When the partition was last committed, by whichever instance."],
+    },
+  },
+  {
+    name: "clickstream_conservation",
+    // Of the last day, and only between tables that are never cleared of a user: what one transaction has added to both
+    // is the same in both, whenever one looks. A table that is not kept (VIEWS) has no rows, and nothing to differ from.
+    sql: `with day as (select date_trunc('minute', now()) - interval '1 day' as began),
+      viewed as (
+        select window_start, sum(events) as views from clickstream.traffic, day
+        where window_start >= began and event_type = 'page_view' group by window_start),
+      listed as (
+        select window_start, sum(views) as views from clickstream.pages, day
+        where window_start >= began group by window_start)
+      select 'consumed = stored + duplicates + refused' as law,
+        coalesce(sum(abs(consumed - stored - duplicates - refused)), 0)::float8 as difference_events
+      from clickstream.progress
+      union all
+      select 'page views of traffic = views of pages',
+        coalesce(sum(abs(coalesce(v.views, 0) - coalesce(l.views, 0))), 0)::float8
+      from viewed v full join listed l using (window_start)
+      where exists (select from viewed) and exists (select from listed)`,
+    labels: { law: "What must agree." },
+    metrics: { difference_events: ["GAUGE", "Events by which two sums differ that must agree: 0."] },
+    // A day of a large shop's pages is more than a scrape should ask for each time.
+    holdsSeconds: 300,
+  },
+  {
+    name: "clickstream_refusals",
+    sql: `select count(*) filter (where replayed_at is null) as waiting from clickstream.refusals`,
+    labels: {},
+    metrics: { waiting: ["GAUGE", "Refused messages that have not been sent again."] },
+    holdsSeconds: 60,
+  },
+];

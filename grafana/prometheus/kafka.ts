@@ -1,0 +1,85 @@
+/**
+ * What the JMX exporter's agent tells of a Kafka broker: a choice of its thousands of numbers, named as Prometheus has
+ * it.
+ * @module
+ */
+
+/** A rule of the agent: the beans and attributes that it takes, and what becomes of them. */
+export interface BrokerRule {
+  readonly pattern: string;
+  readonly name: string;
+  readonly type: "GAUGE" | "COUNTER";
+  readonly help: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly valueFactor?: number;
+}
+
+/** The beans that are read at all. */
+export const BROKER_BEANS: readonly string[] = [
+  "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
+  "kafka.controller:type=KafkaController,name=ActiveControllerCount",
+  "kafka.log:type=Log,name=LogEndOffset,*",
+  "kafka.log:type=Log,name=LogStartOffset,*",
+  "kafka.log:type=Log,name=Size,*",
+  "kafka.network:type=RequestMetrics,name=TotalTimeMs,*",
+  "kafka.server:type=BrokerTopicMetrics,topic=*,*",
+  "kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent",
+  "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
+];
+
+/** All rules; the first that fits counts, and what fits none is left out. */
+export const BROKER_RULES: readonly BrokerRule[] = [
+  {
+    pattern: "kafka.controller<type=KafkaController, name=(OfflinePartitions|ActiveController)Count><>Value",
+    name: "kafka_controller_kafkacontroller_$1count",
+    type: "GAUGE",
+    help: "Partitions without a leader; controllers at work, which is one in a cluster.",
+  },
+  {
+    pattern: "kafka.log<type=Log, name=(LogEndOffset|LogStartOffset), topic=(.+), partition=(\\d+)><>Value",
+    name: "kafka_log_log_$1",
+    type: "GAUGE",
+    help: "Offset at which a partition begins, or the next record will be.",
+    labels: { topic: "$2", partition: "$3" },
+  },
+  {
+    pattern: "kafka.log<type=Log, name=Size, topic=(.+), partition=(\\d+)><>Value",
+    name: "kafka_log_log_size_bytes",
+    type: "GAUGE",
+    help: "Size of a partition on this broker's disk.",
+    labels: { topic: "$1", partition: "$2" },
+  },
+  {
+    pattern: "kafka.network<type=RequestMetrics, name=TotalTimeMs, request=(Produce|FetchConsumer)><>99thPercentile",
+    name: "kafka_network_requestmetrics_p99_seconds",
+    type: "GAUGE",
+    help: "99 of 100 requests took the broker no longer.",
+    labels: { request: "$1" },
+    valueFactor: 0.001,
+  },
+  {
+    pattern: "kafka.server<type=BrokerTopicMetrics, name=(MessagesIn|BytesIn|BytesOut)PerSec, topic=(.+)><>Count",
+    name: "kafka_server_brokertopicmetrics_$1_total",
+    type: "COUNTER",
+    help: "Messages and bytes of a topic that came to this broker, and bytes that left it.",
+    labels: { topic: "$2" },
+  },
+  {
+    pattern: "kafka.server<type=KafkaRequestHandlerPool, name=RequestHandlerAvgIdlePercent><>OneMinuteRate",
+    name: "kafka_server_requesthandler_idle_ratio",
+    type: "GAUGE",
+    help: "Share of time in which the broker's request handlers had nothing to do.",
+  },
+  {
+    pattern: "kafka.server<type=ReplicaManager, name=UnderReplicatedPartitions><>Value",
+    name: "kafka_server_replicamanager_underreplicatedpartitions",
+    type: "GAUGE",
+    help: "Partitions that have fewer replicas in step than they should.",
+  },
+];
+
+/** The names that a rule makes, one for each word that its pattern allows. */
+export function namesOf({ name, pattern }: BrokerRule): readonly string[] {
+  const words = /name=\(([^)]+)\)/.exec(pattern)?.[1]?.split("|") ?? [];
+  return name.includes("$1") ? words.map((word) => name.replace("$1", word.toLowerCase())) : [name];
+}

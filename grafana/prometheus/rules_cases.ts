@@ -1,0 +1,182 @@
+/**
+ * For each alert, what it must fire on and what it must not: `promtool test rules` judges.
+ * @module
+ */
+
+/** What an alert says when it fires: the labels of the series, and the description. */
+export type Firing = readonly [labels: Readonly<Record<string, string>>, description: string];
+
+/** Series, a sample every minute, and what an alert says of them at a minute: nothing, if it must not fire. */
+export interface Case {
+  readonly alert: string;
+  readonly about: string;
+  readonly series: Readonly<Record<string, string>>;
+  readonly minute: number;
+  readonly fires: readonly Firing[];
+}
+
+const UP = 'up{job="clickstream",instance="a:8080"}';
+const READY = "clickstream_ready";
+const COMMITS = "clickstream_commits_total";
+const LAG = 'clickstream_lag_records{partition="0"}';
+const STORED = 'clickstream_events_total{outcome="stored"}';
+const REFUSED = 'clickstream_events_total{outcome="refused"}';
+const WATERMARK = 'clickstream_watermark_timestamp_seconds{partition="0",instance="a"}';
+const END = 'kafka_log_log_logendoffset{topic="clickstream-events",partition="0"}';
+const SENT = 'kafka_server_brokertopicmetrics_messagesin_total{topic="clickstream-events"}';
+const DIFFERENCE = 'clickstream_conservation_difference_events{law="this = that"}';
+const [FREE, SIZE] = ["avail", "size"].map((of) =>
+  `node_filesystem_${of}_bytes{instance="db",device="/dev/sda",mountpoint="/",fstype="ext4"}`
+) as [string, string];
+const PG_UP = 'pg_up{job="postgresql",instance="db:9187"}';
+const EXPORTER_UP = 'up{job="postgresql",instance="db:9187"}';
+const BROKER_UP = 'up{job="kafka",instance="k:9404"}';
+
+const DEAD = (instance: string) =>
+  `Nothing has answered Prometheus for a minute as clickstream, instance '${instance}'; what it had to do is not done.`;
+const NO_COMMITS = "0 commits in the last minute, and none in the one before, though there is something to commit or " +
+  "the service is not ready.";
+const WAITS = "has not answered for a minute. The service waits, Kafka keeps.";
+
+/** By alert: what must fire, and what must not. */
+export const CASES: readonly Case[] = [
+  firing("ClickstreamDown", "an instance is gone", { [UP]: "1 1 0x5" }, 4, [
+    { instance: "a:8080", job: "clickstream" },
+    DEAD("a:8080"),
+  ]),
+  firing("ClickstreamDown", "there is nothing to scrape", { other: "1x5" }, 3, [{ job: "clickstream" }, DEAD("")]),
+  silent("ClickstreamDown", "it was away for a moment", { [UP]: "1 0 1x5" }, 2),
+
+  firing(
+    "ClickstreamNothingCommitted",
+    "it hangs over records",
+    {
+      [COMMITS]: "0+60x3 180x9",
+      [LAG]: "100x12",
+      [READY]: "1x12",
+    },
+    7,
+    [{}, NO_COMMITS],
+  ),
+  firing(
+    "ClickstreamNothingCommitted",
+    "it has never got ready, and knows of no records",
+    {
+      [COMMITS]: "0x9",
+      [READY]: "0x9",
+    },
+    5,
+    [{}, NO_COMMITS],
+  ),
+  firing(
+    "ClickstreamNothingCommitted",
+    "the broker alone knows that there is something to read",
+    {
+      [COMMITS]: "7x9",
+      [LAG]: "0x9",
+      [READY]: "1x9",
+      [SENT]: "0+60x9",
+    },
+    5,
+    [{}, NO_COMMITS],
+  ),
+  silent("ClickstreamNothingCommitted", "it is night, and nobody shops", {
+    [COMMITS]: "7x9",
+    [LAG]: "0x9",
+    [READY]: "1x9",
+    [SENT]: "60x9",
+  }, 8),
+  silent("ClickstreamNothingCommitted", "it commits", { [COMMITS]: "0+60x9", [LAG]: "100x9", [READY]: "1x9" }, 8),
+
+  firing("ClickstreamLagGrowing", "more comes than is taken in", { [LAG]: "0+2000x30" }, 25, [
+    {},
+    "50k records are still to be committed, and they have been growing in number for 10 minutes.",
+  ]),
+  silent("ClickstreamLagGrowing", "a great backlog is being taken in", { [LAG]: "900000-2000x30" }, 25),
+  silent("ClickstreamLagGrowing", "a little more than usual waits", { [LAG]: "0+100x30" }, 25),
+
+  firing(
+    "ClickstreamRefusals",
+    "a producer sends what it should not",
+    {
+      [STORED]: "0+980x20",
+      [REFUSED]: "0+20x20",
+    },
+    17,
+    [{}, "2% of the messages of the last 10 minutes can't be events."],
+  ),
+  silent("ClickstreamRefusals", "some are always broken", { [STORED]: "0+995x20", [REFUSED]: "0+5x20" }, 17),
+  silent("ClickstreamRefusals", "one of few was broken", { [STORED]: "0+1x20", [REFUSED]: "0 0 1x18" }, 8),
+
+  firing(
+    "ClickstreamWatermarkStuck",
+    "records wait, and no time passes",
+    {
+      [WATERMARK]: "60x30",
+      [LAG]: "5x30",
+    },
+    25,
+    [
+      { partition: "0" },
+      "The watermark of partition 0 is 24m 0s behind and does not move, though there are records to be taken in. No " +
+      "window becomes final.",
+    ],
+  ),
+  firing(
+    "ClickstreamWatermarkStuck",
+    "the partition grows, says the broker",
+    {
+      [WATERMARK]: "60x30",
+      [LAG]: "0x30",
+      [END]: "0+10x30",
+    },
+    25,
+    [
+      { partition: "0" },
+      "The watermark of partition 0 is 24m 0s behind and does not move, though there are records to be taken in. No " +
+      "window becomes final.",
+    ],
+  ),
+  silent("ClickstreamWatermarkStuck", "nobody shops", { [WATERMARK]: "60x30", [LAG]: "0x30", [END]: "7x30" }, 25),
+  silent("ClickstreamWatermarkStuck", "a month of the past is taken in", { [WATERMARK]: "0+10x30", [LAG]: "5x30" }, 25),
+
+  firing("ClickstreamConservationBroken", "two sums differ", { [DIFFERENCE]: "0 0 3x9" }, 6, [
+    { law: "this = that" },
+    "this = that: the tables differ by 3 events. What the reports say can't be trusted until it is known why.",
+  ]),
+  silent("ClickstreamConservationBroken", "they agree", { [DIFFERENCE]: "0x9" }, 6),
+
+  firing("ClickstreamDatabaseNearlyFull", "little is left", { [FREE]: "50x20", [SIZE]: "1000x20" }, 15, [
+    { instance: "db", device: "/dev/sda" },
+    "5% of /dev/sda on db is free. A database or a broker without room stops.",
+  ]),
+  silent("ClickstreamDatabaseNearlyFull", "enough is left", { [FREE]: "200x20", [SIZE]: "1000x20" }, 15),
+  silent("ClickstreamDatabaseNearlyFull", "it is memory", {
+    [FREE.replace("ext4", "tmpfs")]: "50x20",
+    [SIZE.replace("ext4", "tmpfs")]: "1000x20",
+  }, 15),
+
+  firing("ClickstreamDatabaseDown", "the exporter can't reach it", { [PG_UP]: "1 0x9", [EXPORTER_UP]: "1x10" }, 5, [
+    { instance: "db:9187", job: "postgresql" },
+    `PostgreSQL, or its exporter at db:9187, ${WAITS}`,
+  ]),
+  firing("ClickstreamDatabaseDown", "the exporter is gone", { [PG_UP]: "1 stale", [EXPORTER_UP]: "1 0x9" }, 5, [
+    { instance: "db:9187", job: "postgresql" },
+    `PostgreSQL, or its exporter at db:9187, ${WAITS}`,
+  ]),
+  silent("ClickstreamDatabaseDown", "it is up", { [PG_UP]: "1x9", [EXPORTER_UP]: "1x9" }, 5),
+
+  firing("ClickstreamBrokerDown", "a broker is gone", { [BROKER_UP]: "1 0x9" }, 5, [
+    { instance: "k:9404", job: "kafka" },
+    "The broker at k:9404 has not answered for a minute.",
+  ]),
+  silent("ClickstreamBrokerDown", "it is up", { [BROKER_UP]: "1x9" }, 5),
+];
+
+function firing(alert: string, about: string, series: Case["series"], minute: number, ...fires: Firing[]): Case {
+  return { alert, about, series, minute, fires };
+}
+
+function silent(alert: string, about: string, series: Case["series"], minute: number): Case {
+  return { alert, about, series, minute, fires: [] };
+}

@@ -1,0 +1,132 @@
+/**
+ * The rules as Prometheus' own tool sees them: well formed, and each alert held against what it must fire on and what
+ * it must not.
+ */
+import assert from "node:assert/strict";
+import { parse, stringify } from "yaml";
+import { promtool } from "../../processor/testing/prometheus.ts";
+import { everyFile, staleFiles } from "../../tasks/monitoring.ts";
+import { type Alert, ALERTS, runbookOf } from "./alerts.ts";
+import { type Case, CASES } from "./rules_cases.ts";
+import { generatedFiles, prometheusConfig, rulesFile } from "./files.ts";
+import { RECORDINGS } from "./recordings.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const HERE = new URL(".", import.meta.url).pathname;
+
+/** What promtool says of the cases, with these alerts in place of the real ones. */
+async function judged(cases: readonly Case[], alerts: readonly Alert[] = ALERTS) {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-rules-" });
+  await Deno.writeTextFile(`${folder}/rules.yml`, rulesFile(RECORDINGS, alerts));
+  const tests = cases.map(({ alert: name, about, series, minute, fires }) => {
+    const alert = ALERTS.find((alert) => alert.name === name)!;
+    return {
+      name: `${name}: ${about}`,
+      interval: "1m",
+      input_series: Object.entries(series).map(([series, values]) => ({ series, values })),
+      alert_rule_test: [{
+        alertname: name,
+        eval_time: `${minute}m`,
+        exp_alerts: fires.map(([labels, description]) => ({
+          exp_labels: { severity: alert.severity, ...labels },
+          exp_annotations: { summary: alert.summary, description, runbook_url: runbookOf(alert) },
+        })),
+      }],
+    };
+  });
+  await Deno.writeTextFile(
+    `${folder}/tests.yml`,
+    stringify({ rule_files: ["rules.yml"], evaluation_interval: "1m", tests }),
+  );
+  const verdict = await promtool(["test", "rules", `${folder}/tests.yml`]);
+  await Deno.remove(folder, { recursive: true });
+  return verdict;
+}
+
+Deno.test("promtool finds nothing wrong with the configuration and the rules", async () => {
+  for (const what of [["config", "prometheus.yml"], ["rules", "rules.yml"]]) {
+    const { code, said } = await promtool(["check", what[0]!, HERE + what[1]!]);
+    assert.equal(code, 0, said);
+    assert.match(said, /SUCCESS/);
+    assert.doesNotMatch(said, /WARNING|FAILED|duplicate/);
+  }
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/prometheus.yml`, prometheusConfig("15 parsecs"));
+  assert.equal((await promtool(["check", "config", `${folder}/prometheus.yml`])).code, 1);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("every alert fires on what it must, and on nothing else", async () => {
+  for (const { name } of ALERTS) {
+    const [fires, doesNot] = [
+      CASES.filter((c) => c.alert === name && c.fires.length > 0),
+      CASES.filter((c) => c.alert === name && c.fires.length === 0),
+    ];
+    assert.ok(fires.length > 0 && doesNot.length > 0, `${name} needs a case that fires and one that does not`);
+  }
+  const { code, said } = await judged(CASES);
+  assert.equal(code, 0, said);
+});
+
+Deno.test("an alert that never fires is seen, and one that always does", async () => {
+  const never = ALERTS.map((alert): Alert => ({ ...alert, value: "vector(0) > 1" }));
+  const always = ALERTS.map((alert): Alert => ({ ...alert, value: "vector(1)", threshold: [">", 0] }));
+  for (const wrong of [never, always]) {
+    const { code, said } = await judged(CASES, wrong);
+    assert.equal(code, 1);
+    for (const { name } of ALERTS) assert.match(said, new RegExp(`alertname: ${name},`));
+  }
+});
+
+Deno.test("every alert says in words what is wrong, and where it is written what to do", async () => {
+  const debugging = await Deno.readTextFile(new URL("docs/debugging.md", ROOT));
+  const anchors = [...debugging.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(/\s/g, "-")
+  );
+  assert.equal(new Set(anchors).size, anchors.length, "two headings with one anchor");
+  for (const alert of ALERTS) {
+    assert.ok(anchors.includes(alert.runbook), `docs/debugging.md has no section #${alert.runbook}`);
+    const section = debugging.split(/^## /m).find((text) => text.includes(`\`${alert.name}\``));
+    assert.ok(section !== undefined, `docs/debugging.md does not speak of ${alert.name}`);
+    assert.match(alert.summary, /^[A-Z][^.]+$/);
+  }
+});
+
+Deno.test("Grafana's alerts are those of Prometheus, in the shape of its provisioning files", () => {
+  const text = generatedFiles()["grafana/provisioning/alerting/clickstream.yaml"]!;
+  const { apiVersion, groups } = parse(text);
+  assert.equal(apiVersion, 1);
+  const rules = groups.flatMap(({ rules }: { rules: GrafanaRule[] }) => rules) as GrafanaRule[];
+  assert.deepEqual(rules.map(({ title }) => title), ALERTS.map(({ summary }) => summary));
+  assert.equal(new Set(rules.map(({ uid }) => uid)).size, rules.length);
+  for (const { uid, condition, data, annotations } of rules) {
+    assert.match(uid, /^[a-z-]{1,40}$/);
+    assert.deepEqual(data.map(({ refId }) => refId), ["A", "B"]);
+    assert.equal(condition, "B");
+    assert.equal(data[0]!.datasourceUid, "clickstream-prometheus");
+    assert.deepEqual([data[1]!.datasourceUid, data[1]!.model.expression], ["__expr__", "A"]);
+    // Grafana replaces what stands in ${…} in these files by its environment.
+    assert.doesNotMatch(JSON.stringify(data) + JSON.stringify(annotations), /\$\{/);
+    assert.doesNotMatch(annotations["description"]!, /\$value\b|[{]\w/);
+  }
+});
+
+Deno.test("the files are what their sources say, and it would be seen if they were not", async () => {
+  const files = await everyFile();
+  assert.deepEqual(await staleFiles(files), []);
+  assert.deepEqual(await staleFiles({ ...files, "docs/metrics.md": "" }), ["docs/metrics.md"]);
+  assert.deepEqual(await staleFiles({ "docs/missing.md": "" }), ["docs/missing.md"]);
+});
+
+/** A rule of Grafana's, as far as it is looked at. */
+interface GrafanaRule {
+  readonly uid: string;
+  readonly title: string;
+  readonly condition: string;
+  readonly data: readonly {
+    readonly refId: string;
+    readonly datasourceUid: string;
+    readonly model: { readonly expression?: string };
+  }[];
+  readonly annotations: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,195 @@
+/**
+ * What the rules speak of is there: the real Prometheus with the committed configuration, over the compiled binary, a
+ * broker with the agent, a PostgreSQL and both exporters.
+ */
+import assert from "node:assert/strict";
+import { Child, freePort, run, until } from "../../processor/testing/child.ts";
+import { startKafka } from "../../processor/testing/kafka.ts";
+import { startPostgres, using } from "../../processor/testing/postgres.ts";
+import {
+  jmxAgent,
+  promtool,
+  startNodeExporter,
+  startPostgresExporter,
+  startPrometheus,
+} from "../../processor/testing/prometheus.ts";
+import { ALERTS } from "./alerts.ts";
+import { EXPORTER_QUERIES } from "./exporter_queries.ts";
+import { JOBS, prometheusConfig } from "./files.ts";
+import { BROKER_RULES, namesOf } from "./kafka.ts";
+import { RECORDINGS } from "./recordings.ts";
+
+const HERE = new URL(".", import.meta.url).pathname;
+const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+// kafkajs, by which the broker is found to be up, leaves timers behind.
+const leaky = { sanitizeOps: false, sanitizeResources: false };
+
+/** Names of metrics in an expression: what is neither called, nor a label, a text, a number or a word of the language. */
+function metricsOf(expr: string): string[] {
+  const bare = expr.replaceAll(/"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|without|ignoring)\s*\([^)]*\)/g, " ");
+  const words = bare.match(/[a-zA-Z_:][\w:]*(?!\w*\s*\()/g) ?? [];
+  return words.filter((word) => !["and", "or", "unless"].includes(word));
+}
+
+Deno.test("names of metrics are seen in an expression", () => {
+  const expr =
+    'sum by (a) (rate(one_total{b="c d"}[5m])) / on (e) two:sum and absent(three) - 1 or min without (f) (up)';
+  assert.deepEqual(metricsOf(expr), ["one_total", "two:sum", "three", "up"]);
+});
+
+Deno.test("everything that the rules name is scraped from the real thing", leaky, async (t) => {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-prometheus-" });
+  const targets = { kafka: `127.0.0.1:${freePort()}`, clickstream: `127.0.0.1:${freePort()}` };
+  const agent = `-javaagent:${await jmxAgent()}=${targets.kafka}:${HERE}kafka.yml`;
+  await using broker = await startKafka({ java: [agent] });
+  await using server = await startPostgres();
+  const url = await server.createDatabase();
+  const env = {
+    KAFKA_BROKERS: broker.bootstrap,
+    DATABASE_URL: url,
+    HTTP_LISTEN: targets.clickstream,
+    LOG_LEVEL: "warn",
+  };
+  await run(BINARY, ["migrate"], env);
+  await using(url, (db) => db.exec("create role monitor login; grant clickstream_reader, pg_monitor to monitor"));
+  await using node = await startNodeExporter(folder);
+  const readerUrl = server.urlFor("monitor", "", new URL(url).pathname.slice(1));
+  await using postgres = await startPostgresExporter(folder, readerUrl, `${HERE}exporter_queries.yml`);
+  await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--bad", "0.05"], env);
+  await using service = Child.start(BINARY, ["run"], `${folder}/service.log`, env);
+
+  // The committed configuration, but for how often it looks, and where.
+  await run("cp", ["-r", `${HERE}targets`, folder]);
+  const all: Record<typeof JOBS[number], string> = { ...targets, node: node.target, postgresql: postgres.target };
+  for (const [job, target] of Object.entries(all)) {
+    await Deno.writeTextFile(`${folder}/targets/${job}.yml`, `- targets: [${target}]\n`);
+  }
+  await Deno.copyFile(`${HERE}rules.yml`, `${folder}/rules.yml`);
+  await Deno.writeTextFile(`${folder}/prometheus.yml`, prometheusConfig("1s"));
+  await using prometheus = await startPrometheus(folder);
+  const text = (job: typeof JOBS[number]) => fetch(`http://${all[job]}/metrics`).then((r) => r.text(), () => "");
+
+  await until(
+    "the service has committed",
+    async () => /^clickstream_commits_total [1-9]/m.test(await text("clickstream")),
+  );
+  await t.step("all targets are up", async () => {
+    const up = () => prometheus.seriesOf("up == 1");
+    await until("four targets are up", async () => await up() === JOBS.length, 20_000).catch(async (error) => {
+      throw new Error(`${error.message}: ${JSON.stringify(await prometheus.api("targets?state=active"))}`);
+    });
+  });
+
+  // Rates need something to have happened between two looks.
+  await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--seed", "2", "--bad", "0.05"], env);
+
+  await t.step("every recorded series has samples", async () => {
+    for (const { record } of RECORDINGS) {
+      await until(`${record} is recorded`, async () => await prometheus.seriesOf(record) > 0, 20_000);
+    }
+  });
+
+  await t.step("every metric that a rule names is there", async () => {
+    const there = new Set(await prometheus.api<string[]>("label/__name__/values"));
+    const named = [...RECORDINGS.map(({ expr }) => expr), ...ALERTS.map(({ value }) => value)].flatMap(metricsOf);
+    assert.ok(named.length > 20);
+    assert.deepEqual([...new Set(named)].filter((name) => !there.has(name)), []);
+  });
+
+  await t.step("every selection of an alert finds series", async () => {
+    const selections = new Set(ALERTS.flatMap(({ value }) => value.match(/[a-zA-Z_:][\w:]*\{[^}]*\}/g) ?? []));
+    assert.ok(selections.size >= 6);
+    for (const selection of selections) assert.ok(await prometheus.seriesOf(selection) > 0, selection);
+  });
+
+  await t.step("the exporters say what is asked of them", async () => {
+    const asked = EXPORTER_QUERIES.flatMap(({ name, metrics }) => Object.keys(metrics).map((m) => `${name}_${m}`));
+    const of = (rules: string) => new Set([...rules.matchAll(/^([a-zA-Z_:][\w:]*)/gm)].map(([, name]) => name!));
+    const database = of(await text("postgresql"));
+    assert.deepEqual(asked.filter((name) => !database.has(name)), []);
+    const kafka = of(await text("kafka"));
+    const broker = BROKER_RULES.flatMap(namesOf);
+    assert.deepEqual(broker.filter((name) => !kafka.has(name)), []);
+  });
+
+  await t.step("no number that must agree differs; a row that is taken away is seen", async () => {
+    const broken = "clickstream_conservation_difference_events > 0";
+    assert.equal(await prometheus.seriesOf("clickstream_conservation_difference_events == 0"), 2);
+    assert.equal(await prometheus.seriesOf(broken), 0);
+    await using(url, (db) => db.exec("update clickstream.pages set views = views + 1 where page = '/'"));
+    const asked = EXPORTER_QUERIES.find(({ name }) => name === "clickstream_conservation")!.sql;
+    await using(url, async (db) => {
+      const { rows } = await db.query<{ difference_events: number }>(asked);
+      assert.equal(rows.filter(({ difference_events: n }) => Number(n) > 0).length, 1);
+    });
+  });
+
+  await t.step("what is counted in several ways is the same", async () => {
+    const said = (await text("clickstream")).matchAll(/^(\w+(?:\{[^}]*\})?) (\S+)$/gm);
+    const samples = new Map([...said].map(([, name, value]) => [name!, Number(value)]));
+    const stored = samples.get('clickstream_events_total{outcome="stored"}')!;
+    assert.ok(stored > 2000, String(stored));
+    const same = [
+      "clickstream_event_time_latency_seconds_count",
+      "clickstream_produce_time_latency_seconds_count",
+      'clickstream_commit_rows_total{table="events"}',
+    ];
+    for (const name of same) assert.equal(samples.get(name), stored, name);
+    assert.equal(samples.get("clickstream_lateness_seconds_count"), samples.get("clickstream_late_events_total"));
+    assert.equal(samples.get("clickstream_commit_wait_seconds_count"), samples.get("clickstream_commits_total"));
+    // Compressed or not, an event is more than a few bytes.
+    assert.ok(samples.get("clickstream_fetch_bytes_total")! > 10 * stored);
+  });
+
+  await t.step("promtool has nothing to say of the names", async () => {
+    for (const job of ["clickstream", "kafka"] as const) {
+      assert.deepEqual(await promtool(["check", "metrics"], await text(job)), { code: 0, said: "" }, job);
+    }
+    const asked = (await text("postgresql")).split("\n").filter((line) => /^(# \w+ )?clickstream_/.test(line));
+    assert.deepEqual(await promtool(["check", "metrics"], `${asked.join("\n")}\n`), { code: 0, said: "" });
+    const wrong = "# HELP clickstream_commits Commits.\n# TYPE clickstream_commits counter\nclickstream_commits 1\n";
+    assert.match((await promtool(["check", "metrics"], wrong)).said, /should have "_total" suffix/);
+  });
+
+  await t.step("what the runbook asks for can be asked", async () => {
+    const page = await Deno.readTextFile(new URL("../../docs/debugging.md", import.meta.url));
+    const blocks = (language: string) =>
+      [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, "gm"))].map(([, block]) => block!.trim());
+    assert.ok(blocks("sql").length >= 9);
+    await using(readerUrl, async (db) => {
+      for (const sql of blocks("sql")) await db.query(sql);
+    });
+    const asked = blocks("promql").flatMap((block) => block.split("\n"));
+    assert.ok(asked.length >= 9);
+    for (const expr of asked) assert.ok(await prometheus.seriesOf(expr) > 0, expr);
+  });
+
+  await t.step("no alert fires", async () => {
+    const { alerts } = await prometheus.api<{ alerts: { state: string; labels: { alertname: string } }[] }>("alerts");
+    assert.deepEqual(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname), []);
+  });
+
+  await t.step("what goes down is seen", async () => {
+    const waits = "clickstream_ready == 0 and clickstream_retries_total > 0";
+    const fires = async (name: string) => {
+      const { value, threshold: [sign, threshold] } = ALERTS.find((alert) => alert.name === name)!;
+      return await prometheus.seriesOf(`(${value}) ${sign} ${threshold}`) === 1;
+    };
+    const stops: Readonly<Record<string, () => Promise<unknown>>> = {
+      ClickstreamDatabaseDown: () => server.stop(),
+      ClickstreamBrokerDown: () => broker.kill(),
+      ClickstreamDown: () => service.end("SIGTERM"),
+    };
+    for (const [name, stop] of Object.entries(stops)) {
+      assert.equal(await fires(name), false, name);
+      if (name === "ClickstreamDown") {
+        await until("the service waits", async () => await prometheus.seriesOf(waits) === 1);
+      }
+      await stop();
+      await until(`${name} holds`, () => fires(name), 20_000);
+    }
+  });
+
+  assert.equal(await service.wait(), 0, await service.tail());
+  await Deno.remove(folder, { recursive: true });
+});

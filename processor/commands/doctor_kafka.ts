@@ -1,0 +1,226 @@
+/**
+ * Whether Kafka can be read, and keeps what is needed.
+ * @module
+ */
+import { Admin as Client } from "@platformatic/kafka";
+import { type Admin, ConfigResourceTypes, Kafka, type PartitionMetadata } from "kafkajs";
+import { configOf, FIRST_RETRIES } from "../../generator/kafka.ts";
+import { attempt } from "../../generator/kafka_errors.ts";
+import { addressOf } from "../address.ts";
+import type { Settings } from "../config.ts";
+import { inWords } from "../secret.ts";
+import { DAY_MS } from "../view.ts";
+import { clusterOf } from "./cluster.ts";
+import { checkPeer, isWell } from "./doctor_network.ts";
+import { advice, bad, type Finding, good } from "./finding.ts";
+import type { READS } from "./reads.ts";
+
+type DoctorSettings = Settings<typeof READS.doctor[number]>;
+
+/** Kafka's number of a fetch, and the version that is sent: Kafka 2.7 was the first to know it. */
+const FETCH = 1;
+const FETCH_VERSION = 12;
+
+/** Shortest time that the log should reach back: a weekend in which nobody looks. */
+const RETENTION_DAYS = 3;
+
+/** Checks Kafka as far as can be got. `positions` is how far the tables have come, if that could be learnt. */
+export async function checkKafka(
+  settings: DoctorSettings,
+  positions: ReadonlyMap<number, number> | null,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const ca = settings.KAFKA_TLS_CA === null ? null : { pem: settings.KAFKA_TLS_CA.pem, setting: "KAFKA_TLS_CA" };
+  let reachable = false;
+  for (const broker of settings.KAFKA_BROKERS) {
+    const peer = { name: `kafka ${broker}`, address: addressOf(broker), setting: "KAFKA_BROKERS", ca };
+    const found = await checkPeer(peer);
+    findings.push(...found);
+    reachable ||= isWell(found);
+  }
+  if (!reachable) return findings;
+  const cluster = clusterOf(settings);
+  const admin = new Kafka({ ...configOf(cluster, { ...FIRST_RETRIES, retries: 1 }), clientId: "clickstream-doctor" })
+    .admin();
+  const how = settings.KAFKA_SASL_MECHANISM ?? "nobody in particular";
+  try {
+    await attempt("log in to", cluster, async () => {
+      await admin.connect();
+      await admin.describeCluster();
+    });
+    findings.push(good("kafka login", `as ${settings.KAFKA_SASL_USERNAME ?? "nobody"}, by ${how}`));
+  } catch (error) {
+    const todo = settings.KAFKA_SASL_MECHANISM === null
+      ? "see whether the listener asks for TLS or a login: KAFKA_TLS_CA, KAFKA_SASL_MECHANISM"
+      : "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the user on the brokers";
+    await admin.disconnect();
+    return [...findings, bad("kafka login", inWords(error), todo)];
+  }
+  try {
+    findings.push(await tried("kafka version", () => version(settings)));
+    const partitions = await topic(admin, settings, findings);
+    if (partitions !== null) {
+      findings.push(...await several("kafka retention", () => retention(admin, settings)));
+      findings.push(await tried("kafka log", () => log(admin, settings, positions)));
+    }
+    findings.push(await tried("kafka group", () => group(admin, settings)));
+  } finally {
+    await admin.disconnect();
+  }
+  return findings;
+}
+
+const RIGHTS = "give the user the rights to describe the cluster, and to describe and read topic and group";
+
+async function tried(check: string, body: () => Promise<Finding>): Promise<Finding> {
+  return (await several(check, async () => [await body()]))[0]!;
+}
+
+async function several(check: string, body: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await body();
+  } catch (error) {
+    return [bad(check, `could not be asked for: ${inWords(error)}`, RIGHTS)];
+  }
+}
+
+async function version(settings: DoctorSettings): Promise<Finding> {
+  const { brokers, tlsCa, sasl } = clusterOf(settings);
+  const client = new Client({
+    clientId: "clickstream-doctor",
+    bootstrapBrokers: [...brokers],
+    retries: 0,
+    ...(tlsCa === undefined ? {} : { tls: { ca: tlsCa }, tlsServerName: true }),
+    ...(sasl === undefined ? {} : { sasl }),
+  });
+  client.on("error", () => {});
+  try {
+    const apis = await client.listApis();
+    const most = apis.find(({ apiKey }) => apiKey === FETCH)?.maxVersion ?? 0;
+    const found = `fetches up to version ${most} are answered; ${FETCH_VERSION} is sent`;
+    if (most >= FETCH_VERSION) return good("kafka version", found);
+    return bad("kafka version", found, "use brokers of Kafka 2.7 or later");
+  } finally {
+    await client.close();
+  }
+}
+
+/** The partitions; null if there is no such topic. */
+async function topic(
+  admin: Admin,
+  { KAFKA_TOPIC: name }: DoctorSettings,
+  findings: Finding[],
+): Promise<readonly PartitionMetadata[] | null> {
+  const check = "kafka topic";
+  try {
+    if (!(await admin.listTopics()).includes(name)) {
+      const todo =
+        "check KAFKA_TOPIC, or create it: `clickstream produce` does; or give the user the right to describe it";
+      findings.push(bad(check, `there is no topic ${name}, or it is not shown`, todo));
+      return null;
+    }
+    const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
+    const partitions = topics[0]!.partitions;
+    const leaderless = partitions.filter(({ leader }) => leader < 0);
+    const behind = partitions.filter(({ isr, replicas }) => isr.length < replicas.length);
+    const found = `${name} has ${partitions.length} partitions`;
+    if (leaderless.length > 0) {
+      findings.push(bad(check, `${found}, ${leaderless.length} without a leader`, "start the brokers that have them"));
+    } else if (behind.length > 0) {
+      findings.push(
+        advice(check, `${found}, ${behind.length} with copies behind`, "see to the brokers with the copies"),
+      );
+    } else findings.push(good(check, `${found}, each with a leader and all its copies`));
+    return partitions;
+  } catch (error) {
+    findings.push(bad(check, `${name} could not be asked for: ${inWords(error)}`, RIGHTS));
+    return null;
+  }
+}
+
+async function retention(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): Promise<Finding[]> {
+  const check = "kafka retention";
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name }],
+  });
+  const config = new Map(resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]));
+  const findings: Finding[] = [];
+  if (config.get("cleanup.policy")?.includes("compact")) {
+    const todo = `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`;
+    findings.push(bad(check, "the topic is compacted: of each user only the last event is kept", todo));
+  }
+  const ms = Number(config.get("retention.ms") ?? -1);
+  const bytes = Number(config.get("retention.bytes") ?? -1);
+  const found = `records are kept for ${ms < 0 ? "ever" : `${(ms / DAY_MS).toFixed(1)} days`}` +
+    (bytes < 0 ? "" : `, and ${bytes} bytes of each partition at most`);
+  const todo = `keep them for longer than the service or its database may be down, at least ${RETENTION_DAYS} days: ` +
+    "retention.ms, and no retention.bytes that ends it sooner";
+  findings.push(ms >= 0 && ms < RETENTION_DAYS * DAY_MS ? advice(check, found, todo) : good(check, found));
+  return findings;
+}
+
+async function log(
+  admin: Admin,
+  { KAFKA_TOPIC: name }: DoctorSettings,
+  positions: ReadonlyMap<number, number> | null,
+): Promise<Finding> {
+  const check = "kafka log";
+  if (positions === null) return good(check, "not compared, for the database does not say how far it has come");
+  let behind = 0;
+  for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
+    const next = positions.get(partition);
+    if (next === undefined) {
+      behind += Number(high) - Number(low);
+      continue;
+    }
+    if (next < Number(low)) {
+      const found =
+        `partition ${partition} begins at ${low}, and ${next} was to be read next: records were deleted unread`;
+      return bad(
+        check,
+        found,
+        "what is lost stays lost; keep records for longer (retention.ms), and the service running",
+      );
+    }
+    if (next > Number(high)) {
+      const found =
+        `partition ${partition} ends at ${high}, before ${next} that has been taken in: the topic was made anew`;
+      return bad(
+        check,
+        found,
+        `give it another name, or remove its rows: delete from clickstream.progress where topic = '${name}'`,
+      );
+    }
+    behind += Number(high) - next;
+  }
+  return good(check, `${behind.toLocaleString("en")} records are still to be taken in, and all of them are there`);
+}
+
+async function group(admin: Admin, { KAFKA_GROUP_ID: id }: DoctorSettings): Promise<Finding> {
+  const check = "kafka group";
+  const { groups } = await patientWhileLoading(() => admin.describeGroups([id]));
+  const { state, members, protocolType } = groups[0]!;
+  const strangers = members.filter(({ clientId }) => clientId !== "clickstream").map(({ clientId, clientHost }) =>
+    `${clientId} at ${clientHost}`
+  );
+  if (strangers.length > 0) {
+    const found = `${id} has a member that is not this program: ${
+      strangers.join(", ")
+    }; its partitions are not taken in`;
+    return bad(check, found, "end it, or give it or this program another KAFKA_GROUP_ID");
+  }
+  return good(check, `${id} is ${state || protocolType || "new"}, with ${members.length} members`);
+}
+
+/** A broker that has just started, or a group that is new, is not to be asked at once. */
+async function patientWhileLoading<T>(body: () => Promise<T>): Promise<T> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await body();
+    } catch (error) {
+      if (tries === 10 || !/loading|not available|not the correct coordinator/i.test(inWords(error))) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Erases one user.
+ * @module
+ */
+import type { Settings } from "../config.ts";
+import { finishForgetting, foundOf, noteForgotten, type OfUser } from "../io/forget.ts";
+import { holdOperationLock, patiently, POLITE } from "../io/locks.ts";
+import { clusterOf } from "./cluster.ts";
+import { connected } from "./connection.ts";
+import { EXIT } from "./exit.ts";
+import { boundsOf } from "./log_ends.ts";
+import { type Output, withCommas } from "./progress.ts";
+import type { READS } from "./reads.ts";
+import { ready } from "./schema.ts";
+
+/**
+ * Erases a user everywhere but from the anonymous counts, or without `yes` only says what there is to erase; returns the
+ * exit code. Killed on the way, it goes on when it is run again.
+ */
+export async function forget(
+  { user, yes }: { readonly user: string; readonly yes: boolean },
+  settings: Settings<typeof READS.forget[number]>,
+  { print, writeError }: Output,
+): Promise<number> {
+  return await connected(settings, "forget", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    const topic = settings.KAFKA_TOPIC;
+    if (!yes) {
+      print(`there are ${inWords(await foundOf(db, topic, user))} of user ${JSON.stringify(user)}`);
+      print("nothing was removed; with --yes they are, and cannot be brought back");
+      return EXIT.done;
+    }
+    await holdOperationLock(db);
+    const say = (line: string) => writeError(`${line}\n`);
+    const ends = new Map((await boundsOf(clusterOf(settings))).map(({ partition, end }) => [partition, end]));
+    const rows = await patiently("keep commits away", say, () => noteForgotten(db, topic, user, ends));
+    const logged = await finishForgetting(db, topic, user, say);
+    print(`removed ${inWords({ ...rows, ...logged })} of user ${JSON.stringify(user)}`);
+    print("the counts in traffic, pages and active_users stay; what Kafka still holds of the user is not stored again");
+    return EXIT.done;
+  }, POLITE);
+}
+
+function inWords({ events, sessions, user_days, refusals }: OfUser): string {
+  const counts = { events, sessions, days: user_days, "refused messages": refusals };
+  return Object.entries(counts).map(([what, count]) => `${withCommas(count)} ${what}`).join(", ");
+}

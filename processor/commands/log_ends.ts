@@ -1,0 +1,50 @@
+/**
+ * Where the topic begins and ends.
+ * @module
+ */
+import { type Admin, Kafka } from "kafkajs";
+import { configOf, FIRST_RETRIES, type KafkaSettings } from "../../generator/kafka.ts";
+import { attempt } from "../../generator/kafka_errors.ts";
+
+/** A partition's first offset, and the one after its last. */
+export interface Bounds {
+  readonly partition: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** The topic, to be asked. */
+export type Asked = Omit<KafkaSettings, "partitions">;
+
+/** The bounds of every partition. */
+export async function boundsOf(settings: Asked): Promise<readonly Bounds[]> {
+  return await asked(
+    settings,
+    async (admin) =>
+      (await admin.fetchTopicOffsets(settings.topic)).map(({ partition, low, high }) => ({
+        partition,
+        begin: Number(low),
+        end: Number(high),
+      })),
+  );
+}
+
+/** The first offset of each partition whose record has a timestamp of this time or later; the end if there is none. */
+export async function offsetsAt(settings: Asked, timeMs: number): Promise<ReadonlyMap<number, number>> {
+  return await asked(settings, async (admin) => {
+    const found = await admin.fetchTopicOffsetsByTimestamp(settings.topic, Math.max(0, timeMs));
+    return new Map(found.map(({ partition, offset }) => [partition, Number(offset)]));
+  });
+}
+
+async function asked<T>(settings: Asked, body: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = new Kafka({ ...configOf(settings, FIRST_RETRIES), clientId: "clickstream" }).admin();
+  try {
+    return await attempt("ask", settings, async () => {
+      await admin.connect();
+      return await body(admin);
+    });
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Keeps the tables within their bounds.
+ * @module
+ */
+import type { Settings } from "../config.ts";
+import { POLITE } from "../io/locks.ts";
+import { maintain } from "../io/maintenance.ts";
+import { connected } from "./connection.ts";
+import { EXIT, WrongUse } from "./exit.ts";
+import { AHEAD_DAYS } from "./migrate.ts";
+import { type Output, withCommas } from "./progress.ts";
+import type { READS } from "./reads.ts";
+import { ready } from "./schema.ts";
+
+/** Makes partitions for the days to come and removes what is too old; returns the exit code. */
+export async function maintainCommand(
+  settings: Settings<typeof READS.maintain[number]>,
+  { print, writeError }: Output,
+): Promise<number> {
+  const { EVENTS_KEEP_DAYS: eventDays, ROLLUPS_KEEP_DAYS: rollupDays } = settings;
+  if (rollupDays <= eventDays) {
+    throw new WrongUse(
+      `ROLLUPS_KEEP_DAYS is ${rollupDays} and EVENTS_KEEP_DAYS is ${eventDays}: an event may be that late, and would ` +
+        `begin a window anew that has been removed; ROLLUPS_KEEP_DAYS must be more`,
+    );
+  }
+  return await connected(settings, "maintain", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    const keep = { eventDays, rollupDays, aheadDays: AHEAD_DAYS };
+    const { made, dropped, removed } = await maintain(db, keep, (line) => writeError(`${line}\n`));
+    print(`events has partitions to ${AHEAD_DAYS} days ahead: ${made} made`);
+    print(`partitions of events older than ${eventDays} days: ${dropped.length} dropped`);
+    const rows = Object.entries(removed).map(([table, count]) => `${withCommas(count)} of ${table}`);
+    print(`rows past their age: ${rows.length === 0 ? "none" : rows.join(", ")} removed`);
+    return EXIT.done;
+  }, POLITE);
+}

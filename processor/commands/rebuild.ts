@@ -1,0 +1,223 @@
+/**
+ * The tables, made anew from the log beside a service that goes on.
+ * @module
+ */
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import type { Settings } from "../config.ts";
+import type { Decoder } from "../decode.ts";
+import { type Database, openPostgres } from "../io/database.ts";
+import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
+import { KafkaSource } from "../io/kafka.ts";
+import { holdOperationLock, patiently, POLITE } from "../io/locks.ts";
+import { verifySchema } from "../io/migrations.ts";
+import {
+  begin,
+  isUnderWay,
+  type Plan,
+  positionsOf,
+  replayedPlaces,
+  staged,
+  STAGING,
+  type Start,
+  startsOf,
+  swap,
+  timesToRead,
+  UpToSource,
+} from "../io/rebuild.ts";
+import { SqlSink } from "../io/sql_sink.ts";
+import { Pipeline } from "../pipeline.ts";
+import { ScanDecoder } from "../scan.ts";
+import { VERSION } from "../version.ts";
+import { DAY_MS } from "../view.ts";
+import { clusterOf } from "./cluster.ts";
+import { connected } from "./connection.ts";
+import { EXIT, WrongUse } from "./exit.ts";
+import { boundsOf, offsetsAt } from "./log_ends.ts";
+import { type Output, Progress } from "./progress.ts";
+import type { READS } from "./reads.ts";
+import { ready } from "./schema.ts";
+
+type RebuildSettings = Settings<typeof READS.rebuild[number]>;
+
+/** Records in one commit of what is filled, which nobody waits for. */
+const COMMIT_RECORDS = 32_768;
+
+/**
+ * Recomputes all rows whose windows begin on the UTC day of `fromMs` or later, and puts them in the place of the old
+ * ones at once; returns the exit code. Killed on the way, the tables in use are as they were, and it goes on when it is
+ * run again.
+ */
+export async function rebuild(
+  { fromMs }: { readonly fromMs: number },
+  settings: RebuildSettings,
+  output: Output,
+): Promise<number> {
+  return await connected(settings, "rebuild", async (db) => {
+    if (!await ready(db, output.writeError)) return EXIT.schema;
+    await holdOperationLock(db);
+    const plan = await planOf(db, fromMs, settings);
+    const day = new Date(plan.fromMs).toISOString().slice(0, 10);
+    if (await isUnderWay(db, plan)) output.writeError(`goes on with the rebuild from ${day} that was ended before\n`);
+    else await begin(db, plan, await chosenStarts(db, plan, settings), Date.now());
+    const starts = await startsOf(db);
+    const filling = await Filling.open(settings, plan, output);
+    try {
+      await fillAndSwap(db, plan, starts, filling, settings, output);
+    } finally {
+      await filling.close();
+    }
+    output.print(`all windows, sessions, days and events from ${day} on are those that the log makes now`);
+    return EXIT.done;
+  }, POLITE);
+}
+
+async function planOf(db: Database, fromMs: number, settings: RebuildSettings): Promise<Plan> {
+  return {
+    topic: settings.KAFKA_TOPIC,
+    fromMs: Math.floor(fromMs / DAY_MS) * DAY_MS,
+    version: VERSION,
+    views: settings.VIEWS.map(({ name }) => name),
+    keepDays: settings.EVENTS_KEEP_DAYS,
+    storeEvents: settings.STORE_EVENTS,
+    replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
+  };
+}
+
+/** Where to begin in each partition. */
+async function chosenStarts(db: Database, plan: Plan, settings: RebuildSettings): Promise<readonly Start[]> {
+  const cluster = clusterOf(settings);
+  const times = timesToRead(plan.fromMs, settings.VIEWS);
+  const froms = await offsetsAt(cluster, times.from);
+  const replays = await offsetsAt(cluster, times.replay);
+  const positions = await positionsOf(db, plan.topic);
+  return (await boundsOf(cluster)).map(({ partition, begin }) => {
+    const { next, latestMs } = positions.get(partition) ?? { next: 0, latestMs: null };
+    const [replay, from] = [replays.get(partition)!, froms.get(partition)!];
+    // What was deleted lay before what is left: if that begins before the time, so did all of it.
+    const covered = begin === 0 || replay > begin || (latestMs !== null && latestMs < plan.fromMs);
+    if (!covered) {
+      throw new WrongUse(
+        `the log no longer has all since ${new Date(times.replay).toISOString()}, which a rebuild from ` +
+          `${new Date(plan.fromMs).toISOString()} needs: partition ${partition} of ${plan.topic} begins at offset ` +
+          `${begin}, the first of that time or later. Choose a later --from; nothing was changed`,
+      );
+    }
+    return { partition, replay: Math.min(replay, next), from: Math.min(from, next) };
+  });
+}
+
+async function fillAndSwap(
+  db: Database,
+  plan: Plan,
+  starts: readonly Start[],
+  filling: Filling,
+  settings: RebuildSettings,
+  output: Output,
+): Promise<void> {
+  const say = (line: string) => output.writeError(`${line}\n`);
+  // The first round reads nearly all of it, the second what has come meanwhile; the last one holds up the service.
+  for (let round = 0; round < 2; round++) await filling.readTo(await nextOffsets(db, plan.topic));
+  await patiently("put the new rows in place", say, () =>
+    db.transaction(async (tx) => {
+      await tx.exec("lock table clickstream.progress in exclusive mode");
+      await filling.readTo(await nextOffsets(tx, plan.topic));
+      await swap(tx, plan, settings.VIEWS, starts);
+    }));
+}
+
+async function nextOffsets(db: Database, topic: string): Promise<ReadonlyMap<number, number>> {
+  return new Map([...await positionsOf(db, topic)].map(([partition, { next }]) => [partition, next]));
+}
+
+/** The pipeline that fills the new tables. */
+class Filling {
+  readonly #db: Database;
+  readonly #source: UpToSource;
+  readonly #pipeline: Pipeline;
+  readonly #topic: string;
+
+  private constructor(db: Database, source: UpToSource, pipeline: Pipeline, topic: string) {
+    this.#db = db;
+    this.#source = source;
+    this.#pipeline = pipeline;
+    this.#topic = topic;
+  }
+
+  static async open(settings: RebuildSettings, plan: Plan, output: Output): Promise<Filling> {
+    const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
+    const db = await openPostgres(url.reveal(), {
+      ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+      applicationName: "clickstream rebuild",
+      settings: { role: "clickstream_owner" },
+    });
+    await verifySchema(db, MIGRATIONS);
+    const kafka = new KafkaSource({
+      ...clusterOf(settings),
+      groupId: null,
+      clientId: "clickstream-rebuild",
+      warn(message) {
+        throw new Error(`${message}: the log no longer has what is being read. Run it again with a later --from`);
+      },
+    });
+    const forgotten = new Forgotten();
+    const source = new UpToSource(kafka);
+    const progress = new Progress(output);
+    let done = 0;
+    const pipeline = new Pipeline({
+      source: new HeldSource(source, forgotten),
+      sink: new ForgettingSink(staged(db), forgotten, (guarded) => new SqlSink(guarded, "rebuild")),
+      views: settings.VIEWS,
+      decoder: refusedAsBefore(
+        new ScanDecoder({ keepMs: plan.keepDays * DAY_MS, keepEvents: plan.storeEvents }),
+        new Set(plan.replayed),
+      ),
+      storeEvents: plan.storeEvents,
+      now: () => performance.now(),
+      commitEveryMs: 1000,
+      commitSoonMs: 0,
+      commitRecords: COMMIT_RECORDS,
+      observer: {
+        committed(commit) {
+          done += commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
+          progress.at(done);
+        },
+      },
+    });
+    return new Filling(db, source, pipeline, plan.topic);
+  }
+
+  /** Reads on until every partition has come to its offset. */
+  async readTo(offsets: ReadonlyMap<number, number>): Promise<void> {
+    this.#source.readTo(offsets);
+    await this.#pipeline.start();
+    while (!await this.#isAt(offsets)) {
+      await this.#pipeline.step();
+      await this.#pipeline.flush();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#source.close();
+    await this.#db.close();
+  }
+
+  async #isAt(offsets: ReadonlyMap<number, number>): Promise<boolean> {
+    const positions = await positionsOf(this.#db, this.#topic, STAGING);
+    return [...offsets].every(([partition, next]) => (positions.get(partition)?.next ?? 0) >= next);
+  }
+}
+
+/** A decoder that refuses what was refused and sent back, for the copy counts. */
+function refusedAsBefore(decoder: Decoder, places: ReadonlySet<string>): Decoder {
+  if (places.size === 0) return decoder;
+  return {
+    decode(records, i, batch) {
+      const refusal = decoder.decode(records, i, batch);
+      const { partition } = records;
+      const offset = records.offsets[i]!;
+      if (refusal !== null || !places.has(`${partition}/${offset}`)) return refusal;
+      const payload = records.bytes.slice(records.starts[i], Math.max(records.starts[i]!, records.ends[i]!));
+      return { reason: "bad_value", field: null, detail: "sent back into the topic", partition, offset, payload };
+    },
+  };
+}

@@ -1,0 +1,208 @@
+/**
+ * What could not be an event: looked at, and sent back into the topic once it can.
+ * @module
+ */
+import { JsonDecoder } from "../decode.ts";
+import { Batch, dictionaries } from "../batch.ts";
+import type { Settings } from "../config.ts";
+import type { Database } from "../io/database.ts";
+import { holdOperationLock } from "../io/locks.ts";
+import {
+  countRefusals,
+  lastRefusal,
+  markReplayed,
+  type NotedReplay,
+  noteReplay,
+  type RefusalFilter,
+  type RefusalRow,
+  refusalsIn,
+  replayable,
+  stillToSend,
+  unfinishedReplay,
+} from "../io/refusals.ts";
+import { printable, table } from "../status/text.ts";
+import { DAY_MS } from "../view.ts";
+import { clusterOf } from "./cluster.ts";
+import { connected, type DatabaseSettings } from "./connection.ts";
+import { EXIT } from "./exit.ts";
+import { type Output, Progress, withCommas } from "./progress.ts";
+import type { READS } from "./reads.ts";
+import { Resender, type Resent } from "./resend.ts";
+import { ready } from "./schema.ts";
+
+/** What is asked for. */
+export interface ListOptions {
+  readonly filter: RefusalFilter;
+  readonly limit: number;
+  readonly json: boolean;
+}
+
+/** Lists refusals, the most recent first; returns the exit code. */
+export async function listRefusals(
+  { filter, limit, json }: ListOptions,
+  settings: DatabaseSettings,
+  { print, writeError }: Output,
+): Promise<number> {
+  return await connected(settings, "refusals list", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    const rows = await refusalsIn(db, filter, { limit, payloadBytes: json ? 64 * 1024 : 60 });
+    if (json) rows.forEach((row) => print(JSON.stringify(asJson(row))));
+    else {
+      const total = await countRefusals(db, filter);
+      const cells = rows.map((row) => [
+        ...[row.id, row.refused_at, row.reason, row.field ?? "", `${row.partition}/${row.offset}`],
+        ...[row.replayed_at === null ? "" : "replayed", row.payload === null ? "(erased)" : printable(row.payload)],
+      ]);
+      if (rows.length > 0) {
+        const heads = ["id", "refused at", "reason", "field", "partition/offset", "", "message"];
+        table(heads, cells).forEach((line) => print(line));
+      }
+      print(`${withCommas(rows.length)} of ${withCommas(total)} refusals shown`);
+    }
+    return EXIT.done;
+  });
+}
+
+/** Shows all that is known of a refusal; returns the exit code. */
+export async function showRefusal(
+  { id, json }: { readonly id: string; readonly json: boolean },
+  settings: DatabaseSettings,
+  { print, writeError }: Output,
+): Promise<number> {
+  return await connected(settings, "refusals show", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    const [row] = await refusalsIn(db, { ids: [id] }, { limit: 1, payloadBytes: 64 * 1024 });
+    if (row === undefined) {
+      throw new Error(`there is no refusal ${id}; \`clickstream refusals list\` says which there are`);
+    }
+    if (json) print(JSON.stringify(asJson(row)));
+    else {
+      const { payload, ...rest } = row;
+      for (const [name, value] of Object.entries(rest)) print(`${name.padEnd(12)} ${value ?? "-"}`);
+      print(`${"payload".padEnd(12)} ${payload === null ? "(erased with its user)" : `${payload.length} bytes:`}`);
+      if (payload !== null) print(printable(payload));
+    }
+    return EXIT.done;
+  });
+}
+
+/** The payload as text where it is UTF-8, otherwise in base 64. */
+function asJson({ payload, ...row }: RefusalRow): Record<string, unknown> {
+  if (payload === null) return { ...row, payload: null };
+  try {
+    return { ...row, payload: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(payload) };
+  } catch {
+    return { ...row, payload_base64: payload.toBase64() };
+  }
+}
+
+/** Which refusals to send, and whether only those that would be taken now. */
+export interface ReplayOptions {
+  readonly filter: RefusalFilter;
+  readonly ifAccepted: boolean;
+}
+
+/** Refusals in one transaction. */
+const BATCH = 200;
+
+/**
+ * Sends refusals back into the topic, to the partition that they came from, each once: what is about to be sent is noted
+ * first, and a transaction of Kafka leaves the number of the note. Whoever comes after a kill asks for that number, and
+ * knows whether to mark or to send. Returns the exit code.
+ */
+export async function replayRefusals(
+  { filter, ifAccepted }: ReplayOptions,
+  settings: Settings<typeof READS.replay[number]>,
+  output: Output,
+): Promise<number> {
+  return await connected(settings, "refusals replay", async (db) => {
+    if (!await ready(db, output.writeError)) return EXIT.schema;
+    await holdOperationLock(db);
+    const resender = await Resender.open({ ...clusterOf(settings), name: `${settings.KAFKA_GROUP_ID}-replay` });
+    try {
+      const accepted = ifAccepted ? acceptance(settings.EVENTS_KEEP_DAYS) : () => true;
+      const { sent, left } = await replayAll(db, resender, settings.KAFKA_TOPIC, filter, accepted, output);
+      output.print(`sent ${withCommas(sent)} refused messages back to topic ${settings.KAFKA_TOPIC}`);
+      if (left > 0) output.print(`${withCommas(left)} would be refused again, and were left as they are`);
+      return EXIT.done;
+    } finally {
+      await resender.close();
+    }
+  });
+}
+
+async function replayAll(
+  db: Database,
+  resender: Resender,
+  topic: string,
+  filter: RefusalFilter,
+  accepted: (row: RefusalRow) => boolean,
+  output: Output,
+): Promise<{ readonly sent: number; readonly left: number }> {
+  const progress = new Progress(output);
+  let sent = await finishLast(db, resender, output);
+  let left = 0;
+  const until = await lastRefusal(db);
+  for (let after = "0";;) {
+    const rows = await replayable(db, topic, filter, { after, until, limit: BATCH });
+    if (rows.length === 0) return { sent, left };
+    after = rows.at(-1)!.id;
+    const wanted = rows.filter(accepted);
+    left += rows.length - wanted.length;
+    if (wanted.length === 0) continue;
+    const noted = { id: randomNumber(), refusals: wanted.map(({ id }) => id) };
+    await noteReplay(db, noted);
+    sent += await finish(db, resender, noted);
+    progress.at(sent);
+  }
+}
+
+/** Ends what a replay that was killed has begun; returns how many refusals that marked. */
+async function finishLast(db: Database, resender: Resender, { writeError }: Output): Promise<number> {
+  const noted = await unfinishedReplay(db);
+  if (noted === null) return 0;
+  writeError(`finishes a replay of ${noted.refusals.length} refusals that was ended before\n`);
+  if (await resender.last() === noted.id) return await markReplayed(db, noted.id, noted.refusals);
+  return await finish(db, resender, noted);
+}
+
+async function finish(db: Database, resender: Resender, { id, refusals }: NotedReplay): Promise<number> {
+  // What has been erased since it was noted is not there any more.
+  const rows = await stillToSend(db, refusals);
+  const messages = rows.map(({ partition, payload }): Resent => ({
+    partition,
+    key: userIn(payload!),
+    value: payload!,
+  }));
+  await resender.send(messages, id);
+  return await markReplayed(db, id, rows.map(({ id }) => id));
+}
+
+/** Whether this program would take a message that was sent now. */
+function acceptance(keepDays: number): (row: RefusalRow) => boolean {
+  const decoder = new JsonDecoder(keepDays * DAY_MS);
+  return ({ payload, partition }) => {
+    const bytes = payload!;
+    const record = {
+      ...{ partition, count: 1, bytes, offsets: Float64Array.of(0), times: Float64Array.of(Date.now()) },
+      ...{ starts: Int32Array.of(0), ends: Int32Array.of(bytes.length), next: 1, end: 1 },
+    };
+    return decoder.decode(record, 0, new Batch(dictionaries(""), 1)) === null;
+  };
+}
+
+/** The user that a message names, if it can be read. */
+function userIn(payload: Uint8Array): string | null {
+  try {
+    const { userId } = JSON.parse(new TextDecoder().decode(payload));
+    return typeof userId === "string" ? userId : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A number of 52 bits, which nobody else has drawn. */
+function randomNumber(): string {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+  return String((high! >>> 12) * 2 ** 32 + low!);
+}

@@ -1,0 +1,118 @@
+/**
+ * What a running processor is doing, as a table.
+ * @module
+ */
+import { addressText } from "../address.ts";
+import type { Address } from "../address.ts";
+import { inWords } from "../secret.ts";
+import type { StatusReport } from "../status/report.ts";
+import { table, visible } from "../status/text.ts";
+import { EXIT } from "./exit.ts";
+import { type Output, withCommas } from "./progress.ts";
+
+/** How to show it. */
+export interface StatusOptions {
+  /** The report as it is, in one line. */
+  readonly json: boolean;
+  /** Shows it over and over, in place, until the signal is aborted. */
+  readonly watch: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A process newer than this program may say more than it knows, an older one less. */
+type Report = StatusReport & {
+  readonly verdict?: { readonly title: string; readonly detail: string; readonly advice: string | null };
+};
+
+const EVERY_MS = 1000;
+const TIMEOUT_MS = 3000;
+
+/** Clears the screen, and begins at its top. */
+const HOME = "\x1b[H\x1b[2J";
+
+/** Shows what the processor says that listens at `address`; returns the exit code, 1 where nobody answers. */
+export async function status(
+  { json, watch, signal }: StatusOptions,
+  address: Address,
+  output: Output,
+): Promise<number> {
+  for (let first = true;; first = false) {
+    const asked = `http://${addressText(reachable(address))}/api/status`;
+    const report = await ask(asked).catch((error: unknown) => {
+      if (first) throw new Error(nobody(asked, error));
+      return null;
+    });
+    const lines = report === null ? [`no answer from ${asked} at the moment`] : linesOf(report);
+    if (json) output.print(JSON.stringify(report));
+    else output.print((watch ? HOME : "") + lines.join("\n"));
+    if (!watch) return EXIT.done;
+    await paused(signal);
+    if (signal.aborted) return EXIT.done;
+  }
+}
+
+async function ask(url: string): Promise<Report> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`it answers ${response.status}`);
+  const report = JSON.parse(text);
+  if (typeof report?.state !== "string") throw new Error("what answers there is not clickstream");
+  return report;
+}
+
+function nobody(url: string, error: unknown): string {
+  return `no processor says at ${url} how it is: ${inWords(error)}. See that it runs (\`clickstream run\`), and that ` +
+    "HTTP_LISTEN is the same here and there; `clickstream doctor` says what keeps it from running";
+}
+
+/** A process that listens everywhere is to be reached here. */
+function reachable({ hostname, port }: Address): Address {
+  if (hostname === "0.0.0.0") return { hostname: "127.0.0.1", port };
+  return { hostname: hostname === "::" ? "::1" : hostname, port };
+}
+
+function linesOf(report: Report): string[] {
+  const { verdict, state, reason, totals, lastCommit, partitions } = report;
+  const lag = partitions.reduce((sum, partition) => sum + (partition.lag ?? 0), 0);
+  const head = verdict === undefined
+    ? [state === "running" ? "running" : `${state}: ${reason ?? ""}`]
+    : [verdict.title, verdict.detail, ...(verdict.advice === null ? [] : [verdict.advice])];
+  const counts = `${withCommas(totals.consumed)} records: ${withCommas(totals.stored)} stored, ` +
+    `${withCommas(totals.duplicates)} duplicates, ${withCommas(totals.refused)} refused, ${
+      withCommas(totals.late)
+    } late`;
+  const commit = lastCommit === null
+    ? "no commit yet"
+    : `${withCommas(report.commits)} commits, the last at ${lastCommit.at} of ${
+      withCommas(lastCommit.records)
+    } records ` +
+      `in ${Math.round(lastCommit.tookMs)} ms`;
+  const rows = partitions.map(({ partition, next, end, lag, watermark }) => [
+    ...[String(partition), amount(next), amount(end), amount(lag), watermark ?? "-"],
+  ]);
+  return [
+    ...head.filter((line) => line !== ""),
+    "",
+    `clickstream ${report.version} as ${report.instance}, topic ${report.topic}, since ${report.startedAt}`,
+    counts,
+    commit,
+    `${withCommas(lag)} records behind, ${withCommas(report.restarts.length)} recent restarts`,
+    ...report.restarts.slice(0, 3).map(({ at, cause, message }) => `  ${at} ${cause}: ${message}`),
+    "",
+    ...table(["partition", "next offset", "end", "lag", "watermark"], rows),
+  ].map(visible);
+}
+
+function amount(value: number | null): string {
+  return value === null ? "-" : withCommas(value);
+}
+
+async function paused(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, EVERY_MS);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

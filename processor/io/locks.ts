@@ -1,0 +1,68 @@
+/**
+ * Waiting for what somebody else holds, without keeping others waiting behind us.
+ * @module
+ */
+import type { Database } from "./database.ts";
+import { DatabaseUnavailable } from "./database_errors.ts";
+
+/** Session settings of a command that must not hold up the service: it gives up soon, and tries again. */
+export const POLITE = { lock_timeout: "300ms" };
+
+/** Held by whoever replays, forgets or rebuilds, so that none of them works on what another is about to change. */
+export const OPERATION_LOCK = 7_226_914_058;
+
+const PAUSE_MS = 500;
+const PATIENCE_MS = 5 * 60_000;
+
+/**
+ * Runs `body` again for as long as it ends because a lock was not to be had in time.
+ *
+ * @param what is being done, for whoever waits for it
+ * @throws {Error} that says so, after five minutes
+ */
+export async function patiently<T>(what: string, say: (line: string) => void, body: () => Promise<T>): Promise<T> {
+  const startMs = performance.now();
+  for (let tries = 0;; tries++) {
+    try {
+      return await body();
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      if (performance.now() - startMs > PATIENCE_MS) {
+        throw new Error(
+          `could not ${what} in ${PATIENCE_MS / 60_000} minutes: others hold the table all the time; ` +
+            "end their long queries (pg_stat_activity shows them), and try again",
+          { cause: error },
+        );
+      }
+      if (tries === 0) say(`waits to ${what}, for others hold the table`);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseUnavailable && (error.cause as { code?: unknown }).code === "55P03";
+}
+
+/**
+ * Holds `OPERATION_LOCK` for as long as the connection lives.
+ *
+ * @throws {Error} naming who holds it, if it is not to be had
+ */
+export async function holdOperationLock(db: Database): Promise<void> {
+  const { rows: [got] } = await db.query<{ got: boolean }>(
+    "select pg_try_advisory_lock($1::text::bigint) as got",
+    [String(OPERATION_LOCK)],
+  );
+  if (got!.got) return;
+  const { rows } = await db.query<{ who: string; pid: number }>(
+    `select a.application_name as who, a.pid from pg_locks l join pg_stat_activity a using (pid)
+      where l.locktype = 'advisory' and l.granted
+        and l.classid::bigint << 32 | l.objid::bigint = $1::text::bigint`,
+    [String(OPERATION_LOCK)],
+  );
+  const who = rows.map(({ who, pid }) => `${who} (process ${pid} of the server)`).join(", ") || "another command";
+  throw new Error(
+    `${who} is at work: one of refusals replay, forget and rebuild runs at a time; try again when it is done`,
+  );
+}

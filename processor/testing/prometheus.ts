@@ -1,0 +1,133 @@
+/**
+ * A real Prometheus, its promtool and its exporters, for tests: Debian's packages, unpacked into the cache and not
+ * installed, so that nothing starts that no test has asked for.
+ * @module
+ */
+import { cacheFolder, Child, freePort, prepared, run, until } from "./child.ts";
+import { kafkaLibs } from "./kafka.ts";
+
+const AGENT = "1.0.1";
+
+/** A running server that can be scraped. */
+export interface Scraped extends AsyncDisposable {
+  /** `host:port`. */
+  readonly target: string;
+  /** What `/metrics` says. */
+  metrics(): Promise<string>;
+}
+
+/** A running Prometheus. */
+export interface Prometheus extends Scraped {
+  /** An answer of its API: the `data` of `/api/v1/PATH`. */
+  api<T>(path: string): Promise<T>;
+  /** Number of series that an expression has at this moment. */
+  seriesOf(expr: string): Promise<number>;
+}
+
+/** The folder where a Debian package is unpacked. */
+async function debian(name: string): Promise<string> {
+  return await prepared(`debian-${name}`, async (folder) => {
+    const download = `cd '${folder}' && apt-get download -q ${name}`;
+    const lists = Deno.uid() === 0 ? "apt-get update -q" : "false";
+    // One apt at a time.
+    await run("flock", [`${cacheFolder()}/.lock`, "sh", "-c", `(${download}) || (${lists} && ${download})`])
+      .catch((error) => {
+        throw new Error(`the tests need Debian's package ${name}, by \`apt-get download\`: ${error.message}`);
+      });
+    await run("sh", ["-c", `cd '${folder}' && dpkg-deb -x ${name}_*.deb . && rm ${name}_*.deb`]);
+  });
+}
+
+/** The file of the agent that tells of a Java process what its JMX says. */
+export async function jmxAgent(): Promise<string> {
+  const jar = `jmx_prometheus_javaagent-${AGENT}.jar`;
+  const folder = await prepared(`jmx-agent-${AGENT}`, async (folder) => {
+    // Which brings Maven, where it is missing.
+    await kafkaLibs();
+    const artifact = `-Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:${AGENT}`;
+    const copy = ["-B", "-q", "dependency:copy", artifact, `-DoutputDirectory=${folder}`];
+    await run("flock", [`${cacheFolder()}/.lock`, "mvn", ...copy]);
+  });
+  return `${folder}/${jar}`;
+}
+
+/** Runs promtool, with `input` on its standard input; returns its code, and all that it says. */
+export async function promtool(
+  args: readonly string[],
+  input = "",
+): Promise<{ readonly code: number; readonly said: string }> {
+  const child = new Deno.Command(`${await debian("prometheus")}/usr/bin/promtool`, {
+    args: [...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  return { code, said: [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("") };
+}
+
+/** Starts Prometheus with the configuration in `folder`, whose data it keeps there too. */
+export async function startPrometheus(folder: string): Promise<Prometheus> {
+  const program = `${await debian("prometheus")}/usr/bin/prometheus`;
+  const files = [`--config.file=${folder}/prometheus.yml`, `--storage.tsdb.path=${folder}/data`];
+  const listen = (port: number) => `--web.listen-address=127.0.0.1:${port}`;
+  const server = await started(program, (port) => [...files, listen(port)], `${folder}/prometheus.log`, "/-/ready");
+  const api = async <T>(path: string): Promise<T> => {
+    const answer = await (await fetch(`http://${server.target}/api/v1/${path}`)).json();
+    if (answer.status !== "success") throw new Error(`Prometheus says to ${path}: ${answer.error}`);
+    return answer.data as T;
+  };
+  return {
+    ...server,
+    api,
+    async seriesOf(expr) {
+      return (await api<{ result: readonly unknown[] }>(`query?query=${encodeURIComponent(expr)}`)).result.length;
+    },
+  };
+}
+
+/** Starts the exporter of this machine's state. */
+export async function startNodeExporter(folder: string): Promise<Scraped> {
+  const program = `${await debian("prometheus-node-exporter")}/usr/bin/prometheus-node-exporter`;
+  return await started(program, (port) => [`--web.listen-address=127.0.0.1:${port}`], `${folder}/node.log`);
+}
+
+/** Starts the exporter of a PostgreSQL's state, that logs in at `url`, and asks the queries of a file besides its own. */
+export async function startPostgresExporter(folder: string, url: string, queries: string): Promise<Scraped> {
+  const program = `${await debian("prometheus-postgres-exporter")}/usr/bin/prometheus-postgres-exporter`;
+  // That collector asks for columns that PostgreSQL 17 no longer has.
+  const more = [`--extend.query-path=${queries}`, "--no-collector.bgwriter"];
+  const args = (port: number) => [`--web.listen-address=127.0.0.1:${port}`, ...more];
+  return await started(program, args, `${folder}/postgres.log`, "/metrics", {
+    DATA_SOURCE_NAME: `${url}?sslmode=disable`,
+  });
+}
+
+async function started(
+  program: string,
+  args: (port: number) => readonly string[],
+  log: string,
+  path = "/metrics",
+  env: Record<string, string> = {},
+): Promise<Scraped> {
+  const port = freePort();
+  const child = Child.start(program, args(port), log, env);
+  const target = `127.0.0.1:${port}`;
+  try {
+    await until(`${program} answers`, async () => {
+      if (child.ended) throw new Error(`${program} did not start:\n${await child.tail()}`);
+      return await fetch(`http://${target}${path}`).then(async (r) => (await r.text(), r.ok), () => false);
+    });
+  } catch (error) {
+    await child.end("SIGKILL");
+    throw error;
+  }
+  return {
+    target,
+    metrics: async () => await (await fetch(`http://${target}/metrics`)).text(),
+    [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * `deno task dashboards`: writes `grafana/dashboards/`. With `--check` it writes nothing, and fails if a file there is
+ * not what the sources say.
+ * @module
+ */
+import { DASHBOARDS, fileOf } from "../grafana/mod.ts";
+
+const FOLDER = new URL("../grafana/dashboards/", import.meta.url);
+
+/** Names of files that are stale, missing, or of no dashboard. */
+export async function staleFiles(folder: URL): Promise<string[]> {
+  const stale = Object.entries(DASHBOARDS).map(async ([name, dashboard]) => {
+    const there = await Deno.readTextFile(new URL(name, folder)).catch(() => null);
+    return there === fileOf(dashboard) ? [] : [name];
+  });
+  const others = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
+    .filter((name) => !(name in DASHBOARDS));
+  return [...(await Promise.all(stale)).flat(), ...others];
+}
+
+async function main(): Promise<number> {
+  if (!Deno.args.includes("--check")) {
+    for (const [name, dashboard] of Object.entries(DASHBOARDS)) {
+      await Deno.writeTextFile(new URL(name, FOLDER), fileOf(dashboard));
+    }
+    return 0;
+  }
+  const stale = await staleFiles(FOLDER);
+  if (stale.length === 0) return 0;
+  console.error(`grafana/dashboards/ is not what its sources say: ${stale.join(", ")}. Run deno task dashboards.`);
+  return 1;
+}
+
+if (import.meta.main) Deno.exit(await main());
