@@ -68,6 +68,7 @@ export class Live {
     if (happening.kind === "sampled" && this.#samples.length < SAMPLES_PER_SECOND) {
       this.#samples.push(...happening.samples);
     }
+    if (happening.kind === "started" && happening.cause?.kind === "user_forgotten") this.#forgetUser();
     const { notReady } = this.#options.activity;
     if (notReady === this.#reason) return;
     this.#reason = notReady;
@@ -140,6 +141,14 @@ export class Live {
     }
     const nowMs = performance.now();
     this.#shopDueMs = nowMs + Math.max(SHOP_EVERY_MS, (nowMs - sinceMs) * SHOP_REST);
+  }
+
+  /** Somebody was forgotten: what waits to be shown may be theirs. The page does the same when it hears of the restart. */
+  #forgetUser(): void {
+    this.#samples = [];
+    this.#shop = null;
+    this.#shopDueMs = 0;
+    this.#audience.send([this.#status()]);
   }
 
   /** Nobody looks: what was read for them is gone. */

@@ -16,6 +16,9 @@ const filter = byId("events-filter");
 const refusedOnly = byId("events-refused");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** Timers of what has come and is not shown yet. */
+const waiting = new Set();
+
 let passed = 0;
 let missed = 0;
 
@@ -27,7 +30,21 @@ export function showEvents(samples) {
   }
   const later = samples.filter(fits);
   const everyMs = still.matches ? 0 : SPREAD_MS / later.length;
-  later.forEach((sample, i) => setTimeout(() => isPaused() ? passed++ : add(sample), i * everyMs));
+  later.forEach((sample, i) => {
+    const timer = setTimeout(() => {
+      waiting.delete(timer);
+      if (isPaused()) passed++;
+      else add(sample);
+    }, i * everyMs);
+    waiting.add(timer);
+  });
+}
+
+/** Drops what is shown and what is about to be: it may be of somebody who was forgotten. */
+export function forgetEvents() {
+  waiting.forEach(clearTimeout);
+  waiting.clear();
+  rows.replaceChildren();
 }
 
 /** Says that some of what was sent never came, for this connection is too slow. */

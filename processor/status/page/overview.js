@@ -3,6 +3,7 @@
  * @module
  */
 import { ago, byId, clock, duration, fill, keyed, make, meter, percent, rate, show, whole } from "./dom.js";
+import { forgetEvents } from "./events.js";
 
 const LEVELS = {
   good: "All is well",
@@ -14,6 +15,7 @@ const LEVELS = {
 };
 
 let said = "";
+let forgottenAt = "";
 let status = null;
 let front = null;
 
@@ -118,6 +120,12 @@ function showPartitions() {
 }
 
 function showRestarts(restarts) {
+  // Somebody was forgotten: what has streamed past may be theirs.
+  const forgotten = restarts.find(({ cause }) => cause === "user_forgotten")?.at ?? "";
+  if (forgotten > forgottenAt) {
+    forgottenAt = forgotten;
+    forgetEvents();
+  }
   byId("restarts-empty").hidden = restarts.length > 0;
   keyed(byId("restarts"), restarts, ({ at, cause }) => `${at} ${cause}`, ({ at, cause, message }) => {
     const why = make("span", "chip", cause.replaceAll("_", " "));
