@@ -15,7 +15,7 @@ const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
 // kafkajs and the browser's client leave timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** What was seen to take longest from a cause to its verdict was under 2 s; a machine at work on other things gets more. */
+/** Longest time from a cause to its verdict. How long it took is printed; a machine at work on other things takes longer. */
 const SOON_MS = 15_000;
 
 /** What a shop's enemy would send in each field: markup that would run, and marks that turn text around. */
@@ -109,7 +109,8 @@ async function verdict(page: Page, title: string | RegExp, timeout = SOON_MS): P
 /** What axe finds, in words. Of rows that are all alike it looks at the first, for it takes its time over each. */
 async function flaws(page: Page): Promise<string[]> {
   const alike = ["#events tr", "#refusals li", "#windows li", "#pages li"].map((rows) => `${rows}:nth-child(n + 4)`);
-  // The page has no frames; otherwise the results would be put together in another window, which here never ends.
+  // Otherwise axe puts its results together in a blank page, where nothing that is evaluated comes back (playwright-core
+  // 1.65.1, Chromium 156, with and without load). Without frames there is nothing to put together.
   const axe = alike.reduce((axe, rows) => axe.exclude(rows), new AxeBuilder({ page }).setLegacyMode());
   const { violations } = await axe.analyze();
   return violations.flatMap(({ id, nodes }) =>
@@ -148,7 +149,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     assert.match(await page.locator("#about").innerText(), /clickstream \d+\.\d+\.\d+, 2 workers/);
   });
 
-  await step("says within two seconds that bad events arrive, and shows them", async () => {
+  await step("says soon that bad events arrive, and shows them", async () => {
     await scene.send(Array.from({ length: 20 }, (_, i) => `{"userId": ${i}`));
     took["bad events"] = await verdict(page, "of the last minute's messages were refused");
     await page.locator("#refusals li", { hasText: "not json" }).first().waitFor();
@@ -231,7 +232,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.locator("#events-filter").fill("");
   });
 
-  await step("says within two seconds that it is behind, and that it has caught up", async () => {
+  await step("says soon that it is behind, and that it has caught up", async () => {
     await using(scene.url, (db) =>
       db.transaction(async (tx) => {
         await tx.exec("lock table clickstream.progress in share mode");
@@ -241,7 +242,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     took["caught up"] = await verdict(page, "Up to date");
   });
 
-  await step("says within two seconds that PostgreSQL is gone, what to do, and that it is back", async () => {
+  await step("says soon that PostgreSQL is gone, what to do, and that it is back", async () => {
     await scene.server.stop();
     took["PostgreSQL stopped"] = await verdict(page, "PostgreSQL can't be reached");
     assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
@@ -251,7 +252,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.locator("#restarts li").first().waitFor();
   });
 
-  await step("says within two seconds that Kafka is gone, and that it is back", async () => {
+  await step("says soon that Kafka is gone, and that it is back", async () => {
     await scene.broker.stop("SIGKILL");
     took["Kafka stopped"] = await verdict(page, "Kafka can't be reached");
     await scene.broker.start();
