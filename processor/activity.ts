@@ -205,6 +205,7 @@ export class Activity {
     produceLatency: distribution(LATENCY_BOUNDS),
     lateness: distribution(LATENESS_BOUNDS),
   };
+  #waitingSince: number | null = null;
   readonly #now: () => number;
   readonly #notReady: (string | null)[];
   /** The partitions of each worker. */
@@ -230,6 +231,11 @@ export class Activity {
 
   get work(): Work {
     return this.#work;
+  }
+
+  /** Since when records have waited and nothing has been committed, epoch milliseconds; null while none waits. */
+  get waitingSince(): number | null {
+    return this.#waitingSince;
   }
 
   /** How many workers there are. */
@@ -264,7 +270,9 @@ export class Activity {
         return;
       case "read": {
         const standing = this.#partitions[worker]!.get(happening.partition);
-        if (standing !== undefined) standing.end = happening.end;
+        if (standing === undefined) return;
+        standing.end = happening.end;
+        if (standing.end > (standing.next ?? 0)) this.#waitingSince ??= this.#now();
         return;
       }
       case "committed":
@@ -294,6 +302,7 @@ export class Activity {
     for (const [other, theirs] of this.#partitions.entries()) {
       if (other !== worker) { for (const partition of partitions.keys()) theirs.delete(partition); }
     }
+    if (!this.#waits) this.#waitingSince = null;
     if (cause === null) return;
     const { kind, message } = cause;
     this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
@@ -331,6 +340,11 @@ export class Activity {
       if (standing !== undefined) Object.assign(standing, { next, watermark, committedAt: at });
     }
     this.commits++;
+    this.#waitingSince = this.#waits ? at : null;
+  }
+
+  get #waits(): boolean {
+    return (this.lag ?? 0) > 0;
   }
 }
 

@@ -314,6 +314,8 @@ export class Pipeline {
   async #take(records: Records): Promise<void> {
     const reading = this.#reading.get(records.partition);
     if (reading === undefined) throw new Error(`partition ${records.partition} was read but not assigned`);
+    // Told first: taking them in may have to wait for a commit, and how much waits with them is to be known meanwhile.
+    this.#options.observer?.read?.(records.partition, reading.next, records.end);
     let at = 0;
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
     const first = at;
@@ -330,7 +332,6 @@ export class Pipeline {
       this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     }
     reading.end = records.end;
-    this.#options.observer?.read?.(records.partition, reading.next, records.end);
     if (first < records.count) this.#options.observer?.decoded?.(records, first);
   }
 

@@ -55,9 +55,11 @@ export async function makePictures(folder: string, seconds: number): Promise<str
 
 async function take(browser: Looking, address: string, picture: Picture, folder: string, verdict: string) {
   const { page, wrong, close } = await browser.open(address, picture.look);
-  await page.locator("#verdict h1", { hasText: verdict }).waitFor({ timeout: 30_000 });
-  // Some seconds of events, or none that could come.
-  if (picture !== BROKEN) await page.locator("#events tr").nth(20).waitFor({ timeout: 60_000 });
+  const isSo = () => page.locator("#verdict h1", { hasText: verdict }).isVisible();
+  // Some seconds of events and the shop's figures, or none that could come.
+  const parts = picture === BROKEN ? [] : [page.locator("#events tr").nth(20), page.locator("#pages li").nth(3)];
+  for (const part of parts) await part.waitFor({ timeout: 120_000 });
+  await until(`the page says "${verdict}"`, isSo, 120_000);
   const path = `${folder}/${picture.name}.png`;
   await page.screenshot({ path, fullPage: picture.whole, animations: "disabled" });
   await close();

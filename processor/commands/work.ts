@@ -84,7 +84,9 @@ export async function work(
   });
   const source = new HeldSource(polledOften(kafka), forgotten);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
-  const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
+  // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
+  const isShown = () => watching.on && forgotten.limits.size === 0;
+  const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample));
   const pipelined = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.

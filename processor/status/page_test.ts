@@ -86,6 +86,11 @@ class Scene implements AsyncDisposable {
     await produce(records, settings);
   }
 
+  /** Runs a command with the service's settings. */
+  async command(...args: readonly string[]): Promise<void> {
+    await run(BINARY, args, this.#env);
+  }
+
   open(options: BrowserContextOptions = {}): Promise<Window> {
     return this.browser.open(this.address, options);
   }
@@ -102,7 +107,13 @@ class Scene implements AsyncDisposable {
 /** Waits for a verdict; returns how long that took, in milliseconds. */
 async function verdict(page: Page, title: string | RegExp, timeout = SOON_MS): Promise<number> {
   const sinceMs = performance.now();
-  await page.locator("#verdict h1", { hasText: title }).waitFor({ timeout });
+  try {
+    await page.locator("#verdict h1", { hasText: title }).waitFor({ timeout });
+  } catch (error) {
+    throw new Error(`${title} was waited for; the page says:\n${await page.locator("#verdict").innerText()}`, {
+      cause: error,
+    });
+  }
   return performance.now() - sinceMs;
 }
 
@@ -123,11 +134,14 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   const took: Record<string, number> = {};
   const window = await scene.open();
   const { page, wrong } = window;
-  const step = (name: string, body: () => Promise<void>) =>
-    t.step(name, async () => {
+  // Each step goes on where the one before left the scene.
+  const step = async (name: string, body: () => Promise<void>) => {
+    const passed = await t.step(name, async () => {
       await body();
       assert.deepEqual(wrong, []);
     });
+    if (!passed) throw new Error(`not tried: what comes after "${name}"`);
+  };
 
   await step("says that all is well, and shows every part", async () => {
     await verdict(page, "Up to date");
@@ -237,7 +251,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
       db.transaction(async (tx) => {
         await tx.exec("lock table clickstream.progress in share mode");
         await scene.send(Array.from({ length: 5000 }, () => ({})));
-        took["behind"] = await verdict(page, /^Behind by [\d,]+ events/);
+        took["behind"] = await verdict(page, /^Behind by [\d,]+\sevents/);
       }));
     took["caught up"] = await verdict(page, "Up to date");
   });
@@ -247,9 +261,12 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     took["PostgreSQL stopped"] = await verdict(page, "PostgreSQL can't be reached");
     assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
     assert.deepEqual(await flaws(page), []);
+    // A commit that fails: without any the pipeline has no use for PostgreSQL, and would not start again.
+    await scene.send([{ page: "/meanwhile" }]);
+    await page.locator("#events td", { hasText: "/meanwhile" }).waitFor();
     await scene.server.start();
     took["PostgreSQL started"] = await verdict(page, "Up to date");
-    await page.locator("#restarts li").first().waitFor();
+    await page.locator("#restarts li", { hasText: "database unavailable" }).first().waitFor();
   });
 
   await step("says soon that Kafka is gone, and that it is back", async () => {
@@ -258,6 +275,16 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await scene.broker.start();
     // The group waits for its members of before, until it misses them.
     took["Kafka started"] = await verdict(page, "Up to date", 60_000);
+  });
+
+  await step("drops the latest events when somebody is forgotten, for they may be theirs", async () => {
+    await scene.send([{ userId: "bob", page: "/bobs" }]);
+    await page.locator("#events td", { hasText: "/bobs" }).waitFor();
+    await scene.command("forget", "bob", "--yes");
+    // The next commit finds out.
+    await scene.send([{ page: "/after" }]);
+    await page.locator("#restarts li", { hasText: "user forgotten" }).waitFor();
+    assert.equal(await page.locator("#events td", { hasText: "/bobs" }).count(), 0);
   });
 
   await step("finds the service again after it was killed", async () => {
@@ -270,4 +297,28 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
   await window.close();
   console.log(took);
+});
+
+Deno.test("the demo has the same page, and takes it from its embedded PostgreSQL", leaky, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-page-demo-" });
+  const port = freePort();
+  const args = ["demo", "--rate", "300", "--seconds", "300", "--port", `${port}`, "--data", folder];
+  {
+    await using browser = await startBrowser();
+    await using demo = Child.start(BINARY, args, `${folder}/out`);
+    const address = `http://127.0.0.1:${port}/`;
+    await until("the demo is ready", async () => {
+      if (demo.ended) throw new Error(await demo.tail());
+      return await fetch(`${address}ready`).then((response) => response.ok, () => false);
+    });
+    const { page, wrong } = await browser.open(address);
+    await verdict(page, "Up to date");
+    await page.locator("#events tr").nth(20).waitFor();
+    await page.locator("#refusals li").first().waitFor();
+    await page.locator("#pages li").nth(3).waitFor();
+    await page.locator("#windows li", { hasText: "active users" }).first().waitFor();
+    assert.match(await page.locator("#settings").innerText(), /--rate\s+300/);
+    assert.deepEqual(wrong, []);
+  }
+  await Deno.remove(folder, { recursive: true });
 });

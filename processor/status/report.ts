@@ -91,7 +91,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     stages,
     lastMinute,
     latencyMs: lastCommit?.latencyMs ?? null,
-    idleMs: now - (lastCommit?.at ?? about.startedAt),
+    idleMs: now - (activity.waitingSince ?? now),
   });
   return {
     state: stopping ? "stopping" : notReady === null ? "running" : "waiting",

@@ -43,7 +43,7 @@ export interface Situation {
   readonly lastMinute: LastMinute;
   /** How long the last commit's oldest record had been waiting; null if not known. */
   readonly latencyMs: number | null;
-  /** Time since the last commit, or since the start; in milliseconds. */
+  /** Time that records have waited without any commit, in milliseconds. */
   readonly idleMs: number;
 }
 

@@ -13,6 +13,11 @@ export function plain(text) {
   return text.replaceAll(UNSEEN, (c) => ESCAPES[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 }
 
+/** A text in which a number and its unit stay on one line. */
+export function joined(text) {
+  return text.replaceAll(/(?<=\d) (?=(?:%|[mµ]?s|min|h|days|events?)(?![\p{L}\d]))/gu, "\u00a0");
+}
+
 /** The element with this id. */
 export function byId(id) {
   return document.getElementById(id);
@@ -76,17 +81,17 @@ export function rate(number) {
 
 /** A share as people read it. */
 export function percent(share) {
-  return `${(share * 100).toFixed(share > 0 && share < 0.0995 ? 1 : 0)} %`;
+  return `${(share * 100).toFixed(share > 0 && share < 0.0995 ? 1 : 0)}\u00a0%`;
 }
 
 /** A time in milliseconds as people say it. */
 export function duration(ms) {
-  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
-  if (ms < 100) return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 120_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
-  return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} days`;
+  if (ms < 1) return `${Math.round(ms * 1000)}\u00a0µs`;
+  if (ms < 100) return `${ms.toFixed(ms < 10 ? 1 : 0)}\u00a0ms`;
+  if (ms < 1000) return `${Math.round(ms)}\u00a0ms`;
+  if (ms < 120_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)}\u00a0s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)}\u00a0min`;
+  return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)}\u00a0h` : `${Math.round(ms / 86_400_000)}\u00a0days`;
 }
 
 /** How long ago a time was. */

@@ -2,7 +2,7 @@
  * The process itself: verdict, pipeline, partitions, restarts, configuration.
  * @module
  */
-import { ago, byId, clock, duration, fill, keyed, make, meter, percent, rate, show, whole } from "./dom.js";
+import { ago, byId, clock, duration, fill, joined, keyed, make, meter, percent, rate, show, whole } from "./dom.js";
 import { forgetEvents } from "./events.js";
 
 const LEVELS = {
@@ -23,8 +23,8 @@ let front = null;
 export function showVerdict({ level, title, detail, advice }) {
   byId("verdict").dataset.level = level;
   show(byId("verdict-level"), LEVELS[level]);
-  show(byId("verdict-title"), title);
-  show(byId("verdict-detail"), detail);
+  show(byId("verdict-title"), joined(title));
+  show(byId("verdict-detail"), joined(detail));
   show(byId("verdict-advice"), advice ?? "");
   byId("verdict-advice").hidden = advice === null;
   document.title = `${title} · clickstream`;
