@@ -59,9 +59,13 @@ async function take(browser: Looking, address: string, picture: Picture, folder:
   // Some seconds of events and the shop's figures, or none that could come.
   const parts = picture === BROKEN ? [] : [page.locator("#events tr").nth(20), page.locator("#pages li").nth(3)];
   for (const part of parts) await part.waitFor({ timeout: 120_000 });
-  await until(`the page says "${verdict}"`, isSo, 120_000);
   const path = `${folder}/${picture.name}.png`;
-  await page.screenshot({ path, fullPage: picture.whole, animations: "disabled" });
+  // What it says may change while the picture is taken; then it is taken again.
+  await until(`a picture on which the page says "${verdict}"`, async () => {
+    if (!await isSo()) return false;
+    await page.screenshot({ path, fullPage: picture.whole, animations: "disabled" });
+    return await isSo();
+  }, 120_000);
   await close();
   if (wrong.length > 0) throw new Error(`the page has errors: ${wrong.join("; ")}`);
   return path;
