@@ -4,7 +4,8 @@
  */
 import { addUp, countOf, type Distribution, distribution, observe } from "./distribution.ts";
 import { type Reason, REASONS } from "./event.ts";
-import type { Advance, Commit, Observer, Position } from "./pipeline.ts";
+import type { Advance, Commit, Observer, Position, Records, Spent } from "./pipeline.ts";
+import type { Sample } from "./sampler.ts";
 import { VIEWS } from "./views/mod.ts";
 
 /** What a worker tells of its work; it can be sent from one thread to another. */
@@ -19,6 +20,8 @@ export type Happening =
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
+  /** Some of what was decoded, while somebody looks. */
+  | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
   /** What another try may get past has happened; the try follows. */
   | { readonly kind: "retrying" }
   /** Why the work has stopped, in words; null while it goes on. */
@@ -47,7 +50,14 @@ export interface Committed {
   readonly waitedMs: number;
   /** The sink's part, in milliseconds. */
   readonly tookMs: number;
+  /** What it took to get there. */
+  readonly spent: Spent;
 }
+
+/** Chooses what is shown of records that were decoded, from place `from` on. */
+export type Sampling = (records: Records, from: number) => readonly Sample[];
+
+const NOTHING_SPENT: Spent = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, oldest: null };
 
 /** Bounds of distributions, in seconds. */
 const COMMIT_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -59,8 +69,13 @@ const LATENESS_BOUNDS = [1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_8
  *
  * @param now epoch milliseconds
  */
-export function telling(tell: (happening: Happening) => void, now: () => number): Required<Observer> {
+export function telling(
+  tell: (happening: Happening) => void,
+  now: () => number,
+  sample: Sampling = () => [],
+): Required<Observer> {
   let lateness = distribution(LATENESS_BOUNDS);
+  let spent = NOTHING_SPENT;
   return {
     started(partitions, cause) {
       // What was read and not committed will be read again.
@@ -68,7 +83,12 @@ export function telling(tell: (happening: Happening) => void, now: () => number)
       tell({ kind: "started", partitions, cause: cause === null ? null : causeOf(cause) });
     },
     read: (partition, _next, end) => tell({ kind: "read", partition, end }),
+    decoded(records, from) {
+      const samples = sample(records, from);
+      if (samples.length > 0) tell({ kind: "sampled", samples });
+    },
     late: (ms) => observe(lateness, ms / 1000),
+    worked: (what) => spent = what,
     committed(commit, { waitedMs, tookMs, times }) {
       const at = now();
       tell({
@@ -81,6 +101,7 @@ export function telling(tell: (happening: Happening) => void, now: () => number)
         produceLatency: times.kafka.secondsBefore(at, LATENCY_BOUNDS),
         waitedMs,
         tookMs,
+        spent,
       });
       lateness = distribution(LATENESS_BOUNDS);
     },
@@ -99,6 +120,10 @@ export interface PartitionActivity {
   readonly lag: number | null;
   /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
   readonly watermark: number | null;
+  /** Which worker of this process reads it. */
+  readonly worker: number;
+  /** When it was last committed here, epoch milliseconds; null before that. */
+  readonly committedAt: number | null;
 }
 
 /** Sums since the process started. */
@@ -120,6 +145,19 @@ export interface CommitActivity {
   readonly tookMs: number;
   readonly records: number;
   /** Rows written: of views, events and refusals. */
+  readonly rows: number;
+  /** How long the record that waited longest had been in Kafka and here; null if it has no timestamp. */
+  readonly latencyMs: number | null;
+}
+
+/** Where the time of all workers went, summed since the process started, in milliseconds. */
+export interface Work {
+  readonly readMs: number;
+  readonly decodeMs: number;
+  readonly foldMs: number;
+  readonly gatherMs: number;
+  /** In the sink. */
+  readonly commitMs: number;
   readonly rows: number;
 }
 
@@ -143,6 +181,7 @@ interface Standing {
   next: number | null;
   end: number | null;
   watermark: number | null;
+  committedAt: number | null;
 }
 
 /** Sums up what the workers of a process tell. */
@@ -166,10 +205,12 @@ export class Activity {
     produceLatency: distribution(LATENCY_BOUNDS),
     lateness: distribution(LATENESS_BOUNDS),
   };
+  #waitingSince: number | null = null;
   readonly #now: () => number;
   readonly #notReady: (string | null)[];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
+  #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
   #totals: Totals = { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0 };
 
   /** @param now epoch milliseconds */
@@ -188,10 +229,32 @@ export class Activity {
     return this.#totals;
   }
 
+  get work(): Work {
+    return this.#work;
+  }
+
+  /** Since when records have waited and nothing has been committed, epoch milliseconds; null while none waits. */
+  get waitingSince(): number | null {
+    return this.#waitingSince;
+  }
+
+  /** How many workers there are. */
+  get workers(): number {
+    return this.#notReady.length;
+  }
+
+  /** Records of all partitions that are still to be committed; null where no end is known. */
+  get lag(): number | null {
+    const known = this.#partitions.flatMap((mine) => [...mine.values()]).filter(({ end }) => end !== null);
+    if (known.length === 0) return null;
+    return known.reduce((sum, { next, end }) => sum + Math.max(0, end! - (next ?? 0)), 0);
+  }
+
   get partitions(): PartitionActivity[] {
-    const all = this.#partitions.flatMap((partitions) => [...partitions]);
-    return all.sort(([a], [b]) => a - b).map(([partition, standing]) => ({
-      partition,
+    const all = this.#partitions.flatMap((mine, worker) =>
+      [...mine].map(([partition, standing]) => ({ partition, worker, ...standing }))
+    );
+    return all.sort((a, b) => a.partition - b.partition).map((standing) => ({
       ...standing,
       lag: standing.end === null || standing.next === null ? null : Math.max(0, standing.end - standing.next),
     }));
@@ -207,7 +270,9 @@ export class Activity {
         return;
       case "read": {
         const standing = this.#partitions[worker]!.get(happening.partition);
-        if (standing !== undefined) standing.end = happening.end;
+        if (standing === undefined) return;
+        standing.end = happening.end;
+        if (standing.end > (standing.next ?? 0)) this.#waitingSince ??= this.#now();
         return;
       }
       case "committed":
@@ -218,22 +283,26 @@ export class Activity {
       case "retrying":
         this.retries++;
         return;
+      case "sampled":
+        return;
       case "notReady":
         this.#notReady[worker] = happening.reason;
     }
   }
 
   #start(partitions: ReadonlyMap<number, Position | null>, cause: Cause | null, worker: number): void {
-    const ends = new Map(this.#partitions.flatMap((all) => [...all]).map(([partition, { end }]) => [partition, end]));
+    const before = new Map(this.#partitions.flatMap((all) => [...all]));
     this.#partitions[worker] = new Map([...partitions].map(([partition, position]) => [partition, {
       next: position?.next ?? null,
-      end: ends.get(partition) ?? null,
+      end: before.get(partition)?.end ?? null,
       watermark: position?.watermark ?? null,
+      committedAt: before.get(partition)?.committedAt ?? null,
     }]));
     // What one worker has been given, another has given up, be it that it doesn't know yet.
     for (const [other, theirs] of this.#partitions.entries()) {
       if (other !== worker) { for (const partition of partitions.keys()) theirs.delete(partition); }
     }
+    if (!this.#waits) this.#waitingSince = null;
     if (cause === null) return;
     const { kind, message } = cause;
     this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
@@ -242,11 +311,15 @@ export class Activity {
   }
 
   #commit(committed: Committed, worker: number): void {
-    const { advances, refused, rows, lateness, tookMs } = committed;
+    const { advances, refused, rows, lateness, tookMs, spent } = committed;
+    const at = this.#now();
     const before = this.#totals;
     const plus = (of: "consumed" | "stored" | "duplicates") =>
       advances.reduce((sum, advance) => sum + advance[of], before[of]);
-    this.lastCommit = { at: this.#now(), tookMs, records: plus("consumed") - before.consumed, rows: sumOf(rows) };
+    const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
+    const written = sumOf(rows);
+    this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows: written, latencyMs };
+    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows: written });
     this.#totals = {
       consumed: plus("consumed"),
       stored: plus("stored"),
@@ -264,9 +337,14 @@ export class Activity {
     for (const reason of refused) this.refusedByReason.set(reason, this.refusedByReason.get(reason)! + 1);
     for (const { partition, next, watermark } of advances) {
       const standing = this.#partitions[worker]!.get(partition);
-      if (standing !== undefined) Object.assign(standing, { next, watermark });
+      if (standing !== undefined) Object.assign(standing, { next, watermark, committedAt: at });
     }
     this.commits++;
+    this.#waitingSince = this.#waits ? at : null;
+  }
+
+  get #waits(): boolean {
+    return (this.lag ?? 0) > 0;
   }
 }
 
@@ -281,6 +359,17 @@ function rowsOf({ deltas, events, refusals }: Commit): Committed["rows"] {
 
 function sumOf(rows: Committed["rows"]): number {
   return rows.reduce((sum, [, count]) => sum + count, 0);
+}
+
+function sum(a: Work, b: Work): Work {
+  return {
+    readMs: a.readMs + b.readMs,
+    decodeMs: a.decodeMs + b.decodeMs,
+    foldMs: a.foldMs + b.foldMs,
+    gatherMs: a.gatherMs + b.gatherMs,
+    commitMs: a.commitMs + b.commitMs,
+    rows: a.rows + b.rows,
+  };
 }
 
 function causeOf(error: unknown): Cause {

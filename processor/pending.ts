@@ -19,6 +19,8 @@ export class Pending {
   /** Records taken: events, duplicates and refusals. */
   records = 0;
   readonly refusals: Refusal[] = [];
+  /** Time that folding has taken, in milliseconds. */
+  foldMs = 0;
   /** When the stored events happened, and when Kafka got them. */
   readonly times = { event: new Times(), kafka: new Times() };
   #stored = 0;
@@ -28,10 +30,15 @@ export class Pending {
   readonly #folds: readonly Fold[];
   readonly #kept: Batch[] = [];
   readonly #keep: boolean;
+  readonly #now: () => number;
   #batch: Batch;
 
-  /** @param storeEvents whether the events themselves go into the commit */
-  constructor(topic: string, views: readonly View[], storeEvents: boolean) {
+  /**
+   * @param storeEvents whether the events themselves go into the commit
+   * @param now milliseconds on a clock that only goes forward
+   */
+  constructor(topic: string, views: readonly View[], storeEvents: boolean, now: () => number) {
+    this.#now = now;
     this.#words = dictionaries(topic);
     this.#folds = views.map((view) => fold(view, this.#words));
     this.#keep = storeEvents;
@@ -54,7 +61,7 @@ export class Pending {
     this.#stored++;
     this.#cents += batch.revenue[batch.count]!;
     batch.keep();
-    if (batch.count === batch.capacity) this.#turn();
+    if (batch.count === batch.capacity) this.#turnTimed();
   }
 
   /** Keeps a refusal for the commit. */
@@ -70,8 +77,14 @@ export class Pending {
 
   /** The deltas of everything stored, and the batches if they were kept. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
-    if (this.#batch.count > 0) this.#turn();
+    if (this.#batch.count > 0) this.#turnTimed();
     return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
+  }
+
+  #turnTimed(): void {
+    const sinceMs = this.#now();
+    this.#turn();
+    this.foldMs += this.#now() - sinceMs;
   }
 
   #turn(): void {

@@ -149,6 +149,18 @@ export interface PipelineOptions {
   readonly observer?: Observer;
 }
 
+/** Where the time went between two commits, in milliseconds. Taken per batch, for an event is too short to be timed. */
+export interface Spent {
+  /** Waiting for the source, while it was known to have more. */
+  readonly readMs: number;
+  readonly decodeMs: number;
+  readonly foldMs: number;
+  /** Making rows of what was folded. */
+  readonly gatherMs: number;
+  /** Kafka timestamp of the record that has waited longest, epoch milliseconds; null if none has one. */
+  readonly oldest: number | null;
+}
+
 /** What a commit took, and how old its events are. */
 export interface Timing {
   /** From the first of its records being read to its being sent to the sink, in milliseconds. */
@@ -161,6 +173,8 @@ export interface Timing {
 
 /** Is told what happens, to show it. Must not throw. */
 export interface Observer {
+  /** A commit is sent off, and this is what it took to get there. */
+  worked?(spent: Spent): void;
   /** A commit was applied. */
   committed?(commit: Commit, timing: Timing): void;
   /** The pipeline has started, or started again because of `cause`. */
@@ -169,6 +183,8 @@ export interface Observer {
   late?(latenessMs: number): void;
   /** What is known of the end of a partition: `end - next` records are still to be read. */
   read?(partition: number, next: number, end: number): void;
+  /** Records were decoded for the first time, from place `from` on; they can be looked at until this returns. */
+  decoded?(records: Records, from: number): void;
   /** The group could not be told how far the sink has got. */
   groupCommitFailed?(error: unknown): void;
 }
@@ -202,6 +218,10 @@ export class Pipeline {
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
   #started = false;
+  /** Where the time went since the last commit. */
+  #readMs = 0;
+  #decodeMs = 0;
+  #oldest = Infinity;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -218,6 +238,8 @@ export class Pipeline {
     this.#pending = this.#nothing();
     this.#sinceMs = Infinity;
     this.#goal = Math.min(FIRST_COMMIT_RECORDS, this.#options.commitRecords);
+    this.#readMs = this.#decodeMs = 0;
+    this.#oldest = Infinity;
     const partitions = await source.assigned();
     const positions = await sink.positions(source.topic, partitions);
     this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null)]));
@@ -233,7 +255,7 @@ export class Pipeline {
       const dueInMs = Math.min(this.#options.commitEveryMs, this.#dueMs() - this.#options.now());
       // With a commit under way the next one has to wait for it, which is no reason to spin.
       const waitMs = Math.max(this.#underWay === null ? 0 : 20, dueInMs);
-      for (const records of await this.#options.source.poll(waitMs)) await this.#take(records);
+      for (const records of await this.#poll(waitMs)) await this.#take(records);
       this.#throwFailure();
       if (this.#due() && this.#underWay === null) this.#commit();
     } catch (error) {
@@ -259,8 +281,18 @@ export class Pipeline {
   }
 
   #nothing(): Pending {
-    const { source, views, storeEvents } = this.#options;
-    return new Pending(source.topic, views, storeEvents);
+    const { source, views, storeEvents, now } = this.#options;
+    return new Pending(source.topic, views, storeEvents, now);
+  }
+
+  async #poll(waitMs: number): Promise<readonly Records[]> {
+    const { source, now } = this.#options;
+    // With all of it read, waiting is nobody's work.
+    if (this.#caughtUp()) return await source.poll(waitMs);
+    const sinceMs = now();
+    const all = await source.poll(waitMs);
+    this.#readMs += now() - sinceMs;
+    return all;
   }
 
   #due(): boolean {
@@ -282,8 +314,11 @@ export class Pipeline {
   async #take(records: Records): Promise<void> {
     const reading = this.#reading.get(records.partition);
     if (reading === undefined) throw new Error(`partition ${records.partition} was read but not assigned`);
+    // Told first: taking them in may have to wait for a commit, and how much waits with them is to be known meanwhile.
+    this.#options.observer?.read?.(records.partition, reading.next, records.end);
     let at = 0;
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
+    const first = at;
     while (at < records.count) {
       at = this.#read(reading, records, at);
       if (at < records.count || this.#pending.records >= this.#goal) {
@@ -297,7 +332,7 @@ export class Pipeline {
       this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     }
     reading.end = records.end;
-    this.#options.observer?.read?.(records.partition, reading.next, records.end);
+    if (first < records.count) this.#options.observer?.decoded?.(records, first);
   }
 
   /** Remembers the ids of records that have been committed before; returns where it stopped. */
@@ -315,9 +350,10 @@ export class Pipeline {
 
   /** Stores, refuses or tells as duplicates as many records as the commit has room for; returns where it stopped. */
   #read(reading: Reading, records: Records, from: number): number {
-    const { decoder } = this.#options;
+    const { decoder, now } = this.#options;
     const pending = this.#pending;
     const goal = this.#goal;
+    const sinceMs = now() - pending.foldMs;
     let i = from;
     for (; i < records.count && pending.records < goal && !pending.full; i++) {
       const offset = records.offsets[i]!;
@@ -336,8 +372,15 @@ export class Pipeline {
       pending.records++;
       reading.next = offset + 1;
     }
-    if (i > from) this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
+    this.#spend(now() - pending.foldMs - sinceMs, records.times[from]!);
+    if (i > from) this.#sinceMs = Math.min(this.#sinceMs, now());
     return i;
+  }
+
+  /** Counts the time of decoding records, the first of them with this timestamp. */
+  #spend(decodeMs: number, kafkaTime: number): void {
+    this.#decodeMs += decodeMs;
+    if (kafkaTime >= 0) this.#oldest = Math.min(this.#oldest, kafkaTime);
   }
 
   #store(reading: Reading, time: number): void {
@@ -350,22 +393,33 @@ export class Pipeline {
 
   /** Sends off what is pending. Nothing else may be under way: commits follow each other in the order of the log. */
   #commit(): void {
-    const { source, storeEvents } = this.#options;
-    const { deltas, batches } = this.#pending.finish();
+    const { source, storeEvents, now, observer } = this.#options;
+    const pending = this.#pending;
+    const sinceMs = now() - pending.foldMs;
+    const { deltas, batches } = pending.finish();
+    observer?.worked?.({
+      readMs: this.#readMs,
+      decodeMs: this.#decodeMs,
+      foldMs: pending.foldMs,
+      gatherMs: now() - pending.foldMs - sinceMs,
+      oldest: this.#oldest === Infinity ? null : this.#oldest,
+    });
+    this.#readMs = this.#decodeMs = 0;
+    this.#oldest = Infinity;
     const commit: Commit = {
       topic: source.topic,
       advances: this.#advances(),
       deltas: deltas.filter((delta) => delta.count > 0),
       events: storeEvents ? batches : null,
-      refusals: this.#pending.refusals,
+      refusals: pending.refusals,
     };
-    assertConserved(commit, this.#pending);
-    const { times } = this.#pending;
-    const sinceMs = this.#sinceMs;
+    assertConserved(commit, pending);
+    const { times } = pending;
+    const waitedSinceMs = this.#sinceMs;
     this.#pending = this.#nothing();
     this.#sinceMs = Infinity;
     this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
-    this.#underWay = this.#apply(commit, sinceMs, times).catch((error) => {
+    this.#underWay = this.#apply(commit, waitedSinceMs, times).catch((error) => {
       this.#failure = { error };
     }).finally(() => {
       this.#underWay = null;

@@ -71,6 +71,23 @@ Deno.test("a full commit is sent without waiting for the clock", async () => {
   assert.equal(sink.commits, 1);
 });
 
+Deno.test("how much is still to be read is told before it is taken in, which a commit may hold up", async () => {
+  const ends: number[] = [];
+  const { pipeline, sink } = stand([clicksFrom("a", 9)], {
+    commitRecords: 2,
+    observer: { read: (_partition, _next, end) => void ends.push(end) },
+  });
+  sink.gates = [];
+  const step = pipeline.step();
+  await settled();
+  assert.deepEqual([sink.gates.length, ends], [1, [9]]);
+  while (sink.commits < 4) {
+    sink.gates.shift()?.open();
+    await settled();
+  }
+  await step;
+});
+
 Deno.test("reading and folding go on while a commit is under way; the next one waits for it", async () => {
   const { pipeline, source, sink, clock } = stand([clicksFrom("a", 6)], { limit: 2 });
   const gates = sink.gates = [];

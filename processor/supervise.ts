@@ -4,9 +4,12 @@
  */
 import { PositionsMoved, Reassigned, Unavailable } from "./pipeline.ts";
 
-/** Shortest and longest cap of a pause, in milliseconds; it doubles with every failure. */
+/**
+ * Shortest and longest cap of a pause, in milliseconds; it doubles with every failure. The longest is as long as
+ * somebody who has mended what was broken should have to wait to see it.
+ */
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 2_000;
 
 /** After as long at work a failure counts as the first again, in milliseconds. */
 const STEADY_MS = 10_000;

@@ -6,18 +6,19 @@ import { type ClickEvent, REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
-import { Activity, telling } from "../activity.ts";
+import { Activity, type Happening, type Sampling, telling } from "../activity.ts";
 import { addressText } from "../address.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
 import { type HttpServer, serveHttp } from "../io/http.ts";
+import { Live } from "../io/live.ts";
 import { openLog } from "../io/log.ts";
 import { Metrics } from "../io/metrics.ts";
 import { makePartitions, migrate } from "../io/migrations.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { type Observer, Pipeline } from "../pipeline.ts";
+import { Sampler, Watching } from "../sampler.ts";
 import { ScanDecoder } from "../scan.ts";
-import { statusReport } from "../status/report.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
@@ -60,12 +61,12 @@ export async function demo(options: DemoOptions): Promise<number> {
     await migrate(db, MIGRATIONS);
     await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
     const log = EmbeddedLog.open(`${folder}/log`, TOPIC, PARTITIONS);
-    const { observer, http } = openPage(options);
+    const page = openPage(options, db);
     try {
-      print(`status page: http://${addressText(http.address)}/`);
-      return await openShop(options, db, log, observer);
+      print(`status page: http://${addressText(page.http.address)}/`);
+      return await openShop(options, db, log, page.observer);
     } finally {
-      await http.close();
+      await page.close();
       await log.close();
     }
   } finally {
@@ -74,22 +75,72 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
 }
 
+/** The page of a demo. */
+interface Page {
+  readonly observer: Observer;
+  readonly http: HttpServer;
+  close(): Promise<void>;
+}
+
 /** The same page, metrics and status as the service has. */
-function openPage({ port }: DemoOptions): { observer: Observer; http: HttpServer } {
+function openPage({ port, rate, seconds, seed }: DemoOptions, db: Database): Page {
   const activity = new Activity(() => Date.now());
   activity.take({ kind: "notReady", reason: null });
   const metrics = new Metrics(activity);
-  const observer = telling((happening) => activity.take(happening), () => Date.now());
-  const about = { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings: {} };
-  const shown = { notReady: () => activity.notReady, status: () => statusReport(about, activity, false), metrics };
-  const serve = (at: number) =>
-    serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" }));
+  const watching = new Watching();
+  const settings = { "--rate": `${rate}`, "--seconds": `${seconds}`, "--seed": `${seed}` };
+  const live = new Live({
+    about: { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings },
+    activity,
+    // The one connection there is, which is the pipeline's too.
+    open: () => Promise.resolve(kept(db)),
+    watched: (isWatched) => watching.on = isWatched,
+  });
+  const sampler = new Sampler(TOPIC, KEEP_DAYS * DAY_MS, () => performance.now());
+  const tell = (happening: Happening) => {
+    activity.take(happening);
+    live.take(happening);
+  };
+  const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
+  const observer = telling(tell, () => Date.now(), sample);
+  const shown = {
+    notReady: () => activity.notReady,
+    status: () => live.status(),
+    stream: () => live.stream(),
+    metrics,
+  };
+  const http = serveWhereFree(
+    port,
+    (at) => serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" })),
+  );
+  return {
+    observer,
+    http,
+    async close() {
+      await live.close();
+      await http.close();
+    },
+  };
+}
+
+function serveWhereFree(port: number | null, serve: (port: number) => HttpServer): HttpServer {
   try {
-    return { observer, http: serve(port ?? USUAL_PORT) };
+    return serve(port ?? USUAL_PORT);
   } catch (error) {
     if (port !== null) throw error;
-    return { observer, http: serve(0) };
+    return serve(0);
   }
+}
+
+/** A database that stays open when it is closed. */
+function kept(db: Database): Database {
+  return {
+    query: (sql, params) => db.query(sql, params),
+    exec: (sql) => db.exec(sql),
+    copyIn: (sql, chunks) => db.copyIn(sql, chunks),
+    transaction: (body) => db.transaction(body),
+    close: () => Promise.resolve(),
+  };
 }
 
 async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
@@ -105,6 +156,7 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     storeEvents: true,
     now: () => performance.now(),
     commitEveryMs: 1000,
+    commitSoonMs: 200,
     commitRecords: 16_384,
   });
   await pipeline.start();

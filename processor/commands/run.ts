@@ -5,11 +5,13 @@
  */
 import { Activity, type Happening } from "../activity.ts";
 import { addressText } from "../address.ts";
+import { type Database, openPostgres } from "../io/database.ts";
 import { serveHttp } from "../io/http.ts";
+import { Live } from "../io/live.ts";
 import { openLog } from "../io/log.ts";
 import { Metrics } from "../io/metrics.ts";
+import { Watching } from "../sampler.ts";
 import { shownSettings } from "../settings_shown.ts";
-import { statusReport } from "../status/report.ts";
 import { VERSION } from "../version.ts";
 import { EXIT } from "./exit.ts";
 import { workInThread } from "./threads.ts";
@@ -29,9 +31,17 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     startedAt: Date.now(),
     settings: shownSettings(settings),
   };
+  const watching = new Watching();
+  const live = new Live({
+    about,
+    activity,
+    open: () => openToLook(settings),
+    watched: (isWatched) => watching.on = isWatched,
+  });
   const http = serveHttp(settings.HTTP_LISTEN, {
     notReady: () => activity.notReady,
-    status: () => statusReport(about, activity, signal.aborted),
+    status: () => live.status(),
+    stream: () => live.stream(),
     metrics,
   }, log);
   const address = `http://${addressText(http.address)}/`;
@@ -44,11 +54,14 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const started = Array.from({ length: workers }, async (_, n) => {
-    const tell = (happening: Happening) => activity.take(happening, n);
+    const tell = (happening: Happening) => {
+      activity.take(happening, n);
+      live.take(happening);
+    };
     try {
       const code = n === 0
-        ? await work(settings, instance, stop, log, tell)
-        : await workInThread(`${instance}/${n}`, stop, tell);
+        ? await work(settings, instance, stop, log, tell, watching)
+        : await workInThread(`${instance}/${n}`, stop, tell, watching);
       if (code !== EXIT.done) failed.abort();
       return code;
     } catch (error) {
@@ -63,6 +76,17 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     log.info("stopped", totals);
     return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
   } finally {
-    await soon(http.close());
+    await soon(live.close(), http.close());
   }
+}
+
+/** PostgreSQL for the page, which must not be in the way of the work, and changes nothing. */
+async function openToLook({ DATABASE_URL: url, DATABASE_TLS_CA: authorities }: RunSettings): Promise<Database> {
+  return await openPostgres(url.reveal(), {
+    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+    applicationName: "clickstream status page",
+    settings: { statement_timeout: "1500ms", lock_timeout: "500ms", default_transaction_read_only: "on" },
+    connectTimeoutMs: 1500,
+    answerTimeoutMs: 2500,
+  });
 }

@@ -7,8 +7,12 @@ import { readSettings, showsStacks } from "../config.ts";
 import type { Happening } from "../activity.ts";
 import { openLog } from "../io/log.ts";
 import { inWords } from "../secret.ts";
+import { Watching } from "../sampler.ts";
 import { READS } from "./reads.ts";
 import { type Tell, work } from "./work.ts";
+
+/** What a thread is told: to stop, and whether somebody looks. */
+type Told = "stop" | "watched" | "unwatched";
 
 /** The last message of a thread: the exit code of its work, or why it failed. */
 type End = { readonly kind: "ended"; readonly code: number } | { readonly kind: "failed"; readonly reason: string };
@@ -18,10 +22,18 @@ type End = { readonly kind: "ended"; readonly code: number } | { readonly kind: 
  *
  * @param instance who commits; no two workers are the same
  */
-export async function workInThread(instance: string, signal: AbortSignal, tell: Tell): Promise<number> {
+export async function workInThread(
+  instance: string,
+  signal: AbortSignal,
+  tell: Tell,
+  watching: Watching,
+): Promise<number> {
   const thread = new Worker(Deno.mainModule, { type: "module", name: instance });
   // What is sent before the thread listens is lost; so it is told again when it says its first word.
-  const stop = () => thread.postMessage("stop");
+  const say = (told: Told) => thread.postMessage(told);
+  const stop = () => say("stop");
+  const over = new AbortController();
+  let heard = false;
   try {
     return await new Promise<number>((resolve, reject) => {
       thread.onmessage = ({ data }: MessageEvent<Happening | End>) => {
@@ -29,14 +41,18 @@ export async function workInThread(instance: string, signal: AbortSignal, tell: 
         else if (data.kind === "failed") reject(new Error(data.reason));
         else tell(data);
         if (signal.aborted) stop();
+        if (!heard && watching.on) say("watched");
+        heard = true;
       };
       thread.onerror = (event) => {
         event.preventDefault();
         reject(new Error(event.message));
       };
       signal.addEventListener("abort", stop);
+      watching.tell((on) => say(on ? "watched" : "unwatched"), over.signal);
     });
   } finally {
+    over.abort();
     signal.removeEventListener("abort", stop);
     thread.terminate();
   }
@@ -52,9 +68,13 @@ export function serveThread(): void {
     fail(event.reason);
   });
   const stop = new AbortController();
-  thread.onmessage = () => stop.abort();
+  const watching = new Watching();
+  thread.onmessage = ({ data }: MessageEvent<Told>) => {
+    if (data === "stop") stop.abort();
+    else watching.on = data === "watched";
+  };
   say({ kind: "notReady", reason: "starting" });
   const settings = readSettings(READS.run);
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-  work(settings, thread.name, stop.signal, log, say).then((code) => say({ kind: "ended", code }), fail);
+  work(settings, thread.name, stop.signal, log, say, watching).then((code) => say({ kind: "ended", code }), fail);
 }

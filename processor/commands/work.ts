@@ -2,7 +2,7 @@
  * One worker of the service: a pipeline with its own connections, kept going until told to stop.
  * @module
  */
-import { type Happening, telling } from "../activity.ts";
+import { type Happening, type Sampling, telling } from "../activity.ts";
 import type { Settings } from "../config.ts";
 import { openPostgres } from "../io/database.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
@@ -13,6 +13,7 @@ import { ReopeningSink } from "../io/reopening_sink.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { type Observer, Pipeline, type Sink, type Source } from "../pipeline.ts";
+import { Sampler, type Watching } from "../sampler.ts";
 import { ScanDecoder } from "../scan.ts";
 import { inWords } from "../secret.ts";
 import { type Attendant, supervise, type Surroundings } from "../supervise.ts";
@@ -62,6 +63,7 @@ const ANSWER_TIMEOUT_MS = 45_000;
  * Works until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there.
  *
  * @param instance who commits: what `progress.committed_by` says
+ * @param watching whether some of what is decoded is to be told
  */
 export async function work(
   settings: RunSettings,
@@ -69,6 +71,7 @@ export async function work(
   signal: AbortSignal,
   log: Log,
   tell: Tell,
+  watching: Watching,
 ): Promise<number> {
   const forgotten = new Forgotten();
   const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
@@ -80,7 +83,11 @@ export async function work(
     fetched: (bytes) => tell({ kind: "fetched", bytes }),
   });
   const source = new HeldSource(polledOften(kafka), forgotten);
-  const pipeline = pipelineOf(settings, source, sink, observer(log, tell));
+  const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
+  // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
+  const isShown = () => watching.on && forgotten.limits.size === 0;
+  const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
+  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample));
   const pipelined = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
     start: async (cause: unknown) => {
@@ -175,8 +182,8 @@ function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
 }
 
 /** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
-function observer(log: Log, tell: Tell): Observer {
-  const told = telling(tell, () => Date.now());
+function observer(log: Log, tell: Tell, sample: Sampling): Observer {
+  const told = telling(tell, () => Date.now(), sample);
   return {
     ...told,
     started(partitions, cause) {

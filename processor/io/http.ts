@@ -4,7 +4,7 @@
  */
 import { type Address, addressText } from "../address.ts";
 import { inWords } from "../secret.ts";
-import { statusPage } from "../status/page.ts";
+import { ASSETS } from "../status/assets.ts";
 import type { StatusReport } from "../status/report.ts";
 import type { Log } from "./log.ts";
 
@@ -13,6 +13,8 @@ export interface Shown {
   /** Why the work has stopped, in words; null while it goes on. */
   notReady(): string | null;
   status(): StatusReport;
+  /** Server-sent events, to one more client; null if there are too many. */
+  stream(): ReadableStream<Uint8Array> | null;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
 }
 
@@ -33,10 +35,19 @@ const HEADERS = {
   "x-frame-options": "DENY",
 };
 
-type Route = (shown: Shown) => Response | Promise<Response>;
+/** The page brings its own scripts and styles, and asks nobody else for anything; no script makes markup out of text. */
+const PAGE_HEADERS = {
+  "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+};
+
+type Route = (shown: Shown, isHead: boolean) => Response | Promise<Response>;
 
 const ROUTES: Readonly<Record<string, Route>> = {
-  "/": ({ status }) => answer(200, "text/html; charset=utf-8", statusPage(status())),
+  ...Object.fromEntries(
+    Object.entries(ASSETS).map(([path, { type, body }]) => [path, () => answer(200, type, body, PAGE_HEADERS)]),
+  ),
   "/health": () => json(200, { status: "alive" }),
   "/ready": ({ notReady }) => {
     const reason = notReady();
@@ -44,7 +55,16 @@ const ROUTES: Readonly<Record<string, Route>> = {
   },
   "/metrics": async ({ metrics }) => answer(200, metrics.contentType, await metrics.text()),
   "/api/status": ({ status }) => json(200, status()),
+  "/api/stream": ({ stream }, isHead) => {
+    if (isHead) return answer(200, "text/event-stream", null);
+    const events = stream();
+    if (events !== null) return answer(200, "text/event-stream", events);
+    return json(503, { error: "too many look at it already; /api/status says the same" }, { "retry-after": "10" });
+  },
 };
+
+/** What can be asked for, but for the parts of the page. */
+const PATHS = Object.keys(ROUTES).filter((path) => !path.startsWith("/page/"));
 
 /**
  * Listens until closed.
@@ -81,8 +101,10 @@ export function serveHttp({ hostname, port }: Address, shown: Shown, log: Log): 
 function respond(request: Request, shown: Shown): Response | Promise<Response> {
   const { pathname } = new URL(request.url);
   const route = Object.hasOwn(ROUTES, pathname) ? ROUTES[pathname] : undefined;
-  if (route === undefined) return json(404, { error: "not found", paths: Object.keys(ROUTES) });
-  if (request.method === "GET" || request.method === "HEAD") return route(shown);
+  if (route === undefined) return json(404, { error: "not found", paths: PATHS });
+  if (request.method === "GET" || request.method === "HEAD") {
+    return route(shown, request.method === "HEAD");
+  }
   return json(405, { error: "read only" }, { allow: "GET, HEAD" });
 }
 
@@ -90,7 +112,12 @@ function json(status: number, value: unknown, more: Readonly<Record<string, stri
   return answer(status, "application/json", `${JSON.stringify(value)}\n`, more);
 }
 
-function answer(status: number, type: string, body: string, more: Readonly<Record<string, string>> = {}): Response {
+function answer(
+  status: number,
+  type: string,
+  body: string | ReadableStream<Uint8Array> | null,
+  more: Readonly<Record<string, string>> = {},
+): Response {
   return new Response(body, { status, headers: { ...HEADERS, ...more, "content-type": type } });
 }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Activity } from "../activity.ts";
 import { addressText } from "../address.ts";
+import { ASSETS } from "../status/assets.ts";
+import { History } from "../status/history.ts";
 import { statusReport } from "../status/report.ts";
 import { type HttpServer, serveHttp, type Shown } from "./http.ts";
 import { openLog } from "./log.ts";
@@ -12,6 +14,17 @@ const ABOUT = { version: "1.2.3", instance: "here/1", topic: "<clicks>", started
 
 const silent = openLog({ level: "error", format: "json", write: () => {} });
 
+function shownOf(activity: Activity): Shown {
+  const history = new History(activity);
+  const moment = { now: NOON + 1000, stopping: false, database: null };
+  return {
+    notReady: () => activity.notReady,
+    status: () => statusReport(ABOUT, activity, history, moment),
+    stream: () => null,
+    metrics: new Metrics(activity),
+  };
+}
+
 async function serving(
   body: (
     get: (path: string, init?: RequestInit) => Promise<Response>,
@@ -21,12 +34,7 @@ async function serving(
   change: Partial<Shown> = {},
 ): Promise<void> {
   const activity = new Activity(() => NOON);
-  const server = serveHttp(ANY, {
-    notReady: () => activity.notReady,
-    status: () => statusReport(ABOUT, activity, false),
-    metrics: new Metrics(activity),
-    ...change,
-  }, silent);
+  const server = serveHttp(ANY, { ...shownOf(activity), ...change }, silent);
   try {
     await body((path, init) => fetch(`http://${addressText(server.address)}${path}`, init), activity, server);
   } finally {
@@ -58,11 +66,31 @@ Deno.test("says what it does, as JSON and for people", () =>
     assert.deepEqual(status, {
       state: "waiting",
       reason: "starting",
+      verdict: { level: "starting", title: "Starting", detail: "Connects to PostgreSQL and Kafka.", advice: null },
+      at: "2026-11-01T12:00:01.000Z",
       version: "1.2.3",
       instance: "here/1",
       topic: "<clicks>",
       startedAt: "2026-11-01T12:00:00.000Z",
-      partitions: [{ partition: 3, next: 7, end: 9, lag: 2, watermark: "2026-11-01T12:00:00.000Z" }],
+      workers: 1,
+      lag: { records: 2, behindMs: 0, caughtUpInMs: null },
+      rates: { arrived: 0, consumed: 0, stored: 0, duplicates: 0, refused: 0, commits: 0, rows: 0 },
+      stages: [
+        { name: "Kafka", unit: "records", rate: 0, busy: 0, eachUs: null },
+        { name: "decode", unit: "records", rate: 0, busy: 0, eachUs: null },
+        { name: "fold", unit: "events", rate: 0, busy: 0, eachUs: null },
+        { name: "commit", unit: "commits", rate: 0, busy: 0, eachUs: null },
+        { name: "PostgreSQL", unit: "rows", rate: 0, busy: 0, eachUs: null },
+      ],
+      partitions: [{
+        partition: 3,
+        next: 7,
+        end: 9,
+        lag: 2,
+        watermark: "2026-11-01T12:00:00.000Z",
+        owner: "here/1",
+        committedAt: null,
+      }],
       totals: { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0 },
       refusals: {},
       commits: 0,
@@ -70,12 +98,40 @@ Deno.test("says what it does, as JSON and for people", () =>
       restarts: [{ at: "2026-11-01T12:00:00.000Z", cause: "unavailable", message: "<gone>" }],
       settings: { WORKERS: "1" },
     });
+  }));
+
+Deno.test("serves the page with all its parts, which may ask nobody else for anything", () =>
+  serving(async (get) => {
     const page = await get("/");
     const html = await page.text();
     assert.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
-    for (const said of ["waiting: starting", "&lt;clicks&gt;", 'href="/metrics"', "<td>2</td>"]) {
-      assert.ok(html.includes(said), said);
+    const policy = page.headers.get("content-security-policy")!;
+    assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/);
+    assert.doesNotMatch(policy, /unsafe|https?:|\*|data:/);
+    const parts = [...html.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path]) => path!);
+    assert.ok(parts.length >= 5, html);
+    for (const path of parts) {
+      const part = await get(path);
+      assert.equal(part.status, 200, path);
+      assert.match(part.headers.get("content-type")!, /^(text\/(css|javascript)|image\/svg)/);
+      for (const [, imported] of (await part.text()).matchAll(/^import .*"\.(\/[a-z]+\.js)";$/gm)) {
+        const module = await get(`/page${imported}`);
+        assert.equal(module.status, 200, `${imported}`);
+        await module.body?.cancel();
+      }
     }
+    for (const { type, body } of Object.values(ASSETS)) {
+      if (type.startsWith("text/html")) assert.doesNotMatch(body, /<style|<script>| style=| on[a-z]+=|https?:/);
+    }
+  }));
+
+Deno.test("streams to as many as it has room for, and nothing to whoever asks for the headers alone", () =>
+  serving(async (get) => {
+    const full = await get("/api/stream");
+    assert.deepEqual([full.status, full.headers.get("retry-after")], [503, "10"]);
+    assert.match((await full.json()).error, /too many/);
+    const head = await get("/api/stream", { method: "HEAD" });
+    assert.deepEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
   }));
 
 Deno.test("shows metrics to Prometheus", () =>
@@ -119,13 +175,8 @@ Deno.test("answers 500 without a word of what went wrong", () =>
 
 Deno.test("says which setting to change where another program listens", () =>
   serving((_get, activity, { address }) => {
-    const shown = {
-      notReady: () => null,
-      status: () => statusReport(ABOUT, activity, false),
-      metrics: new Metrics(activity),
-    };
     assert.throws(
-      () => serveHttp(address, shown, silent),
+      () => serveHttp(address, shownOf(activity), silent),
       new RegExp(`HTTP_LISTEN=127.0.0.1:${address.port}: another program`),
     );
     return Promise.resolve();

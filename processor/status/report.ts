@@ -3,27 +3,56 @@
  * @module
  */
 import type { Activity, PartitionActivity, Totals } from "../activity.ts";
+import { ALLOWED_DELAY_MS } from "../pipeline.ts";
+import type { History, Rates, Stage } from "./history.ts";
+import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
 
 /** What `/api/status` returns. Times are ISO 8601 in UTC, sums count from the start of the process. */
 export interface StatusReport {
   readonly state: "running" | "waiting" | "stopping";
   /** Why it is not running, in words. */
   readonly reason: string | null;
+  /** How it is, for people. */
+  readonly verdict: Verdict;
+  /** When this was said. */
+  readonly at: string;
   readonly version: string;
   readonly instance: string;
   readonly topic: string;
   readonly startedAt: string;
-  readonly partitions: readonly (Omit<PartitionActivity, "watermark"> & { readonly watermark: string | null })[];
+  readonly workers: number;
+  readonly lag: Lag;
+  /** How much a second, over the last seconds. */
+  readonly rates: Rates;
+  /** Where the time goes, in the order that an event goes. */
+  readonly stages: readonly Stage[];
+  /** The partitions that this process reads. */
+  readonly partitions: readonly PartitionReport[];
   readonly totals: Totals;
   /** Refused messages by reason; reasons that did not occur are left out. */
   readonly refusals: Readonly<Record<string, number>>;
   readonly commits: number;
-  readonly lastCommit:
-    | { readonly at: string; readonly tookMs: number; readonly records: number; readonly rows: number }
-    | null;
+  readonly lastCommit: CommitReport | null;
   /** The most recent first. */
   readonly restarts: readonly { readonly at: string; readonly cause: string; readonly message: string }[];
   readonly settings: Readonly<Record<string, string | null>>;
+}
+
+/** Where a partition stands. */
+export type PartitionReport = Omit<PartitionActivity, "watermark" | "worker" | "committedAt"> & {
+  readonly watermark: string | null;
+  /** The worker that reads it: what `progress.committed_by` says. */
+  readonly owner: string;
+  readonly committedAt: string | null;
+};
+
+/** A commit that was applied. */
+export interface CommitReport {
+  readonly at: string;
+  readonly tookMs: number;
+  readonly records: number;
+  readonly rows: number;
+  readonly latencyMs: number | null;
 }
 
 /** What doesn't change while the process runs. */
@@ -37,19 +66,54 @@ export interface About {
   readonly settings: Readonly<Record<string, string | null>>;
 }
 
+/** What belongs to the moment. */
+export interface Moment {
+  /** Epoch milliseconds. */
+  readonly now: number;
+  readonly stopping: boolean;
+  /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
+  readonly database: string | null;
+}
+
 /** The report of this moment. */
-export function statusReport(about: About, activity: Activity, stopping: boolean): StatusReport {
+export function statusReport(about: About, activity: Activity, history: History, moment: Moment): StatusReport {
   const { notReady, lastCommit } = activity;
+  const { rates, stages, lastMinute } = history;
+  const { now, stopping, database } = moment;
+  const lag = lagOf(activity, rates, now);
+  const verdict = verdictOn({
+    stopping,
+    reason: notReady,
+    database,
+    partitions: activity.partitions.length,
+    lag,
+    rates,
+    stages,
+    lastMinute,
+    latencyMs: lastCommit?.latencyMs ?? null,
+    idleMs: now - (activity.waitingSince ?? now),
+  });
   return {
     state: stopping ? "stopping" : notReady === null ? "running" : "waiting",
     reason: notReady,
+    verdict,
+    at: iso(now),
     version: about.version,
     instance: about.instance,
     topic: about.topic,
     startedAt: iso(about.startedAt),
-    partitions: activity.partitions.map((partition) => ({
-      ...partition,
-      watermark: partition.watermark === null ? null : iso(partition.watermark),
+    workers: activity.workers,
+    lag,
+    rates,
+    stages,
+    partitions: activity.partitions.map(({ partition, next, end, lag, watermark, worker, committedAt }) => ({
+      partition,
+      next,
+      end,
+      lag,
+      watermark: watermark === null ? null : iso(watermark),
+      owner: ownerOf(about.instance, worker),
+      committedAt: committedAt === null ? null : iso(committedAt),
     })),
     totals: activity.totals,
     refusals: Object.fromEntries([...activity.refusedByReason].filter(([, count]) => count > 0)),
@@ -57,6 +121,23 @@ export function statusReport(about: About, activity: Activity, stopping: boolean
     lastCommit: lastCommit === null ? null : { ...lastCommit, at: iso(lastCommit.at) },
     restarts: activity.restarts.map((restart) => ({ ...restart, at: iso(restart.at) })),
     settings: about.settings,
+  };
+}
+
+/** Name of a worker: what `progress.committed_by` says. */
+export function ownerOf(instance: string, worker: number): string {
+  return worker === 0 ? instance : `${instance}/${worker}`;
+}
+
+function lagOf(activity: Activity, rates: Rates, now: number): Lag {
+  const records = activity.lag;
+  // The watermark of a partition that is read to its end says when something happened last, and not what is missing.
+  const behind = activity.partitions.filter(({ lag, watermark }) => lag !== null && lag > 0 && watermark !== null);
+  const latest = Math.min(...behind.map(({ watermark }) => watermark! + ALLOWED_DELAY_MS));
+  return {
+    records,
+    behindMs: behind.length === 0 ? null : Math.max(0, now - latest),
+    caughtUpInMs: records === null ? null : caughtUpInMs(records, rates),
   };
 }
 

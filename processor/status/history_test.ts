@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { Activity, type Happening } from "../activity.ts";
+import { distribution } from "../distribution.ts";
+import { History } from "./history.ts";
+
+const NOON = Date.UTC(2026, 10, 1, 12);
+
+/** A commit of so many stored events and refusals. */
+function commit(next: number, stored: number, refused = 0): Happening {
+  const consumed = stored + refused;
+  return {
+    kind: "committed",
+    advances: [{ partition: 0, from: 0, next, replay: 0, watermark: NOON, consumed, stored, duplicates: 0, refused }],
+    refused: Array.from({ length: refused }, () => "not_json" as const),
+    rows: [["traffic", 400], ["refusals", 100]],
+    lateness: distribution([1]),
+    eventLatency: distribution([1]),
+    produceLatency: distribution([1]),
+    waitedMs: 300,
+    tookMs: 200,
+    spent: { readMs: 50, decodeMs: 100, foldMs: 40, gatherMs: 10, oldest: NOON },
+  };
+}
+
+function watched(workers = 1) {
+  let now = NOON;
+  const activity = new Activity(() => now, workers);
+  const history = new History(activity);
+  activity.take({ kind: "started", partitions: new Map([[0, { next: 0, replay: 0, watermark: null }]]), cause: null });
+  history.look(now);
+  return {
+    activity,
+    history,
+    /** A second later, after this has happened. */
+    second(...happenings: Happening[]) {
+      now += 1000;
+      for (const happening of happenings) activity.take(happening);
+      return history.look(now);
+    },
+  };
+}
+
+Deno.test("tells how fast it goes, over the last seconds", () => {
+  const { history, second } = watched();
+  assert.deepEqual(history.rates.consumed, 0);
+  second({ kind: "read", partition: 0, end: 4000 }, commit(1000, 900, 100));
+  const point = second({ kind: "read", partition: 0, end: 5000 }, commit(2000, 950, 50));
+  const { consumed, stored, refused, commits, rows, arrived } = history.rates;
+  assert.deepEqual({ consumed, stored, refused, commits, rows }, {
+    consumed: 1000,
+    stored: 925,
+    refused: 75,
+    commits: 1,
+    rows: 500,
+  });
+  assert.equal(arrived, 2500);
+  assert.deepEqual(point, {
+    at: NOON + 2000,
+    stored: 925,
+    duplicates: 0,
+    refused: 75,
+    commitMs: 200,
+    latencyMs: 2000,
+    lag: 3000,
+  });
+  assert.deepEqual(history.lastMinute, { consumed: 2000, refused: 150 });
+});
+
+Deno.test("tells where the time of the workers went", () => {
+  const { history, second } = watched(2);
+  for (let i = 1; i <= 4; i++) second(commit(1000 * i, 1000));
+  assert.deepEqual(history.stages.map(({ name, unit, rate, busy, eachUs }) => [name, unit, rate, busy, eachUs]), [
+    ["Kafka", "records", 1000, 0.025, 50],
+    ["decode", "records", 1000, 0.05, 100],
+    ["fold", "events", 1000, 0.02, 40],
+    ["commit", "commits", 1, 0.005, 10_000],
+    ["PostgreSQL", "rows", 500, 0.1, 400],
+  ]);
+});
+
+Deno.test("forgets what is over: rates go to nothing, and ten minutes of points are kept", () => {
+  const { history, second } = watched();
+  second(commit(1000, 1000));
+  for (let i = 0; i < 5; i++) second();
+  assert.equal(history.rates.consumed, 0);
+  assert.equal(second().latencyMs, null);
+  assert.equal(history.lastMinute.consumed, 1000);
+  for (let i = 0; i < 700; i++) second();
+  assert.equal(history.lastMinute.consumed, 0);
+  assert.equal(history.points.length, 600);
+  assert.equal(history.points.at(-1)!.at - history.points[0]!.at, 599_000);
+});
+
+Deno.test("tells since when records have waited, of which a quiet time is no part", () => {
+  const { activity, second } = watched();
+  const since = () => activity.waitingSince;
+  for (let i = 0; i < 60; i++) second();
+  assert.equal(since(), null);
+  second({ kind: "read", partition: 0, end: 2000 });
+  assert.equal(since(), NOON + 61_000);
+  second({ kind: "read", partition: 0, end: 3000 });
+  assert.equal(since(), NOON + 61_000);
+  second(commit(1000, 1000));
+  assert.equal(since(), NOON + 63_000);
+  second(commit(3000, 2000));
+  assert.equal(since(), null);
+});

@@ -1,0 +1,324 @@
+/**
+ * The status page in a real browser, of the compiled binary, while what it depends on is broken and mended.
+ */
+import { AxeBuilder } from "@axe-core/playwright";
+import assert from "node:assert/strict";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { produce } from "../../generator/kafka.ts";
+import { type Looking, SIZES, startBrowser, type Window } from "../testing/browser.ts";
+import { Child, freePort, run, until } from "../testing/child.ts";
+import { type Broker, startKafka } from "../testing/kafka.ts";
+import { type Server, startPostgres, using } from "../testing/postgres.ts";
+
+const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+
+// kafkajs and the browser's client leave timers behind.
+const leaky = { sanitizeOps: false, sanitizeResources: false };
+
+/** Longest time from a cause to its verdict. How long it took is printed; a machine at work on other things takes longer. */
+const SOON_MS = 15_000;
+
+/** What a shop's enemy would send in each field: markup that would run, and marks that turn text around. */
+const SCRIPT = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>\u202e`;
+
+/** Everything that the page depends on. */
+class Scene implements AsyncDisposable {
+  readonly broker: Broker;
+  readonly server: Server;
+  readonly browser: Looking;
+  readonly url: string;
+  readonly address: string;
+  readonly #env: Record<string, string>;
+  readonly #folder: string;
+  #service: Child;
+
+  private constructor(broker: Broker, server: Server, browser: Looking, url: string, folder: string) {
+    this.broker = broker;
+    this.server = server;
+    this.browser = browser;
+    this.url = url;
+    this.#folder = folder;
+    const listen = `127.0.0.1:${freePort()}`;
+    this.address = `http://${listen}/`;
+    const kafka = { KAFKA_BROKERS: broker.bootstrap, KAFKA_SASL_PASSWORD: "" };
+    this.#env = { ...kafka, DATABASE_URL: url, HTTP_LISTEN: listen, WORKERS: "2", LOG_LEVEL: "warn" };
+    this.#service = this.#run();
+  }
+
+  static async start(): Promise<Scene> {
+    const [broker, server, browser] = await Promise.all([startKafka(), startPostgres(), startBrowser()]);
+    const url = await server.createDatabase();
+    await run(BINARY, ["migrate"], { DATABASE_URL: url });
+    const scene = new Scene(broker, server, browser, url, await Deno.makeTempDir({ prefix: "clickstream-page-" }));
+    await scene.send([{}]);
+    await scene.ready();
+    return scene;
+  }
+
+  #run(): Child {
+    return Child.start(BINARY, ["run"], `${this.#folder}/log`, this.#env);
+  }
+
+  async ready(): Promise<void> {
+    const isReady = () => fetch(`${this.address}ready`).then((response) => response.ok, () => false);
+    await until("the service is ready", async () => {
+      if (this.#service.ended) throw new Error(await this.#service.tail());
+      return await isReady();
+    });
+  }
+
+  async kill(): Promise<void> {
+    await this.#service.end("SIGKILL");
+  }
+
+  startAgain(): void {
+    this.#service = this.#run();
+  }
+
+  /** Sends messages: events of ann's but for what they say, or texts as they are. */
+  async send(messages: readonly (string | Record<string, unknown>)[]): Promise<void> {
+    const event = { userId: "ann", eventType: "page_view", page: "/", timestamp: Date.now() };
+    const records = messages.map((message) => ({
+      key: "ann",
+      value: new TextEncoder().encode(typeof message === "string" ? message : JSON.stringify({ ...event, ...message })),
+    }));
+    const settings = { brokers: [this.broker.bootstrap], topic: "clickstream-events", partitions: 3 };
+    await produce(records, settings);
+  }
+
+  /** Runs a command with the service's settings. */
+  async command(...args: readonly string[]): Promise<void> {
+    await run(BINARY, args, this.#env);
+  }
+
+  open(options: BrowserContextOptions = {}): Promise<Window> {
+    return this.browser.open(this.address, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await this.browser[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
+    await this.broker[Symbol.asyncDispose]();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+/** Waits for a verdict; returns how long that took, in milliseconds. */
+async function verdict(page: Page, title: string | RegExp, timeout = SOON_MS): Promise<number> {
+  const sinceMs = performance.now();
+  try {
+    await page.locator("#verdict h1", { hasText: title }).waitFor({ timeout });
+  } catch (error) {
+    throw new Error(`${title} was waited for; the page says:\n${await page.locator("#verdict").innerText()}`, {
+      cause: error,
+    });
+  }
+  return performance.now() - sinceMs;
+}
+
+/** What axe finds, in words. Of rows that are all alike it looks at the first, for it takes its time over each. */
+async function flaws(page: Page): Promise<string[]> {
+  const alike = ["#events tr", "#refusals li", "#windows li", "#pages li"].map((rows) => `${rows}:nth-child(n + 4)`);
+  // Otherwise axe puts its results together in a blank page, where nothing that is evaluated comes back (playwright-core
+  // 1.65.1, Chromium 156, with and without load). Without frames there is nothing to put together.
+  const axe = alike.reduce((axe, rows) => axe.exclude(rows), new AxeBuilder({ page }).setLegacyMode());
+  const { violations } = await axe.analyze();
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`)
+  );
+}
+
+Deno.test("the status page, in a browser", leaky, async (t) => {
+  await using scene = await Scene.start();
+  const took: Record<string, number> = {};
+  const window = await scene.open();
+  const { page, wrong } = window;
+  // Each step goes on where the one before left the scene.
+  const step = async (name: string, body: () => Promise<void>) => {
+    const passed = await t.step(name, async () => {
+      await body();
+      assert.deepEqual(wrong, []);
+    });
+    if (!passed) throw new Error(`not tried: what comes after "${name}"`);
+  };
+
+  await step("says that all is well, and shows every part", async () => {
+    await verdict(page, "Up to date");
+    assert.deepEqual(await page.locator("#pipeline h3").allTextContents(), [
+      "Kafka",
+      "decode",
+      "fold",
+      "commit",
+      "PostgreSQL",
+    ]);
+    await page.locator("#partitions tr").nth(2).waitFor();
+    await page.locator("#active-now", { hasText: "1" }).waitFor();
+    await page.locator("#pages li", { hasText: "/" }).first().waitFor();
+    await page.locator("#windows li", { hasText: "traffic" }).first().waitFor();
+    for (const chart of ["outcome", "commit", "latency", "active"]) {
+      await page.locator(`#${chart}-chart canvas`).waitFor();
+    }
+    assert.match(await page.locator("#settings").innerText(), /KAFKA_BROKERS/);
+    assert.match(await page.locator("#about").innerText(), /clickstream \d+\.\d+\.\d+, 2 workers/);
+  });
+
+  await step("says soon that bad events arrive, and shows them", async () => {
+    await scene.send(Array.from({ length: 20 }, (_, i) => `{"userId": ${i}`));
+    took["bad events"] = await verdict(page, "of the last minute's messages were refused");
+    await page.locator("#refusals li", { hasText: "not json" }).first().waitFor();
+    await page.locator("#events .chip", { hasText: "not json" }).first().waitFor();
+  });
+
+  await step("shows as text whatever the fields and the refused messages hold", async () => {
+    const fields = ["eventId", "userId", "sessionId", "page", "device", "region", "referrer", "productId", "campaign"];
+    await scene.send([
+      ...fields.map((field) => ({ [field]: SCRIPT.slice(0, field === "region" ? 64 : 128) })),
+      { eventType: SCRIPT },
+      { timestamp: SCRIPT },
+      { price: SCRIPT },
+      { currency: SCRIPT },
+      SCRIPT,
+      JSON.stringify(SCRIPT),
+    ]);
+    await page.locator("#events td", { hasText: "<img src=x" }).first().waitFor();
+    await page.locator("#refusals .what", { hasText: "<img src=x" }).first().waitFor();
+    await page.locator("#pages li", { hasText: "<img src=x" }).first().waitFor();
+    await page.locator("#refusals pre", { hasText: `<script>document.title='taken'</script>\\u202e` }).first().waitFor({
+      state: "attached",
+    });
+    assert.equal(await page.locator("main img, main script, main [onerror]").count(), 0);
+    assert.doesNotMatch(await page.title(), /taken/);
+    assert.doesNotMatch(await page.locator("main").innerText(), /\u202e/);
+  });
+
+  await step("has no flaw that axe finds, in light and dark, on a desktop and on a phone", async () => {
+    for (const colorScheme of ["light", "dark"] as const) {
+      for (const [size, viewport] of Object.entries(SIZES)) {
+        const other = await scene.open({ colorScheme, viewport, reducedMotion: "reduce" });
+        await other.page.locator("#refusals li").first().waitFor();
+        await other.page.locator("#refusals summary").first().click();
+        assert.deepEqual(await flaws(other.page), [], `${colorScheme}, ${size}`);
+        const { width } = viewport;
+        assert.equal(
+          await other.page.evaluate("document.documentElement.scrollWidth"),
+          width,
+          `${size} scrolls sideways`,
+        );
+        assert.deepEqual(other.wrong, []);
+        await other.close();
+      }
+    }
+  });
+
+  await step("is used by keyboard alone", async () => {
+    const focused = async () => await page.evaluate("document.activeElement.id || document.activeElement.tagName");
+    await page.locator(".skip").focus();
+    await page.keyboard.press("Enter");
+    assert.equal(await focused(), "verdict");
+    const reached: unknown[] = [];
+    for (let i = 0; i < 12 && reached.at(-1) !== "SUMMARY"; i++) {
+      await page.keyboard.press("Tab");
+      reached.push(await focused());
+      if (reached.at(-1) === "events-filter") await page.keyboard.type("ann");
+      if (reached.at(-1) === "events-pause") await page.keyboard.press("Space");
+    }
+    assert.deepEqual(reached.filter((id) => /^(events-|SUMMARY)/.test(String(id))), [
+      "events-filter",
+      "events-refused",
+      "events-pause",
+      "SUMMARY",
+    ]);
+    assert.equal(await page.locator("#events-pause").getAttribute("aria-pressed"), "true");
+    await page.keyboard.press("Enter");
+    await page.locator("#refusals details[open] pre").first().waitFor();
+  });
+
+  await step("holds the events while paused, and filters those that come", async () => {
+    await scene.send([{ page: "/passed" }]);
+    await page.locator("#events-count", { hasText: /went past/ }).waitFor();
+    assert.equal(await page.locator("#events td", { hasText: "/passed" }).count(), 0);
+    await page.locator("#events-filter").fill("wanted");
+    await page.locator("#events-pause").click();
+    await scene.send([{ page: "/other" }, { page: "/wanted" }]);
+    await page.locator("#events td", { hasText: "/wanted" }).waitFor();
+    assert.equal(await page.locator("#events tr").count(), 1);
+    await page.locator("#events-filter").fill("");
+  });
+
+  await step("says soon that it is behind, and that it has caught up", async () => {
+    await using(scene.url, (db) =>
+      db.transaction(async (tx) => {
+        await tx.exec("lock table clickstream.progress in share mode");
+        await scene.send(Array.from({ length: 5000 }, () => ({})));
+        took["behind"] = await verdict(page, /^Behind by [\d,]+\sevents/);
+      }));
+    took["caught up"] = await verdict(page, "Up to date");
+  });
+
+  await step("says soon that PostgreSQL is gone, what to do, and that it is back", async () => {
+    await scene.server.stop();
+    took["PostgreSQL stopped"] = await verdict(page, "PostgreSQL can't be reached");
+    assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
+    assert.deepEqual(await flaws(page), []);
+    // A commit that fails: without any the pipeline has no use for PostgreSQL, and would not start again.
+    await scene.send([{ page: "/meanwhile" }]);
+    await page.locator("#events td", { hasText: "/meanwhile" }).waitFor();
+    await scene.server.start();
+    took["PostgreSQL started"] = await verdict(page, "Up to date");
+    await page.locator("#restarts li", { hasText: "database unavailable" }).first().waitFor();
+  });
+
+  await step("says soon that Kafka is gone, and that it is back", async () => {
+    await scene.broker.stop("SIGKILL");
+    took["Kafka stopped"] = await verdict(page, "Kafka can't be reached");
+    await scene.broker.start();
+    // The group waits for its members of before, until it misses them.
+    took["Kafka started"] = await verdict(page, "Up to date", 60_000);
+  });
+
+  await step("drops the latest events when somebody is forgotten, for they may be theirs", async () => {
+    await scene.send([{ userId: "bob", page: "/bobs" }]);
+    await page.locator("#events td", { hasText: "/bobs" }).waitFor();
+    await scene.command("forget", "bob", "--yes");
+    // The next commit finds out.
+    await scene.send([{ page: "/after" }]);
+    await page.locator("#restarts li", { hasText: "user forgotten" }).waitFor();
+    assert.equal(await page.locator("#events td", { hasText: "/bobs" }).count(), 0);
+  });
+
+  await step("finds the service again after it was killed", async () => {
+    await scene.kill();
+    await verdict(page, "No word from clickstream");
+    scene.startAgain();
+    await scene.ready();
+    await verdict(page, "Up to date");
+    assert.equal(await page.locator("#live-text").innerText(), "live");
+  });
+  await window.close();
+  console.log(took);
+});
+
+Deno.test("the demo has the same page, and takes it from its embedded PostgreSQL", leaky, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-page-demo-" });
+  const port = freePort();
+  const args = ["demo", "--rate", "300", "--seconds", "300", "--port", `${port}`, "--data", folder];
+  {
+    await using browser = await startBrowser();
+    await using demo = Child.start(BINARY, args, `${folder}/out`);
+    const address = `http://127.0.0.1:${port}/`;
+    await until("the demo is ready", async () => {
+      if (demo.ended) throw new Error(await demo.tail());
+      return await fetch(`${address}ready`).then((response) => response.ok, () => false);
+    });
+    const { page, wrong } = await browser.open(address);
+    await verdict(page, "Up to date");
+    await page.locator("#events tr").nth(20).waitFor();
+    await page.locator("#refusals li").first().waitFor();
+    await page.locator("#pages li").nth(3).waitFor();
+    await page.locator("#windows li", { hasText: "active users" }).first().waitFor();
+    assert.match(await page.locator("#settings").innerText(), /--rate\s+300/);
+    assert.deepEqual(wrong, []);
+  }
+  await Deno.remove(folder, { recursive: true });
+});

@@ -1,0 +1,178 @@
+/**
+ * How it is, in one plain line: what everybody wants to know first.
+ * @module
+ */
+import type { LastMinute, Rates, Stage } from "./history.ts";
+
+/** How grave it is. */
+export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";
+
+/** How it is, in words. */
+export interface Verdict {
+  readonly level: Level;
+  /** The one line. */
+  readonly title: string;
+  /** What is behind it. */
+  readonly detail: string;
+  /** What to do; null if there is nothing. */
+  readonly advice: string | null;
+}
+
+/** How far behind the log it is. */
+export interface Lag {
+  /** Records that are still to be committed; null if not known. */
+  readonly records: number | null;
+  /** How long ago the last event of the partition that is furthest behind happened, in milliseconds. */
+  readonly behindMs: number | null;
+  /** When it will have caught up at this pace, in milliseconds; null if it won't, or isn't behind. */
+  readonly caughtUpInMs: number | null;
+}
+
+/** What a verdict is passed on. */
+export interface Situation {
+  readonly stopping: boolean;
+  /** Why the work has stopped; null while it goes on. */
+  readonly reason: string | null;
+  /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
+  readonly database: string | null;
+  /** Partitions that are read by this process. */
+  readonly partitions: number;
+  readonly lag: Lag;
+  readonly rates: Rates;
+  readonly stages: readonly Stage[];
+  readonly lastMinute: LastMinute;
+  /** How long the last commit's oldest record had been waiting; null if not known. */
+  readonly latencyMs: number | null;
+  /** Time that records have waited without any commit, in milliseconds. */
+  readonly idleMs: number;
+}
+
+/** Lags that are no longer than this are how it always is, in milliseconds. */
+const USUAL_LAG_MS = 5_000;
+
+/** The same in records, where that is more than some seconds of work. */
+const USUAL_LAG_RECORDS = 1_000;
+const USUAL_LAG_SECONDS = 3;
+
+/** Time without a commit, with records waiting, after which something hangs, in milliseconds. */
+const HANGS_AFTER_MS = 10_000;
+
+/** Share of refused messages in a minute that somebody should look at; and how many there must be. */
+const MANY_REFUSED = 0.02;
+const SOME_REFUSED = 5;
+
+const NOTHING_LOST = "Nothing is lost: Kafka keeps the events, and reading goes on by itself where it ended.";
+
+/** Passes the verdict. */
+export function verdictOn(situation: Situation): Verdict {
+  const { stopping, reason, database } = situation;
+  if (stopping) {
+    return { level: "stopping", title: "Stopping", detail: "What has been read is being committed.", advice: null };
+  }
+  if (reason === "starting") {
+    return { level: "starting", title: "Starting", detail: "Connects to PostgreSQL and Kafka.", advice: null };
+  }
+  const trouble = reason ?? database;
+  if (trouble !== null) return { level: "broken", detail: sentence(trouble), ...cureOf(trouble) };
+  return hangs(situation) ? hanging(situation) : isBehind(situation) ? behind(situation) : upToDate(situation);
+}
+
+/** When a lag will be gone at this pace, in milliseconds; null if never. */
+export function caughtUpInMs(records: number, { consumed, arrived }: Rates): number | null {
+  const net = consumed - arrived;
+  return records > 0 && net > 0 ? records / net * 1000 : null;
+}
+
+function isBehind({ lag: { records, behindMs }, rates: { consumed } }: Situation): boolean {
+  if (records === null || records === 0) return false;
+  if (records > Math.max(USUAL_LAG_RECORDS, USUAL_LAG_SECONDS * consumed)) return true;
+  // A single old event, sent late, is no lag.
+  return behindMs !== null && behindMs > USUAL_LAG_MS && records > consumed;
+}
+
+function hangs({ lag, idleMs }: Situation): boolean {
+  return (lag.records ?? 0) > 0 && idleMs > HANGS_AFTER_MS;
+}
+
+function hanging({ lag, idleMs }: Situation): Verdict {
+  return {
+    level: "broken",
+    title: `Nothing has been committed for ${duration(idleMs)}`,
+    detail: `${events(lag.records ?? 0)} are waiting, and PostgreSQL does not answer the commit under way.`,
+    advice: "Look in PostgreSQL for what blocks clickstream (pg_stat_activity, pg_locks), or for a full disk. " +
+      NOTHING_LOST,
+  };
+}
+
+function behind({ lag, rates, stages }: Situation): Verdict {
+  const { records, behindMs, caughtUpInMs: soonMs } = lag;
+  const by = [events(records!), ...(behindMs === null ? [] : [duration(behindMs)])].join(", ");
+  const pace = `${whole(rates.arrived)} a second come in, ${whole(rates.consumed)} are taken in.`;
+  if (soonMs !== null) {
+    const title = `Behind by ${by}, catching up in about ${duration(soonMs)}`;
+    return { level: "behind", title, detail: pace, advice: null };
+  }
+  const slowest = stages.toSorted((a, b) => b.busy - a.busy)[0];
+  const busy = slowest === undefined ? "" : `${slowest.name} is the busiest stage (${percent(slowest.busy)}). `;
+  const advice = `${busy}Raise WORKERS, or start another instance with the same KAFKA_GROUP_ID.`;
+  return { level: "behind", title: `Behind by ${by}, and not catching up`, detail: pace, advice };
+}
+
+function upToDate({ rates, lastMinute, latencyMs, partitions }: Situation): Verdict {
+  const { consumed, refused } = lastMinute;
+  const pace = partitions === 0
+    ? "Other instances read all partitions; this one stands by."
+    : rates.consumed < 0.05
+    ? "No events are coming in."
+    : `${whole(rates.consumed)} events a second` +
+      (latencyMs === null ? "." : `, in the tables ${duration(latencyMs)} after they were sent.`);
+  if (refused < SOME_REFUSED || refused / consumed <= MANY_REFUSED) {
+    return { level: "good", title: "Up to date", detail: pace, advice: null };
+  }
+  return {
+    level: "attention",
+    title: `Up to date, but ${percent(refused / consumed)} of the last minute's messages were refused`,
+    detail: `${whole(refused)} of ${whole(consumed)} can't be events. ${pace}`,
+    advice: "See the refusals below, and tell whoever sends them; what was refused is kept byte for byte.",
+  };
+}
+
+/** What is wrong, by what the error says, and what to do about it. */
+function cureOf(trouble: string): Pick<Verdict, "title" | "advice"> {
+  if (/no topic/.test(trouble)) return { title: "Kafka has no such topic", advice: null };
+  if (/PostgreSQL/.test(trouble)) {
+    const unreachable = /connect|terminat|no answer|starting up|shutting down|recovery/i.test(trouble);
+    return {
+      title: unreachable ? "PostgreSQL can't be reached" : "PostgreSQL does not take the work",
+      advice: (unreachable ? "Start PostgreSQL, or correct DATABASE_URL. " : "See PostgreSQL's log. ") + NOTHING_LOST,
+    };
+  }
+  if (/Kafka|group|partition/.test(trouble)) {
+    return { title: "Kafka can't be reached", advice: `Start the brokers, or correct KAFKA_BROKERS. ${NOTHING_LOST}` };
+  }
+  return { title: "The work has stopped", advice: `It is tried again and again; the log says more. ${NOTHING_LOST}` };
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
+function events(count: number): string {
+  return count === 1 ? "1 event" : `${whole(count)} events`;
+}
+
+function whole(number: number): string {
+  return Math.round(number).toLocaleString("en");
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
+
+/** A time as people say it. */
+function duration(ms: number): string {
+  if (ms < 950) return `${(Math.max(ms, 50) / 1000).toFixed(1)} s`;
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
+  if (ms < 120 * 60_000) return `${Math.round(ms / 60_000)} min`;
+  return ms < 48 * 3_600_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} days`;
+}

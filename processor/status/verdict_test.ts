@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import type { Stage } from "./history.ts";
+import { caughtUpInMs, type Level, type Situation, verdictOn } from "./verdict.ts";
+
+const RATES = { arrived: 300, consumed: 300, stored: 294, duplicates: 3, refused: 3, commits: 20, rows: 900 };
+const STAGE: Stage = { name: "decode", unit: "records", rate: 300, busy: 0.02, eachUs: 2 };
+
+const WELL: Situation = {
+  stopping: false,
+  reason: null,
+  database: null,
+  partitions: 6,
+  lag: { records: 40, behindMs: 200, caughtUpInMs: null },
+  rates: RATES,
+  stages: [STAGE, { ...STAGE, name: "PostgreSQL", busy: 0.93 }],
+  lastMinute: { consumed: 18_000, refused: 180 },
+  latencyMs: 140,
+  idleMs: 60,
+};
+
+interface Case {
+  readonly when: string;
+  readonly change: Partial<Situation>;
+  readonly level: Level;
+  readonly title: string | RegExp;
+  readonly detail?: RegExp;
+  readonly advice?: RegExp | null;
+}
+
+const GONE = "could not connect to PostgreSQL at 127.0.0.1:5432, database shop, as shop: connect ECONNREFUSED";
+
+const CASES: readonly Case[] = [
+  {
+    when: "events come and are taken in",
+    change: {},
+    level: "good",
+    title: "Up to date",
+    detail: /^300 events a second, in the tables 0\.1 s after they were sent\.$/,
+    advice: null,
+  },
+  {
+    when: "nothing comes",
+    change: { rates: { ...RATES, consumed: 0 }, lag: { records: 0, behindMs: null, caughtUpInMs: null } },
+    level: "good",
+    title: "Up to date",
+    detail: /^No events are coming in\.$/,
+  },
+  {
+    when: "others have all partitions",
+    change: { partitions: 0 },
+    level: "good",
+    title: "Up to date",
+    detail: /stands by/,
+  },
+  {
+    when: "the lag shrinks",
+    change: {
+      lag: { records: 12_400, behindMs: 9_000, caughtUpInMs: 40_000 },
+      rates: { ...RATES, consumed: 610 },
+    },
+    level: "behind",
+    title: "Behind by 12,400 events, 9 s, catching up in about 40 s",
+    detail: /^300 a second come in, 610 are taken in\.$/,
+    advice: null,
+  },
+  {
+    when: "the lag grows",
+    change: { lag: { records: 12_400, behindMs: 900_000, caughtUpInMs: null } },
+    level: "behind",
+    title: "Behind by 12,400 events, 15 min, and not catching up",
+    advice: /^PostgreSQL is the busiest stage \(93 %\)\. Raise WORKERS/,
+  },
+  {
+    when: "nothing is committed",
+    change: { lag: { records: 1, behindMs: 30_000, caughtUpInMs: null }, idleMs: 30_000 },
+    level: "broken",
+    title: "Nothing has been committed for 30 s",
+    detail: /^1 event are waiting|^1 event/,
+    advice: /pg_locks.*Nothing is lost/,
+  },
+  {
+    when: "one event was sent days late",
+    change: { lag: { records: 1, behindMs: 3 * 86_400_000, caughtUpInMs: null } },
+    level: "good",
+    title: "Up to date",
+  },
+  {
+    when: "many messages are refused",
+    change: { lastMinute: { consumed: 1000, refused: 31 } },
+    level: "attention",
+    title: "Up to date, but 3.1 % of the last minute's messages were refused",
+    detail: /^31 of 1,000 can't be events\./,
+    advice: /refusals below/,
+  },
+  {
+    when: "few messages are refused",
+    change: { lastMinute: { consumed: 10, refused: 4 } },
+    level: "good",
+    title: "Up to date",
+  },
+  {
+    when: "PostgreSQL is gone",
+    change: { reason: GONE },
+    level: "broken",
+    title: "PostgreSQL can't be reached",
+    detail: /^Could not connect to PostgreSQL.*ECONNREFUSED\.$/,
+    advice: /^Start PostgreSQL, or correct DATABASE_URL\. Nothing is lost/,
+  },
+  { when: "only the page knows", change: { database: GONE }, level: "broken", title: "PostgreSQL can't be reached" },
+  {
+    when: "PostgreSQL refuses",
+    change: { reason: "could not run a statement on PostgreSQL: could not extend file: No space left on device" },
+    level: "broken",
+    title: "PostgreSQL does not take the work",
+    advice: /^See PostgreSQL's log/,
+  },
+  {
+    when: "Kafka is gone",
+    change: { reason: "could not read from Kafka at localhost:9092: connection refused" },
+    level: "broken",
+    title: "Kafka can't be reached",
+    advice: /KAFKA_BROKERS/,
+  },
+  {
+    when: "there is no topic",
+    change: { reason: "Kafka has no topic clicks: create it, or let `clickstream produce` make it" },
+    level: "broken",
+    title: "Kafka has no such topic",
+    detail: /create it/,
+  },
+  { when: "who knows", change: { reason: "planets are aligned" }, level: "broken", title: "The work has stopped" },
+  { when: "it has just started", change: { reason: "starting" }, level: "starting", title: "Starting" },
+  { when: "it stops, whatever else", change: { stopping: true, reason: GONE }, level: "stopping", title: "Stopping" },
+];
+
+for (const { when, change, level, title, detail, advice } of CASES) {
+  Deno.test(`says how it is when ${when}`, () => {
+    const said = verdictOn({ ...WELL, ...change });
+    assert.deepEqual([said.level, said.title], [level, title]);
+    if (detail !== undefined) assert.match(said.detail, detail);
+    if (advice === null) assert.equal(said.advice, null);
+    else if (advice !== undefined) assert.match(said.advice ?? "", advice);
+  });
+}
+
+Deno.test("a lag is caught up at the pace that is left over", () => {
+  assert.equal(caughtUpInMs(12_400, { ...RATES, arrived: 300, consumed: 610 }), 40_000);
+  assert.equal(caughtUpInMs(12_400, { ...RATES, arrived: 300, consumed: 300 }), null);
+  assert.equal(caughtUpInMs(0, { ...RATES, consumed: 610 }), null);
+});

@@ -1,0 +1,72 @@
+/**
+ * A real browser without a screen, for tests and pictures of the status page.
+ * @module
+ */
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { cacheFolder, exists, run } from "./child.ts";
+
+const PROGRAM = "/usr/bin/chromium";
+
+/** What a browser would do for itself, and a test has no use for. */
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Sizes that the page is looked at in. */
+export const SIZES = {
+  desktop: { width: 1440, height: 900 },
+  phone: { width: 390, height: 844 },
+} as const;
+
+/** A running browser. */
+export interface Looking extends AsyncDisposable {
+  /** Opens an address in a window of its own; whatever goes wrong in it is kept in `wrong`. */
+  open(url: string, options?: BrowserContextOptions): Promise<Window>;
+}
+
+/** A page in a window. */
+export interface Window {
+  readonly page: Page;
+  /** Errors of scripts, what the browser refused to load, and what was asked of others than the page's own server. */
+  readonly wrong: string[];
+  close(): Promise<void>;
+}
+
+/** Starts Chromium; gets it by apt where it is missing and that is allowed. */
+export async function startBrowser(): Promise<Looking> {
+  if (!await exists(PROGRAM)) {
+    if (Deno.uid() !== 0) throw new Error("the tests of the page need Chromium: apt-get install chromium");
+    await Deno.mkdir(cacheFolder(), { recursive: true });
+    const install = "apt-get update -q && apt-get install -q -y --no-install-recommends chromium";
+    await run("flock", [`${cacheFolder()}/.lock`, "sh", "-c", install]);
+  }
+  const browser = await chromium.launch({ executablePath: PROGRAM, headless: true, args: FLAGS });
+  return {
+    open: (url, options = {}) => open(browser, url, options),
+    async [Symbol.asyncDispose]() {
+      await browser.close();
+    },
+  };
+}
+
+async function open(browser: Browser, url: string, options: BrowserContextOptions): Promise<Window> {
+  const context = await browser.newContext({ viewport: SIZES.desktop, ...options });
+  const page = await context.newPage();
+  const wrong: string[] = [];
+  page.on("pageerror", (error) => wrong.push(`script: ${error.message}`));
+  page.on("console", (message) => {
+    // Said by the browser of a server that is down, which some tests are about.
+    if (message.type() === "error" && !/Failed to load resource|ERR_/.test(message.text())) wrong.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(new URL(url).origin)) wrong.push(`asks ${request.url()}`);
+  });
+  await page.goto(url);
+  return { page, wrong, close: () => context.close() };
+}

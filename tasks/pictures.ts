@@ -1,0 +1,78 @@
+/**
+ * `deno task pictures`: the pictures of the status page in docs/, of a real service with a shop at work.
+ * @module
+ */
+import { type Looking, SIZES, startBrowser } from "../processor/testing/browser.ts";
+import { Child, freePort, run, until } from "../processor/testing/child.ts";
+import { startKafka } from "../processor/testing/kafka.ts";
+import { startPostgres } from "../processor/testing/postgres.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+const BINARY = `${ROOT}dist/clickstream`;
+
+/** What a picture shows. */
+interface Picture {
+  readonly name: string;
+  readonly look: Parameters<Looking["open"]>[1];
+  /** Whether it shows all of the page, and not what is seen first. */
+  readonly whole: boolean;
+}
+
+const DESKTOP = { viewport: { width: 1440, height: 1180 } };
+const LIGHT: Picture = { name: "status-light", look: DESKTOP, whole: false };
+const DARK: Picture = { name: "status-dark", look: { ...DESKTOP, colorScheme: "dark" }, whole: true };
+const PHONE: Picture = { name: "status-phone", look: { viewport: SIZES.phone, deviceScaleFactor: 2 }, whole: false };
+const BROKEN: Picture = { name: "status-broken", look: { viewport: SIZES.desktop }, whole: false };
+
+/** Makes the pictures in `folder`, of a shop that has been open for some seconds; returns their paths. */
+export async function makePictures(folder: string, seconds: number): Promise<string[]> {
+  await using broker = await startKafka();
+  await using server = await startPostgres();
+  await using browser = await startBrowser();
+  const scratch = await Deno.makeTempDir({ prefix: "clickstream-pictures-" });
+  const listen = `127.0.0.1:${freePort()}`;
+  const address = `http://${listen}/`;
+  const url = await server.createDatabase("shop");
+  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, HTTP_LISTEN: listen };
+  await run(BINARY, ["migrate"], env);
+  // An hour that is over, so that there is something to look back on, and then a shop that is open.
+  await run(BINARY, ["generate", "--fast", "--seconds", "3600", "--rate", "40", "--seed", "7"], env);
+  await using service = Child.start(BINARY, ["run"], `${scratch}/service`, env);
+  await using _shop = Child.start(BINARY, ["generate", "--rate", "400", "--bad", "0.004"], `${scratch}/shop`, env);
+  await until("the service is ready", async () => {
+    if (service.ended) throw new Error(await service.tail());
+    return await fetch(`${address}ready`).then((response) => response.ok, () => false);
+  });
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const paths: string[] = [];
+  for (const picture of [LIGHT, DARK, PHONE]) paths.push(await take(browser, address, picture, folder, "Up to date"));
+  await server.stop();
+  paths.push(await take(browser, address, BROKEN, folder, "PostgreSQL can't be reached"));
+  await server.start();
+  await Deno.remove(scratch, { recursive: true });
+  return paths;
+}
+
+async function take(browser: Looking, address: string, picture: Picture, folder: string, verdict: string) {
+  const { page, wrong, close } = await browser.open(address, picture.look);
+  const isSo = () => page.locator("#verdict h1", { hasText: verdict }).isVisible();
+  // Some seconds of events and the shop's figures, or none that could come.
+  const parts = picture === BROKEN ? [] : [page.locator("#events tr").nth(20), page.locator("#pages li").nth(3)];
+  for (const part of parts) await part.waitFor({ timeout: 120_000 });
+  const path = `${folder}/${picture.name}.png`;
+  // What it says may change while the picture is taken; then it is taken again.
+  await until(`a picture on which the page says "${verdict}"`, async () => {
+    if (!await isSo()) return false;
+    await page.screenshot({ path, fullPage: picture.whole, animations: "disabled" });
+    return await isSo();
+  }, 120_000);
+  await close();
+  if (wrong.length > 0) throw new Error(`the page has errors: ${wrong.join("; ")}`);
+  return path;
+}
+
+if (import.meta.main) {
+  const { build } = await import("./build.ts");
+  await build();
+  for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path);
+}
