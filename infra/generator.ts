@@ -83,7 +83,7 @@ export class GeneratorStack extends AwsStack {
       role: role.arn,
       runtime: RUNTIME,
       architectures: ["arm64"],
-      handler: "handler.handler",
+      handler: "index.handler",
       s3Bucket: artifacts.bucket.id,
       s3Key: key,
       sourceCodeHash: Buffer.from(sha256, "hex").toString("base64"),
