@@ -54,6 +54,9 @@ const IMAGES = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default";
 /** The system and what it fetches; data has a volume of its own. */
 const ROOT_GIB = 16;
 
+/** Who the machine is, is told by IMDSv2, and no further than to the machine itself. */
+const METADATA = { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 };
+
 const DATA_DEVICE = "/dev/sdf";
 
 /** SSM's parameters of the standard kind hold no more. */
@@ -76,16 +79,21 @@ export class Host extends Construct {
     this.host = host;
     this.hostName = network.hostName(host);
     const release = this.#makeRelease(ground, options);
-    const template = this.#makeTemplate(network, options, release, this.#makeProfile(ground, options, release));
+    const profile = this.#makeProfile(ground, options, release);
+    const template = this.#makeTemplate(network, options, release, profile);
     const instance = new Instance(this, "machine", {
       launchTemplate: { id: template.id, version: `${template.latestVersion}` },
+      // Said here too, where it is looked for by those who check.
       instanceType: options.machine,
+      iamInstanceProfile: profile.name,
+      monitoring: true,
+      ebsOptimized: true,
+      metadataOptions: METADATA,
       subnetId: subnet.id,
       privateIp: address,
       vpcSecurityGroupIds: [network.group(options.kind).id],
       disableApiTermination: stack.settings.DEPLOY_PROTECTED && options.disk !== undefined,
       maintenanceOptions: { autoRecovery: "default" },
-      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
       tags: { Name: stack.named(host) },
     });
     this.instanceId = instance.id;
@@ -185,7 +193,7 @@ export class Host extends Construct {
       instanceType: machine,
       iamInstanceProfile: { arn: profile.arn },
       vpcSecurityGroupIds: [network.group(kind).id],
-      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+      metadataOptions: METADATA,
       monitoring: { enabled: true },
       ebsOptimized: "true",
       blockDeviceMappings: [{

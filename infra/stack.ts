@@ -5,9 +5,6 @@
 import { AwsProvider, type Construct, LocalBackend, S3Backend, TerraformOutput, TerraformStack } from "./aws.ts";
 import type { Settings } from "./settings.ts";
 
-/** Terraform knows write-only arguments, by which no password gets into its state, since then. */
-const TERRAFORM = ">= 1.11.0";
-
 /** One part of a deployment, applied and destroyed as a whole. */
 export abstract class AwsStack extends TerraformStack {
   /** The deployment's choices. */
@@ -21,7 +18,6 @@ export abstract class AwsStack extends TerraformStack {
       defaultTags: [{ tags: { application: "clickstream", deployment: settings.DEPLOY_NAME, stack: id } }],
       ...(settings.elsewhere ? { s3UsePathStyle: true } : {}),
     });
-    this.addOverride("terraform.required_version", TERRAFORM);
     const bucket = settings.DEPLOY_STATE_BUCKET;
     const file = `${settings.DEPLOY_NAME}.${id}.tfstate`;
     // Seen from the stack's own folder, cdktf.out/stacks/…, where Terraform runs.
