@@ -1,103 +1,63 @@
 import assert from "node:assert/strict";
+import { run } from "../processor/testing/child.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
-import { SIZES } from "./sizes.ts";
-import { type JsonObject, synthesize } from "./testing/synth.ts";
+import { synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";
 
-/** Names that only AWS knows, as a template of CloudFormation: cfn-lint has lists of them. */
-type Template = Readonly<Record<string, { readonly Type: string; readonly Properties: JsonObject }>>;
+/** Names that only AWS knows, as cfn-lint lists them. */
+interface Known {
+  readonly machines: readonly string[];
+  readonly classes: readonly string[];
+  readonly versions: readonly string[];
+  readonly runtimes: Readonly<Record<string, { readonly deprecated: string }>>;
+}
 
-/** What cfn-lint says of a template in a region. */
-async function lint(resources: Template, region: string): Promise<string[]> {
-  const file = await Deno.makeTempFile({ suffix: ".json" });
-  try {
-    await Deno.writeTextFile(file, JSON.stringify({ AWSTemplateFormatVersion: "2010-09-09", Resources: resources }));
-    const program = await python();
-    // Not as a module, which it isn't, nor by its own first line, which says where it was installed first.
-    const args = [
-      program.replace(/python$/, "cfn-lint"),
-      "--regions",
-      region,
-      "--format",
-      "json",
-      "--ignore-checks",
-      "W",
-      "I",
-      "--",
-      file,
-    ];
-    const { stdout, stderr } = await new Deno.Command(program, { args }).output();
-    const text = new TextDecoder().decode(stdout).trim();
-    const found = JSON.parse(text === "" ? assert.fail(new TextDecoder().decode(stderr)) : text) as {
-      Message: string;
-    }[];
-    return found.map(({ Message }) => Message);
-  } finally {
-    await Deno.remove(file);
+const FIND = "import importlib.util as u, os; print(os.path.dirname(u.find_spec('cfnlint').origin))";
+
+const REGIONS = ["us-east-1", "eu-central-1", "ap-southeast-2"];
+
+async function known(region: string): Promise<Known> {
+  const data = `${(await run(await python(), ["-c", FIND])).trim()}/data`;
+  const read = async <T>(path: string) => JSON.parse(await Deno.readTextFile(`${data}/${path}`)) as T;
+  interface Rule {
+    readonly if: { readonly properties: { readonly Engine: { readonly const?: string } } };
+    readonly then: { readonly properties: Record<string, { readonly enum?: string[] }> };
   }
-}
-
-const letters = (name: string) => name.replaceAll(/[^a-z0-9]/gi, "");
-
-function machine(type: string): [string, Template[string]] {
-  return [`M${letters(type)}`, {
-    Type: "AWS::EC2::Instance",
-    Properties: { InstanceType: type, ImageId: "ami-12345678" },
-  }];
-}
-
-function database(type: string, { engine, engine_version: version }: JsonObject): [string, Template[string]] {
-  const storage = {
-    AllocatedStorage: "20",
-    StorageType: "gp3",
-    StorageEncrypted: true,
-    ManageMasterUserPassword: true,
-  };
-  const Properties = {
-    ...storage,
-    DBInstanceClass: type,
-    Engine: engine!,
-    EngineVersion: version!,
-    MasterUsername: "x",
-  };
-  return [`D${letters(type)}`, { Type: "AWS::RDS::DBInstance", Properties }];
-}
-
-function lambda(runtime: string): [string, Template[string]] {
-  const Properties = {
-    Runtime: runtime,
-    Handler: "a.b",
-    Role: "arn:aws:iam::123456789012:role/r",
-    Code: { S3Bucket: "bbb", S3Key: "k" },
-  };
-  return ["L", { Type: "AWS::Lambda::Function", Properties }];
-}
-
-async function template(change: { machine?: string; class?: string; runtime?: string } = {}): Promise<Template> {
-  const deployment = await synthesize({ DEPLOY_SIZE: SIZES[0] });
-  const postgres = deployment.resources("aws_db_instance")[0]!.is;
-  const shop = deployment.resources("aws_lambda_function")[0]!.is;
-  return Object.fromEntries([
-    ...(change.machine === undefined ? Object.keys(MACHINES) : [change.machine]).map(machine),
-    ...(change.class === undefined ? Object.keys(DATABASE_CLASSES) : [change.class]).map((one) =>
-      database(one, postgres)
-    ),
-    lambda(change.runtime ?? shop["runtime"] as string),
+  const ofPostgres = ({ allOf }: { allOf: Rule[] }, name: string) =>
+    allOf.find((rule) => rule.if.properties.Engine.const === "postgres")!.then.properties[name]!.enum!;
+  const lists = "schemas/extensions";
+  const [machines, classes, versions, runtimes] = await Promise.all([
+    read<Record<string, { enum: string[] }>>(`${lists}/aws_ec2_instance/instancetype_enum.json`),
+    read<Record<string, { allOf: Rule[] }>>(`${lists}/aws_rds_dbinstance/dbinstanceclass_enum.json`),
+    read<{ allOf: Rule[] }>(`${lists}/aws_rds_dbinstance/engine_version.json`),
+    read<Known["runtimes"]>("AdditionalSpecs/LmbdRuntimeLifecycle.json"),
   ]);
+  return {
+    machines: machines[region]!.enum,
+    classes: ofPostgres(classes[region]!, "DBInstanceClass"),
+    versions: ofPostgres(versions, "EngineVersion"),
+    runtimes,
+  };
 }
 
-for (const region of ["us-east-1", "eu-central-1"]) {
+for (const region of REGIONS) {
   Deno.test(`infra: machines, classes, engine and runtime are known in ${region}`, async () => {
-    assert.deepEqual(await lint(await template(), region), []);
+    const { machines, classes, versions, runtimes } = await known(region);
+    assert.deepEqual(Object.keys(MACHINES).filter((name) => !machines.includes(name)), []);
+    assert.deepEqual(Object.keys(DATABASE_CLASSES).filter((name) => !classes.includes(name)), []);
+    const deployment = await synthesize({ AWS_REGION: region });
+    for (const { is } of deployment.resources("aws_db_instance")) {
+      assert.ok(versions.includes(is["engine_version"] as string));
+    }
+    for (const { is } of deployment.resources("aws_lambda_function")) {
+      const { deprecated } = runtimes[is["runtime"] as string] ?? assert.fail(`${is["runtime"]} is not known`);
+      assert.ok(Date.parse(deprecated) > Date.now(), `${is["runtime"]} is not supported after ${deprecated}`);
+    }
+    // The lists are no lists of everything.
+    assert.deepEqual([machines.includes("t4g.tiny"), classes.includes("db.t4g.tiny"), versions.includes("99")], [
+      false,
+      false,
+      false,
+    ]);
   });
 }
-
-Deno.test("infra: a name that AWS doesn't know would be seen", async () => {
-  const found = await lint(
-    await template({ machine: "t4g.tiny", class: "db.t4g.tiny", runtime: "nodejs99.x" }),
-    "us-east-1",
-  );
-  for (const name of ["t4g.tiny", "db.t4g.tiny", "nodejs99.x"]) {
-    assert.ok(found.some((message) => message.includes(`'${name}'`)), `${name}: ${found.join("; ")}`);
-  }
-});
