@@ -89,7 +89,7 @@ export class GeneratorStack extends AwsStack {
       sourceCodeHash: Buffer.from(sha256, "hex").toString("base64"),
       memorySize: 512,
       timeout: TIMEOUT_SECONDS,
-      reservedConcurrentExecutions: 1,
+      reservedConcurrentExecutions: this.settings.DEPLOY_RESERVED ? 1 : -1,
       environment: { variables: { ...this.#environment(stream) } },
       kmsKeyArn: network.key.arn,
       vpcConfig: {

@@ -152,6 +152,12 @@ export const SETTINGS = {
     allowed: "a whole number from 1 to 1000",
     about: "events a second that the simulated shop sends",
   },
+  DEPLOY_RESERVED: {
+    schema: yesOrNo,
+    otherwise: "true",
+    allowed: "true or false",
+    about: "whether the function has a place reserved, which an account that may run only 10 functions at once refuses",
+  },
   DEPLOY_ALARM_EMAIL: {
     schema: z.email().max(254),
     otherwise: null,
