@@ -15,6 +15,8 @@ export type Happening =
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
+  /** The loop has gone round: a sign of life, told about once a second. */
+  | { readonly kind: "turned" }
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
@@ -178,6 +180,8 @@ export class Activity {
         return;
       case "notReady":
         this.#notReady[worker] = happening.reason;
+        return;
+      case "turned":
     }
   }
 

@@ -57,6 +57,8 @@ export async function build(): Promise<void> {
     "--no-check",
     "--no-prompt",
     "--no-code-cache",
+    // Datagrams to systemd.
+    "--unstable-net",
     ...PERMISSIONS,
   ];
   const files = ["--output=dist/clickstream", "dist/clickstream.js"];
