@@ -20,14 +20,20 @@ export class Secrets {
     });
   }
 
-  /** The values of parameters, by name. */
-  parameters(names: readonly string[]): Promise<string[]> {
-    return Promise.all(names.map((name) =>
-      this.#once(`parameter ${name}`, async () => {
-        const { Parameter } = await call("ssm", "AmazonSSM.GetParameter", { Name: name });
-        return String((Parameter as { readonly Value: string }).Value);
-      })
-    ));
+  /** The certificates in parameters, by the names of these, one after another. */
+  certificates(names: readonly string[]): Promise<string> {
+    return this.#once(`parameters ${names.join(", ")}`, async () => {
+      const found = await call("ssm", "AmazonSSM.GetParameters", { Names: names });
+      const missing = found["InvalidParameters"] as readonly string[];
+      if (missing.length > 0) {
+        throw new Error(`there is no ${missing.join(", ")} yet; see that every broker has started`);
+      }
+      const values = (found["Parameters"] as readonly { readonly Value: string }[]).map(({ Value }) => Value);
+      if (!values.some((value) => value.includes("-----BEGIN"))) {
+        throw new Error("no broker has written its certificate yet");
+      }
+      return values.join("\n");
+    });
   }
 
   /** Asks for all of them again. */

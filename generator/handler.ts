@@ -111,7 +111,7 @@ async function settingsOf(): Promise<KafkaSettings> {
   const env = process.env;
   const [password, authorities] = await Promise.all([
     env["KAFKA_SASL_PASSWORD_SECRET"] ? secrets.secret(env["KAFKA_SASL_PASSWORD_SECRET"]) : env["KAFKA_SASL_PASSWORD"],
-    env["KAFKA_TLS_CA_PARAMETERS"] ? secrets.parameters(env["KAFKA_TLS_CA_PARAMETERS"].split(",")) : undefined,
+    env["KAFKA_TLS_CA_PARAMETERS"] ? secrets.certificates(env["KAFKA_TLS_CA_PARAMETERS"].split(",")) : undefined,
   ]);
   const { KAFKA_BROKERS: brokers, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: partitions, ...login } = readSettings(
     NAMES,
@@ -122,7 +122,7 @@ async function settingsOf(): Promise<KafkaSettings> {
     brokers,
     topic,
     partitions,
-    ...(authorities === undefined ? {} : { tlsCa: authorities.join("\n") }),
+    ...(authorities === undefined ? {} : { tlsCa: authorities }),
     ...(mechanism === null || username === null || secret === null
       ? {}
       : { sasl: { mechanism, username, password: secret.reveal() } }),

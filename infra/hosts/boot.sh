@@ -2,6 +2,7 @@
 # The first boot of a host: its data volume, its units and scripts; then `apply`, which goes on from there, for good.
 set -euo pipefail
 set -a
+# shellcheck source=/dev/null
 . /etc/clickstream/boot
 set +a
 
@@ -17,15 +18,20 @@ mount_data() {
   mountpoint -q "$DATA_MOUNT" || mount "$DATA_MOUNT"
 }
 
+# Put where `apply` looks for it, so that it finds it done.
 install_host() {
-  local release bucket key sha256
+  local release bucket key sha256 folder
   release=$(aws ssm get-parameter --name "$RELEASE_PARAMETER" --query Parameter.Value --output text) || return
   bucket=$(jq -r .bucket <<<"$release")
   key=$(jq -r .artifacts.host.key <<<"$release")
   sha256=$(jq -r .artifacts.host.sha256 <<<"$release")
   aws s3 cp --only-show-errors "s3://$bucket/$key" /run/host.tar.gz || return
   echo "$sha256  /run/host.tar.gz" | sha256sum --check --status || { say "s3://$bucket/$key is not $sha256"; return 1; }
-  tar -xzf /run/host.tar.gz -C / --no-same-owner --no-overwrite-dir && rm /run/host.tar.gz
+  folder=/opt/clickstream/store/host-$sha256
+  mkdir -p "$folder"
+  tar -xzf /run/host.tar.gz -C "$folder" --no-same-owner && tar -xzf /run/host.tar.gz -C / --no-same-owner --no-overwrite-dir
+  ln -sfnT "$folder" /opt/clickstream/host
+  rm /run/host.tar.gz
 }
 
 [[ -z $DATA_DEVICE ]] || mount_data

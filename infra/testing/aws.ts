@@ -15,6 +15,7 @@ export interface Cloud extends AsyncDisposable {
   /** Puts a file into a bucket, which is made where it is missing. */
   upload(bucket: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   setParameter(name: string, value: string): Promise<void>;
+  parameter(name: string): Promise<string>;
   /** Returns the ARN. */
   makeSecret(name: string, value: string): Promise<string>;
   setSecret(arn: string, value: string): Promise<void>;
@@ -57,6 +58,10 @@ export async function startCloud(): Promise<Cloud> {
     },
     async setParameter(Name, Value) {
       await call("ssm", "AmazonSSM.PutParameter", { Name, Value, Type: "String", Tier: "Advanced", Overwrite: true });
+    },
+    async parameter(Name) {
+      const { Parameter } = await call("ssm", "AmazonSSM.GetParameter", { Name });
+      return (Parameter as { readonly Value: string }).Value;
     },
     async makeSecret(Name, SecretString) {
       const { ARN } = await call("secretsmanager", "secretsmanager.CreateSecret", {

@@ -20,9 +20,12 @@ export function openNotifier({ socket }: Supervisor, warn: (reason: string) => v
   const to = { transport: "unixpacket", path: socket } as const;
   const encoder = new TextEncoder();
   let silent = false;
+  // One after another: a socket that is sending refuses to send.
+  let last: Promise<unknown> = Promise.resolve();
   return {
     say(...lines) {
-      from.send(encoder.encode(`${lines.join("\n")}\n`), to).catch((error) => {
+      const bytes = encoder.encode(`${lines.join("\n")}\n`);
+      last = last.then(() => from.send(bytes, to)).catch((error) => {
         if (!silent) warn(`NOTIFY_SOCKET=${socket} does not take what it is told: ${error.message}`);
         silent = true;
       });
