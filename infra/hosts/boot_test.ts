@@ -9,6 +9,9 @@ import { startCloud } from "../testing/aws.ts";
 import { Fleet, PASSWORDS } from "../testing/fleet.ts";
 import { type Machine, noMachines } from "../testing/machine.ts";
 
+/** Longest wait for anything, in milliseconds: others may keep the machine busy. */
+const PATIENCE_MS = 300_000;
+
 const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
 const why = await noMachines();
 
@@ -150,12 +153,12 @@ Deno.test({
   for (const machine of [kafka, processor, monitoring]) {
     await until(`${machine.name} is set up`, async () => {
       return await machine.sh("cloud-init status").then((said) => said.includes("done"), () => false);
-    });
+    }, PATIENCE_MS);
     await machine.sh("systemctl stop clickstream-apply.timer");
   }
   await until("the broker has written its certificate", async () => {
     return (await cloud.parameter(fleet.certificateParameter)).includes("BEGIN CERTIFICATE");
-  });
+  }, PATIENCE_MS);
   const shops = new Shops(await fleet.generator(await Deno.makeTempFile()));
   const pid = () => processor.property("clickstream.service", "MainPID");
   const restarts = () => processor.property("clickstream.service", "NRestarts");
@@ -164,9 +167,9 @@ Deno.test({
     await until("Kafka is set up", async () => {
       await apply(kafka);
       return await kafka.sh("test -e /run/clickstream/kafka-is-set-up").then(() => true, () => false);
-    }, 300_000);
+    }, PATIENCE_MS);
     await apply(processor);
-    await processor.active("clickstream.service", 300_000);
+    await processor.active("clickstream.service", PATIENCE_MS);
     await apply(monitoring);
     for (const unit of ["prometheus", "grafana", "postgres-exporter", "node-exporter"]) {
       await monitoring.active(`${unit}.service`);
@@ -360,16 +363,16 @@ Deno.test({
       assert.match(await apply(processor), /has not the SHA-256 that the release says, 0{64}; nothing was changed/);
       assert.equal(await pid(), running);
 
-      const script = '#!/bin/sh\n[ "$1" = run ] || exit 0\necho "does not work" >&2\nsleep 2\nexit 1\n';
+      const script = '#!/bin/sh\n[ "$1" = run ] || exit 0\necho "does not work" >&2\nexit 1\n';
       await fleet.upload("clickstream", new TextEncoder().encode(script));
       await release();
       await processor.sh("mkdir -p /run/systemd/system/clickstream-apply.service.d");
       await processor.sh(
-        "printf '[Service]\\nEnvironment=READY_WITHIN=8\\n' >/run/systemd/system/clickstream-apply.service.d/90-test.conf",
+        "printf '[Service]\\nEnvironment=READY_WITHIN=60\\n' >/run/systemd/system/clickstream-apply.service.d/90-test.conf",
       );
       await processor.sh("systemctl daemon-reload");
       const selling = shops.sell(5);
-      assert.match(await apply(processor), /did not get ready within 8 s, and [0-9a-f]+ is back: /);
+      assert.match(await apply(processor), /did not get ready within 60 s, and [0-9a-f]+ is back: /);
       await processor.active("clickstream.service");
       const back = await pid();
       assert.match(await apply(processor), /did not get ready on this host, and is not tried again: deploy another/);

@@ -201,34 +201,34 @@ function parameterOf(kind: HostKind): string {
 
 /** Every artifact's first version. */
 async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
-  const programs = `${await disk()}/usr/bin`;
-  const jars = await prepared("kafka-host-4.3.1", async (folder) => {
-    const pom = new URL("../hosts/kafka/pom.xml", import.meta.url).pathname;
-    await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`]);
-  });
-  const other = await Deno.makeTempDir();
-  await Deno.mkdir(`${other}/dashboards/prometheus`, { recursive: true });
-  await Deno.mkdir(`${other}/grafana/bin`, { recursive: true });
-  await Deno.writeTextFile(`${other}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });
+  const made = await prepared("host-artifacts-1", makeArchives);
   const all = new Map<string, Uint8Array<ArrayBuffer>>([
     ["host-kafka", hostArchive("kafka", ports)],
     ["host-processor", hostArchive("processor", ports)],
     ["host-monitoring", hostArchive("monitoring", ports)],
     ["clickstream", await Deno.readFile(`${ROOT}dist/clickstream`)],
     ["rds-ca", new TextEncoder().encode(caPem)],
-    ["kafka", await tar(jars.slice(0, jars.lastIndexOf("/")), jars.slice(jars.lastIndexOf("/") + 1))],
-    ["prometheus", await tar(programs, "prometheus")],
-    ["node_exporter", await tar(programs, "prometheus-node-exporter", "node_exporter")],
-    ["postgres_exporter", await tar(programs, "prometheus-postgres-exporter", "postgres_exporter")],
-    ["dashboards", await tar(other, "dashboards")],
-    ["grafana", await tar(other, "grafana")],
   ]);
-  await Deno.remove(other, { recursive: true });
+  for await (const { name } of Deno.readDir(made)) all.set(name, await Deno.readFile(`${made}/${name}`));
   return all;
 }
 
-/** A tar of one file or folder, `as` another name. */
-async function tar(folder: string, name: string, as = name): Promise<Uint8Array<ArrayBuffer>> {
-  const args = ["-C", folder, "--transform", `s,^${name},${as},`, "-I", "gzip -1", "-c", name];
-  return new Uint8Array((await new Deno.Command("tar", { args }).output()).stdout);
+/** Archives of others' programs, which don't change. */
+async function makeArchives(folder: string): Promise<void> {
+  const parts = await Deno.makeTempDir();
+  const pom = new URL("../hosts/kafka/pom.xml", import.meta.url).pathname;
+  await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${parts}/kafka`]);
+  await Deno.mkdir(`${parts}/dashboards/prometheus`, { recursive: true });
+  await Deno.mkdir(`${parts}/grafana/bin`, { recursive: true });
+  await Deno.writeTextFile(`${parts}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });
+  const programs = `${await disk()}/usr/bin`;
+  const tar = async (from: string, name: string, as = name) => {
+    const renamed = ["--transform", `s,^${name},${as},`];
+    await run("tar", ["-C", from, ...renamed, "-I", "gzip -1", "-cf", `${folder}/${as}`, name]);
+  };
+  for (const name of ["kafka", "dashboards", "grafana"]) await tar(parts, name);
+  await tar(programs, "prometheus");
+  await tar(programs, "prometheus-node-exporter", "node_exporter");
+  await tar(programs, "prometheus-postgres-exporter", "postgres_exporter");
+  await Deno.remove(parts, { recursive: true });
 }

@@ -173,7 +173,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /** Waits until a unit is active. */
-  async active(unit: string, timeoutMs = 90_000): Promise<void> {
+  async active(unit: string, timeoutMs = 300_000): Promise<void> {
     try {
       await until(
         `${unit} is active on ${this.name}`,
