@@ -59,14 +59,13 @@ async function call(service: string, target: string, body: unknown): Promise<Rec
     ...(env["AWS_SESSION_TOKEN"] ? { sessionToken: env["AWS_SESSION_TOKEN"] } : {}),
     region,
     service,
-    retries: 2,
   });
-  const answer = await client.fetch(env["AWS_ENDPOINT_URL"] || `https://${service}.${region}.amazonaws.com/`, {
+  const request = new Request(env["AWS_ENDPOINT_URL"] || `https://${service}.${region}.amazonaws.com/`, {
     method: "POST",
     headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": target },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
   });
+  const answer = await fetch(await client.sign(request), { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   const said = await answer.json() as Record<string, unknown>;
   if (answer.ok) return said;
   const type = String(said["__type"] ?? answer.status).replace(/^.*#/, "");
