@@ -21,6 +21,8 @@ export type Happening =
   | { readonly kind: "groupCommitFailed" }
   /** What another try may get past has happened; the try follows. */
   | { readonly kind: "retrying" }
+  /** The loop has gone round: a sign of life, told about once a second. */
+  | { readonly kind: "turned" }
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
@@ -220,6 +222,8 @@ export class Activity {
         return;
       case "notReady":
         this.#notReady[worker] = happening.reason;
+        return;
+      case "turned":
     }
   }
 

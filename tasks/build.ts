@@ -57,6 +57,8 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
     "--no-check",
     "--no-prompt",
     "--no-code-cache",
+    // Datagrams to systemd.
+    "--unstable-net",
     ...PERMISSIONS,
   ];
   const files = [`--target=${target}`, `--output=${output}`, "dist/clickstream.js"];

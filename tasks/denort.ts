@@ -101,9 +101,9 @@ function check(bytes: Uint8Array, sha256: string, what: string): void {
   if (found !== sha256) throw new Error(`${what} has the SHA-256 ${found}, not ${sha256}`);
 }
 
-/** A ZIP archive of one file. */
-function zipped(name: string, bytes: Uint8Array): Uint8Array {
-  const data = deflateRawSync(bytes, { level: 1 });
+/** A ZIP archive of one file that can be run; the same file gives the same bytes. */
+export function zipped(name: string, bytes: Uint8Array, level = 1): Uint8Array {
+  const data = deflateRawSync(bytes, { level });
   // The fields that both headers share: version, flags, method, time, date, checksum, sizes, length of the name.
   const shared = Buffer.alloc(26);
   shared.writeUInt16LE(20, 0);
