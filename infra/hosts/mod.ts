@@ -41,7 +41,7 @@ const EVERY_HOST: Contents = {
 const CONTENTS: Readonly<Record<HostKind, Contents>> = {
   kafka: {
     units: ["kafka.service", "kafka-setup.service"],
-    scripts: ["apply-kafka", "kafka-format", "kafka-log.xml", "kafka-metrics.yaml", "kafka-run", "kafka-setup"],
+    scripts: ["apply-kafka", "kafka-format", "kafka-log.xml", "kafka-run", "kafka-setup"],
     users: ["kafka"],
   },
   processor: {
@@ -95,6 +95,8 @@ export function hostFiles(kind: HostKind, ports: Ports = PORTS): TarFile[] {
       const text = read(`scripts/${name}`);
       return { ...file(`${SCRIPTS}/${name}`, text), mode: startsItself(text) ? 0o755 : 0o644 };
     }),
+    // What the panels and alerts ask of a broker.
+    ...(kind === "kafka" ? [file(`${SCRIPTS}/kafka-metrics.yaml`, read("../../grafana/prometheus/kafka.yml"))] : []),
     file(`${SCRIPTS}/ports`, lines(ports)),
     ...users.map((name) => file(`etc/sysusers.d/clickstream-${name}.conf`, `u ${name} -\n`)),
   ];

@@ -2,7 +2,8 @@
  * A cloud for tests: moto's server, which keeps S3, Systems Manager and Secrets Manager in memory.
  * @module
  */
-import { Child, freePort, prepared, run, until } from "../../processor/testing/child.ts";
+import { Child, freePort, until } from "../../processor/testing/child.ts";
+import { python } from "./tools.ts";
 
 /** Where it all is. */
 export const REGION = "eu-central-1";
@@ -21,19 +22,11 @@ export interface Cloud extends AsyncDisposable {
   setSecret(arn: string, value: string): Promise<void>;
 }
 
-const VERSION = "5.2.5";
-
 /** Starts a cloud, and waits until it answers. */
 export async function startCloud(): Promise<Cloud> {
-  const packages = await prepared(`moto-${VERSION}`, async (folder) => {
-    const wanted = `moto[server,s3,ssm,secretsmanager]==${VERSION}`;
-    await run("python3", ["-m", "pip", "install", "--quiet", "--target", folder, wanted]);
-  });
   const port = freePort();
   const log = await Deno.makeTempFile({ prefix: "clickstream-moto-" });
-  const server = Child.start("python3", ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], log, {
-    PYTHONPATH: packages,
-  });
+  const server = Child.start(await python(), ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], log);
   const endpoint = `http://127.0.0.1:${port}`;
   await until("the cloud answers", async () => {
     if (server.ended) throw new Error(`moto did not start:\n${await server.tail()}`);

@@ -36,12 +36,19 @@ const ALLOWED: Readonly<Record<HostKind, readonly SecretName[]>> = {
   monitoring: ["database-monitoring", "grafana-admin"],
 };
 
-/** Grafana can't be had as a package: this says that it is ready, and has read its password where Grafana would. */
+/** Grafana can't be had as a package: this says that it is ready, and has read what it was given where Grafana would. */
 const GRAFANA = `#!/usr/bin/python3
-import os, signal, socket
+import glob, os, re, signal, socket
 password = open(os.environ["GF_SECURITY_ADMIN_PASSWORD__FILE"]).read()
+folder = os.environ["GF_PATHS_PROVISIONING"]
+source = re.sub("(?m)^#.*", "", open(folder + "/datasources/clickstream.yaml").read())
+for name in re.findall(r"\\$(CLICKSTREAM_\\w+)", source): os.environ[name]
+database = open(re.search(r"password: \\$__file{(.*)}", source)[1]).read()
+open(re.search("sslRootCertFile: (.*)", source)[1]).read()
+dashboards = len(glob.glob(folder + "/../dashboards/*.json"))
+status = f"passwords of {len(password)} and {len(database)} characters, {dashboards} dashboards"
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(
-    f"READY=1\\nSTATUS=a password of {len(password)} characters".encode(), os.environ["NOTIFY_SOCKET"])
+    f"READY=1\\nSTATUS={status}".encode(), os.environ["NOTIFY_SOCKET"])
 signal.pause()
 `;
 
@@ -201,16 +208,26 @@ function parameterOf(kind: HostKind): string {
 
 /** Every artifact's first version. */
 async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
-  const made = await prepared("host-artifacts-1", makeArchives);
+  const made = await prepared("host-artifacts-2", makeArchives);
   const all = new Map<string, Uint8Array<ArrayBuffer>>([
     ["host-kafka", hostArchive("kafka", ports)],
     ["host-processor", hostArchive("processor", ports)],
     ["host-monitoring", hostArchive("monitoring", ports)],
     ["clickstream", await Deno.readFile(`${ROOT}dist/clickstream`)],
     ["rds-ca", new TextEncoder().encode(caPem)],
+    ["dashboards", await dashboards()],
   ]);
   for await (const { name } of Deno.readDir(made)) all.set(name, await Deno.readFile(`${made}/${name}`));
   return all;
+}
+
+/** What `deno task artifacts` packs: what Grafana and Prometheus read. */
+async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
+  const path = await Deno.makeTempFile();
+  await run("tar", ["-C", `${ROOT}grafana`, "--exclude=*.ts", "-czf", path, "."]);
+  const bytes = await Deno.readFile(path);
+  await Deno.remove(path);
+  return bytes;
 }
 
 /** Archives of others' programs, which don't change. */
@@ -218,7 +235,6 @@ async function makeArchives(folder: string): Promise<void> {
   const parts = await Deno.makeTempDir();
   const pom = new URL("../hosts/kafka/pom.xml", import.meta.url).pathname;
   await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${parts}/kafka`]);
-  await Deno.mkdir(`${parts}/dashboards/prometheus`, { recursive: true });
   await Deno.mkdir(`${parts}/grafana/bin`, { recursive: true });
   await Deno.writeTextFile(`${parts}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });
   const programs = `${await disk()}/usr/bin`;
@@ -226,7 +242,7 @@ async function makeArchives(folder: string): Promise<void> {
     const renamed = ["--transform", `s,^${name},${as},`];
     await run("tar", ["-C", from, ...renamed, "-I", "gzip -1", "-cf", `${folder}/${as}`, name]);
   };
-  for (const name of ["kafka", "dashboards", "grafana"]) await tar(parts, name);
+  for (const name of ["kafka", "grafana"]) await tar(parts, name);
   await tar(programs, "prometheus");
   await tar(programs, "prometheus-node-exporter", "node_exporter");
   await tar(programs, "prometheus-postgres-exporter", "postgres_exporter");
