@@ -151,7 +151,7 @@ export class Machine implements AsyncDisposable {
       });
       return new Machine(name, folder, container, leader);
     } catch (error) {
-      await container.end("SIGKILL");
+      await ended(container, leader, folder);
       await gone(folder);
       throw error;
     }
@@ -196,10 +196,20 @@ export class Machine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Told to, a container powers off; what it runs is of no further interest.
-    await this.#container.end("SIGKILL");
+    await ended(this.#container, this.#leader, this.#folder);
     await gone(this.#folder);
   }
+}
+
+/**
+ * Ends a machine at once; what it runs is of no further interest. Its first process is to be ended by itself: it outlives
+ * the program that started it, and everything in the machine ends with it.
+ */
+async function ended(container: Child, leader: string, folder: string): Promise<void> {
+  // The number may be another's by now.
+  const mounts = await Deno.readTextFile(`/proc/${leader}/mountinfo`).catch(() => "");
+  if (mounts.includes(`upperdir=${folder}/`)) Deno.kill(Number(leader), "SIGKILL");
+  await container.end("SIGKILL");
 }
 
 async function gone(folder: string): Promise<void> {
