@@ -203,7 +203,10 @@ Deno.test({
     await until(
       "all targets are up",
       async () => {
-        const answer = await fetch(`http://127.0.0.1:${fleet.ports.prometheus}/api/v1/query?query=up`);
+        // Started is not yet listening.
+        const answer = await fetch(`http://127.0.0.1:${fleet.ports.prometheus}/api/v1/query?query=up`)
+          .catch(() => null);
+        if (answer === null) return false;
         const { data } = await answer.json() as {
           data: { result: { metric: { job: string }; value: [number, string] }[] };
         };
