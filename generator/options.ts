@@ -26,6 +26,8 @@ export interface ShopOptions {
   readonly pace?: number | undefined;
   /** For how many days events are kept (`EVENTS_KEEP_DAYS`), 30 if left out: what is made to be expired is older. */
   readonly keepDays?: number | undefined;
+  /** Every event has an identity, so that a span can be sent twice and counts once; a few have none if left out. */
+  readonly identified?: boolean | undefined;
 }
 
 /** Options of which none is missing. */
@@ -48,7 +50,7 @@ const MAX_USERS = 10_000_000;
  * @throws {RangeError} naming the option that is out of bounds, its value and what is allowed
  */
 export function complete(options: ShopOptions): CompleteOptions {
-  const { seed, fromMs, toMs, rate, bad = 0, duplicates = 0, late = 0, keepDays = 30 } = options;
+  const { seed, fromMs, toMs, rate, bad = 0, duplicates = 0, late = 0, keepDays = 30, identified = false } = options;
   const spanMs = toMs - fromMs;
   check("seed", seed, Number.isSafeInteger(seed), "a whole number");
   const years = "whole milliseconds in the years 1990 to 9989";
@@ -67,7 +69,7 @@ export function complete(options: ShopOptions): CompleteOptions {
   check("users", users, Number.isInteger(users) && users >= 1 && users <= MAX_USERS, `1 to ${MAX_USERS}`);
   const pace = options.pace ?? Math.max(1, NATURAL_SPAN_MS / spanMs);
   check("pace", pace, pace >= 0.01 && pace <= 1e7, "a factor from 0.01 to 10,000,000");
-  return { seed, fromMs, toMs, rate, users, bad, duplicates, late, pace, keepDays };
+  return { seed, fromMs, toMs, rate, users, bad, duplicates, late, pace, keepDays, identified };
 }
 
 function check(name: string, value: number, holds: boolean, allowed: string): void {

@@ -52,6 +52,7 @@ export class Visits {
   readonly #rhythm: Rhythm;
   readonly #ids: Ids;
   readonly #press: Press;
+  readonly #identified: boolean;
   readonly #fromMs: number;
   readonly #pace: number;
   /** Clicks that are wanted in a millisecond, on average. */
@@ -67,13 +68,14 @@ export class Visits {
    * @param ids where events get their identities from
    * @param rate clicks a second, on average over the span
    */
-  constructor({ seed, users, fromMs, toMs, pace }: CompleteOptions, ids: Ids, rate: number) {
+  constructor({ seed, users, fromMs, toMs, pace, identified }: CompleteOptions, ids: Ids, rate: number) {
     this.#random = new Random(seed, fromMs, 11);
     this.#catalog = new Catalog(seed);
     this.#shoppers = new Shoppers(seed, users, fromMs, toMs);
     this.#rhythm = new Rhythm(fromMs, toMs);
     this.#ids = ids;
     this.#press = new Press(ids);
+    this.#identified = identified;
     this.#fromMs = fromMs;
     this.#pace = pace;
     this.#clicksPerMs = rate / 1000;
@@ -135,7 +137,7 @@ export class Visits {
     const sender = visit.sender ??= this.#sender(shopper);
     return {
       shopper,
-      value: this.#press.print(sender.fields(click, nowMs, atEntry), shopper.client.sendsEventId),
+      value: this.#press.print(sender.fields(click, nowMs, atEntry), this.#identified || shopper.client.sendsEventId),
       eventType,
       revenueCents: eventType === "purchase" ? product!.priceCents * (quantity ?? 1) : 0,
     };

@@ -24,6 +24,8 @@ export type Happening =
   | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
   /** What another try may get past has happened; the try follows. */
   | { readonly kind: "retrying" }
+  /** The loop has gone round: a sign of life, told about once a second. */
+  | { readonly kind: "turned" }
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
@@ -287,6 +289,8 @@ export class Activity {
         return;
       case "notReady":
         this.#notReady[worker] = happening.reason;
+        return;
+      case "turned":
     }
   }
 

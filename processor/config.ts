@@ -1,5 +1,5 @@
 /**
- * Every setting: its name, default, bounds and meaning. The only reader of the environment.
+ * Every setting: its name, default, bounds and meaning. The only reader of the environment and of systemd's credentials.
  * @module
  */
 import { rootCertificates } from "node:tls";
@@ -180,7 +180,7 @@ const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWOR
  */
 export function readSettings<N extends SettingName>(
   names: readonly N[],
-  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+  env: (name: string) => string | undefined = given,
 ): Settings<N> {
   const wrong: string[] = [];
   const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)]);
@@ -251,6 +251,40 @@ function viewsOf(value: string): readonly View[] {
 
 function quoted(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value);
+}
+
+/**
+ * The text of a setting: its environment variable, or else the file of its name in the folder where systemd puts the
+ * credentials of a service, which nobody else can read and no child inherits.
+ */
+function given(name: string): string | undefined {
+  const variable = Deno.env.get(name);
+  const folder = Deno.env.get("CREDENTIALS_DIRECTORY");
+  if (variable || !folder) return variable;
+  try {
+    return Deno.readTextFileSync(`${folder}/${name}`).replace(/\r?\n$/, "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new WrongSettings(
+      `the credential ${folder}/${name} can't be read: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+/** Whoever keeps the service running and wants to hear from it: systemd. */
+export interface Supervisor {
+  /** Path of the socket that it listens on. */
+  readonly socket: string;
+  /** How often it wants a sign of life at least, in milliseconds; null: it does not. */
+  readonly watchdogMs: number | null;
+}
+
+/** Who supervises the process; null if nobody does. */
+export function supervisor(): Supervisor | null {
+  const socket = Deno.env.get("NOTIFY_SOCKET");
+  if (!socket?.startsWith("/")) return null;
+  const watchdogUs = Number(Deno.env.get("WATCHDOG_USEC") ?? NaN);
+  return { socket, watchdogMs: watchdogUs > 0 ? watchdogUs / 1000 : null };
 }
 
 /** Whether an error that ends the program is to be shown with its stack. */

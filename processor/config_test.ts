@@ -180,3 +180,26 @@ Deno.test("takes passwords out of addresses in others' messages", () => {
   const said = withoutPasswords(`could not reach ${DATABASE_URL} or http://a:hunter2@b?password=hunter2&x=1`);
   assert.equal(said, "could not reach postgres://writer@db:5432/clickstream or http://a@b?password=…&x=1");
 });
+
+Deno.test("a setting may be a credential: a file of its name, where its variable is not set", () => {
+  const folder = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${folder}/DATABASE_URL`, `${DATABASE_URL}\n`);
+  Deno.writeTextFileSync(`${folder}/KAFKA_TOPIC`, "of the file");
+  const before = Deno.env.get("CREDENTIALS_DIRECTORY");
+  Deno.env.set("CREDENTIALS_DIRECTORY", folder);
+  Deno.env.set("KAFKA_TOPIC", "of.the.variable");
+  try {
+    const settings = readSettings(["DATABASE_URL", "KAFKA_TOPIC", "WORKERS"]);
+    assert.equal(settings.DATABASE_URL.reveal(), DATABASE_URL);
+    assert.equal(settings.KAFKA_TOPIC, "of.the.variable");
+    assert.equal(settings.WORKERS, null);
+    Deno.removeSync(`${folder}/DATABASE_URL`);
+    Deno.mkdirSync(`${folder}/DATABASE_URL`);
+    assert.match(messageOf(() => readSettings(["DATABASE_URL"])), /^the credential .*\/DATABASE_URL can't be read: /);
+  } finally {
+    Deno.env.delete("KAFKA_TOPIC");
+    if (before === undefined) Deno.env.delete("CREDENTIALS_DIRECTORY");
+    else Deno.env.set("CREDENTIALS_DIRECTORY", before);
+    Deno.removeSync(folder, { recursive: true });
+  }
+});

@@ -37,7 +37,7 @@ const CORE = [
 
 /** What stands at the edge of the world, or talks to it. */
 const WORLDLY =
-  /^(processor\/(io|commands|testing|status)\/|processor\/(config|main|settings_shown)\.ts$|generator\/(kafka|handler|ndjson)\.ts$|tasks\/|.*_test\.ts$)/;
+  /^(processor\/(io|commands|testing|status)\/|processor\/(config|main|settings_shown)\.ts$|generator\/(aws|kafka|handler|ndjson)\.ts$|tasks\/|.*_test\.ts$)/;
 
 const WORDS =
   /\bDeno\.|\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bconsole\.|\bset(?:Timeout|Interval|Immediate)\b|\bperformance\.|\bcrypto\.|\bprocess\.|\bfetch\(|\bnew Worker\b/;
@@ -81,7 +81,7 @@ const RULES: readonly { readonly who: RegExp; readonly may: RegExp; readonly say
     may: /^processor\/([^/]+\.ts$|views\/|translate\/)(?<!\/(config|main|settings_shown)\.ts)/,
     say: "what is pure imports what is pure",
   },
-  { who: /^generator\/(kafka|handler|ndjson)\.ts$/, may: /^(?!processor\/(commands|testing|views)\/)/, say: "" },
+  { who: /^generator\/(aws|kafka|handler|ndjson)\.ts$/, may: /^(?!processor\/(commands|testing|views)\/)/, say: "" },
   {
     who: /^generator\//,
     may: /^(generator\/|processor\/event\.ts$)/,

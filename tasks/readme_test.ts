@@ -33,6 +33,10 @@ Deno.test("the README's commands are those that are run here", () => {
     "dist/clickstream run",
     "dist/clickstream generate --rate 2000",
     "dist/clickstream produce my-events.ndjson",
+    // In an account of AWS; infra/ and tasks/deploy_test.ts have what can be tried without one.
+    "export AWS_REGION=eu-central-1 DEPLOY_SIZE=small",
+    "./deno task deploy",
+    "./deno task destroy",
   ]);
   assert.deepEqual(IN_TEXT, [
     "./deno task demo --data shop",

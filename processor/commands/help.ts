@@ -18,5 +18,7 @@ export function settingsRead(names: readonly SettingName[]): string {
     const rest = needed ? " (needed)" : otherwise === null ? "" : ` (default: ${otherwise})`;
     return [`  ${name.padEnd(width)}${about}${rest}`, `  ${" ".repeat(width)}${allowed}`];
   });
-  return `\nSettings, read from the environment:\n${lines.join("\n")}`;
+  return `\nSettings, read from the environment, or from files of their names in $CREDENTIALS_DIRECTORY:\n${
+    lines.join("\n")
+  }`;
 }

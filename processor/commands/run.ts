@@ -5,14 +5,17 @@
  */
 import { Activity, type Happening } from "../activity.ts";
 import { addressText } from "../address.ts";
+import { supervisor } from "../config.ts";
 import { type Database, openPostgres } from "../io/database.ts";
 import { serveHttp } from "../io/http.ts";
 import { Live } from "../io/live.ts";
-import { openLog } from "../io/log.ts";
+import { type Log, openLog } from "../io/log.ts";
 import { Metrics } from "../io/metrics.ts";
+import { openNotifier } from "../io/notify.ts";
 import { Watching } from "../sampler.ts";
 import { shownSettings } from "../settings_shown.ts";
 import { VERSION } from "../version.ts";
+import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
 import { EXIT } from "./exit.ts";
 import { workInThread } from "./threads.ts";
 import { type RunSettings, soon, work } from "./work.ts";
@@ -46,8 +49,10 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   }, log);
   const address = `http://${addressText(http.address)}/`;
   log.info("clickstream starts", { version: VERSION, instance, workers, http: address });
+  const announcements = announcing(activity, workers, log);
   signal.addEventListener("abort", () => {
     activity.stopping = true;
+    announcements.look();
     log.info("stopping: commits what it has");
   });
   // Where one worker can't go on, none does: whoever keeps the service running starts all of them again.
@@ -57,6 +62,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     const tell = (happening: Happening) => {
       activity.take(happening, n);
       live.take(happening);
+      announcements.hear(happening, n);
     };
     try {
       const code = n === 0
@@ -77,6 +83,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
   } finally {
     await soon(live.close(), http.close());
+    announcements.close();
   }
 }
 
@@ -89,4 +96,22 @@ async function openToLook({ DATABASE_URL: url, DATABASE_TLS_CA: authorities }: R
     connectTimeoutMs: 1500,
     answerTimeoutMs: 2500,
   });
+}
+
+/** Tells systemd how it goes, where it wants to hear; then a reload says in the log how the service stands. */
+function announcing(activity: Activity, workers: number, log: Log): Announcements {
+  const systemd = supervisor();
+  if (systemd === null) return NO_ANNOUNCEMENTS;
+  const notifier = openNotifier(systemd, (reason) => log.warn(reason));
+  const announcements = announce(notifier, systemd, { activity, workers, now: () => performance.now() });
+  Deno.addSignalListener("SIGHUP", () => {
+    const { notReady, partitions, totals } = activity;
+    log.info("reloads nothing: settings are read at the start, and a restart takes new ones", {
+      notReady,
+      partitions,
+      totals,
+    });
+    announcements.reload();
+  });
+  return announcements;
 }

@@ -43,6 +43,9 @@ const COMMIT_SOON_MS = 40;
 /** Longest time to close in, in milliseconds: first a worker, then the service, with `STOP_WITHIN_MS` less than 10 s. */
 const CLOSE_WITHIN_MS = 900;
 
+/** Shortest time between two signs of life, in milliseconds. */
+const TURNED_EVERY_MS = 1000;
+
 /** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
 const POLL_MS = 250;
 
@@ -88,13 +91,18 @@ export async function work(
   const isShown = () => watching.on && forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample));
+  const turned = signOfLife(tell);
   const pipelined = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
     start: async (cause: unknown) => {
+      turned();
       await sink.open();
       await pipeline.start(cause);
     },
-    step: () => pipeline.step(),
+    step: () => {
+      turned();
+      return pipeline.step();
+    },
     flush: () => pipeline.flush(),
   };
   try {
@@ -114,6 +122,17 @@ export async function soon(...closing: readonly Promise<void>[]): Promise<void> 
   const over = new AbortController();
   await Promise.race([Promise.allSettled(closing), surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
   over.abort();
+}
+
+/** Tells that the loop goes round, but not each time. */
+function signOfLife(tell: Tell): () => void {
+  let toldMs = -Infinity;
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - toldMs < TURNED_EVERY_MS) return;
+    toldMs = nowMs;
+    tell({ kind: "turned" });
+  };
 }
 
 function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {

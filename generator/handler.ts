@@ -1,0 +1,168 @@
+/**
+ * The shop as an AWS Lambda function: each tick of a schedule sends what happened since the one before. The same tick
+ * sends the same events, with the same identities, so that a repeated one counts once.
+ * @module
+ */
+import process from "node:process";
+import { readSettings } from "../processor/config.ts";
+import { inWords } from "../processor/secret.ts";
+import { parseIso } from "../processor/time.ts";
+import { Secrets } from "./aws.ts";
+import { type KafkaSettings, produce } from "./kafka.ts";
+import { Shop } from "./shop.ts";
+
+/** What the schedule sends; by hand it may be empty. */
+export interface Tick {
+  /** When it is, ISO 8601; now if left out. */
+  readonly time?: string;
+}
+
+/** What the runtime tells of an invocation. */
+export interface Invocation {
+  readonly functionName: string;
+  readonly awsRequestId: string;
+  getRemainingTimeInMillis(): number;
+}
+
+/** What an invocation did. */
+export interface Sent {
+  /** The span that was simulated, ISO 8601. */
+  readonly from: string;
+  readonly to: string;
+  readonly records: number;
+  /** True for the first invocation of this process. */
+  readonly coldStart: boolean;
+  readonly durationMs: number;
+}
+
+const NAMES = [
+  "KAFKA_BROKERS",
+  "KAFKA_TOPIC",
+  "KAFKA_PARTITIONS",
+  "KAFKA_SASL_MECHANISM",
+  "KAFKA_SASL_USERNAME",
+  "KAFKA_SASL_PASSWORD",
+] as const;
+
+/** Shares of `generate`'s defaults, but for bad records: sent twice they would be refused twice. */
+const SHARES = { duplicates: 0.01, late: 0.01, bad: 0 };
+
+/** What is left of an invocation's time for saying why it failed, in milliseconds. */
+const LAST_WORDS_MS = 1500;
+
+/** From the start of the process until this file was loaded, in milliseconds. */
+const LOADED_MS = Math.round(process.uptime() * 1000);
+
+const secrets = new Secrets();
+let cold = true;
+
+/**
+ * Sends a tick's events. What it did is returned and written as metrics, in the format that CloudWatch takes from logs.
+ *
+ * @throws {Error} that says what was tried and what to do, before the invocation's time is over
+ */
+export async function handler(tick: Tick, invocation: Invocation): Promise<Sent> {
+  const startedMs = Date.now();
+  const coldStart = cold;
+  cold = false;
+  let records = 0;
+  let failed = 0;
+  try {
+    const { shop, from, to } = shopOf(tick, startedMs);
+    const settings = await settingsOf();
+    const sending = produce(shop, settings, (sent) => records = sent);
+    ({ sent: records } = await inTime(sending, invocation, settings));
+    return { from, to, records, coldStart, durationMs: Date.now() - startedMs };
+  } catch (error) {
+    failed = 1;
+    // The next one asks again, should the password have changed.
+    secrets.forget();
+    // Without its causes, which hold what clients were told.
+    throw new Error(inWords(error));
+  } finally {
+    const durationMs = Date.now() - startedMs;
+    const init = coldStart ? { InitDuration: LOADED_MS } : {};
+    report(invocation, {
+      Records: records,
+      Failures: failed,
+      ColdStarts: coldStart ? 1 : 0,
+      Duration: durationMs,
+      ...init,
+    });
+  }
+}
+
+/** The span that ends with the tick, cut to multiples of its length, so that neither two overlap nor one is left out. */
+function shopOf({ time }: Tick, nowMs: number): { shop: Shop; from: string; to: string } {
+  const tickMs = time === undefined ? nowMs : parseIso(time);
+  if (Number.isNaN(tickMs)) {
+    throw new RangeError(`the tick's time is ${JSON.stringify(time)}; it must be ISO 8601 with zone`);
+  }
+  const spanMs = number("GENERATOR_SECONDS", 60, 1, 900) * 1000;
+  const toMs = Math.floor(tickMs / spanMs) * spanMs;
+  const seed = number("GENERATOR_SEED", 1, 0, 2 ** 32);
+  const rate = number("GENERATOR_RATE", 100, 1, 10_000);
+  const fromMs = toMs - spanMs;
+  const shop = new Shop({ seed, rate, fromMs, toMs, ...SHARES, pace: 1, identified: true });
+  return { shop, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
+}
+
+async function settingsOf(): Promise<KafkaSettings> {
+  const env = process.env;
+  const [password, authorities] = await Promise.all([
+    env["KAFKA_SASL_PASSWORD_SECRET"] ? secrets.secret(env["KAFKA_SASL_PASSWORD_SECRET"]) : env["KAFKA_SASL_PASSWORD"],
+    env["KAFKA_TLS_CA_PARAMETERS"] ? secrets.certificates(env["KAFKA_TLS_CA_PARAMETERS"].split(",")) : undefined,
+  ]);
+  const { KAFKA_BROKERS: brokers, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: partitions, ...login } = readSettings(
+    NAMES,
+    (name) => name === "KAFKA_SASL_PASSWORD" ? password : env[name],
+  );
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: secret } = login;
+  return {
+    brokers,
+    topic,
+    partitions,
+    ...(authorities === undefined ? {} : { tlsCa: authorities }),
+    ...(mechanism === null || username === null || secret === null
+      ? {}
+      : { sasl: { mechanism, username, password: secret.reveal() } }),
+  };
+}
+
+/** Waits for it, but no longer than the invocation has. */
+async function inTime<T>(sending: Promise<T>, invocation: Invocation, { brokers, topic }: KafkaSettings): Promise<T> {
+  const withinMs = Math.max(0, invocation.getRemainingTimeInMillis() - LAST_WORDS_MS);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_, reject) => {
+    const seconds = (withinMs / 1000).toFixed(1);
+    const say =
+      `can't send to Kafka at ${brokers.join(",")}, topic ${topic}: not done within ${seconds} s; see that the ` +
+      "brokers run, that their security group lets this function in, and that GENERATOR_RATE is not too high";
+    timer = setTimeout(() => reject(new Error(say)), withinMs);
+  });
+  try {
+    return await Promise.race([sending, over]);
+  } finally {
+    clearTimeout(timer);
+    // What is given up may still fail, with nobody left to care.
+    sending.catch(() => {});
+  }
+}
+
+function number(name: string, otherwise: number, least: number, most: number): number {
+  const given = process.env[name];
+  const value = given ? Number(given) : otherwise;
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`${name} is ${JSON.stringify(given)}; it must be a whole number from ${least} to ${most}`);
+}
+
+/** Writes metrics as a line of CloudWatch's embedded metric format. */
+function report({ functionName, awsRequestId }: Invocation, values: Readonly<Record<string, number>>): void {
+  const Metrics = Object.keys(values).map((Name) => ({
+    Name,
+    Unit: Name.endsWith("Duration") ? "Milliseconds" : "Count",
+  }));
+  const CloudWatchMetrics = [{ Namespace: "clickstream", Dimensions: [["FunctionName"]], Metrics }];
+  const _aws = { Timestamp: Date.now(), CloudWatchMetrics };
+  console.log(JSON.stringify({ _aws, FunctionName: functionName, RequestId: awsRequestId, ...values }));
+}

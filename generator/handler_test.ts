@@ -1,0 +1,186 @@
+/**
+ * The Lambda function as it is deployed: out of its archive, in Node, called as the runtime would, against a real broker
+ * over TLS and SCRAM, with its secrets where they are on AWS.
+ */
+import assert from "node:assert/strict";
+import { type Cloud, startCloud } from "../infra/testing/aws.ts";
+import { bundleLambda, HANDLER } from "../tasks/lambda.ts";
+import { freePort, prepared, run } from "../processor/testing/child.ts";
+import { type Broker, startKafka, USER } from "../processor/testing/kafka.ts";
+import { readTopic } from "../processor/testing/log.ts";
+import type { Sent, Tick } from "./handler.ts";
+
+// kafkajs, by which the broker is found to be up, leaves timers behind.
+const leaky = { sanitizeOps: false, sanitizeResources: false };
+
+/** Calls the handler as the runtime does, with each tick in turn; prints what became of them behind what it printed. */
+const RUNTIME = `
+const [, module, name, ticks, timeoutMs] = process.argv;
+const { [name]: handler } = await import(module);
+for (const tick of JSON.parse(ticks)) {
+  const untilMs = Date.now() + Number(timeoutMs);
+  const context = {
+    functionName: "shop",
+    awsRequestId: "1",
+    getRemainingTimeInMillis: () => untilMs - Date.now(),
+  };
+  const startedMs = Date.now();
+  const outcome = await handler(tick, context).then((sent) => ({ sent }), ({ message }) => ({ message }));
+  console.log("outcome " + JSON.stringify({ ...outcome, tookMs: Date.now() - startedMs }));
+}
+process.exit(0);
+`;
+
+/** The version of Node that is the function's runtime. */
+const NODE = "24.21.0";
+
+/** Node in that version, as its package brings it. */
+async function node(): Promise<string> {
+  const name = `node-linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}`;
+  const folder = await prepared(`node-${NODE}`, async (folder) => {
+    const options = ["--no-save", "--silent", "--ignore-scripts", "--prefix", folder];
+    await run("npm", ["install", ...options, `${name}@${NODE}`]);
+  });
+  return `${folder}/node_modules/${name}/bin/node`;
+}
+
+interface Outcome {
+  readonly sent?: Sent;
+  readonly message?: string;
+  readonly tookMs: number;
+}
+
+interface Called {
+  readonly outcomes: readonly Outcome[];
+  /** Lines of the log, which hold the metrics. */
+  readonly metrics: readonly Record<string, unknown>[];
+  readonly log: string;
+}
+
+Deno.test("the shop as a Lambda function", leaky, async (t) => {
+  const folder = await Deno.makeTempDir();
+  await bundleLambda(`${folder}/generator.zip`);
+  const archive = await Deno.readFile(`${folder}/generator.zip`);
+  const [file, name] = HANDLER.split(".");
+  await run("python3", ["-m", "zipfile", "-e", `${folder}/generator.zip`, `${folder}/task`]);
+  await using cloud = await startCloud();
+  await using broker = await startKafka({ secure: { tls: true, sasl: "SCRAM-SHA-512" } });
+  const env = await environment(cloud, broker);
+  const program = await node();
+  const call = async (ticks: readonly Tick[], changed: Record<string, string> = {}, timeoutMs = 30_000) => {
+    const runtime = ["--input-type=module", "-e", RUNTIME, `${folder}/task/${file}.mjs`, name!];
+    const command = new Deno.Command(program, {
+      args: [...runtime, JSON.stringify(ticks), String(timeoutMs)],
+      env: { ...env, ...changed, PATH: Deno.env.get("PATH")! },
+      clearEnv: true,
+    });
+    const { stdout, stderr } = await command.output();
+    return called(new TextDecoder().decode(stdout), new TextDecoder().decode(stderr));
+  };
+
+  await t.step("the same sources are the same bytes", async () => {
+    await bundleLambda(`${folder}/again/generator.zip`);
+    assert.deepEqual(await Deno.readFile(`${folder}/again/generator.zip`), archive);
+    assert.ok(archive.length < 1_000_000);
+  });
+
+  await t.step("a tick sends what happened before it; repeated, it sends nothing new", async () => {
+    const tick = { time: "2026-11-25T09:58:03Z" };
+    const first = await call([tick]);
+    const [{ sent }] = first.outcomes as [Outcome];
+    assert.ok(sent !== undefined, first.log);
+    assert.deepEqual([sent.from, sent.to], ["2026-11-25T09:57:50.000Z", "2026-11-25T09:58:00.000Z"]);
+    assert.ok(sent.records > 300 && sent.coldStart, JSON.stringify(sent));
+    const before = await idsOf(broker);
+    assert.equal(before.all, sent.records);
+    const [metric] = first.metrics as [Record<string, unknown>];
+    assert.deepEqual([metric["Records"], metric["Failures"], metric["ColdStarts"]], [sent.records, 0, 1]);
+    assert.ok(Number(metric["InitDuration"]) > 0 && Number(metric["Duration"]) > 0);
+
+    // Again, in another process, in which another tick follows.
+    const second = await call([tick, { time: "2026-11-25T09:58:11Z" }]);
+    const [again, next] = second.outcomes.map(({ sent }) => sent) as [Sent, Sent];
+    assert.equal(again.records, sent.records);
+    assert.deepEqual([next.from, next.coldStart], [sent.to, false]);
+    const after = await idsOf(broker);
+    assert.equal(after.all, 2 * before.all + next.records);
+    const added = [...after.ids].filter((id) => !before.ids.has(id));
+    assert.ok(added.length > 0 && added.length <= next.records);
+    // Whatever the second sending of a record is apart from its offset, it is what the first was.
+    for (const [record, times] of after.records) if (before.records.has(record)) assert.ok(times >= 2, record);
+  });
+
+  await t.step(
+    "a broker that refuses, one that says nothing, and a wrong password are told apart, in time",
+    async () => {
+      const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const faults: readonly (readonly [Record<string, string>, RegExp])[] = [
+        [
+          { KAFKA_BROKERS: `localhost:${freePort()}` },
+          /^can't reach Kafka at localhost:\d+, .*ECONNREFUSED.*check KAFKA_BROKERS/,
+        ],
+        [
+          { KAFKA_BROKERS: `localhost:${silent.addr.port}` },
+          /^can't (send to|reach) Kafka at localhost:\d+, topic clicks: /,
+        ],
+        [{ KAFKA_SASL_PASSWORD_SECRET: "", KAFKA_SASL_PASSWORD: "wrong-one" }, /check KAFKA_SASL_MECHANISM/],
+        [{ KAFKA_SASL_PASSWORD_SECRET: "nowhere" }, /^can't read the secret nowhere: .*role/],
+        [{ KAFKA_TLS_CA_PARAMETERS: "/no/such" }, /^can't read the parameters \/no\/such: there is no \/no\/such yet/],
+        [{ GENERATOR_RATE: "lots" }, /^GENERATOR_RATE is "lots"; it must be a whole number from 1 to 10000/],
+        [{ KAFKA_PARTITIONS: "0" }, /KAFKA_PARTITIONS is "0"; it must be a whole number/],
+      ];
+      const all = await Promise.all(faults.map(([changed]) => call([{}], changed, 8000)));
+      silent.close();
+      for (const [n, { outcomes: [outcome], metrics: [metric], log }] of all.entries()) {
+        assert.match(outcome!.message ?? "none", faults[n]![1]);
+        assert.ok(outcome!.tookMs < 8000, `${outcome!.message} took ${outcome!.tookMs} ms`);
+        assert.equal(metric!["Failures"], 1);
+        assert.doesNotMatch(log, new RegExp(`${USER.password}|wrong-one`));
+      }
+    },
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+/** What the function is given on AWS: no secret, but where it is. */
+async function environment(cloud: Cloud, broker: Broker): Promise<Record<string, string>> {
+  await broker.createTopic("clicks", 3);
+  await cloud.setParameter("/shop/broker-1", broker.caPem);
+  return {
+    ...cloud.env,
+    KAFKA_BROKERS: broker.secureBootstrap,
+    KAFKA_TOPIC: "clicks",
+    KAFKA_SASL_MECHANISM: "SCRAM-SHA-512",
+    KAFKA_SASL_USERNAME: USER.username,
+    KAFKA_SASL_PASSWORD_SECRET: await cloud.makeSecret("generator", USER.password),
+    KAFKA_TLS_CA_PARAMETERS: "/shop/broker-1",
+    GENERATOR_RATE: "50",
+    GENERATOR_SECONDS: "10",
+  };
+}
+
+function called(out: string, err: string): Called {
+  const lines = out.split("\n").filter((line) => line !== "");
+  const outcomes = lines.filter((line) => line.startsWith("outcome ")).map((line) => JSON.parse(line.slice(8)));
+  const metrics = lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  assert.ok(outcomes.length > 0, out + err);
+  return { outcomes, metrics, log: out + err };
+}
+
+/** The records of the topic: how many, each one's identity, and each as it was sent, with how often. */
+async function idsOf(broker: Broker): Promise<{ all: number; ids: Set<string>; records: Map<string, number> }> {
+  const ids = new Set<string>();
+  const records = new Map<string, number>();
+  let all = 0;
+  const { partitions } = await readTopic({ brokers: [broker.bootstrap], topic: "clicks" });
+  for (const { time, value } of partitions.flat()) {
+    const text = new TextDecoder().decode(value!);
+    const { eventId } = JSON.parse(text);
+    assert.equal(typeof eventId, "string");
+    ids.add(eventId);
+    const record = `${time} ${text}`;
+    records.set(record, (records.get(record) ?? 0) + 1);
+    all++;
+  }
+  return { all, ids, records };
+}

@@ -1,0 +1,148 @@
+/**
+ * The bucket that hosts and the function get their programs from. A file's key holds its hash: a new version is a new
+ * key, and the same key is always the same bytes.
+ * @module
+ */
+import {
+  type Construct,
+  S3Bucket,
+  S3BucketEncryption,
+  S3BucketLifecycleConfiguration,
+  S3BucketOwnershipControls,
+  S3BucketPolicy,
+  S3BucketPublicAccessBlock,
+  S3BucketVersioning,
+  S3Object,
+  TerraformAsset,
+} from "./aws.ts";
+import type { Artifact, ArtifactName, HostKind } from "./hosts/settings.ts";
+import type { NetworkStack } from "./network.ts";
+import { policy } from "./policy.ts";
+import type { Settings } from "./settings.ts";
+import { AwsStack } from "./stack.ts";
+
+/** Every file in the bucket. */
+export const FILES = [
+  "clickstream",
+  "generator",
+  "host-kafka",
+  "host-processor",
+  "host-monitoring",
+  "kafka",
+  "rds-ca",
+  "prometheus",
+  "node_exporter",
+  "postgres_exporter",
+  "grafana",
+  "dashboards",
+] as const;
+
+/** A file of the bucket. */
+export type FileName = typeof FILES[number];
+
+/** A file as it was built. */
+export interface BuiltFile {
+  readonly path: string;
+  /** SHA-256 in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** What each kind of host fetches. */
+export const NEEDS: Readonly<Record<HostKind, readonly ArtifactName[]>> = {
+  kafka: ["host", "kafka", "node_exporter"],
+  processor: ["host", "clickstream", "rds-ca", "node_exporter"],
+  monitoring: ["host", "rds-ca", "prometheus", "grafana", "dashboards", "node_exporter", "postgres_exporter"],
+};
+
+/** The bucket and what is in it. */
+export class ArtifactsStack extends AwsStack {
+  readonly bucket: S3Bucket;
+  readonly #built: Readonly<Record<FileName, BuiltFile>>;
+
+  constructor(
+    scope: Construct,
+    settings: Settings,
+    { key }: Pick<NetworkStack, "key">,
+    built: Readonly<Record<FileName, BuiltFile>>,
+  ) {
+    super(scope, "artifacts", settings);
+    this.#built = built;
+    // All in it can be built again, so it goes with the rest, whatever is in it.
+    this.bucket = new S3Bucket(this, "bucket", { bucketPrefix: `${this.named("artifacts")}-`, forceDestroy: true });
+    this.#closeBucket(key.arn);
+    for (const name of FILES) {
+      const { path, sha256 } = built[name];
+      new S3Object(this, `file-${name}`, {
+        bucket: this.bucket.id,
+        key: this.artifact(name).key,
+        source: new TerraformAsset(this, name, { path, assetHash: sha256 }).path,
+        sourceHash: sha256,
+        serverSideEncryption: "aws:kms",
+        kmsKeyId: key.arn,
+      });
+    }
+  }
+
+  /** Where a file is. */
+  artifact(name: FileName): Artifact {
+    const { sha256 } = this.#built[name];
+    return { key: `${name}/${sha256}`, sha256 };
+  }
+
+  /** What a host of this kind fetches. */
+  artifactsOf(kind: HostKind): Partial<Record<ArtifactName, Artifact>> {
+    return Object.fromEntries(
+      NEEDS[kind].map((name) => [name, this.artifact(name === "host" ? `host-${kind}` : name)]),
+    );
+  }
+
+  /** ARNs of what a host of this kind may read: every version of its files, and nobody else's. */
+  readableBy(kind: HostKind): string[] {
+    return NEEDS[kind].map((name) => `${this.bucket.arn}/${name === "host" ? `host-${kind}` : name}/*`);
+  }
+
+  #closeBucket(keyArn: string): void {
+    const bucket = this.bucket.id;
+    const closed = new S3BucketPublicAccessBlock(this, "closed", {
+      bucket,
+      blockPublicAcls: true,
+      blockPublicPolicy: true,
+      ignorePublicAcls: true,
+      restrictPublicBuckets: true,
+    });
+    new S3BucketOwnershipControls(this, "owner", { bucket, rule: { objectOwnership: "BucketOwnerEnforced" } });
+    new S3BucketEncryption(this, "encryption", {
+      bucket,
+      rule: [{
+        applyServerSideEncryptionByDefault: { sseAlgorithm: "aws:kms", kmsMasterKeyId: keyArn },
+        bucketKeyEnabled: true,
+      }],
+    });
+    const versions = new S3BucketVersioning(this, "versions", {
+      bucket,
+      versioningConfiguration: { status: "Enabled" },
+    });
+    new S3BucketLifecycleConfiguration(this, "lifecycle", {
+      bucket,
+      dependsOn: [versions],
+      rule: [{
+        id: "old versions",
+        status: "Enabled",
+        filter: [{ prefix: "" }],
+        noncurrentVersionExpiration: [{ noncurrentDays: 90 }],
+        abortIncompleteMultipartUpload: [{ daysAfterInitiation: 1 }],
+      }],
+    });
+    new S3BucketPolicy(this, "encrypted-ways-only", {
+      bucket,
+      dependsOn: [closed],
+      policy: policy({
+        effect: "Deny",
+        actions: ["s3:*"],
+        resources: [this.bucket.arn, `${this.bucket.arn}/*`],
+        principal: "everybody",
+        condition: { Bool: { "aws:SecureTransport": "false" } },
+      }),
+    });
+  }
+}

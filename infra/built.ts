@@ -1,0 +1,57 @@
+/**
+ * The files that go into the bucket, as they lie in dist.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { type BuiltFile, type FileName, FILES } from "./artifacts.ts";
+import type { Architecture } from "./instances.ts";
+
+const DIST = new URL("../dist/", import.meta.url).pathname;
+
+/** Files that differ by what hosts run. */
+const BY_ARCHITECTURE: ReadonlySet<FileName> = new Set([
+  "clickstream",
+  "prometheus",
+  "node_exporter",
+  "postgres_exporter",
+  "grafana",
+]);
+
+/** Where a file is built. */
+export function pathOf(name: FileName, architecture: Architecture): string {
+  return `${DIST}artifacts/${BY_ARCHITECTURE.has(name) ? `${name}-${architecture}` : name}`;
+}
+
+/** All files, and the names of those that aren't there; an empty file stands in for each of these. */
+export async function builtFiles(
+  architecture: Architecture,
+): Promise<{ files: Record<FileName, BuiltFile>; missing: FileName[] }> {
+  const missing: FileName[] = [];
+  const entries = await Promise.all(FILES.map(async (name) => {
+    const path = pathOf(name, architecture);
+    const sha256 = await hashOf(path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      missing.push(name);
+      return null;
+    });
+    return [name, sha256 === null ? await nothing() : { path, sha256 }] as const;
+  }));
+  return {
+    files: Object.fromEntries(entries) as Record<FileName, BuiltFile>,
+    missing: FILES.filter((name) => missing.includes(name)),
+  };
+}
+
+async function hashOf(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const hash = createHash("sha256");
+  for await (const chunk of file.readable) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function nothing(): Promise<BuiltFile> {
+  const path = `${DIST}artifacts/nothing`;
+  await Deno.mkdir(`${DIST}artifacts`, { recursive: true });
+  await Deno.writeFile(path, new Uint8Array());
+  return { path, sha256: await hashOf(path) };
+}

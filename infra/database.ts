@@ -1,0 +1,210 @@
+/**
+ * PostgreSQL: private, encrypted, spoken to over TLS alone; its administrator's password is made and rotated by RDS.
+ * @module
+ */
+import { alarm } from "./alarm.ts";
+import {
+  CloudwatchLogGroup,
+  type Construct,
+  DbInstance,
+  DbParameterGroup,
+  DbSubnetGroup,
+  Fn,
+  IamRole,
+  IamRolePolicy,
+} from "./aws.ts";
+import { DATABASE_CLASSES } from "./instances.ts";
+import type { NetworkStack } from "./network.ts";
+import { Password } from "./password.ts";
+import { policy, trust } from "./policy.ts";
+import type { Settings } from "./settings.ts";
+import { AwsStack } from "./stack.ts";
+
+const VERSION = "18";
+
+/** Name of the database, and of its administrator, who migrates it. */
+const NAME = "clickstream";
+const ADMINISTRATOR = "clickstream_admin";
+
+/** Its disk grows by itself up to this many times what it begins with. */
+const GROWTH = 5;
+
+const GIB = 2 ** 30;
+
+/**
+ * What differs from RDS's defaults, for one writer that commits large transactions once a second, and reports beside it.
+ * Those that need a restart are marked.
+ */
+const PARAMETERS: readonly (readonly [name: string, value: string, restart?: true])[] = [
+  ["rds.force_ssl", "1"],
+  ["password_encryption", "scram-sha-256"],
+  ["shared_preload_libraries", "pg_stat_statements", true],
+  // Each commit writes many pages of the current windows: longer between checkpoints, they are written in full less often.
+  ["checkpoint_timeout", "900"],
+  ["max_wal_size", "4096"],
+  // The same rows of the current minute are updated once a second: their dead versions are cleared early.
+  ["autovacuum_vacuum_scale_factor", "0.05"],
+  ["autovacuum_naptime", "15"],
+  ["random_page_cost", "1.1"],
+  ["idle_in_transaction_session_timeout", "60000"],
+  ["log_min_duration_statement", "1000"],
+  ["log_lock_waits", "1"],
+  ["log_statement", "ddl"],
+];
+
+/** The database. */
+export class DatabaseStack extends AwsStack {
+  readonly host: string;
+  readonly port: string;
+  /** ARN of the secret with `username` and `password` of the administrator. */
+  readonly administrator: string;
+  readonly processor: Password;
+  readonly monitoring: Password;
+
+  constructor(scope: Construct, settings: Settings, network: NetworkStack) {
+    super(scope, "database", settings);
+    const identifier = settings.DEPLOY_NAME;
+    // Made here, so that they are kept as long as others, and go when all goes.
+    const logs = ["postgresql", "upgrade"].map((name) =>
+      new CloudwatchLogGroup(this, `logs-${name}`, {
+        name: `/aws/rds/instance/${identifier}/${name}`,
+        retentionInDays: settings.DEPLOY_LOG_DAYS,
+        kmsKeyId: network.key.arn,
+      })
+    );
+    const database = new DbInstance(this, "database", {
+      identifier,
+      engine: "postgres",
+      engineVersion: VERSION,
+      instanceClass: settings.DEPLOY_DATABASE_CLASS,
+      dbName: NAME,
+      username: ADMINISTRATOR,
+      manageMasterUserPassword: true,
+      masterUserSecretKmsKeyId: network.key.arn,
+      iamDatabaseAuthenticationEnabled: true,
+      caCertIdentifier: "rds-ca-rsa2048-g1",
+      allocatedStorage: settings.DEPLOY_DATABASE_DISK_GIB,
+      maxAllocatedStorage: Math.min(GROWTH * settings.DEPLOY_DATABASE_DISK_GIB, 65_536),
+      storageType: "gp3",
+      // By AWS's own key, not ours: a last snapshot would be lost with that.
+      storageEncrypted: true,
+      multiAz: settings.DEPLOY_DATABASE_STANDBY,
+      dbSubnetGroupName: new DbSubnetGroup(this, "subnets", {
+        name: identifier,
+        description: `where the database of ${identifier} may stand`,
+        subnetIds: network.subnets("database").map(({ id }) => id),
+      }).name,
+      vpcSecurityGroupIds: [network.group("database").id],
+      publiclyAccessible: false,
+      parameterGroupName: this.#makeParameters().name,
+      backupRetentionPeriod: settings.DEPLOY_BACKUP_DAYS,
+      backupWindow: "02:00-03:00",
+      maintenanceWindow: "sun:03:30-sun:04:30",
+      copyTagsToSnapshot: true,
+      deleteAutomatedBackups: true,
+      deletionProtection: settings.DEPLOY_PROTECTED,
+      skipFinalSnapshot: !settings.DEPLOY_SNAPSHOT,
+      // Of another name for each deployment, or the second to be destroyed would not be.
+      ...(settings.DEPLOY_SNAPSHOT
+        ? { finalSnapshotIdentifier: `${identifier}-last-${Fn.trimprefix(network.vpc.id, "vpc-")}` }
+        : {}),
+      autoMinorVersionUpgrade: true,
+      applyImmediately: !settings.DEPLOY_PROTECTED,
+      performanceInsightsEnabled: true,
+      performanceInsightsRetentionPeriod: 7,
+      performanceInsightsKmsKeyId: network.key.arn,
+      monitoringInterval: 60,
+      monitoringRoleArn: this.#makeMonitoringRole().arn,
+      enabledCloudwatchLogsExports: ["postgresql", "upgrade"],
+      dependsOn: logs,
+    });
+    this.host = database.address;
+    this.port = Fn.tostring(database.port);
+    this.administrator = database.masterUserSecret.get(0).secretArn;
+    this.processor = new Password(this, "database-processor", "the database's user who counts", network.key.arn);
+    this.monitoring = new Password(this, "database-monitoring", "the database's user who reads", network.key.arn);
+    this.#makeAlarms(database.identifier, network.alarms.arn);
+  }
+
+  /** Name of the database. */
+  get databaseName(): string {
+    return NAME;
+  }
+
+  #makeParameters(): DbParameterGroup {
+    return new DbParameterGroup(this, "parameters", {
+      namePrefix: `${this.settings.DEPLOY_NAME}-`,
+      family: `postgres${VERSION}`,
+      description: "for one writer of large transactions",
+      parameter: PARAMETERS.map(([name, value, restart]) => ({
+        name,
+        value,
+        applyMethod: restart ? "pending-reboot" : "immediate",
+      })),
+      // One that is in use can't be deleted: the new one comes first.
+      lifecycle: { createBeforeDestroy: true },
+    });
+  }
+
+  #makeMonitoringRole(): IamRole {
+    const role = new IamRole(this, "monitoring-role", {
+      name: this.named("database-monitoring"),
+      assumeRolePolicy: trust("monitoring.rds.amazonaws.com"),
+    });
+    new IamRolePolicy(this, "monitoring-policy", {
+      name: "write",
+      role: role.id,
+      policy: policy({
+        actions: [
+          "logs:CreateLogGroup",
+          "logs:PutRetentionPolicy",
+          "logs:CreateLogStream",
+          "logs:PutLogEvents",
+          "logs:DescribeLogStreams",
+        ],
+        // RDS's own group, which all databases of an account share.
+        resources: ["", ":log-stream:*"].map((rest) =>
+          `arn:aws:logs:${this.settings.AWS_REGION}:*:log-group:RDSOSMetrics${rest}`
+        ),
+      }),
+    });
+    return role;
+  }
+
+  #makeAlarms(identifier: string, topic: string): void {
+    const of = { DBInstanceIdentifier: identifier };
+    const common = { namespace: "AWS/RDS", of, tell: [topic] };
+    const { memoryMiB } = DATABASE_CLASSES[this.settings.DEPLOY_DATABASE_CLASS]!;
+    alarm(this, "alarm-disk", {
+      ...common,
+      name: this.named("database-disk"),
+      about:
+        "The database's disk is nearly full and no longer grows: raise DEPLOY_DATABASE_DISK_GIB, or keep fewer days.",
+      metric: "FreeStorageSpace",
+      statistic: "Minimum",
+      when: "below",
+      threshold: Math.floor(0.1 * this.settings.DEPLOY_DATABASE_DISK_GIB * GIB),
+      minutes: 5,
+    });
+    alarm(this, "alarm-cores", {
+      ...common,
+      name: this.named("database-cores"),
+      about: "The database has been busy for a quarter of an hour: see Performance Insights, or choose a larger class.",
+      metric: "CPUUtilization",
+      statistic: "Average",
+      when: "above",
+      threshold: 90,
+      minutes: 15,
+    });
+    alarm(this, "alarm-memory", {
+      ...common,
+      name: this.named("database-memory"),
+      about: "The database is short of memory: choose a larger class.",
+      metric: "FreeableMemory",
+      statistic: "Average",
+      when: "below",
+      threshold: Math.floor(memoryMiB * 2 ** 20 * 0.05),
+      minutes: 15,
+    });
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * A host: a machine of EC2 with a name and an address that outlive it, what it may do, and its release. It is reached by
+ * SSM alone.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { alarm } from "./alarm.ts";
+import type { ArtifactsStack } from "./artifacts.ts";
+import {
+  Construct,
+  DataAwsSsmParameter,
+  EbsVolume,
+  IamInstanceProfile,
+  IamRole,
+  IamRolePolicy,
+  Instance,
+  LaunchTemplate,
+  Route53Record,
+  SsmParameter,
+  VolumeAttachment,
+} from "./aws.ts";
+import { userData } from "./hosts/mod.ts";
+import type { BootSettings, HostKind, HostSettings, SecretName } from "./hosts/settings.ts";
+import type { NetworkStack } from "./network.ts";
+import { policy, type Statement, trust } from "./policy.ts";
+import type { AwsStack } from "./stack.ts";
+
+/** What is said of a host. */
+export interface HostOptions {
+  readonly kind: HostKind;
+  /** Counted from 1 among those of its kind. */
+  readonly number: number;
+  readonly machine: string;
+  /** Its data volume, which stays when the machine is replaced. */
+  readonly disk?: { readonly gib: number; readonly mount: string } | undefined;
+  /** ARNs of the secrets that it may read. */
+  readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
+  /** The brokers' certificates, which all hosts may read. */
+  readonly certificates: readonly SsmParameter[];
+  /** What it may do besides. */
+  readonly may?: readonly Statement[];
+  readonly release: Omit<HostSettings, "kind" | "bucket" | "artifacts" | "secrets" | "logGroup">;
+}
+
+/** What hosts stand on. */
+export interface Ground {
+  readonly network: NetworkStack;
+  readonly artifacts: ArtifactsStack;
+}
+
+/** Amazon Linux 2023's newest image, as AWS publishes it. */
+const IMAGES = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default";
+
+/** The system and what it fetches; data has a volume of its own. */
+const ROOT_GIB = 16;
+
+/** Who the machine is, is told by IMDSv2, and no further than to the machine itself. */
+const METADATA = { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 };
+
+const DATA_DEVICE = "/dev/sdf";
+
+/** SSM's parameters of the standard kind hold no more. */
+export const RELEASE_BYTES_MAX = 4096;
+
+/** A host. */
+export class Host extends Construct {
+  readonly instanceId: string;
+  /** `kafka-1`. */
+  readonly host: string;
+  readonly hostName: string;
+  readonly #stack: AwsStack;
+
+  constructor(stack: AwsStack, ground: Ground, options: HostOptions) {
+    const host = `${options.kind}-${options.number}`;
+    super(stack, host);
+    const { network } = ground;
+    const { subnet, zone, address } = network.placeOf(options.kind, options.number);
+    this.#stack = stack;
+    this.host = host;
+    this.hostName = network.hostName(host);
+    const release = this.#makeRelease(ground, options);
+    const profile = this.#makeProfile(ground, options, release);
+    const template = this.#makeTemplate(network, options, release, profile);
+    const instance = new Instance(this, "machine", {
+      launchTemplate: { id: template.id, version: `${template.latestVersion}` },
+      // Said here too, where it is looked for by those who check.
+      instanceType: options.machine,
+      iamInstanceProfile: profile.name,
+      monitoring: true,
+      ebsOptimized: true,
+      metadataOptions: METADATA,
+      subnetId: subnet.id,
+      privateIp: address,
+      vpcSecurityGroupIds: [network.group(options.kind).id],
+      disableApiTermination: stack.settings.DEPLOY_PROTECTED && options.disk !== undefined,
+      maintenanceOptions: { autoRecovery: "default" },
+      tags: { Name: stack.named(host) },
+    });
+    this.instanceId = instance.id;
+    if (options.disk !== undefined) this.#makeVolume(instance, zone, options.disk.gib);
+    new Route53Record(this, "name", {
+      zoneId: network.zone.zoneId,
+      name: this.hostName,
+      type: "A",
+      ttl: 60,
+      records: [address],
+    });
+    this.#makeAlarms(network.alarms.arn);
+  }
+
+  #named(name: string): string {
+    return `/${this.#stack.settings.DEPLOY_NAME}/${this.host}/${name}`;
+  }
+
+  #makeRelease({ network, artifacts }: Ground, { kind, secrets, release }: HostOptions): SsmParameter {
+    const settings: HostSettings = {
+      kind,
+      bucket: artifacts.bucket.id,
+      artifacts: artifacts.artifactsOf(kind),
+      secrets,
+      logGroup: network.logs.name,
+      ...release,
+    };
+    return new SsmParameter(this, "release", {
+      name: this.#named("release"),
+      description: `what ${this.host} runs`,
+      type: "String",
+      value: JSON.stringify(settings),
+    });
+  }
+
+  #makeProfile({ network, artifacts }: Ground, options: HostOptions, release: SsmParameter): IamInstanceProfile {
+    const name = this.#stack.named(this.host);
+    const role = new IamRole(this, "role", { name, assumeRolePolicy: trust("ec2.amazonaws.com") });
+    const secrets = Object.values(options.secrets);
+    new IamRolePolicy(this, "policy", {
+      name: "host",
+      role: role.id,
+      policy: policy(
+        {
+          // What SSM's agent needs for sessions, port forwarding and commands; AWS's own policy lets it read every parameter.
+          actions: [
+            "ssm:UpdateInstanceInformation",
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+          ],
+          resources: ["*"],
+        },
+        {
+          actions: ["ssm:GetParameter", "ssm:GetParameters"],
+          resources: [release.arn, ...options.certificates.map(({ arn }) => arn)],
+        },
+        { actions: ["s3:GetObject"], resources: artifacts.readableBy(options.kind) },
+        { actions: ["secretsmanager:GetSecretValue"], resources: secrets },
+        { actions: ["kms:Decrypt"], resources: [network.key.arn] },
+        {
+          actions: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+          resources: [network.logs.arn, `${network.logs.arn}:*`],
+        },
+        {
+          actions: ["cloudwatch:PutMetricData"],
+          resources: ["*"],
+          condition: { StringEquals: { "cloudwatch:namespace": this.#stack.settings.DEPLOY_NAME } },
+        },
+        ...(options.may ?? []),
+      ),
+    });
+    return new IamInstanceProfile(this, "profile", { name, role: role.name });
+  }
+
+  #makeTemplate(
+    network: NetworkStack,
+    { kind, machine, disk }: HostOptions,
+    release: SsmParameter,
+    profile: IamInstanceProfile,
+  ): LaunchTemplate {
+    const { AWS_REGION: region, DEPLOY_ARCHITECTURE: architecture } = this.#stack.settings;
+    const boot: BootSettings = {
+      kind,
+      host: this.host,
+      hostName: this.hostName,
+      region,
+      releaseParameter: this.#named("release"),
+      dataVolume: disk === undefined ? null : { device: DATA_DEVICE, mount: disk.mount },
+    };
+    const tags = { Name: this.#stack.named(this.host) };
+    return new LaunchTemplate(this, "template", {
+      name: this.#stack.named(this.host),
+      description: `how ${this.host} starts`,
+      imageId: new DataAwsSsmParameter(this, "image", { name: `${IMAGES}-${architecture}` }).insecureValue,
+      instanceType: machine,
+      iamInstanceProfile: { arn: profile.arn },
+      vpcSecurityGroupIds: [network.group(kind).id],
+      metadataOptions: METADATA,
+      monitoring: { enabled: true },
+      ebsOptimized: "true",
+      blockDeviceMappings: [{
+        deviceName: "/dev/xvda",
+        ebs: { encrypted: "true", volumeSize: ROOT_GIB, volumeType: "gp3", deleteOnTermination: "true" },
+      }],
+      userData: Buffer.from(userData(boot)).toString("base64"),
+      tagSpecifications: [{ resourceType: "instance", tags }, { resourceType: "volume", tags }],
+      updateDefaultVersion: true,
+      // A host keeps the image that it came with until it is replaced for another reason.
+      lifecycle: { ignoreChanges: ["image_id"] },
+      // The host reads it at its first start.
+      dependsOn: [release],
+    });
+  }
+
+  #makeVolume(instance: Instance, zone: string, gib: number): void {
+    const { DEPLOY_SNAPSHOT: snapshot } = this.#stack.settings;
+    const volume = new EbsVolume(this, "data", {
+      availabilityZone: zone,
+      size: gib,
+      type: "gp3",
+      // By AWS's own key, not ours: a last snapshot would be lost with that.
+      encrypted: true,
+      finalSnapshot: snapshot,
+      tags: { Name: `${this.#stack.named(this.host)}-data` },
+    });
+    new VolumeAttachment(this, "attachment", {
+      deviceName: DATA_DEVICE,
+      instanceId: instance.id,
+      volumeId: volume.id,
+      stopInstanceBeforeDetaching: true,
+    });
+  }
+
+  #makeAlarms(topic: string): void {
+    const common = {
+      namespace: "AWS/EC2",
+      of: { InstanceId: this.instanceId },
+      statistic: "Maximum",
+      when: "above",
+    } as const;
+    alarm(this, "alarm-hardware", {
+      ...common,
+      name: `${this.#stack.named(this.host)}-hardware`,
+      about: `What ${this.host} runs on has failed: it is started again elsewhere, with its volumes.`,
+      metric: "StatusCheckFailed_System",
+      threshold: 0,
+      minutes: 2,
+      tell: [topic, `arn:aws:automate:${this.#stack.settings.AWS_REGION}:ec2:recover`],
+    });
+    alarm(this, "alarm-alive", {
+      ...common,
+      name: `${this.#stack.named(this.host)}-alive`,
+      about: `${this.host} doesn't answer: look at its system log, or reboot it.`,
+      metric: "StatusCheckFailed_Instance",
+      threshold: 0,
+      minutes: 3,
+      tell: [topic],
+    });
+  }
+}

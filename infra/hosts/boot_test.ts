@@ -1,0 +1,420 @@
+/**
+ * The hosts as they will be: booted with their user data, set up by their own scripts from a cloud's bucket, parameters
+ * and secrets; then used, killed, updated and broken.
+ */
+import assert from "node:assert/strict";
+import { run, until } from "../../processor/testing/child.ts";
+import { startPostgres, using } from "../../processor/testing/postgres.ts";
+import { startCloud } from "../testing/aws.ts";
+import { Fleet, PASSWORDS } from "../testing/fleet.ts";
+import { type Machine, noMachines } from "../testing/machine.ts";
+
+/** Longest wait for anything, in milliseconds: others may keep the machine busy. */
+const PATIENCE_MS = 300_000;
+
+const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+const why = await noMachines();
+
+/** An address that is nobody's, and not private; the test listens there. */
+const ELSEWHERE = "198.51.100.7";
+
+/** What is written to the topic, and what became of it. */
+interface Counts {
+  readonly consumed: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly refused: number;
+}
+
+async function counts(url: string): Promise<Counts> {
+  return await using(url, async (db) => {
+    const { rows } = await db.query<Record<keyof Counts, string>>(
+      `select coalesce(sum(consumed), 0)::text as consumed, coalesce(sum(stored), 0)::text as stored,
+              coalesce(sum(duplicates), 0)::text as duplicates, coalesce(sum(refused), 0)::text as refused
+         from clickstream.progress`,
+    );
+    const { consumed, stored, duplicates, refused } = rows[0]!;
+    return { consumed: +consumed, stored: +stored, duplicates: +duplicates, refused: +refused };
+  });
+}
+
+/** Shops that sell to the topic, and what they said they made. */
+class Shops {
+  readonly #env: Record<string, string>;
+  #made: Counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0 };
+  #seed = 0;
+
+  constructor(env: Record<string, string>) {
+    this.#env = env;
+  }
+
+  /** A shop is open for so many seconds. */
+  sell(seconds: number): Promise<void> {
+    const sold = this.#sell(seconds);
+    // Who waits for it gets to know of a failure, if only later.
+    sold.catch(() => {});
+    return sold;
+  }
+
+  async #sell(seconds: number): Promise<void> {
+    const args = ["generate", "--json", "--rate", "1000", "--seconds", String(seconds), "--seed", String(++this.#seed)];
+    const command = new Deno.Command(BINARY, { args, env: this.#env });
+    const { code, stdout, stderr } = await command.output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const made = JSON.parse(new TextDecoder().decode(stdout));
+    const refused = Object.values<number>(made.refusals).reduce((sum, count) => sum + count, 0);
+    this.#made = {
+      consumed: this.#made.consumed + made.records,
+      stored: this.#made.stored + made.events,
+      duplicates: this.#made.duplicates + made.duplicates,
+      refused: this.#made.refused + refused,
+    };
+  }
+
+  /** Waits until all is counted, and fails unless it is counted just once. */
+  async counted(url: string, after: string): Promise<void> {
+    await until(
+      `${after}: everything is counted`,
+      async () => {
+        return (await counts(url)).consumed >= this.#made.consumed;
+      },
+      60_000,
+      250,
+    );
+    assert.deepEqual(await counts(url), this.#made, after);
+  }
+}
+
+/** Its line in `systemctl status`. */
+async function status(processor: Machine): Promise<string> {
+  return await processor.property("clickstream.service", "StatusText");
+}
+
+interface Elsewhere extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** A server at an address that is neither this machine's own nor private. */
+async function listenElsewhere(): Promise<Elsewhere> {
+  await run("ip", ["addr", "add", `${ELSEWHERE}/32`, "dev", "lo"]);
+  const server = Deno.serve({ hostname: ELSEWHERE, port: 0, onListen: () => {} }, () => new Response("here"));
+  return {
+    port: server.addr.port,
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+      await run("ip", ["addr", "del", `${ELSEWHERE}/32`, "dev", "lo"]);
+    },
+  };
+}
+
+/** Tries shell commands in a unit that is the service's but for what it starts. */
+async function fromInside(processor: Machine, commands: Readonly<Record<string, string>>) {
+  const script = Object.values(commands).map((command, n) => `(${command}) >/dev/null 2>&1 && echo did ${n}`).join(
+    "\n",
+  );
+  const unit = "/run/systemd/system/tried.service";
+  await processor.sh(`mkdir -p ${unit}.d && cp /etc/systemd/system/clickstream.service.d/* ${unit}.d/`);
+  await processor.sh(
+    `sed -e 's/^Type=.*/Type=oneshot/; /^Restart=/d; /^Watchdog/d; /^Wants=/d; s,^ExecStart=.*,ExecStart=/bin/sh /opt/tried,' \
+    /etc/systemd/system/clickstream.service >${unit}`,
+  );
+  await processor.sh(`base64 -d >/opt/tried <<'END'\n${btoa(`${script}\nexit 0\n`)}\nEND`);
+  await processor.sh("systemctl daemon-reload && systemctl start tried.service");
+  const did = new Set((await processor.journal("tried.service")).match(/(?<=^did )\d+$/gm));
+  return Object.keys(commands).map((what, n) => ({ what, done: did.has(String(n)) }));
+}
+
+async function apply(machine: Machine): Promise<string> {
+  const from = await machine.sh("date +%s.%N");
+  await machine.sh("systemctl start clickstream-apply.service || true");
+  return await machine.sh(`journalctl -b -o cat -u clickstream-apply.service --since @${from} --no-pager`);
+}
+
+/** Waits until a host is as its release says: tried again, as its timer would. */
+async function settled(machine: Machine): Promise<void> {
+  const start = () => machine.sh("systemctl start clickstream-apply.service").then(() => true, () => false);
+  try {
+    await until(`${machine.name} is as its release says`, start, PATIENCE_MS, 1000);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${await machine.journal()}`);
+  }
+}
+
+/** How long a version may take to get ready, in seconds. */
+async function readyWithin(machine: Machine, seconds: number): Promise<void> {
+  const folder = "/run/systemd/system/clickstream-apply.service.d";
+  await machine.sh(
+    `mkdir -p ${folder} && printf '[Service]\nEnvironment=READY_WITHIN=%s\n' ${seconds} >${folder}/90-test.conf`,
+  );
+  await machine.sh("systemctl daemon-reload");
+}
+
+Deno.test({
+  name: `hosts, booted and at work${why === null ? "" : ` (${why})`}`,
+  ignore: why !== null,
+  // kafkajs leaves timers behind.
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async (t) => {
+  /** What follows a step stands on it. */
+  const step = async (name: string, body: () => Promise<void>) => {
+    if (!await t.step(name, body)) throw new Error(`${name}: the rest can't be tried`);
+  };
+  await using cloud = await startCloud();
+  await using server = await startPostgres({ tls: true, passwords: true });
+  const fleet = await Fleet.prepare(cloud, server);
+  const url = fleet.databaseUrl;
+  for (const kind of ["kafka", "processor", "monitoring"] as const) await fleet.release(kind);
+  await using kafka = await fleet.boot("kafka");
+  await using processor = await fleet.boot("processor");
+  await using monitoring = await fleet.boot("monitoring");
+  // No minute is to be waited for: the test says when to look for a new release.
+  for (const machine of [kafka, processor, monitoring]) {
+    await until(`${machine.name} is set up`, async () => {
+      return await machine.sh("cloud-init status").then((said) => said.includes("done"), () => false);
+    }, PATIENCE_MS);
+    await machine.sh("systemctl stop clickstream-apply.timer");
+  }
+  await readyWithin(processor, PATIENCE_MS / 1000);
+  await until("the broker has written its certificate", async () => {
+    return (await cloud.parameter(fleet.certificateParameter)).includes("BEGIN CERTIFICATE");
+  }, PATIENCE_MS);
+  const shops = new Shops(await fleet.generator(await Deno.makeTempFile()));
+  const pid = () => processor.property("clickstream.service", "MainPID");
+  const restarts = () => processor.property("clickstream.service", "NRestarts");
+
+  await step("user data is all that it takes: each host is what it is for", async () => {
+    await Promise.all([kafka, processor, monitoring].map(settled));
+    await kafka.sh("test -e /run/clickstream/kafka-is-set-up");
+    await processor.active("clickstream.service");
+    for (const unit of ["prometheus", "grafana", "postgres-exporter", "node-exporter"]) {
+      await monitoring.active(`${unit}.service`);
+    }
+    await shops.sell(2);
+    await shops.counted(url, "the first events");
+    await processor.sh("systemctl start clickstream-maintain.service");
+    assert.match(await processor.journal("clickstream-maintain.service"), /^events has partitions to \d+ days ahead/m);
+    await processor.active("clickstream-maintain.timer");
+    for (const machine of [kafka, processor, monitoring]) {
+      assert.equal(await machine.sh("systemctl --failed --no-legend"), "", machine.name);
+    }
+  });
+  await step("Prometheus reaches everything, and everything answers", async () => {
+    await until(
+      "all targets are up",
+      async () => {
+        // Started is not yet listening.
+        const answer = await fetch(`http://127.0.0.1:${fleet.ports.prometheus}/api/v1/query?query=up`)
+          .catch(() => null);
+        if (answer === null) return false;
+        const { data } = await answer.json() as {
+          data: { result: { metric: { job: string }; value: [number, string] }[] };
+        };
+        const up = data.result.filter(({ value }) => value[1] === "1").map(({ metric }) => metric.job);
+        return ["clickstream", "kafka", "node", "postgresql", "prometheus"].every((job) => up.includes(job));
+      },
+      60_000,
+      500,
+    );
+    const kafkaMetrics = await (await fetch(`http://127.0.0.1:${fleet.ports.kafkaExporter}/metrics`)).text();
+    assert.match(kafkaMetrics, /^kafka_server_brokertopicmetrics_messagesin_total\{topic="clicks"[^}]*\} [1-9]/m);
+    const database = await (await fetch(`http://127.0.0.1:${fleet.ports.postgresExporter}/metrics`)).text();
+    assert.match(database, /^pg_up 1$/m);
+    assert.match(database, /^clickstream_progress_consumed_total\{.*\} [1-9]/m);
+    const rules = await (await fetch(`http://127.0.0.1:${fleet.ports.prometheus}/api/v1/rules`)).json();
+    assert.ok(JSON.stringify(rules).includes("ClickstreamDown"));
+    assert.match(
+      await monitoring.property("grafana.service", "StatusText"),
+      new RegExp(
+        `^passwords of ${PASSWORDS["grafana-admin"].length} and ${
+          PASSWORDS["database-monitoring"].length
+        } characters, 3 dashboards$`,
+      ),
+    );
+  });
+
+  await step("users have the rights that they need, and no others", async () => {
+    const denied = async (user: "processor" | "monitoring", statement: string) => {
+      const password = PASSWORDS[`database-${user}`];
+      const own = server.urlFor(user, password, new URL(url).pathname.slice(1));
+      return await using(own, (db) => db.query(statement)).then(() => "allowed", (error) => String(error.message));
+    };
+    assert.equal(await denied("monitoring", "select count(*) from clickstream.traffic"), "allowed");
+    assert.match(await denied("monitoring", "delete from clickstream.traffic"), /permission denied/);
+    assert.match(await denied("processor", "create table clickstream.t ()"), /permission denied/);
+    // The generator may write the topic and no more: nothing can be made in its name.
+    const env = { ...await fleet.generator(await Deno.makeTempFile()), KAFKA_TOPIC: "another" };
+    const { code, stderr } = await new Deno.Command(BINARY, { args: ["generate", "--seconds", "1"], env }).output();
+    assert.equal(code, 1);
+    assert.match(new TextDecoder().decode(stderr), /another.*right to create/);
+  });
+
+  await step("no secret is in an environment, on a command line, in the journal, or on a disk", async () => {
+    for (const machine of [kafka, processor, monitoring]) {
+      const processes = await machine.sh("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'");
+      const journal = await machine.sh("journalctl -b -o cat --no-pager");
+      for (const [name, password] of Object.entries(PASSWORDS)) {
+        for (const form of [password, encodeURIComponent(password)]) {
+          assert.ok(!processes.includes(form), `${name} can be seen in a process of ${machine.name}`);
+          assert.ok(!journal.includes(form), `${name} is in the journal of ${machine.name}`);
+        }
+      }
+      const forms = Object.values(PASSWORDS).flatMap((
+        password,
+      ) => ["-e", password, "-e", encodeURIComponent(password)]);
+      const { stdout } = await new Deno.Command("grep", { args: ["-rFaoh", ...forms, machine.written] }).output();
+      assert.equal(new TextDecoder().decode(stdout), "", `on the disk of ${machine.name}`);
+    }
+    assert.match(
+      await processor.sh("cat /proc/$(systemctl show -P MainPID clickstream)/environ | tr '\\0' '\\n'"),
+      /^CREDENTIALS_DIRECTORY=/m,
+    );
+  });
+
+  await step("the sandbox, tried from inside", async () => {
+    await using elsewhere = await listenElsewhere();
+    const reachable = `curl -s -o /dev/null -m 5 http://${ELSEWHERE}:${elsewhere.port}/ && echo reached || echo $?`;
+    assert.equal(await processor.sh(reachable), "reached");
+    const tried = await fromInside(processor, {
+      "write /etc": "echo x >/etc/x",
+      "write /usr": "echo x >/usr/x",
+      "write its own program": "echo x >>/opt/clickstream/current/clickstream",
+      "write its cache": "echo x >/var/cache/clickstream/x",
+      "write /tmp": "echo x >/tmp/x",
+      "read its own credential": 'test -s "$CREDENTIALS_DIRECTORY/DATABASE_URL"',
+      "read where the secrets are": "ls /run/clickstream/secrets",
+      "read another's credentials": "cat /run/credentials/clickstream-migrate.service/*",
+      "read the root's home": "ls /root/.aws",
+      "read the shadow file": "cat /etc/shadow",
+      "see other processes": "test $(ls -d /proc/[0-9]* | wc -l) -gt 5",
+      "reach localhost": `curl -s -o /dev/null -m 5 http://127.0.0.1:${fleet.ports.processor}/health`,
+      "reach elsewhere": `curl -s -o /dev/null -m 5 http://${ELSEWHERE}:${elsewhere.port}/`,
+      "open a raw socket": "python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'",
+      "make a namespace": "unshare --user true",
+      "mount": "mount -t tmpfs tmpfs /mnt",
+      "set the clock": "date -s 2030-01-01",
+      "become root": "setpriv --reuid=0 true",
+    });
+    assert.deepEqual(tried.filter(({ done }) => done).map(({ what }) => what), [
+      "write its cache",
+      "write /tmp",
+      "read its own credential",
+      "reach localhost",
+    ]);
+  });
+
+  await step("killed, it is back by itself, and every event counts once", async () => {
+    const [before, killed] = [await restarts(), await pid()];
+    const selling = shops.sell(6);
+    await until("it is at work", async () => (await status(processor)).includes("events/s"));
+    await processor.sh(`kill -9 ${killed}`);
+    await until("it is back", async () => await pid() !== killed && await pid() !== "0");
+    await processor.active("clickstream.service");
+    assert.equal(Number(await restarts()), Number(before) + 1);
+    await selling;
+    await shops.counted(url, "kill -9");
+  });
+
+  await step("reload says how it stands and goes on; stop drains, and nothing is lost", async () => {
+    const running = await pid();
+    await processor.sh("systemctl reload clickstream.service");
+    assert.match(await processor.journal("clickstream.service"), /reloads nothing: settings are read at the start/);
+    await processor.active("clickstream.service");
+    assert.equal(await pid(), running);
+    await until("its line says how it stands again", async () => {
+      return /^[\d,]+ events\/s, lag [\d,]+, 3 partitions, \d+ refused$/.test(await status(processor));
+    });
+
+    const selling = shops.sell(5);
+    await until("it is at work", async () => /^[1-9]/.test(await status(processor)));
+    const startedMs = performance.now();
+    await processor.sh("systemctl stop clickstream.service");
+    assert.ok(performance.now() - startedMs < 10_000, `stop took ${performance.now() - startedMs} ms`);
+    assert.equal(await processor.property("clickstream.service", "Result"), "success");
+    await processor.sh("systemctl start clickstream.service");
+    await selling;
+    await shops.counted(url, "stop and start");
+  });
+
+  await step("ready only when Kafka is there; until then it says what it waits for", async () => {
+    await kafka.sh("systemctl stop kafka.service");
+    await processor.sh("systemctl restart --no-block clickstream.service");
+    await until("it says what it waits for", async () => /^waits: .*localhost:\d+/.test(await status(processor)));
+    assert.equal(await processor.property("clickstream.service", "ActiveState"), "activating");
+    assert.equal(
+      await fetch(`http://127.0.0.1:${fleet.ports.processor}/ready`).then(async (answer) => {
+        await answer.body?.cancel();
+        return answer.status;
+      }),
+      503,
+    );
+    await kafka.sh("systemctl start kafka.service");
+    await processor.active("clickstream.service");
+    assert.match(await processor.journal("clickstream-migrate.service"), /schema clickstream is current/);
+  });
+
+  await step("a loop that hangs trips the watchdog, though the process is alive", async () => {
+    const folder = "/run/systemd/system/clickstream.service.d";
+    await processor.sh(`mkdir -p ${folder} && printf '[Service]\\nWatchdogSec=4\\n' >${folder}/90-test.conf`);
+    await processor.sh("systemctl daemon-reload && systemctl restart clickstream.service");
+    const hanging = await pid();
+    await using(url, (db) =>
+      db.transaction(async (tx) => {
+        await tx.query("lock table clickstream.progress in access exclusive mode");
+        await shops.sell(1);
+        await until("the watchdog bites", async () => await pid() !== hanging, 30_000, 250);
+      }));
+    assert.match(
+      await processor.sh("journalctl -b -o cat -u clickstream.service --no-pager"),
+      /Watchdog timeout \(limit 4s\)!/,
+    );
+    await processor.sh(`rm ${folder}/90-test.conf && systemctl daemon-reload && systemctl restart clickstream.service`);
+    await shops.counted(url, "the watchdog");
+  });
+
+  await step("a new release: restarted only where something changed, with no event lost", async () => {
+    const running = await pid();
+    assert.doesNotMatch(await apply(processor), /generation/);
+    assert.equal(await pid(), running);
+
+    const selling = shops.sell(8);
+    await fleet.release("processor", { COMMIT_EVERY_MS: "500" });
+    assert.match(await apply(processor), /runs generation/);
+    assert.notEqual(await pid(), running);
+    assert.match(
+      await (await fetch(`http://127.0.0.1:${fleet.ports.processor}/api/status`)).text(),
+      /"COMMIT_EVERY_MS":"500"/,
+    );
+    await selling;
+    await shops.counted(url, "a new release");
+  });
+
+  await step(
+    "a file that isn't what the release says is not used; a version that fails is rolled back, once",
+    async () => {
+      const good = fleet.artifact("clickstream");
+      const running = await pid();
+      const release = () => fleet.release("processor", { COMMIT_EVERY_MS: "500" });
+      fleet.pretend("clickstream", { key: good.key, sha256: "0".repeat(64) });
+      await release();
+      assert.match(await apply(processor), /has not the SHA-256 that the release says, 0{64}; nothing was changed/);
+      assert.equal(await pid(), running);
+
+      const script = '#!/bin/sh\n[ "$1" = run ] || exit 0\necho "does not work" >&2\nexit 1\n';
+      await fleet.upload("clickstream", new TextEncoder().encode(script));
+      await release();
+      const selling = shops.sell(5);
+      assert.match(await apply(processor), /did not get ready within 300 s, and [0-9a-f]+ is back: /);
+      await processor.active("clickstream.service");
+      const back = await pid();
+      assert.match(await apply(processor), /did not get ready on this host, and is not tried again: deploy another/);
+      assert.equal(await pid(), back);
+      await selling;
+      await shops.counted(url, "a version that failed");
+      fleet.pretend("clickstream", good);
+      await release();
+      await apply(processor);
+      assert.equal(await pid(), back);
+    },
+  );
+});

@@ -1,0 +1,123 @@
+/**
+ * What hosts are given, held against the tools that know it: user data against cloud-init, scripts against shellcheck,
+ * units against systemd, in the version that runs them.
+ */
+import assert from "node:assert/strict";
+import { run } from "../../processor/testing/child.ts";
+import { hostArchive, hostFiles, MAX_USER_DATA_BYTES, userData } from "./mod.ts";
+import { type BootSettings, HOST_KINDS, type HostKind } from "./settings.ts";
+
+const HERE = new URL(".", import.meta.url).pathname;
+
+/** The only service that may do everything: it sets up the others. */
+const OPEN = "clickstream-apply.service";
+
+/** Highest exposure that a service may have. */
+const MOST_EXPOSURE = 2;
+
+async function missing(program: string, from: string): Promise<string | null> {
+  const there = await run("sh", ["-c", `command -v ${program}`]).then(() => true, () => false);
+  return there ? null : `needs ${program}: apt-get install ${from}`;
+}
+
+/** A test that says in its name what keeps it from being run. */
+function tool(name: string, why: string | null, body: () => Promise<void>): void {
+  Deno.test({ name: why === null ? name : `${name} (${why})`, ignore: why !== null, fn: body });
+}
+
+function boot(kind: HostKind): BootSettings {
+  return {
+    kind,
+    host: `${kind}-1`,
+    hostName: `${kind}-1.clickstream.internal`,
+    region: "eu-central-1",
+    releaseParameter: `/clickstream/dev/${kind}-1/release`,
+    dataVolume: kind === "processor" ? null : { device: "/dev/sdf", mount: `/var/lib/${kind}` },
+  };
+}
+
+/** Lays a host's files out in a folder, and the programs that its units start. */
+async function laidOut(kind: HostKind): Promise<string> {
+  const root = await Deno.makeTempDir();
+  const put = async (path: string, bytes: Uint8Array, mode: number) => {
+    await Deno.mkdir(`${root}/${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
+    await Deno.writeFile(`${root}/${path}`, bytes, { mode });
+  };
+  for (const { path, bytes, mode } of hostFiles(kind)) await put(path, bytes, mode);
+  for (const { path, bytes } of hostFiles(kind)) {
+    if (!path.endsWith(".service")) continue;
+    for (const [, program] of new TextDecoder().decode(bytes).matchAll(/^ExecStart=(\/opt\/\S+)/gm)) {
+      await put(program!.slice(1), new Uint8Array(), 0o755);
+    }
+  }
+  // What systemd itself brings, which units wait for, and the commands that they use.
+  await Deno.symlink("/lib/systemd/system", `${root}/lib-systemd`);
+  await Deno.mkdir(`${root}/lib/systemd`, { recursive: true });
+  await run("cp", ["-a", "/lib/systemd/system", `${root}/lib/systemd/`]);
+  await put("bin/kill", new Uint8Array(), 0o755);
+  return root;
+}
+
+tool(
+  "user data is what cloud-init knows, small, and the same for every version",
+  await missing("cloud-init", "cloud-init"),
+  async () => {
+    for (const kind of HOST_KINDS) {
+      const text = userData(boot(kind));
+      assert.ok(new TextEncoder().encode(text).length < MAX_USER_DATA_BYTES / 4, `${kind}: ${text.length}`);
+      const file = await Deno.makeTempFile();
+      await Deno.writeTextFile(file, text);
+      await run("cloud-init", ["schema", "--config-file", file]);
+      // The schema lets misspelled keys pass.
+      assert.deepEqual(text.match(/^[a-z_]+(?=:)/gm), ["packages", "write_files", "runcmd"]);
+    }
+    const wrong = await Deno.makeTempFile();
+    await Deno.writeTextFile(wrong, userData(boot("kafka")).replace("write_files:", "write_files: 1\nbootcmd:"));
+    await assert.rejects(() => run("cloud-init", ["schema", "--config-file", wrong]));
+  },
+);
+
+tool("scripts hold against shellcheck", await missing("shellcheck", "shellcheck"), async () => {
+  const scripts = [...Deno.readDirSync(`${HERE}scripts`)].map(({ name }) => `${HERE}scripts/${name}`)
+    .filter((path) => !/\.(xml|yaml)$/.test(path));
+  await run("shellcheck", ["--external-sources", `--source-path=${HERE}scripts`, `${HERE}boot.sh`, ...scripts]);
+});
+
+tool(
+  "units are what systemd knows, and their sandboxes are tight",
+  await missing("systemd-analyze", "systemd"),
+  async () => {
+    for (const kind of HOST_KINDS) {
+      const root = await laidOut(kind);
+      const units = hostFiles(kind).map(({ path }) => path).filter((path) => /^etc\/systemd\/system\/[^/]+$/.test(path))
+        .map((path) => path.slice(path.lastIndexOf("/") + 1));
+      const { code, stderr } = await new Deno.Command("systemd-analyze", {
+        args: [`--root=${root}`, "--man=no", "verify", ...units],
+      }).output();
+      assert.equal(new TextDecoder().decode(stderr), "");
+      assert.equal(code, 0);
+      for (const unit of units.filter((name) => name.endsWith(".service") && name !== OPEN)) {
+        const said = await run("systemd-analyze", [`--root=${root}`, "--offline=yes", "security", "--no-pager", unit]);
+        const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
+        assert.ok(exposure <= MOST_EXPOSURE, `${unit} has an exposure of ${exposure}:\n${said}`);
+      }
+      await Deno.remove(root, { recursive: true });
+    }
+  },
+);
+
+Deno.test("every unit and script is on some host, and an archive is the same bytes again", async () => {
+  const all = HOST_KINDS.flatMap((kind) => hostFiles(kind)).map(({ path }) => path.slice(path.lastIndexOf("/") + 1));
+  for (const folder of ["units", "scripts"]) {
+    for await (const { name } of Deno.readDir(HERE + folder)) {
+      assert.ok(all.includes(name === "sandbox.conf" ? "10-sandbox.conf" : name), `${name} is on no host`);
+    }
+  }
+  for (const kind of HOST_KINDS) {
+    assert.deepEqual(hostArchive(kind), hostArchive(kind));
+    const file = await Deno.makeTempFile();
+    await Deno.writeFile(file, hostArchive(kind));
+    const listed = (await run("tar", ["-tzf", file])).trim().split("\n");
+    assert.deepEqual(listed, hostFiles(kind).map(({ path }) => path).sort());
+  }
+});

@@ -1,0 +1,145 @@
+/**
+ * What is on a host: its user data for cloud-init, and the units and scripts that it fetches, as one archive.
+ * @module
+ */
+import { type BootSettings, type HostKind, PORTS } from "./settings.ts";
+import { type TarFile, tarGz } from "./tar.ts";
+
+/** Where hosts listen. */
+export type Ports = { readonly [name in keyof typeof PORTS]: number };
+
+/** Users of Kafka: what KAFKA_SASL_USERNAME is for the processor, and for the Lambda function. */
+export const KAFKA_USERS = { processor: "processor", generator: "generator" } as const;
+
+/** Most bytes of user data that EC2 takes, before it is encoded. */
+export const MAX_USER_DATA_BYTES = 16_384;
+
+const HERE = new URL(".", import.meta.url);
+const UNITS = "etc/systemd/system";
+const SCRIPTS = "usr/local/lib/clickstream";
+
+/** Packages of Amazon Linux, which come from the region's own bucket; the AWS CLI is there already. */
+const PACKAGES: Readonly<Record<HostKind, readonly string[]>> = {
+  kafka: ["jq", "openssl", "java-21-amazon-corretto-headless"],
+  processor: ["jq", "postgresql16"],
+  monitoring: ["jq"],
+};
+
+interface Contents {
+  readonly units: readonly string[];
+  readonly scripts: readonly string[];
+  /** System users with files of their own. */
+  readonly users: readonly string[];
+}
+
+const EVERY_HOST: Contents = {
+  units: ["clickstream-apply.service", "clickstream-apply.timer", "node-exporter.service"],
+  scripts: ["apply", "common"],
+  users: [],
+};
+
+const CONTENTS: Readonly<Record<HostKind, Contents>> = {
+  kafka: {
+    units: ["kafka.service", "kafka-setup.service"],
+    scripts: ["apply-kafka", "kafka-format", "kafka-log.xml", "kafka-run", "kafka-setup"],
+    users: ["kafka"],
+  },
+  processor: {
+    units: [
+      "clickstream.service",
+      "clickstream-migrate.service",
+      "clickstream-maintain.service",
+      "clickstream-maintain.timer",
+    ],
+    scripts: ["apply-processor", "database-users"],
+    users: [],
+  },
+  monitoring: {
+    units: ["prometheus.service", "grafana.service", "postgres-exporter.service"],
+    scripts: ["apply-monitoring"],
+    users: ["prometheus", "grafana"],
+  },
+};
+
+/** Not sandboxed: it is what sets up the others. */
+const OPEN_UNIT = "clickstream-apply.service";
+
+/** The user data of a host: as little as it takes to fetch the rest. The same for every version. */
+export function userData(boot: BootSettings): string {
+  const script = Deno.readTextFileSync(new URL("boot.sh", HERE));
+  return `#cloud-config
+packages: ${JSON.stringify(PACKAGES[boot.kind])}
+write_files:
+  - path: /etc/clickstream/boot
+    content: |
+${indented(bootFile(boot))}
+  - path: /usr/local/sbin/clickstream-boot
+    permissions: "0755"
+    content: |
+${indented(script)}
+runcmd:
+  - [/usr/local/sbin/clickstream-boot]
+`;
+}
+
+/** The files of a host, laid out from its root. */
+export function hostFiles(kind: HostKind, ports: Ports = PORTS): TarFile[] {
+  const { units, scripts, users } = CONTENTS[kind];
+  const sandbox = read("units/sandbox.conf");
+  const services = [...EVERY_HOST.units, ...units];
+  return [
+    ...services.map((name) => file(`${UNITS}/${name}`, read(`units/${name}`))),
+    ...services.filter((name) => name.endsWith(".service") && name !== OPEN_UNIT)
+      .map((name) => file(`${UNITS}/${name}.d/10-sandbox.conf`, sandbox)),
+    ...[...EVERY_HOST.scripts, ...scripts].map((name) => {
+      const text = read(`scripts/${name}`);
+      return { ...file(`${SCRIPTS}/${name}`, text), mode: startsItself(text) ? 0o755 : 0o644 };
+    }),
+    // What the panels and alerts ask of a broker.
+    ...(kind === "kafka" ? [file(`${SCRIPTS}/kafka-metrics.yaml`, read("../../grafana/prometheus/kafka.yml"))] : []),
+    file(`${SCRIPTS}/ports`, lines(ports)),
+    ...users.map((name) => file(`etc/sysusers.d/clickstream-${name}.conf`, `u ${name} -\n`)),
+  ];
+}
+
+/** The same as a tar, compressed. The same files are the same bytes, whenever and wherever it is made. */
+export function hostArchive(kind: HostKind, ports: Ports = PORTS): Uint8Array<ArrayBuffer> {
+  return tarGz(hostFiles(kind, ports));
+}
+
+function bootFile({ kind, host, hostName, region, releaseParameter, dataVolume }: BootSettings): string {
+  const values = {
+    KIND: kind,
+    HOST: host,
+    HOST_NAME: hostName,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    RELEASE_PARAMETER: releaseParameter,
+    DATA_DEVICE: dataVolume?.device ?? "",
+    DATA_MOUNT: dataVolume?.mount ?? "",
+  };
+  return Object.entries(values).map(([name, value]) => `${name}=${value}\n`).join("");
+}
+
+/** `PORT_NODE_EXPORTER=9100` and so on. */
+function lines(ports: Ports): string {
+  return Object.entries(ports)
+    .map(([name, port]) => `PORT_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}=${port}\n`)
+    .join("");
+}
+
+function startsItself(text: string): boolean {
+  return text.startsWith("#!");
+}
+
+function file(path: string, text: string): TarFile {
+  return { path, mode: 0o644, bytes: new TextEncoder().encode(text) };
+}
+
+function read(path: string): string {
+  return Deno.readTextFileSync(new URL(path, HERE));
+}
+
+function indented(text: string): string {
+  return text.trimEnd().split("\n").map((line) => line === "" ? "" : `      ${line}`).join("\n");
+}

@@ -1,0 +1,411 @@
+import assert from "node:assert/strict";
+import { PARTIES, TALKS } from "./network.ts";
+import { WITHOUT_RESOURCE } from "./policy.ts";
+import { SIZES } from "./sizes.ts";
+import { type Json, type JsonObject, leaves, type Resource, synthesize, type Synthesized } from "./testing/synth.ts";
+
+/** A property that every deployment has: says what of it does not. */
+interface Property {
+  readonly name: string;
+  readonly wrong: (deployment: Synthesized) => string[];
+}
+
+interface Statement {
+  readonly Effect: "Allow" | "Deny";
+  readonly Action: string | readonly string[];
+  readonly Resource?: string | readonly string[];
+  readonly Principal?: Json;
+  readonly Condition?: Json;
+}
+
+const where = ({ stack, type, name }: Resource) => `${stack} ${type}.${name}`;
+
+const list = <T>(value: T | readonly T[]): readonly T[] => Array.isArray(value) ? value : [value as T];
+
+/** Resources of these types of which something isn't so. */
+const every = (types: readonly string[], is: (resource: JsonObject) => boolean) => (deployment: Synthesized) => {
+  const all = types.flatMap((type) => deployment.resources(type));
+  return all.length === 0 ? [`there is no ${types.join(" or ")}`] : all.filter((one) => !is(one.is)).map(where);
+};
+
+function statements({ is }: Resource): Statement[] {
+  return ["policy", "assume_role_policy"].flatMap((name) => {
+    const text = is[name];
+    return typeof text === "string" ? (JSON.parse(text) as { Statement: Statement[] }).Statement : [];
+  });
+}
+
+/** What is written out for everybody to read: the JSON as it is, user data decoded. */
+function texts({ stacks }: Synthesized): (readonly [path: string, text: string])[] {
+  return [...stacks].flatMap(([stack, json]) => leaves(json, stack)).flatMap(([path, value]) => {
+    if (typeof value !== "string") return [];
+    return [[path, path.endsWith("user_data") ? atob(value) : value] as const];
+  });
+}
+
+const SECRET_NAMES = /pass(word|wd)?\b|secret|token|private_?key|credential/i;
+
+/** A private key, an address with a password, or a key of AWS. */
+function looksSecret(text: string): boolean {
+  return /-----BEGIN [A-Z ]*PRIVATE KEY|:\/\/[^\s:/@]+:[^\s:/@$]+@|\bAKIA[0-9A-Z]{16}\b/.test(text);
+}
+
+const PROPERTIES: readonly Property[] = [
+  {
+    name: "nothing lets in whoever asks",
+    wrong: (deployment) => [
+      ...deployment.resources("aws_vpc_security_group_ingress_rule")
+        .filter(({ is }) => is["referenced_security_group_id"] === undefined || is["cidr_ipv4"] || is["cidr_ipv6"])
+        .map(where),
+      ...deployment.resources("aws_security_group").filter(({ is }) => is["ingress"] || is["egress"]).map(where),
+      ...deployment.resources("aws_default_security_group").filter(({ is }) => is["ingress"] || is["egress"]).map(
+        where,
+      ),
+    ],
+  },
+  {
+    name: "the Internet is reached through the NAT, or not at all",
+    wrong: (deployment) => {
+      const nat = deployment.resources("aws_nat_gateway").length > 0;
+      return [...deployment.resources("aws_vpc_security_group_egress_rule"), ...deployment.resources("aws_route")]
+        .filter(({ is }) => !nat && (is["cidr_ipv4"] !== undefined || is["destination_cidr_block"] !== undefined))
+        .map(where);
+    },
+  },
+  {
+    name: "nothing has a public address",
+    wrong: (deployment) => [
+      ...every(["aws_subnet"], (is) => is["map_public_ip_on_launch"] === false)(deployment),
+      ...every(["aws_instance"], (is) => is["associate_public_ip_address"] === undefined)(deployment),
+      ...every(["aws_db_instance"], (is) => is["publicly_accessible"] === false)(deployment),
+    ],
+  },
+  {
+    name: "disks, database, bucket, logs, queue, topic and secrets are encrypted",
+    wrong: (deployment) => [
+      ...every(["aws_ebs_volume"], (is) => is["encrypted"] === true)(deployment),
+      ...every(
+        ["aws_launch_template"],
+        (is) =>
+          (is["block_device_mappings"] as JsonObject[]).every(({ ebs }) => (ebs as JsonObject)["encrypted"] === "true"),
+      )(
+        deployment,
+      ),
+      ...every(["aws_db_instance"], (is) => is["storage_encrypted"] === true)(deployment),
+      ...every(["aws_cloudwatch_log_group", "aws_secretsmanager_secret"], (is) => is["kms_key_id"] !== undefined)(
+        deployment,
+      ),
+      ...every(["aws_sqs_queue", "aws_sns_topic"], (is) => is["kms_master_key_id"] !== undefined)(deployment),
+      ...every(["aws_lambda_function"], (is) => is["kms_key_arn"] !== undefined)(deployment),
+      ...every(["aws_s3_object"], (is) => is["server_side_encryption"] === "aws:kms")(deployment),
+      ...every(["aws_s3_bucket_server_side_encryption_configuration"], () => true)(deployment),
+      ...every(["aws_kms_key"], (is) => is["enable_key_rotation"] === true)(deployment),
+    ],
+  },
+  {
+    name: "ways are encrypted",
+    wrong: (deployment) => [
+      ...every(
+        ["aws_db_parameter_group"],
+        (is) => (is["parameter"] as JsonObject[]).some(({ name, value }) => name === "rds.force_ssl" && value === "1"),
+      )(
+        deployment,
+      ),
+      ...every(["aws_s3_bucket_policy"], (is) => /"Deny".*"aws:SecureTransport":"false"/.test(is["policy"] as string))(
+        deployment,
+      ),
+      ...every(
+        ["aws_lambda_function"],
+        (is) =>
+          /^SCRAM-SHA-512$/.test(
+            ((is["environment"] as JsonObject)["variables"] as JsonObject)["KAFKA_SASL_MECHANISM"] as string,
+          ),
+      )(
+        deployment,
+      ),
+    ],
+  },
+  {
+    name: "the bucket is closed and keeps versions",
+    wrong: (deployment) => [
+      ...every(
+        ["aws_s3_bucket_public_access_block"],
+        (is) =>
+          ["block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"].every((name) =>
+            is[name] === true
+          ),
+      )(
+        deployment,
+      ),
+      ...every(
+        ["aws_s3_bucket_versioning"],
+        (is) => (is["versioning_configuration"] as JsonObject)["status"] === "Enabled",
+      )(deployment),
+    ],
+  },
+  {
+    name: "machines tell who they are by IMDSv2 alone",
+    wrong: every(["aws_instance", "aws_launch_template"], (is) => {
+      const options = is["metadata_options"] as JsonObject | undefined;
+      return options?.["http_tokens"] === "required" && options["http_put_response_hop_limit"] === 1;
+    }),
+  },
+  {
+    name: "there is no way in by SSH",
+    wrong: (deployment) => [
+      ...deployment.resources("aws_key_pair").map(where),
+      ...["aws_instance", "aws_launch_template"].flatMap((type) => deployment.resources(type))
+        .filter(({ is }) => is["key_name"] !== undefined).map(where),
+      ...deployment.resources("aws_vpc_security_group_ingress_rule")
+        .filter(({ is }) => (is["from_port"] as number) <= 22 && (is["to_port"] as number) >= 22).map(where),
+    ],
+  },
+  {
+    name: "nobody is allowed more than is named",
+    wrong: (deployment) =>
+      deployment.resources().flatMap((resource) =>
+        statements(resource).filter(({ Effect }) => Effect === "Allow").flatMap((statement) => {
+          const { Action, Resource: resources = [], Principal } = statement;
+          // A key's own policy: `*` is the key, and the account may give rights to it away.
+          if (resource.type === "aws_kms_key" && JSON.stringify(Principal).includes(":root")) return [];
+          const actions = list(Action).filter((action) => action.includes("*"));
+          const wide = resource.type === "aws_kms_key"
+            ? []
+            : list(Action).filter((action) => list(resources).includes("*") && !WITHOUT_RESOURCE.has(action));
+          const anybody = Principal === "*" && resource.type !== "aws_vpc_endpoint" ? ["everybody"] : [];
+          return [...actions, ...wide, ...anybody].map((what) => `${where(resource)} allows ${what}`);
+        })
+      ),
+  },
+  {
+    name: "services that act for others do so for ours alone",
+    wrong: (deployment) =>
+      ["aws_sqs_queue_policy", "aws_kms_key"].flatMap((type) => deployment.resources(type)).flatMap((resource) =>
+        statements(resource)
+          .filter(({ Principal, Condition }) =>
+            JSON.stringify(Principal).includes("Service") && Condition === undefined
+          )
+          .map(() => where(resource))
+      ),
+  },
+  {
+    name: "roles are taken by one service each",
+    wrong: every(["aws_iam_role"], (is) =>
+      /^\{"Service":"[a-z0-9.-]+\.amazonaws\.com"\}$/.test(
+        JSON.stringify(
+          (JSON.parse(is["assume_role_policy"] as string) as { Statement: { Principal: Json }[] }).Statement[0]!
+            .Principal,
+        ),
+      )),
+  },
+  {
+    name: "no secret is written out, in user data and releases neither",
+    wrong: (deployment) => [
+      ...texts(deployment).filter(([, text]) => looksSecret(text)).map(([path]) => path),
+      ...texts(deployment).filter(([path, text]) =>
+        SECRET_NAMES.test(path.split(".").at(-1)!) && !/^(arn:|\$\{|true$|false$)/.test(text) &&
+        !["name", "description", "password_encryption", "http_tokens"].includes(path.split(".").at(-1)!)
+      ).map(([path, text]) => `${path} is ${text}`),
+      ...every(
+        ["aws_secretsmanager_secret_version"],
+        (is) => is["secret_string"] === undefined && /^\$\{ephemeral\./.test(is["secret_string_wo"] as string),
+      )(deployment),
+      ...every(["aws_db_instance"], (is) => is["password"] === undefined && is["manage_master_user_password"] === true)(
+        deployment,
+      ),
+    ],
+  },
+  {
+    name: "hosts read no secret but their own",
+    wrong: (deployment) =>
+      deployment.resources("aws_iam_role_policy").flatMap((resource) => {
+        const host = /^(kafka|processor|monitoring)-\d/.exec(resource.name)?.[1] as keyof typeof READS | undefined;
+        if (host === undefined) return [];
+        return statements(resource).filter(({ Action }) => list(Action).includes("secretsmanager:GetSecretValue"))
+          .flatMap(({ Resource: arns = [] }) => list(arns)).filter((arn) => !READS[host].test(arn))
+          .map((arn) => `${where(resource)} reads ${arn}`);
+      }),
+  },
+  {
+    name: "what flows in the network is logged",
+    wrong: every(["aws_flow_log"], (is) => is["traffic_type"] === "ALL"),
+  },
+  {
+    name: "all is tagged",
+    wrong: ({ stacks }) =>
+      [...stacks].filter(([stack, { provider }]) => {
+        const tags = ((((provider as JsonObject)["aws"] as JsonObject[])[0]!["default_tags"] as JsonObject[])[0]!)[
+          "tags"
+        ] as JsonObject;
+        return tags["application"] !== "clickstream" || tags["stack"] !== stack || !tags["deployment"];
+      }).map(([stack]) => stack),
+  },
+  {
+    name: "logs are kept for a while, and not for ever",
+    wrong: every(["aws_cloudwatch_log_group"], (is) => (is["retention_in_days"] as number) > 0),
+  },
+];
+
+/** Secrets by the kind of host that reads them. */
+const READS = {
+  kafka: /kafka-(admin|processor|generator)_secret/,
+  processor: /kafka-processor_secret|database-(processor|monitoring)_secret|database-?master_user_secret/,
+  monitoring: /database-monitoring_secret|grafana-admin_secret/,
+} as const;
+
+for (const { name, wrong } of PROPERTIES) {
+  Deno.test(`infra, of every size: ${name}`, async () => {
+    for (
+      const choices of [...SIZES.map((size) => ({ DEPLOY_SIZE: size })), { DEPLOY_SIZE: "small", DEPLOY_EGRESS: "nat" }]
+    ) {
+      assert.deepEqual(wrong(await synthesize(choices)), [], JSON.stringify(choices));
+    }
+  });
+}
+
+Deno.test("infra: nobody speaks to anybody but as it is said", async () => {
+  const deployment = await synthesize({ DEPLOY_SIZE: "small" });
+  const name = (group: Json) => /group-(\w+)\.id\}$/.exec(group as string)![1]!;
+  const said = TALKS.flatMap(([from, to, ports]) => ports.map((port) => `${from} ${to} ${port}`)).sort();
+  const rules = (type: string, from: string, to: string) =>
+    deployment.resources(type).filter(({ is }) => is[from] !== undefined && is[to] !== undefined)
+      .map(({ is }) => `${name(is[from]!)} ${name(is[to]!)} ${is["from_port"]}`).sort();
+  const [own, other] = ["security_group_id", "referenced_security_group_id"] as const;
+  assert.deepEqual(rules("aws_vpc_security_group_ingress_rule", other, own), said);
+  assert.deepEqual(rules("aws_vpc_security_group_egress_rule", own, other), said);
+  assert.deepEqual([...new Set(TALKS.flatMap(([from, to]) => [from, to]))].sort(), [...PARTIES].sort());
+});
+
+/** Faults that must be seen: what is changed in a deployment, and by which property it is told. */
+const PLANTED: readonly {
+  readonly fault: string;
+  readonly of: string;
+  readonly change: Readonly<Record<string, Json>>;
+  readonly seenBy: string;
+}[] = [
+  {
+    fault: "a port for everybody",
+    of: "aws_vpc_security_group_ingress_rule",
+    change: { cidr_ipv4: "0.0.0.0/0" },
+    seenBy: "nothing lets in whoever asks",
+  },
+  {
+    fault: "a way out",
+    of: "aws_vpc_security_group_egress_rule",
+    change: { cidr_ipv4: "0.0.0.0/0" },
+    seenBy: "the Internet is reached through the NAT, or not at all",
+  },
+  {
+    fault: "public subnets",
+    of: "aws_subnet",
+    change: { map_public_ip_on_launch: true },
+    seenBy: "nothing has a public address",
+  },
+  {
+    fault: "a public database",
+    of: "aws_db_instance",
+    change: { publicly_accessible: true },
+    seenBy: "nothing has a public address",
+  },
+  {
+    fault: "a plain disk",
+    of: "aws_ebs_volume",
+    change: { encrypted: false },
+    seenBy: "disks, database, bucket, logs, queue, topic and secrets are encrypted",
+  },
+  {
+    fault: "a plain database",
+    of: "aws_db_instance",
+    change: { storage_encrypted: false },
+    seenBy: "disks, database, bucket, logs, queue, topic and secrets are encrypted",
+  },
+  { fault: "plain connections", of: "aws_db_parameter_group", change: { parameter: [] }, seenBy: "ways are encrypted" },
+  {
+    fault: "an open bucket",
+    of: "aws_s3_bucket_public_access_block",
+    change: { block_public_acls: false },
+    seenBy: "the bucket is closed and keeps versions",
+  },
+  {
+    fault: "IMDSv1",
+    of: "aws_launch_template",
+    change: { metadata_options: { http_tokens: "optional" } },
+    seenBy: "machines tell who they are by IMDSv2 alone",
+  },
+  { fault: "SSH", of: "aws_instance", change: { key_name: "mine" }, seenBy: "there is no way in by SSH" },
+  {
+    fault: "a wildcard action",
+    of: "aws_iam_role_policy",
+    change: { policy: '{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::x"}]}' },
+    seenBy: "nobody is allowed more than is named",
+  },
+  {
+    fault: "a wildcard resource",
+    of: "aws_iam_role_policy",
+    change: { policy: '{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}' },
+    seenBy: "nobody is allowed more than is named",
+  },
+  {
+    fault: "a password",
+    of: "aws_db_instance",
+    change: { password: "hunter2hunter2" },
+    seenBy: "no secret is written out, in user data and releases neither",
+  },
+  {
+    fault: "a secret's value",
+    of: "aws_secretsmanager_secret_version",
+    change: { secret_string: "x" },
+    seenBy: "no secret is written out, in user data and releases neither",
+  },
+  {
+    fault: "an address with a password",
+    of: "aws_ssm_parameter",
+    change: { value: "postgres://u:hunter2@h/d" },
+    seenBy: "no secret is written out, in user data and releases neither",
+  },
+  {
+    fault: "a password in user data",
+    of: "aws_launch_template",
+    change: { user_data: btoa("postgres://u:hunter2@h/d") },
+    seenBy: "no secret is written out, in user data and releases neither",
+  },
+  {
+    fault: "another's secret",
+    of: "aws_iam_role_policy",
+    change: {
+      policy:
+        '{"Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"grafana-admin_secret_1.arn"}]}',
+    },
+    seenBy: "hosts read no secret but their own",
+  },
+  {
+    fault: "logs for ever",
+    of: "aws_cloudwatch_log_group",
+    change: { retention_in_days: 0 },
+    seenBy: "logs are kept for a while, and not for ever",
+  },
+];
+
+for (const { fault, of, change, seenBy } of PLANTED) {
+  Deno.test(`infra: ${fault} would be seen`, async () => {
+    const sound = await synthesize({ DEPLOY_SIZE: "small" });
+    const stacks = new Map([...sound.stacks].map(([stack, json]) => [stack, planted(json, of, change)]));
+    const broken: Synthesized = {
+      ...sound,
+      stacks,
+      resources: (type) =>
+        sound.resources(type).map((one) => one.type === of ? { ...one, is: { ...one.is, ...change } } : one),
+    };
+    const property = PROPERTIES.find(({ name }) => name === seenBy)!;
+    assert.deepEqual(property.wrong(sound), []);
+    assert.notDeepEqual(property.wrong(broken), []);
+  });
+}
+
+function planted(json: JsonObject, type: string, change: JsonObject): JsonObject {
+  const all = json["resource"] as JsonObject;
+  const changed = Object.entries((all[type] ?? {}) as JsonObject).map((
+    [name, is],
+  ) => [name, { ...is as JsonObject, ...change }]);
+  return { ...json, resource: { ...all, [type]: Object.fromEntries(changed) } };
+}

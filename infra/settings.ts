@@ -1,0 +1,289 @@
+/**
+ * Every choice of a deployment: its name, default, bounds and meaning, checked before anything is synthesized. They are
+ * environment variables, as the binary's settings are; those of the binary's go on to the hosts under their own names.
+ * @module
+ */
+import { z } from "zod";
+import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config.ts";
+import { type Cidr, cidrOf, isPrivate } from "./addresses.ts";
+import { type Architecture, DATABASE_CLASSES, MACHINES } from "./instances.ts";
+import { CHOICES, type Size, SIZES } from "./sizes.ts";
+
+export { WrongSettings };
+
+interface Setting {
+  readonly schema: z.ZodType<unknown, string>;
+  /** Text that stands in where it is not set and the size doesn't choose; null: it may be left out. */
+  readonly otherwise?: string | null;
+  readonly allowed: string;
+  readonly about: string;
+}
+
+const oneOf = <const T extends readonly string[]>(...values: T) => z.enum(values);
+
+const wholeNumber = (least: number, most: number) =>
+  z.string().regex(/^\d{1,9}$/).transform(Number).pipe(z.number().min(least).max(most));
+
+const yesOrNo = oneOf("true", "false").transform((value) => value === "true");
+
+/** A value that `parse` makes of the text; the message of a `RangeError` is shown. */
+const parsed = <T>(parse: (value: string) => T) =>
+  z.string().transform((value, context): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof RangeError ? error.message : "" });
+      return z.NEVER;
+    }
+  });
+
+const machine = { schema: oneOf(...Object.keys(MACHINES)), allowed: `one of ${Object.keys(MACHINES).join(", ")}` };
+
+/** Days that CloudWatch can keep logs for, of which these make sense here. */
+const LOG_DAYS = ["1", "3", "5", "7", "14", "30", "60", "90", "180", "365", "731"] as const;
+
+/** All choices, in the order in which they are shown. */
+export const SETTINGS = {
+  DEPLOY_SIZE: {
+    schema: oneOf(...SIZES),
+    otherwise: "dev",
+    allowed: SIZES.join(", "),
+    about: "what everything below is where it isn't set",
+  },
+  DEPLOY_NAME: {
+    schema: z.string().regex(/^[a-z](?:-?[a-z0-9]){0,19}$/),
+    otherwise: "clickstream",
+    allowed: "1 to 20 small letters, digits and '-' between them, a letter first",
+    about: "what all that is created is named after; two deployments in an account have two names",
+  },
+  AWS_REGION: {
+    schema: z.string().regex(
+      /^(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]$/,
+    ),
+    otherwise: "us-east-1",
+    allowed: "a region of AWS's own partition, like eu-central-1",
+    about: "where everything is created",
+  },
+  DEPLOY_ZONES: {
+    schema: parsed(zones),
+    allowed: "2 or 3 of the letters a to f, separated by commas",
+    about: "the region's zones to stand in",
+  },
+  DEPLOY_NETWORK: {
+    schema: parsed(network),
+    otherwise: "10.40.0.0/16",
+    allowed: "a private network of /16 to /22, like 10.40.0.0/16",
+    about: "addresses of the private network",
+  },
+  DEPLOY_EGRESS: {
+    schema: oneOf("endpoints", "nat"),
+    otherwise: "endpoints",
+    allowed: "endpoints or nat",
+    about: "how hosts reach AWS: by endpoints in the private network, or over one NAT, which reaches the Internet too",
+  },
+  DEPLOY_ARCHITECTURE: {
+    schema: oneOf("arm64", "x86_64"),
+    otherwise: "arm64",
+    allowed: "arm64 or x86_64",
+    about: "what the hosts' processors run",
+  },
+  DEPLOY_BROKERS: { schema: oneOf("1", "3").transform(Number), allowed: "1 or 3", about: "hosts of Kafka" },
+  DEPLOY_PROCESSORS: {
+    schema: wholeNumber(1, 9),
+    allowed: "a whole number from 1 to 9",
+    about: "hosts of the processor",
+  },
+  DEPLOY_BROKER_MACHINE: { ...machine, about: "machine of a broker" },
+  DEPLOY_PROCESSOR_MACHINE: { ...machine, about: "machine of a processor" },
+  DEPLOY_MONITORING_MACHINE: { ...machine, about: "machine of Prometheus and Grafana" },
+  DEPLOY_BROKER_DISK_GIB: {
+    schema: wholeNumber(10, 16_384),
+    allowed: "a whole number from 10 to 16384",
+    about: "a broker's data volume",
+  },
+  DEPLOY_MONITORING_DISK_GIB: {
+    schema: wholeNumber(10, 1024),
+    allowed: "a whole number from 10 to 1024",
+    about: "data volume of Prometheus and Grafana",
+  },
+  DEPLOY_RETENTION_HOURS: {
+    schema: wholeNumber(1, 8760),
+    otherwise: "168",
+    allowed: "a whole number from 1 to 8760",
+    about: "how long the topic keeps events",
+  },
+  DEPLOY_DATABASE_CLASS: {
+    schema: oneOf(...Object.keys(DATABASE_CLASSES)),
+    allowed: `one of ${Object.keys(DATABASE_CLASSES).join(", ")}`,
+    about: "machine of the database",
+  },
+  DEPLOY_DATABASE_DISK_GIB: {
+    schema: wholeNumber(20, 32_768),
+    allowed: "a whole number from 20 to 32768",
+    about: "the database's disk to begin with; it grows to five times that by itself",
+  },
+  DEPLOY_DATABASE_STANDBY: {
+    schema: yesOrNo,
+    allowed: "true or false",
+    about: "whether a second database stands by in another zone",
+  },
+  DEPLOY_BACKUP_DAYS: {
+    schema: wholeNumber(1, 35),
+    allowed: "a whole number from 1 to 35",
+    about: "days that the database can be set back to",
+  },
+  DEPLOY_PROTECTED: {
+    schema: yesOrNo,
+    allowed: "true or false",
+    about: "whether the database refuses to be destroyed",
+  },
+  DEPLOY_SNAPSHOT: {
+    schema: yesOrNo,
+    allowed: "true or false",
+    about: "whether a last snapshot of the database, and of the brokers' volumes, stays when all is destroyed",
+  },
+  DEPLOY_LOG_DAYS: {
+    schema: oneOf(...LOG_DAYS).transform(Number),
+    allowed: LOG_DAYS.join(", "),
+    about: "days that logs are kept",
+  },
+  DEPLOY_RATE: {
+    schema: wholeNumber(1, 1000),
+    allowed: "a whole number from 1 to 1000",
+    about: "events a second that the simulated shop sends",
+  },
+  DEPLOY_RESERVED: {
+    schema: yesOrNo,
+    otherwise: "true",
+    allowed: "true or false",
+    about: "whether the function has a place reserved, which an account that may run only 10 functions at once refuses",
+  },
+  DEPLOY_ALARM_EMAIL: {
+    schema: z.email().max(254),
+    otherwise: null,
+    allowed: "an e-mail address",
+    about: "who is told of alarms; AWS asks that address first whether it wants to be",
+  },
+  DEPLOY_STATE_BUCKET: {
+    schema: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+    otherwise: null,
+    allowed: "the name of a bucket of S3 that exists",
+    about: "where Terraform's state is kept; without it in files beside deno.json",
+  },
+} as const satisfies Record<string, Setting>;
+
+/** Name of a choice. */
+export type SettingName = keyof typeof SETTINGS;
+
+type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly otherwise: null } ? null : never);
+
+/** The binary's settings that hosts get as they are set here. */
+export const PASSED_ON = [
+  "KAFKA_TOPIC",
+  "KAFKA_PARTITIONS",
+  "KAFKA_GROUP_ID",
+  "WORKERS",
+  "COMMIT_EVERY_MS",
+  "EVENTS_KEEP_DAYS",
+  "STORE_EVENTS",
+  "VIEWS",
+  "LOG_LEVEL",
+] as const satisfies readonly OfBinary[];
+
+/** A deployment, with everything chosen. */
+export type Settings = { readonly [K in SettingName]: Value<(typeof SETTINGS)[K]> } & {
+  /** The binary's settings as text, those that are set. */
+  readonly passedOn: Readonly<Record<string, string>>;
+  /** Speaks to a stand-in for AWS, at an address that has no names for buckets. */
+  readonly elsewhere: boolean;
+};
+
+/**
+ * Reads the choices; an empty variable counts as absent.
+ *
+ * @throws {WrongSettings} naming every one that can't be
+ */
+export function deploySettings(
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): Settings {
+  const set = (name: string) => env(name) || undefined;
+  const wrong: string[] = [];
+  const size = read("DEPLOY_SIZE", set("DEPLOY_SIZE"), wrong) as Size | undefined;
+  const architecture = read("DEPLOY_ARCHITECTURE", set("DEPLOY_ARCHITECTURE"), wrong) as Architecture | undefined;
+  if (size === undefined || architecture === undefined) throw wrongSettings(wrong);
+  const names = Object.keys(SETTINGS) as SettingName[];
+  const values = names.map((name) => {
+    const [arm, x86 = arm] = CHOICES[size][name]?.split("/") ?? [];
+    return [name, read(name, set(name) ?? (architecture === "arm64" ? arm : x86), wrong)];
+  });
+  wrong.push(...passedOnWrong(env));
+  if (wrong.length > 0) throw wrongSettings(wrong);
+  const passedOn = Object.fromEntries(PASSED_ON.flatMap((name) => set(name) === undefined ? [] : [[name, set(name)!]]));
+  // Each value came out of its own setting's schema.
+  const settings = {
+    ...Object.fromEntries(values),
+    passedOn,
+    elsewhere: set("AWS_ENDPOINT_URL") !== undefined,
+  } as Settings;
+  wrong.push(...notTogether(settings));
+  if (wrong.length > 0) throw wrongSettings(wrong);
+  return settings;
+}
+
+function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
+  const { schema, otherwise, allowed }: Setting = SETTINGS[name];
+  const value = given ?? otherwise;
+  if (value === null) return null;
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const said = error.issues.find(({ code, message }) => code === "custom" && message !== "")?.message;
+  wrong.push(`${name} is ${JSON.stringify(value)}${said === undefined ? "" : ` (${said})`}; it must be ${allowed}`);
+  return undefined;
+}
+
+/** What is wrong with the binary's settings, in the binary's own words. */
+function passedOnWrong(env: (name: string) => string | undefined): string[] {
+  try {
+    readSettings(PASSED_ON, env);
+    return [];
+  } catch (error) {
+    if (!(error instanceof WrongSettings)) throw error;
+    return error.message.split("\n").slice(1).map((line) => line.trim());
+  }
+}
+
+/** Choices that are possible each, but not beside each other. */
+function notTogether(settings: Settings): string[] {
+  const wrong: string[] = [];
+  const { DEPLOY_ARCHITECTURE: architecture, DEPLOY_BROKERS: brokers, DEPLOY_ZONES: { length } } = settings;
+  for (const name of ["DEPLOY_BROKER_MACHINE", "DEPLOY_PROCESSOR_MACHINE", "DEPLOY_MONITORING_MACHINE"] as const) {
+    if (MACHINES[settings[name]]!.architecture === architecture) continue;
+    wrong.push(`${name} is "${settings[name]}"; it must be one of ${architecture}, which DEPLOY_ARCHITECTURE is`);
+  }
+  if (brokers === 3 && length === 2) {
+    wrong.push(
+      `DEPLOY_BROKERS is "3"; it must be 1, or DEPLOY_ZONES have 3 zones: two brokers in one are lost together`,
+    );
+  }
+  return wrong;
+}
+
+function wrongSettings(wrong: readonly string[]): WrongSettings {
+  const count = wrong.length === 1 ? "a setting" : `${wrong.length} settings`;
+  return new WrongSettings(`${count} can't be used:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
+}
+
+function zones(value: string): readonly string[] {
+  const letters = value.split(",").map((part) => part.trim());
+  if (letters.length < 2 || letters.length > 3) throw new RangeError(`it names ${letters.length}`);
+  if (letters.some((letter) => !/^[a-f]$/.test(letter))) throw new RangeError("it names another");
+  if (new Set(letters).size < letters.length) throw new RangeError("it names one twice");
+  return letters;
+}
+
+function network(value: string): Cidr {
+  const cidr = cidrOf(value);
+  if (cidr.bits < 16 || cidr.bits > 22) throw new RangeError(`it is a /${cidr.bits}`);
+  if (!isPrivate(cidr)) throw new RangeError("its addresses are public");
+  return cidr;
+}

@@ -1,0 +1,40 @@
+/**
+ * What every stack has: the provider, the state's place, tags, and names that begin with the deployment's.
+ * @module
+ */
+import { AwsProvider, type Construct, LocalBackend, S3Backend, TerraformOutput, TerraformStack } from "./aws.ts";
+import type { Settings } from "./settings.ts";
+
+/** One part of a deployment, applied and destroyed as a whole. */
+export abstract class AwsStack extends TerraformStack {
+  /** The deployment's choices. */
+  readonly settings: Settings;
+
+  constructor(scope: Construct, id: string, settings: Settings) {
+    super(scope, id);
+    this.settings = settings;
+    new AwsProvider(this, "aws", {
+      region: settings.AWS_REGION,
+      defaultTags: [{ tags: { application: "clickstream", deployment: settings.DEPLOY_NAME, stack: id } }],
+      ...(settings.elsewhere ? { s3UsePathStyle: true } : {}),
+    });
+    const bucket = settings.DEPLOY_STATE_BUCKET;
+    const file = `${settings.DEPLOY_NAME}.${id}.tfstate`;
+    // Seen from the stack's own folder, cdktf.out/stacks/…, where Terraform runs.
+    if (bucket === null) new LocalBackend(this, { path: `../../../${file}` });
+    else {
+      new S3Backend(this, { bucket, key: `clickstream/${file}`, region: settings.AWS_REGION, encrypt: true });
+      this.addOverride("terraform.backend.s3.use_lockfile", true);
+    }
+  }
+
+  /** A name within the deployment. */
+  named(name: string): string {
+    return `${this.settings.DEPLOY_NAME}-${name}`;
+  }
+
+  /** Says a value after a deployment, under exactly this name. */
+  says(name: string, value: unknown, description: string): void {
+    new TerraformOutput(this, name, { value, description, staticId: true });
+  }
+}

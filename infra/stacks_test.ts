@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
+import { SIZES } from "./sizes.ts";
+import { type JsonObject, leaves, STACKS, synthesize, synthesizeAnew, type Synthesized } from "./testing/synth.ts";
+
+const GOLDENS = new URL("./testdata/", import.meta.url);
+
+/** `GOLDENS=write` writes them anew: `deno task goldens`. */
+const WRITE = Deno.env.get("GOLDENS") === "write";
+
+/** All values of a deployment by path, which a line each is written of. */
+function lines({ stacks }: Synthesized): string[] {
+  return [...stacks].flatMap(([stack, json]) =>
+    leaves(json, stack).map(([path, value]) => `${path} = ${JSON.stringify(value)}`)
+  ).sort();
+}
+
+async function golden(name: string, text: string): Promise<void> {
+  const file = new URL(name, GOLDENS);
+  if (WRITE) await Deno.writeTextFile(file, text);
+  const expected = await Deno.readTextFile(file);
+  if (text === expected) return;
+  const [now, before] = [new Set(text.split("\n")), new Set(expected.split("\n"))];
+  const added = [...now].filter((line) => !before.has(line)).map((line) => `+ ${line}`);
+  const gone = [...before].filter((line) => !now.has(line)).map((line) => `- ${line}`);
+  assert.fail(`${name} is another; ./deno task goldens writes it anew\n${[...gone, ...added].join("\n")}`);
+}
+
+Deno.test("infra: what is synthesized is what is expected, in small as a whole", async () => {
+  const small = await synthesize({ DEPLOY_SIZE: "small" });
+  for (const [stack, json] of small.stacks) await golden(`${stack}.json`, `${JSON.stringify(json, null, 2)}\n`);
+});
+
+for (
+  const choices of [{ DEPLOY_SIZE: "dev" }, { DEPLOY_SIZE: "production" }, {
+    DEPLOY_SIZE: "small",
+    DEPLOY_EGRESS: "nat",
+  }]
+) {
+  const name = Object.values(choices).join("-");
+  Deno.test(`infra: ${name} differs from small in what is expected`, async () => {
+    const small = await synthesize({ DEPLOY_SIZE: "small" });
+    const other = await synthesize(choices);
+    const [before, now] = [new Set(lines(small)), new Set(lines(other))];
+    const gone = [...before].filter((line) => !now.has(line)).map((line) => `- ${line}`);
+    const added = [...now].filter((line) => !before.has(line)).map((line) => `+ ${line}`);
+    await golden(`${name}.diff`, `${[...gone, ...added].join("\n")}\n`);
+  });
+}
+
+Deno.test("infra: the same choices are the same bytes", async () => {
+  const one = await synthesize({ DEPLOY_SIZE: "production" });
+  const two = await synthesizeAnew({ DEPLOY_SIZE: "production" });
+  for (const stack of STACKS) {
+    assert.deepEqual(await bytes(one, stack), await bytes(two, stack), stack);
+  }
+});
+
+async function bytes({ folder }: Synthesized, stack: string): Promise<string> {
+  return await Deno.readTextFile(`${folder}/${stack}/cdk.tf.json`);
+}
+
+/** Paths of what a stack refers to in itself: `aws_vpc.vpc`. */
+const REFERENCE = /\$\{[^}]*?\b((?:data\.|ephemeral\.)?(?:aws_[a-z0-9_]+|terraform_remote_state))\.([A-Za-z0-9_-]+)/g;
+
+for (const size of SIZES) {
+  Deno.test(`infra: ${size} refers to nothing that isn't there`, async () => {
+    const deployment = await synthesize({ DEPLOY_SIZE: size });
+    let seen = 0;
+    for (const [stack, json] of deployment.stacks) {
+      for (const [path, value] of leaves(json)) {
+        if (typeof value !== "string") continue;
+        for (const [, type, name] of value.matchAll(REFERENCE)) {
+          const kind = /^(data|ephemeral)\./.exec(type!)?.[1];
+          const among = json[kind ?? "resource"] as JsonObject;
+          const named = (among[type!.replace(/^(data|ephemeral)\./, "")] ?? {}) as JsonObject;
+          assert.ok(named[name!] !== undefined, `${stack}: ${path} refers to ${type}.${name}`);
+          seen++;
+        }
+        for (const [, other, output] of value.matchAll(/cross-stack-reference-input-(\w+)\.outputs\.([\w-]+)/g)) {
+          assert.ok((deployment.stacks.get(other!)?.["output"] as JsonObject)[output!], `${stack}: ${path}: ${output}`);
+          assert.ok(
+            STACKS.indexOf(other as "network") < STACKS.indexOf(stack as "network"),
+            `${stack} before ${other}`,
+          );
+        }
+      }
+    }
+    assert.ok(seen > 100);
+  });
+
+  Deno.test(`infra: ${size} has what no tool looks for`, async () => {
+    const deployment = await synthesize({ DEPLOY_SIZE: size });
+    const [subnets] = deployment.resources("aws_db_subnet_group");
+    assert.ok((subnets!.is["subnet_ids"] as string[]).length >= 2, "RDS needs two zones");
+    const [database] = deployment.resources("aws_db_instance");
+    assert.ok(!["admin", "postgres", "rdsadmin", "user"].includes(database!.is["username"] as string));
+    for (const { is, name } of deployment.resources("aws_launch_template")) {
+      assert.ok(atob(is["user_data"] as string).length <= 16_384, `${name}: EC2 takes 16 KiB of user data`);
+    }
+    for (const { is, name } of deployment.resources("aws_ssm_parameter")) {
+      // What is known only then is as long as an ARN.
+      const value = (is["value"] as string).replaceAll(/\$\{[^}]*\}/g, "x".repeat(110));
+      assert.ok(value.length <= 4096, `${name} is ${value.length} bytes, of which SSM takes 4096`);
+    }
+    const names = deployment.resources("aws_iam_role").map(({ is }) => is["name"] as string);
+    assert.equal(new Set(names).size, names.length);
+    for (const name of names) assert.ok(name.length <= 64, name);
+  });
+}
+
+Deno.test("infra: the longest name is short enough for everything that is named after it", async () => {
+  const deployment = await synthesize({ DEPLOY_SIZE: "production", DEPLOY_NAME: "a".repeat(20) });
+  for (const { type, is } of deployment.resources()) {
+    const longest = {
+      aws_iam_role: 64,
+      aws_db_instance: 63,
+      aws_lambda_function: 64,
+      aws_sqs_queue: 80,
+      aws_s3_bucket: 37,
+    };
+    const name = is["name"] ?? is["identifier"] ?? is["function_name"] ?? is["bucket_prefix"];
+    const most = longest[type as keyof typeof longest];
+    if (most !== undefined) assert.ok((name as string).length <= most, `${type} ${name}`);
+  }
+});
+
+Deno.test("infra: machines that are named are those that are known", async () => {
+  for (const size of SIZES) {
+    for (const architecture of ["arm64", "x86_64"] as const) {
+      const deployment = await synthesize({ DEPLOY_SIZE: size, DEPLOY_ARCHITECTURE: architecture });
+      for (const { is } of deployment.resources("aws_instance")) {
+        assert.equal(MACHINES[is["instance_type"] as string]?.architecture, architecture);
+      }
+      for (const { is } of deployment.resources("aws_db_instance")) {
+        assert.ok(DATABASE_CLASSES[is["instance_class"] as string]);
+      }
+    }
+  }
+});

@@ -1,0 +1,105 @@
+/**
+ * A cloud for tests: moto's server, which keeps S3, Systems Manager and Secrets Manager in memory.
+ * @module
+ */
+import { Child, freePort, until } from "../../processor/testing/child.ts";
+import { python } from "./tools.ts";
+
+/** Where it all is. */
+export const REGION = "eu-central-1";
+
+/** A running cloud. */
+export interface Cloud extends AsyncDisposable {
+  readonly endpoint: string;
+  /** What a program needs to find it, as environment variables. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Puts a file into a bucket, which is made where it is missing. */
+  upload(bucket: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  setParameter(name: string, value: string): Promise<void>;
+  parameter(name: string): Promise<string>;
+  /** Returns the ARN. */
+  makeSecret(name: string, value: string): Promise<string>;
+  setSecret(arn: string, value: string): Promise<void>;
+}
+
+/** Starts a cloud, and waits until it answers. */
+export async function startCloud(): Promise<Cloud> {
+  const port = freePort();
+  const log = await Deno.makeTempFile({ prefix: "clickstream-moto-" });
+  const server = Child.start(await python(), ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], log);
+  const endpoint = `http://127.0.0.1:${port}`;
+  await until("the cloud answers", async () => {
+    if (server.ended) throw new Error(`moto did not start:\n${await server.tail()}`);
+    return await fetch(`${endpoint}/moto-api/`).then(async (answer) => {
+      await answer.body?.cancel();
+      return true;
+    }, () => false);
+  });
+  const call = (service: string, target: string, body: unknown) => ask(endpoint, service, target, body);
+  return {
+    endpoint,
+    env: {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: REGION,
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+    },
+    async upload(bucket, key, bytes) {
+      const place = `<LocationConstraint>${REGION}</LocationConstraint>`;
+      await put(`${endpoint}/${bucket}`, `<CreateBucketConfiguration>${place}</CreateBucketConfiguration>`);
+      await put(`${endpoint}/${bucket}/${key}`, bytes);
+    },
+    async setParameter(Name, Value) {
+      await call("ssm", "AmazonSSM.PutParameter", { Name, Value, Type: "String", Tier: "Advanced", Overwrite: true });
+    },
+    async parameter(Name) {
+      const { Parameter } = await call("ssm", "AmazonSSM.GetParameter", { Name });
+      return (Parameter as { readonly Value: string }).Value;
+    },
+    async makeSecret(Name, SecretString) {
+      const { ARN } = await call("secretsmanager", "secretsmanager.CreateSecret", {
+        Name,
+        SecretString,
+        ClientRequestToken: crypto.randomUUID(),
+      });
+      return String(ARN);
+    },
+    async setSecret(SecretId, SecretString) {
+      const ClientRequestToken = crypto.randomUUID();
+      await call("secretsmanager", "secretsmanager.PutSecretValue", { SecretId, SecretString, ClientRequestToken });
+    },
+    async [Symbol.asyncDispose]() {
+      await server.end("SIGKILL");
+      await Deno.remove(log);
+    },
+  };
+}
+
+/** Says which service is meant, as a signature would. */
+const authorization = (service: string) =>
+  `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=none`;
+
+async function put(url: string, body: Uint8Array<ArrayBuffer> | string): Promise<void> {
+  const answer = await fetch(url, {
+    method: "PUT",
+    headers: { authorization: authorization("s3"), "content-type": "application/octet-stream" },
+    body,
+  });
+  await answer.body?.cancel();
+  if (!answer.ok && answer.status !== 409) throw new Error(`PUT ${url} was answered with ${answer.status}`);
+}
+
+async function ask(endpoint: string, service: string, target: string, body: unknown): Promise<Record<string, unknown>> {
+  const answer = await fetch(endpoint, {
+    method: "POST",
+    headers: {
+      authorization: authorization(service),
+      "content-type": "application/x-amz-json-1.1",
+      "x-amz-target": target,
+    },
+    body: JSON.stringify(body),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${target} was answered with ${answer.status}: ${text}`);
+  return JSON.parse(text);
+}

@@ -1,0 +1,250 @@
+/**
+ * A whole deployment for tests: a cloud with artifacts, secrets and releases in it, and the hosts' machines.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { hostArchive, type Ports, userData } from "../hosts/mod.ts";
+import type { Artifact, ArtifactName, BootSettings, HostKind, HostSettings, SecretName } from "../hosts/settings.ts";
+import { freePort, prepared, run } from "../../processor/testing/child.ts";
+import type { Server } from "../../processor/testing/postgres.ts";
+import { type Cloud, REGION } from "./aws.ts";
+import { disk, Machine } from "./machine.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const BUCKET = "artifacts";
+const CERTIFICATE = "/clickstream/tests/kafka-1/certificate";
+
+/** Passwords, each of which must be found nowhere but in memory. */
+export const PASSWORDS = {
+  "kafka-admin": "kafka-admin-3lZ0",
+  "kafka-processor": "kafka-processor-8Qw1",
+  "kafka-generator": "kafka-generator-5Rt7",
+  "database-processor": "database/processor:9@Yu2",
+  "database-monitoring": "database/monitoring:4@Io6",
+  "grafana-admin": "grafana-admin-6Pp3",
+} as const;
+
+const NEEDS: Readonly<Record<HostKind, readonly ArtifactName[]>> = {
+  kafka: ["host", "kafka", "node_exporter"],
+  processor: ["host", "clickstream", "rds-ca", "node_exporter"],
+  monitoring: ["host", "rds-ca", "prometheus", "grafana", "dashboards", "node_exporter", "postgres_exporter"],
+};
+
+const ALLOWED: Readonly<Record<HostKind, readonly SecretName[]>> = {
+  kafka: ["kafka-admin", "kafka-processor", "kafka-generator"],
+  processor: ["kafka-processor", "database-admin", "database-processor", "database-monitoring"],
+  monitoring: ["database-monitoring", "grafana-admin"],
+};
+
+/** Grafana can't be had as a package: this says that it is ready, and has read what it was given where Grafana would. */
+const GRAFANA = `#!/usr/bin/python3
+import glob, os, re, signal, socket
+password = open(os.environ["GF_SECURITY_ADMIN_PASSWORD__FILE"]).read()
+folder = os.environ["GF_PATHS_PROVISIONING"]
+source = re.sub("(?m)^#.*", "", open(folder + "/datasources/clickstream.yaml").read())
+for name in re.findall(r"\\$(CLICKSTREAM_\\w+)", source): os.environ[name]
+database = open(re.search(r"password: \\$__file{(.*)}", source)[1]).read()
+open(re.search("sslRootCertFile: (.*)", source)[1]).read()
+dashboards = len(glob.glob(folder + "/../dashboards/*.json"))
+status = f"passwords of {len(password)} and {len(database)} characters, {dashboards} dashboards"
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(
+    f"READY=1\\nSTATUS={status}".encode(), os.environ["NOTIFY_SOCKET"])
+signal.pause()
+`;
+
+/** A deployment. */
+export class Fleet {
+  readonly ports: Ports;
+  readonly #cloud: Cloud;
+  readonly #server: Server;
+  readonly #database: string;
+  readonly #artifacts: Map<string, Artifact>;
+  readonly #secrets: Map<SecretName, string>;
+
+  private constructor(
+    cloud: Cloud,
+    server: Server,
+    database: string,
+    ports: Ports,
+    artifacts: Map<string, Artifact>,
+    secrets: Map<SecretName, string>,
+  ) {
+    this.#cloud = cloud;
+    this.#server = server;
+    this.#database = database;
+    this.ports = ports;
+    this.#artifacts = artifacts;
+    this.#secrets = secrets;
+  }
+
+  /** Uploads everything; starts nothing yet. */
+  static async prepare(cloud: Cloud, server: Server): Promise<Fleet> {
+    const database = new URL(await server.createDatabase("shop")).pathname.slice(1);
+    // Whatever tests run beside this one, they share a network.
+    const ports: Ports = {
+      broker: freePort(),
+      controller: freePort(),
+      kafkaExporter: freePort(),
+      nodeExporter: freePort(),
+      processor: freePort(),
+      prometheus: freePort(),
+      grafana: freePort(),
+      postgresExporter: freePort(),
+    };
+    const { username, password } = new URL(server.url());
+    const secrets = new Map<SecretName, string>();
+    const admin = JSON.stringify({ username, password: decodeURIComponent(password) });
+    for (const [name, value] of [...Object.entries(PASSWORDS), ["database-admin", admin]] as [SecretName, string][]) {
+      secrets.set(name, await cloud.makeSecret(name, value));
+    }
+    await cloud.setParameter(CERTIFICATE, "not made yet");
+    const fleet = new Fleet(cloud, server, database, ports, new Map(), secrets);
+    for (const [name, bytes] of await artifacts(ports, server.caPem)) await fleet.upload(name, bytes);
+    return fleet;
+  }
+
+  /** Puts a file into the bucket, as a new version of an artifact. */
+  async upload(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<Artifact> {
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const artifact = { key: `${name}/${sha256}`, sha256 };
+    await this.#cloud.upload(BUCKET, artifact.key, bytes);
+    this.#artifacts.set(name, artifact);
+    return artifact;
+  }
+
+  /** What an artifact is by now. */
+  artifact(name: string): Artifact {
+    return this.#artifacts.get(name)!;
+  }
+
+  /** Makes an artifact what it was, or what it isn't. */
+  pretend(name: string, artifact: Artifact): void {
+    this.#artifacts.set(name, artifact);
+  }
+
+  /** Tells hosts of a kind to be as the artifacts are by now. */
+  async release(kind: HostKind, more: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { ports } = this;
+    const artifact = (name: ArtifactName) => this.artifact(name === "host" ? `host-${kind}` : name);
+    const settings: HostSettings = {
+      kind,
+      bucket: BUCKET,
+      artifacts: Object.fromEntries(NEEDS[kind].map((name) => [name, artifact(name)])),
+      secrets: Object.fromEntries(ALLOWED[kind].map((name) => [name, this.#secrets.get(name)!])),
+      environment: {
+        KAFKA_BROKERS: `localhost:${ports.broker}`,
+        KAFKA_TOPIC: "clicks",
+        KAFKA_PARTITIONS: "3",
+        KAFKA_GROUP_ID: "clickstream",
+        HTTP_LISTEN: `127.0.0.1:${ports.processor}`,
+        WORKERS: "2",
+        ...more,
+      },
+      database: { host: "localhost", port: String(this.#server.port), name: this.#database },
+      kafka: {
+        brokers: [{ id: 1, hostName: "localhost", certificateParameter: CERTIFICATE }],
+        clusterId: "clickstreamTestsAAAAAA",
+        heapMiB: 384,
+        replicas: 1,
+        minInSyncReplicas: 1,
+        retentionHours: 48,
+      },
+      targets: {
+        processor: [`127.0.0.1:${ports.processor}`],
+        kafka: [`127.0.0.1:${ports.kafkaExporter}`],
+        node: [`127.0.0.1:${ports.nodeExporter}`],
+      },
+      logGroup: "/clickstream/tests",
+    };
+    await this.#cloud.setParameter(parameterOf(kind), JSON.stringify(settings));
+  }
+
+  /** Boots a host with its user data, once it has a release. */
+  async boot(kind: HostKind): Promise<Machine> {
+    const settings: BootSettings = {
+      kind,
+      host: `${kind}-1`,
+      hostName: "localhost",
+      region: REGION,
+      releaseParameter: parameterOf(kind),
+      dataVolume: null,
+    };
+    return await Machine.boot({
+      name: `${kind}-1`,
+      userData: userData(settings),
+      files: {
+        // What the instance's role and the region are on AWS.
+        "/root/.aws/config": `[default]\nregion = ${REGION}\nendpoint_url = ${this.#cloud.endpoint}\n`,
+        "/root/.aws/credentials": "[default]\naws_access_key_id = test\naws_secret_access_key = test\n",
+      },
+    });
+  }
+
+  /** Name of the parameter that the broker writes its certificate to. */
+  readonly certificateParameter = CERTIFICATE;
+
+  /** Where the database is, for its superuser. */
+  get databaseUrl(): string {
+    return this.#server.url(this.#database);
+  }
+
+  /** What a program outside needs to write to the topic: the broker's certificate is in `caFile`. */
+  async generator(caFile: string): Promise<Record<string, string>> {
+    await Deno.writeTextFile(caFile, await this.#cloud.parameter(CERTIFICATE));
+    return {
+      KAFKA_BROKERS: `localhost:${this.ports.broker}`,
+      KAFKA_TOPIC: "clicks",
+      KAFKA_TLS_CA: caFile,
+      KAFKA_SASL_MECHANISM: "SCRAM-SHA-512",
+      KAFKA_SASL_USERNAME: "generator",
+      KAFKA_SASL_PASSWORD: PASSWORDS["kafka-generator"],
+    };
+  }
+}
+
+function parameterOf(kind: HostKind): string {
+  return `/clickstream/tests/${kind}-1/release`;
+}
+
+/** Every artifact's first version. */
+async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const made = await prepared("host-artifacts-2", makeArchives);
+  const all = new Map<string, Uint8Array<ArrayBuffer>>([
+    ["host-kafka", hostArchive("kafka", ports)],
+    ["host-processor", hostArchive("processor", ports)],
+    ["host-monitoring", hostArchive("monitoring", ports)],
+    ["clickstream", await Deno.readFile(`${ROOT}dist/clickstream`)],
+    ["rds-ca", new TextEncoder().encode(caPem)],
+    ["dashboards", await dashboards()],
+  ]);
+  for await (const { name } of Deno.readDir(made)) all.set(name, await Deno.readFile(`${made}/${name}`));
+  return all;
+}
+
+/** What `deno task artifacts` packs: what Grafana and Prometheus read. */
+async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
+  const path = await Deno.makeTempFile();
+  await run("tar", ["-C", `${ROOT}grafana`, "--exclude=*.ts", "-czf", path, "."]);
+  const bytes = await Deno.readFile(path);
+  await Deno.remove(path);
+  return bytes;
+}
+
+/** Archives of others' programs, which don't change. */
+async function makeArchives(folder: string): Promise<void> {
+  const parts = await Deno.makeTempDir();
+  const pom = new URL("../hosts/kafka/pom.xml", import.meta.url).pathname;
+  await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${parts}/kafka`]);
+  await Deno.mkdir(`${parts}/grafana/bin`, { recursive: true });
+  await Deno.writeTextFile(`${parts}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });
+  const programs = `${await disk()}/usr/bin`;
+  const tar = async (from: string, name: string, as = name) => {
+    const renamed = ["--transform", `s,^${name},${as},`];
+    await run("tar", ["-C", from, ...renamed, "-I", "gzip -1", "-cf", `${folder}/${as}`, name]);
+  };
+  for (const name of ["kafka", "grafana"]) await tar(parts, name);
+  await tar(programs, "prometheus");
+  await tar(programs, "prometheus-node-exporter", "node_exporter");
+  await tar(programs, "prometheus-postgres-exporter", "postgres_exporter");
+  await Deno.remove(parts, { recursive: true });
+}

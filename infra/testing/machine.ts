@@ -1,0 +1,221 @@
+/**
+ * Machines for tests: a Debian with the same systemd as Amazon Linux 2023, really booted in a container that shares the
+ * network of whoever tests. What is written to its disk can be looked at, and is gone with it.
+ * @module
+ */
+import { Child, exists, prepared, run, until } from "../../processor/testing/child.ts";
+
+/** Why no machine can be booted here; null where it can. */
+export async function noMachines(): Promise<string | null> {
+  if (Deno.uid() !== 0) return "needs root, to boot a machine";
+  for (const program of ["debootstrap", "systemd-nspawn"]) {
+    if (!await run("sh", ["-c", `command -v ${program}`]).then(() => true, () => false)) {
+      return `needs ${program}: apt-get install debootstrap systemd-container`;
+    }
+  }
+  return null;
+}
+
+/** Debian's, which stand in for Amazon Linux's and for the makers' own tars. */
+const PACKAGES = [
+  "ca-certificates",
+  "cloud-init",
+  "curl",
+  "dbus",
+  "jq",
+  "openjdk-17-jre-headless",
+  "openssl",
+  "postgresql-client",
+  "prometheus",
+  "prometheus-node-exporter",
+  "prometheus-postgres-exporter",
+  "python3",
+  "systemd-sysv",
+];
+
+/** Their units are not ours. */
+const NOT_STARTED = [
+  "apt-daily.timer",
+  "apt-daily-upgrade.timer",
+  "console-getty.service",
+  "dpkg-db-backup.timer",
+  "e2scrub_all.timer",
+  "prometheus.service",
+  "prometheus-node-exporter.service",
+  "prometheus-postgres-exporter.service",
+];
+
+/** Of cloud-init's modules those that do what user data asks for; packages are there already. */
+const CLOUD_INIT = `datasource_list: [NoCloud]
+network: {config: disabled}
+cloud_init_modules: [write-files]
+cloud_config_modules: [runcmd]
+cloud_final_modules: [scripts-user]
+`;
+
+/** The disk that all machines begin with. */
+export async function disk(): Promise<string> {
+  return await prepared("debian-12-host-1", async (folder) => {
+    await run("debootstrap", ["--variant=minbase", "bookworm", folder]);
+    // Nothing starts in what is only being installed.
+    await Deno.writeTextFile(`${folder}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+    const install = `apt-get install -q -y --no-install-recommends ${PACKAGES.join(" ")} && apt-get clean`;
+    const inside = ["--quiet", "--directory", folder, "--register=no", "--keep-unit", "--pipe"];
+    await run("systemd-nspawn", [...inside, "--setenv=DEBIAN_FRONTEND=noninteractive", "sh", "-c", install]);
+    await run("rm", ["-rf", `${folder}/var/lib/apt/lists`, `${folder}/usr/share/doc`, `${folder}/usr/share/locale`]);
+    const libraries = `${folder}/usr/local/lib/awscli`;
+    await run("python3", ["-m", "pip", "install", "--quiet", "--target", libraries, "awscli==1.42.60"]);
+    const aws = `${folder}/usr/local/bin/aws`;
+    await Deno.writeTextFile(aws, '#!/bin/sh\nPYTHONPATH=/usr/local/lib/awscli exec python3 -m awscli "$@"\n', {
+      mode: 0o755,
+    });
+    const systemd = `${folder}/etc/systemd/system`;
+    for (const unit of NOT_STARTED) {
+      await Deno.remove(`${systemd}/${unit}`).catch(() => {});
+      await Deno.symlink("/dev/null", `${systemd}/${unit}`);
+    }
+    await Deno.writeTextFile(
+      `${folder}/etc/cloud/cloud.cfg.d/99_tests.cfg`,
+      CLOUD_INIT,
+    );
+  });
+}
+
+/** What a machine begins with, besides the disk that all have. */
+export interface MachineOptions {
+  readonly name: string;
+  readonly userData: string;
+  /** More files by path. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** A running machine. */
+export class Machine implements AsyncDisposable {
+  readonly name: string;
+  readonly #folder: string;
+  readonly #container: Child;
+  readonly #leader: string;
+
+  private constructor(name: string, folder: string, container: Child, leader: string) {
+    this.name = name;
+    this.#folder = folder;
+    this.#container = container;
+    this.#leader = leader;
+  }
+
+  /** Boots a machine, as a cloud would: with user data that its cloud-init finds. */
+  static async boot({ name, userData, files = {} }: MachineOptions): Promise<Machine> {
+    const lower = await disk();
+    const folder = await Deno.makeTempDir({ prefix: `clickstream-${name}-`, dir: "/tmp" });
+    for (const part of ["written", "work", "root"]) await Deno.mkdir(`${folder}/${part}`);
+    const layers = `lowerdir=${lower},upperdir=${folder}/written,workdir=${folder}/work`;
+    await run("mount", ["-t", "overlay", "overlay", "-o", layers, `${folder}/root`]);
+    const seed = "/var/lib/cloud/seed/nocloud";
+    const all: Record<string, string> = {
+      [`${seed}/user-data`]: userData,
+      [`${seed}/meta-data`]: `instance-id: ${name}\n`,
+      ...files,
+    };
+    // Names are not to be asked for outside, where a sandboxed service can't.
+    all["/etc/hostname"] = `${name}\n`;
+    all["/etc/hosts"] = `127.0.0.1 localhost ${name}\n::1 localhost\n`;
+    for (const [path, text] of Object.entries(all)) {
+      await Deno.mkdir(`${folder}/root${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
+      await Deno.writeTextFile(`${folder}/root${path}`, text);
+    }
+    const container = Child.start(
+      "systemd-nspawn",
+      [
+        "--quiet",
+        `--directory=${folder}/root`,
+        `--machine=${name}-${folder.slice(-6)}`,
+        `--hostname=${name}`,
+        "--register=no",
+        "--keep-unit",
+        // For IPAddressDeny, which is a program in the kernel.
+        "--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON",
+        "--system-call-filter=bpf",
+        "--console=pipe",
+        "--boot",
+      ],
+      `${folder}/console`,
+      { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" },
+    );
+    let leader = "";
+    try {
+      await until(`${name} boots`, async () => {
+        if (container.ended) throw new Error(`${name} did not boot:\n${await container.tail()}`);
+        const children = `/proc/${container.pid}/task/${container.pid}/children`;
+        leader = (await Deno.readTextFile(children)).trim().split(" ").at(-1)!;
+        return leader !== "" && await exists(`/proc/${leader}/root/run/systemd/private`);
+      });
+      return new Machine(name, folder, container, leader);
+    } catch (error) {
+      await ended(container, leader, folder);
+      await gone(folder);
+      throw error;
+    }
+  }
+
+  /** Folder of what was written to its disk, and nothing else. */
+  get written(): string {
+    return `${this.#folder}/written`;
+  }
+
+  /** Runs a shell command in it; returns what it printed. */
+  async sh(command: string): Promise<string> {
+    return (await run("nsenter", ["-t", this.#leader, "-m", "-u", "-i", "-n", "-p", "--", "sh", "-c", command])).trim();
+  }
+
+  /** A property of a unit. */
+  async property(unit: string, property: string): Promise<string> {
+    return await this.sh(`systemctl show --property=${property} --value ${unit}`);
+  }
+
+  /** Waits until a unit is active. */
+  async active(unit: string, timeoutMs = 300_000): Promise<void> {
+    try {
+      await until(
+        `${unit} is active on ${this.name}`,
+        async () => {
+          return await this.property(unit, "ActiveState") === "active";
+        },
+        timeoutMs,
+        250,
+      );
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${await this.journal()}`);
+    }
+  }
+
+  /** The last lines of its journal, all or a unit's. */
+  async journal(unit?: string, lines = 60): Promise<string> {
+    return await this.sh(
+      `journalctl -b -o cat -n ${lines} ${unit === undefined ? "-p info" : `-u ${unit}`} --no-pager`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await ended(this.#container, this.#leader, this.#folder);
+    await gone(this.#folder);
+  }
+}
+
+/**
+ * Ends a machine at once; what it runs is of no further interest. Its first process is to be ended by itself: it outlives
+ * the program that started it, and everything in the machine ends with it.
+ */
+async function ended(container: Child, leader: string, folder: string): Promise<void> {
+  // The number may be another's by now.
+  const mounts = await Deno.readTextFile(`/proc/${leader}/mountinfo`).catch(() => "");
+  if (mounts.includes(`upperdir=${folder}/`)) Deno.kill(Number(leader), "SIGKILL");
+  await container.end("SIGKILL");
+}
+
+async function gone(folder: string): Promise<void> {
+  await until(
+    "the machine's disk can be unmounted",
+    () => run("umount", [`${folder}/root`]).then(() => true, () => false),
+  );
+  await Deno.remove(folder, { recursive: true });
+}

@@ -1,0 +1,97 @@
+/**
+ * Deployments synthesized for tests, as Terraform would read them.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { type BuiltFile, type FileName, FILES } from "../artifacts.ts";
+import { App } from "../aws.ts";
+import { addStacks } from "../main.ts";
+import { deploySettings } from "../settings.ts";
+
+/** A value of JSON. */
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+
+/** An object of JSON. */
+export interface JsonObject {
+  readonly [name: string]: Json;
+}
+
+/** A resource, where it stands, and what is said of it. */
+export interface Resource {
+  readonly stack: string;
+  readonly type: string;
+  readonly name: string;
+  readonly is: JsonObject;
+}
+
+/** What `cdktf synth` would write. */
+export interface Synthesized {
+  /** Folder with a folder for each stack. */
+  readonly folder: string;
+  /** Each stack's JSON, without CDKTF's own notes. */
+  readonly stacks: ReadonlyMap<string, JsonObject>;
+  /** All resources, or those of a type. */
+  resources(type?: string): Resource[];
+}
+
+const done = new Map<string, Promise<Synthesized>>();
+
+/** A deployment with these choices, synthesized once; every file in its bucket holds its own name. */
+export function synthesize(choices: Readonly<Record<string, string>> = {}): Promise<Synthesized> {
+  const key = JSON.stringify(choices);
+  if (!done.has(key)) done.set(key, synthesizeAnew(choices));
+  return done.get(key)!;
+}
+
+/** The same, not the one that was synthesized before. */
+export async function synthesizeAnew(choices: Readonly<Record<string, string>>): Promise<Synthesized> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-synth-" });
+  globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  const app = new App({ outdir: folder });
+  addStacks(app, deploySettings((name) => choices[name]), await namedFiles(folder));
+  app.synth();
+  const stacks = new Map<string, JsonObject>();
+  for (const stack of STACKS) {
+    const text = await Deno.readTextFile(`${folder}/stacks/${stack}/cdk.tf.json`);
+    stacks.set(stack, withoutNotes(JSON.parse(text)) as JsonObject);
+  }
+  return {
+    folder: `${folder}/stacks`,
+    stacks,
+    resources: (wanted) =>
+      [...stacks].flatMap(([stack, { resource }]) => resourcesOf(stack, resource as JsonObject, wanted)),
+  };
+}
+
+/** All stacks, in the order in which they are applied. */
+export const STACKS = ["network", "artifacts", "database", "stream", "monitoring", "generator"] as const;
+
+function resourcesOf(stack: string, all: JsonObject, wanted?: string): Resource[] {
+  return Object.entries(all).filter(([type]) => wanted === undefined || type === wanted).flatMap(([type, named]) =>
+    Object.entries(named as JsonObject).map(([name, is]) => ({ stack, type, name, is: is as JsonObject }))
+  );
+}
+
+async function namedFiles(folder: string): Promise<Record<FileName, BuiltFile>> {
+  const entries = await Promise.all(FILES.map(async (name) => {
+    const path = `${folder}/${name}`;
+    await Deno.writeTextFile(path, name);
+    return [name, { path, sha256: createHash("sha256").update(name).digest("hex") }] as const;
+  }));
+  return Object.fromEntries(entries) as Record<FileName, BuiltFile>;
+}
+
+function withoutNotes(value: Json): Json {
+  if (Array.isArray(value)) return value.map(withoutNotes);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).filter(([name]) => name !== "//").map(([name, inner]) => [name, withoutNotes(inner)]),
+  );
+}
+
+/** Every value in it that is none of objects or lists, by its path. */
+export function leaves(value: Json, path = ""): (readonly [path: string, value: null | boolean | number | string])[] {
+  if (value === null || typeof value !== "object") return [[path, value]];
+  const inner = Object.entries(value);
+  return inner.flatMap(([name, one]) => leaves(one as Json, path === "" ? name : `${path}.${name}`));
+}

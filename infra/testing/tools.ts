@@ -1,0 +1,16 @@
+/**
+ * Tools of others that look at what is synthesized, installed once.
+ * @module
+ */
+import { prepared, run } from "../../processor/testing/child.ts";
+
+const PACKAGES = ["checkov==3.3.30", "cfn-lint==1.58.0", "moto[server]==5.2.5"];
+
+/** A Python that has checkov, cfn-lint and moto. */
+export async function python(): Promise<string> {
+  const folder = await prepared("infra-tools-1", async (folder) => {
+    await run("python3", ["-m", "venv", folder]);
+    await run(`${folder}/bin/python`, ["-m", "pip", "install", "--quiet", ...PACKAGES]);
+  });
+  return `${folder}/bin/python`;
+}

@@ -1,0 +1,39 @@
+/**
+ * `deno task lambda`: the shop as an AWS Lambda function, `dist/generator.zip`: one file, for Node. The same sources
+ * give the same bytes, so that nothing is deployed that hasn't changed.
+ * @module
+ */
+import { zipped } from "./denort.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** The file in the archive, whose name gives the handler its own. */
+const MODULE = "index.mjs";
+
+/** What the function's configuration calls its handler. */
+export const HANDLER = "index.handler";
+
+/** What packages that were written for CommonJS expect, and a module doesn't have. */
+const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);\n';
+
+/** Where the archive is. */
+export const ARCHIVE = `${ROOT}dist/generator.zip`;
+
+/** Bundles the function into `archive`; returns where its one file is, too. */
+export async function bundleLambda(archive = ARCHIVE): Promise<string> {
+  const folder = archive.slice(0, archive.lastIndexOf("/"));
+  await Deno.mkdir(folder, { recursive: true });
+  const module = `${folder}/${MODULE}`;
+  const args = ["bundle", "--quiet", "--minify", "--platform=deno", `--output=${module}`, "generator/handler.ts"];
+  const env = { RUST_MIN_STACK: String(64 * 1024 * 1024) };
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, env, cwd: ROOT }).output();
+  if (!success) throw new Error(`deno ${args.join(" ")} failed: ${new TextDecoder().decode(stderr)}`);
+  await Deno.writeTextFile(module, REQUIRE + await Deno.readTextFile(module));
+  await Deno.writeFile(archive, zipped(MODULE, await Deno.readFile(module), 9));
+  return module;
+}
+
+if (import.meta.main) {
+  await bundleLambda();
+  console.log(`dist/generator.zip: ${((await Deno.stat(ARCHIVE)).size / 1000).toFixed(0)} kB`);
+}
