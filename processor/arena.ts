@@ -14,6 +14,11 @@ export class Arena {
   #ends = new Int32Array(32);
   #view = new DataView(new ArrayBuffer(1024));
 
+  /** Forgets all strings, and keeps the room that they had. */
+  clear(): void {
+    this.count = 0;
+  }
+
   /** The bytes that the strings lie in. */
   get view(): DataView<ArrayBuffer> {
     return this.#view;

@@ -40,6 +40,12 @@ export function dictionaries(topic: string): Dictionaries {
   return { topic, ids: new Arena(), ...columns };
 }
 
+/** Forgets all strings of a commit, and keeps the room that they had for another. */
+export function clear(words: Dictionaries): void {
+  words.ids.clear();
+  for (const column of CODED) words[column].clear();
+}
+
 /** Up to `capacity` events, one place per event in every column. */
 export class Batch {
   count = 0;
@@ -99,9 +105,9 @@ export class Batch {
     this.words.ids.count++;
   }
 
-  /** Makes room for the next events, once those of this batch have been folded. */
+  /** Makes room for the events that come after those in `words`, once those of this batch are no longer needed. */
   clear(): void {
-    this.first += this.count;
+    this.first = this.words.ids.count;
     this.count = 0;
   }
 

@@ -19,6 +19,8 @@ const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 export class Dictionary {
   /** Number of strings; codes are below it. */
   count = 0;
+  /** How often it was emptied: what is remembered of a code is good for one generation. */
+  generation = 0;
   /** Entries one after the other, each whole words long; the bytes after its string are 0. */
   #heap = new Int32Array(256);
   #view = new DataView(this.#heap.buffer);
@@ -28,6 +30,15 @@ export class Dictionary {
   /** Entries by hash, with open addressing; -1 where free. */
   #slots = new Int32Array(64).fill(-1);
   readonly #texts: (string | undefined)[] = [];
+
+  /** Forgets all strings, and keeps the room that they had. */
+  clear(): void {
+    this.count = 0;
+    this.generation++;
+    this.#used = 0;
+    this.#slots.fill(-1);
+    this.#texts.length = 0;
+  }
 
   /** The code of the string `[start, end)` of `view`, of this hash; `NONE` if it has not been added. */
   find(view: DataView, start: number, end: number, high: number, low: number): number {

@@ -98,6 +98,14 @@ export class MemberSet {
   #sizes = new Int32Array(64);
   #pool = new Float64Array(0);
 
+  /** Empties all sets, and keeps the room that they had. */
+  clear(): void {
+    this.#count = 0;
+    this.#slots.fill(-1);
+    this.#latest.fill(-1);
+    this.#sizes.fill(0);
+  }
+
   /** Adds `code` to the set of `row`, unless it is in it. */
   add(row: number, code: number): void {
     const mask = this.#slots.length - 1;

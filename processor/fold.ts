@@ -11,8 +11,10 @@ import { type Delta, paneMs, type Row, type Values, type View } from "./view.ts"
 /** Adds batches up into the delta of one view. */
 export interface Fold {
   add(batch: Batch): void;
-  /** What has been added up; nothing may be added after. */
+  /** What has been added up, which stands until `clear`; nothing may be added before. */
   delta(): Delta;
+  /** Forgets all, once its delta is no longer needed, and keeps the room that it had: the dictionaries are empty too. */
+  clear(): void;
 }
 
 /** A row for each event, where it doesn't matter which. */
@@ -69,6 +71,11 @@ class PaneFold implements Fold {
       values: this.#accumulators.map((accumulator) => valuesOf(accumulator, rows)),
     };
     return view.window.kind === "hopping" ? windowsOf(panes, view.window) : panes;
+  }
+
+  clear(): void {
+    this.#groups.clear();
+    for (const accumulator of this.#accumulators) accumulator.clear();
   }
 }
 
@@ -168,6 +175,13 @@ class SessionFold implements Fold {
       ),
       values: this.#accumulators.map((accumulator) => valuesOf(accumulator, kept)),
     };
+  }
+
+  clear(): void {
+    this.#groups.clear();
+    this.#count = 0;
+    this.#mergedInto.clear();
+    for (const accumulator of this.#accumulators) accumulator.clear();
   }
 
   /** The session of a key that an event at `time` belongs to; it is begun if there is none. */

@@ -19,6 +19,12 @@ export class Groups {
     this.#slots = new Int32Array(512).fill(-1);
   }
 
+  /** Forgets all rows, and keeps the room that they had. */
+  clear(): void {
+    this.count = 0;
+    this.#slots.fill(-1);
+  }
+
   /** The row of event `i` in these columns of codes, in window number `window`. */
   row(window: number, columns: readonly Int32Array[], i: number): number {
     const width = this.#width;

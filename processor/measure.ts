@@ -31,6 +31,8 @@ export interface Accumulator<V> {
   value(row: number): V;
   /** The cells of these rows, for each of the measure's columns; without it, values are encoded one by one. */
   cells?(rows: Int32Array): readonly Cells[];
+  /** Forgets all that has been added, and keeps the room that it had. */
+  clear(): void;
 }
 
 /** A way of adding events up. */
@@ -97,6 +99,7 @@ function total(kind: string, where: Filter, of: Quantity | null): Measure<number
         },
         value: (row) => totals[row] ?? 0,
         cells: (rows) => [numbersOf(rows, (row) => totals[row] ?? 0)],
+        clear: () => void totals.fill(0),
       };
     },
   };
@@ -128,6 +131,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
         },
         merge: (into, from) => members.merge(into, from),
         value: (row) => Distinct.from(members.hashes(row, (code) => words.user.hash(code))),
+        clear: () => members.clear(),
       };
     },
   };
@@ -239,6 +243,7 @@ function pick(
             new Texts(ids, codesOf(rows, (row) => has(row) ? events[row]! - 1 : NONE)),
           ];
         },
+        clear: () => void events.fill(0),
       };
     },
   };
@@ -266,10 +271,10 @@ export function funnel(steps: readonly [string, string, string], state: string):
       let last = new Float64Array(0);
       // Thinned out once, at the end: merging event by event would take the square of a robot's thousands of events.
       const middle = new Map<number, number[]>();
-      let stepOf = new Int8Array(0);
+      const stepOf = new Table(words.type, (type) => steps.indexOf(type));
       return {
         add(batch, rows, rowCount) {
-          stepOf = table(words.type, stepOf, (type) => steps.indexOf(type));
+          const stepsOf = stepOf.values();
           if (rowCount > first.length) {
             first = grown(first, rowCount, Infinity);
             last = grown(last, rowCount, -Infinity);
@@ -279,7 +284,7 @@ export function funnel(steps: readonly [string, string, string], state: string):
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
             if (row < 0) continue;
-            const step = stepOf[types[i]!]!;
+            const step = stepsOf[types[i]!]!;
             const time = times[i]!;
             if (step === 0 && time < first[row]!) first[row] = time;
             else if (step === 2 && time > last[row]!) last[row] = time;
@@ -297,6 +302,11 @@ export function funnel(steps: readonly [string, string, string], state: string):
           if (times !== undefined) middle.set(into, [...middle.get(into) ?? [], ...times]);
         },
         value: (row) => Funnel.from(first[row] ?? Infinity, middle.get(row) ?? [], last[row] ?? -Infinity),
+        clear() {
+          first.fill(Infinity);
+          last.fill(-Infinity);
+          middle.clear();
+        },
       };
     },
   };
@@ -327,17 +337,16 @@ export function compareText(a: string, b: string): number {
 export function selector(where: Filter, words: Dictionaries): (batch: Batch, rows: Int32Array) => Int32Array {
   const tests = DIMENSIONS.filter((dimension) => where[dimension] !== undefined).map((dimension) => ({
     dimension,
-    allowed: new Set(where[dimension]),
-    flags: new Int8Array(0),
+    passes: new Table(words[dimension], (text) => where[dimension]!.includes(text) ? 1 : 0),
   }));
   let selected = new Int32Array(0);
   return (batch, rows) => {
     if (tests.length === 0) return rows;
     if (selected.length < batch.count) selected = new Int32Array(batch.capacity);
     let from = rows;
-    for (const test of tests) {
-      const flags = test.flags = table(words[test.dimension], test.flags, (text) => test.allowed.has(text) ? 1 : 0);
-      const codes = batch.codes[test.dimension];
+    for (const { dimension, passes } of tests) {
+      const flags = passes.values();
+      const codes = batch.codes[dimension];
       // An absent string has the code -1, and no flag.
       for (let i = 0; i < batch.count; i++) selected[i] = codes[i]! >= 0 && flags[codes[i]!] === 1 ? from[i]! : -1;
       from = selected;
@@ -347,15 +356,37 @@ export function selector(where: Filter, words: Dictionaries): (batch: Batch, row
 }
 
 /** A small number for each string of a dictionary, worked out once for each. */
-function table(words: Dictionary, known: Int8Array<ArrayBuffer>, of: (text: string) => number) {
-  if (known.length >= words.count) return known;
-  const all = new Int8Array(words.count);
-  all.set(known);
-  for (let code = known.length; code < all.length; code++) all[code] = of(words.text(code));
-  return all;
+class Table {
+  readonly #words: Dictionary;
+  readonly #of: (text: string) => number;
+  #values = new Int8Array(0);
+  /** Of so many strings the number is known, in this generation of the dictionary. */
+  #known = 0;
+  #generation = 0;
+
+  constructor(words: Dictionary, of: (text: string) => number) {
+    this.#words = words;
+    this.#of = of;
+  }
+
+  /** The numbers by code; they stand until the next call. */
+  values(): Int8Array {
+    const words = this.#words;
+    if (words.generation !== this.#generation) {
+      this.#generation = words.generation;
+      this.#known = 0;
+    }
+    if (words.count > this.#values.length) this.#values = grown(this.#values, words.count);
+    for (; this.#known < words.count; this.#known++) this.#values[this.#known] = this.#of(words.text(this.#known));
+    return this.#values;
+  }
 }
 
-function grown<T extends Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>>(values: T, rows: number, fill = 0): T {
+function grown<T extends Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Int8Array<ArrayBuffer>>(
+  values: T,
+  rows: number,
+  fill = 0,
+): T {
   const larger = new (values.constructor as new (length: number) => T)(Math.max(rows, values.length * 2));
   if (fill !== 0) larger.fill(fill, values.length);
   larger.set(values);

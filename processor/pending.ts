@@ -2,7 +2,7 @@
  * What has been read since the last commit, on its way into the next.
  * @module
  */
-import { Batch, BATCH_EVENTS, type Dictionaries, dictionaries } from "./batch.ts";
+import { Batch, BATCH_EVENTS, clear, type Dictionaries, dictionaries } from "./batch.ts";
 import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
 import type { Refusal } from "./pipeline.ts";
@@ -14,21 +14,26 @@ import type { Delta, View } from "./view.ts";
  */
 const MAX_PENDING_CENTS = 8e15;
 
-/** Events, folded as they come, and refusals. */
+/**
+ * Events, folded as they come, and refusals. Its memory is as large as a commit's, and serves one commit after the other:
+ * taking it anew each time would keep the garbage collector busier than anything else.
+ */
 export class Pending {
   /** Records taken: events, duplicates and refusals. */
   records = 0;
-  readonly refusals: Refusal[] = [];
+  refusals: Refusal[] = [];
   /** Time that folding has taken, in milliseconds. */
   foldMs = 0;
   /** When the stored events happened, and when Kafka got them. */
-  readonly times = { event: new Times(), kafka: new Times() };
+  times = { event: new Times(), kafka: new Times() };
   #stored = 0;
   #cents = 0;
   #refusedBytes = 0;
   readonly #words: Dictionaries;
   readonly #folds: readonly Fold[];
-  readonly #kept: Batch[] = [];
+  #kept: Batch[] = [];
+  /** Batches that have been kept for a commit before. */
+  #spare: Batch[] = [];
   readonly #keep: boolean;
   readonly #now: () => number;
   #batch: Batch;
@@ -75,10 +80,27 @@ export class Pending {
     return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > 32 * 1024 * 1024;
   }
 
-  /** The deltas of everything stored, and the batches if they were kept. */
+  /** The deltas of everything stored, and the batches if they were kept. Both stand until `clear`. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
     if (this.#batch.count > 0) this.#turnTimed();
     return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
+  }
+
+  /** Makes room for another commit, once what `finish` returned is no longer needed. */
+  clear(): void {
+    clear(this.#words);
+    for (const fold of this.#folds) fold.clear();
+    this.#batch.clear();
+    this.#spare.push(...this.#kept);
+    this.#kept = [];
+    this.refusals = [];
+    this.times = { event: new Times(), kafka: new Times() };
+    this.records =
+      this.foldMs =
+      this.#stored =
+      this.#cents =
+      this.#refusedBytes =
+        0;
   }
 
   #turnTimed(): void {
@@ -94,9 +116,8 @@ export class Pending {
     for (const fold of this.#folds) fold.add(full);
     if (this.#keep) {
       this.#kept.push(full);
-      this.#batch = new Batch(this.#words, Math.min(BATCH_EVENTS, full.capacity * 4));
-    } else {
-      full.clear();
+      this.#batch = this.#spare.pop() ?? new Batch(this.#words, Math.min(BATCH_EVENTS, full.capacity * 4));
     }
+    this.#batch.clear();
   }
 }

@@ -86,7 +86,7 @@ export interface Refusal {
   readonly payload: Uint8Array;
 }
 
-/** Everything learnt between two positions. Applied whole or not at all. */
+/** Everything learnt between two positions. Applied whole or not at all; stands until it has been. */
 export interface Commit {
   readonly topic: string;
   readonly advances: readonly Advance[];
@@ -210,6 +210,8 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   #reading = new Map<number, Reading>();
   #pending: Pending;
+  /** What served the last commit, and can serve the next. */
+  #spare: Pending | null = null;
   /** When the first of what is to be committed was read; Infinity while there is nothing. */
   #sinceMs = Infinity;
   /** How many records the next commit is to have. */
@@ -416,10 +418,15 @@ export class Pipeline {
     assertConserved(commit, pending);
     const { times } = pending;
     const waitedSinceMs = this.#sinceMs;
-    this.#pending = this.#nothing();
+    this.#pending = this.#spare ?? this.#nothing();
+    this.#spare = null;
     this.#sinceMs = Infinity;
     this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
-    this.#underWay = this.#apply(commit, waitedSinceMs, times).catch((error) => {
+    this.#underWay = this.#apply(commit, waitedSinceMs, times).then(() => {
+      // Never after a failure: the sink may still be reading what it was given.
+      pending.clear();
+      this.#spare = pending;
+    }, (error) => {
       this.#failure = { error };
     }).finally(() => {
       this.#underWay = null;

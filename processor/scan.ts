@@ -117,6 +117,7 @@ export class ScanDecoder implements Decoder {
   #bytes: Uint8Array = new Uint8Array();
   #view: DataView = new DataView(new ArrayBuffer(0));
   #words: Dictionaries | null = null;
+  #generation = 0;
   /** Codes in the dictionaries in use. */
   #unknownDevice = NONE;
   #unknownRegion = NONE;
@@ -135,7 +136,8 @@ export class ScanDecoder implements Decoder {
     const start = records.starts[i]!;
     const end = records.ends[i]!;
     if (end - start <= MAX_EVENT_BYTES && end > start) {
-      if (batch.words !== this.#words) this.#use(batch.words);
+      const { words } = batch;
+      if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
       if (bytes !== this.#bytes) {
         this.#bytes = bytes;
         this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -151,7 +153,8 @@ export class ScanDecoder implements Decoder {
 
   #use(words: Dictionaries): void {
     this.#words = words;
-    this.#pages = new Int32Array(64);
+    this.#generation = words.type.generation;
+    this.#pages.fill(0);
     this.#unknownDevice = words.device.internText("unknown");
     this.#unknownRegion = words.region.internText("unknown");
     this.#purchase = words.type.internText("purchase");

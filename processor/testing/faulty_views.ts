@@ -35,6 +35,11 @@ export const VIEW_FAULTS: readonly Fault[] = [
     parts: () => withMeasure("entry_page", (measure) => ({ accumulator: (words) => firstPlaced(measure, words) })),
   },
   {
+    name: "an entry page of the commit before",
+    breaks: /rows differ/,
+    parts: () => withMeasure("entry_page", (measure) => ({ accumulator: (words) => uncleared(measure, words) })),
+  },
+  {
     name: "a pause of half an hour that ends a session",
     breaks: /rows differ/,
     parts: () => withSessions(() => ({ window: session(minutes(30) - 1) })),
@@ -78,6 +83,10 @@ export const LAWLESS: Measures = [
   ["a merge that overwrites", { ...count(), merge: (_, b) => b }],
   ["money in units instead of cents", moneyInUnits()],
   ["distinct users that are added", addedCounts()],
+  ["a sum that goes on after the commit", {
+    ...sum("revenue"),
+    accumulator: (words) => uncleared(sum("revenue"), words),
+  }],
   ["a first value whose ties nobody breaks", { ...first("page", { at: "at", by: "by" }), merge: earlierOfAny }],
 ];
 /** All views, with the sessions changed. */
@@ -122,6 +131,7 @@ function moneyInUnits(): Measure<number> {
         add: (batch, rows, rowCount) => inner.add(batch, rows, rowCount),
         merge: (into, from) => inner.merge(into, from),
         value: (row) => inner.value(row) / 100,
+        clear: () => inner.clear(),
       };
     },
   };
@@ -138,6 +148,7 @@ function addedCounts(): Measure {
         add: (batch, rows, rowCount) => inner.add(batch, rows, rowCount),
         merge: (into, from) => inner.merge(into, from),
         value: (row) => inner.value(row).count,
+        clear: () => inner.clear(),
       };
     },
   };
@@ -158,5 +169,13 @@ function firstPlaced(measure: Measure, words: Batch["words"]): ReturnType<Measur
       placed[into] ??= placed[from] ?? null;
     },
     value: (row) => placed[row] ?? null,
+    clear() {
+      placed.length = 0;
+      good.clear();
+    },
   };
+}
+
+function uncleared<V>(measure: Measure<V>, words: Batch["words"]): ReturnType<Measure<V>["accumulator"]> {
+  return { ...measure.accumulator(words), clear() {} };
 }

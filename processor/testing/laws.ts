@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Batch, type Dictionaries, dictionaries } from "../batch.ts";
+import { Batch, clear, type Dictionaries, dictionaries } from "../batch.ts";
 import type { Measure } from "../measure.ts";
 import { recordsOf } from "./memory.ts";
 import { at, decoder, type Message, record } from "./scenario.ts";
@@ -37,6 +37,19 @@ export function batchOf(words: Dictionaries, events: readonly Message[]): Batch 
     batch.keep();
   }
   return batch;
+}
+
+/** What a measure makes of messages in an accumulator that has served others before. */
+function foldedAfter(measure: Measure, before: readonly Message[], events: readonly Message[]): unknown {
+  const words = dictionaries("topic");
+  const accumulator = measure.accumulator(words);
+  for (const part of [before, events]) {
+    clear(words);
+    accumulator.clear();
+    const batch = batchOf(words, part);
+    accumulator.add(batch, new Int32Array(batch.count), 1);
+  }
+  return accumulator.value(0);
 }
 
 /** What a measure makes of messages, batch after batch. */
@@ -75,6 +88,7 @@ export function assertLawsOf(measures: Measures, seed: number, numRuns: number):
       const whole = measure.encode(folded(measure, [...a, ...b]));
       assert.deepEqual(measure.encode(measure.merge(x, y)), whole, `${name}: merged is folded together`);
       assert.deepEqual(measure.encode(folded(measure, b, a)), whole, `${name}: batch by batch, in any order`);
+      assert.deepEqual(measure.encode(foldedAfter(measure, a, b)), measure.encode(y), `${name}: cleared is as new`);
     }
   });
   fc.assert(law, { seed, numRuns });
