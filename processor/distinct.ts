@@ -73,11 +73,10 @@ export class Distinct {
     if (a !== null && b !== null) {
       return a.length === 0 ? other : b.length === 0 ? this : Distinct.#ofSorted(unionOfSorted(a, b));
     }
-    const registers = (this.#registers ?? other.#registers!).slice();
-    for (const part of [this, other]) {
-      if (part.#exact !== null) { for (const hash of part.#exact) register(registers, hash); }
-      else part.#registers!.forEach((rank, i) => registers[i] = Math.max(registers[i]!, rank));
-    }
+    const [sketch, part] = this.#registers === null ? [other, this] : [this, other];
+    const registers = sketch.#registers!.slice();
+    if (part.#exact !== null) { for (const hash of part.#exact) register(registers, hash); }
+    else raise(registers, part.#registers!);
     return new Distinct(null, registers);
   }
 }
@@ -190,6 +189,11 @@ function unionOfSorted(a: Float64Array, b: Float64Array): Float64Array {
     all[n++] = Math.min(x, y);
   }
   return all.slice(0, n);
+}
+
+/** Raises registers to those of another sketch. */
+function raise(registers: Uint8Array, others: Uint8Array): void {
+  for (let i = 0; i < REGISTERS; i++) if (others[i]! > registers[i]!) registers[i] = others[i]!;
 }
 
 /** Raises the register of a hash to the hash's rank: the place of the first 1 among the bits left. */

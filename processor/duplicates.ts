@@ -54,17 +54,32 @@ function minuteOf(time: number): number {
   return Math.min(Math.floor(Math.max(0, time) / 60_000), 0x7fffffff);
 }
 
+/** The arrays of a table of ids, of one length. */
+class Table {
+  readonly high: Int32Array;
+  readonly low: Int32Array;
+  /** Largest Kafka timestamp of the id in that minute. */
+  readonly time: Float64Array;
+  /** Minute of log time; -1 marks a free place. An id seen in several minutes has a place for each. */
+  readonly minute: Int32Array;
+
+  constructor(capacity: number) {
+    this.high = new Int32Array(capacity);
+    this.low = new Int32Array(capacity);
+    this.time = new Float64Array(capacity);
+    this.minute = new Int32Array(capacity).fill(-1);
+  }
+}
+
+/** The table that was left last: every partition in turn moves to one of the same size, most of the time. */
+let spare: Table | null = null;
+
 /**
  * Ids by a 64-bit hash, in typed arrays of open addressing: 20 bytes an id, where a `Map` of strings takes a hundred
  * and more. Two of 10 million different ids are taken for one with a probability of 1 in 400,000.
  */
 class Ids {
-  #high = new Int32Array(1024);
-  #low = new Int32Array(1024);
-  /** Largest Kafka timestamp of the id in that minute. */
-  #time = new Float64Array(1024);
-  /** Minute of log time; -1 marks a free place. An id seen in several minutes has a place for each. */
-  #minute = new Int32Array(1024).fill(-1);
+  #table = new Table(1024);
   #count = 0;
   #oldest = 0;
 
@@ -74,25 +89,26 @@ class Ids {
 
   /** Remembers an id, and tells whether it has been seen no more than `WINDOW_MS` from `time`. */
   put(high: number, low: number, time: number, minute: number): boolean {
-    if (this.#count * 3 > this.#minute.length * 2) this.#rehash();
-    const mask = this.#minute.length - 1;
+    if (this.#count * 3 > this.#table.minute.length * 2) this.#rehash();
+    const table = this.#table;
+    const mask = table.minute.length - 1;
     let repeated = false;
     let mine = -1;
     let at = low & mask;
-    for (; this.#minute[at]! >= 0; at = (at + 1) & mask) {
-      if (this.#low[at] !== low || this.#high[at] !== high || this.#minute[at]! < this.#oldest) continue;
-      repeated ||= Math.abs(time - this.#time[at]!) <= WINDOW_MS;
-      if (this.#minute[at] === minute) mine = at;
+    for (; table.minute[at]! >= 0; at = (at + 1) & mask) {
+      if (table.low[at] !== low || table.high[at] !== high || table.minute[at]! < this.#oldest) continue;
+      repeated ||= Math.abs(time - table.time[at]!) <= WINDOW_MS;
+      if (table.minute[at] === minute) mine = at;
     }
     if (mine >= 0) {
-      this.#time[mine] = Math.max(time, this.#time[mine]!);
+      table.time[mine] = Math.max(time, table.time[mine]!);
       return repeated;
     }
     this.#count++;
-    this.#high[at] = high;
-    this.#low[at] = low;
-    this.#time[at] = time;
-    this.#minute[at] = minute;
+    table.high[at] = high;
+    table.low[at] = low;
+    table.time[at] = time;
+    table.minute[at] = minute;
     return repeated;
   }
 
@@ -103,23 +119,32 @@ class Ids {
 
   /** Drops what is forgotten, into a table with room to spare. */
   #rehash(): void {
-    const [highs, lows, times, minutes] = [this.#high, this.#low, this.#time, this.#minute];
-    const alive = minutes.reduce((n, minute) => minute >= this.#oldest ? n + 1 : n, 0);
+    const from = this.#table;
+    let alive = 0;
+    for (let i = 0; i < from.minute.length; i++) if (from.minute[i]! >= this.#oldest) alive++;
     let capacity = 1024;
     while (capacity < alive * 2) capacity *= 2;
-    this.#high = new Int32Array(capacity);
-    this.#low = new Int32Array(capacity);
-    this.#time = new Float64Array(capacity);
-    this.#minute = new Int32Array(capacity).fill(-1);
-    this.#count = alive;
-    for (let i = 0; i < minutes.length; i++) {
-      if (minutes[i]! < this.#oldest) continue;
-      let at = lows[i]! & (capacity - 1);
-      while (this.#minute[at]! >= 0) at = (at + 1) & (capacity - 1);
-      this.#high[at] = highs[i]!;
-      this.#low[at] = lows[i]!;
-      this.#time[at] = times[i]!;
-      this.#minute[at] = minutes[i]!;
+    const into = takenSpare(capacity) ?? new Table(capacity);
+    for (let i = 0; i < from.minute.length; i++) {
+      if (from.minute[i]! < this.#oldest) continue;
+      let at = from.low[i]! & (capacity - 1);
+      while (into.minute[at]! >= 0) at = (at + 1) & (capacity - 1);
+      into.high[at] = from.high[i]!;
+      into.low[at] = from.low[i]!;
+      into.time[at] = from.time[i]!;
+      into.minute[at] = from.minute[i]!;
     }
+    this.#count = alive;
+    this.#table = into;
+    spare = from;
   }
+}
+
+/** The spare table, emptied, if it is of this size. */
+function takenSpare(capacity: number): Table | null {
+  const table = spare;
+  if (table?.minute.length !== capacity) return null;
+  spare = null;
+  table.minute.fill(-1);
+  return table;
 }

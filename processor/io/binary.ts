@@ -50,7 +50,7 @@ export function arrayParameter(n: number, type: Type): string {
 /** One column as an array, or these rows of it; times are epoch milliseconds, also those of dates. */
 export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null): BinaryParameter {
   const count = rows === null ? lengthOf(cells) : rows.length;
-  const out = new Writer(20 + count * 16);
+  const out = new Writer(20 + sizeOf(cells, count, rows));
   out.int32(count === 0 ? 0 : 1);
   const flagAt = out.at;
   out.int32(0);
@@ -63,6 +63,23 @@ export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null
   for (let i = 0; i < count; i++) if (!out.cell(cells, rows === null ? i : rows[i]!, type)) nulls = 1;
   out.view.setInt32(flagAt, nulls);
   return new BinaryParameter(out.taken());
+}
+
+/** Most bytes that so many cells need, or these rows of them: growing a large array while it is written costs more. */
+function sizeOf(cells: Cells, count: number, rows: Int32Array | null): number {
+  if (cells instanceof Float64Array) return count * 12;
+  let size = 8;
+  for (let i = 0; i < count; i++) {
+    const row = rows === null ? i : rows[i]!;
+    if (cells instanceof Texts) {
+      const code = cells.codes[row]!;
+      size += 4 + (code < 0 ? 0 : cells.strings.length(code));
+    } else {
+      const cell = cells[row]!;
+      size += typeof cell === "string" ? 4 + cell.length * 3 : typeof cell === "number" ? 12 : 4 + (cell?.length ?? 0);
+    }
+  }
+  return size;
 }
 
 function lengthOf(cells: Cells): number {

@@ -3,8 +3,9 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { compressionsAlgorithmsByBitmask, crc32c } from "@platformatic/kafka";
+import { compressionsAlgorithmsByBitmask } from "@platformatic/kafka";
 import { decompress as unpackZstd } from "fzstd";
+import { crc32c } from "../crc32c.ts";
 import type { Records } from "../pipeline.ts";
 
 /** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */
@@ -79,7 +80,7 @@ function verify(bytes: Buffer, at: number, end: number, partition: number, base:
   const magic = bytes[at + 16];
   if (magic !== 2) throw new Error(`${where} has message format ${magic}; only 2 (Kafka 0.11 and later) is read`);
   const expected = bytes.readUInt32BE(at + 17);
-  const found = crc32c(bytes.subarray(at + 21, end)) >>> 0;
+  const found = crc32c(bytes.subarray(at + 21, end));
   if (found !== expected) throw new Error(`${where} is damaged: its checksum is ${found}, it says ${expected}`);
 }
 

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { crc32c as reference } from "@platformatic/kafka";
+import fc from "fast-check";
+import { crc32c } from "./crc32c.ts";
+
+// RFC 3720, appendix B.4.
+const KNOWN: readonly (readonly [string, Uint8Array, number])[] = [
+  ["32 bytes of 0", new Uint8Array(32), 0x8a9136aa],
+  ["32 bytes of 0xff", new Uint8Array(32).fill(0xff), 0x62a8ab43],
+  ["32 bytes that count up", Uint8Array.from({ length: 32 }, (_, i) => i), 0x46dd794e],
+  ["32 bytes that count down", Uint8Array.from({ length: 32 }, (_, i) => 31 - i), 0x113fdb5c],
+  ["nothing", new Uint8Array(), 0],
+];
+
+for (const [what, bytes, checksum] of KNOWN) {
+  Deno.test(`CRC-32C of ${what} is what the standard says`, () => assert.equal(crc32c(bytes), checksum));
+}
+
+Deno.test("CRC-32C is the reference's, of any bytes, wherever they lie", () => {
+  const bytes = fc.uint8Array({ maxLength: 100 });
+  fc.assert(
+    fc.property(bytes, fc.nat(8), (all, from) => {
+      const part = all.subarray(from);
+      assert.equal(crc32c(part), reference(part) >>> 0);
+    }),
+    { seed: 1, numRuns: 1000 },
+  );
+});
