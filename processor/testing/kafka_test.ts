@@ -8,8 +8,11 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
+/** A second, which is what kafkajs gives a broker, is little on a busy machine. */
+const PATIENT = { connectionTimeout: 15_000, authenticationTimeout: 15_000 };
+
 function openTo(broker: Broker): Kafka {
-  return new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
+  return new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING, ...PATIENT });
 }
 
 function securelyTo(broker: Broker, sasl: SASLOptions, ca = broker.caPem): Kafka {
@@ -18,7 +21,9 @@ function securelyTo(broker: Broker, sasl: SASLOptions, ca = broker.caPem): Kafka
     ...ca !== "" && { ssl: { ca: [ca] } },
     sasl,
     logLevel: logLevel.NOTHING,
-    retry: { retries: 0 },
+    ...PATIENT,
+    // Who is not let in is not to try for long.
+    ...(ca === "" && { retry: { retries: 0 } }),
   });
 }
 
