@@ -133,7 +133,7 @@ function clientOf(bootstrap: string): Kafka {
     brokers: [bootstrap],
     logLevel: logLevel.NOTHING,
     retry: { retries: 0 },
-    connectionTimeout: 1000,
+    connectionTimeout: 5000,
   });
 }
 
@@ -145,7 +145,10 @@ async function answers(bootstrap: string, child: Child): Promise<void> {
       const admin = clientOf(bootstrap).admin();
       try {
         await admin.connect();
-        return (await admin.describeCluster()).brokers.length > 0;
+        if ((await admin.describeCluster()).brokers.length === 0) return false;
+        // Groups come last: until their coordinator has loaded what it keeps, none can be joined.
+        await admin.fetchOffsets({ groupId: "nobody" });
+        return true;
       } catch {
         return false;
       } finally {
@@ -176,7 +179,7 @@ function properties(
     "log.dirs": `${folder}/data`,
     "auto.create.topics.enable": "false",
     "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "3",
+    "offsets.topic.num.partitions": "1",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "3",
