@@ -49,6 +49,9 @@ export interface Broker extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+/** Options of a Java machine that is not worth warming up. */
+const SHORT_LIVED = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
 /** The broker's jars, as Maven resolves `kafka/pom.xml`. */
 export async function kafkaLibs(): Promise<string> {
   return await prepared("kafka-4.3.1", async (folder) => {
@@ -74,7 +77,9 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   await Deno.writeTextFile(config, properties(folder, ports, options));
   await format(libs, config, options.secure?.sasl);
   const launch = () => {
-    const args = [`-Xmx${options.heapMiB ?? 512}m`, ...options.java ?? [], "-cp", `${libs}/*`, "kafka.Kafka", config];
+    // Without a heap of their own, brokers come and go, and are better soon there than quick later.
+    const heap = options.heapMiB === undefined ? [...SHORT_LIVED, "-Xmx512m"] : [`-Xmx${options.heapMiB}m`];
+    const args = [...heap, ...options.java ?? [], "-cp", `${libs}/*`, "kafka.Kafka", config];
     return Child.start("java", args, `${folder}/broker.log`);
   };
   let child = launch();
@@ -124,7 +129,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
 async function format(libs: string, config: string, sasl?: Mechanism): Promise<void> {
   const user = `[name=${USER.username},password=${USER.password}]`;
   const scram = sasl?.startsWith("SCRAM") ? ["--add-scram", `${sasl}=${user}`] : [];
-  const tool = ["-cp", `${libs}/*`, "kafka.tools.StorageTool", "format", "--ignore-formatted"];
+  const tool = [...SHORT_LIVED, "-cp", `${libs}/*`, "kafka.tools.StorageTool", "format", "--ignore-formatted"];
   await run("java", [...tool, "-t", "clickstreamTestsAAAAAA", "-c", config, ...scram]);
 }
 
