@@ -86,8 +86,8 @@ const POOL = 1 << 15;
 
 /** Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. */
 export class MemberSet {
-  #slots = new Int32Array(1024).fill(-1);
-  #rows = new Int32Array(512);
+  /** Row and code of each member, side by side; -1 where free. */
+  #slots = new Int32Array(2048).fill(-1);
   #codes = new Int32Array(512);
   /** The member of the same row that was added before, or -1. */
   #before = new Int32Array(512);
@@ -107,26 +107,26 @@ export class MemberSet {
 
   /** Adds `code` to the set of `row`, unless it is in it. */
   add(row: number, code: number): void {
-    const mask = this.#slots.length - 1;
-    let slot = avalanche(Math.imul(row, 0x9e3779b1) ^ code) & mask;
-    for (;;) {
-      const member = this.#slots[slot]!;
-      if (member < 0) break;
-      if (this.#codes[member] === code && this.#rows[member] === row) return;
-      slot = (slot + 1) & mask;
-    }
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let at = slotOf(row, code) & mask;
+    for (; slots[at]! >= 0; at = (at + 2) & mask) if (slots[at + 1] === code && slots[at] === row) return;
     if (row >= this.#latest.length) {
       this.#latest = larger(this.#latest, row + 1, -1);
       this.#sizes = larger(this.#sizes, row + 1, 0);
     }
-    if (this.#count === this.#rows.length) this.#grow();
+    if (this.#count === this.#codes.length) {
+      this.#codes = larger(this.#codes, this.#count + 1, 0);
+      this.#before = larger(this.#before, this.#count + 1, 0);
+    }
     const member = this.#count++;
-    this.#rows[member] = row;
+    slots[at] = row;
+    slots[at + 1] = code;
     this.#codes[member] = code;
     this.#before[member] = this.#latest[row]!;
     this.#latest[row] = member;
     this.#sizes[row]!++;
-    this.#place(member);
+    if (this.#count * 4 > slots.length) this.#rehash();
   }
 
   /** Adds the set of row `from` to that of row `into`. */
@@ -144,21 +144,24 @@ export class MemberSet {
     return hashes;
   }
 
-  #place(member: number): void {
-    const mask = this.#slots.length - 1;
-    let slot = avalanche(Math.imul(this.#rows[member]!, 0x9e3779b1) ^ this.#codes[member]!) & mask;
-    while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = member;
+  #rehash(): void {
+    const from = this.#slots;
+    const slots = new Int32Array(from.length * 2).fill(-1);
+    const mask = slots.length - 1;
+    for (let n = 0; n < from.length; n += 2) {
+      if (from[n]! < 0) continue;
+      let at = slotOf(from[n]!, from[n + 1]!) & mask;
+      while (slots[at]! >= 0) at = (at + 2) & mask;
+      slots[at] = from[n]!;
+      slots[at + 1] = from[n + 1]!;
+    }
+    this.#slots = slots;
   }
+}
 
-  #grow(): void {
-    const capacity = this.#rows.length * 2;
-    this.#rows = larger(this.#rows, capacity, 0);
-    this.#codes = larger(this.#codes, capacity, 0);
-    this.#before = larger(this.#before, capacity, 0);
-    this.#slots = new Int32Array(capacity * 2).fill(-1);
-    for (let member = 0; member < this.#count; member++) this.#place(member);
-  }
+/** Where to look for a member first; even, for a slot has two places. */
+function slotOf(row: number, code: number): number {
+  return avalanche(Math.imul(row, 0x9e3779b1) ^ code) << 1;
 }
 
 function larger(values: Int32Array<ArrayBuffer>, atLeast: number, fill: number): Int32Array<ArrayBuffer> {
