@@ -10,7 +10,7 @@ const PACKAGES = ["checkov==3.3.30", "cfn-lint==1.58.0", "moto[server]==5.2.5"];
 export async function python(): Promise<string> {
   const folder = await prepared("infra-tools-1", async (folder) => {
     await run("python3", ["-m", "venv", folder]);
-    await run(`${folder}/bin/python`, ["-m", "pip", "install", "--quiet", ...PACKAGES]);
+    await run(`${folder}/bin/python`, ["-m", "pip", "install", "--quiet", "--no-compile", ...PACKAGES]);
   });
   return `${folder}/bin/python`;
 }
