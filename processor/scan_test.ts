@@ -126,6 +126,7 @@ Deno.test("what shops send is scanned, whatever came before it", () => {
   const kinds = [
     event({}),
     event({ timestamp: KAFKA_MS }),
+    event({ timestamp: `${new Date(KAFKA_MS + 7_200_000).toISOString().slice(0, -1)}+02:00` }),
     event({ price: 9.95 }),
     event({ price: "9.95" }),
     event({ region: "Île-de-France", page: "/東京/🛒" }),

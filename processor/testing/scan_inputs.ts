@@ -40,6 +40,9 @@ function time(random: Random, kafkaMs: number): string {
     String(ms),
     `"${iso.slice(0, -5)}Z"`,
     `"${iso.slice(0, -1)}+02:00"`,
+    `"${iso.slice(0, -1)}${
+      random.pick(["-03:30", "+00:00", "-23:59", "+24:00", "+01:60", "+0100", " 01:00", "+1:000"])
+    }"`,
     `"${iso.slice(0, 10)}"`,
     `"${iso.replace("T", " ")}"`,
     `"${iso.slice(0, -1)}123Z"`,
