@@ -8,12 +8,13 @@ import { bars, heat, lines, linesOfTwo, number, shares, table } from "./panel.ts
 import { rows, series } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
+/** A step of a graph. */
+const STEP = "$__interval_ms * interval '1 millisecond'";
 const DEVICES = chosen("device");
 const REGIONS = chosen("region");
 /** Of a row that has a device and a region. */
 const IS_CHOSEN =
   `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
-const IN_RANGE = "window_start >= $__timeFrom() and window_start < $__timeTo()";
 const OF_CHOSEN = "Of the devices and regions chosen above.";
 const OF_ALL = "Of all devices and regions: it is not kept by them.";
 const NOTHING = "Nothing happened in this time";
@@ -111,11 +112,8 @@ const rateByType = lines(
     empty: NOTHING,
   },
   series(`
-select $__timeGroupAlias(window_start, $__interval), event_type as metric, sum(events) * 1000.0 / $__interval_ms as "events"
-from clickstream.traffic
-where ${IN_RANGE} and ${IS_CHOSEN}
-group by 1, 2
-order by 1, 2`),
+select "time", event_type as metric, per_second as "events"
+from clickstream.event_rates(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
   { stacked: true },
 );
 
@@ -135,10 +133,6 @@ group by 1
 order by 1`),
 );
 
-/** The steps of a graph as rows `b.start`, the first of them cut off where the time begins. */
-const STEPS = `generate_series(date_bin($__interval_ms * interval '1 millisecond', $__timeFrom()::timestamptz, 'epoch'),
-  $__timeTo()::timestamptz, $__interval_ms * interval '1 millisecond') as b (start)`;
-
 const conversionOverTime = linesOfTwo(
   {
     title: "Conversion rate and revenue over time",
@@ -148,11 +142,8 @@ const conversionOverTime = linesOfTwo(
     empty: "No session began in this time",
   },
   series(`
-select b.start as "time", c.revenue_cents / 100.0 as "revenue", c.conversion_rate as "conversion rate"
-from ${STEPS}
-cross join lateral clickstream.conversion(greatest(b.start, $__timeFrom()),
-  least(b.start + $__interval_ms * interval '1 millisecond', $__timeTo()), ${DEVICES}, ${REGIONS}) c
-order by b.start`),
+select "time", revenue_cents / 100.0 as "revenue", conversion_rate as "conversion rate"
+from clickstream.conversions(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
   { "conversion rate": "percentunit" },
 );
 
@@ -164,12 +155,10 @@ const today = lines(
     empty: "Nothing happened today, nor a week before",
   },
   series(`
-select $__timeGroupAlias(window_start + late.by, $__interval), late.day as metric,
-  sum(events) * 1000.0 / $__interval_ms as "events"
+select r."time" + late.by as "time", late.day as metric, sum(r.per_second) as "events"
 from (values ('today', interval '0'), ('a week before', interval '7 days')) as late (day, by)
-join clickstream.traffic on window_start >= date_trunc('day', $__timeTo()::timestamptz, 'UTC') - late.by
-  and window_start < $__timeTo()::timestamptz - late.by
-where ${IS_CHOSEN}
+cross join lateral clickstream.event_rates(date_trunc('day', $__timeTo()::timestamptz, 'UTC') - late.by,
+  $__timeTo()::timestamptz - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
 group by 1, 2
 order by 1, 2`),
 );

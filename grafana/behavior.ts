@@ -157,8 +157,7 @@ const topUsers = table(
   },
   rows(`
 select user_id as "user", events, sessions, purchases, revenue_cents / 100.0 as revenue, last_seen as "last seen"
-from clickstream.top_users(${RANGE})
-limit 50`),
+from clickstream.top_users(${RANGE}, 50)`),
   { revenue: { unit: "locale", decimals: 2, as: "gauge" }, "last seen": { width: 190 } },
 );
 

@@ -6,8 +6,10 @@ import type { Dashboard, Panel, RowPanel } from "@grafana/grafana-foundation-sdk
 import { parse } from "yaml";
 import { staleFiles } from "../tasks/dashboards.ts";
 import { GRID, TAG } from "./dashboard.ts";
-import { panelsOf } from "./expand.ts";
+import { expressionsOf, panelsOf } from "./expand.ts";
 import { DASHBOARDS, fileOf } from "./mod.ts";
+import { fedIn, listIn, panelList } from "./panel_list.ts";
+import { FOREIGN } from "./prometheus/foreign.ts";
 import { DATA_SOURCES } from "./query.ts";
 
 const HERE = new URL(".", import.meta.url);
@@ -15,20 +17,6 @@ const FOLDER = new URL("dashboards/", HERE);
 const PLUGINS = ["barchart", "piechart", "stat", "table", "timeseries"];
 const METRICS_PAGE = new URL("../docs/metrics.md", HERE);
 const HAS_METRICS_PAGE = await Deno.stat(METRICS_PAGE).then(() => true, () => false);
-
-/** Of exporters that are not the project's: what the panels need, as node exporter 1.5 and PostgreSQL's 0.11 have it. */
-const FOREIGN = new Set([
-  "node_cpu_seconds_total",
-  "node_memory_MemAvailable_bytes",
-  "node_memory_MemTotal_bytes",
-  "node_filesystem_avail_bytes",
-  "node_filesystem_size_bytes",
-  "pg_stat_activity_count",
-  "pg_stat_activity_max_tx_duration",
-  "pg_stat_replication_pg_wal_lsn_diff",
-  "pg_settings_max_connections",
-  "pg_database_size_bytes",
-]);
 
 async function files(): Promise<Dashboard[]> {
   const names = Object.keys(DASHBOARDS);
@@ -123,12 +111,6 @@ function repeated<T>(values: readonly T[]): T[] {
   return values.filter((value, n) => value !== undefined && values.indexOf(value) < n);
 }
 
-/** Expressions for Prometheus, of panels and of what is marked in them. */
-function expressionsOf(dashboard: Dashboard): string[] {
-  const targets = panelsOf(dashboard).flatMap(({ targets = [] }) => targets as unknown as { expr?: string }[]);
-  return [...targets, ...dashboard.annotations?.list ?? []].flatMap(({ expr }) => expr === undefined ? [] : [expr]);
-}
-
 function metricsIn(expression: string): string[] {
   return [...expression.matchAll(/\b(?:clickstream|process|kafka|node|pg)_\w+/g)].map(([name]) => name);
 }
@@ -183,12 +165,24 @@ Deno.test({
   fn: async () => {
     const page = await Deno.readTextFile(METRICS_PAGE);
     const known = new Set([...page.matchAll(/`((?:clickstream|process|kafka)_\w+)`/g)].map(([, name]) => name!));
-    const exists = (name: string) => known.has(name.replace(/_bucket$/, "")) || FOREIGN.has(name);
-    const named = (await files()).flatMap(expressionsOf).flatMap(metricsIn);
+    const exists = (name: string) => known.has(name.replace(/_bucket$/, "")) || name in FOREIGN;
+    const named = (await files()).flatMap(expressionsOf).flatMap(({ expr }) => metricsIn(expr));
     assert.ok(named.length > 30);
     assert.deepEqual(named.filter((name) => !exists(name)), []);
     assert.equal(exists("clickstream_evnets_total"), false);
   },
+});
+
+Deno.test("docs/dashboards.md lists every panel, and what feeds it", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/dashboards.md", HERE));
+  const fed = (dashboards: Dashboard[]) => fedIn(panelList(dashboards, [], () => []));
+  const listed = fedIn(listIn(page));
+  assert.deepEqual(listed, fed(await files()));
+  assert.ok(listed.length > 60);
+  assert.deepEqual(listed.filter((line) => line.endsWith(": ")), []);
+  const [analytics] = await files();
+  analytics!.panels!.splice(1, 1);
+  assert.notDeepEqual(listed.slice(0, 10), fed([analytics!]).slice(0, 10));
 });
 
 /** A text as Grafana reads it from a file of provisioning: what stands in braces first, then all, once more. */

@@ -1,6 +1,6 @@
 /**
- * A panel's query as Grafana sends it to PostgreSQL: variables put in by the page, macros by the back end. What the
- * tests and the benchmark run.
+ * A panel's query as Grafana sends it to PostgreSQL or Prometheus: variables put in by the page, macros by the back end.
+ * What the tests and the benchmark run.
  * @module
  */
 import type { Dashboard, Panel, RowPanel, VariableModel } from "@grafana/grafana-foundation-sdk/dashboard";
@@ -22,6 +22,12 @@ export interface SqlTarget {
   readonly format: "table" | "time_series";
 }
 
+/** An expression that is asked of Prometheus, and who asks. */
+export interface Asked {
+  readonly by: string;
+  readonly expr: string;
+}
+
 /** Every panel of a dashboard that shows something, those under closed headings too. */
 export function panelsOf({ panels = [] }: Dashboard): Panel[] {
   return panels.flatMap((panel) => isRow(panel) ? panel.panels : [panel]);
@@ -30,6 +36,57 @@ export function panelsOf({ panels = [] }: Dashboard): Panel[] {
 /** The panel's questions to PostgreSQL. */
 export function sqlTargetsOf({ targets = [] }: Panel): SqlTarget[] {
   return targets.filter((target) => "rawSql" in target) as unknown as SqlTarget[];
+}
+
+/** What answers a panel: functions and tables of the schema, or metrics. */
+export function feedsOf(panel: Panel): string[] {
+  const asked = sqlTargetsOf(panel).flatMap(({ rawSql }) =>
+    [...rawSql.matchAll(/(?:clickstream\.|\b(?=pg_stat_))(\w+)(\()?/g)].map(([, name, call]) =>
+      call ? `${name}()` : name!
+    )
+  );
+  const metrics = (panel.targets as unknown as { expr?: string }[] ?? []).flatMap(({ expr = "" }) =>
+    [...expr.matchAll(/\b(?:clickstream|process|kafka|node|pg)_\w+/g)].map(([name]) => name.replace(/_bucket$/, ""))
+  );
+  return [...new Set([...asked, ...metrics])];
+}
+
+/** All questions of a dashboard to Prometheus: of its panels, and of what is marked in them. */
+export function expressionsOf(dashboard: Dashboard): Asked[] {
+  const ofPanels = panelsOf(dashboard).flatMap(({ title, targets = [] }) =>
+    (targets as unknown as { expr?: string }[]).map(({ expr }) => ({ by: title, expr }))
+  );
+  const marks = (dashboard.annotations?.list ?? []).map(({ name, expr }) => ({ by: name, expr }));
+  return [...ofPanels, ...marks].flatMap(({ by = "", expr }) => expr === undefined ? [] : [{ by, expr }]);
+}
+
+/** The expression with the interval of rates written out. */
+export function expandExpression(expr: string, rateIntervalMs: number): string {
+  return expr.replaceAll("$__rate_interval", `${rateIntervalMs}ms`);
+}
+
+const MINUTE_MS = 60_000;
+
+/** The steps that Grafana draws by, in minutes, and up to what a step is rounded down to each. */
+const STEPS_MINUTES: readonly (readonly [step: number, upTo: number])[] = [
+  [1, 1.5],
+  [2, 3.5],
+  [5, 7.5],
+  [10, 12.5],
+  [15, 17.5],
+  [20, 25],
+  [30, 45],
+  [60, 90],
+  [120, 150],
+  [180, 270],
+  [360, 540],
+  [720, 1440],
+];
+
+/** The step by which a panel draws a time, at a width of 1,500 points where it does not say how many it takes. */
+export function stepMs({ maxDataPoints = 1500 }: Panel, rangeMs: number): number {
+  const minutes = rangeMs / maxDataPoints / MINUTE_MS;
+  return (STEPS_MINUTES.find(([, upTo]) => minutes < upTo)?.[0] ?? 1440) * MINUTE_MS;
 }
 
 /** The query with what the dashboard's variables stand for, and the macros of the time, written out. */

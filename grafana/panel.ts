@@ -71,6 +71,9 @@ export interface Column {
 /** Rollups have a row a minute: there is nothing between. */
 const MINUTE = "1m";
 
+/** Steps of a graph at most: thirty days are drawn by the hour, which is how they are kept. */
+const STEPS = 720;
+
 /** One number, with its course behind it where the question is for a series. */
 export function number(about: About, question: Question, steps: readonly Step[] = []): Builder<Panel> {
   const reduce = new ReduceDataOptionsBuilder().calcs(["lastNotNull"]).values(false).fields("");
@@ -86,6 +89,7 @@ export function number(about: About, question: Question, steps: readonly Step[] 
 export function lines(about: About, question: Question, options: { readonly stacked?: boolean } = {}): Builder<Panel> {
   const panel = asking(new TimeSeries(), about, question)
     .interval(MINUTE)
+    .maxDataPoints(STEPS)
     .min(0)
     .lineWidth(1)
     .fillOpacity(options.stacked ? 40 : 10)

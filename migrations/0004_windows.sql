@@ -68,3 +68,139 @@ comment on column clickstream.active_users.users_state is 'What users is counted
 
 grant select, insert, update on clickstream.traffic, clickstream.pages, clickstream.active_users to clickstream_writer;
 grant select on clickstream.traffic, clickstream.pages, clickstream.active_users to clickstream_reader;
+
+-- Hours of traffic and days of pages: what a report over weeks adds up instead of minutes, of which a month has millions.
+-- They follow the minutes by triggers, in the same statement, so that nobody who writes there needs to know of them. Of
+-- two who write at once, each would hold a row that the other waits for: so they queue, by the lock by which commits do.
+create table clickstream.traffic_hours (
+  window_start timestamptz not null,
+  event_type text collate "C" not null,
+  device text collate "C" not null,
+  region text collate "C" not null,
+  events bigint not null,
+  primary key (window_start, event_type, device, region)
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+
+comment on table clickstream.traffic_hours is 'Events by event type, device and region, each hour: kept from traffic, by triggers.';
+comment on column clickstream.traffic_hours.window_start is 'Where the hour begins.';
+comment on column clickstream.traffic_hours.event_type is 'What happened, such as page_view or purchase.';
+comment on column clickstream.traffic_hours.device is 'desktop, mobile, tablet, other or unknown.';
+comment on column clickstream.traffic_hours.region is 'Where the shoppers are, or unknown.';
+comment on column clickstream.traffic_hours.events is 'Number of events.';
+
+create table clickstream.page_days (
+  window_start timestamptz not null,
+  page text not null,
+  page_key uuid not null,
+  views bigint not null,
+  primary key (window_start, page_key)
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+
+comment on table clickstream.page_days is 'Page views by page, each UTC day: kept from pages, by triggers.';
+comment on column clickstream.page_days.window_start is 'Where the day begins.';
+comment on column clickstream.page_days.page is 'Page without query string and fragment.';
+comment on column clickstream.page_days.page_key is 'Hash of page, for the key.';
+comment on column clickstream.page_days.views is 'Number of page views.';
+
+grant select on clickstream.traffic_hours, clickstream.page_days to clickstream_writer, clickstream_reader;
+
+-- As the owner, because nobody else writes there.
+create function clickstream.traffic_followed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_advisory_xact_lock(7226914055);
+  if tg_op = 'TRUNCATE' then
+    truncate clickstream.traffic_hours;
+  elsif tg_op = 'DELETE' then
+    update clickstream.traffic_hours h set events = h.events - r.events
+    from (
+      select date_bin('1 hour', d.window_start, '1970-01-01T00:00Z') as start, d.event_type, d.device, d.region,
+        sum(d.events) as events
+      from removed d group by 1, 2, 3, 4
+    ) r
+    where h.window_start = r.start and h.event_type = r.event_type and h.device = r.device and h.region = r.region;
+    delete from clickstream.traffic_hours
+    where events = 0
+      and window_start in (select date_bin('1 hour', d.window_start, '1970-01-01T00:00Z') from removed d);
+  elsif tg_op = 'UPDATE' then
+    insert into clickstream.traffic_hours as h
+    select date_bin('1 hour', c.window_start, '1970-01-01T00:00Z'), c.event_type, c.device, c.region, sum(c.events)
+    from (
+      select a.window_start, a.event_type, a.device, a.region, a.events from added a
+      union all
+      select r.window_start, r.event_type, r.device, r.region, -r.events from removed r
+    ) c
+    group by 1, 2, 3, 4
+    having sum(c.events) <> 0
+    on conflict (window_start, event_type, device, region) do update set events = h.events + excluded.events;
+  else
+    insert into clickstream.traffic_hours as h
+    select date_bin('1 hour', a.window_start, '1970-01-01T00:00Z'), a.event_type, a.device, a.region, sum(a.events)
+    from added a
+    group by 1, 2, 3, 4
+    on conflict (window_start, event_type, device, region) do update set events = h.events + excluded.events;
+  end if;
+  return null;
+end
+$$;
+comment on function clickstream.traffic_followed() is 'Trigger: adds what has changed in traffic to its hours.';
+
+create function clickstream.pages_followed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_advisory_xact_lock(7226914055);
+  if tg_op = 'TRUNCATE' then
+    truncate clickstream.page_days;
+  elsif tg_op = 'DELETE' then
+    update clickstream.page_days p set views = p.views - r.views
+    from (
+      select date_bin('1 day', d.window_start, '1970-01-01T00:00Z') as start, d.page_key, sum(d.views) as views
+      from removed d group by 1, 2
+    ) r
+    where p.window_start = r.start and p.page_key = r.page_key;
+    delete from clickstream.page_days
+    where views = 0 and window_start in (select date_bin('1 day', d.window_start, '1970-01-01T00:00Z') from removed d);
+  elsif tg_op = 'UPDATE' then
+    insert into clickstream.page_days as p
+    select date_bin('1 day', c.window_start, '1970-01-01T00:00Z'), min(c.page), c.page_key, sum(c.views)
+    from (
+      select a.window_start, a.page, a.page_key, a.views from added a
+      union all
+      select r.window_start, r.page, r.page_key, -r.views from removed r
+    ) c
+    group by 1, c.page_key
+    having sum(c.views) <> 0
+    on conflict (window_start, page_key) do update set views = p.views + excluded.views;
+  else
+    insert into clickstream.page_days as p
+    select date_bin('1 day', a.window_start, '1970-01-01T00:00Z'), min(a.page), a.page_key, sum(a.views)
+    from added a
+    group by 1, a.page_key
+    on conflict (window_start, page_key) do update set views = p.views + excluded.views;
+  end if;
+  return null;
+end
+$$;
+comment on function clickstream.pages_followed() is 'Trigger: adds what has changed in pages to their days.';
+
+create trigger added after insert on clickstream.traffic
+referencing new table as added for each statement execute function clickstream.traffic_followed();
+create trigger changed after update on clickstream.traffic
+referencing old table as removed new table as added for each statement execute function clickstream.traffic_followed();
+create trigger removed after delete on clickstream.traffic
+referencing old table as removed for each statement execute function clickstream.traffic_followed();
+create trigger truncated after truncate on clickstream.traffic
+for each statement execute function clickstream.traffic_followed();
+
+create trigger added after insert on clickstream.pages
+referencing new table as added for each statement execute function clickstream.pages_followed();
+create trigger changed after update on clickstream.pages
+referencing old table as removed new table as added for each statement execute function clickstream.pages_followed();
+create trigger removed after delete on clickstream.pages
+referencing old table as removed for each statement execute function clickstream.pages_followed();
+create trigger truncated after truncate on clickstream.pages
+for each statement execute function clickstream.pages_followed();

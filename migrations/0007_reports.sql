@@ -1,28 +1,85 @@
 -- The numbers, as functions: the dashboards use nothing else for them. Times are half open, from <= time < to; what is
 -- about sessions, users or revenue counts sessions by their start, views and events count minutes by theirs. They read
--- windows, sessions and days, never the raw events, so that they last longer than these and take no longer for more.
+-- windows, sessions and days, never the raw events, so that they last longer than these and take no longer for more; of
+-- windows whole hours and days where they can, and minutes only where the time begins and ends.
 -- A rate is null where there is nothing to divide by: of no sessions, 0 % convert just as little as 100 %.
 -- Some can be asked of certain devices and regions; null, for either, is all of them.
 -- Bodies are parsed here and now (`begin atomic`), so that no caller's search_path can give them another meaning.
 set local role clickstream_owner;
+
+create function clickstream.traffic_between("from" timestamptz, "to" timestamptz)
+returns table (window_start timestamptz, event_type text, device text, region text, events bigint)
+language sql stable parallel safe
+begin atomic
+  select h.window_start, h.event_type, h.device, h.region, h.events
+  from clickstream.traffic_hours h
+  where h.window_start >= date_bin('1 hour', "from" + interval '59 min 59.999999 s', '1970-01-01T00:00Z')
+    and h.window_start < date_bin('1 hour', "to", '1970-01-01T00:00Z') and h.events <> 0
+  union all
+  select t.window_start, t.event_type, t.device, t.region, t.events
+  from clickstream.traffic t
+  where t.window_start >= "from"
+    and t.window_start < least("to", date_bin('1 hour', "from" + interval '59 min 59.999999 s', '1970-01-01T00:00Z'))
+  union all
+  select t.window_start, t.event_type, t.device, t.region, t.events
+  from clickstream.traffic t
+  where t.window_start < "to"
+    and t.window_start >= greatest(date_bin('1 hour', "from" + interval '59 min 59.999999 s', '1970-01-01T00:00Z'),
+      date_bin('1 hour', "to", '1970-01-01T00:00Z'));
+end;
+comment on function clickstream.traffic_between(timestamptz, timestamptz) is
+  'Traffic of the minutes in a time, by the hour where the whole of an hour is in it.';
+
+create function clickstream.views_between("from" timestamptz, "to" timestamptz)
+returns table (page text, views bigint)
+language sql stable parallel safe
+begin atomic
+  select d.page, d.views
+  from clickstream.page_days d
+  where d.window_start >= date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z')
+    and d.window_start < date_bin('1 day', "to", '1970-01-01T00:00Z') and d.views <> 0
+  union all
+  select p.page, p.views
+  from clickstream.pages p
+  where p.window_start >= "from"
+    and p.window_start < least("to", date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z'))
+  union all
+  select p.page, p.views
+  from clickstream.pages p
+  where p.window_start < "to"
+    and p.window_start >= greatest(date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z'),
+      date_bin('1 day', "to", '1970-01-01T00:00Z'));
+end;
+comment on function clickstream.views_between(timestamptz, timestamptz) is
+  'Page views of the minutes in a time, by the day where the whole of a day is in it.';
 
 create function clickstream.conversion("from" timestamptz, "to" timestamptz, devices text[], regions text[])
 returns table (sessions bigint, conversions bigint, conversion_rate double precision, users bigint, buyers bigint,
   revenue_cents bigint)
 language sql stable parallel safe
 begin atomic
-  -- By user first: telling them apart by a hash is quicker than by sorting them, twice.
-  select coalesce(sum(u.sessions), 0)::bigint, coalesce(sum(u.conversions), 0)::bigint,
-    sum(u.conversions)::double precision / sum(u.sessions)::double precision,
-    count(*), count(*) filter (where u.conversions > 0), coalesce(sum(u.revenue_cents), 0)::bigint
+  -- Those who did not buy are one group: only buyers need be told apart here. Users are read in their order from the index
+  -- of sessions, where it has all that is asked; that is quicker than telling so many apart by a hash.
+  select coalesce(sum(c.sessions), 0)::bigint, coalesce(sum(c.sessions) filter (where c.buyer is not null), 0)::bigint,
+    coalesce(sum(c.sessions) filter (where c.buyer is not null), 0)::double precision / sum(c.sessions)::double precision,
+    (
+      select count(*)
+      from (
+        select s.user_id
+        from clickstream.sessions s
+        where s.started_at >= "from" and s.started_at < "to"
+          and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
+        group by s.user_id
+      ) u
+    ), count(c.buyer), coalesce(sum(c.revenue_cents), 0)::bigint
   from (
-    select count(*) as sessions, count(*) filter (where s.purchases > 0) as conversions,
+    select case when s.purchases > 0 then s.user_id end as buyer, count(*) as sessions,
       sum(s.revenue_cents) as revenue_cents
     from clickstream.sessions s
     where s.started_at >= "from" and s.started_at < "to"
       and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
-    group by s.user_id
-  ) u;
+    group by 1
+  ) c;
 end;
 comment on function clickstream.conversion(timestamptz, timestamptz, text[], text[]) is
   'Sessions of these devices and regions, those with a purchase, their share, users, buyers and revenue.';
@@ -37,6 +94,53 @@ end;
 comment on function clickstream.conversion(timestamptz, timestamptz) is
   'Sessions, those with a purchase, their share, users, buyers and revenue.';
 
+create function clickstream.conversions("from" timestamptz, "to" timestamptz, step interval, devices text[],
+  regions text[])
+returns table ("time" timestamptz, sessions bigint, conversions bigint, conversion_rate double precision,
+  revenue_cents bigint)
+language sql stable parallel safe
+begin atomic
+  select g.start, coalesce(c.sessions, 0), coalesce(c.conversions, 0),
+    c.conversions::double precision / c.sessions::double precision, coalesce(c.revenue_cents, 0)::bigint
+  from generate_series(date_bin(step, "from", '1970-01-01T00:00Z'), "to", step) as g (start)
+  left join (
+    select date_bin(step, s.started_at, '1970-01-01T00:00Z') as start, count(*) as sessions,
+      count(*) filter (where s.purchases > 0) as conversions, sum(s.revenue_cents) as revenue_cents
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to"
+      and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
+    group by 1
+  ) c on c.start = g.start
+  where g.start < "to"
+  order by g.start;
+end;
+comment on function clickstream.conversions(timestamptz, timestamptz, interval, text[], text[]) is
+  'Sessions of these devices and regions, those with a purchase, their share and revenue in each step of the time; steps begin at multiples of their length since 1970, so that the first and the last may be cut off.';
+
+create function clickstream.event_rates("from" timestamptz, "to" timestamptz, step interval, devices text[],
+  regions text[])
+returns table ("time" timestamptz, event_type text, events bigint, per_second double precision)
+language sql stable parallel safe
+begin atomic
+  -- Hours are the same in steps of whole hours; in others, minutes have to be asked.
+  select date_bin(step, t.window_start, '1970-01-01T00:00Z'), t.event_type, sum(t.events)::bigint,
+    sum(t.events)::double precision / extract(epoch from step)::double precision
+  from (
+    select h.window_start, h.event_type, h.device, h.region, h.events
+    from clickstream.traffic_between("from", "to") h
+    where extract(epoch from step) % 3600 = 0
+    union all
+    select m.window_start, m.event_type, m.device, m.region, m.events
+    from clickstream.traffic m
+    where extract(epoch from step) % 3600 <> 0 and m.window_start >= "from" and m.window_start < "to"
+  ) t
+  where (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+  group by 1, 2
+  order by 1, 2;
+end;
+comment on function clickstream.event_rates(timestamptz, timestamptz, interval, text[], text[]) is
+  'Events of these devices and regions by type in each step of the time, and how many that is a second; steps begin at multiples of their length since 1970, so that the first and the last may be cut off.';
+
 create function clickstream.top_pages("from" timestamptz, "to" timestamptz)
 returns table (page text, views bigint, entries bigint, bounces bigint, bounce_rate double precision, exits bigint,
   exit_rate double precision)
@@ -48,16 +152,18 @@ begin atomic
     sum(p.exits)::double precision / nullif(sum(p.views), 0)::double precision
   from (
     select v.page, sum(v.views) as views, 0::bigint as entries, 0::bigint as bounces, 0::bigint as exits
-    from clickstream.pages v
-    where v.window_start >= "from" and v.window_start < "to"
+    from clickstream.views_between("from", "to") v
     group by v.page
     union all
-    select e.page, 0, sum(e.entries)::bigint, sum(e.bounces)::bigint, sum(e.exits)::bigint
+    select s.entry_page, 0, count(*), count(*) filter (where s.bounced), 0
     from clickstream.sessions s
-    cross join lateral (values (s.entry_page, 1, s.bounced::integer, 0), (s.exit_page, 0, 0, 1))
-      as e (page, entries, bounces, exits)
     where s.started_at >= "from" and s.started_at < "to" and s.entry_page is not null
-    group by e.page
+    group by s.entry_page
+    union all
+    select s.exit_page, 0, 0, 0, count(*)
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to" and s.exit_page is not null
+    group by s.exit_page
   ) p
   group by p.page
   order by 2 desc, 3 desc, p.page collate "C";
@@ -72,9 +178,8 @@ begin atomic
   select d.device, sum(d.events)::bigint, sum(d.sessions)::bigint
   from (
     select t.device, sum(t.events) as events, 0::bigint as sessions
-    from clickstream.traffic t
-    where t.window_start >= "from" and t.window_start < "to"
-      and (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+    from clickstream.traffic_between("from", "to") t
+    where (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
     group by t.device
     union all
     select s.device, 0, count(*)
@@ -104,9 +209,8 @@ begin atomic
   select d.region, sum(d.events)::bigint, sum(d.sessions)::bigint
   from (
     select t.region, sum(t.events) as events, 0::bigint as sessions
-    from clickstream.traffic t
-    where t.window_start >= "from" and t.window_start < "to"
-      and (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+    from clickstream.traffic_between("from", "to") t
+    where (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
     group by t.region
     union all
     select s.region, 0, count(*)
@@ -137,9 +241,8 @@ begin atomic
     sum(h.events)::bigint
   from (
     select date_bin('1 hour', t.window_start, '1970-01-01T00:00Z') as start, sum(t.events) as events
-    from clickstream.traffic t
-    where t.window_start >= "from" and t.window_start < "to"
-      and (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
+    from clickstream.traffic_between("from", "to") t
+    where (devices is null or t.device = any (devices)) and (regions is null or t.region = any (regions))
     group by 1
   ) h
   group by 1, 2
@@ -180,20 +283,53 @@ end;
 comment on function clickstream.funnel(timestamptz, timestamptz) is
   'Sessions that reached each step; the share of the step before, and of the first. The first has no step before it.';
 
+create function clickstream.top_users("from" timestamptz, "to" timestamptz, most integer)
+returns table (user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint,
+  last_seen timestamptz)
+language sql stable parallel safe
+begin atomic
+  -- If enough users have spent anything, they are all among these, who are few: then nobody else is counted. What the
+  -- last of them has spent is null if there are not enough.
+  with spenders as (
+    select s.user_id, sum(s.revenue_cents) as revenue_cents
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to" and s.revenue_cents > 0
+    group by s.user_id
+  ), last as materialized (
+    select case when count(*) >= most then min(t.revenue_cents) end as revenue_cents
+    from (select p.revenue_cents from spenders p order by p.revenue_cents desc limit most) t
+  )
+  select t.user_id, t.events, t.sessions, t.purchases, t.revenue_cents, t.last_seen
+  from (
+    select s.user_id, sum(s.events)::bigint as events, count(*) as sessions, sum(s.purchases)::bigint as purchases,
+      sum(s.revenue_cents)::bigint as revenue_cents, max(s.ended_at) as last_seen
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to"
+      and s.user_id in (
+        select p.user_id from spenders p where p.revenue_cents >= (select l.revenue_cents from last l))
+    group by s.user_id
+    union all
+    select s.user_id, sum(s.events)::bigint, count(*), sum(s.purchases)::bigint, sum(s.revenue_cents)::bigint,
+      max(s.ended_at)
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to" and (select l.revenue_cents from last l) is null
+    group by s.user_id
+  ) t
+  order by t.revenue_cents desc, t.events desc, t.user_id
+  limit most;
+end;
+comment on function clickstream.top_users(timestamptz, timestamptz, integer) is
+  'What each user did in sessions that began in the time; so many of those with the most revenue, then with the most events.';
+
 create function clickstream.top_users("from" timestamptz, "to" timestamptz)
 returns table (user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint,
   last_seen timestamptz)
 language sql stable parallel safe
 begin atomic
-  select s.user_id, sum(s.events)::bigint, count(*), sum(s.purchases)::bigint, sum(s.revenue_cents)::bigint,
-    max(s.ended_at)
-  from clickstream.sessions s
-  where s.started_at >= "from" and s.started_at < "to"
-  group by s.user_id
-  order by 5 desc, 2 desc, s.user_id;
+  select t.* from clickstream.top_users("from", "to", 10000) t;
 end;
 comment on function clickstream.top_users(timestamptz, timestamptz) is
-  'What each user did in sessions that began in the time; those with the most revenue first, then with the most events.';
+  'What each user did in sessions that began in the time; those with the most revenue first, then with the most events, ten thousand at most.';
 
 create function clickstream.session_lengths("from" timestamptz, "to" timestamptz)
 returns table (bucket integer, name text, sessions bigint, share double precision)
@@ -324,7 +460,11 @@ comment on function clickstream.funnel(timestamptz, timestamptz, text[]) is
   'The funnel of these event types, each at the same time as the one before or later. Reads the raw events, so it needs STORE_EVENTS, and knows nothing of sessions whose events have expired.';
 
 grant execute on function
+  clickstream.traffic_between(timestamptz, timestamptz),
+  clickstream.views_between(timestamptz, timestamptz),
   clickstream.conversion(timestamptz, timestamptz),
+  clickstream.conversions(timestamptz, timestamptz, interval, text[], text[]),
+  clickstream.event_rates(timestamptz, timestamptz, interval, text[], text[]),
   clickstream.conversion(timestamptz, timestamptz, text[], text[]),
   clickstream.top_pages(timestamptz, timestamptz),
   clickstream.devices(timestamptz, timestamptz),
@@ -336,6 +476,7 @@ grant execute on function
   clickstream.funnel(timestamptz, timestamptz),
   clickstream.funnel(timestamptz, timestamptz, text[]),
   clickstream.top_users(timestamptz, timestamptz),
+  clickstream.top_users(timestamptz, timestamptz, integer),
   clickstream.session_lengths(timestamptz, timestamptz),
   clickstream.session_depths(timestamptz, timestamptz),
   clickstream.carts(timestamptz, timestamptz),

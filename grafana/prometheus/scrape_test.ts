@@ -1,5 +1,5 @@
 /**
- * What the rules speak of is there: the real Prometheus with the committed configuration, over the compiled binary, a
+ * What the rules and the panels speak of is there: the real Prometheus with the committed configuration, over the compiled binary, a
  * broker with the agent, a PostgreSQL and both exporters.
  */
 import assert from "node:assert/strict";
@@ -8,19 +8,25 @@ import { startKafka } from "../../processor/testing/kafka.ts";
 import { startPostgres, using } from "../../processor/testing/postgres.ts";
 import {
   jmxAgent,
+  type Prometheus,
   promtool,
   startNodeExporter,
   startPostgresExporter,
   startPrometheus,
 } from "../../processor/testing/prometheus.ts";
+import { type Asked, expandExpression, expressionsOf } from "../expand.ts";
+import { DASHBOARDS } from "../mod.ts";
 import { ALERTS } from "./alerts.ts";
 import { EXPORTER_QUERIES } from "./exporter_queries.ts";
 import { JOBS, prometheusConfig } from "./files.ts";
+import { FOREIGN } from "./foreign.ts";
 import { BROKER_RULES, namesOf } from "./kafka.ts";
 import { RECORDINGS } from "./recordings.ts";
 
 const HERE = new URL(".", import.meta.url).pathname;
 const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+/** Grafana takes four times the interval of scrapes, which here is a second, and a little more for a busy machine. */
+const RATE_INTERVAL_MS = 10_000;
 // kafkajs, by which the broker is found to be up, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
@@ -29,6 +35,19 @@ function metricsOf(expr: string): string[] {
   const bare = expr.replaceAll(/"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|without|ignoring)\s*\([^)]*\)/g, " ");
   const words = bare.match(/[a-zA-Z_:][\w:]*(?!\w*\s*\()/g) ?? [];
   return words.filter((word) => !["and", "or", "unless"].includes(word));
+}
+
+/** Panels that Prometheus can tell nothing of here, and why. */
+const SILENT: Readonly<Record<string, string>> = {
+  "Replication": "the server of the test has no replica; what the exporter calls it is in the list of foreign names",
+};
+
+/** Those of what is asked that had no answer since a time. */
+async function unanswered(prometheus: Prometheus, asked: readonly Asked[], sinceMs: number): Promise<string[]> {
+  const had = await Promise.all(
+    asked.map(({ expr }) => prometheus.seriesSince(expandExpression(expr, RATE_INTERVAL_MS), sinceMs)),
+  );
+  return asked.filter((_, n) => had[n] === 0).map(({ by, expr }) => `${by}: ${expr}`);
 }
 
 Deno.test("names of metrics are seen in an expression", () => {
@@ -56,7 +75,8 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   const readerUrl = server.urlFor("monitor", "", new URL(url).pathname.slice(1));
   await using postgres = await startPostgresExporter(folder, readerUrl, `${HERE}exporter_queries.yml`);
   await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--bad", "0.05"], env);
-  await using service = Child.start(BINARY, ["run"], `${folder}/service.log`, env);
+  const start = () => Child.start(BINARY, ["run"], `${folder}/service.log`, env);
+  await using first = start();
 
   // The committed configuration, but for how often it looks, and where.
   await run("cp", ["-r", `${HERE}targets`, folder]);
@@ -66,6 +86,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   }
   await Deno.copyFile(`${HERE}rules.yml`, `${folder}/rules.yml`);
   await Deno.writeTextFile(`${folder}/prometheus.yml`, prometheusConfig("1s"));
+  const sinceMs = Date.now();
   await using prometheus = await startPrometheus(folder);
   const text = (job: typeof JOBS[number]) => fetch(`http://${all[job]}/metrics`).then((r) => r.text(), () => "");
 
@@ -87,6 +108,36 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     for (const { record } of RECORDINGS) {
       await until(`${record} is recorded`, async () => await prometheus.seriesOf(record) > 0, 20_000);
     }
+  });
+
+  const panels = Object.values(DASHBOARDS).flatMap(expressionsOf);
+  const marks = new Set(
+    Object.values(DASHBOARDS).flatMap(({ annotations }) => annotations?.list ?? []).map((m) => m.name),
+  );
+  await t.step("every panel's question to Prometheus has an answer", async () => {
+    const asked = panels.filter(({ by }) => !marks.has(by));
+    assert.ok(asked.length >= 30);
+    assert.deepEqual(Object.keys(SILENT).filter((by) => !asked.some((one) => one.by === by)), []);
+    const wrong = [{ by: "a fault", expr: "clickstream_evnets_total" }, { by: "another", expr: 'up{job="kafak"}' }];
+    const answerable = [...asked.filter(({ by }) => SILENT[by] === undefined), ...wrong];
+    // A transaction that is open, for the panel that shows the slowest.
+    await using(url, async (db) => {
+      await db.transaction(async (tx) => {
+        await tx.query("select 1");
+        const faults = wrong.map(({ by, expr }) => `${by}: ${expr}`);
+        let left: string[] = [];
+        const isAnswered = async () =>
+          (left = await unanswered(prometheus, answerable, sinceMs)).length === faults.length;
+        await until("every question is answered", isAnswered, 20_000).catch(() => {});
+        assert.deepEqual(left, faults);
+      });
+    });
+  });
+
+  await t.step("the exporters that are not the project's call things as the panels do", async () => {
+    const there = new Set(await prometheus.api<string[]>("label/__name__/values"));
+    // That one is told of replicas only.
+    assert.deepEqual(Object.keys(FOREIGN).filter((name) => !there.has(name)), ["pg_stat_replication_pg_wal_lsn_diff"]);
   });
 
   await t.step("every metric that a rule names is there", async () => {
@@ -169,6 +220,10 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     assert.deepEqual(alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname), []);
   });
 
+  assert.equal(await first.end("SIGTERM"), 0, await first.tail());
+  await using service = start();
+  await until("the service is ready again", async () => await prometheus.seriesOf("clickstream_ready == 1") === 1);
+
   await t.step("what goes down is seen", async () => {
     const waits = "clickstream_ready == 0 and clickstream_retries_total > 0";
     const fires = async (name: string) => {
@@ -188,6 +243,12 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
       await stop();
       await until(`${name} holds`, () => fires(name), 20_000);
     }
+  });
+
+  await t.step("what happened is marked", async () => {
+    const asked = panels.filter(({ by }) => marks.has(by));
+    assert.equal(asked.length, 3);
+    assert.deepEqual(await unanswered(prometheus, asked, sinceMs), []);
   });
 
   assert.equal(await service.wait(), 0, await service.tail());

@@ -22,7 +22,14 @@ const MINUTE_MS = 60_000;
 const minutes = fc.integer({ min: -100, max: 60 }).map((minute) =>
   Math.floor(START_MS / MINUTE_MS + minute) * MINUTE_MS
 );
-const instant = fc.oneof(minutes, fc.tuple(minutes, fc.nat(59_999)).map(([minute, more]) => minute + more));
+// Where whole hours and days begin, and just before and after: what is added up of them must leave nothing out there.
+const edges = fc.tuple(fc.constantFrom(60, 24 * 60), fc.integer({ min: -3, max: 2 }), fc.constantFrom(-1, 0, 1))
+  .map(([width, n, more]) => (Math.floor(START_MS / MINUTE_MS / width) + n) * width * MINUTE_MS + more);
+const instant = fc.oneof(
+  minutes,
+  edges,
+  fc.tuple(minutes, fc.nat(59_999)).map(([minute, more]) => minute + more),
+);
 const range: fc.Arbitrary<Range> = fc.tuple(instant, instant).map(([a, b]) => rangeOf(Math.min(a, b), Math.max(a, b)));
 const EVER = rangeOf(START_MS - 40 * DAY_MS, START_MS + 2 * DAY_MS);
 const DAYS = [-31, -1, 0].map((day) => rangeOf(START_MS + day * DAY_MS, START_MS + (day + 1) * DAY_MS));

@@ -58,6 +58,8 @@ async function report(db: Database, name: string, range: Range): Promise<unknown
 }
 
 const FUNNEL = "step integer, name text, sessions bigint, step_rate double precision, overall_rate double precision";
+const USERS =
+  "user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamptz";
 const DISTRIBUTION = "bucket integer, name text, sessions bigint, share double precision";
 
 function timed(name: string, columns: string, more = ""): string {
@@ -94,11 +96,21 @@ onEachDatabase("reports", {
         "sessions bigint, conversions bigint, conversion_rate double precision, users bigint, buyers bigint, " +
           "revenue_cents bigint",
       ),
+      timed(
+        "conversions",
+        "time timestamptz, sessions bigint, conversions bigint, conversion_rate double precision, revenue_cents bigint",
+        ", step interval, devices text[], regions text[]",
+      ),
       ...chosen("devices", "device text, events bigint, sessions bigint"),
       timed(
         "entry_paths",
         "entry_page text, sessions bigint, carted bigint, purchased bigint, cart_rate double precision, " +
           "purchase_rate double precision, revenue_cents bigint",
+      ),
+      timed(
+        "event_rates",
+        "time timestamptz, event_type text, events bigint, per_second double precision",
+        ", step interval, devices text[], regions text[]",
       ),
       timed("funnel", FUNNEL),
       timed("funnel", FUNNEL, ", steps text[]"),
@@ -115,10 +127,13 @@ onEachDatabase("reports", {
         "page text, views bigint, entries bigint, bounces bigint, bounce_rate double precision, exits bigint, " +
           "exit_rate double precision",
       ),
+      timed("top_users", USERS),
+      timed("top_users", USERS, ", most integer"),
       timed(
-        "top_users",
-        "user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamptz",
+        "traffic_between",
+        "window_start timestamptz, event_type text, device text, region text, events bigint",
       ),
+      timed("views_between", "page text, views bigint"),
     ]);
   },
 
@@ -237,6 +252,62 @@ onEachDatabase("reports", {
     assert.deepEqual(await users(), ["bob 2026-11-04"]);
     await db.exec("truncate clickstream.user_days");
     assert.deepEqual(await users(), []);
+  },
+
+  "add up hours and days as they follow their minutes, whoever writes these": async (open) => {
+    const db = await migrated(open);
+    const followed = async () => {
+      const { rows } = await db.query<{ same: boolean; zeros: boolean }>(
+        `select (
+           select coalesce(json_agg(h order by h)::text, '') = (
+             select coalesce(json_agg(t order by t)::text, '') from (
+               select date_bin('1 hour', window_start, 'epoch') as window_start, event_type, device, region,
+                 sum(events)::bigint as events from clickstream.traffic group by 1, 2, 3, 4) t)
+           from clickstream.traffic_hours h where h.events <> 0) and (
+           select coalesce(json_agg(d order by d)::text, '') = (
+             select coalesce(json_agg(p order by p)::text, '') from (
+               select date_bin('1 day', window_start, 'epoch') as window_start, page, page_key,
+                 sum(views)::bigint as views from clickstream.pages group by 1, 2, 3) p)
+           from clickstream.page_days d where d.views <> 0) as same,
+           exists (select from clickstream.traffic_hours where events = 0)
+             or exists (select from clickstream.page_days where views = 0) as zeros`,
+      );
+      return rows[0]!;
+    };
+    const traffic = `insert into clickstream.traffic as t
+      select '2026-11-02T00:00Z'::timestamptz + n * interval '7 min', (array['page_view', 'search'])[1 + n % 2], 'mobile',
+        'eu', n, 1, 0, '' from generate_series(1, 400) n
+      on conflict (window_start, event_type, device, region) do update set events = t.events + excluded.events`;
+    const pages = `insert into clickstream.pages as t (window_start, page, views, users, users_state)
+      select '2026-11-02T00:00Z'::timestamptz + n * interval '7 min', '/' || n % 3, n, 1, '' from generate_series(1, 400) n
+      on conflict (window_start, page_key) do update set views = t.views + excluded.views`;
+    const steps = [
+      traffic,
+      pages,
+      `${traffic}; ${pages}`,
+      "update clickstream.traffic set events = events - 1 where events > 500",
+      "update clickstream.pages set views = views + 1 where page = '/1'",
+      "delete from clickstream.traffic where event_type = 'search'; delete from clickstream.pages where page = '/2'",
+    ];
+    for (const sql of steps) {
+      await db.exec(sql);
+      assert.deepEqual(await followed(), { same: true, zeros: false }, sql);
+    }
+    const { rows: [left] } = await db.query<{ n: number }>(
+      "select ((select count(*) from clickstream.traffic_hours) + (select count(*) from clickstream.page_days))::integer as n",
+    );
+    assert.equal(left!.n, 47 + 4);
+    // Rows that move to another key leave nothing that counts.
+    await db.exec("update clickstream.traffic set region = 'us'; update clickstream.pages set page = '/3'");
+    assert.equal((await followed()).same, true);
+    assert.deepEqual(await report(db, "devices", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]).then((r) => r.length), 1);
+    assert.deepEqual(
+      await report(db, "top_pages", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]).then((r) => r.length),
+      1,
+    );
+    await db.exec("truncate clickstream.traffic, clickstream.pages");
+    assert.deepEqual(await report(db, "top_pages", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]), []);
+    assert.deepEqual(await report(db, "devices", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]), []);
   },
 
   "mean UTC, whatever the session's time zone": async (open) => {

@@ -14,7 +14,9 @@ const READS = [
     "progress",
     "events",
     "traffic",
+    "traffic_hours",
     "pages",
+    "page_days",
     "active_users",
     "sessions",
     "user_days",
@@ -31,6 +33,10 @@ const READS = [
 const RUNS_REPORTS = [
   ...REPORTS.map((name) => `select * from clickstream.${name}(now() - interval '1 day', now())`),
   ...CHOSEN.map((name) => `select * from clickstream.${name}(now() - interval '1 day', now(), null, array['eu'])`),
+  ...["conversions", "event_rates"].map((name) =>
+    `select * from clickstream.${name}(now() - interval '1 day', now(), interval '1 hour', null, array['eu'])`
+  ),
+  "select * from clickstream.top_users(now() - interval '1 day', now(), 5)",
   "select * from clickstream.funnel(now() - interval '1 day', now(), array['search', 'purchase'])",
   ...["retention", "new_users"].map((name) => `select * from clickstream.${name}(current_date - 1, current_date)`),
 ];
@@ -59,6 +65,8 @@ const DEFINES = [
   "drop table clickstream.events_default",
   "truncate clickstream.events",
   "insert into clickstream.users values ('ann', current_date)",
+  "insert into clickstream.traffic_hours values (now(), 'wink', 'mobile', 'eu', 1)",
+  "update clickstream.page_days set views = 1",
   "alter table clickstream.sessions add column mine int",
   "alter table clickstream.events detach partition clickstream.events_default",
   "create index on clickstream.sessions (device)",

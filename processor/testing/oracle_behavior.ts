@@ -1,5 +1,6 @@
-import { activityHeatmap, conversion, devices, type Range } from "./oracle_reports.ts";
+import { activityHeatmap, conversion, devices, type Range, topUsers } from "./oracle_reports.ts";
 import type { EventRow, Expected, SessionRow } from "./oracle_rows.ts";
+import { compareText, isoTime } from "./oracle_values.ts";
 import { groupBy } from "./oracle_windows.ts";
 import type { Row } from "./table_shapes.ts";
 
@@ -102,6 +103,56 @@ export function newUsers(expected: Expected, range: Range): Row[] {
     const fresh = [...users].filter((user) => first.get(user) === day).length;
     return { day, users: users.size, new_users: fresh, returning_users: users.size - fresh };
   });
+}
+
+/** The rows of `conversions(from, to, step, devices, regions)`. */
+export function conversionsOf(stepMs: number, chosen: Chosen): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) =>
+    stepsIn(range, stepMs).map(({ time, from, to }) => {
+      const [row] = conversion(ofChosen(expected, chosen), { from, to });
+      const { sessions, conversions, conversion_rate, revenue_cents } = row!;
+      return { time, sessions, conversions, conversion_rate, revenue_cents } as Row;
+    });
+}
+
+/** The rows of `event_rates(from, to, step, devices, regions)`: of types that had an event in a step. */
+export function eventRatesOf(stepMs: number, chosen: Chosen): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) =>
+    stepsIn(range, stepMs).flatMap(({ time, from, to }) => {
+      const rows = ofChosen(expected, chosen).traffic.filter((row) =>
+        from <= row.window_start && row.window_start < to
+      );
+      return [...groupBy(rows, ({ event_type }) => event_type)].map(([event_type, ofType]) => {
+        const events = ofType.reduce((sum, row) => sum + row.events, 0);
+        return { time, event_type, events, per_second: events / (stepMs / 1000) };
+      });
+    });
+}
+
+/** The parts of a range that lie in each step; steps begin at multiples of their length. */
+function stepsIn(
+  range: Range,
+  stepMs: number,
+): { readonly time: string; readonly from: string; readonly to: string }[] {
+  const steps = [];
+  const [fromMs, toMs] = [Date.parse(range.from), Date.parse(range.to)];
+  for (let ms = Math.floor(fromMs / stepMs) * stepMs; ms < toMs; ms += stepMs) {
+    const [from, to] = [isoTime(Math.max(ms, fromMs)), isoTime(Math.min(ms + stepMs, toMs))];
+    steps.push({ time: isoTime(ms), from, to });
+  }
+  return steps;
+}
+
+/** The rows of `top_users(from, to, most)`: of the same, those that come first. */
+export function topUsersOf(most: number): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) => {
+    const less = (a: bigint | number, b: bigint | number) => a < b ? 1 : a > b ? -1 : 0;
+    return topUsers(expected, range).toSorted((a, b) =>
+      less(BigInt(a["revenue_cents"]!), BigInt(b["revenue_cents"]!)) ||
+      less(Number(a["events"]), Number(b["events"])) ||
+      compareText(String(a["user_id"]), String(b["user_id"]))
+    ).slice(0, most);
+  };
 }
 
 /** The row of `carts(from, to)`; over is what the least watermark has passed by more than the longest pause. */

@@ -22,6 +22,8 @@ export interface Prometheus extends Scraped {
   api<T>(path: string): Promise<T>;
   /** Number of series that an expression has at this moment. */
   seriesOf(expr: string): Promise<number>;
+  /** Number of series that an expression had since a time, of which at least one sample is a number. */
+  seriesSince(expr: string, sinceMs: number): Promise<number>;
 }
 
 /** The folder where a Debian package is unpacked. */
@@ -85,6 +87,12 @@ export async function startPrometheus(folder: string): Promise<Prometheus> {
     api,
     async seriesOf(expr) {
       return (await api<{ result: readonly unknown[] }>(`query?query=${encodeURIComponent(expr)}`)).result.length;
+    },
+    async seriesSince(expr, sinceMs) {
+      const [start, end] = [sinceMs / 1000, Date.now() / 1000];
+      const path = `query_range?query=${encodeURIComponent(expr)}&start=${start}&end=${end}&step=1`;
+      const { result } = await api<{ result: readonly { readonly values: readonly [number, string][] }[] }>(path);
+      return result.filter(({ values }) => values.some(([, value]) => value !== "NaN")).length;
     },
   };
 }

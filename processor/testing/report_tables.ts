@@ -2,14 +2,17 @@ import {
   carts,
   type Chosen,
   conversionOf,
+  conversionsOf,
   devicesOf,
   entryPaths,
+  eventRatesOf,
   funnelOf,
   heatmapOf,
   newUsers,
   regionsOf,
   sessionDepths,
   sessionLengths,
+  topUsersOf,
 } from "./oracle_behavior.ts";
 import {
   activityHeatmap,
@@ -87,6 +90,25 @@ const DEVICES: Report = { key: ["device"], columns: DEVICES_COLUMNS, rowsOf: dev
 const REGIONS: Report = { key: ["region"], columns: REGIONS_COLUMNS, rowsOf: regionsOf(ALL) };
 const HEATMAP: Report = { key: ["day_of_week", "hour"], columns: HEATMAP_COLUMNS, rowsOf: activityHeatmap };
 
+const USERS_COLUMNS: Columns = {
+  ...{ user_id: "text", events: "count", sessions: "count", purchases: "count", revenue_cents: "cents" },
+  last_seen: "time",
+};
+const CONVERSIONS_COLUMNS: Columns = {
+  ...{ time: "time", sessions: "count", conversions: "count", conversion_rate: "rate", revenue_cents: "cents" },
+};
+const RATES_COLUMNS: Columns = { time: "time", event_type: "text", events: "count", per_second: "rate" };
+
+/** Rates by a step, of all or of the chosen. */
+function ratesOf(minutes: number, chosen: Chosen): Report {
+  return {
+    call: { name: "event_rates", more: `interval '${minutes} minutes', ${chosen === ALL ? "null, null" : CHOSEN_SQL}` },
+    key: ["time", "event_type"],
+    columns: RATES_COLUMNS,
+    rowsOf: eventRatesOf(minutes * 60_000, chosen),
+  };
+}
+
 /** The report functions by name, with what the definitions make of them. */
 export const REPORTS: Readonly<Record<string, Report>> = {
   conversion: CONVERSION,
@@ -105,6 +127,14 @@ export const REPORTS: Readonly<Record<string, Report>> = {
   "devices of some": chosenOf("devices", DEVICES, devicesOf(CHOSEN)),
   "regions of some": chosenOf("regions", REGIONS, regionsOf(CHOSEN)),
   "heatmap of some": chosenOf("activity_heatmap", HEATMAP, heatmapOf(CHOSEN)),
+  "conversions of some": {
+    call: { name: "conversions", more: `interval '47 minutes', ${CHOSEN_SQL}` },
+    key: ["time"],
+    columns: CONVERSIONS_COLUMNS,
+    rowsOf: conversionsOf(47 * 60_000, CHOSEN),
+  },
+  "rates of minutes": ratesOf(7, ALL),
+  "rates of hours": ratesOf(180, CHOSEN),
   funnel: { key: ["step"], columns: FUNNEL_COLUMNS, rowsOf: funnel },
   ...Object.fromEntries(
     Object.entries(STEPS).map(([name, steps]) => [`funnel of ${name}`, {
@@ -135,14 +165,15 @@ export const REPORTS: Readonly<Record<string, Report>> = {
     isByDay: true,
     rowsOf: newUsers,
   },
-  top_users: {
-    key: ["user_id"],
-    columns: {
-      ...{ user_id: "text", events: "count", sessions: "count", purchases: "count", revenue_cents: "cents" },
-      last_seen: "time",
-    },
-    rowsOf: topUsers,
-  },
+  top_users: { key: ["user_id"], columns: USERS_COLUMNS, rowsOf: topUsers },
+  ...Object.fromEntries(
+    [1, 2, 4].map((most) => [`top_users, ${most} of them`, {
+      call: { name: "top_users", more: String(most) },
+      key: ["user_id"],
+      columns: USERS_COLUMNS,
+      rowsOf: topUsersOf(most),
+    }]),
+  ),
   retention: {
     key: ["cohort_day", "day_number"],
     columns: { cohort_day: "day", cohort_size: "count", day_number: "count", users: "count", rate: "rate" },
