@@ -90,10 +90,8 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   await using prometheus = await startPrometheus(folder);
   const text = (job: typeof JOBS[number]) => fetch(`http://${all[job]}/metrics`).then((r) => r.text(), () => "");
 
-  await until(
-    "the service has committed",
-    async () => /^clickstream_commits_total [1-9]/m.test(await text("clickstream")),
-  );
+  const hasCommitted = async () => /^clickstream_commits_total [1-9]/m.test(await text("clickstream"));
+  await until("the service has committed", hasCommitted);
   await t.step("all targets are up", async () => {
     const up = () => prometheus.seriesOf("up == 1");
     await until("four targets are up", async () => await up() === JOBS.length, 20_000).catch(async (error) => {
@@ -101,8 +99,11 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     });
   });
 
-  // Rates need something to have happened between two looks.
+  // Rates need something to have happened between two looks. An hour ago is late, whatever the partition.
   await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--seed", "2", "--bad", "0.05"], env);
+  const hourAgo = { userId: "ann", eventType: "page_view", page: "/", timestamp: Date.now() - 3_600_000 };
+  await Deno.writeTextFile(`${folder}/late.ndjson`, `${JSON.stringify(hourAgo)}\n`);
+  await run(BINARY, ["produce", `${folder}/late.ndjson`], env);
 
   await t.step("every recorded series has samples", async () => {
     for (const { record } of RECORDINGS) {
@@ -222,7 +223,16 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
 
   assert.equal(await first.end("SIGTERM"), 0, await first.tail());
   await using service = start();
-  await until("the service is ready again", async () => await prometheus.seriesOf("clickstream_ready == 1") === 1);
+  const produce = () => run(BINARY, ["produce", `${folder}/late.ndjson`], env);
+  await produce();
+  await until("it commits", hasCommitted);
+  // Whoever commits next has to begin again.
+  await run(BINARY, ["forget", "ann", "--yes"], env);
+  await produce();
+  const begun = "sum by (cause) (increase(clickstream_restarts_total[1m])) > 0";
+  await until("work has begun again", async () => await prometheus.seriesOf(begun) > 0).catch(async (error) => {
+    throw new Error(`${error.message}\n${await text("clickstream")}\n${await service.tail()}`);
+  });
 
   await t.step("what goes down is seen", async () => {
     const waits = "clickstream_ready == 0 and clickstream_retries_total > 0";
