@@ -3,6 +3,7 @@
  * read.
  */
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { Shop } from "../generator/shop.ts";
 import { migrated, onServer } from "../processor/testing/databases.ts";
 import { type Database, openPostgres } from "../processor/io/database.ts";
@@ -92,6 +93,32 @@ async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promi
   }
 }
 
+/** Panels that do not keep to the devices and regions chosen, or do where they say they don't, by title. */
+async function disobedient(db: Database, dashboard: Dashboard, all: Look, some: Look): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const panel of panelsOf(dashboard)) {
+    for (const target of sqlTargetsOf(panel)) {
+      const [whole, part] = [await ask(db, target, dashboard, all), await ask(db, target, dashboard, some)];
+      const isOfChosen = /Of the devices and regions chosen above/.test(panel.description!);
+      assert.ok(isOfChosen || /Of all devices and regions/.test(panel.description!), `${panel.title} does not say`);
+      if (isDeepStrictEqual(whole, part) === isOfChosen) wrong.push(panel.title!);
+    }
+  }
+  return wrong;
+}
+
+/** The dashboard with something else in the statement of one of its panels. */
+function faulty(dashboard: Dashboard, title: string, right: string | RegExp, wrong: string): Dashboard {
+  const copy = structuredClone(JSON.parse(JSON.stringify(dashboard))) as Dashboard;
+  const [target] = panelsOf(copy).filter((panel) => panel.title === title).flatMap(sqlTargetsOf) as {
+    rawSql: string;
+  }[];
+  const sql = target!.rawSql.replaceAll(right, wrong);
+  assert.notEqual(sql, target!.rawSql);
+  target!.rawSql = sql;
+  return copy;
+}
+
 /** The answer to a panel, by its title. */
 async function answer(db: Database, title: string, look: Look): Promise<Row[]> {
   for (const dashboard of Object.values(DASHBOARDS)) {
@@ -144,6 +171,51 @@ onServer("the panels", async (t, server) => {
     assert.deepEqual(await answer(db, "Sessions", odd), [{ sessions: 0 }]);
     assert.deepEqual((await answer(db, "A funnel of your own", odd)).map((row) => row["sessions"]), [0]);
     assert.deepEqual(await answer(db, "Latest refusals", odd), []);
+  });
+
+  await t.step("keep to the devices and regions chosen, and say so where they don't", async () => {
+    const analytics = DASHBOARDS["analytics.json"]!;
+    const day = look(1, MINUTE_MS);
+    const some = look(1, MINUTE_MS, { device: ["mobile"] });
+    assert.deepEqual(await disobedient(db, analytics, day, some), []);
+    const region = (await answer(db, "Regions", day))[0]!["region"] as string;
+    assert.deepEqual(await disobedient(db, analytics, day, look(1, MINUTE_MS, { region: [region] })), []);
+    for (const title of ["Conversion rate", "Event rate by type", "Latest events", "Heatmap: day by hour"]) {
+      const wrong = faulty(analytics, title, /array\[\$device\]::text\[\]/g, "array[null]::text[]");
+      assert.deepEqual(await disobedient(db, wrong, day, some), [title]);
+    }
+  });
+
+  await t.step("would be seen if they asked for what is not there, or not for what they show", async () => {
+    const faults:
+      readonly (readonly [file: string, title: string, right: string | RegExp, wrong: string, seen: RegExp])[] = [
+        ["analytics.json", "Top pages", '"bounce rate"', "rate", /has no column bounce rate/],
+        ["analytics.json", "Top pages", "exit_rate", "exitrate", /column "exitrate" does not exist/],
+        ["analytics.json", "Event rate by type", '"time",', '"time" as at,', /has no time/],
+        ["analytics.json", "Devices", " events,", " events::text,", /has no number/],
+        ["analytics.json", "Revenue", "revenue_cents / 100.0", "null", /is not one number/],
+        [
+          "analytics.json",
+          "Regions",
+          "clickstream.regions(",
+          "clickstream.region(",
+          /function clickstream.region.* does not exist/,
+        ],
+        ["behavior.json", "Top users", "$__timeTo()", "$__timeFrom()", /is empty/],
+        ["behavior.json", "Funnel", "name as step", "name", /has no step/],
+        ["behavior.json", "Funnel", " sessions from", " 0 * sessions as sessions from", /nothing but zeros/],
+        [
+          "system.json",
+          "Progress of each partition",
+          "clickstream.progress",
+          "clickstream.progress where false",
+          /is empty/,
+        ],
+        ["system.json", "Tables: size and dead rows", "pg_stat_user_tables", "pg_stat_sys_tables", /is empty/],
+      ];
+    for (const [file, title, right, wrong, seen] of faults) {
+      await assert.rejects(everyPanel(db, faulty(DASHBOARDS[file]!, title, right, wrong), week), seen, title);
+    }
   });
 
   await t.step("fail nowhere where there is nothing", async () => {
