@@ -59,7 +59,8 @@ select n, user_id, session_id, device, region, start + i * (10 + 40 * random()) 
 from (
   select v.*, i, case when i = 0 then 'page_view' else
     (array['page_view', 'page_view', 'page_view', 'page_view', 'page_view', 'page_view', 'page_view', 'search', 'search',
-      'add_to_cart', 'add_to_cart', 'remove_from_cart', 'checkout', 'purchase', 'wishlist_add'])[1 + floor(15 * random() ^ 1.2)::integer]
+      'add_to_cart', 'add_to_cart', 'remove_from_cart', 'checkout', case when random() < 0.1 then 'purchase' else 'share' end,
+      'wishlist_add'])[1 + floor(15 * random() ^ 1.2)::integer]
     end as type
   from visit v, generate_series(0, v.clicks - 1) i
 ) c;

@@ -64,6 +64,7 @@ function reports(now: Date): Timed[] {
     const steps = "array['page_view', 'search', 'add_to_cart', 'checkout', 'purchase']";
     return [
       ...names.map((name) => call(name, `'${from.toISOString()}', '${now.toISOString()}'`, days)),
+      call("bounces", `'${from.toISOString()}', '${now.toISOString()}', null, null`, days),
       ...["conversions", "event_rates"].map((name) =>
         call(name, `'${from.toISOString()}', '${now.toISOString()}', interval '1 hour', null, null`, days)
       ),

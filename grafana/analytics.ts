@@ -94,14 +94,12 @@ const bounceRate = number(
   {
     title: "Bounce rate",
     description: "Sessions with exactly one page view and no other event, divided by those with a page view, that " +
-      `began in this time. ${OF_ALL}`,
+      `began in this time. ${OF_CHOSEN}`,
     unit: "percentunit",
     empty: "No session viewed a page in this time",
     decimals: 1,
   },
-  rows(`
-select (sum(bounces) / nullif(sum(entries), 0))::double precision as "bounce rate"
-from clickstream.top_pages(${RANGE})`),
+  rows(`select bounce_rate as "bounce rate" from clickstream.bounces(${RANGE}, ${DEVICES}, ${REGIONS})`),
 );
 
 const rateByType = lines(

@@ -90,6 +90,11 @@ onEachDatabase("reports", {
     );
     assert.deepEqual(signatures, [
       ...chosen("activity_heatmap", "day_of_week integer, hour integer, events bigint"),
+      timed(
+        "bounces",
+        "sessions bigint, bounces bigint, bounce_rate double precision",
+        ", devices text[], regions text[]",
+      ),
       timed("carts", "carts bigint, bought bigint, abandoned bigint, open bigint, abandonment_rate double precision"),
       ...chosen(
         "conversion",

@@ -37,6 +37,7 @@ const RUNS_REPORTS = [
     `select * from clickstream.${name}(now() - interval '1 day', now(), interval '1 hour', null, array['eu'])`
   ),
   "select * from clickstream.top_users(now() - interval '1 day', now(), 5)",
+  "select * from clickstream.bounces(now() - interval '1 day', now(), null, array['eu'])",
   "select * from clickstream.funnel(now() - interval '1 day', now(), array['search', 'purchase'])",
   ...["retention", "new_users"].map((name) => `select * from clickstream.${name}(current_date - 1, current_date)`),
 ];

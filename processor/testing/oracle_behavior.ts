@@ -105,6 +105,18 @@ export function newUsers(expected: Expected, range: Range): Row[] {
   });
 }
 
+/** The row of `bounces(from, to, devices, regions)`. */
+export function bouncesOf(chosen: Chosen): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) => {
+    const viewing = startedIn(ofChosen(expected, chosen), range).filter(({ page_views }) => page_views > 0);
+    const bounces = viewing.filter(({ page_views, events }) => page_views === 1 && events === 1).length;
+    return [{
+      ...{ sessions: viewing.length, bounces },
+      bounce_rate: viewing.length === 0 ? null : bounces / viewing.length,
+    }];
+  };
+}
+
 /** The rows of `conversions(from, to, step, devices, regions)`. */
 export function conversionsOf(stepMs: number, chosen: Chosen): (expected: Expected, range: Range) => Row[] {
   return (expected, range) =>

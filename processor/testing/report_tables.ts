@@ -1,4 +1,5 @@
 import {
+  bouncesOf,
   carts,
   type Chosen,
   conversionOf,
@@ -127,6 +128,12 @@ export const REPORTS: Readonly<Record<string, Report>> = {
   "devices of some": chosenOf("devices", DEVICES, devicesOf(CHOSEN)),
   "regions of some": chosenOf("regions", REGIONS, regionsOf(CHOSEN)),
   "heatmap of some": chosenOf("activity_heatmap", HEATMAP, heatmapOf(CHOSEN)),
+  "bounces of some": {
+    call: { name: "bounces", more: CHOSEN_SQL },
+    key: [],
+    columns: { sessions: "count", bounces: "count", bounce_rate: "rate" },
+    rowsOf: bouncesOf(CHOSEN),
+  },
   "conversions of some": {
     call: { name: "conversions", more: `interval '47 minutes', ${CHOSEN_SQL}` },
     key: ["time"],
