@@ -171,7 +171,11 @@ async function filled(server: Server, events: number, days: number): Promise<str
     const { rows } = await db.query("select from pg_database where datname = $1", [name]);
     return rows.length > 0;
   });
-  if (isThere) return server.url(name);
+  if (isThere) {
+    // Refuses what another version of the schema was filled with.
+    await using(server.url(name), (db) => migrate(db, MIGRATIONS));
+    return server.url(name);
+  }
   console.log(`fills ${days} days of ${events} events …`);
   const url = await server.createDatabase(`${name}_unfinished`);
   await using(url, async (db) => {
