@@ -147,11 +147,13 @@ const latency = lines(
 const commitTime = lines(
   {
     title: "Commit time",
-    description: "What PostgreSQL took for a commit: half of them less than p50, 99 % less than p99.",
+    description:
+      "What PostgreSQL took for a commit, and how long its first record had waited for it to be sent: half " +
+      "of them less than p50, 99 % less than p99.",
     unit: "s",
     empty: SILENT,
   },
-  metrics(quantiles("commit_duration_seconds")),
+  metrics({ ...quantiles("commit_duration_seconds"), ...quantiles("commit_wait_seconds", "waited, ") }),
 );
 
 const commitRows = lines(
@@ -178,14 +180,15 @@ const restarts = lines(
   {
     title: "Restarts and retries",
     description:
-      "How often uncommitted work was forgotten and read again, by cause, and how often Kafka or PostgreSQL " +
-      "failed and was tried again; in each step of this graph.",
+      "How often uncommitted work was forgotten and read again, by cause, how often Kafka or PostgreSQL failed and " +
+      "was tried again, and how often Kafka's group could not be told how far it has got; in each step of this graph.",
     unit: "short",
     empty: SILENT,
   },
   metrics({
     "{{cause}}": "sum by (cause) (increase(clickstream_restarts_total[$__rate_interval]))",
     "retries": "sum(increase(clickstream_retries_total[$__rate_interval]))",
+    "group not told": "sum(increase(clickstream_group_commit_failures_total[$__rate_interval]))",
   }),
 );
 
