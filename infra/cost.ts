@@ -23,8 +23,8 @@ const PRICE = {
   zonePerMonth: 0.5,
   alarmPerMonth: 0.1,
   lambdaPerGibSecond: 0.0000133334,
-  /** Detailed monitoring: seven metrics of an instance. */
-  watchedInstance: 2.1,
+  /** Detailed monitoring: seven metrics of an instance; the agent's are four. */
+  watchedInstance: 3.3,
 } as const;
 
 /** A part of the bill. */
@@ -61,7 +61,7 @@ export function monthlyCost(settings: Settings): Item[] {
     {
       what: "key, secrets, names, alarms",
       dollars: PRICE.keyPerMonth + SECRETS * PRICE.secretPerMonth + PRICE.zonePerMonth +
-        (7 + 2 * hosts) * PRICE.alarmPerMonth,
+        (7 + 3 * hosts) * PRICE.alarmPerMonth,
     },
     // Two seconds of half a GiB each minute.
     { what: "generator", dollars: HOURS * 60 * PRICE.lambdaPerGibSecond },

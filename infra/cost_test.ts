@@ -12,7 +12,7 @@ Deno.test("infra: what is counted in the cost is what is synthesized", async () 
     const deployment = await synthesize({ DEPLOY_SIZE: size });
     const items = monthlyCost(choose(size));
     const machines = deployment.resources("aws_instance").map(({ is }) => MACHINES[is["instance_type"] as string]!);
-    const hosts = machines.reduce((sum, { dollarsPerHour }) => sum + 730 * dollarsPerHour + 2.1, 0);
+    const hosts = machines.reduce((sum, { dollarsPerHour }) => sum + 730 * dollarsPerHour + 3.3, 0);
     assert.ok(Math.abs(hosts - items[0]!.dollars) < 0.01, `${size}: hosts`);
     const roots = machines.length * 16;
     const disks = deployment.resources("aws_ebs_volume").reduce((sum, { is }) => sum + (is["size"] as number), roots);

@@ -39,7 +39,7 @@ export interface HostOptions {
   readonly certificates: readonly SsmParameter[];
   /** What it may do besides. */
   readonly may?: readonly Statement[];
-  readonly release: Omit<HostSettings, "kind" | "bucket" | "artifacts" | "secrets" | "logGroup">;
+  readonly release: Omit<HostSettings, "kind" | "bucket" | "artifacts" | "secrets" | "logGroup" | "namespace">;
 }
 
 /** What hosts stand on. */
@@ -119,6 +119,7 @@ export class Host extends Construct {
       artifacts: artifacts.artifactsOf(kind),
       secrets,
       logGroup: network.logs.name,
+      namespace: this.#stack.settings.DEPLOY_NAME,
       ...release,
     };
     return new SsmParameter(this, "release", {
@@ -252,6 +253,16 @@ export class Host extends Construct {
       metric: "StatusCheckFailed_Instance",
       threshold: 0,
       minutes: 3,
+      tell: [topic],
+    });
+    alarm(this, "alarm-disk", {
+      ...common,
+      namespace: this.#stack.settings.DEPLOY_NAME,
+      name: `${this.#stack.named(this.host)}-disk`,
+      about: `A disk of ${this.host} is nearly full: make its volume larger, or keep less on it.`,
+      metric: "disk_used_percent",
+      threshold: 85,
+      minutes: 5,
       tell: [topic],
     });
   }

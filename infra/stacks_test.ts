@@ -56,6 +56,24 @@ Deno.test("infra: the same choices are the same bytes", async () => {
   }
 });
 
+Deno.test("infra: what cdktf.json names writes every stack", async () => {
+  const root = new URL("..", import.meta.url).pathname;
+  const { app } = JSON.parse(await Deno.readTextFile(`${root}cdktf.json`)) as { app: string };
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-app-" });
+  try {
+    const command = new Deno.Command("sh", { args: ["-c", app], cwd: root, env: { CDKTF_OUTDIR: folder } });
+    const { code, stderr } = await command.output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const { stacks } = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`)) as { stacks: JsonObject };
+    assert.deepEqual(Object.keys(stacks).sort(), STACKS.toSorted());
+    for (const stack of STACKS) {
+      assert.ok((await Deno.stat(`${folder}/stacks/${stack}/cdk.tf.json`)).size > 1000, stack);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 async function bytes({ folder }: Synthesized, stack: string): Promise<string> {
   return await Deno.readTextFile(`${folder}/${stack}/cdk.tf.json`);
 }
@@ -92,7 +110,10 @@ for (const size of SIZES) {
   Deno.test(`infra: ${size} has what no tool looks for`, async () => {
     const deployment = await synthesize({ DEPLOY_SIZE: size });
     const [subnets] = deployment.resources("aws_db_subnet_group");
-    assert.ok((subnets!.is["subnet_ids"] as string[]).length >= 2, "RDS needs two zones");
+    const zones = deployment.resources("aws_subnet").filter(({ name }) =>
+      (subnets!.is["subnet_ids"] as string[]).some((id) => id.endsWith(`-output-aws_subnet${name}id}`))
+    ).map(({ is }) => is["availability_zone"]);
+    assert.ok(new Set(zones).size >= 2, `RDS needs two zones, and these are ${zones}`);
     const [database] = deployment.resources("aws_db_instance");
     assert.ok(!["admin", "postgres", "rdsadmin", "user"].includes(database!.is["username"] as string));
     for (const { is, name } of deployment.resources("aws_launch_template")) {

@@ -15,6 +15,32 @@ const OPEN = "clickstream-apply.service";
 /** Highest exposure that a service may have. */
 const MOST_EXPOSURE = 2;
 
+/** What systemd finds to say against a service, with the exposure that it counts for it. Nothing else is let pass. */
+const SAID: Readonly<Record<string, string>> = {
+  // Kafka, PostgreSQL and whoever asks are reached over it: the private network, and nothing beyond it.
+  PrivateNetwork: "0.5",
+  RestrictAddressFamilies_AF_INET_INET6: "0.3",
+  // 0.2 where every address could be reached.
+  IPAddressDeny: "0.1",
+  // systemd itself is spoken to by it.
+  RestrictAddressFamilies_AF_UNIX: "0.1",
+  // V8 and the JVM write code.
+  MemoryDenyWriteExecute: "0.1",
+  // Programs find their libraries in it.
+  RootDirectoryOrRootImage: "0.1",
+  // What ProtectClock leaves: to read the clock.
+  DeviceAllow: "0.1",
+};
+
+/** What it finds against some besides. */
+const SAID_OF: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  // It is there to tell what /proc says of the machine.
+  "node-exporter.service": { ProcSubset: "0.1" },
+};
+
+/** What systemd doesn't count, or what another directive brings too. */
+const UNSEEN = /^(AmbientCapabilities|DevicePolicy|NoNewPrivileges|SystemCallErrorNumber|InaccessiblePaths)=/;
+
 async function missing(program: string, from: string): Promise<string | null> {
   const there = await run("sh", ["-c", `command -v ${program}`]).then(() => true, () => false);
   return there ? null : `needs ${program}: apt-get install ${from}`;
@@ -97,14 +123,46 @@ tool(
       assert.equal(new TextDecoder().decode(stderr), "");
       assert.equal(code, 0);
       for (const unit of units.filter((name) => name.endsWith(".service") && name !== OPEN)) {
-        const said = await run("systemd-analyze", [`--root=${root}`, "--offline=yes", "security", "--no-pager", unit]);
-        const exposure = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
-        assert.ok(exposure <= MOST_EXPOSURE, `${unit} has an exposure of ${exposure}:\n${said}`);
+        const exposure = await exposed(root, unit);
+        assert.ok(exposure <= MOST_EXPOSURE, `${unit} has an exposure of ${exposure}`);
+        assert.deepEqual(await saidAgainst(root, unit), { ...SAID, ...SAID_OF[unit] }, unit);
       }
       await Deno.remove(root, { recursive: true });
     }
   },
 );
+
+tool(
+  "a sandbox that lacks any of its directives would be seen",
+  await missing("systemd-analyze", "systemd"),
+  async () => {
+    // A unit with DynamicUser has some of them by that.
+    const unit = "kafka.service";
+    const root = await laidOut("kafka");
+    const file = `${root}/etc/systemd/system/${unit}.d/10-sandbox.conf`;
+    const sandbox = await Deno.readTextFile(file);
+    const sound = await saidAgainst(root, unit);
+    for (const directive of sandbox.match(/^[A-Z]\w+=.*$/gm)!.filter((line) => !UNSEEN.test(line))) {
+      await Deno.writeTextFile(file, sandbox.replace(`${directive}\n`, ""));
+      assert.notDeepEqual(await saidAgainst(root, unit), sound, `without ${directive}`);
+    }
+    await Deno.remove(root, { recursive: true });
+  },
+);
+
+async function exposed(root: string, unit: string): Promise<number> {
+  const said = await run("systemd-analyze", [`--root=${root}`, "--offline=yes", "security", "--no-pager", unit]);
+  return Number(/Overall exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
+}
+
+/** What systemd finds to say against a unit, each with its exposure. */
+async function saidAgainst(root: string, unit: string): Promise<Record<string, string>> {
+  const args = [`--root=${root}`, "--offline=yes", "security", "--no-pager", "--json=short", unit];
+  const checks = JSON.parse(await run("systemd-analyze", args)) as { json_field: string; exposure: string | null }[];
+  return Object.fromEntries(
+    checks.flatMap(({ json_field: check, exposure }) => exposure === null ? [] : [[check, exposure]]),
+  );
+}
 
 Deno.test("every unit and script is on some host, and an archive is the same bytes again", async () => {
   const all = HOST_KINDS.flatMap((kind) => hostFiles(kind)).map(({ path }) => path.slice(path.lastIndexOf("/") + 1));

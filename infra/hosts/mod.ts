@@ -20,10 +20,13 @@ const SCRIPTS = "usr/local/lib/clickstream";
 
 /** Packages of Amazon Linux, which come from the region's own bucket; the AWS CLI is there already. */
 const PACKAGES: Readonly<Record<HostKind, readonly string[]>> = {
-  kafka: ["jq", "openssl", "java-21-amazon-corretto-headless"],
-  processor: ["jq", "postgresql16"],
-  monitoring: ["jq"],
+  kafka: ["openssl", "java-21-amazon-corretto-headless"],
+  processor: ["postgresql16"],
+  monitoring: [],
 };
+
+/** rsyslog writes the file that the agent reads. */
+const EVERY_PACKAGE = ["jq", "rsyslog", "amazon-cloudwatch-agent"];
 
 interface Contents {
   readonly units: readonly string[];
@@ -34,7 +37,7 @@ interface Contents {
 
 const EVERY_HOST: Contents = {
   units: ["clickstream-apply.service", "clickstream-apply.timer", "node-exporter.service"],
-  scripts: ["apply", "common"],
+  scripts: ["apply", "common", "cloudwatch"],
   users: [],
 };
 
@@ -68,7 +71,7 @@ const OPEN_UNIT = "clickstream-apply.service";
 export function userData(boot: BootSettings): string {
   const script = Deno.readTextFileSync(new URL("boot.sh", HERE));
   return `#cloud-config
-packages: ${JSON.stringify(PACKAGES[boot.kind])}
+packages: ${JSON.stringify([...EVERY_PACKAGE, ...PACKAGES[boot.kind]])}
 write_files:
   - path: /etc/clickstream/boot
     content: |

@@ -114,8 +114,9 @@ export interface HostSettings {
   };
   /** What Prometheus scrapes, as host:port. */
   readonly targets: Readonly<Record<"processor" | "kafka" | "node", readonly string[]>>;
-  /** The log group for the CloudWatch agent. */
+  /** Where the CloudWatch agent sends logs, and under which name metrics. */
   readonly logGroup: string;
+  readonly namespace: string;
 }
 
 /** Environment of the Lambda function, next to the settings that the contract names. */

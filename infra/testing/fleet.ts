@@ -112,6 +112,11 @@ export class Fleet {
     return artifact;
   }
 
+  /** Gives a secret another value. */
+  async change(name: SecretName, value: string): Promise<void> {
+    await this.#cloud.setSecret(this.#secrets.get(name)!, value);
+  }
+
   /** What an artifact is by now. */
   artifact(name: string): Artifact {
     return this.#artifacts.get(name)!;
@@ -155,6 +160,7 @@ export class Fleet {
         node: [`127.0.0.1:${ports.nodeExporter}`],
       },
       logGroup: "/clickstream/tests",
+      namespace: "tests",
     };
     await this.#cloud.setParameter(parameterOf(kind), JSON.stringify(settings));
   }

@@ -5,6 +5,9 @@
  */
 import { Child, exists, prepared, run, until } from "../../processor/testing/child.ts";
 
+/** Nobody but the test needs to know of it. */
+const UNREGISTERED = ["--register=no", "--keep-unit"];
+
 /** Why no machine can be booted here; null where it can. */
 export async function noMachines(): Promise<string | null> {
   if (Deno.uid() !== 0) return "needs root, to boot a machine";
@@ -13,7 +16,27 @@ export async function noMachines(): Promise<string | null> {
       return `needs ${program}: apt-get install debootstrap systemd-container`;
     }
   }
-  return null;
+  const because = ({ message }: Error) => `no machine can be booted here: ${message.split("\n")[1] ?? message}`;
+  return await tried().then(() => null, because);
+}
+
+/** Runs a program as a machine would be run, in this system's own files. */
+async function tried(): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-tried-", dir: "/tmp" });
+  try {
+    const root = await layered("/", folder);
+    await run("systemd-nspawn", ["--quiet", `--directory=${root}`, ...UNREGISTERED, "--link-journal=no", "true"]);
+  } finally {
+    await gone(folder);
+  }
+}
+
+/** Lays a folder to write to over one that stays as it is; returns where both are seen as one. */
+async function layered(lower: string, folder: string): Promise<string> {
+  for (const part of ["written", "work", "root"]) await Deno.mkdir(`${folder}/${part}`);
+  const layers = `lowerdir=${lower},upperdir=${folder}/written,workdir=${folder}/work`;
+  await run("mount", ["-t", "overlay", "overlay", "-o", layers, `${folder}/root`]);
+  return `${folder}/root`;
 }
 
 /** Debian's, which stand in for Amazon Linux's and for the makers' own tars. */
@@ -30,6 +53,7 @@ const PACKAGES = [
   "prometheus-node-exporter",
   "prometheus-postgres-exporter",
   "python3",
+  "rsyslog",
   "systemd-sysv",
 ];
 
@@ -53,14 +77,23 @@ cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user]
 `;
 
+/** CloudWatch's agent can't be had as a package: this keeps what it is told, and runs. */
+const AGENT = `#!/bin/sh
+for argument; do case $argument in file:*) cp "\${argument#file:}" /run/cloudwatch-agent.json ;; esac; done
+systemctl stop amazon-cloudwatch-agent.service 2>/dev/null
+exec systemd-run --quiet --unit=amazon-cloudwatch-agent.service sleep infinity
+`;
+
 /** The disk that all machines begin with. */
 export async function disk(): Promise<string> {
-  return await prepared("debian-12-host-1", async (folder) => {
+  return await prepared("debian-12-host-2", async (folder) => {
     await run("debootstrap", ["--variant=minbase", "bookworm", folder]);
     // Nothing starts in what is only being installed.
     await Deno.writeTextFile(`${folder}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+    // Nothing that a power cut would harm is kept.
+    await Deno.writeTextFile(`${folder}/etc/dpkg/dpkg.cfg.d/fast`, "force-unsafe-io\n");
     const install = `apt-get install -q -y --no-install-recommends ${PACKAGES.join(" ")} && apt-get clean`;
-    const inside = ["--quiet", "--directory", folder, "--register=no", "--keep-unit", "--pipe"];
+    const inside = ["--quiet", `--directory=${folder}`, ...UNREGISTERED, "--pipe"];
     await run("systemd-nspawn", [...inside, "--setenv=DEBIAN_FRONTEND=noninteractive", "sh", "-c", install]);
     await run("rm", ["-rf", `${folder}/var/lib/apt/lists`, `${folder}/usr/share/doc`, `${folder}/usr/share/locale`]);
     const libraries = `${folder}/usr/local/lib/awscli`;
@@ -69,6 +102,11 @@ export async function disk(): Promise<string> {
     await Deno.writeTextFile(aws, '#!/bin/sh\nPYTHONPATH=/usr/local/lib/awscli exec python3 -m awscli "$@"\n', {
       mode: 0o755,
     });
+    const agent = `${folder}/opt/aws/amazon-cloudwatch-agent/bin`;
+    await Deno.mkdir(agent, { recursive: true });
+    await Deno.writeTextFile(`${agent}/amazon-cloudwatch-agent-ctl`, AGENT, { mode: 0o755 });
+    // As Amazon Linux's rsyslog does by itself.
+    await Deno.writeTextFile(`${folder}/etc/rsyslog.d/messages.conf`, "*.info /var/log/messages\n");
     const systemd = `${folder}/etc/systemd/system`;
     for (const unit of NOT_STARTED) {
       await Deno.remove(`${systemd}/${unit}`).catch(() => {});
@@ -107,9 +145,7 @@ export class Machine implements AsyncDisposable {
   static async boot({ name, userData, files = {} }: MachineOptions): Promise<Machine> {
     const lower = await disk();
     const folder = await Deno.makeTempDir({ prefix: `clickstream-${name}-`, dir: "/tmp" });
-    for (const part of ["written", "work", "root"]) await Deno.mkdir(`${folder}/${part}`);
-    const layers = `lowerdir=${lower},upperdir=${folder}/written,workdir=${folder}/work`;
-    await run("mount", ["-t", "overlay", "overlay", "-o", layers, `${folder}/root`]);
+    const root = await layered(lower, folder);
     const seed = "/var/lib/cloud/seed/nocloud";
     const all: Record<string, string> = {
       [`${seed}/user-data`]: userData,
@@ -120,18 +156,17 @@ export class Machine implements AsyncDisposable {
     all["/etc/hostname"] = `${name}\n`;
     all["/etc/hosts"] = `127.0.0.1 localhost ${name}\n::1 localhost\n`;
     for (const [path, text] of Object.entries(all)) {
-      await Deno.mkdir(`${folder}/root${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
-      await Deno.writeTextFile(`${folder}/root${path}`, text);
+      await Deno.mkdir(`${root}${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
+      await Deno.writeTextFile(`${root}${path}`, text);
     }
     const container = Child.start(
       "systemd-nspawn",
       [
         "--quiet",
-        `--directory=${folder}/root`,
+        `--directory=${root}`,
         `--machine=${name}-${folder.slice(-6)}`,
         `--hostname=${name}`,
-        "--register=no",
-        "--keep-unit",
+        ...UNREGISTERED,
         // For IPAddressDeny, which is a program in the kernel.
         "--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON",
         "--system-call-filter=bpf",
@@ -213,9 +248,10 @@ async function ended(container: Child, leader: string, folder: string): Promise<
 }
 
 async function gone(folder: string): Promise<void> {
-  await until(
-    "the machine's disk can be unmounted",
-    () => run("umount", [`${folder}/root`]).then(() => true, () => false),
-  );
+  await until("the machine's disk can be unmounted", async () => {
+    const mounts = await Deno.readTextFile("/proc/self/mounts");
+    return !mounts.includes(` ${folder}/root `) ||
+      await run("umount", [`${folder}/root`]).then(() => true, () => false);
+  });
   await Deno.remove(folder, { recursive: true });
 }
