@@ -6,24 +6,18 @@ import { type ClickEvent, REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
-import { Activity, type Happening, type Sampling, telling } from "../activity.ts";
 import { addressText } from "../address.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
-import { type HttpServer, serveHttp } from "../io/http.ts";
-import { Live } from "../io/live.ts";
-import { openLog } from "../io/log.ts";
-import { Metrics } from "../io/metrics.ts";
 import { makePartitions, migrate, SchemaMismatch } from "../io/migrations.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { type Observer, Pipeline } from "../pipeline.ts";
-import { Sampler, Watching } from "../sampler.ts";
 import { ScanDecoder } from "../scan.ts";
-import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { compared, comparedAgain, comparison, figures } from "./demo_figures.ts";
 import { takeFolder } from "./demo_folder.ts";
+import { openPage } from "./demo_page.ts";
 import { recounted } from "./demo_recount.ts";
 import { EXIT } from "./exit.ts";
 
@@ -49,7 +43,6 @@ const KEEP_DAYS = 30;
 const PARTITIONS = 6;
 const TICK_MS = 50;
 const TOPIC = "clickstream-events";
-const USUAL_PORT = 8080;
 
 /** Most records whose visits are counted again, which takes memory for each event. */
 const RECOUNTED = 2_000_000;
@@ -83,7 +76,9 @@ async function demoIn(folder: string, options: DemoOptions, db: Database): Promi
   }
   await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
   const log = EmbeddedLog.open(`${folder}/log`, TOPIC, PARTITIONS);
-  const page = openPage(options, db);
+  const { rate, seconds, seed, port } = options;
+  const settings = { "--rate": `${rate}`, "--seconds": `${seconds}`, "--seed": `${seed}` };
+  const page = openPage({ port, topic: TOPIC, keepDays: KEEP_DAYS, settings }, db);
   try {
     options.print(`status page: http://${addressText(page.http.address)}/`);
     return await openShop(options, db, log, page.observer);
@@ -91,73 +86,6 @@ async function demoIn(folder: string, options: DemoOptions, db: Database): Promi
     await page.close();
     await log.close();
   }
-}
-
-/** The page of a demo. */
-interface Page {
-  readonly observer: Observer;
-  readonly http: HttpServer;
-  close(): Promise<void>;
-}
-
-/** The same page, metrics and status as the service has. */
-function openPage({ port, rate, seconds, seed }: DemoOptions, db: Database): Page {
-  const activity = new Activity(() => Date.now());
-  activity.take({ kind: "notReady", reason: null });
-  const metrics = new Metrics(activity);
-  const watching = new Watching();
-  const settings = { "--rate": `${rate}`, "--seconds": `${seconds}`, "--seed": `${seed}` };
-  const live = new Live({
-    about: { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings },
-    activity,
-    // The one connection there is, which is the pipeline's too.
-    open: () => Promise.resolve(kept(db)),
-    watched: (isWatched) => watching.on = isWatched,
-  });
-  const sampler = new Sampler(TOPIC, KEEP_DAYS * DAY_MS, () => performance.now());
-  const tell = (happening: Happening) => {
-    activity.take(happening);
-    live.take(happening);
-  };
-  const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
-  const observer = telling(tell, () => Date.now(), sample);
-  const shown = {
-    notReady: () => activity.notReady,
-    status: () => live.status(),
-    stream: () => live.stream(),
-    metrics,
-  };
-  const serve = (at: number) =>
-    serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" }), `--port ${at}`);
-  const http = serveWhereFree(port, serve);
-  return {
-    observer,
-    http,
-    async close() {
-      await live.close();
-      await http.close();
-    },
-  };
-}
-
-function serveWhereFree(port: number | null, serve: (port: number) => HttpServer): HttpServer {
-  try {
-    return serve(port ?? USUAL_PORT);
-  } catch (error) {
-    if (port !== null) throw error;
-    return serve(0);
-  }
-}
-
-/** A database that stays open when it is closed. */
-function kept(db: Database): Database {
-  return {
-    query: (sql, params) => db.query(sql, params),
-    exec: (sql) => db.exec(sql),
-    copyIn: (sql, chunks) => db.copyIn(sql, chunks),
-    transaction: (body) => db.transaction(body),
-    close: () => Promise.resolve(),
-  };
 }
 
 async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
