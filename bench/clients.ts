@@ -56,7 +56,6 @@ async function drain(url: string, bootstrap: string, events: number, clients: nu
     HTTP_LISTEN: listen,
     WORKERS: "1",
     LOG_LEVEL: "warn",
-    EVENTS_KEEP_DAYS: "3650",
     STORE_EVENTS: "false",
     VIEWS: "traffic,pages,active_users",
   };
