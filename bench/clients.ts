@@ -29,12 +29,14 @@ interface Drained {
 async function look(address: string, count: number): Promise<{ end(): Promise<number> }> {
   const over = new AbortController();
   let bytes = 0;
-  const looking = await Promise.all(Array.from({ length: count }, async () => {
+  const looking: Promise<void>[] = [];
+  await Promise.all(Array.from({ length: count }, async () => {
     const response = await fetch(`${address}api/stream`, { signal: over.signal });
     if (!response.ok) throw new Error(`a client was sent away: ${await response.text()}`);
-    return (async () => {
+    const read = async () => {
       for await (const chunk of response.body!) bytes += chunk.length;
-    })().catch(() => {});
+    };
+    looking.push(read().catch(() => {}));
   }));
   return {
     async end() {
@@ -56,7 +58,6 @@ async function drain(url: string, bootstrap: string, events: number, clients: nu
     HTTP_LISTEN: listen,
     WORKERS: "1",
     LOG_LEVEL: "warn",
-    EVENTS_KEEP_DAYS: "3650",
     STORE_EVENTS: "false",
     VIEWS: "traffic,pages,active_users",
   };

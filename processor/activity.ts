@@ -35,6 +35,9 @@ export interface Cause {
   readonly message: string;
 }
 
+/** Why the work has stopped while Kafka answers, and its group has not said yet which partitions are whose. */
+export const JOINING = "waits for the group to divide its partitions";
+
 /** A commit that was applied, in numbers. */
 export interface Committed {
   readonly advances: readonly Advance[];

@@ -3,6 +3,7 @@
  * tables are held against a second opinion that reads the same log.
  */
 import assert from "node:assert/strict";
+import type { Counts } from "../generator/tally.ts";
 import { BINARY, clickstream, type Env, killed } from "./testing/binary.ts";
 import { Child, freePort, until } from "./testing/child.ts";
 import { compareTables, formatDifferences } from "./testing/differences.ts";
@@ -21,6 +22,7 @@ class Shop implements AsyncDisposable {
   readonly #broker: Broker;
   readonly #folder: string;
   #service: Child | null = null;
+  #made: Counts | null = null;
 
   private constructor(broker: Broker, env: Env, folder: string) {
     this.#broker = broker;
@@ -43,7 +45,7 @@ class Shop implements AsyncDisposable {
     };
     const shop = new Shop(broker, env, await Deno.makeTempDir());
     await shop.does("migrate");
-    await shop.does("generate", ...generate);
+    shop.#made = JSON.parse(await shop.does("generate", ...generate, "--json")) as Counts;
     return shop;
   }
 
@@ -81,6 +83,25 @@ class Shop implements AsyncDisposable {
 
   async number(sql: string): Promise<number> {
     return await using(this.url, async (db) => Number((await db.query<{ n: string }>(sql)).rows[0]!.n));
+  }
+
+  /** Holds the tables against what the shop counted while it made the records, of which all are taken in and no others. */
+  async agreesWithMaker(): Promise<void> {
+    const { events, revenueCents, purchases, users, duplicates, refusals } = this.#made!;
+    const rows = await using(this.url, (db) =>
+      db.query(
+        `select (select count(*) from clickstream.events)::float8 as events,
+           (select sum(events) from clickstream.traffic)::float8 as counted,
+           (select sum(events) from clickstream.sessions)::float8 as "bySession",
+           (select sum(revenue_cents) from clickstream.traffic)::float8 as "revenueCents",
+           (select sum(purchases) from clickstream.sessions)::float8 as purchases,
+           (select count(distinct user_id) from clickstream.user_days)::float8 as users,
+           (select sum(duplicates) from clickstream.progress)::float8 as duplicates,
+           (select count(*) from clickstream.refusals)::float8 as refused`,
+      ));
+    const refused = Object.values(refusals).reduce((sum, count) => sum + count, 0);
+    const made = { events, counted: events, bySession: events, revenueCents, purchases, users, duplicates, refused };
+    assert.deepEqual(rows.rows[0], made);
   }
 
   /** Waits until all records of the log are taken in; returns the log. */
@@ -121,6 +142,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
     await using shop = await Shop.open(broker, server, "replayed", [...FAULTS, "--seconds", "8"]);
     shop.serve();
     const before = await shop.caughtUp();
+    await shop.agreesWithMaker();
     assert.match(
       await shop.does("refusals", "list", "--limit", "2"),
       /^ *id .*\n(.*\n){2}2 of \d+ refusals shown\n$/,
@@ -204,9 +226,11 @@ Deno.test("the operator's commands beside a running service, killed at random an
     assert.ok(await shop.number(`select count(*) as n ${across}`) > 3, "no session goes on across midnight");
     await using(shop.url, (db) => db.exec(MISTAKES.replaceAll("true", `started_at >= '${midnight.toISOString()}'`)));
     await assert.rejects(agrees(shop, log));
+    await assert.rejects(shop.agreesWithMaker());
     const late = new Date(midnight.getTime() + 3_600_000).toISOString();
     await shop.does("rebuild", "--from", late);
     await agrees(shop, await shop.caughtUp());
+    await shop.agreesWithMaker();
     await shop.rest();
   });
 });

@@ -57,8 +57,8 @@ async function take(browser: Looking, address: string, picture: Picture, folder:
   const { page, wrong, close } = await browser.open(address, picture.look);
   const isSo = () => page.locator("#verdict h1", { hasText: verdict }).isVisible();
   // Some seconds of events and the shop's figures, or none that could come.
-  const parts = picture === BROKEN ? [] : [page.locator("#events tr").nth(20), page.locator("#pages li").nth(3)];
-  for (const part of parts) await part.waitFor({ timeout: 120_000 });
+  const parts = ["#events tr:nth-child(20)", "#pages li:nth-child(4)", "#active-chart canvas"];
+  if (picture !== BROKEN) { for (const part of parts) await page.locator(part).waitFor({ timeout: 120_000 }); }
   const path = `${folder}/${picture.name}.png`;
   // What it says may change while the picture is taken; then it is taken again.
   await until(`a picture on which the page says "${verdict}"`, async () => {

@@ -6,23 +6,20 @@ import { type ClickEvent, REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
-import { Activity, type Happening, type Sampling, telling } from "../activity.ts";
 import { addressText } from "../address.ts";
 import { type Database, openEmbedded } from "../io/database.ts";
 import { EmbeddedLog, type Entry } from "../io/embedded_log.ts";
-import { type HttpServer, serveHttp } from "../io/http.ts";
-import { Live } from "../io/live.ts";
-import { openLog } from "../io/log.ts";
-import { Metrics } from "../io/metrics.ts";
-import { makePartitions, migrate } from "../io/migrations.ts";
+import { makePartitions, migrate, SchemaMismatch } from "../io/migrations.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { type Observer, Pipeline } from "../pipeline.ts";
-import { Sampler, Watching } from "../sampler.ts";
 import { ScanDecoder } from "../scan.ts";
-import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { compared, comparison, figures } from "./demo_figures.ts";
+import { compared, comparedAgain, comparison, figures } from "./demo_figures.ts";
+import { takeFolder } from "./demo_folder.ts";
+import { openPage } from "./demo_page.ts";
+import { recounted } from "./demo_recount.ts";
+import { EXIT } from "./exit.ts";
 
 /** What to show. */
 export interface DemoOptions {
@@ -33,10 +30,11 @@ export interface DemoOptions {
   /** Folder to keep everything in, to go on from next time; null for one that is removed at the end. */
   readonly data: string | null;
   readonly seed: number;
-  /** Where on this machine the status page is; null for the usual port, or any where that is taken. */
+  /** Where on this machine the status page is; 0 for any that is free, null for the usual one, or any where that is taken. */
   readonly port: number | null;
   /** Where lines are written to. */
   readonly print: (line: string) => void;
+  readonly writeError: (text: string) => void;
   /** Ends the demo early, as if its time were over. */
   readonly signal?: AbortSignal;
 }
@@ -45,102 +43,49 @@ const KEEP_DAYS = 30;
 const PARTITIONS = 6;
 const TICK_MS = 50;
 const TOPIC = "clickstream-events";
-const USUAL_PORT = 8080;
+
+/** Most records whose visits are counted again, which takes memory for each event. */
+const RECOUNTED = 2_000_000;
 
 /** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
 const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...REASONS];
 
 /** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
 export async function demo(options: DemoOptions): Promise<number> {
-  const { print } = options;
-  const folder = options.data ?? await Deno.makeTempDir({ prefix: "clickstream-demo-" });
-  await Deno.mkdir(`${folder}/log`, { recursive: true });
-  print(`PostgreSQL starts, embedded, in ${folder}`);
-  const db = await openEmbedded(`${folder}/postgres`);
+  const folder = await takeFolder(options.data);
   try {
-    await migrate(db, MIGRATIONS);
-    await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
-    const log = EmbeddedLog.open(`${folder}/log`, TOPIC, PARTITIONS);
-    const page = openPage(options, db);
+    options.print(`PostgreSQL starts, embedded, in ${folder.path}`);
+    const db = await openEmbedded(`${folder.path}/postgres`);
     try {
-      print(`status page: http://${addressText(page.http.address)}/`);
-      return await openShop(options, db, log, page.observer);
+      return await demoIn(folder.path, options, db);
     } finally {
-      await page.close();
-      await log.close();
+      await db.close();
     }
   } finally {
-    await db.close();
-    if (options.data === null) await Deno.remove(folder, { recursive: true });
+    await folder.close();
   }
 }
 
-/** The page of a demo. */
-interface Page {
-  readonly observer: Observer;
-  readonly http: HttpServer;
-  close(): Promise<void>;
-}
-
-/** The same page, metrics and status as the service has. */
-function openPage({ port, rate, seconds, seed }: DemoOptions, db: Database): Page {
-  const activity = new Activity(() => Date.now());
-  activity.take({ kind: "notReady", reason: null });
-  const metrics = new Metrics(activity);
-  const watching = new Watching();
-  const settings = { "--rate": `${rate}`, "--seconds": `${seconds}`, "--seed": `${seed}` };
-  const live = new Live({
-    about: { version: VERSION, instance: "demo", topic: TOPIC, startedAt: Date.now(), settings },
-    activity,
-    // The one connection there is, which is the pipeline's too.
-    open: () => Promise.resolve(kept(db)),
-    watched: (isWatched) => watching.on = isWatched,
-  });
-  const sampler = new Sampler(TOPIC, KEEP_DAYS * DAY_MS, () => performance.now());
-  const tell = (happening: Happening) => {
-    activity.take(happening);
-    live.take(happening);
-  };
-  const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
-  const observer = telling(tell, () => Date.now(), sample);
-  const shown = {
-    notReady: () => activity.notReady,
-    status: () => live.status(),
-    stream: () => live.stream(),
-    metrics,
-  };
-  const http = serveWhereFree(
-    port,
-    (at) => serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" })),
-  );
-  return {
-    observer,
-    http,
-    async close() {
-      await live.close();
-      await http.close();
-    },
-  };
-}
-
-function serveWhereFree(port: number | null, serve: (port: number) => HttpServer): HttpServer {
+async function demoIn(folder: string, options: DemoOptions, db: Database): Promise<number> {
   try {
-    return serve(port ?? USUAL_PORT);
+    await migrate(db, MIGRATIONS);
   } catch (error) {
-    if (port !== null) throw error;
-    return serve(0);
+    if (!(error instanceof SchemaMismatch)) throw error;
+    options.writeError(`clickstream: ${error.message}, or choose another folder than --data ${folder}\n`);
+    return EXIT.schema;
   }
-}
-
-/** A database that stays open when it is closed. */
-function kept(db: Database): Database {
-  return {
-    query: (sql, params) => db.query(sql, params),
-    exec: (sql) => db.exec(sql),
-    copyIn: (sql, chunks) => db.copyIn(sql, chunks),
-    transaction: (body) => db.transaction(body),
-    close: () => Promise.resolve(),
-  };
+  await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
+  const log = EmbeddedLog.open(`${folder}/log`, TOPIC, PARTITIONS);
+  const { rate, seconds, seed, port } = options;
+  const settings = { "--rate": `${rate}`, "--seconds": `${seconds}`, "--seed": `${seed}` };
+  const page = openPage({ port, topic: TOPIC, keepDays: KEEP_DAYS, settings }, db);
+  try {
+    options.print(`status page: http://${addressText(page.http.address)}/`);
+    return await openShop(options, db, log, page.observer);
+  } finally {
+    await page.close();
+    await log.close();
+  }
 }
 
 async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
@@ -182,10 +127,15 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   await takeInAll(pipeline, db, log);
-  const rows = await compared(db, tally.counts());
+  const isLong = log.count > RECOUNTED;
+  const again = isLong ? [] : await comparedAgain(db, recounted(eventsIn(log), Date.now()));
+  const rows = [...await compared(db, tally.counts()), ...again];
   print("");
   for (const line of comparison(rows)) print(line);
-  return rows.every(({ made, stored }) => made === stored) ? 0 : 1;
+  if (isLong) {
+    print(`Of more than ${RECOUNTED.toLocaleString("en")} records sessions and devices are not counted again.`);
+  }
+  return rows.every(({ made, stored }) => made === stored) ? EXIT.done : EXIT.failed;
 }
 
 /** Steps until every record has been taken in. */
@@ -207,11 +157,9 @@ function entryOf({ key, value, timestampMs, kind }: ShopRecord): Entry {
 /** What the shop made before, counted from the log by nothing that the processor uses. */
 function countAgain(log: EmbeddedLog): Tally {
   const tally = new Tally();
-  const text = new TextDecoder();
   for (const { value, tag } of log.entries()) {
     const kind = KINDS[tag]!;
-    const known = kind === "event" || kind === "late";
-    const event: Partial<ClickEvent> = known ? JSON.parse(text.decode(value!)) as ClickEvent : {};
+    const event = isEvent(kind) ? eventOf(value) : {};
     const cents = Math.round(Number(event.price ?? 0) * 100) * Number(event.quantity ?? 1);
     tally.add({
       kind,
@@ -223,4 +171,16 @@ function countAgain(log: EmbeddedLog): Tally {
     });
   }
   return tally;
+}
+
+function* eventsIn(log: EmbeddedLog): Generator<Partial<ClickEvent>> {
+  for (const { value, tag } of log.entries()) if (isEvent(KINDS[tag]!)) yield eventOf(value);
+}
+
+function isEvent(kind: ShopRecord["kind"]): boolean {
+  return kind === "event" || kind === "late";
+}
+
+function eventOf(value: Uint8Array | null): Partial<ClickEvent> {
+  return JSON.parse(new TextDecoder().decode(value!)) as ClickEvent;
 }

@@ -4,6 +4,7 @@
  */
 import type { Counts } from "../../generator/tally.ts";
 import type { Database } from "../io/database.ts";
+import type { Recounted } from "./demo_recount.ts";
 
 /** A number as the shop made it and as the tables say it. */
 export interface Compared {
@@ -36,14 +37,7 @@ export async function figures(db: Database, counts: Counts, seconds: number): Pr
 
 /** Every number that the shop knows of itself, beside the same number out of the tables and reports. */
 export async function compared(db: Database, counts: Counts): Promise<Compared[]> {
-  const number = async (sql: string): Promise<number> => {
-    const { rows } = await db.query<{ n: string | null }>(`select (${sql})::text as n`);
-    return Number(rows[0]!.n ?? 0);
-  };
-  const all: Compared[] = [];
-  const compare = async (what: string, made: number, sql: string) => {
-    all.push({ what, made, stored: await number(sql) });
-  };
+  const { all, compare } = comparing(db);
   await compare("records", counts.records, "select sum(consumed) from clickstream.progress");
   await compare("events", counts.events, "select count(*) from clickstream.events");
   await compare("events, by minute", counts.events, "select sum(events) from clickstream.traffic");
@@ -70,6 +64,40 @@ export async function compared(db: Database, counts: Counts): Promise<Compared[]
   await compare("revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${EVER})`);
   await compare("users", counts.users, `select users from clickstream.conversion(${EVER})`);
   return all;
+}
+
+/** Every number that is told by the log alone, beside the same number out of the reports. */
+export async function comparedAgain(db: Database, counts: Recounted): Promise<Compared[]> {
+  const { all, compare } = comparing(db);
+  for (const [device, made] of Object.entries(counts.devices)) {
+    await compare(
+      `events, ${device}`,
+      made,
+      `select events from clickstream.devices(${EVER}) where device = '${device}'`,
+    );
+  }
+  await compare("sessions", counts.sessions, `select sessions from clickstream.conversion(${EVER})`);
+  await compare("sessions, by device", counts.sessions, `select sum(sessions) from clickstream.devices(${EVER})`);
+  await compare("conversions", counts.conversions, `select conversions from clickstream.conversion(${EVER})`);
+  for (const [k, made] of counts.funnel.entries()) {
+    const step = `from clickstream.funnel(${EVER}) where step = ${k + 1}`;
+    await compare(`funnel, step ${k + 1}`, made, `select sessions ${step}`);
+  }
+  // Only days that are over have retention.
+  if (counts.retained > 0) {
+    const sql = "select sum(users) from clickstream.retention('1970-01-01', '9999-12-31')";
+    await compare("users who came, by day", counts.retained, sql);
+  }
+  return all;
+}
+
+function comparing(db: Database) {
+  const all: Compared[] = [];
+  const compare = async (what: string, made: number, sql: string) => {
+    const { rows } = await db.query<{ n: string | null }>(`select (${sql})::text as n`);
+    all.push({ what, made, stored: Number(rows[0]!.n ?? 0) });
+  };
+  return { all, compare };
 }
 
 /** The comparison as a table, with a verdict. */

@@ -21,6 +21,12 @@ type DoctorSettings = Settings<typeof READS.doctor[number]>;
 const FETCH = 1;
 const FETCH_VERSION = 12;
 
+/** Clocks that differ by more make lags and latencies look wrong, in milliseconds. */
+const CLOCK_MS = 5000;
+
+/** How far ahead records are looked for, in milliseconds, and what it is called. */
+const AHEAD = [[3_600_000, "an hour"], [600_000, "10 minutes"], [60_000, "a minute"], [CLOCK_MS, "5 seconds"]] as const;
+
 /** Shortest time that the log should reach back: a weekend in which nobody looks. */
 const RETENTION_DAYS = 3;
 
@@ -61,6 +67,7 @@ export async function checkKafka(
     const partitions = await topic(admin, settings, findings);
     if (partitions !== null) {
       findings.push(...await several("kafka retention", () => retention(admin, settings)));
+      findings.push(await tried("kafka clock", () => clock(admin, settings)));
       findings.push(await tried("kafka log", () => log(admin, settings, positions)));
     }
     findings.push(await tried("kafka group", () => group(admin, settings)));
@@ -158,6 +165,28 @@ async function retention(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): P
     "retention.ms, and no retention.bytes that ends it sooner";
   findings.push(ms >= 0 && ms < RETENTION_DAYS * DAY_MS ? advice(check, found, todo) : good(check, found));
   return findings;
+}
+
+/** Brokers don't say what time it is; but whoever stamps records, they or the producers, says it with each. */
+async function clock(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): Promise<Finding> {
+  const check = "kafka clock";
+  const nowMs = Date.now();
+  const ends = new Map((await admin.fetchTopicOffsets(name)).map(({ partition, high }) => [partition, Number(high)]));
+  for (const [ms, words] of AHEAD) {
+    // Where no record is as new, it is where the partition ends now, which is not before where it ended then.
+    const first = await admin.fetchTopicOffsetsByTimestamp(name, nowMs + ms);
+    const ahead = first.find(({ partition, offset }) => Number(offset) < (ends.get(partition) ?? 0));
+    if (ahead === undefined) continue;
+    const { partition, offset } = ahead;
+    const found = `the record at offset ${offset} of partition ${partition} is stamped more than ${words} ahead of ` +
+      "this machine's clock";
+    return advice(
+      check,
+      found,
+      "let producers, brokers and this machine keep their clocks by NTP (timedatectl set-ntp true)",
+    );
+  }
+  return good(check, "no record is stamped ahead of this machine's clock");
 }
 
 async function log(

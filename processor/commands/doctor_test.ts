@@ -1,7 +1,8 @@
 /** Faults made on purpose: each is named, and its cure. */
 import assert from "node:assert/strict";
-import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
+import { ConfigResourceTypes, Kafka, logLevel, type Message } from "kafkajs";
 import { readSettings } from "../config.ts";
+import { BINARY } from "../testing/binary.ts";
 import { freePort, run } from "../testing/child.ts";
 import { startKafka, USER } from "../testing/kafka.ts";
 import { startPostgres, using } from "../testing/postgres.ts";
@@ -125,6 +126,11 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     const findings: { check: string; verdict: string }[] = JSON.parse(lines[0]!);
     assert.equal(code, 0);
     assert.ok(findings.length > 20, `${findings.length} checks`);
+    // Each line is explained, and nothing that there is no line of.
+    const page = await Deno.readTextFile(new URL("../../docs/debugging.md", import.meta.url));
+    const explained = page.split("## What doctor says")[1]!.split("\n## ")[0]!.matchAll(/^\| (?!line|-)(.+?) +\|/gm);
+    const checks = findings.map(({ check }) => check.replace(/^.* (name|connection|certificate)$/, "… $1"));
+    assert.deepEqual([...explained].map(([, line]) => line).sort(), [...new Set(checks)].sort());
   });
 
   const expired = await showing(folder, "localhost", "-days", "-1");
@@ -245,6 +251,27 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       () => sql("delete from clickstream.progress"),
     ],
   ];
+  const real = Date.now;
+  const now: typeof made = [
+    [
+      "a clock that is a quarter of an hour behind",
+      () => Promise.resolve(Date.now = () => real() - 900_000),
+      [/✗ postgres clock: 90\d{4} ms ahead of this machine's → let both machines keep their clocks by NTP/],
+      () => Promise.resolve(Date.now = real),
+    ],
+    [
+      "records that are stamped ahead",
+      () => send({ partition: 1, value: "x", timestamp: String(Date.now() + 2_700_000) }),
+      [/! kafka clock: the record at offset 0 of partition 1 is stamped more than 10 minutes ahead.* → let producers, brok/],
+      () => admin.deleteTopicRecords({ topic: "clicks", partitions: [{ partition: 1, offset: "1" }] }),
+    ],
+  ];
+  async function send(...messages: Message[]): Promise<void> {
+    const producer = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).producer();
+    await producer.connect();
+    await producer.send({ topic: "clicks", messages });
+    await producer.disconnect();
+  }
   async function configure(values: Readonly<Record<string, string>>): Promise<void> {
     const configEntries = Object.entries(values).map(([name, value]) => ({ name, value }));
     await admin.alterConfigs({
@@ -252,7 +279,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       resources: [{ type: ConfigResourceTypes.TOPIC, name: "clicks", configEntries }],
     });
   }
-  for (const [name, make, expected, undo] of made) {
+  for (const [name, make, expected, undo] of [...made, ...now]) {
     await t.step(name, async () => {
       await make();
       try {
@@ -266,14 +293,8 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
   await t.step(
     "records that were deleted unread, a stranger in the group, and another program on the port",
     async () => {
+      await send(...Array.from({ length: 9 }, () => ({ partition: 0, value: "x" })));
       const kafka = new Kafka({ clientId: "somebody", brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
-      const producer = kafka.producer();
-      await producer.connect();
-      await producer.send({
-        topic: "clicks",
-        messages: Array.from({ length: 9 }, () => ({ partition: 0, value: "x" })),
-      });
-      await producer.disconnect();
       await admin.deleteTopicRecords({ topic: "clicks", partitions: [{ partition: 0, offset: "7" }] });
       await sql(position(2));
       const consumer = kafka.consumer({ groupId: "clickstream" });
@@ -295,22 +316,36 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     },
   );
 
+  await t.step("a limit of open files that is too low", async () => {
+    const limited = ["-c", `ulimit -n 300; exec '${BINARY}' doctor`];
+    const { stdout } = await new Deno.Command("sh", { args: limited, env: plain, clearEnv: true }).output();
+    const line =
+      /✗ open files: only \d+ more can be open, and the service may need \d+: .* → raise the limit: LimitNOFILE=/;
+    assert.match(new TextDecoder().decode(stdout), line);
+  });
+
   await t.step(
-    "a server that may lose data, forgets to tidy up, has no TLS and few connections",
+    "a server that may lose data, forgets to tidy up, has no TLS, few connections and no letters",
     async () => {
       const settings = { fsync: "off", autovacuum: "off", max_connections: "5", superuser_reserved_connections: "0" };
       await using careless = await startPostgres({ settings });
       const url = await careless.createDatabase();
       await migrate(url);
+      const ascii = "create database ascii encoding 'SQL_ASCII' locale 'C' template template0";
+      await using(url, (db) => db.exec(ascii));
       const risky = { ...plain, DATABASE_URL: url, DATABASE_TLS_CA: "", KAFKA_BROKERS: nobody };
       const expected = [
         /✗ postgres durability: fsync is off.* → set both on/,
         /✗ postgres autovacuum: it is off → set autovacuum = on/,
         /✗ postgres connections: -?\d are free; the service needs \d+ → raise max_connections/,
-        /! rights to spare/,
         /✗ kafka .* connection/,
       ];
-      await finds({ ...risky, WORKERS: "7" }, expected);
+      await finds({ ...risky, WORKERS: "7" }, [...expected, /! rights to spare/]);
+      await finds({ ...risky, WORKERS: "7", DATABASE_URL: careless.url("ascii") }, [
+        /✗ postgres encoding: SQL_ASCII → create the database with encoding 'UTF8'/,
+        /✗ schema: it is missing/,
+        ...expected,
+      ]);
       await finds({ ...risky, DATABASE_TLS_CA: env["DATABASE_TLS_CA"]! }, [
         /✗ postgres certificate: .*it does not know TLS → see that it speaks TLS there, or leave out DATABASE_TLS_CA/,
         /✗ kafka .* connection/,
@@ -320,6 +355,43 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
   await admin.disconnect();
   await Deno.remove(folder, { recursive: true });
 });
+
+const CAN_MOUNT = await mounted((folder) => Promise.resolve(folder)).then(() => true, () => false);
+
+Deno.test({
+  name: `doctor names a disk that is nearly full${CAN_MOUNT ? "" : " (not tried: nothing can be mounted here)"}`,
+  ignore: !CAN_MOUNT,
+  ...leaky,
+  fn: () =>
+    mounted(async (folder) => {
+      await using server = await startPostgres({ dataDir: `${folder}/data` });
+      await migrate(server.url());
+      await finds(
+        { DATABASE_URL: server.url(), KAFKA_BROKERS: `localhost:${freePort()}`, HTTP_LISTEN: "127.0.0.1:0" },
+        [
+          /✗ postgres free space: the database has \d+ \w+, 0\.\d GB are free → give the disk more room, or keep less/,
+          /! rights to spare/,
+          /✗ kafka .* connection/,
+        ],
+      );
+    }),
+});
+
+/** A file system that is soon full, until `body` is over. */
+async function mounted<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-disk-", dir: "/tmp" });
+  await Deno.chmod(folder, 0o755);
+  try {
+    await run("mount", ["-t", "tmpfs", "-o", "size=256m", "clickstream", folder]);
+    try {
+      return await body(folder);
+    } finally {
+      await run("umount", [folder]);
+    }
+  } finally {
+    await Deno.remove(folder);
+  }
+}
 
 /** Where partition 0 is said to have come to. */
 function position(next: number): string {

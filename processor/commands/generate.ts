@@ -27,6 +27,8 @@ export interface GenerateOptions {
   readonly late: number;
   /** How many times faster than people shoppers think; what suits the time if left out. */
   readonly pace?: number | undefined;
+  /** For how many days events are kept: what is made to be expired is older. */
+  readonly keepDays?: number | undefined;
   /** When the simulated time starts, epoch milliseconds; with it, no record waits for its time. */
   readonly fromMs?: number | undefined;
   /** No record waits for its time: what is simulated ends now. */
@@ -86,9 +88,9 @@ function spanOf({ fromMs, seconds }: GenerateOptions, live: boolean, nowMs: numb
 }
 
 function open(options: GenerateOptions, span: Span): Shop {
-  const { seed, rate, users, bad, duplicates, late, pace } = options;
+  const { seed, rate, users, bad, duplicates, late, pace, keepDays } = options;
   try {
-    return new Shop({ ...span, seed, rate, users, bad, duplicates, late, pace });
+    return new Shop({ ...span, seed, rate, users, bad, duplicates, late, pace, keepDays });
   } catch (error) {
     throw error instanceof RangeError ? new WrongUse(error.message) : error;
   }

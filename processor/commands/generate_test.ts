@@ -14,6 +14,7 @@ import type { Output } from "./progress.ts";
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
 const NOWHERE: KafkaSettings = { brokers: ["127.0.0.1:1"], topic: "t", partitions: 2 };
+const DAY_MS = 86_400_000;
 const FROM_MS = Date.UTC(2026, 10, 2, 9);
 
 /** An output that keeps what it is told. */
@@ -53,6 +54,19 @@ Deno.test("a file holds what the shop makes, a line each, the same for the same 
     assert.deepEqual([...a!], values);
     const { records, refusals, users: shoppers } = shop.tally.counts();
     assert.deepEqual([counts.records, counts.refusals, counts.users], [records, refusals, shoppers]);
+  });
+});
+
+Deno.test("what is made to be expired is older than events are kept", async () => {
+  await inFolder(async (file) => {
+    for (const keepDays of [30, 1000]) {
+      const out = file(String(keepDays));
+      const { refusals } = await counted({ fromMs: FROM_MS, seconds: 60, rate: 200, bad: 0.3, keepDays, out });
+      const times = (await Deno.readTextFile(out)).matchAll(/"timestamp":(\d{12,})\b/g);
+      const old = [...times].filter(([, time]) => Number(time) < FROM_MS - keepDays * DAY_MS);
+      assert.ok(refusals.expired > 0);
+      assert.equal(old.length, refusals.expired, `${keepDays} days`);
+    }
   });
 });
 

@@ -74,8 +74,8 @@ function addDemo(clickstream: Command, ends: (code: number) => void): void {
       numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, otherwise: 1 }),
     )
     .addOption(
-      numberOption("--port <port>", "where the status page is; 8080, or any where that is taken", {
-        least: 1,
+      numberOption("--port <port>", "where the status page is, 0 for any; 8080, or any where that is taken", {
+        least: 0,
         most: 65_535,
         whole: true,
       }),
@@ -90,7 +90,7 @@ function addDemo(clickstream: Command, ends: (code: number) => void): void {
     )
     .action(async ({ data, port, ...flags }: DemoFlags) => {
       const { demo } = await import("./demo.ts");
-      ends(await demo({ ...flags, data: data ?? null, port: port ?? null, print, signal: stopSignal() }));
+      ends(await demo({ ...flags, data: data ?? null, port: port ?? null, print, writeError, signal: stopSignal() }));
     });
 }
 
@@ -131,7 +131,8 @@ function addGenerate(clickstream: Command, ends: (code: number) => void): void {
       const settings = readSettings(READS.generate);
       const { generate } = await import("./generate.ts");
       const cluster = { ...clusterOf(settings), partitions: settings.KAFKA_PARTITIONS };
-      ends(await generate({ ...flags, fromMs: from, signal: stopSignal() }, cluster, { print, writeError }));
+      const options = { ...flags, fromMs: from, keepDays: settings.EVENTS_KEEP_DAYS, signal: stopSignal() };
+      ends(await generate(options, cluster, { print, writeError }));
     });
 }
 

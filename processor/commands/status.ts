@@ -107,12 +107,16 @@ function amount(value: number | null): string {
   return value === null ? "-" : withCommas(value);
 }
 
+/** Waits, but no longer than until the signal is aborted. */
 async function paused(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, EVERY_MS);
-    signal.addEventListener("abort", () => {
+    const over = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", over);
       resolve();
-    });
+    };
+    const timer = setTimeout(over, EVERY_MS);
+    signal.addEventListener("abort", over);
   });
 }

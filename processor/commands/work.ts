@@ -2,7 +2,7 @@
  * One worker of the service: a pipeline with its own connections, kept going until told to stop.
  * @module
  */
-import { type Happening, type Sampling, telling } from "../activity.ts";
+import { type Happening, JOINING, type Sampling, telling } from "../activity.ts";
 import type { Settings } from "../config.ts";
 import { openPostgres } from "../io/database.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
@@ -77,12 +77,17 @@ export async function work(
   watching: Watching,
 ): Promise<number> {
   const forgotten = new Forgotten();
+  let isReady = false;
   const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
     clientId: "clickstream",
     warn: (message) => log.warn(message),
+    joining: () => {
+      // Whoever is at work and has to join anew goes on as soon as that is done.
+      if (!isReady && !signal.aborted) tell({ kind: "notReady", reason: JOINING });
+    },
     fetched: (bytes) => tell({ kind: "fetched", bytes }),
   });
   const source = new HeldSource(polledOften(kafka), forgotten);
@@ -96,8 +101,10 @@ export async function work(
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
     start: async (cause: unknown) => {
       turned();
+      isReady = false;
       await sink.open();
       await pipeline.start(cause);
+      isReady = true;
     },
     step: () => {
       turned();

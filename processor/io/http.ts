@@ -69,9 +69,15 @@ const PATHS = Object.keys(ROUTES).filter((path) => !path.startsWith("/page/"));
 /**
  * Listens until closed.
  *
- * @throws {Error} naming the setting, if it is not possible to listen there
+ * @param named the address, as whoever chose it named it
+ * @throws {Error} that says so, if it is not possible to listen there
  */
-export function serveHttp({ hostname, port }: Address, shown: Shown, log: Log): HttpServer {
+export function serveHttp(
+  { hostname, port }: Address,
+  shown: Shown,
+  log: Log,
+  named = `HTTP_LISTEN=${addressText({ hostname, port })}`,
+): HttpServer {
   const over = new AbortController();
   try {
     const server = Deno.serve({
@@ -92,9 +98,7 @@ export function serveHttp({ hostname, port }: Address, shown: Shown, log: Log): 
       },
     };
   } catch (error) {
-    throw new Error(`could not listen on HTTP_LISTEN=${addressText({ hostname, port })}: ${whyNot(error)}`, {
-      cause: error,
-    });
+    throw new Error(`could not listen on ${named}: ${whyNot(error)}`, { cause: error });
   }
 }
 

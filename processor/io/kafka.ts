@@ -25,6 +25,8 @@ export interface KafkaSettings {
   };
   /** Is told, in words, what goes wrong and is mended by itself. */
   readonly warn?: (message: string) => void;
+  /** Is told that Kafka answers, and that the group is waited for. */
+  readonly joining?: () => void;
   /** Is told how many bytes of records have come, as they were sent. */
   readonly fetched?: (bytes: number) => void;
 }
@@ -75,6 +77,7 @@ export class KafkaSource implements Source {
         await this.#member?.close();
         this.#member = new Member(this.#settings, () => this.#wake());
       }
+      if (this.#member.reassigned) this.#settings.joining?.();
       return await this.#member.assigned();
     });
   }

@@ -15,8 +15,12 @@ const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
 // kafkajs and the browser's client leave timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** Longest time from a cause to its verdict. How long it took is printed; a machine at work on other things takes longer. */
-const SOON_MS = 15_000;
+/** Longest time from a cause to its verdict, and how often it is tried: a machine may be at work on other things. */
+const SOON_MS = 2_000;
+const TRIES = 3;
+
+/** Longest time that a verdict is waited for. */
+const PATIENCE_MS = 30_000;
 
 /** What a shop's enemy would send in each field: markup that would run, and marks that turn text around. */
 const SCRIPT = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>\u202e`;
@@ -104,17 +108,35 @@ class Scene implements AsyncDisposable {
   }
 }
 
-/** Waits for a verdict; returns how long that took, in milliseconds. */
-async function verdict(page: Page, title: string | RegExp, timeout = SOON_MS): Promise<number> {
-  const sinceMs = performance.now();
+/** Waits for a verdict: for the one that it is in a line, or what is behind it. */
+async function verdict(page: Page, words: string | RegExp, part = "h1"): Promise<void> {
   try {
-    await page.locator("#verdict h1", { hasText: title }).waitFor({ timeout });
+    await page.locator(`#verdict ${part}`, { hasText: words }).waitFor({ timeout: PATIENCE_MS });
   } catch (error) {
-    throw new Error(`${title} was waited for; the page says:\n${await page.locator("#verdict").innerText()}`, {
+    throw new Error(`${words} was waited for; the page says:\n${await page.locator("#verdict").innerText()}`, {
       cause: error,
     });
   }
-  return performance.now() - sinceMs;
+}
+
+/** Does what has consequences; they must be there within `SOON_MS`, once at least. What is in `times` took how long. */
+async function soon(body: (times: Record<string, number>, attempt: number) => Promise<void>): Promise<void> {
+  const all: Record<string, number>[] = [];
+  do {
+    const times = {};
+    await body(times, all.length + 1);
+    all.push(times);
+  } while (Object.values(all.at(-1)!).some((ms) => ms > SOON_MS) && all.length < TRIES);
+  console.log(all);
+  for (const what of Object.keys(all[0]!)) {
+    assert.ok(all.some((times) => times[what]! <= SOON_MS), `${what}: ${JSON.stringify(all)} ms`);
+  }
+}
+
+async function timed(what: Promise<void>): Promise<number> {
+  const sinceMs = performance.now();
+  await what;
+  return Math.round(performance.now() - sinceMs);
 }
 
 /** What axe finds, in words. Of rows that are all alike it looks at the first, for it takes its time over each. */
@@ -131,7 +153,6 @@ async function flaws(page: Page): Promise<string[]> {
 
 Deno.test("the status page, in a browser", leaky, async (t) => {
   await using scene = await Scene.start();
-  const took: Record<string, number> = {};
   const window = await scene.open();
   const { page, wrong } = window;
   // Each step goes on where the one before left the scene.
@@ -164,8 +185,11 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
 
   await step("says soon that bad events arrive, and shows them", async () => {
-    await scene.send(Array.from({ length: 20 }, (_, i) => `{"userId": ${i}`));
-    took["bad events"] = await verdict(page, "of the last minute's messages were refused");
+    await soon(async (times, attempt) => {
+      await scene.send(Array.from({ length: 20 }, (_, i) => `{"userId": ${i}`));
+      times["bad events"] = await timed(verdict(page, `${20 * attempt} of`, "#verdict-detail"));
+    });
+    await verdict(page, "of the last minute's messages were refused");
     await page.locator("#refusals li", { hasText: "not json" }).first().waitFor();
     await page.locator("#events .chip", { hasText: "not json" }).first().waitFor();
   });
@@ -211,6 +235,20 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     }
   });
 
+  await step("draws every chart anew in other colours and another width", async () => {
+    // Two frames on: the next figures may be longer in coming.
+    const drawn = `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+      .then(() => [...document.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()))`;
+    const before = await page.evaluate(drawn) as string[];
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.setViewportSize(SIZES.phone);
+    const after = await page.evaluate(drawn) as string[];
+    assert.equal(after.length, before.length);
+    for (const picture of after) assert.ok(!before.includes(picture), "a chart is as it was");
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize(SIZES.desktop);
+  });
+
   await step("is used by keyboard alone", async () => {
     const focused = async () => await page.evaluate("document.activeElement.id || document.activeElement.tagName");
     await page.locator(".skip").focus();
@@ -247,43 +285,55 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
 
   await step("says soon that it is behind, and that it has caught up", async () => {
-    await using(scene.url, (db) =>
-      db.transaction(async (tx) => {
-        await tx.exec("lock table clickstream.progress in share mode");
-        await scene.send(Array.from({ length: 5000 }, () => ({})));
-        took["behind"] = await verdict(page, /^Behind by [\d,]+\sevents/);
-      }));
-    took["caught up"] = await verdict(page, "Up to date");
+    await soon(async (times) => {
+      await using(scene.url, (db) =>
+        db.transaction(async (tx) => {
+          await tx.exec("lock table clickstream.progress in share mode");
+          await scene.send(Array.from({ length: 5000 }, () => ({})));
+          times["behind"] = await timed(verdict(page, /^Behind by [\d,]+\sevents/));
+        }));
+      times["caught up"] = await timed(verdict(page, "Up to date"));
+    });
   });
 
   await step("says soon that PostgreSQL is gone, what to do, and that it is back", async () => {
-    await scene.server.stop();
-    took["PostgreSQL stopped"] = await verdict(page, "PostgreSQL can't be reached");
-    assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
-    assert.deepEqual(await flaws(page), []);
-    // A commit that fails: without any the pipeline has no use for PostgreSQL, and would not start again.
-    await scene.send([{ page: "/meanwhile" }]);
-    await page.locator("#events td", { hasText: "/meanwhile" }).waitFor();
-    await scene.server.start();
-    took["PostgreSQL started"] = await verdict(page, "Up to date");
+    await soon(async (times, attempt) => {
+      await scene.server.stop();
+      times["PostgreSQL stopped"] = await timed(verdict(page, "PostgreSQL can't be reached"));
+      assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
+      assert.deepEqual(await flaws(page), []);
+      // A commit that fails: without any the pipeline has no use for PostgreSQL, and would not start again.
+      await scene.send([{ page: `/meanwhile/${attempt}` }]);
+      await page.locator("#events td", { hasText: `/meanwhile/${attempt}` }).waitFor();
+      await scene.server.start();
+      times["PostgreSQL started"] = await timed(verdict(page, "Up to date"));
+    });
     await page.locator("#restarts li", { hasText: "database unavailable" }).first().waitFor();
   });
 
   await step("says soon that Kafka is gone, and that it is back", async () => {
-    await scene.broker.stop("SIGKILL");
-    took["Kafka stopped"] = await verdict(page, "Kafka can't be reached");
-    await scene.broker.start();
-    // The group waits for its members of before, until it misses them.
-    took["Kafka started"] = await verdict(page, "Up to date", 60_000);
+    await soon(async (times) => {
+      await scene.broker.stop("SIGKILL");
+      times["Kafka stopped"] = await timed(verdict(page, "Kafka can't be reached"));
+      await scene.broker.start();
+      times["Kafka started"] = await timed(verdict(page, /Waiting for its partitions|Up to date/));
+      // The group waits for its members of before, until it misses them.
+      await verdict(page, "Up to date");
+    });
   });
 
   await step("drops the latest events when somebody is forgotten, for they may be theirs", async () => {
     await scene.send([{ userId: "bob", page: "/bobs" }]);
     await page.locator("#events td", { hasText: "/bobs" }).waitFor();
+    const levels = `globalThis.levels = []; new MutationObserver(() => levels.push(document.getElementById("verdict")
+      .dataset.level)).observe(document.getElementById("verdict"), { attributes: true })`;
+    await page.evaluate(levels);
     await scene.command("forget", "bob", "--yes");
     // The next commit finds out.
     await scene.send([{ page: "/after" }]);
     await page.locator("#restarts li", { hasText: "user forgotten" }).waitFor();
+    const alarming = (await page.evaluate("levels") as string[]).filter((level) => level === "broken");
+    assert.deepEqual(alarming, [], "that somebody was forgotten is no trouble");
     assert.equal(await page.locator("#events td", { hasText: "/bobs" }).count(), 0);
   });
 
@@ -296,7 +346,6 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     assert.equal(await page.locator("#live-text").innerText(), "live");
   });
   await window.close();
-  console.log(took);
 });
 
 Deno.test("the demo has the same page, and takes it from its embedded PostgreSQL", leaky, async () => {

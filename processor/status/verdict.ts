@@ -2,6 +2,7 @@
  * How it is, in one plain line: what everybody wants to know first.
  * @module
  */
+import { JOINING } from "../activity.ts";
 import type { LastMinute, Rates, Stage } from "./history.ts";
 
 /** How grave it is. */
@@ -61,6 +62,9 @@ const HANGS_AFTER_MS = 10_000;
 const MANY_REFUSED = 0.02;
 const SOME_REFUSED = 5;
 
+/** What is said of a group that is at it. */
+const DIVIDING = new RegExp(`^${JOINING}$|^the group (divides|has divided) its partitions anew$`);
+
 const NOTHING_LOST = "Nothing is lost: Kafka keeps the events, and reading goes on by itself where it ended.";
 
 /** Passes the verdict. */
@@ -72,8 +76,13 @@ export function verdictOn(situation: Situation): Verdict {
   if (reason === "starting") {
     return { level: "starting", title: "Starting", detail: "Connects to PostgreSQL and Kafka.", advice: null };
   }
-  const trouble = reason ?? database;
+  const divides = reason !== null && DIVIDING.test(reason);
+  const trouble = divides ? database : reason ?? database;
   if (trouble !== null) return { level: "broken", detail: sentence(trouble), ...cureOf(trouble) };
+  if (divides) {
+    const detail = "Kafka's group says which are whose; where it misses a member, it waits for it first, up to 20 s.";
+    return { level: "starting", title: "Waiting for its partitions", detail, advice: null };
+  }
   return hangs(situation) ? hanging(situation) : isBehind(situation) ? behind(situation) : upToDate(situation);
 }
 
@@ -98,7 +107,9 @@ function hanging({ lag, idleMs }: Situation): Verdict {
   return {
     level: "broken",
     title: `Nothing has been committed for ${duration(idleMs)}`,
-    detail: `${events(lag.records ?? 0)} are waiting, and PostgreSQL does not answer the commit under way.`,
+    detail: `${events(lag.records ?? 0)} ${
+      lag.records === 1 ? "is" : "are"
+    } waiting, and PostgreSQL does not answer the commit under way.`,
     advice: "Look in PostgreSQL for what blocks clickstream (pg_stat_activity, pg_locks), or for a full disk. " +
       NOTHING_LOST,
   };

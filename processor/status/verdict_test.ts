@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { JOINING } from "../activity.ts";
 import type { Stage } from "./history.ts";
 import { caughtUpInMs, type Level, type Situation, verdictOn } from "./verdict.ts";
 
@@ -75,7 +76,7 @@ const CASES: readonly Case[] = [
     change: { lag: { records: 1, behindMs: 30_000, caughtUpInMs: null }, idleMs: 30_000 },
     level: "broken",
     title: "Nothing has been committed for 30 s",
-    detail: /^1 event are waiting|^1 event/,
+    detail: /^1 event is waiting/,
     advice: /pg_locks.*Nothing is lost/,
   },
   {
@@ -127,6 +128,26 @@ const CASES: readonly Case[] = [
     level: "broken",
     title: "Kafka has no such topic",
     detail: /create it/,
+  },
+  {
+    when: "Kafka is back",
+    change: { reason: JOINING },
+    level: "starting",
+    title: "Waiting for its partitions",
+    detail: /waits for it first/,
+    advice: null,
+  },
+  {
+    when: "another instance joins",
+    change: { reason: "the group divides its partitions anew" },
+    level: "starting",
+    title: "Waiting for its partitions",
+  },
+  {
+    when: "Kafka is back and PostgreSQL gone",
+    change: { reason: JOINING, database: GONE },
+    level: "broken",
+    title: "PostgreSQL can't be reached",
   },
   { when: "who knows", change: { reason: "planets are aligned" }, level: "broken", title: "The work has stopped" },
   { when: "it has just started", change: { reason: "starting" }, level: "starting", title: "Starting" },

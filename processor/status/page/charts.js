@@ -34,6 +34,7 @@ const CHARTS = [
 ];
 
 let points = [];
+let active = [];
 const plots = new Map();
 
 /** Starts with what has been; later points are added one by one. */
@@ -65,6 +66,7 @@ function draw() {
 
 /** Draws active users over the last hour, without axes. */
 export function drawActive(series) {
+  active = series;
   const line = { colour: "--accent", fill: "--accent-soft" };
   const options = () => ({
     ...shared(),
@@ -132,12 +134,11 @@ function optionsOf({ lines, format }) {
 
 /** Makes every chart anew: another width, other colours. */
 function again() {
-  for (const [id, plot] of plots) {
-    plot.destroy();
-    plots.delete(id);
-    if (id === "active-chart") byId(id).dispatchEvent(new Event("redraw"));
-  }
+  const hadActive = plots.has("active-chart");
+  for (const plot of plots.values()) plot.destroy();
+  plots.clear();
   draw();
+  if (hadActive) drawActive(active);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);

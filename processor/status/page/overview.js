@@ -19,7 +19,7 @@ let forgottenAt = "";
 let status = null;
 let front = null;
 
-/** Shows how it is. What is said aloud is only what changes, not every number. */
+/** Shows how it is. What is said aloud is only what changes, and no change of a number. */
 export function showVerdict({ level, title, detail, advice }) {
   byId("verdict").dataset.level = level;
   show(byId("verdict-level"), LEVELS[level]);
@@ -28,8 +28,9 @@ export function showVerdict({ level, title, detail, advice }) {
   show(byId("verdict-advice"), advice ?? "");
   byId("verdict-advice").hidden = advice === null;
   document.title = `${title} · clickstream`;
-  if (level === said) return;
-  said = level;
+  const news = `${level} ${title.replaceAll(/[\d,.]+/g, "")}`;
+  if (news === said) return;
+  said = news;
   show(byId("verdict-said"), `${LEVELS[level]}: ${title}. ${advice ?? ""}`);
 }
 

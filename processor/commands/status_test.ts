@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { Activity } from "../activity.ts";
+import type { Address } from "../address.ts";
+import { addressText } from "../address.ts";
+import { type HttpServer, serveHttp } from "../io/http.ts";
+import { openLog } from "../io/log.ts";
+import { Metrics } from "../io/metrics.ts";
+import { History } from "../status/history.ts";
+import { statusReport } from "../status/report.ts";
+import { clickstream } from "../testing/binary.ts";
+import { freePort } from "../testing/child.ts";
+import { status } from "./status.ts";
+
+const NOON = Date.UTC(2026, 10, 25, 12);
+
+/** A process that has taken in 12,345 records of two partitions, of which one still has some. */
+function serving(): { readonly activity: Activity; readonly server: HttpServer } {
+  const activity = new Activity(() => NOON);
+  const at = (next: number) => ({ next, replay: 0, watermark: NOON });
+  const cause = { kind: "database_unavailable", message: "gone\x1b[2J" };
+  activity.take({ kind: "started", partitions: new Map([[0, at(12_000)], [3, at(345)]]), cause });
+  activity.take({ kind: "read", partition: 0, end: 12_000 });
+  activity.take({ kind: "read", partition: 3, end: 2_345 });
+  activity.take({ kind: "notReady", reason: null });
+  const history = new History(activity);
+  const about = { version: "1.2.3", instance: "here/1", topic: "clicks", startedAt: NOON, settings: {} };
+  const shown = {
+    notReady: () => activity.notReady,
+    status: () => statusReport(about, activity, history, { now: NOON, stopping: false, database: null }),
+    stream: () => null,
+    metrics: new Metrics(activity),
+  };
+  const log = openLog({ level: "error", format: "json", write: () => {} });
+  return { activity, server: serveHttp({ hostname: "127.0.0.1", port: 0 }, shown, log) };
+}
+
+/** Runs `status`; after each thing that it shows, `shown` is told all of them, and may end it. */
+async function watching(
+  address: Address,
+  shown: (all: readonly string[], end: () => void) => void | Promise<void>,
+  json = false,
+): Promise<number> {
+  const over = new AbortController();
+  const all: string[] = [];
+  let last: void | Promise<void> = undefined;
+  const print = (text: string) => {
+    all.push(text);
+    last = shown(all, () => over.abort());
+  };
+  const code = await status({ json, watch: true, signal: over.signal }, address, { print, writeError: () => {} });
+  await last;
+  return code;
+}
+
+Deno.test("status shows what a processor does, as a table and as JSON, and how to find one where there is none", async () => {
+  const { server } = serving();
+  const env = { HTTP_LISTEN: addressText(server.address) };
+  const { code, out, err } = await clickstream(["status", "--once"], env);
+  assert.deepEqual([code, err], [0, ""]);
+  assert.match(out, /^Behind by 2,000 events/);
+  assert.match(out, /^clickstream 1\.2\.3 as here\/1, topic clicks, since 2026-11-25T12:00:00\.000Z$/m);
+  assert.match(out, /^2,000 records behind, 1 recent restarts$/m);
+  assert.match(out, /^ +2026-11-25T12:00:00\.000Z database_unavailable: gone\\u\{1b\}\[2J$/m);
+  assert.match(out, /^ *partition +next offset +end +lag +watermark *$/m);
+  assert.match(out, /^ *3 +345 +2,345 +2,000 +2026-11-25T12:00:00\.000Z *$/m);
+  // Whoever is no terminal is shown it once.
+  assert.equal((await clickstream(["status"], env)).out, out);
+
+  const json = await clickstream(["status", "--json"], env);
+  assert.equal(json.code, 0);
+  assert.match(json.out, /^\{.*\}\n$/);
+  const report = JSON.parse(json.out);
+  assert.deepEqual([report.lag.records, report.partitions[1].lag, report.restarts.length], [2000, 2000, 1]);
+  await server.close();
+
+  const nobody = await clickstream(["status", "--json"], env);
+  assert.deepEqual([nobody.code, nobody.out], [1, ""]);
+  assert.match(nobody.err, /^clickstream: no processor says at http:\/\/127.*HTTP_LISTEN is the same.*doctor/);
+});
+
+Deno.test("status is shown anew in place, through times without an answer, until it is ended", async () => {
+  const { activity, server } = serving();
+  const code = await watching(server.address, async (all, end) => {
+    for (const screen of all) assert.ok(screen.startsWith("\x1b[H\x1b[2J"), screen);
+    if (all.length === 1) {
+      assert.match(all[0]!, /Behind by 2,000 events/);
+      activity.take({ kind: "notReady", reason: "could not connect to PostgreSQL at db:5432" });
+    } else if (all.length === 2) {
+      assert.match(all[1]!, /PostgreSQL can't be reached\n.*db:5432\.\n.*Nothing is lost/);
+      await server.close();
+    } else {
+      assert.match(all.at(-1)!, /no answer from http:.* at the moment$/);
+      end();
+    }
+  });
+  assert.equal(code, 0);
+});
+
+Deno.test("status over and over as JSON is a report a line, null where nobody answers", async () => {
+  const { server } = serving();
+  const code = await watching(server.address, async (all, end) => {
+    if (all.length === 1) {
+      assert.equal(JSON.parse(all[0]!).lag.records, 2000);
+      await server.close();
+    } else if (all.at(-1) === "null") end();
+  }, true);
+  assert.equal(code, 0);
+});
+
+Deno.test("status takes no other program for a processor", async () => {
+  const port = freePort();
+  const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, () => Response.json({ hello: "you" }));
+  await assert.rejects(
+    watching({ hostname: "0.0.0.0", port }, (_, end) => end()),
+    /what answers there is not clickstream/,
+  );
+  await server.shutdown();
+});
