@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Child, freePort, until } from "../processor/testing/child.ts";
 import { startKafka } from "../processor/testing/kafka.ts";
 import { startPostgres, using } from "../processor/testing/postgres.ts";
+import { NEEDED } from "./packages.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const README = await Deno.readTextFile(`${ROOT}README.md`);
@@ -53,6 +54,8 @@ Deno.test("README: the tests and the build are what these tests come from", asyn
   const ci = await Deno.readTextFile(`${ROOT}.ci/run`);
   assert.match(ci, /^exec \.\/deno task test$/m);
   assert.match(await Deno.readTextFile(`${ROOT}tasks/test.ts`), /await build\(\)/);
+  const [listed] = /install it before: [^.]+/.exec(README)!;
+  assert.deepEqual(listed.split(/[:,]\s+/).slice(1).toSorted(), NEEDED.map(([, name]) => name).toSorted());
 });
 
 // kafkajs, by which the broker is found to be up, leaves timers behind.

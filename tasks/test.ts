@@ -1,8 +1,10 @@
 /**
- * `deno task test`: builds the binary, runs every test, and ends with a line that says how many passed and failed.
+ * `deno task test`: installs what is missing, builds the binary, runs every test, and ends with a line that says how
+ * many passed and failed.
  * @module
  */
 import { build } from "./build.ts";
+import { installPackages } from "./packages.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -17,6 +19,7 @@ export function countsOf(report: string): { passed: number; failed: number } {
 async function main(): Promise<number> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   try {
+    await installPackages();
     console.log("building dist/clickstream …");
     await build();
     const args = ["test", "--allow-all", "--no-prompt", `--junit-path=${report}`, ...Deno.args];

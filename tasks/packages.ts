@@ -1,0 +1,40 @@
+/**
+ * What the tests need of Debian besides Node, Java and Python: installed, where it is missing and can be.
+ * @module
+ */
+
+/** A command that succeeds where the package is there, and the package. */
+export const NEEDED: readonly (readonly [command: string, name: string])[] = [
+  ["mvn --version", "maven"],
+  ["chromium --version", "chromium"],
+  ["openssl version", "openssl"],
+  ["setpriv --version", "util-linux"],
+  ["debootstrap --version", "debootstrap"],
+  ["systemd-nspawn --version", "systemd-container"],
+  ["cloud-init --version", "cloud-init"],
+  ["shellcheck --version", "shellcheck"],
+  ["ip -V", "iproute2"],
+  // Debian's Python has neither by itself.
+  ["python3 -c 'import ensurepip'", "python3-venv"],
+  ["python3 -c 'import pip'", "python3-pip"],
+];
+
+/** Installs what is missing, as root; else says what is, and what to type. */
+export async function installPackages(): Promise<void> {
+  const missing: string[] = [];
+  for (const [command, name] of NEEDED) if (!await succeeds(command)) missing.push(name);
+  if (missing.length === 0) return;
+  const install = `apt-get install -q -y --no-install-recommends ${missing.join(" ")}`;
+  console.log(`${Deno.uid() === 0 ? "installs" : "some tests need"} ${missing.join(", ")}: ${install}`);
+  if (Deno.uid() !== 0) return;
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  const { success } = await new Deno.Command("sh", { args: ["-c", `apt-get update -q && ${install}`], env }).spawn()
+    .status;
+  // The tests that need it say so themselves.
+  if (!success) console.error(`could not install ${missing.join(", ")}`);
+}
+
+async function succeeds(command: string): Promise<boolean> {
+  const { success } = await new Deno.Command("sh", { args: ["-c", command], stdout: "null", stderr: "null" }).output();
+  return success;
+}
