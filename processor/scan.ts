@@ -8,12 +8,13 @@
  * one of a few things that stood there before: it is compared as a whole before it is taken apart.
  * @module
  */
+import { BACKSLASH, CLOSE, COLON, COMMA, NINE, OPEN, POINT, QUOTE, textOf, ZERO } from "./ascii.ts";
 import type { Batch, Coded, Dictionaries } from "./batch.ts";
+import { Clock } from "./clock.ts";
 import { type Decoder, JsonDecoder } from "./decode.ts";
 import { type Dictionary, NONE } from "./dictionary.ts";
 import {
   DEVICES,
-  END_OF_TIME_MS,
   EVENT_TYPE,
   MAX_AHEAD_MS,
   MAX_CENTS,
@@ -22,9 +23,10 @@ import {
   MAX_PAGE_LENGTH,
   MAX_REGION_LENGTH,
 } from "./event.ts";
+import { Expected, MARGIN } from "./expected.ts";
 import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "./hash.ts";
 import type { Records, Refusal } from "./pipeline.ts";
-import { parseEpochMs, parseIso } from "./time.ts";
+import { parseEpochMs } from "./time.ts";
 
 /** How the scanner decodes. */
 export interface ScanOptions {
@@ -83,22 +85,6 @@ const FIELD_BY_NAME: ReadonlyMap<string, number> = new Map(
   FIELDS.map((name, field) => [name, field] as const).filter(([name]) => name !== ""),
 );
 
-/** Bytes that a record needs behind it, for they are looked at in words, and what stands between values at once. */
-const MARGIN = 16;
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const POINT = 0x2e;
-const ZERO = 0x30;
-const NINE = 0x39;
-const COLON = 0x3a;
-const PLUS = 0x2b;
-const MINUS = 0x2d;
-const LETTER_Z = 0x5a;
-const BACKSLASH = 0x5c;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
-
 /** A byte in all four places of a word. */
 const FOURFOLD = 0x01010101;
 const HIGH_BITS = 0x80808080 | 0;
@@ -108,7 +94,7 @@ export class ScanDecoder implements Decoder {
   readonly #reference: Decoder;
   readonly #keepMs: number;
   readonly #keepEvents: boolean;
-  readonly #expected = new Expected();
+  readonly #expected = new Expected(BEGINNING + 1);
   readonly #clock = new Clock();
   readonly #hasher = new Hasher();
   /** Where each field's value lies, by its number; of a string, without the quotes, and its hash. */
@@ -419,131 +405,6 @@ export class ScanDecoder implements Decoder {
   }
 }
 
-/** How many ways to go on after a field are remembered: what is left out of some events makes several. */
-const WAYS = 4;
-
-/** What stands between one value and the next: the bytes from the end of a value to the beginning of the next. */
-class Expected {
-  /** By way, `WAYS` for each field that came before: the field that comes next, and what stands before its value. */
-  readonly #next = new Int32Array((BEGINNING + 1) * WAYS);
-  /** How many bytes stand there; 0 where nothing is remembered. */
-  readonly #length = new Int32Array((BEGINNING + 1) * WAYS);
-  readonly #isText = new Uint8Array((BEGINNING + 1) * WAYS);
-  /** The bytes, as four words of which only those under the masks count. */
-  readonly #words = new Int32Array((BEGINNING + 1) * WAYS * 4);
-  readonly #masks = new Int32Array((BEGINNING + 1) * WAYS * 4);
-  /** The way that is forgotten next, by the field before. */
-  readonly #oldest = new Uint8Array(BEGINNING + 1);
-
-  /** The way to go on after the field `before` that what stands at `at` is; -1 if it is none of those remembered. */
-  find(before: number, view: DataView, at: number): number {
-    const a = view.getInt32(at, true);
-    const b = view.getInt32(at + 4, true);
-    const c = view.getInt32(at + 8, true);
-    const d = view.getInt32(at + 12, true);
-    const words = this.#words;
-    const masks = this.#masks;
-    for (let way = before * WAYS; way < (before + 1) * WAYS && this.#length[way] !== 0; way++) {
-      const k = way * 4;
-      if (
-        (((a ^ words[k]!) & masks[k]!) | ((b ^ words[k + 1]!) & masks[k + 1]!) |
-          ((c ^ words[k + 2]!) & masks[k + 2]!) | ((d ^ words[k + 3]!) & masks[k + 3]!)) === 0
-      ) return way;
-    }
-    return -1;
-  }
-
-  /** How many bytes match. */
-  length(way: number): number {
-    return this.#length[way]!;
-  }
-
-  /** The field that they announce. */
-  next(way: number): number {
-    return this.#next[way]!;
-  }
-
-  /** Whether they end with the quote that a text begins with. */
-  isText(way: number): boolean {
-    return this.#isText[way] === 1;
-  }
-
-  /** Takes note of `[start, end)`, which stood between the fields. */
-  learn(before: number, next: number, isText: boolean, view: DataView, start: number, end: number): void {
-    const length = end - start;
-    if (length > MARGIN) return;
-    const way = before * WAYS + this.#oldest[before]!;
-    this.#oldest[before] = (this.#oldest[before]! + 1) % WAYS;
-    this.#length[way] = length;
-    this.#next[way] = next;
-    this.#isText[way] = isText ? 1 : 0;
-    for (let w = 0; w < 4; w++) {
-      const used = Math.max(0, Math.min(4, length - w * 4));
-      this.#words[way * 4 + w] = used === 0 ? 0 : view.getInt32(start + w * 4, true);
-      this.#masks[way * 4 + w] = used === 4 ? -1 : lowBytes(-1, used);
-    }
-  }
-}
-
-/** Reads times like `2026-11-24T12:34:56.789Z` and `2026-11-24T12:34:56.789+02:00`. */
-class Clock {
-  /** The last day read, `2026-11-24T`, as words, and when it began in UTC. */
-  #year = 0;
-  #month = 0;
-  #day = 0;
-  #midnightMs = NaN;
-
-  /** The time in the bytes `[at, end)`, epoch milliseconds; NaN if they look otherwise, or it is out of range. */
-  read(view: DataView, at: number, end: number): number {
-    const length = end - at;
-    if (length !== 24 && length !== 29) return NaN;
-    if (view.getUint8(at + 13) !== COLON || view.getUint8(at + 16) !== COLON || view.getUint8(at + 19) !== POINT) {
-      return NaN;
-    }
-    const hour = twoDigits(view, at + 11);
-    const minute = twoDigits(view, at + 14);
-    const second = twoDigits(view, at + 17);
-    const hundredths = twoDigits(view, at + 20);
-    const thousandth = view.getUint8(at + 22) - ZERO;
-    if (hour > 23 || minute > 59 || second > 59 || hundredths > 99 || thousandth >>> 0 > 9) return NaN;
-    const zoneMs = this.#zone(view, at + 23, length);
-    const time = this.#midnight(view, at) + ((hour * 60 + minute) * 60 + second) * 1000 + hundredths * 10 + thousandth -
-      zoneMs;
-    return time >= 0 && time < END_OF_TIME_MS ? time : NaN;
-  }
-
-  /** When the day began that is written at `at`. */
-  #midnight(view: DataView, at: number): number {
-    const year = view.getInt32(at, true);
-    const month = view.getInt32(at + 4, true);
-    const day = lowBytes(view.getInt32(at + 8, true), 3);
-    if (year !== this.#year || month !== this.#month || day !== this.#day) {
-      this.#midnightMs = parseIso(`${textOf(view, at, at + 11)}00:00:00Z`);
-      this.#year = year;
-      this.#month = month;
-      this.#day = day;
-    }
-    return this.#midnightMs;
-  }
-
-  /** How far a zone is ahead of UTC, in milliseconds; NaN if it is none. */
-  #zone(view: DataView, at: number, length: number): number {
-    const sign = view.getUint8(at);
-    if (length === 24) return sign === LETTER_Z ? 0 : NaN;
-    const hours = twoDigits(view, at + 1);
-    const minutes = twoDigits(view, at + 4);
-    if ((sign !== PLUS && sign !== MINUS) || view.getUint8(at + 3) !== COLON || hours > 23 || minutes > 59) return NaN;
-    return (sign === MINUS ? -1 : 1) * (hours * 60 + minutes) * 60_000;
-  }
-}
-
-/** A number of two digits; more than 99 if one of them is none. */
-function twoDigits(view: DataView, at: number): number {
-  const tens = view.getUint8(at) - ZERO;
-  const ones = view.getUint8(at + 1) - ZERO;
-  return tens >>> 0 > 9 || ones >>> 0 > 9 ? Infinity : tens * 10 + ones;
-}
-
 /** Length of the longest name of a device that is told apart. */
 const LONGEST_DEVICE = Math.max(...[...DEVICES].map((name) => name.length));
 
@@ -555,13 +416,6 @@ function roomy(bytes: Uint8Array, start: number, end: number): DataView {
   const copy = new Uint8Array(end - start + MARGIN);
   copy.set(bytes.subarray(start, end));
   return new DataView(copy.buffer);
-}
-
-/** A short text, of which what is not ASCII is not made out. */
-function textOf(view: DataView, start: number, end: number): string {
-  let text = "";
-  for (let i = start; i < end; i++) text += String.fromCharCode(view.getUint8(i));
-  return text;
 }
 
 /** Where the quote stands that ends a text, from `at` on; -1 if an escape, or what is not UTF-8, comes before it. */
