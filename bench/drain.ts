@@ -7,10 +7,11 @@ import { parseArgs } from "node:util";
 import { Child, exists, freePort, until } from "../processor/testing/child.ts";
 import { type Broker, startKafka } from "../processor/testing/kafka.ts";
 import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
-import { type Load, recordsOf } from "./clicks.ts";
+import { FROM_MS, type Load, recordsOf } from "./clicks.ts";
 import { compared, comparison } from "../processor/commands/demo_figures.ts";
 import type { Counts } from "../generator/tally.ts";
 import { build } from "../tasks/build.ts";
+import { DAY_MS } from "../processor/view.ts";
 import { load } from "./load.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
@@ -60,7 +61,7 @@ async function drain(
     HTTP_LISTEN: `127.0.0.1:${freePort()}`,
     LOG_LEVEL: args.verbose ? "debug" : "warn",
     // The shop's records are of now, and some of them older than is kept; the load's are of a day that is over.
-    EVENTS_KEEP_DAYS: counts === null ? "3650" : "30",
+    EVENTS_KEEP_DAYS: String(counts === null ? Math.ceil((Date.now() - FROM_MS) / DAY_MS) + 7 : 30),
     ...settings,
   };
   const command = (name: string): [string, string[]] =>
