@@ -3,6 +3,7 @@
  * @module
  */
 import { Hasher, join53, lowBytes } from "./hash.ts";
+import { grown } from "./grown.ts";
 
 /** Code of an absent string. */
 export const NONE = -1;
@@ -61,10 +62,10 @@ export class Dictionary {
     const words = (end - start + 3) >> 2;
     // A word more, so that whole words may be read wherever a string begins.
     if (entry + HEAD + words >= this.#heap.length) {
-      this.#heap = lengthened(this.#heap, entry + HEAD + words + 1);
+      this.#heap = grown(this.#heap, entry + HEAD + words + 1);
       this.#view = new DataView(this.#heap.buffer);
     }
-    if (code === this.#entries.length) this.#entries = lengthened(this.#entries, code + 1);
+    if (code === this.#entries.length) this.#entries = grown(this.#entries, code + 1);
     const heap = this.#heap;
     heap[entry] = high;
     heap[entry + 1] = low;
@@ -156,10 +157,4 @@ export function encoded(text: string): DataView<ArrayBuffer> {
   if (text.length * 3 + SLACK > scratch.length) scratch = new Uint8Array(text.length * 6 + SLACK);
   const { written } = encoder.encodeInto(text, scratch);
   return new DataView(scratch.buffer, 0, written + SLACK);
-}
-
-function lengthened(values: Int32Array<ArrayBuffer>, atLeast: number): Int32Array<ArrayBuffer> {
-  const longer = new Int32Array(Math.max(atLeast, values.length * 2));
-  longer.set(values);
-  return longer;
 }

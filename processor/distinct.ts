@@ -4,6 +4,7 @@
  * @module
  */
 import { avalanche } from "./hash.ts";
+import { grown } from "./grown.ts";
 
 /** Most members that are counted exactly. */
 export const EXACT_MEMBERS = 4096;
@@ -112,12 +113,12 @@ export class MemberSet {
     let at = slotOf(row, code) & mask;
     for (; slots[at]! >= 0; at = (at + 2) & mask) if (slots[at + 1] === code && slots[at] === row) return;
     if (row >= this.#latest.length) {
-      this.#latest = larger(this.#latest, row + 1, -1);
-      this.#sizes = larger(this.#sizes, row + 1, 0);
+      this.#latest = grown(this.#latest, row + 1, -1);
+      this.#sizes = grown(this.#sizes, row + 1);
     }
     if (this.#count === this.#codes.length) {
-      this.#codes = larger(this.#codes, this.#count + 1, 0);
-      this.#before = larger(this.#before, this.#count + 1, 0);
+      this.#codes = grown(this.#codes, this.#count + 1);
+      this.#before = grown(this.#before, this.#count + 1);
     }
     const member = this.#count++;
     slots[at] = row;
@@ -162,13 +163,6 @@ export class MemberSet {
 /** Where to look for a member first; even, for a slot has two places. */
 function slotOf(row: number, code: number): number {
   return avalanche(Math.imul(row, 0x9e3779b1) ^ code) << 1;
-}
-
-function larger(values: Int32Array<ArrayBuffer>, atLeast: number, fill: number): Int32Array<ArrayBuffer> {
-  const all = new Int32Array(Math.max(atLeast, values.length * 2));
-  if (fill !== 0) all.fill(fill, values.length);
-  all.set(values);
-  return all;
 }
 
 /** Sorted numbers, each once. */

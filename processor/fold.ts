@@ -4,6 +4,7 @@
  */
 import { type Batch, BATCH_EVENTS, type Dictionaries } from "./batch.ts";
 import { codesOf, numbersOf, rowsBelow, Texts } from "./cells.ts";
+import { grown } from "./grown.ts";
 import { Groups } from "./groups.ts";
 import { type Accumulator, selector } from "./measure.ts";
 import { type Delta, paneMs, type Row, type Values, type View } from "./view.ts";
@@ -206,7 +207,7 @@ class SessionFold implements Fold {
   #begin(group: number, time: number, before: number, after: number): number {
     const row = this.#count++;
     if (row === this.#starts.length) this.#grow();
-    if (group >= this.#latest.length) this.#latest = doubled(this.#latest, Int32Array);
+    if (group >= this.#latest.length) this.#latest = grown(this.#latest);
     this.#starts[row] = time;
     this.#ends[row] = time;
     this.#groupOf[row] = group;
@@ -224,17 +225,11 @@ class SessionFold implements Fold {
   }
 
   #grow(): void {
-    this.#starts = doubled(this.#starts, Float64Array);
-    this.#ends = doubled(this.#ends, Float64Array);
-    this.#groupOf = doubled(this.#groupOf, Int32Array);
-    this.#before = doubled(this.#before, Int32Array);
+    this.#starts = grown(this.#starts);
+    this.#ends = grown(this.#ends);
+    this.#groupOf = grown(this.#groupOf);
+    this.#before = grown(this.#before);
   }
-}
-
-function doubled<A extends Int32Array | Float64Array>(values: A, Kind: new (length: number) => A): A {
-  const larger = new Kind(values.length * 2);
-  larger.set(values);
-  return larger;
 }
 
 /** Rows as the columns of a delta. */

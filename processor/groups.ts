@@ -3,6 +3,7 @@
  * an event allocates nothing.
  * @module
  */
+import { grown } from "./grown.ts";
 
 /** Numbers rows by their window and codes, in the order in which they are first asked for. */
 export class Groups {
@@ -60,7 +61,7 @@ export class Groups {
   #insert(slot: number, window: number, columns: readonly Int32Array[], i: number): number {
     const row = this.count++;
     const at = row * this.#width;
-    if (at + this.#width > this.#keys.length) this.#keys = enlarged(this.#keys);
+    if (at + this.#width > this.#keys.length) this.#keys = grown(this.#keys);
     this.#keys[at] = window;
     for (let c = 0; c < columns.length; c++) this.#keys[at + 1 + c] = columns[c]![i]!;
     this.#slots[slot] = row;
@@ -85,10 +86,4 @@ function scatter(x: number): number {
   x = Math.imul(x ^ (x >>> 15), 0x2c1b3c6d);
   x = Math.imul(x ^ (x >>> 12), 0x297a2d39);
   return x ^ (x >>> 15);
-}
-
-function enlarged(values: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(values.length * 2);
-  larger.set(values);
-  return larger;
 }

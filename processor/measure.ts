@@ -8,6 +8,7 @@ import { type Cell, type Cells, codesOf, numbersOf, Texts } from "./cells.ts";
 import { type Dictionary, NONE } from "./dictionary.ts";
 import { Distinct, MemberSet } from "./distinct.ts";
 import { EMPTY_FUNNEL, Funnel } from "./funnel.ts";
+import { grown } from "./grown.ts";
 
 export type { Cell };
 
@@ -380,15 +381,4 @@ class Table {
     for (; this.#known < words.count; this.#known++) this.#values[this.#known] = this.#of(words.text(this.#known));
     return this.#values;
   }
-}
-
-function grown<T extends Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Int8Array<ArrayBuffer>>(
-  values: T,
-  rows: number,
-  fill = 0,
-): T {
-  const larger = new (values.constructor as new (length: number) => T)(Math.max(rows, values.length * 2));
-  if (fill !== 0) larger.fill(fill, values.length);
-  larger.set(values);
-  return larger;
 }

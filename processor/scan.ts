@@ -24,6 +24,7 @@ import {
   MAX_REGION_LENGTH,
 } from "./event.ts";
 import { Expected, MARGIN } from "./expected.ts";
+import { grown } from "./grown.ts";
 import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "./hash.ts";
 import type { Records, Refusal } from "./pipeline.ts";
 import { parseEpochMs } from "./time.ts";
@@ -328,7 +329,7 @@ export class ScanDecoder implements Decoder {
     }
     const known = words.sentPage.count;
     const sent = words.sentPage.intern(view, start, end, high, low);
-    if (sent >= this.#pages.length) this.#pages = widened(this.#pages, sent);
+    if (sent >= this.#pages.length) this.#pages = grown(this.#pages, sent + 1);
     let page = sent < known ? this.#pages[sent]! : 0;
     if (page === 0) page = this.#pages[sent] = this.#page(view, start, end, high, low, words.page) + 1;
     codes.sentPage[count] = sent;
@@ -539,10 +540,4 @@ function cutAt(view: DataView, start: number, end: number): number {
     if (c === 0x3f || c === 0x23) return i;
   }
   return end;
-}
-
-function widened(values: Int32Array<ArrayBuffer>, index: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(Math.max(index + 1, values.length * 2));
-  larger.set(values);
-  return larger;
 }
