@@ -147,7 +147,7 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 }
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       events: { type: "string", default: "3000000" },
@@ -212,4 +212,10 @@ if (import.meta.main) {
       (of("firstResultMs") / 1000).toFixed(2).padStart(15),
     ].join(" "));
   }
+}
+
+if (import.meta.main) {
+  await main();
+  // KafkaJS leaves something behind that keeps a program alive, also when it has disconnected.
+  Deno.exit(0);
 }

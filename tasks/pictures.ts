@@ -75,4 +75,6 @@ if (import.meta.main) {
   const { build } = await import("./build.ts");
   await build();
   for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path);
+  // KafkaJS leaves something behind that keeps a program alive, also when it has disconnected.
+  Deno.exit(0);
 }

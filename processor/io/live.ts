@@ -22,6 +22,9 @@ export interface LiveOptions {
   readonly watched: (isWatched: boolean) => void;
 }
 
+/** Each message to each client costs the work a little: to more clients than this, one goes every other second. */
+const MANY_CLIENTS = 100;
+
 /** The shop is asked for so often at most, in milliseconds; and the longer it takes, the less. */
 const SHOP_EVERY_MS = 2_500;
 const SHOP_REST = 15;
@@ -38,8 +41,12 @@ export class Live {
   #database: Promise<Database> | null = null;
   /** Why PostgreSQL could not be asked the last time; null if it could, or nobody has tried. */
   #trouble: string | null = null;
-  #shop: Sent | null = null;
+  /** What was read last, by its name. */
+  readonly #shown = new Map<string, Sent>();
+  /** What was read since the last message, and goes with the next. */
+  #waiting: Sent[] = [];
   #shopDueMs = 0;
+  #passedOver = false;
   #reading: Promise<void> | null = null;
 
   constructor(options: LiveOptions) {
@@ -60,7 +67,7 @@ export class Live {
   /** What one more client is sent; null if there are too many. */
   stream(): ReadableStream<Uint8Array> | null {
     const history: Sent = ["history", this.#history.points];
-    return this.#audience.join([this.#status(), history, ...(this.#shop === null ? [] : [this.#shop])]);
+    return this.#audience.join([this.#status(), history, ...this.#shown.values()]);
   }
 
   /** Takes note of what a worker tells, after `Activity` has. */
@@ -95,10 +102,30 @@ export class Live {
   #tick(): void {
     const point = this.#history.look(Date.now());
     if (this.#audience.size === 0) return;
+    this.#passedOver = this.#audience.size > MANY_CLIENTS && !this.#passedOver;
+    if (this.#passedOver) return;
     const events: Sent[] = this.#samples.length === 0 ? [] : [["events", this.#samples.slice(0, SAMPLES_PER_SECOND)]];
+    this.#audience.send([this.#status(), ["point", point], ...this.#waiting, ...events]);
     this.#samples = [];
-    this.#audience.send([this.#status(), ["point", point], ...events]);
+    this.#waiting = [];
     this.#read();
+  }
+
+  /** Goes with the next message; at once if it is the first of its name, for the page waits for it. */
+  #show(sent: Sent): void {
+    if (this.#audience.size === 0) return;
+    const [name] = sent;
+    if (this.#shown.has(name)) this.#waiting.push(sent);
+    else this.#audience.send([sent]);
+    this.#shown.set(name, sent);
+  }
+
+  /** What was read is not shown any more. */
+  #forgetRead(): void {
+    this.#samples = [];
+    this.#waiting = [];
+    this.#shown.clear();
+    this.#shopDueMs = 0;
   }
 
   /** The report, without those of very many partitions that are nearly read to their end. */
@@ -120,7 +147,7 @@ export class Live {
       const db = await (this.#database ??= this.#options.open());
       const front = await readFront(db, this.#options.about.topic, Date.now());
       this.#trouble = null;
-      this.#audience.send([["front", front]]);
+      this.#show(["front", front]);
       if (performance.now() >= this.#shopDueMs) await this.#askForShop(db, front);
     } catch (error) {
       this.#trouble = inWords(error);
@@ -134,8 +161,7 @@ export class Live {
   async #askForShop(db: Database, front: Front): Promise<void> {
     const sinceMs = performance.now();
     try {
-      this.#shop = ["shop", await readShop(db, front)];
-      this.#audience.send([this.#shop]);
+      this.#show(["shop", await readShop(db, front)]);
     } catch (error) {
       this.#audience.send([["trouble", { reason: inWords(error) }]]);
     }
@@ -145,17 +171,14 @@ export class Live {
 
   /** Somebody was forgotten: what waits to be shown may be theirs. The page does the same when it hears of the restart. */
   #forgetUser(): void {
-    this.#samples = [];
-    this.#shop = null;
-    this.#shopDueMs = 0;
+    this.#forgetRead();
     this.#audience.send([this.#status()]);
   }
 
   /** Nobody looks: what was read for them is gone. */
   #forget(): void {
-    this.#samples = [];
-    this.#shop = this.#trouble = null;
-    this.#shopDueMs = 0;
+    this.#forgetRead();
+    this.#trouble = null;
     void this.#closeDatabase();
   }
 
