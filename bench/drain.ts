@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: how fast the processor takes a full topic in, and what that costs. Brings up Kafka and PostgreSQL,
- * loads the topic, runs the service to its end in each of the cases, and prints a table.
+ * `deno task bench`: how fast the processor takes a full topic in, what that costs, and how long an event takes while
+ * few come. Brings up Kafka and PostgreSQL, loads the topic, runs the service in each of the cases, and prints a table.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -12,12 +12,16 @@ import { compared, comparison } from "../processor/commands/demo_figures.ts";
 import type { Counts } from "../generator/tally.ts";
 import { build } from "../tasks/build.ts";
 import { DAY_MS } from "../processor/view.ts";
+import { type Latency, liveLatency } from "./latency.ts";
 import { load } from "./load.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
 
 const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
 const MAIN = new URL("../processor/main.ts", import.meta.url).pathname;
+
+/** Events a second, where it is not the most that is asked for but the soonest. */
+const LIVE_PER_SECOND = 2000;
 
 /** What is switched on in a case. */
 const CASES: Readonly<Record<string, Record<string, string>>> = {
@@ -44,6 +48,56 @@ interface Filled {
   readonly counts: Counts | null;
 }
 
+/** A service that has its tables and waits to be started. */
+async function prepare(
+  broker: Broker,
+  server: Server,
+  topic: string,
+  args: Options,
+  settings: Record<string, string>,
+): Promise<{ url: string; log: string; ready: string; start: () => Child }> {
+  const url = await server.createDatabase();
+  const log = await Deno.makeTempFile({ prefix: "clickstream-bench-", suffix: ".log" });
+  const listen = `127.0.0.1:${freePort()}`;
+  const env = {
+    KAFKA_BROKERS: broker.bootstrap,
+    KAFKA_TOPIC: topic,
+    KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
+    DATABASE_URL: url,
+    HTTP_LISTEN: listen,
+    LOG_LEVEL: args.verbose ? "debug" : "warn",
+    // The load is of a day that is over.
+    EVENTS_KEEP_DAYS: String(Math.ceil((Date.now() - FROM_MS) / DAY_MS) + 7),
+    ...settings,
+  };
+  const command = (name: string): [string, string[]] =>
+    args.sources ? [Deno.execPath(), ["run", "-A", "--quiet", ...args.v8, MAIN, name]] : [BINARY, [name]];
+  const migrated = await Child.start(...command("migrate"), log, env).wait();
+  if (migrated !== 0) throw new Error(`migrate ended with ${migrated}: ${await Deno.readTextFile(log)}`);
+  return { url, log, ready: `http://${listen}/ready`, start: () => Child.start(...command("run"), log, env) };
+}
+
+/** Sends events to an empty topic, and sees how long they take. */
+async function live(
+  broker: Broker,
+  server: Server,
+  partitions: number,
+  args: Options,
+  settings: Record<string, string>,
+): Promise<Latency> {
+  const topic = `live-${crypto.randomUUID()}`;
+  await broker.createTopic(topic, partitions);
+  const { url, log, ready, start } = await prepare(broker, server, topic, args, settings);
+  await using service = start();
+  await until("it is ready", () => fetch(ready).then(({ ok }) => ok, () => false), 30_000, 20);
+  const pace = { perSecond: LIVE_PER_SECOND, seconds: Number(args.live) };
+  const latency = await liveLatency(broker.bootstrap, { topic, partitions }, url, pace);
+  await service.end("SIGTERM");
+  if (args.verbose) console.log(await Deno.readTextFile(log));
+  await Deno.remove(log);
+  return latency;
+}
+
 async function drain(
   broker: Broker,
   server: Server,
@@ -51,26 +105,14 @@ async function drain(
   args: Options,
   settings: Record<string, string>,
 ): Promise<Outcome> {
-  const url = await server.createDatabase();
-  const log = await Deno.makeTempFile({ prefix: "clickstream-bench-", suffix: ".log" });
-  const env = {
-    KAFKA_BROKERS: broker.bootstrap,
-    KAFKA_TOPIC: topic,
-    KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
-    DATABASE_URL: url,
-    HTTP_LISTEN: `127.0.0.1:${freePort()}`,
-    LOG_LEVEL: args.verbose ? "debug" : "warn",
-    // The shop's records are of now, and some of them older than is kept; the load's are of a day that is over.
-    EVENTS_KEEP_DAYS: String(counts === null ? Math.ceil((Date.now() - FROM_MS) / DAY_MS) + 7 : 30),
+  const { url, log, start } = await prepare(broker, server, topic, args, {
     ...settings,
-  };
-  const command = (name: string): [string, string[]] =>
-    args.sources ? [Deno.execPath(), ["run", "-A", "--quiet", ...args.v8, MAIN, name]] : [BINARY, [name]];
-  const migrated = await Child.start(...command("migrate"), log, env).wait();
-  if (migrated !== 0) throw new Error(`migrate ended with ${migrated}: ${await Deno.readTextFile(log)}`);
+    // The shop's records are of now, and some of them older than is kept.
+    ...counts !== null && { EVENTS_KEEP_DAYS: "30" },
+  });
   const databaseBefore = await treeCpuSeconds(server.pid);
   const startedMs = performance.now();
-  await using service = Child.start(...command("run"), log, env);
+  await using service = start();
   const outcome = await using(url, async (db): Promise<Outcome> => {
     let first: { atMs: number; consumed: number; cpu: number } | null = null;
     let last = { atMs: 0, consumed: 0 };
@@ -138,6 +180,7 @@ async function fillByShop(bootstrap: string, topic: string, partitions: number, 
 }
 
 interface Options {
+  readonly live: string;
   readonly verbose: boolean;
   readonly sources: boolean;
   readonly v8: readonly string[];
@@ -159,6 +202,8 @@ async function main(): Promise<void> {
       shop: { type: "boolean", default: false },
       /** Keeps the loaded topic in this folder, for the next time. */
       data: { type: "string" },
+      /** Seconds for which events are sent as they happen; 0 leaves that out. */
+      live: { type: "string", default: "30" },
       sources: { type: "boolean", default: false },
       v8: { type: "string", multiple: true, default: [] },
       verbose: { type: "boolean", default: false },
@@ -196,13 +241,16 @@ async function main(): Promise<void> {
   }
   const filled: Filled = { topic, records: counts?.records ?? shape.events, counts };
   const cases = values.case ?? Object.keys(CASES).filter((name) => !values.shop || name.startsWith("all"));
-  console.log("case                       events/s  µs/event  PostgreSQL's  peak MB  first result s");
+  console.log(
+    "case                       events/s  µs/event  PostgreSQL's  peak MB  first result s  live ms: p50    p99",
+  );
   for (const name of cases) {
     const outcomes: Outcome[] = [];
     for (let run = 0; run < Number(values.runs); run++) {
       outcomes.push(await drain(broker, server, filled, values, CASES[name]!));
     }
     const of = (key: keyof Outcome) => median(outcomes.map((outcome) => outcome[key]));
+    const latency = values.live === "0" ? null : await live(broker, server, partitions, values, CASES[name]!);
     console.log([
       name.padEnd(26),
       of("perSecond").toFixed(0).padStart(8),
@@ -210,6 +258,8 @@ async function main(): Promise<void> {
       of("databaseCpuUs").toFixed(2).padStart(13),
       of("peakMb").toFixed(0).padStart(8),
       (of("firstResultMs") / 1000).toFixed(2).padStart(15),
+      (latency?.p50.toFixed(0) ?? "").padStart(13),
+      (latency?.p99.toFixed(0) ?? "").padStart(6),
     ].join(" "));
   }
 }

@@ -25,19 +25,32 @@ export type Coded = typeof CODED[number];
 /** What a measure may add up. */
 export type Quantity = "revenue";
 
+/** What is looked at of each event. The other columns stay unwritten where that is quicker. */
+export interface Wanted {
+  /** The identity, which ids are compared by where two events happened at the same time. */
+  readonly ids: boolean;
+  readonly sessions: boolean;
+  /** What is only kept with the raw event; with it, all. */
+  readonly events: boolean;
+}
+
+/** All columns. */
+export const EVERYTHING: Wanted = { ids: true, sessions: true, events: true };
+
 /** The strings of one commit, and the topic that its events came from. */
 export type Dictionaries =
   & {
     readonly topic: string;
+    readonly wanted: Wanted;
     /** Identities of the events that count, in the order in which they came. */
     readonly ids: Arena;
   }
   & { readonly [column in Coded]: Dictionary };
 
 /** Empty dictionaries for the next commit. */
-export function dictionaries(topic: string): Dictionaries {
+export function dictionaries(topic: string, wanted = EVERYTHING): Dictionaries {
   const columns = Object.fromEntries(CODED.map((name) => [name, new Dictionary()])) as Record<Coded, Dictionary>;
-  return { topic, ids: new Arena(), ...columns };
+  return { topic, wanted, ids: new Arena(), ...columns };
 }
 
 /** Forgets all strings of a commit, and keeps the room that they had for another. */
@@ -88,7 +101,7 @@ export class Batch {
 
   /** Sets the `eventId` of the event at place `count`: `[start, end)` of `view`, of this hash. */
   setId(view: DataView, start: number, end: number, high: number, low: number): void {
-    this.words.ids.set(this.first + this.count, view, start, end);
+    if (this.words.wanted.ids) this.words.ids.set(this.first + this.count, view, start, end);
     this.idHigh[this.count] = high;
     this.idLow[this.count] = low;
   }

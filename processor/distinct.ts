@@ -82,28 +82,38 @@ export class Distinct {
   }
 }
 
-/** Hashes that are given room for at once: an allocation for every small set would cost more than filling it. */
-const POOL = 1 << 15;
-
-/** Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. */
+/**
+ * Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. What the sets hold is
+ * put in order by row all at once, for going after each row's members one by one is the wait for memory at every step.
+ */
 export class MemberSet {
+  readonly #hash: (code: number) => number;
   /** Row and code of each member, side by side; -1 where free. */
   #slots = new Int32Array(2048).fill(-1);
-  #codes = new Int32Array(512);
-  /** The member of the same row that was added before, or -1. */
-  #before = new Int32Array(512);
+  /** Row and hash of each member, in the order in which they came. */
+  #rows = new Int32Array(512);
+  #hashes = new Float64Array(512);
   #count = 0;
-  #latest = new Int32Array(64).fill(-1);
-  /** Number of members of each row. */
-  #sizes = new Int32Array(64);
-  #pool = new Float64Array(0);
+  #rowCount = 0;
+  /** Rows that have become part of another, and of which. */
+  readonly #mergedInto = new Map<number, number>();
+  #isOrdered = false;
+  /** The hashes of row 0, of row 1, and so on, and where those of each row begin. */
+  #byRow = new Float64Array(0);
+  #starts = new Int32Array(0);
+
+  /** @param hash the hash of a code, 53 bits */
+  constructor(hash: (code: number) => number) {
+    this.#hash = hash;
+  }
 
   /** Empties all sets, and keeps the room that they had. */
   clear(): void {
     this.#count = 0;
     this.#slots.fill(-1);
-    this.#latest.fill(-1);
-    this.#sizes.fill(0);
+    this.#mergedInto.clear();
+    this.#rowCount = 0;
+    this.#isOrdered = false;
   }
 
   /** Adds `code` to the set of `row`, unless it is in it. */
@@ -112,37 +122,54 @@ export class MemberSet {
     const mask = slots.length - 1;
     let at = slotOf(row, code) & mask;
     for (; slots[at]! >= 0; at = (at + 2) & mask) if (slots[at + 1] === code && slots[at] === row) return;
-    if (row >= this.#latest.length) {
-      this.#latest = grown(this.#latest, row + 1, -1);
-      this.#sizes = grown(this.#sizes, row + 1);
-    }
-    if (this.#count === this.#codes.length) {
-      this.#codes = grown(this.#codes, this.#count + 1);
-      this.#before = grown(this.#before, this.#count + 1);
+    if (this.#count === this.#rows.length) {
+      this.#rows = grown(this.#rows);
+      this.#hashes = grown(this.#hashes);
     }
     const member = this.#count++;
     slots[at] = row;
     slots[at + 1] = code;
-    this.#codes[member] = code;
-    this.#before[member] = this.#latest[row]!;
-    this.#latest[row] = member;
-    this.#sizes[row]!++;
+    this.#rows[member] = row;
+    if (row >= this.#rowCount) this.#rowCount = row + 1;
+    this.#isOrdered = false;
+    // Now, while the code has just been looked up and what is known of it is at hand.
+    this.#hashes[member] = this.#hash(code);
     if (this.#count * 4 > slots.length) this.#rehash();
   }
 
-  /** Adds the set of row `from` to that of row `into`. */
+  /** Adds the set of row `from` to that of row `into`, which is done at the end. */
   merge(into: number, from: number): void {
-    for (let m = this.#latest[from] ?? -1; m >= 0; m = this.#before[m]!) this.add(into, this.#codes[m]!);
+    this.#mergedInto.set(from, into);
+    this.#isOrdered = false;
   }
 
-  /** The hashes of the codes in the set of `row`, in no order. */
-  hashes(row: number, hash: (code: number) => number): Float64Array {
-    const size = this.#sizes[row] ?? 0;
-    if (size > this.#pool.length) this.#pool = new Float64Array(Math.max(size, POOL));
-    const hashes = this.#pool.subarray(0, size);
-    this.#pool = this.#pool.subarray(size);
-    for (let m = this.#latest[row] ?? -1, n = 0; m >= 0; m = this.#before[m]!) hashes[n++] = hash(this.#codes[m]!);
-    return hashes;
+  /** The hashes of the codes in the set of `row`, in no order; of merged rows some may be there twice. */
+  hashes(row: number): Float64Array {
+    if (!this.#isOrdered) this.#order();
+    return row < this.#rowCount
+      ? this.#byRow.subarray(this.#starts[row], this.#starts[row + 1])
+      : this.#byRow.subarray(0, 0);
+  }
+
+  #order(): void {
+    const count = this.#count;
+    const rows = this.#rows;
+    if (this.#mergedInto.size > 0) { for (let m = 0; m < count; m++) rows[m] = this.#whole(rows[m]!); }
+    const starts = new Int32Array(this.#rowCount + 2);
+    for (let m = 0; m < count; m++) starts[rows[m]! + 2]!++;
+    for (let row = 2; row < starts.length; row++) starts[row]! += starts[row - 1]!;
+    const byRow = new Float64Array(count);
+    // What is the beginning of the row before it is filled is its end, and so the beginning of the next, afterwards.
+    for (let m = 0; m < count; m++) byRow[starts[rows[m]! + 1]!++] = this.#hashes[m]!;
+    this.#starts = starts;
+    this.#byRow = byRow;
+    this.#isOrdered = true;
+  }
+
+  /** The row that a row has become part of, or itself. */
+  #whole(row: number): number {
+    for (let into; (into = this.#mergedInto.get(row)) !== undefined;) row = into;
+    return row;
   }
 
   #rehash(): void {

@@ -26,7 +26,7 @@ function hashOf(text: string): number {
 
 /** The codes in the set of a row, sorted. */
 function codesOf(members: MemberSet, row: number): number[] {
-  return [...members.hashes(row, (code) => code).sort()];
+  return [...members.hashes(row).sort()];
 }
 
 /** A set of `n` users of a shape, `from` the first. */
@@ -111,7 +111,7 @@ Deno.test("different users have different hashes of 53 bits", () => {
 Deno.test("members are kept once in each row", () => {
   const random = new Random(5);
   const naive = new Map<number, Set<number>>();
-  const members = new MemberSet();
+  const members = new MemberSet((code) => code);
   for (let n = 0; n < 50_000; n++) {
     const [row, code] = [random.below(300), random.below(200)];
     members.add(row, code);
@@ -122,4 +122,18 @@ Deno.test("members are kept once in each row", () => {
   }
   assert.deepEqual(codesOf(members, 300), []);
   assert.deepEqual(codesOf(members, 1_000_000), []);
+});
+
+Deno.test("merged sets hold the members of both, also of those that had taken up another before", () => {
+  const members = new MemberSet((code) => code);
+  for (const [row, code] of [[0, 1], [1, 1], [1, 2], [2, 3], [3, 4]] as const) members.add(row, code);
+  assert.deepEqual(codesOf(members, 1), [1, 2]);
+  members.merge(1, 2);
+  members.merge(0, 1);
+  assert.deepEqual([...new Set(codesOf(members, 0))], [1, 2, 3]);
+  assert.equal(Distinct.from(members.hashes(0)).count, 3);
+  assert.deepEqual(codesOf(members, 3), [4]);
+  members.clear();
+  members.add(1, 5);
+  assert.deepEqual([codesOf(members, 0), codesOf(members, 1)], [[], [5]]);
 });

@@ -123,7 +123,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
     decode: ([, bytes]) => Distinct.of(bytes as Uint8Array),
     accumulator(words) {
       const select = selector(where, words);
-      const members = new MemberSet();
+      const members = new MemberSet((code) => words.user.hash(code));
       return {
         add(batch, allRows) {
           const rows = select(batch, allRows);
@@ -131,7 +131,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
           for (let i = 0; i < batch.count; i++) if (rows[i]! >= 0) members.add(rows[i]!, users[i]!);
         },
         merge: (into, from) => members.merge(into, from),
-        value: (row) => Distinct.from(members.hashes(row, (code) => words.user.hash(code))),
+        value: (row) => Distinct.from(members.hashes(row)),
         clear: () => members.clear(),
       };
     },

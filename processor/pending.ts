@@ -2,7 +2,7 @@
  * What has been read since the last commit, on its way into the next.
  * @module
  */
-import { Batch, BATCH_EVENTS, clear, type Dictionaries, dictionaries } from "./batch.ts";
+import { Batch, BATCH_EVENTS, clear, type Dictionaries, dictionaries, EVERYTHING, type Wanted } from "./batch.ts";
 import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
 import type { Refusal } from "./pipeline.ts";
@@ -44,7 +44,7 @@ export class Pending {
    */
   constructor(topic: string, views: readonly View[], storeEvents: boolean, now: () => number) {
     this.#now = now;
-    this.#words = dictionaries(topic);
+    this.#words = dictionaries(topic, wantedBy(views, storeEvents));
     this.#folds = views.map((view) => fold(view, this.#words));
     this.#keep = storeEvents;
     this.#batch = new Batch(this.#words, 256);
@@ -120,4 +120,17 @@ export class Pending {
     }
     this.#batch.clear();
   }
+}
+
+/** What these views look at of each event, and the raw events if they are stored. */
+export function wantedBy(views: readonly View[], storeEvents: boolean): Wanted {
+  if (storeEvents) return EVERYTHING;
+  const measures = views.flatMap((view) => Object.values(view.measures));
+  const filters = [...views.map(({ where }) => where), ...measures.map(({ where }) => where)];
+  return {
+    ids: measures.some(({ kind }) => kind === "first" || kind === "last"),
+    sessions: views.some(({ by }) => by.includes("session")) || measures.some((measure) => measure.of === "session") ||
+      filters.some((filter) => filter?.session !== undefined),
+    events: false,
+  };
 }

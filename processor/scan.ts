@@ -33,8 +33,6 @@ import { parseEpochMs } from "./time.ts";
 export interface ScanOptions {
   /** How much older than its Kafka timestamp an event may be, in milliseconds. */
   readonly keepMs: number;
-  /** Whether the columns that are only kept with the raw event are wanted; they stay unwritten otherwise. */
-  readonly keepEvents: boolean;
   /** Takes what is unusual, by the same rules. */
   readonly reference?: Decoder;
 }
@@ -94,7 +92,6 @@ const HIGH_BITS = 0x80808080 | 0;
 export class ScanDecoder implements Decoder {
   readonly #reference: Decoder;
   readonly #keepMs: number;
-  readonly #keepEvents: boolean;
   readonly #expected = new Expected(BEGINNING + 1);
   readonly #clock = new Clock();
   readonly #hasher = new Hasher();
@@ -116,10 +113,9 @@ export class ScanDecoder implements Decoder {
   /** The page of each page as sent, plus one; 0 where it has not been looked up. */
   #pages = new Int32Array(64);
 
-  constructor({ keepMs, keepEvents, reference = new JsonDecoder(keepMs) }: ScanOptions) {
+  constructor({ keepMs, reference = new JsonDecoder(keepMs) }: ScanOptions) {
     this.#reference = reference;
     this.#keepMs = keepMs;
-    this.#keepEvents = keepEvents;
   }
 
   decode(records: Records, i: number, batch: Batch): Refusal | null {
@@ -282,7 +278,7 @@ export class ScanDecoder implements Decoder {
     if (!(time - kafkaTime <= MAX_AHEAD_MS && kafkaTime - time <= this.#keepMs)) return false;
     const user = this.#text(view, USER, words.user);
     const type = this.#text(view, TYPE, words.type);
-    const session = (fields & 1 << SESSION) === 0 ? NONE : this.#text(view, SESSION, words.session);
+    const session = (fields & 1 << SESSION) === 0 ? NONE : this.#session(view, words);
     const region = (fields & 1 << REGION) === 0 ? this.#unknownRegion : this.#text(view, REGION, words.region);
     if (user === BAD || type === BAD || session === BAD || region === BAD) return false;
     if (!this.#setPage(view, batch) || !this.#setPrice(view, fields, type, batch)) return false;
@@ -316,6 +312,12 @@ export class ScanDecoder implements Decoder {
     return dictionary.add(view, start, end, this.#highs[field]!, this.#lows[field]!);
   }
 
+  /** The code of the session; of one that nobody wants, only whether it is allowed. */
+  #session(view: DataView, words: Dictionaries): number {
+    if (words.wanted.sessions) return this.#text(view, SESSION, words.session);
+    return isAllowed(SESSION, view, this.#starts[SESSION]!, this.#ends[SESSION]!) ? NONE : BAD;
+  }
+
   /** Writes page, and page as sent where it is wanted. */
   #setPage(view: DataView, { words, codes, count }: Batch): boolean {
     const start = this.#starts[PAGE]!;
@@ -323,7 +325,7 @@ export class ScanDecoder implements Decoder {
     if (end === start || end - start > MAX_PAGE_LENGTH) return false;
     const high = this.#highs[PAGE]!;
     const low = this.#lows[PAGE]!;
-    if (!this.#keepEvents) {
+    if (!words.wanted.events) {
       codes.page[count] = this.#page(view, start, end, high, low, words.page);
       return true;
     }
@@ -374,7 +376,7 @@ export class ScanDecoder implements Decoder {
     if ((fields & 1 << CURRENCY) !== 0 && !isCurrency(view, this.#starts[CURRENCY]!, this.#ends[CURRENCY]!)) {
       return false;
     }
-    if (!this.#keepEvents) return true;
+    if (!words.wanted.events) return true;
     codes.referrer[count] = this.#kept(view, fields, REFERRER, words, "referrer");
     codes.product[count] = this.#kept(view, fields, PRODUCT, words, "product");
     codes.campaign[count] = this.#kept(view, fields, CAMPAIGN, words, "campaign");

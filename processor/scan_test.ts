@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Batch, CODED, dictionaries } from "./batch.ts";
+import { Batch, CODED, dictionaries, EVERYTHING } from "./batch.ts";
 import { type Decoder, JsonDecoder } from "./decode.ts";
 import type { Records } from "./pipeline.ts";
 import { ScanDecoder } from "./scan.ts";
@@ -15,6 +15,8 @@ const KEEP_MS = 30 * DAY_MS;
 const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
 /** Messages that share dictionaries, one behind the other in memory as in a fetched batch. */
 const RUN = 500;
+/** What windows look at, and neither sessions nor raw events. */
+const NO_MORE_THAN_WINDOWS = { ids: false, sessions: false, events: false };
 const LAID_OUT = new Uint8Array(2 * 1024 * 1024);
 
 /** Messages one after the other, the last at the very end of what may be read. */
@@ -33,11 +35,12 @@ function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records 
   return { partition: 3, count: starts.length, bytes, offsets, times, starts, ends, next: starts.length, end: 0 };
 }
 
-/** Everything that a decoder writes of an event, as text; `kept` columns too, where they are wanted. */
-function written(batch: Batch, i: number, kept: boolean): string {
+/** What a decoder writes of an event, as text, of the columns that are wanted. */
+function written(batch: Batch, i: number): string {
+  const { ids, sessions, events } = batch.words.wanted;
   const columns = CODED.filter((column) =>
-    kept || !["sentPage", "referrer", "product", "campaign", "currency"].includes(column)
-  );
+    events || !["sentPage", "referrer", "product", "campaign", "currency"].includes(column)
+  ).filter((column) => sessions || column !== "session");
   const numbers = [
     batch.time,
     batch.kafkaTime,
@@ -48,7 +51,7 @@ function written(batch: Batch, i: number, kept: boolean): string {
     batch.partition,
   ];
   return JSON.stringify([
-    batch.id(i),
+    ids ? batch.id(i) : null,
     batch.idHigh[i],
     batch.idLow[i],
     columns.map((column) => batch.text(column, i)),
@@ -58,12 +61,12 @@ function written(batch: Batch, i: number, kept: boolean): string {
 }
 
 /** What comes out for record `i`, as text. */
-function outcome(decoder: Decoder, records: Records, i: number, batch: Batch, kept: boolean): string {
+function outcome(decoder: Decoder, records: Records, i: number, batch: Batch): string {
   const refusal = decoder.decode(records, i, batch);
   if (refusal !== null) {
     return `refused ${JSON.stringify({ ...refusal, payload: [...refusal.payload.subarray(0, 40)] })}`;
   }
-  const text = written(batch, batch.count, kept);
+  const text = written(batch, batch.count);
   batch.keep();
   return text;
 }
@@ -78,9 +81,7 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
       return reference.decode(records, i, batch);
     },
   };
-  const scanners = [true, false].map((keepEvents) =>
-    new ScanDecoder({ keepMs: KEEP_MS, keepEvents, reference: counted })
-  );
+  const scanner = new ScanDecoder({ keepMs: KEEP_MS, reference: counted });
   let events = 0;
   let done = 0;
   for (let run = 0; done < INPUTS; run++) {
@@ -90,12 +91,11 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
       () => random.chance(0.02) ? -1 : KAFKA_MS + random.below(60_000),
     );
     const records = laidOut(Array.from({ length: count }, () => message(random, KAFKA_MS)), times);
-    const kept = run % 2 === 0;
-    const scanner = scanners[run % 2]!;
-    const [a, b] = [new Batch(dictionaries("t"), count + 1), new Batch(dictionaries("t"), count + 1)];
+    const wanted = run % 2 === 0 ? EVERYTHING : NO_MORE_THAN_WINDOWS;
+    const [a, b] = [new Batch(dictionaries("t", wanted), count + 1), new Batch(dictionaries("t", wanted), count + 1)];
     for (let i = 0; i < count; i++) {
-      const scanned = outcome(scanner, records, i, a, kept);
-      const parsed = outcome(reference, records, i, b, kept);
+      const scanned = outcome(scanner, records, i, a);
+      const parsed = outcome(reference, records, i, b);
       if (scanned !== parsed) {
         const sent = new TextDecoder().decode(records.bytes.subarray(records.starts[i], records.ends[i]));
         assert.equal(scanned, parsed, `seed ${SEED}, input ${done + i}: ${sent}`);
@@ -117,7 +117,7 @@ Deno.test("what shops send is scanned, whatever came before it", () => {
       return null;
     },
   };
-  const scanner = new ScanDecoder({ keepMs: KEEP_MS, keepEvents: true, reference });
+  const scanner = new ScanDecoder({ keepMs: KEEP_MS, reference });
   const event = (fields: Record<string, unknown>) =>
     new TextEncoder().encode(JSON.stringify({
       ...{ eventId: "e", userId: "u", eventType: "purchase", timestamp: new Date(KAFKA_MS).toISOString(), page: "/" },

@@ -97,7 +97,7 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     sink: new SqlSink(db, "demo"),
     observer,
     views: VIEWS,
-    decoder: new ScanDecoder({ keepMs: KEEP_DAYS * DAY_MS, keepEvents: true }),
+    decoder: new ScanDecoder({ keepMs: KEEP_DAYS * DAY_MS }),
     storeEvents: true,
     now: () => performance.now(),
     commitEveryMs: 1000,

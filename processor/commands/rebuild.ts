@@ -168,7 +168,7 @@ class Filling {
       sink: new ForgettingSink(staged(db), forgotten, (guarded) => new SqlSink(guarded, "rebuild")),
       views: settings.VIEWS,
       decoder: refusedAsBefore(
-        new ScanDecoder({ keepMs: plan.keepDays * DAY_MS, keepEvents: plan.storeEvents }),
+        new ScanDecoder({ keepMs: plan.keepDays * DAY_MS }),
         new Set(plan.replayed),
       ),
       storeEvents: plan.storeEvents,

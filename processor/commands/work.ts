@@ -148,7 +148,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     sink,
     observer,
     views: settings.VIEWS,
-    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, keepEvents: settings.STORE_EVENTS }),
+    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
     commitEveryMs: settings.COMMIT_EVERY_MS,

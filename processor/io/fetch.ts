@@ -2,9 +2,9 @@
  * Kafka's Fetch request and response, version 12, with the records left as they lie.
  * @module
  */
-import { Buffer } from "node:buffer";
 import { type Connection, type Reader, Writer } from "@platformatic/kafka";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
+import type { Room } from "./room.ts";
 
 const FETCH = 1;
 const VERSION = 12;
@@ -26,14 +26,18 @@ export interface PartitionResponse extends FetchedPartition {
   readonly errorCode: number;
 }
 
-/** Sends one request over a connection, and parses the response. */
-export function fetchFrom(connection: Connection, request: FetchRequest): Promise<readonly PartitionResponse[]> {
+/** Sends one request over a connection, and parses the response, whose records are put into `room`. */
+export function fetchFrom(
+  connection: Connection,
+  request: FetchRequest,
+  room: Room,
+): Promise<readonly PartitionResponse[]> {
   return new Promise((resolve, reject) => {
     connection.send(
       FETCH,
       VERSION,
       () => written(request),
-      (_correlationId, _apiKey, _apiVersion, reader) => parsed(reader),
+      (_correlationId, _apiKey, _apiVersion, reader) => parsed(reader, room),
       true,
       true,
       (error: Error | null, response?: readonly PartitionResponse[]) => {
@@ -68,7 +72,7 @@ function written({ topic, offsets, maxWaitMs, maxBytes, maxPartitionBytes }: Fet
     .appendTaggedFields();
 }
 
-function parsed(reader: Reader): readonly PartitionResponse[] {
+function parsed(reader: Reader, room: Room): readonly PartitionResponse[] {
   reader.readInt32(); // throttle time
   const errorCode = reader.readInt16();
   reader.readInt32(); // session
@@ -77,7 +81,7 @@ function parsed(reader: Reader): readonly PartitionResponse[] {
     topic.readString();
     topic.readArray(
       (r) => {
-        partitions.push(partitionFrom(r, errorCode));
+        partitions.push(partitionFrom(r, errorCode, room));
       },
       true,
       false,
@@ -86,7 +90,7 @@ function parsed(reader: Reader): readonly PartitionResponse[] {
   return partitions;
 }
 
-function partitionFrom(r: Reader, responseError: number): PartitionResponse {
+function partitionFrom(r: Reader, responseError: number, room: Room): PartitionResponse {
   const partition = r.readInt32();
   const errorCode = r.readInt16() || responseError;
   r.readInt64(); // high watermark
@@ -98,15 +102,9 @@ function partitionFrom(r: Reader, responseError: number): PartitionResponse {
   }) ?? [];
   r.readInt32(); // preferred replica
   const size = Math.max(0, r.readUnsignedVarInt() - 1);
-  const slice = r.buffer.subarray(r.position, r.position + size) as Uint8Array | { readonly buffer: Uint8Array };
-  const bytes = slice instanceof Uint8Array ? slice : slice.buffer;
+  const slice = r.buffer.subarray(r.position, r.position + size) as Uint8Array | { readonly buffers: Uint8Array[] };
+  const bytes = room.join(slice instanceof Uint8Array ? [slice] : slice.buffers, size);
   r.skip(size);
   r.readTaggedFields();
-  return {
-    partition,
-    errorCode,
-    aborted,
-    lastStableOffset,
-    bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  };
+  return { partition, errorCode, aborted, lastStableOffset, bytes };
 }

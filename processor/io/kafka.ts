@@ -7,6 +7,7 @@ import { type Connection, Consumer } from "@platformatic/kafka";
 import { Reassigned, type Records, type Seek, type Source, Unavailable } from "../pipeline.ts";
 import { fetchFrom, type PartitionResponse } from "./fetch.ts";
 import { walk } from "./record_batch.ts";
+import { Room } from "./room.ts";
 
 /** How to reach Kafka, and as whom. */
 export interface KafkaSettings {
@@ -59,6 +60,8 @@ export class KafkaSource implements Source {
   #seeks = 0;
   #underWay: Promise<void> | null = null;
   #ready: Records[] = [];
+  /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
+  #rooms: [Room, Room] = [new Room(), new Room()];
   #failure: { readonly error: unknown } | null = null;
   /** Wakes a poll that waits. */
   #wake: () => void = () => {};
@@ -158,23 +161,31 @@ export class KafkaSource implements Source {
       const share = shares.get(leader) ?? new Map<number, number>();
       shares.set(leader, share.set(partition, offset!));
     }
+    const [before, room] = this.#rooms;
+    this.#rooms = [room, before];
+    room.clear();
     await Promise.all([...shares].map(async ([leader, offsets]) => {
       const connections = await fetcher.connectToBrokers([leader]);
-      const responses = await this.#fetch(connections.get(leader)!, offsets);
+      const responses = await this.#fetch(connections.get(leader)!, offsets, room);
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
       if (size > 0) this.#settings.fetched?.(size);
       if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
     }));
   }
 
-  async #fetch(connection: Connection, offsets: ReadonlyMap<number, number>): Promise<readonly PartitionResponse[]> {
-    return await fetchFrom(connection, {
+  async #fetch(
+    connection: Connection,
+    offsets: ReadonlyMap<number, number>,
+    room: Room,
+  ): Promise<readonly PartitionResponse[]> {
+    const request = {
       topic: this.topic,
       offsets,
       maxWaitMs: FETCH_WAIT_MS,
       maxBytes: RESPONSE_BYTES,
       maxPartitionBytes: PARTITION_BYTES,
-    });
+    };
+    return await fetchFrom(connection, request, room);
   }
 
   async #take(

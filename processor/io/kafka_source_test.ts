@@ -16,6 +16,7 @@ import { ReferenceSource } from "../testing/reference_source.ts";
 import { sourceContract } from "../testing/source_contract.ts";
 import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from "../testing/source_reading.ts";
 import { fetchFrom } from "./fetch.ts";
+import { Room } from "./room.ts";
 import { type KafkaSettings, KafkaSource } from "./kafka.ts";
 
 // The clients leave timers behind.
@@ -109,7 +110,7 @@ async function codecsOf({ brokers, topic }: KafkaSettings): Promise<number[]> {
     const [connection] = (await consumer.connectToBrokers()).values();
     const bytes = 10_000_000;
     const request = { topic, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes, maxPartitionBytes: bytes };
-    const [response] = await fetchFrom(connection!, request);
+    const [response] = await fetchFrom(connection!, request, new Room());
     const batches = response!.bytes;
     const codecs: number[] = [];
     for (let at = 0; at < batches.length; at += 12 + batches.readInt32BE(at + 8)) {

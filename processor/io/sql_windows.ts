@@ -3,7 +3,6 @@
  * @module
  */
 import type { Cell } from "../cells.ts";
-import { deltaOf, mergeValues, rowsOf } from "../fold.ts";
 import type { Column } from "../measure.ts";
 import { columnsOf, tableOf, valuesOf } from "../translate/table.ts";
 import type { Delta } from "../view.ts";
@@ -46,11 +45,12 @@ export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> 
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
   const types = new Map(table.measured.map(({ name, type }) => [name, type]));
-  const rows = rowsOf(delta);
+  const measures = Object.values(view.measures);
+  const values = delta.values.map((column) => Array.from({ length: delta.count }, (_, r) => column.at(r)));
   for (const found of stored) {
     const r = Number(found["n"]) - 1;
     const before = valuesOf(view, (column) => cellFrom(found[column]!, types.get(column)!));
-    rows[r] = { ...rows[r]!, values: mergeValues(view, before, rows[r]!.values) };
+    measures.forEach((measure, m) => values[m]![r] = measure.merge(before[m], values[m]![r]));
   }
-  return deltaOf(view, rows);
+  return { ...delta, values };
 }

@@ -1,0 +1,91 @@
+/**
+ * How long an event takes from being sent to being seen in the tables, while few come: what somebody waits who looks.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { ProduceAcks, Producer } from "@platformatic/kafka";
+import { Random } from "../generator/random.ts";
+import { using } from "../processor/testing/postgres.ts";
+import { recordsOf } from "./clicks.ts";
+
+/** Events are sent as often, in milliseconds. */
+const EVERY_MS = 10;
+
+/** PostgreSQL is asked as often, in milliseconds: a latency is too long by no more than this and the question. */
+const LOOK_EVERY_MS = 5;
+
+/** How a live topic went, in milliseconds from `send` being called to the rows being there. */
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/**
+ * Sends events to a topic that is empty, at an even pace, and looks at PostgreSQL until all of them are there. What
+ * has been committed is read from `progress`, which a transaction changes together with the rows.
+ */
+export async function liveLatency(
+  bootstrap: string,
+  { topic, partitions }: { readonly topic: string; readonly partitions: number },
+  url: string,
+  { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
+): Promise<Latency> {
+  // By partition, when each record was sent: its place is its offset.
+  const sentMs: number[][] = Array.from({ length: partitions }, () => []);
+  const latencies: number[] = [];
+  const events = perSecond * seconds;
+  const seeing = using(url, async (db) => {
+    const next = Array.from({ length: partitions }, () => 0);
+    for (const deadline = performance.now() + seconds * 1000 + 30_000; latencies.length < events;) {
+      const { rows } = await db.query<{ partition: string; next: string }>(
+        "select partition::text, next_offset::text as next from clickstream.progress where topic = $1::text",
+        [topic],
+      );
+      const nowMs = performance.now();
+      if (nowMs > deadline) throw new Error(`${events - latencies.length} of ${events} events have not been seen`);
+      for (const row of rows) {
+        const partition = Number(row.partition);
+        for (; next[partition]! < Number(row.next); next[partition]!++) {
+          latencies.push(nowMs - sentMs[partition]![next[partition]!]!);
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+  });
+  await Promise.all([seeing, send(bootstrap, topic, sentMs, { perSecond, events })]);
+  // What the first second waits for is the start of all this.
+  const sorted = latencies.slice(perSecond).sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+  return { p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+async function send(
+  bootstrap: string,
+  topic: string,
+  sentMs: readonly number[][],
+  { perSecond, events }: { readonly perSecond: number; readonly events: number },
+): Promise<void> {
+  const producer = new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
+  const random = new Random(2);
+  const records = recordsOf({ events, users: 100_000, spanMs: events / perSecond * 1000, late: 0.001, seed: 2 });
+  const sinceMs = performance.now();
+  const underWay: Promise<unknown>[] = [];
+  try {
+    for (let sent = 0; sent < events;) {
+      const due = Math.min(events, Math.floor((performance.now() - sinceMs) / 1000 * perSecond));
+      const messages = [];
+      for (; sent < due; sent++) {
+        const { key, value, timestampMs } = records.next().value!;
+        const partition = Math.floor(random.unit() * sentMs.length);
+        messages.push({ topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) });
+        sentMs[partition]!.push(performance.now());
+      }
+      if (messages.length > 0) underWay.push(producer.send({ messages }));
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+    await Promise.all(underWay);
+  } finally {
+    await producer.close();
+  }
+}
