@@ -4,9 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { ProduceAcks, Producer } from "@platformatic/kafka";
-import { Random } from "../generator/random.ts";
 import { using } from "../processor/testing/postgres.ts";
 import { recordsOf } from "./clicks.ts";
+import { partitionOf } from "./load.ts";
 
 /** Events are sent as often, in milliseconds. */
 const EVERY_MS = 10;
@@ -67,7 +67,6 @@ async function send(
   { perSecond, events }: { readonly perSecond: number; readonly events: number },
 ): Promise<void> {
   const producer = new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
-  const random = new Random(2);
   const records = recordsOf({ events, users: 100_000, spanMs: events / perSecond * 1000, late: 0.001, seed: 2 });
   const sinceMs = performance.now();
   const underWay: Promise<unknown>[] = [];
@@ -77,7 +76,7 @@ async function send(
       const messages = [];
       for (; sent < due; sent++) {
         const { key, value, timestampMs } = records.next().value!;
-        const partition = Math.floor(random.unit() * sentMs.length);
+        const partition = partitionOf(key, sentMs.length);
         messages.push({ topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) });
         sentMs[partition]!.push(performance.now());
       }

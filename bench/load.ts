@@ -37,7 +37,8 @@ export async function load(
   }
 }
 
-function partitionOf(key: string, partitions: number): number {
+/** The partition of a key: what belongs to one user has to be in one. */
+export function partitionOf(key: string, partitions: number): number {
   let sum = 0;
   for (let i = 0; i < key.length; i++) sum = Math.imul(sum ^ key.charCodeAt(i), 0x01000193);
   return (sum >>> 0) % partitions;

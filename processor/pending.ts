@@ -14,6 +14,9 @@ import type { Delta, View } from "./view.ts";
  */
 const MAX_PENDING_CENTS = 8e15;
 
+/** Room for as many times the records of a commit is too much, as it is after much was caught up with. */
+const ROOMY = 16;
+
 /**
  * Events, folded as they come, and refusals. Its memory is as large as a commit's, and serves one commit after the other:
  * taking it anew each time would keep the garbage collector busier than anything else.
@@ -24,6 +27,8 @@ export class Pending {
   refusals: Refusal[] = [];
   /** Time that folding has taken, in milliseconds. */
   foldMs = 0;
+  /** Most records that it has held for a commit so far, which is what it has room for. */
+  #most = 0;
   /** When the stored events happened, and when Kafka got them. */
   times = { event: new Times(), kafka: new Times() };
   #stored = 0;
@@ -86,8 +91,14 @@ export class Pending {
     return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
   }
 
+  /** True if it has room for far more than it holds: then clearing it costs more than making another does. */
+  get tooRoomy(): boolean {
+    return this.records * ROOMY < this.#most;
+  }
+
   /** Makes room for another commit, once what `finish` returned is no longer needed. */
   clear(): void {
+    this.#most = Math.max(this.#most, this.records);
     clear(this.#words);
     for (const fold of this.#folds) fold.clear();
     this.#batch.clear();

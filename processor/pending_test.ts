@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EVERYTHING } from "./batch.ts";
 import { count, last } from "./measure.ts";
-import { wantedBy } from "./pending.ts";
+import { Pending, wantedBy } from "./pending.ts";
 import { minutes, session, tumbling, type View, view } from "./view.ts";
 import { VIEWS } from "./views/mod.ts";
 
@@ -38,4 +38,15 @@ Deno.test("what any view looks at is wanted, whatever for", () => {
 
 Deno.test("with the raw events, all is wanted", () => {
   assert.deepEqual(wantedBy([plain], true), EVERYTHING);
+});
+
+Deno.test("what a great commit needed is too roomy for small ones, and not for its like", () => {
+  const pending = new Pending("topic", VIEWS, true, () => 0);
+  pending.records = 16_000;
+  assert.equal(pending.tooRoomy, false, "it has not been larger before");
+  pending.clear();
+  pending.records = 1_000;
+  assert.equal(pending.tooRoomy, false);
+  pending.records = 999;
+  assert.equal(pending.tooRoomy, true);
 });

@@ -424,6 +424,7 @@ export class Pipeline {
     this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
     this.#underWay = this.#apply(commit, waitedSinceMs, times).then(() => {
       // Never after a failure: the sink may still be reading what it was given.
+      if (pending.tooRoomy) return;
       pending.clear();
       this.#spare = pending;
     }, (error) => {

@@ -103,7 +103,7 @@ export interface TypedCells {
 
 /** These rows of some columns as `copy … from stdin (format binary)` reads them, in chunks as of `copyRows`. */
 export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Generator<Uint8Array> {
-  const out = new Writer(CHUNK_BYTES * 2);
+  const out = new Writer(chunkOf(rows.length * columns.length * 20));
   out.bytes(SIGNATURE);
   for (let i = 0; i < rows.length; i++) {
     out.int16(columns.length);
@@ -139,12 +139,17 @@ export const EVENT_COLUMNS = [
 /** Bytes that are handed on at once, and as much again for one event that is larger than any. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** Room for a chunk of rows that may be of so many bytes in all: a few rows shall not cost the memory of many. */
+function chunkOf(bytes: number): number {
+  return Math.min(CHUNK_BYTES * 2, bytes + 1024);
+}
+
 /** What `copy` begins with: its signature, no flags, no extension. */
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
 /** Events as `copy … from stdin (format binary)` reads them, in chunks that stand until the next is asked for. */
 export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
-  const out = new Writer(CHUNK_BYTES * 2);
+  const out = new Writer(chunkOf(batches.reduce((sum, { count }) => sum + count, 0) * 300));
   out.bytes(SIGNATURE);
   for (const batch of batches) {
     for (let i = 0; i < batch.count; i++) {

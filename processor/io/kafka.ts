@@ -42,6 +42,9 @@ const FETCH_WAIT_MS = 250;
 /** Much enough to be worth the way, little enough that partitions advance side by side. */
 const PARTITION_BYTES = 512 * 1024;
 const RESPONSE_BYTES = 2 * 1024 * 1024;
+/** After a response of fewer bytes the next is asked for a moment later, for each costs the same however little it has. */
+const SMALL_BYTES = 64 * 1024;
+const MOMENT_MS = 10;
 /** A member that is silent for this long is dropped from the group, and its partitions given to others. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
@@ -59,6 +62,8 @@ export class KafkaSource implements Source {
   /** Counts seeks: what was fetched before the last one is thrown away. */
   #seeks = 0;
   #underWay: Promise<void> | null = null;
+  /** Bytes that the last round of fetches brought. */
+  #lastBytes = 0;
   #ready: Records[] = [];
   /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
   #rooms: [Room, Room] = [new Room(), new Room()];
@@ -151,6 +156,11 @@ export class KafkaSource implements Source {
   /** One fetch from each leader, side by side. */
   async #fetchRound(seeks: number): Promise<void> {
     const fetcher = this.#fetcher!;
+    if (this.#lastBytes > 0 && this.#lastBytes < SMALL_BYTES) {
+      await new Promise((resolve) => setTimeout(resolve, MOMENT_MS));
+      if (seeks !== this.#seeks) return;
+    }
+    this.#lastBytes = 0;
     const metadata = await fetcher.metadata({ topics: [this.topic], autocreateTopics: false });
     await this.#findEarliest(fetcher, seeks);
     if (seeks !== this.#seeks) return;
@@ -168,6 +178,7 @@ export class KafkaSource implements Source {
       const connections = await fetcher.connectToBrokers([leader]);
       const responses = await this.#fetch(connections.get(leader)!, offsets, room);
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      this.#lastBytes += size;
       if (size > 0) this.#settings.fetched?.(size);
       if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
     }));
