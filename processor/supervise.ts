@@ -62,7 +62,7 @@ export function pauseMsAfter(failures: number, random: () => number): number {
 }
 
 /** True for what another try may get past; anything else is a mistake of ours, or needs somebody to act. */
-export function isPassing(error: unknown): error is Error {
+function isPassing(error: unknown): error is Error {
   return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Reassigned;
 }
 

@@ -9,7 +9,7 @@ import { installPackages } from "./packages.ts";
 const ROOT = new URL("..", import.meta.url).pathname;
 
 /** Passed and failed tests, out of a JUnit report. */
-export function countsOf(report: string): { passed: number; failed: number } {
+function countsOf(report: string): { passed: number; failed: number } {
   const number = (name: string) => Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(report)?.[1] ?? NaN);
   const failed = number("failures") + number("errors");
   const skipped = report.match(/<skipped/g)?.length ?? 0;
