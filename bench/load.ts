@@ -6,7 +6,9 @@ import { Buffer } from "node:buffer";
 import { type MessageToProduce, ProduceAcks, Producer } from "@platformatic/kafka";
 import type { LoadedRecord } from "./clicks.ts";
 
+/** Records in a request: many, but of one partition no more than a broker takes in a batch, which is a megabyte. */
 const REQUEST_RECORDS = 10_000;
+const BATCH_RECORDS = 3_000;
 
 /** Sends records to a topic that is there, each to the partition of its key. */
 export async function load(
@@ -16,6 +18,7 @@ export async function load(
   records: Iterable<LoadedRecord>,
 ): Promise<void> {
   const producer = new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
+  const most = Math.min(REQUEST_RECORDS, BATCH_RECORDS * partitions);
   let waiting: MessageToProduce<Buffer, Buffer>[] = [];
   let underWay: Promise<unknown> = Promise.resolve();
   const send = async (): Promise<void> => {
@@ -28,7 +31,7 @@ export async function load(
     for (const { key, value, timestampMs } of records) {
       const partition = partitionOf(key, partitions);
       waiting.push({ topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) });
-      if (waiting.length === REQUEST_RECORDS) await send();
+      if (waiting.length === most) await send();
     }
     await send();
     await underWay;
