@@ -4,15 +4,15 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { Child, freePort, until } from "../processor/testing/child.ts";
+import { until } from "../processor/testing/child.ts";
 import { startKafka } from "../processor/testing/kafka.ts";
 import { startPostgres, using } from "../processor/testing/postgres.ts";
 import { build } from "../tasks/build.ts";
 import { type Load, recordsOf } from "./clicks.ts";
 import { load } from "./load.ts";
+import { prepare } from "./service.ts";
 import { processCpuSeconds } from "./usage.ts";
 
-const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
 const TOPIC = "clients";
 const PARTITIONS = 6;
 
@@ -48,24 +48,15 @@ async function look(address: string, count: number): Promise<{ end(): Promise<nu
 }
 
 async function drain(url: string, bootstrap: string, events: number, clients: number): Promise<Drained> {
-  const log = await Deno.makeTempFile({ prefix: "clickstream-bench-", suffix: ".log" });
-  const listen = `127.0.0.1:${freePort()}`;
-  const env = {
-    KAFKA_BROKERS: bootstrap,
-    KAFKA_TOPIC: TOPIC,
-    KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
-    DATABASE_URL: url,
-    HTTP_LISTEN: listen,
+  const { log, address, start } = await prepare(bootstrap, TOPIC, url, {
     WORKERS: "1",
     LOG_LEVEL: "warn",
     STORE_EVENTS: "false",
     VIEWS: "traffic,pages,active_users",
-  };
-  const migrated = await Child.start(BINARY, ["migrate"], log, env).wait();
-  if (migrated !== 0) throw new Error(`migrate ended with ${migrated}: ${await Deno.readTextFile(log)}`);
-  await using service = Child.start(BINARY, ["run"], log, env);
-  await until("it listens", () => fetch(`http://${listen}/health`).then(({ ok }) => ok, () => false), 30_000, 10);
-  const audience = await look(`http://${listen}/`, clients);
+  });
+  await using service = start();
+  await until("it listens", () => fetch(`${address}health`).then(({ ok }) => ok, () => false), 30_000, 10);
+  const audience = await look(address, clients);
   const drained = await using(url, async (db) => {
     const read = async () => {
       const { rows } = await db.query<{ n: string }>(

@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { Child, exists, freePort, until } from "../processor/testing/child.ts";
+import { exists, until } from "../processor/testing/child.ts";
 import { type Broker, startKafka } from "../processor/testing/kafka.ts";
 import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
 import { FROM_MS, type Load, recordsOf } from "./clicks.ts";
@@ -14,6 +14,7 @@ import { build } from "../tasks/build.ts";
 import { DAY_MS } from "../processor/view.ts";
 import { type Latency, liveLatency } from "./latency.ts";
 import { load } from "./load.ts";
+import { prepare, type Prepared } from "./service.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
 
@@ -48,33 +49,22 @@ interface Filled {
   readonly counts: Counts | null;
 }
 
-/** A service that has its tables and waits to be started. */
-async function prepare(
+/** Settings of a case, and what runs it. */
+function prepared(
   broker: Broker,
-  server: Server,
   topic: string,
+  url: string,
   args: Options,
   settings: Record<string, string>,
-): Promise<{ url: string; log: string; ready: string; start: () => Child }> {
-  const url = await server.createDatabase();
-  const log = await Deno.makeTempFile({ prefix: "clickstream-bench-", suffix: ".log" });
-  const listen = `127.0.0.1:${freePort()}`;
-  const env = {
-    KAFKA_BROKERS: broker.bootstrap,
-    KAFKA_TOPIC: topic,
-    KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
-    DATABASE_URL: url,
-    HTTP_LISTEN: listen,
+): Promise<Prepared> {
+  const all = {
     LOG_LEVEL: args.verbose ? "debug" : "warn",
     // The load is of a day that is over.
     EVENTS_KEEP_DAYS: String(Math.ceil((Date.now() - FROM_MS) / DAY_MS) + 7),
     ...settings,
   };
-  const command = (name: string): [string, string[]] =>
-    args.sources ? [Deno.execPath(), ["run", "-A", "--quiet", ...args.v8, MAIN, name]] : [BINARY, [name]];
-  const migrated = await Child.start(...command("migrate"), log, env).wait();
-  if (migrated !== 0) throw new Error(`migrate ended with ${migrated}: ${await Deno.readTextFile(log)}`);
-  return { url, log, ready: `http://${listen}/ready`, start: () => Child.start(...command("run"), log, env) };
+  if (!args.sources) return prepare(broker.bootstrap, topic, url, all);
+  return prepare(broker.bootstrap, topic, url, all, [Deno.execPath(), "run", "-A", "--quiet", ...args.v8, MAIN]);
 }
 
 /** Sends events to an empty topic, and sees how long they take. */
@@ -87,9 +77,10 @@ async function live(
 ): Promise<Latency> {
   const topic = `live-${crypto.randomUUID()}`;
   await broker.createTopic(topic, partitions);
-  const { url, log, ready, start } = await prepare(broker, server, topic, args, settings);
+  const url = await server.createDatabase();
+  const { log, address, start } = await prepared(broker, topic, url, args, settings);
   await using service = start();
-  await until("it is ready", () => fetch(ready).then(({ ok }) => ok, () => false), 30_000, 20);
+  await until("it is ready", () => fetch(`${address}ready`).then(({ ok }) => ok, () => false), 30_000, 20);
   const pace = { perSecond: LIVE_PER_SECOND, seconds: Number(args.live) };
   const latency = await liveLatency(broker.bootstrap, { topic, partitions }, url, pace);
   await service.end("SIGTERM");
@@ -105,7 +96,8 @@ async function drain(
   args: Options,
   settings: Record<string, string>,
 ): Promise<Outcome> {
-  const { url, log, start } = await prepare(broker, server, topic, args, {
+  const url = await server.createDatabase();
+  const { log, start } = await prepared(broker, topic, url, args, {
     ...settings,
     // The shop's records are of now, and some of them older than is kept.
     ...counts !== null && { EVENTS_KEEP_DAYS: "30" },

@@ -17,7 +17,7 @@ export async function load(
   partitions: number,
   records: Iterable<LoadedRecord>,
 ): Promise<void> {
-  const producer = new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
+  const producer = producerTo(bootstrap);
   const most = Math.min(REQUEST_RECORDS, BATCH_RECORDS * partitions);
   let waiting: MessageToProduce<Buffer, Buffer>[] = [];
   let underWay: Promise<unknown> = Promise.resolve();
@@ -28,9 +28,8 @@ export async function load(
     underWay = producer.send({ messages });
   };
   try {
-    for (const { key, value, timestampMs } of records) {
-      const partition = partitionOf(key, partitions);
-      waiting.push({ topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) });
+    for (const record of records) {
+      waiting.push(messageOf(record, topic, partitions));
       if (waiting.length === most) await send();
     }
     await send();
@@ -40,8 +39,21 @@ export async function load(
   }
 }
 
-/** The partition of a key: what belongs to one user has to be in one. */
-export function partitionOf(key: string, partitions: number): number {
+/** A client that sends. */
+export function producerTo(bootstrap: string): Producer<Buffer, Buffer, Buffer, Buffer> {
+  return new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
+}
+
+/** A message with a partition. */
+export type Message = MessageToProduce<Buffer, Buffer> & { readonly partition: number };
+
+/** A record as it is sent, to the partition of its key: what belongs to one user has to be in one. */
+export function messageOf({ key, value, timestampMs }: LoadedRecord, topic: string, partitions: number): Message {
+  const partition = partitionOf(key, partitions);
+  return { topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) };
+}
+
+function partitionOf(key: string, partitions: number): number {
   let sum = 0;
   for (let i = 0; i < key.length; i++) sum = Math.imul(sum ^ key.charCodeAt(i), 0x01000193);
   return (sum >>> 0) % partitions;

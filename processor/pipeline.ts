@@ -423,8 +423,8 @@ export class Pipeline {
     this.#sinceMs = Infinity;
     this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
     this.#underWay = this.#apply(commit, waitedSinceMs, times).then(() => {
-      // Never after a failure: the sink may still be reading what it was given.
       if (pending.tooRoomy) return;
+      // Never after a failure: the sink may still be reading what it was given.
       pending.clear();
       this.#spare = pending;
     }, (error) => {
