@@ -69,8 +69,8 @@ comment on column clickstream.active_users.users_state is 'What users is counted
 grant select, insert, update on clickstream.traffic, clickstream.pages, clickstream.active_users to clickstream_writer;
 grant select on clickstream.traffic, clickstream.pages, clickstream.active_users to clickstream_reader;
 
--- Hours of traffic and days of pages: what a report over weeks adds up instead of minutes, of which a month has millions.
--- They follow the minutes by triggers, in the same statement, so that nobody who writes there needs to know of them. Of
+-- Hours of traffic and days of pages: what a report over weeks adds up instead of minutes, of which a month has millions,
+-- and instead of sessions, of which it has as many. They follow these by triggers, in the same statement, so that nobody who writes there needs to know of them. Of
 -- two who write at once, each would hold a row that the other waits for: so they queue, by the lock by which commits do.
 create table clickstream.traffic_hours (
   window_start timestamptz not null,
@@ -92,15 +92,22 @@ create table clickstream.page_days (
   window_start timestamptz not null,
   page text not null,
   page_key uuid not null,
-  views bigint not null,
+  views bigint not null default 0,
+  entries bigint not null default 0,
+  bounces bigint not null default 0,
+  exits bigint not null default 0,
   primary key (window_start, page_key)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
-comment on table clickstream.page_days is 'Page views by page, each UTC day: kept from pages, by triggers.';
+comment on table clickstream.page_days is
+  'Page views by page, each UTC day, and what the sessions that began on it did there: kept from pages and sessions, by triggers.';
 comment on column clickstream.page_days.window_start is 'Where the day begins.';
 comment on column clickstream.page_days.page is 'Page without query string and fragment.';
 comment on column clickstream.page_days.page_key is 'Hash of page, for the key.';
-comment on column clickstream.page_days.views is 'Number of page views.';
+comment on column clickstream.page_days.views is 'Number of page views on the day.';
+comment on column clickstream.page_days.entries is 'Sessions that began on the day and entered on the page.';
+comment on column clickstream.page_days.bounces is 'Those of them that bounced.';
+comment on column clickstream.page_days.exits is 'Sessions that began on the day and left on the page.';
 
 grant select on clickstream.traffic_hours, clickstream.page_days to clickstream_writer, clickstream_reader;
 
@@ -163,9 +170,10 @@ begin
     ) r
     where p.window_start = r.start and p.page_key = r.page_key;
     delete from clickstream.page_days
-    where views = 0 and window_start in (select date_bin('1 day', d.window_start, '1970-01-01T00:00Z') from removed d);
+    where views = 0 and entries = 0 and exits = 0
+      and window_start in (select date_bin('1 day', d.window_start, '1970-01-01T00:00Z') from removed d);
   elsif tg_op = 'UPDATE' then
-    insert into clickstream.page_days as p
+    insert into clickstream.page_days as p (window_start, page, page_key, views)
     select date_bin('1 day', c.window_start, '1970-01-01T00:00Z'), min(c.page), c.page_key, sum(c.views)
     from (
       select a.window_start, a.page, a.page_key, a.views from added a
@@ -176,7 +184,7 @@ begin
     having sum(c.views) <> 0
     on conflict (window_start, page_key) do update set views = p.views + excluded.views;
   else
-    insert into clickstream.page_days as p
+    insert into clickstream.page_days as p (window_start, page, page_key, views)
     select date_bin('1 day', a.window_start, '1970-01-01T00:00Z'), min(a.page), a.page_key, sum(a.views)
     from added a
     group by 1, a.page_key

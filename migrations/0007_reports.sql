@@ -30,28 +30,45 @@ end;
 comment on function clickstream.traffic_between(timestamptz, timestamptz) is
   'Traffic of the minutes in a time, by the hour where the whole of an hour is in it.';
 
-create function clickstream.views_between("from" timestamptz, "to" timestamptz)
-returns table (page text, views bigint)
+create function clickstream.pages_by_minute("from" timestamptz, "to" timestamptz)
+returns table (page text, views bigint, entries bigint, bounces bigint, exits bigint)
 language sql stable parallel safe
 begin atomic
-  select d.page, d.views
+  select p.page, p.views, 0::bigint, 0::bigint, 0::bigint
+  from clickstream.pages p
+  where p.window_start >= "from" and p.window_start < "to"
+  union all
+  select s.entry_page, 0, 1, s.bounced::integer, 0
+  from clickstream.sessions s
+  where s.started_at >= "from" and s.started_at < "to" and s.entry_page is not null
+  union all
+  select s.exit_page, 0, 0, 0, 1
+  from clickstream.sessions s
+  where s.started_at >= "from" and s.started_at < "to" and s.exit_page is not null;
+end;
+comment on function clickstream.pages_by_minute(timestamptz, timestamptz) is
+  'Views of the minutes in a time by page, and where each session that began in it entered, bounced and left.';
+
+create function clickstream.pages_between("from" timestamptz, "to" timestamptz)
+returns table (page text, views bigint, entries bigint, bounces bigint, exits bigint)
+language sql stable parallel safe
+begin atomic
+  select d.page, d.views, d.entries, d.bounces, d.exits
   from clickstream.page_days d
   where d.window_start >= date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z')
-    and d.window_start < date_bin('1 day', "to", '1970-01-01T00:00Z') and d.views <> 0
+    and d.window_start < date_bin('1 day', "to", '1970-01-01T00:00Z')
+    and (d.views <> 0 or d.entries <> 0 or d.exits <> 0)
   union all
-  select p.page, p.views
-  from clickstream.pages p
-  where p.window_start >= "from"
-    and p.window_start < least("to", date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z'))
+  select m.page, m.views, m.entries, m.bounces, m.exits
+  from clickstream.pages_by_minute("from",
+    least("to", date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z'))) m
   union all
-  select p.page, p.views
-  from clickstream.pages p
-  where p.window_start < "to"
-    and p.window_start >= greatest(date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z'),
-      date_bin('1 day', "to", '1970-01-01T00:00Z'));
+  select m.page, m.views, m.entries, m.bounces, m.exits
+  from clickstream.pages_by_minute(greatest(date_bin('1 day', "from" + interval '23:59:59.999999', '1970-01-01T00:00Z'),
+    date_bin('1 day', "to", '1970-01-01T00:00Z')), "to") m;
 end;
-comment on function clickstream.views_between(timestamptz, timestamptz) is
-  'Page views of the minutes in a time, by the day where the whole of a day is in it.';
+comment on function clickstream.pages_between(timestamptz, timestamptz) is
+  'What pages_by_minute has, by the day where the whole of a day is in the time.';
 
 create function clickstream.conversion("from" timestamptz, "to" timestamptz, devices text[], regions text[])
 returns table (sessions bigint, conversions bigint, conversion_rate double precision, users bigint, buyers bigint,
@@ -157,21 +174,7 @@ begin atomic
     sum(p.bounces)::double precision / nullif(sum(p.entries), 0)::double precision,
     sum(p.exits)::bigint,
     sum(p.exits)::double precision / nullif(sum(p.views), 0)::double precision
-  from (
-    select v.page, sum(v.views) as views, 0::bigint as entries, 0::bigint as bounces, 0::bigint as exits
-    from clickstream.views_between("from", "to") v
-    group by v.page
-    union all
-    select s.entry_page, 0, count(*), count(*) filter (where s.bounced), 0
-    from clickstream.sessions s
-    where s.started_at >= "from" and s.started_at < "to" and s.entry_page is not null
-    group by s.entry_page
-    union all
-    select s.exit_page, 0, 0, 0, count(*)
-    from clickstream.sessions s
-    where s.started_at >= "from" and s.started_at < "to" and s.exit_page is not null
-    group by s.exit_page
-  ) p
+  from clickstream.pages_between("from", "to") p
   group by p.page
   order by 2 desc, 3 desc, p.page collate "C";
 end;
@@ -497,7 +500,8 @@ comment on function clickstream.funnel(timestamptz, timestamptz, text[]) is
 
 grant execute on function
   clickstream.traffic_between(timestamptz, timestamptz),
-  clickstream.views_between(timestamptz, timestamptz),
+  clickstream.pages_by_minute(timestamptz, timestamptz),
+  clickstream.pages_between(timestamptz, timestamptz),
   clickstream.conversion(timestamptz, timestamptz),
   clickstream.conversions(timestamptz, timestamptz, interval, text[], text[]),
   clickstream.event_rates(timestamptz, timestamptz, interval, text[], text[]),

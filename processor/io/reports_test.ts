@@ -60,6 +60,7 @@ async function report(db: Database, name: string, range: Range): Promise<unknown
 const FUNNEL = "step integer, name text, sessions bigint, step_rate double precision, overall_rate double precision";
 const USERS =
   "user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamptz";
+const PAGES = "page text, views bigint, entries bigint, bounces bigint, exits bigint";
 const DISTRIBUTION = "bucket integer, name text, sessions bigint, share double precision";
 
 function timed(name: string, columns: string, more = ""): string {
@@ -120,6 +121,8 @@ onEachDatabase("reports", {
       timed("funnel", FUNNEL),
       timed("funnel", FUNNEL, ", steps text[]"),
       daily("new_users", "day date, users bigint, new_users bigint, returning_users bigint"),
+      timed("pages_between", PAGES),
+      timed("pages_by_minute", PAGES),
       ...chosen("regions", "region text, events bigint, sessions bigint"),
       daily(
         "retention",
@@ -138,7 +141,6 @@ onEachDatabase("reports", {
         "traffic_between",
         "window_start timestamptz, event_type text, device text, region text, events bigint",
       ),
-      timed("views_between", "page text, views bigint"),
     ]);
   },
 
@@ -259,23 +261,31 @@ onEachDatabase("reports", {
     assert.deepEqual(await users(), []);
   },
 
-  "add up hours and days as they follow their minutes, whoever writes these": async (open) => {
+  "add up hours and days as they follow minutes and sessions, whoever writes these": async (open) => {
     const db = await migrated(open);
     const followed = async () => {
-      const { rows } = await db.query<{ same: boolean; zeros: boolean }>(
+      const { rows } = await db.query<{ hours: boolean; days: boolean; zeros: boolean }>(
         `select (
            select coalesce(json_agg(h order by h)::text, '') = (
              select coalesce(json_agg(t order by t)::text, '') from (
                select date_bin('1 hour', window_start, 'epoch') as window_start, event_type, device, region,
                  sum(events)::bigint as events from clickstream.traffic group by 1, 2, 3, 4) t)
-           from clickstream.traffic_hours h where h.events <> 0) and (
+           from clickstream.traffic_hours h where h.events <> 0) as hours, (
            select coalesce(json_agg(d order by d)::text, '') = (
              select coalesce(json_agg(p order by p)::text, '') from (
-               select date_bin('1 day', window_start, 'epoch') as window_start, page, page_key,
-                 sum(views)::bigint as views from clickstream.pages group by 1, 2, 3) p)
-           from clickstream.page_days d where d.views <> 0) as same,
+               select date_bin('1 day', p.at, 'epoch') as window_start, p.page, md5(p.page)::uuid as page_key,
+                 sum(p.views)::bigint as views, sum(p.entries)::bigint as entries, sum(p.bounces)::bigint as bounces,
+                 sum(p.exits)::bigint as exits
+               from (
+                 select window_start as at, page, views, 0 as entries, 0 as bounces, 0 as exits from clickstream.pages
+                 union all
+                 select started_at, entry_page, 0, 1, bounced::integer, 0 from clickstream.sessions
+                 union all
+                 select started_at, exit_page, 0, 0, 0, 1 from clickstream.sessions
+               ) p where p.page is not null group by 1, 2) p)
+           from clickstream.page_days d where d.views <> 0 or d.entries <> 0 or d.exits <> 0) as days,
            exists (select from clickstream.traffic_hours where events = 0)
-             or exists (select from clickstream.page_days where views = 0) as zeros`,
+             or exists (select from clickstream.page_days where views = 0 and entries = 0 and exits = 0) as zeros`,
       );
       return rows[0]!;
     };
@@ -286,33 +296,51 @@ onEachDatabase("reports", {
     const pages = `insert into clickstream.pages as t (window_start, page, views, users, users_state)
       select '2026-11-02T00:00Z'::timestamptz + n * interval '7 min', '/' || n % 3, n, 1, '' from generate_series(1, 400) n
       on conflict (window_start, page_key) do update set views = t.views + excluded.views`;
+    // Each fourth has no page, each fifth is over after one event; those of a day enter and leave on a few pages.
+    const sessions = `insert into clickstream.sessions as t (user_id, started_at, ended_at, events, page_views, carts,
+        purchases, revenue_cents, funnel_step, device, region, entry_page, exit_page, first_event_id)
+      select 'u' || n, '2026-11-02T00:00Z'::timestamptz + n * interval '11 min', '2026-11-05T00:00Z', 1 + (n % 5),
+        (n % 4 > 0)::integer, 0, 0, 0, 0, 'mobile', 'eu', case when n % 4 > 0 then '/' || n % 3 end,
+        case when n % 4 > 0 then '/' || (n + 1) % 3 end, '' from generate_series(1, 300) n
+      on conflict (user_id, (coalesce(session_id, '')), started_at)
+        do update set events = t.events + 1, exit_page = '/' || length(t.user_id) % 3`;
     const steps = [
       traffic,
       pages,
-      `${traffic}; ${pages}`,
+      sessions,
+      `${traffic}; ${pages}; ${sessions}`,
       "update clickstream.traffic set events = events - 1 where events > 500",
       "update clickstream.pages set views = views + 1 where page = '/1'",
       "delete from clickstream.traffic where event_type = 'search'; delete from clickstream.pages where page = '/2'",
+      "delete from clickstream.sessions where entry_page = '/2' or exit_page = '/2' or started_at > '2026-11-04T00:00Z'",
     ];
     for (const sql of steps) {
       await db.exec(sql);
-      assert.deepEqual(await followed(), { same: true, zeros: false }, sql);
+      assert.deepEqual(await followed(), { hours: true, days: true, zeros: false }, sql);
     }
-    const { rows: [left] } = await db.query<{ n: number }>(
-      "select ((select count(*) from clickstream.traffic_hours) + (select count(*) from clickstream.page_days))::integer as n",
+    const { rows: [left] } = await db.query<{ hours: number; days: number }>(
+      `select (select count(*) from clickstream.traffic_hours)::integer as hours,
+              (select count(*) from clickstream.page_days)::integer as days`,
     );
-    assert.equal(left!.n, 47 + 4);
+    assert.deepEqual(left, { hours: 47, days: 4 });
     // Rows that move to another key leave nothing that counts.
     await db.exec("update clickstream.traffic set region = 'us'; update clickstream.pages set page = '/3'");
-    assert.equal((await followed()).same, true);
-    assert.deepEqual(await report(db, "devices", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]).then((r) => r.length), 1);
-    assert.deepEqual(
-      await report(db, "top_pages", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]).then((r) => r.length),
-      1,
+    await db.exec(
+      "update clickstream.sessions set started_at = started_at + interval '1 day', entry_page = '/3', exit_page = '/3'",
     );
+    const { hours, days } = await followed();
+    assert.deepEqual({ hours, days }, { hours: true, days: true });
+    const november: Range = ["2026-11-01T00:00Z", "2026-12-01T00:00Z"];
+    assert.equal((await report(db, "devices", november)).length, 1);
+    assert.deepEqual((await report(db, "top_pages", november)).map(([page]) => page), ["/3"]);
+    await db.exec("truncate clickstream.sessions");
+    assert.deepEqual((await report(db, "top_pages", november)).map(([, , entries, , , exits]) => [entries, exits]), [[
+      0,
+      0,
+    ]]);
     await db.exec("truncate clickstream.traffic, clickstream.pages");
-    assert.deepEqual(await report(db, "top_pages", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]), []);
-    assert.deepEqual(await report(db, "devices", ["2026-11-01T00:00Z", "2026-12-01T00:00Z"]), []);
+    assert.deepEqual(await report(db, "top_pages", november), []);
+    assert.deepEqual(await report(db, "devices", november), []);
   },
 
   "mean UTC, whatever the session's time zone": async (open) => {
