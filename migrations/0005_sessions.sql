@@ -37,7 +37,8 @@ create unique index sessions_key on clickstream.sessions (user_id, coalesce(sess
 create index sessions_started_at on clickstream.sessions (started_at) include (device, region);
 -- Of a hundred sessions a few buy: who they are, and for how much, is read here alone. Only an update that adds a purchase
 -- has to come by.
-create index sessions_bought on clickstream.sessions (started_at) include (user_id, revenue_cents) where purchases > 0;
+create index sessions_bought on clickstream.sessions (started_at) include (user_id, revenue_cents, device, region)
+where purchases > 0;
 
 comment on table clickstream.sessions is
   'One row per session: events of one user, and one session_id if sent, with at most 30 minutes between them.';

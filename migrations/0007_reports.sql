@@ -75,9 +75,9 @@ returns table (sessions bigint, conversions bigint, conversion_rate double preci
   revenue_cents bigint)
 language sql stable parallel safe
 begin atomic
-  -- Users are read in their order from the index of sessions, where it has all that is asked, and buyers from an index of
-  -- their own: that is quicker than telling so many apart while all sessions are added up.
-  select c.sessions, c.conversions, c.conversions::double precision / nullif(c.sessions, 0)::double precision,
+  -- Each number from the index that has all it asks for: sessions by their time, those with a purchase, of which there are
+  -- few, and users in their order. So no session is looked at itself. What is not asked for is not counted.
+  select n.sessions, b.conversions, b.conversions::double precision / nullif(n.sessions, 0)::double precision,
     (
       select count(*)
       from (
@@ -95,15 +95,20 @@ begin atomic
         where s.started_at >= "from" and s.started_at < "to" and s.purchases > 0
           and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
         group by s.user_id
-      ) b
-    ), c.revenue_cents
+      ) u
+    ), b.revenue_cents
   from (
-    select count(*) as sessions, count(*) filter (where s.purchases > 0) as conversions,
-      coalesce(sum(s.revenue_cents), 0)::bigint as revenue_cents
+    select count(*) as conversions, coalesce(sum(s.revenue_cents), 0)::bigint as revenue_cents
+    from clickstream.sessions s
+    where s.started_at >= "from" and s.started_at < "to" and s.purchases > 0
+      and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
+  ) b
+  left join (
+    select count(*) as sessions
     from clickstream.sessions s
     where s.started_at >= "from" and s.started_at < "to"
       and (devices is null or s.device = any (devices)) and (regions is null or s.region = any (regions))
-  ) c;
+  ) n on true;
 end;
 comment on function clickstream.conversion(timestamptz, timestamptz, text[], text[]) is
   'Sessions of these devices and regions, those with a purchase, their share, users, buyers and revenue.';
