@@ -2,7 +2,9 @@
  * Kafka's Fetch request and response, version 12, with the records left as they lie.
  * @module
  */
-import { type Connection, type Reader, Writer } from "@platformatic/kafka";
+import { Reader, Writer } from "@platformatic/kafka";
+import type { Buffer } from "node:buffer";
+import type { BrokerConnection } from "./broker.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
 import type { Room } from "./room.ts";
 
@@ -26,26 +28,13 @@ export interface PartitionResponse extends FetchedPartition {
   readonly errorCode: number;
 }
 
-/** Sends one request over a connection, and parses the response, whose records are put into `room`. */
-export function fetchFrom(
-  connection: Connection,
+/** Sends one request over a connection, and parses the response, whose records lie in `room`. */
+export async function fetchFrom(
+  connection: BrokerConnection,
   request: FetchRequest,
   room: Room,
 ): Promise<readonly PartitionResponse[]> {
-  return new Promise((resolve, reject) => {
-    connection.send(
-      FETCH,
-      VERSION,
-      () => written(request),
-      (_correlationId, _apiKey, _apiVersion, reader) => parsed(reader, room),
-      true,
-      true,
-      (error: Error | null, response?: readonly PartitionResponse[]) => {
-        if (error !== null) reject(error);
-        else resolve(response!);
-      },
-    );
-  });
+  return parsed(await connection.request(FETCH, VERSION, written(request), true, room));
 }
 
 function written({ topic, offsets, maxWaitMs, maxBytes, maxPartitionBytes }: FetchRequest): Writer {
@@ -72,7 +61,8 @@ function written({ topic, offsets, maxWaitMs, maxBytes, maxPartitionBytes }: Fet
     .appendTaggedFields();
 }
 
-function parsed(reader: Reader, room: Room): readonly PartitionResponse[] {
+function parsed(response: Buffer): readonly PartitionResponse[] {
+  const reader = Reader.from(response);
   reader.readInt32(); // throttle time
   const errorCode = reader.readInt16();
   reader.readInt32(); // session
@@ -81,7 +71,7 @@ function parsed(reader: Reader, room: Room): readonly PartitionResponse[] {
     topic.readString();
     topic.readArray(
       (r) => {
-        partitions.push(partitionFrom(r, errorCode, room));
+        partitions.push(partitionFrom(r, errorCode, response));
       },
       true,
       false,
@@ -90,7 +80,7 @@ function parsed(reader: Reader, room: Room): readonly PartitionResponse[] {
   return partitions;
 }
 
-function partitionFrom(r: Reader, responseError: number, room: Room): PartitionResponse {
+function partitionFrom(r: Reader, responseError: number, response: Buffer): PartitionResponse {
   const partition = r.readInt32();
   const errorCode = r.readInt16() || responseError;
   r.readInt64(); // high watermark
@@ -102,8 +92,7 @@ function partitionFrom(r: Reader, responseError: number, room: Room): PartitionR
   }) ?? [];
   r.readInt32(); // preferred replica
   const size = Math.max(0, r.readUnsignedVarInt() - 1);
-  const slice = r.buffer.subarray(r.position, r.position + size) as Uint8Array | { readonly buffers: Uint8Array[] };
-  const bytes = room.join(slice instanceof Uint8Array ? [slice] : slice.buffers, size);
+  const bytes = response.subarray(r.position, r.position + size);
   r.skip(size);
   r.readTaggedFields();
   return { partition, errorCode, aborted, lastStableOffset, bytes };

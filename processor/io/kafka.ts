@@ -1,29 +1,21 @@
 /**
- * The topic in Kafka as a source: connections, TLS, SASL, metadata and the group are `@platformatic/kafka`'s, the
- * records are walked by ourselves.
+ * The topic in Kafka as a source: metadata and the group are `@platformatic/kafka`'s, what is fetched is read and walked
+ * by ourselves.
  * @module
  */
-import { type Connection, Consumer } from "@platformatic/kafka";
+import { type ClusterMetadata, Consumer } from "@platformatic/kafka";
 import { Reassigned, type Records, type Seek, type Source, Unavailable } from "../pipeline.ts";
+import { type BrokerAccess, BrokerConnection } from "./broker.ts";
 import { fetchFrom, type PartitionResponse } from "./fetch.ts";
 import { walk } from "./record_batch.ts";
 import { Room } from "./room.ts";
 
 /** How to reach Kafka, and as whom. */
-export interface KafkaSettings {
+export interface KafkaSettings extends BrokerAccess {
   readonly brokers: readonly string[];
   readonly topic: string;
   /** Members of a group share the partitions; who is in none reads them all. */
   readonly groupId: string | null;
-  readonly clientId: string;
-  /** PEM text of the authority that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
-  readonly tlsCa?: string;
-  readonly tls?: boolean;
-  readonly sasl?: {
-    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
-    readonly username: string;
-    readonly password: string;
-  };
   /** Is told, in words, what goes wrong and is mended by itself. */
   readonly warn?: (message: string) => void;
   /** Is told that Kafka answers, and that the group is waited for. */
@@ -56,7 +48,10 @@ export class KafkaSource implements Source {
   readonly #settings: KafkaSettings;
   /** Member of the group; its connections carry heartbeats, which a fetch must not hold up. */
   #member: Member | null = null;
+  /** Knows the brokers, and who leads which partition. */
   #fetcher: Consumer | null = null;
+  /** Fetching, by broker. */
+  readonly #connections = new Map<number, BrokerConnection>();
   /** Next offset of each partition, in the order of asking; null where it is the earliest that the log has. */
   #next = new Map<number, number | null>();
   /** Counts seeks: what was fetched before the last one is thrown away. */
@@ -118,8 +113,10 @@ export class KafkaSource implements Source {
   async close(): Promise<void> {
     this.#seeks++;
     this.#next.clear();
-    await Promise.all([this.#member?.close(), this.#fetcher?.close(true).catch(() => {})]);
+    const [member, fetcher] = [this.#member, this.#fetcher];
     this.#member = this.#fetcher = null;
+    this.#hangUp();
+    await Promise.all([member?.close(), fetcher?.close(true).catch(() => {})]);
   }
 
   #throwIfReassigned(): void {
@@ -175,8 +172,7 @@ export class KafkaSource implements Source {
     this.#rooms = [room, before];
     room.clear();
     await Promise.all([...shares].map(async ([leader, offsets]) => {
-      const connections = await fetcher.connectToBrokers([leader]);
-      const responses = await this.#fetch(connections.get(leader)!, offsets, room);
+      const responses = await this.#fetch(await this.#connection(fetcher, leader, metadata), offsets, room);
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
       this.#lastBytes += size;
       if (size > 0) this.#settings.fetched?.(size);
@@ -184,8 +180,29 @@ export class KafkaSource implements Source {
     }));
   }
 
+  async #connection(fetcher: Consumer, leader: number, { brokers }: ClusterMetadata): Promise<BrokerConnection> {
+    const known = this.#connections.get(leader);
+    if (known !== undefined && !known.isStale) return known;
+    known?.close();
+    this.#connections.delete(leader);
+    const broker = brokers.get(leader);
+    if (broker === undefined) throw new Unavailable(`Kafka does not say where its broker ${leader} is`);
+    const connection = await BrokerConnection.open(broker.host, broker.port, this.#settings);
+    if (this.#fetcher !== fetcher) {
+      connection.close();
+      throw new Unavailable("the connections to Kafka have been closed");
+    }
+    this.#connections.set(leader, connection);
+    return connection;
+  }
+
+  #hangUp(): void {
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
   async #fetch(
-    connection: Connection,
+    connection: BrokerConnection,
     offsets: ReadonlyMap<number, number>,
     room: Room,
   ): Promise<readonly PartitionResponse[]> {
@@ -278,6 +295,7 @@ export class KafkaSource implements Source {
   async #broken(error: unknown): Promise<Error> {
     const fetcher = this.#fetcher;
     this.#fetcher = null;
+    this.#hangUp();
     await fetcher?.close(true).catch(() => {});
     return explained(error, "read from Kafka", this.#settings);
   }

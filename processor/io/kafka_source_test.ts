@@ -4,7 +4,6 @@ import { Buffer } from "node:buffer";
 import {
   Admin,
   ConfigResourceTypes,
-  Consumer,
   consumerGroupChannel,
   consumerOffsetsChannel,
   IncrementalAlterConfigOperationTypes,
@@ -15,6 +14,7 @@ import { type Broker, startKafka } from "../testing/kafka.ts";
 import { ReferenceSource } from "../testing/reference_source.ts";
 import { sourceContract } from "../testing/source_contract.ts";
 import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from "../testing/source_reading.ts";
+import { BrokerConnection } from "./broker.ts";
 import { fetchFrom } from "./fetch.ts";
 import { Room } from "./room.ts";
 import { type KafkaSettings, KafkaSource } from "./kafka.ts";
@@ -104,13 +104,12 @@ sourceContract(
 );
 
 /** The codec of every batch of a partition that a fetch brings, in their order: its number in Kafka's protocol. */
-async function codecsOf({ brokers, topic }: KafkaSettings): Promise<number[]> {
-  const consumer = new Consumer({ clientId: "codecs", groupId: "codecs", bootstrapBrokers: [...brokers] });
+async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
+  const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId });
   try {
-    const [connection] = (await consumer.connectToBrokers()).values();
     const bytes = 10_000_000;
     const request = { topic, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes, maxPartitionBytes: bytes };
-    const [response] = await fetchFrom(connection!, request, new Room());
+    const [response] = await fetchFrom(connection, request, new Room());
     const batches = response!.bytes;
     const codecs: number[] = [];
     for (let at = 0; at < batches.length; at += 12 + batches.readInt32BE(at + 8)) {
@@ -118,7 +117,7 @@ async function codecsOf({ brokers, topic }: KafkaSettings): Promise<number[]> {
     }
     return codecs;
   } finally {
-    await consumer.close(true);
+    connection.close();
   }
 }
 

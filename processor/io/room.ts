@@ -10,23 +10,20 @@ export class Room {
   #bytes = Buffer.allocUnsafeSlow(64 * 1024);
   #used = 0;
 
-  /** Makes room for another round, once what `join` returned is no longer needed. */
+  /** Makes room for another round, once what `take` returned is no longer needed. */
   clear(): void {
     this.#used = 0;
   }
 
-  /** A copy of these parts, of so many bytes together, one after the other. */
-  join(parts: readonly Uint8Array[], length: number): Buffer {
+  /** So many bytes, to be written to. */
+  take(length: number): Buffer {
     if (this.#used + length > this.#bytes.length) {
       // What lies in the smaller one stays there, for those who hold it.
       this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#used + length, this.#bytes.length * 2));
       this.#used = 0;
     }
     const start = this.#used;
-    for (const part of parts) {
-      this.#bytes.set(part, this.#used);
-      this.#used += part.length;
-    }
+    this.#used += length;
     return this.#bytes.subarray(start, this.#used);
   }
 }
