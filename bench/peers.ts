@@ -189,7 +189,7 @@ async function compiled(name: string, classes: string): Promise<(args: readonly 
   const { jars, java } = PEERS[name]!;
   const libs = `${await jarsOf(jars, new URL(`peers/${name}/pom.xml`, import.meta.url))}/*`;
   await run("javac", ["-cp", libs, "-d", classes, new URL(`peers/${name}/Job.java`, import.meta.url).pathname]);
-  const options = ["-Xmx2g", "-Duser.timezone=UTC", ...java, "-cp", `${classes}:${libs}`, "Job"];
+  const options = ["-Xmx2g", "-XX:+UseParallelGC", "-Duser.timezone=UTC", ...java, "-cp", `${classes}:${libs}`, "Job"];
   return (args, log) => Child.start("java", [...options, ...args], log);
 }
 

@@ -1,3 +1,5 @@
+import static org.apache.datasketches.hll.TgtHllType.HLL_8;
+
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
@@ -38,6 +40,7 @@ import org.apache.kafka.streams.processor.PunctuationType;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers;
 
 /** Windows of clicks, by Kafka Streams into PostgreSQL. Arguments: brokers, topic, JDBC URL, folder for its state. */
 class Job {
@@ -103,7 +106,7 @@ class Job {
         "commit.interval.ms", "1000",
         // Room for all that changes between two commits, so that a row goes on once in each.
         "statestore.cache.max.bytes", "268435456",
-        "dsl.store.suppliers.class", "org.apache.kafka.streams.state.BuiltInDslStoreSuppliers$InMemoryDslStoreSuppliers",
+        "dsl.store.suppliers.class", InMemoryDslStoreSuppliers.class.getName(),
         "producer.batch.size", "262144"));
     return settings;
   }
@@ -183,7 +186,7 @@ class Tally {
 
   long events;
   long cents;
-  private HllSketch users = new HllSketch(LOG_REGISTERS);
+  private HllSketch users = new HllSketch(LOG_REGISTERS, HLL_8);
 
   Tally add(Visit visit) {
     events++;
@@ -196,7 +199,7 @@ class Tally {
     Union union = new Union(LOG_REGISTERS);
     union.update(users);
     union.update(other.users);
-    users = union.getResult();
+    users = union.getResult(HLL_8);
     return this;
   }
 
