@@ -27,7 +27,11 @@ interface Peer {
 
 /** Who can be compared. `peers/` has a folder of each, with its jars and its job. */
 export const PEERS: Readonly<Record<string, Peer>> = {
-  streams: { title: "Kafka Streams 4.3.1", jars: "kafka-streams-4.3.1", java: [] },
+  streams: {
+    title: "Kafka Streams 4.3.1",
+    jars: "kafka-streams-4.3.1",
+    java: ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"],
+  },
   spark: {
     title: "Spark 4.2.0",
     jars: "spark-4.2.0",
@@ -57,17 +61,19 @@ interface Outcome extends Compared {
   readonly peakMb: number;
 }
 
-/** Where a run was when something was last written. */
-interface Sample extends Written {
+/** Where a run was when its tables had changed. */
+interface Sample {
+  readonly held: Written;
   readonly atMs: number;
   readonly cpu: number;
   readonly databaseCpu: number;
 }
 
-/** What is missing may have come too late for the peer: then no more will come after this. */
-const ENOUGH = 0.99;
+/** A peer is through when all is there and stays as it is, or nearly all and no more comes: the rest came too late. */
 const SETTLED_MS = 3000;
+const ENOUGH = 0.99;
 const STALLED_MS = 10_000;
+/** As long as nothing has been written for, it may still be busy. */
 const STUCK_MS = 120_000;
 
 /** Says why these peers can't be run, or null. */
@@ -107,8 +113,9 @@ export async function runPeers(
     ].join(" "));
   }
   console.log(
-    "Peers do less than we do: they count an event that is sent twice twice, refuse nothing, drop what comes too late " +
-      "(missing),\nand estimate distinct users where we count (users off, on average). What a peer costs Kafka is not in it.",
+    "The peers do less: they count an event that is sent twice twice, end at a message that is no event or pass over it,\n" +
+      "drop what comes too late (missing), and estimate all distinct users (off by so much in the average row). What Kafka\n" +
+      "does for them is not in it.",
   );
 }
 
@@ -137,7 +144,7 @@ async function drainBy(
     return {
       ...compared,
       firstResultMs: first.atMs - startedMs,
-      perSecond: first === last ? NaN : (last.events - first.events) / (last.atMs - first.atMs) * 1000,
+      perSecond: first === last ? NaN : (last.held.events - first.held.events) / (last.atMs - first.atMs) * 1000,
       cpuUs: last.cpu / records * 1e6,
       databaseCpuUs: (last.databaseCpu - databaseBefore) / records * 1e6,
       peakMb,
@@ -159,29 +166,25 @@ async function watch(job: Child, url: string, server: Server, goal: Written): Pr
       "the peer is through",
       async () => {
         if (job.ended) throw new Error(`the peer ended:\n${await job.tail()}`);
-        const now = await written(db, "public", goal.events * ENOUGH);
+        const held = await written(db, "public", goal.events * ENOUGH);
         const atMs = performance.now();
-        if (now.events > 0 && (last === null || JSON.stringify(now) !== JSON.stringify(writtenIn(last)))) {
+        if (held.events > 0 && JSON.stringify(held) !== JSON.stringify(last?.held)) {
           const [cpu, databaseCpu] = await Promise.all([treeCpuSeconds(job.pid), treeCpuSeconds(server.pid)]);
-          last = { ...now, atMs, cpu, databaseCpu };
+          last = { held, atMs, cpu, databaseCpu };
           first ??= last;
         }
         const quietMs = atMs - (last?.atMs ?? startedMs);
-        const share = Math.min(now.events / goal.events, now.views / goal.views, now.windows / goal.windows);
         if (quietMs > STUCK_MS) {
-          const said = `${JSON.stringify(now)} of ${JSON.stringify(goal)}`;
-          throw new Error(`the peer is stuck at ${said}:\n${await job.tail()}`);
+          const tables = `${JSON.stringify(held)} of ${JSON.stringify(goal)}`;
+          throw new Error(`the peer is stuck, its tables hold ${tables}:\n${await job.tail()}`);
         }
+        const share = Math.min(held.events / goal.events, held.views / goal.views, held.windows / goal.windows);
         return share >= 1 ? quietMs > SETTLED_MS : share >= ENOUGH && quietMs > STALLED_MS;
       },
       1_800_000,
       200,
     ));
   return { first: first!, last: last! };
-}
-
-function writtenIn({ events, views, windows, users }: Written): Written {
-  return { events, views, windows, users };
 }
 
 /** Compiles a job, which is not what is measured; returns what starts it. */

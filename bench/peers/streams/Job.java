@@ -222,7 +222,10 @@ class Tally {
   }
 }
 
-/** Writes the latest of each row, a second's in one transaction. */
+/**
+ * Writes the latest of each row, a second's in one transaction. Kafka's transactions don't wait for it: rows that a crash
+ * loses are written when they change again.
+ */
 class Upserts implements Processor<Windowed<String>, Tally, Void, Void> {
   /** Puts a row's columns after the first, which is where its window begins. */
   interface Row {
