@@ -1,6 +1,7 @@
 /**
  * `deno task bench`: how fast the processor takes a full topic in, what that costs, and how long an event takes while
  * few come. Brings up Kafka and PostgreSQL, loads the topic, runs the service in each of the cases, and prints a table.
+ * With `--peers`, Kafka Streams and Spark do the work of one of the cases, and are put beside it.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -14,6 +15,7 @@ import { build } from "../tasks/build.ts";
 import { DAY_MS } from "../processor/view.ts";
 import { type Latency, liveLatency } from "./latency.ts";
 import { load } from "./load.ts";
+import { hindrance, type Ours, PEERS, runPeers } from "./peers.ts";
 import { prepare, type Prepared } from "./service.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
@@ -24,9 +26,12 @@ const MAIN = new URL("../processor/main.ts", import.meta.url).pathname;
 /** Events a second, where it is not the most that is asked for but the soonest. */
 const LIVE_PER_SECOND = 2000;
 
+/** The case that does what the peers do. */
+const PEERS_CASE = "windows only";
+
 /** What is switched on in a case. */
 const CASES: Readonly<Record<string, Record<string, string>>> = {
-  "windows only": { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "false" },
+  [PEERS_CASE]: { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "false" },
   "windows and raw events": { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "true" },
   "all views": { STORE_EVENTS: "false" },
   "all views and raw events": { STORE_EVENTS: "true" },
@@ -95,7 +100,7 @@ async function drain(
   { topic, records: n, counts }: Filled,
   args: Options,
   settings: Record<string, string>,
-): Promise<Outcome> {
+): Promise<{ readonly outcome: Outcome; readonly url: string }> {
   const url = await server.createDatabase();
   const { log, start } = await prepared(broker, topic, url, args, {
     ...settings,
@@ -141,7 +146,7 @@ async function drain(
     else await assertCounts(db, n, settings["VIEWS"] === undefined, settings["STORE_EVENTS"] === "true");
   });
   await Deno.remove(log);
-  return outcome;
+  return { outcome, url };
 }
 
 /** The tables must hold what was sent, or the figures are of something else. */
@@ -190,6 +195,9 @@ async function main(): Promise<void> {
       partitions: { type: "string", default: "6" },
       runs: { type: "string", default: "3" },
       case: { type: "string", multiple: true },
+      /** Runs other stream processors on the same topic, too; or one of them, which says it by itself. */
+      peers: { type: "boolean", default: false },
+      peer: { type: "string", multiple: true },
       /** Filled by the simulated shop, whose own counts every table is held against. */
       shop: { type: "boolean", default: false },
       /** Keeps the loaded topic in this folder, for the next time. */
@@ -208,6 +216,12 @@ async function main(): Promise<void> {
     late: 0.001,
     seed: 1,
   };
+  const peers = values.peer ?? (values.peers ? Object.keys(PEERS) : []);
+  const hindered = await hindrance(peers, values.shop);
+  if (hindered !== null) {
+    console.error(hindered);
+    Deno.exit(1);
+  }
   if (!values.sources || values.shop) await build();
   const partitions = Number(values.partitions);
   const topic = `bench-${values.shop ? "shop-" : ""}${shape.events}-${shape.users}-${partitions}`;
@@ -232,16 +246,22 @@ async function main(): Promise<void> {
     if (loaded !== null) await Deno.writeTextFile(loaded, JSON.stringify(counts));
   }
   const filled: Filled = { topic, records: counts?.records ?? shape.events, counts };
-  const cases = values.case ?? Object.keys(CASES).filter((name) => !values.shop || name.startsWith("all"));
+  const chosen = values.case ?? Object.keys(CASES).filter((name) => !values.shop || name.startsWith("all"));
+  const cases = peers.length === 0 || chosen.includes(PEERS_CASE) ? chosen : [PEERS_CASE, ...chosen];
   console.log(
     "case                       events/s  µs/event  PostgreSQL's  peak MB  first result s  live ms: p50    p99",
   );
+  let ours: Ours | null = null;
   for (const name of cases) {
     const outcomes: Outcome[] = [];
+    let url = "";
     for (let run = 0; run < Number(values.runs); run++) {
-      outcomes.push(await drain(broker, server, filled, values, CASES[name]!));
+      const drained = await drain(broker, server, filled, values, CASES[name]!);
+      outcomes.push(drained.outcome);
+      url = drained.url;
     }
     const of = (key: keyof Outcome) => median(outcomes.map((outcome) => outcome[key]));
+    if (name === PEERS_CASE) ours = { url, cpuUs: of("cpuUs") };
     const latency = values.live === "0" ? null : await live(broker, server, partitions, values, CASES[name]!);
     console.log([
       name.padEnd(26),
@@ -254,6 +274,7 @@ async function main(): Promise<void> {
       (latency?.p99.toFixed(0) ?? "").padStart(6),
     ].join(" "));
   }
+  if (ours !== null) await runPeers(peers, broker, server, filled, ours);
 }
 
 if (import.meta.main) {

@@ -2,19 +2,8 @@
  * A real Flink, for the job that is printed: its jars fetched once, one process that ends with the job.
  * @module
  */
-import { cacheFolder, prepared, run } from "./child.ts";
-import { kafkaLibs } from "./kafka.ts";
-
-/** The jars, as Maven resolves `flink/pom.xml`. */
-async function flinkLibs(): Promise<string> {
-  // Brings Maven where it is missing.
-  await kafkaLibs();
-  return await prepared("flink-2.2.1", async (folder) => {
-    const pom = new URL("flink/pom.xml", import.meta.url).pathname;
-    const maven = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
-    await run("flock", [`${cacheFolder()}/.lock`, ...maven]);
-  });
-}
+import { run } from "./child.ts";
+import { jarsOf } from "./maven.ts";
 
 /** Runs a job whose topic ends where it ended when the job began, or only plans it; returns what was printed. */
 export async function runFlink(job: string, how: "run" | "explain"): Promise<string> {
@@ -23,7 +12,8 @@ export async function runFlink(job: string, how: "run" | "explain"): Promise<str
     await Deno.writeTextFile(file, job);
     const java = ["-Xmx1g", "-Duser.timezone=UTC", "--add-opens=java.base/java.util=ALL-UNNAMED"];
     const main = new URL("flink/Job.java", import.meta.url).pathname;
-    const args = [...java, "-cp", `${await flinkLibs()}/*`, main, file, ...(how === "explain" ? [how] : [])];
+    const libs = await jarsOf("flink-2.2.1", new URL("flink/pom.xml", import.meta.url));
+    const args = [...java, "-cp", `${libs}/*`, main, file, ...(how === "explain" ? [how] : [])];
     return await run("java", args);
   } finally {
     await Deno.remove(file);

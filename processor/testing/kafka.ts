@@ -3,7 +3,8 @@
  * @module
  */
 import { Kafka, logLevel } from "kafkajs";
-import { cacheFolder, Child, freePort, prepared, run, until } from "./child.ts";
+import { Child, freePort, run, until } from "./child.ts";
+import { jarsOf } from "./maven.ts";
 
 /** Mechanisms by which a user can prove who it is. */
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
@@ -39,6 +40,8 @@ export interface Broker extends AsyncDisposable {
   /** Folder of the jars, for Kafka's own tools. */
   readonly libs: string;
   createTopic(name: string, partitions: number): Promise<void>;
+  /** Removes the topics whose names begin so. */
+  deleteTopics(prefix: string): Promise<void>;
   /** Ends the broker politely, or not. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** The same as `stop("SIGKILL")`. */
@@ -52,23 +55,9 @@ export interface Broker extends AsyncDisposable {
 /** Options of a Java machine that is not worth warming up. */
 const SHORT_LIVED = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
-/** The broker's jars, as Maven resolves `kafka/pom.xml`. */
-export async function kafkaLibs(): Promise<string> {
-  return await prepared("kafka-4.3.1", async (folder) => {
-    // Neither apt nor Maven's own store is made for two at a time.
-    const alone = (...command: string[]) => run("flock", [`${cacheFolder()}/.lock`, ...command]);
-    if (!await run("sh", ["-c", "command -v mvn"]).then(() => true, () => false)) {
-      if (Deno.uid() !== 0) throw new Error("the tests need Maven to fetch Kafka: apt-get install maven");
-      await alone("sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends maven");
-    }
-    const pom = new URL("kafka/pom.xml", import.meta.url).pathname;
-    await alone("mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`);
-  });
-}
-
 /** Starts a broker, and waits until it answers. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
-  const libs = await kafkaLibs();
+  const libs = await jarsOf("kafka-4.3.1", new URL("kafka/pom.xml", import.meta.url));
   const folder = options.dataDir ?? await Deno.makeTempDir({ prefix: "clickstream-kafka-" });
   await Deno.mkdir(folder, { recursive: true });
   const ports = { open: options.port ?? freePort(), controller: freePort(), secure: freePort() };
@@ -97,6 +86,12 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
       const admin = clientOf(bootstrap).admin();
       await admin.connect();
       await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: true });
+      await admin.disconnect();
+    },
+    async deleteTopics(prefix) {
+      const admin = clientOf(bootstrap).admin();
+      await admin.connect();
+      await admin.deleteTopics({ topics: (await admin.listTopics()).filter((topic) => topic.startsWith(prefix)) });
       await admin.disconnect();
     },
     async stop(signal = "SIGTERM") {

@@ -4,7 +4,7 @@
  * @module
  */
 import { cacheFolder, Child, freePort, prepared, run, until } from "./child.ts";
-import { kafkaLibs } from "./kafka.ts";
+import { maven } from "./maven.ts";
 
 const AGENT = "1.0.1";
 
@@ -44,11 +44,8 @@ async function debian(name: string): Promise<string> {
 export async function jmxAgent(): Promise<string> {
   const jar = `jmx_prometheus_javaagent-${AGENT}.jar`;
   const folder = await prepared(`jmx-agent-${AGENT}`, async (folder) => {
-    // Which brings Maven, where it is missing.
-    await kafkaLibs();
     const artifact = `-Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:${AGENT}`;
-    const copy = ["-B", "-q", "dependency:copy", artifact, `-DoutputDirectory=${folder}`];
-    await run("flock", [`${cacheFolder()}/.lock`, "mvn", ...copy]);
+    await maven("dependency:copy", artifact, `-DoutputDirectory=${folder}`);
   });
   return `${folder}/${jar}`;
 }

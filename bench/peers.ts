@@ -1,0 +1,203 @@
+/**
+ * The peers: other stream processors, which write the windows of one of our cases from the same topic into the same
+ * PostgreSQL, each as an engineer would who knows it. What they write is held against what we wrote.
+ * @module
+ */
+import { Child, run, until } from "../processor/testing/child.ts";
+import type { Broker } from "../processor/testing/kafka.ts";
+import { jarsOf } from "../processor/testing/maven.ts";
+import { type Server, using } from "../processor/testing/postgres.ts";
+import { type Compared, compareWindows, tablesSql, type Written, written } from "./peers_tables.ts";
+import { residentPeakMb, treeCpuSeconds } from "./usage.ts";
+
+/** Packages that Spark reaches into, past what Java allows by itself. */
+const OPENED = [
+  ...["lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic"]
+    .map((name) => `java.base/java.${name}`),
+  ...["nio.ch", "nio.cs", "security.action", "util.calendar"].map((name) => `java.base/sun.${name}`),
+  "java.base/jdk.internal.ref",
+];
+
+/** A stream processor: where its jars are kept, and what Java needs to run it. */
+interface Peer {
+  readonly title: string;
+  readonly jars: string;
+  readonly java: readonly string[];
+}
+
+/** Who can be compared. `peers/` has a folder of each, with its jars and its job. */
+export const PEERS: Readonly<Record<string, Peer>> = {
+  streams: {
+    title: "Kafka Streams 4.3.1",
+    jars: "kafka-streams-4.3.1",
+    java: ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"],
+  },
+  spark: {
+    title: "Spark 4.2.0",
+    jars: "spark-4.2.0",
+    java: OPENED.map((name) => `--add-opens=${name}=ALL-UNNAMED`),
+  },
+};
+
+/** Our own run of the same work. */
+export interface Ours {
+  readonly cpuUs: number;
+  /** Database that holds what was written. */
+  readonly url: string;
+}
+
+/** A topic, and how many records are in it. */
+export interface Topic {
+  readonly topic: string;
+  readonly records: number;
+}
+
+/** What a peer's run came to. */
+interface Outcome extends Compared {
+  readonly firstResultMs: number;
+  readonly perSecond: number;
+  readonly cpuUs: number;
+  readonly databaseCpuUs: number;
+  readonly peakMb: number;
+}
+
+/** Where a run was when its tables had changed. */
+interface Sample {
+  readonly held: Written;
+  readonly atMs: number;
+  readonly cpu: number;
+  readonly databaseCpu: number;
+}
+
+/** A peer is through when all is there and stays as it is, or nearly all and no more comes: the rest came too late. */
+const SETTLED_MS = 3000;
+const ENOUGH = 0.99;
+const STALLED_MS = 10_000;
+/** As long as nothing has been written for, it may still be busy. */
+const STUCK_MS = 120_000;
+
+/** Says why these peers can't be run, or null. */
+export async function hindrance(peers: readonly string[], byShop: boolean): Promise<string | null> {
+  const unknown = peers.find((name) => !Object.hasOwn(PEERS, name));
+  if (unknown !== undefined) return `--peer ${unknown}: there are ${Object.keys(PEERS).join(" and ")}`;
+  if (peers.length === 0) return null;
+  if (byShop) return "--peers and --shop: the peers can't take the shop's broken messages";
+  const has = await run("javac", ["--version"]).then(() => true, () => false);
+  return has ? null : "--peers: Java is missing: apt-get install openjdk-17-jdk-headless";
+}
+
+/** Runs the peers, one after the other, and prints how they compare with us. */
+export async function runPeers(
+  peers: readonly string[],
+  broker: Broker,
+  server: Server,
+  topic: Topic,
+  ours: Ours,
+): Promise<void> {
+  if (peers.length === 0) return;
+  console.log(
+    "\npeer                       events/s  µs/event  PostgreSQL's  peak MB  first result s  times ours  missing %  users off %",
+  );
+  for (const name of peers) {
+    const outcome = await drainBy(name, broker, server, topic, ours.url);
+    console.log([
+      PEERS[name]!.title.padEnd(26),
+      outcome.perSecond.toFixed(0).padStart(8),
+      outcome.cpuUs.toFixed(2).padStart(9),
+      outcome.databaseCpuUs.toFixed(2).padStart(13),
+      outcome.peakMb.toFixed(0).padStart(8),
+      (outcome.firstResultMs / 1000).toFixed(2).padStart(15),
+      (outcome.cpuUs / ours.cpuUs).toFixed(1).padStart(11),
+      (outcome.missing * 100).toFixed(2).padStart(10),
+      (outcome.usersOff * 100).toFixed(1).padStart(12),
+    ].join(" "));
+  }
+  console.log(
+    "The peers do less: they count an event that is sent twice twice, end at a message that is no event or pass over it,\n" +
+      "drop what comes too late (missing), and estimate all distinct users (off by so much in the average row). What Kafka\n" +
+      "does for them is not in it.",
+  );
+}
+
+/** Lets a peer take the topic in, and compares what it wrote with what we did. */
+async function drainBy(
+  name: string,
+  broker: Broker,
+  server: Server,
+  { topic, records }: Topic,
+  oursUrl: string,
+): Promise<Outcome> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-peer-" });
+  const url = await server.createDatabase();
+  await using(url, (db) => db.exec(tablesSql()));
+  const goal = await using(oursUrl, (db) => written(db, "clickstream"));
+  const start = await compiled(name, `${folder}/classes`);
+  const args = [broker.bootstrap, topic, jdbcUrl(url), folder];
+  const databaseBefore = await treeCpuSeconds(server.pid);
+  const startedMs = performance.now();
+  try {
+    await using job = start(args, `${folder}/log`);
+    const { first, last } = await watch(job, url, server, goal);
+    const peakMb = await residentPeakMb(job.pid);
+    await job.end("SIGTERM");
+    const compared = await compareWindows(oursUrl, url);
+    return {
+      ...compared,
+      firstResultMs: first.atMs - startedMs,
+      perSecond: first === last ? NaN : (last.held.events - first.held.events) / (last.atMs - first.atMs) * 1000,
+      cpuUs: last.cpu / records * 1e6,
+      databaseCpuUs: (last.databaseCpu - databaseBefore) / records * 1e6,
+      peakMb,
+    };
+  } finally {
+    // What goes through Kafka again has topics of its own, named after the folder.
+    await broker.deleteTopics(folder.slice(folder.lastIndexOf("/") + 1));
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Waits until a job has written all that it will; returns when it began to, and when it had. */
+async function watch(job: Child, url: string, server: Server, goal: Written): Promise<{ first: Sample; last: Sample }> {
+  let first: Sample | null = null;
+  let last: Sample | null = null;
+  const startedMs = performance.now();
+  await using(url, (db) =>
+    until(
+      "the peer is through",
+      async () => {
+        if (job.ended) throw new Error(`the peer ended:\n${await job.tail()}`);
+        const held = await written(db, "public", goal.events * ENOUGH);
+        const atMs = performance.now();
+        if (held.events > 0 && JSON.stringify(held) !== JSON.stringify(last?.held)) {
+          const [cpu, databaseCpu] = await Promise.all([treeCpuSeconds(job.pid), treeCpuSeconds(server.pid)]);
+          last = { held, atMs, cpu, databaseCpu };
+          first ??= last;
+        }
+        const quietMs = atMs - (last?.atMs ?? startedMs);
+        if (quietMs > STUCK_MS) {
+          const tables = `${JSON.stringify(held)} of ${JSON.stringify(goal)}`;
+          throw new Error(`the peer is stuck, its tables hold ${tables}:\n${await job.tail()}`);
+        }
+        const share = Math.min(held.events / goal.events, held.views / goal.views, held.windows / goal.windows);
+        return share >= 1 ? quietMs > SETTLED_MS : share >= ENOUGH && quietMs > STALLED_MS;
+      },
+      1_800_000,
+      200,
+    ));
+  return { first: first!, last: last! };
+}
+
+/** Compiles a job, which is not what is measured; returns what starts it. */
+async function compiled(name: string, classes: string): Promise<(args: readonly string[], log: string) => Child> {
+  const { jars, java } = PEERS[name]!;
+  const libs = `${await jarsOf(jars, new URL(`peers/${name}/pom.xml`, import.meta.url))}/*`;
+  await run("javac", ["-cp", libs, "-d", classes, new URL(`peers/${name}/Job.java`, import.meta.url).pathname]);
+  const options = ["-Xmx2g", "-XX:+UseParallelGC", "-Duser.timezone=UTC", ...java, "-cp", `${classes}:${libs}`, "Job"];
+  return (args, log) => Child.start("java", [...options, ...args], log);
+}
+
+/** The same database, as Java writes it; with statements of a batch sent as one. */
+function jdbcUrl(url: string): string {
+  const { host, pathname, username } = new URL(url);
+  return `jdbc:postgresql://${host}${pathname}?user=${username}&reWriteBatchedInserts=true`;
+}
