@@ -82,18 +82,25 @@ export class Distinct {
   }
 }
 
+/** Bits of a code that tell it from the others of its block, and words of a block, of which each code has a bit. */
+const BLOCK_BITS = 7;
+const BLOCK_WORDS = 1 << (BLOCK_BITS - 5);
+/** Words of an entry: its row, its block, and the block's members. */
+const ENTRY = 2 + BLOCK_WORDS;
+
 /**
- * Sets of codes, one for each row, in one table of open addressing: an insert allocates nothing. What the sets hold is
- * put in order by row all at once, for going after each row's members one by one is the wait for memory at every step.
+ * Sets of codes, one for each row. Codes are numbers in the order in which strings came, so those of busy rows, and of
+ * busy strings, lie close together: a block of 128 of them is one entry of a hash table, with a bit for each. An insert
+ * allocates nothing. What the sets hold is put in order by row all at once, for going after each row's members one by
+ * one is the wait for memory at every step.
  */
 export class MemberSet {
   readonly #hash: (code: number) => number;
-  /** Row and code of each member, side by side; -1 where free. */
-  #slots = new Int32Array(2048).fill(-1);
-  /** Row and hash of each member, in the order in which they came. */
-  #rows = new Int32Array(512);
-  #hashes = new Float64Array(512);
-  #count = 0;
+  /** Where the entries begin, by row and block, with open addressing; -1 where free. */
+  #slots = new Int32Array(512).fill(-1);
+  /** One after the other, in the order in which they came. */
+  #entries = new Int32Array(128 * ENTRY);
+  #used = 0;
   #rowCount = 0;
   /** Rows that have become part of another, and of which. */
   readonly #mergedInto = new Map<number, number>();
@@ -109,32 +116,30 @@ export class MemberSet {
 
   /** Empties all sets, and keeps the room that they had. */
   clear(): void {
-    this.#count = 0;
+    this.#used = 0;
     this.#slots.fill(-1);
     this.#mergedInto.clear();
     this.#rowCount = 0;
     this.#isOrdered = false;
+    this.#byRow = new Float64Array(0);
   }
 
   /** Adds `code` to the set of `row`, unless it is in it. */
   add(row: number, code: number): void {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    let at = slotOf(row, code) & mask;
-    for (; slots[at]! >= 0; at = (at + 2) & mask) if (slots[at + 1] === code && slots[at] === row) return;
-    if (this.#count === this.#rows.length) {
-      this.#rows = grown(this.#rows);
-      this.#hashes = grown(this.#hashes);
-    }
-    const member = this.#count++;
-    slots[at] = row;
-    slots[at + 1] = code;
-    this.#rows[member] = row;
-    if (row >= this.#rowCount) this.#rowCount = row + 1;
     this.#isOrdered = false;
-    // Now, while the code has just been looked up and what is known of it is at hand.
-    this.#hashes[member] = this.#hash(code);
-    if (this.#count * 4 > slots.length) this.#rehash();
+    const block = code >> BLOCK_BITS;
+    const word = 2 + ((code >> 5) & (BLOCK_WORDS - 1));
+    const slots = this.#slots;
+    const entries = this.#entries;
+    const mask = slots.length - 1;
+    let slot = slotOf(row, block) & mask;
+    for (let at; (at = slots[slot]!) >= 0; slot = (slot + 1) & mask) {
+      if (entries[at] === row && entries[at + 1] === block) {
+        entries[at + word]! |= 1 << code;
+        return;
+      }
+    }
+    this.#insert(slot, row, block, word, 1 << code);
   }
 
   /** Adds the set of row `from` to that of row `into`, which is done at the end. */
@@ -151,16 +156,47 @@ export class MemberSet {
       : this.#byRow.subarray(0, 0);
   }
 
+  /** Makes an entry, which is found by `slot`, of one member. */
+  #insert(slot: number, row: number, block: number, word: number, bit: number): void {
+    const at = this.#used;
+    if (at + ENTRY > this.#entries.length) this.#entries = grown(this.#entries);
+    const entries = this.#entries;
+    entries[at] = row;
+    entries[at + 1] = block;
+    entries.fill(0, at + 2, at + ENTRY);
+    entries[at + word] = bit;
+    this.#used = at + ENTRY;
+    this.#slots[slot] = at;
+    if (row >= this.#rowCount) this.#rowCount = row + 1;
+    if (this.#used * 2 > this.#slots.length * ENTRY) this.#rehash();
+  }
+
   #order(): void {
-    const count = this.#count;
-    const rows = this.#rows;
-    if (this.#mergedInto.size > 0) { for (let m = 0; m < count; m++) rows[m] = this.#whole(rows[m]!); }
+    const entries = this.#entries;
+    const used = this.#used;
     const starts = new Int32Array(this.#rowCount + 2);
-    for (let m = 0; m < count; m++) starts[rows[m]! + 2]!++;
+    let count = 0;
+    for (let at = 0; at < used; at += ENTRY) {
+      const row = this.#mergedInto.size === 0 ? entries[at]! : this.#whole(entries[at]!);
+      let members = 0;
+      for (let w = 2; w < ENTRY; w++) members += ones(entries[at + w]!);
+      starts[row + 2]! += members;
+      count += members;
+    }
     for (let row = 2; row < starts.length; row++) starts[row]! += starts[row - 1]!;
     const byRow = new Float64Array(count);
     // What is the beginning of the row before it is filled is its end, and so the beginning of the next, afterwards.
-    for (let m = 0; m < count; m++) byRow[starts[rows[m]! + 1]!++] = this.#hashes[m]!;
+    for (let at = 0; at < used; at += ENTRY) {
+      const row = this.#mergedInto.size === 0 ? entries[at]! : this.#whole(entries[at]!);
+      const first = entries[at + 1]! << BLOCK_BITS;
+      let to = starts[row + 1]!;
+      for (let w = 0; w < BLOCK_WORDS; w++) {
+        for (let bits = entries[at + 2 + w]!; bits !== 0; bits &= bits - 1) {
+          byRow[to++] = this.#hash(first + (w << 5) + 31 - Math.clz32(bits & -bits));
+        }
+      }
+      starts[row + 1] = to;
+    }
     this.#starts = starts;
     this.#byRow = byRow;
     this.#isOrdered = true;
@@ -173,23 +209,28 @@ export class MemberSet {
   }
 
   #rehash(): void {
-    const from = this.#slots;
-    const slots = new Int32Array(from.length * 2).fill(-1);
+    const entries = this.#entries;
+    const slots = new Int32Array(this.#slots.length * 2).fill(-1);
     const mask = slots.length - 1;
-    for (let n = 0; n < from.length; n += 2) {
-      if (from[n]! < 0) continue;
-      let at = slotOf(from[n]!, from[n + 1]!) & mask;
-      while (slots[at]! >= 0) at = (at + 2) & mask;
-      slots[at] = from[n]!;
-      slots[at + 1] = from[n + 1]!;
+    for (let at = 0; at < this.#used; at += ENTRY) {
+      let slot = slotOf(entries[at]!, entries[at + 1]!) & mask;
+      while (slots[slot]! >= 0) slot = (slot + 1) & mask;
+      slots[slot] = at;
     }
     this.#slots = slots;
   }
 }
 
-/** Where to look for a member first; even, for a slot has two places. */
-function slotOf(row: number, code: number): number {
-  return avalanche(Math.imul(row, 0x9e3779b1) ^ code) << 1;
+/** Where to look for an entry first. */
+function slotOf(row: number, block: number): number {
+  return avalanche(Math.imul(row, 0x9e3779b1) ^ block);
+}
+
+/** Number of bits that are 1. */
+function ones(word: number): number {
+  word -= (word >>> 1) & 0x55555555;
+  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Sorted numbers, each once. */
