@@ -130,6 +130,9 @@ export const ALLOWED_DELAY_MS = 10_000;
 /** Records in the first commit after a start or a pause; the next has twice as many, up to `commitRecords`. */
 const FIRST_COMMIT_RECORDS = 16_384;
 
+/** Records that are taken in at a stretch while a commit is under way, whose sink has more to send with every answer. */
+const STRETCH_RECORDS = 1024;
+
 /** What a pipeline is made of. */
 export interface PipelineOptions {
   readonly source: Source;
@@ -146,6 +149,8 @@ export interface PipelineOptions {
   readonly commitSoonMs?: number;
   /** Most records in one commit. The first are smaller, so that there is soon something to be seen. */
   readonly commitRecords: number;
+  /** Resolves once whatever waits for this thread has had its turn; without it, that waits until the next poll. */
+  readonly breathe?: () => Promise<void>;
   readonly observer?: Observer;
 }
 
@@ -257,7 +262,14 @@ export class Pipeline {
       const dueInMs = Math.min(this.#options.commitEveryMs, this.#dueMs() - this.#options.now());
       // With a commit under way the next one has to wait for it, which is no reason to spin.
       const waitMs = Math.max(this.#underWay === null ? 0 : 20, dueInMs);
-      for (const records of await this.#poll(waitMs)) await this.#take(records);
+      let stretch = 0;
+      for (const records of await this.#poll(waitMs)) {
+        await this.#take(records);
+        stretch += records.count;
+        if (this.#underWay === null || stretch < STRETCH_RECORDS) continue;
+        stretch = 0;
+        await this.#options.breathe?.();
+      }
       this.#throwFailure();
       if (this.#due() && this.#underWay === null) this.#commit();
     } catch (error) {

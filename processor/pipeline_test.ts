@@ -112,6 +112,24 @@ Deno.test("reading and folding go on while a commit is under way; the next one w
   assert.equal(sink.commits, 2);
 });
 
+Deno.test("while a commit is under way, its sink gets a turn between records, and otherwise nobody waits for one", async () => {
+  let turns = 0;
+  const breathe = () => Promise.resolve(void turns++);
+  const log = ["a", "b", "c"].map((prefix) => clicksFrom(prefix, 3300));
+  const { pipeline, sink, clock } = stand(log, { limit: 1100, commitRecords: 100_000, breathe });
+  const gates = sink.gates = [];
+  await pipeline.step();
+  clock.ms = 1000;
+  await pipeline.step();
+  assert.deepEqual([gates.length, turns], [1, 0]);
+  await pipeline.step();
+  assert.deepEqual([gates.length, turns], [1, 3]);
+  sink.gates[0]!.open();
+  sink.gates = null;
+  await pipeline.flush();
+  assert.equal(sink.events.length, 9900);
+});
+
 Deno.test("what is read is stored, a duplicate or refused, and progress says so", async () => {
   const log = [click("a"), click("a", 1), bad(), click(null), click(null), click("b"), click("a"), bad()];
   const commits: Commit[] = [];

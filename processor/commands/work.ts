@@ -2,6 +2,7 @@
  * One worker of the service: a pipeline with its own connections, kept going until told to stop.
  * @module
  */
+import { setImmediate } from "node:timers";
 import { type Happening, JOINING, type Sampling, telling } from "../activity.ts";
 import type { Settings } from "../config.ts";
 import { openPostgres } from "../io/database.ts";
@@ -151,6 +152,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
+    breathe: () => new Promise((resolve) => setImmediate(resolve)),
     commitEveryMs: settings.COMMIT_EVERY_MS,
     commitSoonMs: COMMIT_SOON_MS,
     commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))

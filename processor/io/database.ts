@@ -28,29 +28,40 @@ export async function openEmbedded(folder?: string): Promise<Database> {
   return new OneByOne(await embeddedStatements(folder));
 }
 
+/** Lets one thing be done after another. */
+class Queue {
+  #last: Promise<unknown> = Promise.resolve();
+
+  after<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(run);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
 /** Lets statements and transactions wait for each other, so that none strays into the transaction of another. */
 class OneByOne implements Database {
   readonly #statements: Statements;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new Queue();
 
   constructor(statements: Statements) {
     this.#statements = statements;
   }
 
   query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {
-    return this.#after(() => this.#statements.query<R>(sql, params));
+    return this.#queue.after(() => this.#statements.query<R>(sql, params));
   }
 
   exec(sql: string): Promise<void> {
-    return this.#after(() => this.#statements.exec(sql));
+    return this.#queue.after(() => this.#statements.exec(sql));
   }
 
   copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
-    return this.#after(() => this.#statements.copyIn(sql, chunks));
+    return this.#queue.after(() => this.#statements.copyIn(sql, chunks));
   }
 
   transaction<T>(body: (tx: Database) => Promise<T>): Promise<T> {
-    return this.#after(async () => {
+    return this.#queue.after(async () => {
       const statements = this.#statements;
       await statements.exec("begin");
       try {
@@ -68,12 +79,6 @@ class OneByOne implements Database {
   async close(): Promise<void> {
     await this.#statements.close();
   }
-
-  #after<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(run);
-    this.#last = result.catch(() => {});
-    return result;
-  }
 }
 
 /** A connection as it is seen from inside a transaction. */
@@ -83,9 +88,10 @@ class Inside implements Database {
   readonly copyIn: Database["copyIn"];
 
   constructor(statements: Statements) {
-    this.query = (sql, params) => statements.query(sql, params);
-    this.exec = (sql) => statements.exec(sql);
-    this.copyIn = (sql, chunks) => statements.copyIn(sql, chunks);
+    const queue = new Queue();
+    this.query = (sql, params) => queue.after(() => statements.query(sql, params));
+    this.exec = (sql) => queue.after(() => statements.exec(sql));
+    this.copyIn = (sql, chunks) => queue.after(() => statements.copyIn(sql, chunks));
   }
 
   transaction<T>(body: (tx: Database) => Promise<T>): Promise<T> {

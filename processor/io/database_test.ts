@@ -116,6 +116,21 @@ onEachDatabase("a database", {
     assert.equal(await count(db, "t"), 1);
   },
 
+  "runs what is asked at once in a transaction one after the other": async (open) => {
+    const db = await open();
+    await db.exec("create table t (n int)");
+    const counts = await db.transaction((tx) =>
+      Promise.all([
+        tx.query<{ n: number }>("select count(*)::integer as n from t"),
+        tx.copyIn("copy t from stdin", [utf8.encode("1\n2\n")]),
+        tx.query<{ n: number }>("select count(*)::integer as n from t"),
+        tx.exec("delete from t where n = 1"),
+        tx.query<{ n: number }>("select count(*)::integer as n from t"),
+      ])
+    );
+    assert.deepEqual([counts[0], counts[2], counts[4]].map(({ rows }) => rows[0]!.n), [0, 2, 1]);
+  },
+
   "copies rows in, all or none": async (open) => {
     const db = await open();
     await db.exec("create table t (n int, s text)");

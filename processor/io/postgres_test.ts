@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { JsonDecoder } from "../decode.ts";
 import { Pipeline } from "../pipeline.ts";
-import { MemorySource } from "../testing/memory.ts";
+import { type LogRecord, MemorySource } from "../testing/memory.ts";
 import { startPostgres, using } from "../testing/postgres.ts";
 import { sinkContract } from "../testing/sink_contract.ts";
 import { sinkUnderTest } from "../testing/sql_reading.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { openPostgres } from "./database.ts";
+import { type Database, openPostgres } from "./database.ts";
 import { migrate } from "./migrations.ts";
 import { SqlSink } from "./sql_sink.ts";
 
@@ -22,16 +22,36 @@ sinkContract("PostgreSQL sink", async () => {
   });
 });
 
+const NOON = Date.UTC(2026, 10, 1, 12);
+
+/** A view of a page by each of so many users, at noon. */
+function clicksOf(users: number): LogRecord[] {
+  return Array.from({ length: users }, (_, n) => ({
+    time: NOON,
+    value: new TextEncoder().encode(
+      JSON.stringify({ userId: `u${n}`, eventType: "page_view", page: "/", timestamp: NOON }),
+    ),
+  }));
+}
+
+/** A pipeline that commits these records at once. */
+function pipelineInto(db: Database, clicks: LogRecord[]): Pipeline {
+  return new Pipeline({
+    source: new MemorySource([clicks], clicks.length),
+    sink: new SqlSink(db, "here"),
+    views: VIEWS,
+    decoder: new JsonDecoder(30 * DAY_MS),
+    storeEvents: true,
+    now: () => 0,
+    commitEveryMs: 1000,
+    commitRecords: clicks.length,
+  });
+}
+
 Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", async () => {
   await using server = await startPostgres();
   const url = await server.createDatabase();
-  const noon = Date.UTC(2026, 10, 1, 12);
-  const clicks = Array.from({ length: 3000 }, (_, n) => ({
-    time: noon,
-    value: new TextEncoder().encode(
-      JSON.stringify({ userId: `u${n}`, eventType: "page_view", page: "/", timestamp: noon }),
-    ),
-  }));
+  const clicks = clicksOf(3000);
   const read = () =>
     using(url, async (db) => {
       const { rows } = await db.query<{ table: string; read: string }>(
@@ -54,16 +74,7 @@ Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", a
   });
   const before = await read();
   await using(url, async (db) => {
-    const pipeline = new Pipeline({
-      source: new MemorySource([clicks], clicks.length),
-      sink: new SqlSink(db, "here"),
-      views: VIEWS,
-      decoder: new JsonDecoder(30 * DAY_MS),
-      storeEvents: true,
-      now: () => 0,
-      commitEveryMs: 1000,
-      commitRecords: clicks.length,
-    });
+    const pipeline = pipelineInto(db, clicks);
     await pipeline.step();
     await pipeline.flush();
     const { rows } = await db.query<{ events: string }>(
@@ -78,4 +89,27 @@ Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", a
     read: String(Number(read) + (table === "user_days" ? 30_001 : 0)),
   }));
   assert.deepEqual(await read(), expected);
+});
+
+Deno.test("PostgreSQL sink: of a commit of which one part is given up, no other part stays", async () => {
+  await using server = await startPostgres();
+  await using(await server.createDatabase(), async (db) => {
+    await migrate(db, MIGRATIONS);
+    // Who asks for the update of a session is told that there is none, as if another had just removed it.
+    await db.exec(`
+      insert into clickstream.sessions (started_at, ended_at, events, page_views, carts, purchases, revenue_cents,
+          funnel_step, user_id, device, region, first_event_id)
+        values ('2026-11-01 11:50Z', '2026-11-01 11:50Z', 1, 1, 0, 0, 0, 1, 'u0', 'other', 'unknown', 'e');
+      create function nothing() returns trigger language plpgsql as 'begin return null; end';
+      create trigger nothing before update on clickstream.sessions for each row execute function nothing();`);
+    // So many that the others have more statements to send when this is found out.
+    const pipeline = pipelineInto(db, clicksOf(9000));
+    await pipeline.step();
+    await assert.rejects(pipeline.flush(), /could not go on with 1 sessions/);
+    const { rows } = await db.query<{ n: number }>(
+      `select ((select count(*) from clickstream.progress) + (select count(*) from clickstream.events)
+         + (select count(*) from clickstream.user_days))::integer as n`,
+    );
+    assert.equal(rows[0]!.n, 0);
+  });
 });

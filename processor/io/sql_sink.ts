@@ -2,6 +2,7 @@
  * The sink that counts: rows and the offsets they came from, in one transaction.
  * @module
  */
+import type { Batch } from "../batch.ts";
 import type { Cell } from "../cells.ts";
 import type { Column } from "../measure.ts";
 import { type Commit, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
@@ -54,19 +55,16 @@ export class SqlSink implements Sink {
     await this.#db.transaction(async (tx) => {
       await tx.exec(BY_KEY);
       await this.#advance(tx, commit);
-      if (commit.events !== null && commit.events.length > 0) {
-        await tx.copyIn(
-          `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
-          copyRows(commit.events),
-        );
-      }
-      await refuse(tx, commit.topic, commit.refusals);
       const own = commit.deltas.filter((delta) => delta.view.by.includes("user"));
       const shared = commit.deltas.filter((delta) => !delta.view.by.includes("user"));
-      for (const delta of own) await write(tx, delta);
+      await together([
+        store(tx, commit.events ?? []),
+        refuse(tx, commit.topic, commit.refusals),
+        ...own.map((delta) => write(tx, delta)),
+      ]);
       if (shared.length === 0) return;
       await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_WINDOWS_LOCK)]);
-      for (const delta of shared) await write(tx, delta);
+      await together(shared.map((delta) => write(tx, delta)));
     });
   }
 
@@ -117,6 +115,25 @@ export class SqlSink implements Sink {
       advances.filter(({ from }) => from === null),
     );
   }
+}
+
+/**
+ * Waits for all of these, also where one has failed: a statement that came after the transaction's end would stand by
+ * itself. While PostgreSQL runs a statement of one, what another wants of it is made ready.
+ */
+async function together(works: readonly Promise<void>[]): Promise<void> {
+  const failures: unknown[] = [];
+  // The first failure is the reason for those that follow.
+  await Promise.all(works.map((work) => work.catch((error) => void failures.push(error))));
+  if (failures.length > 0) throw failures[0];
+}
+
+async function store(tx: Database, events: readonly Batch[]): Promise<void> {
+  if (events.length === 0) return;
+  await tx.copyIn(
+    `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
+    copyRows(events),
+  );
 }
 
 async function refuse(tx: Database, topic: string, refusals: readonly Refusal[]): Promise<void> {
