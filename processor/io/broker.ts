@@ -34,8 +34,8 @@ const CONNECT_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Share of the time for which a broker takes our word for who we are, after which we are to say it again. */
 const RENEW_AFTER = 0.8;
-/** What is longer than this is no answer of Kafka's. */
-const MAX_RESPONSE_BYTES = 512 * 1024 * 1024;
+/** What is longer than this is no answer of Kafka's; the first bytes of TLS, taken for a length, are. */
+const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
 
 const LENGTH_BYTES = 4;
 const CORRELATION_BYTES = 4;

@@ -136,6 +136,28 @@ for (const [mechanism, tls] of SECURED) {
   );
 }
 
+Deno.test("a login that is good for a while only is made anew before it ends", leaky, async () => {
+  await using broker = await startKafka({
+    secure: { tls: false, sasl: "PLAIN" },
+    properties: { "connections.max.reauth.ms": "2000" },
+  });
+  await broker.createTopic(TOPIC, 1);
+  const source = new KafkaSource({
+    ...settingsFor(broker),
+    brokers: [broker.secureBootstrap],
+    sasl: { mechanism: "PLAIN", ...USER },
+  });
+  try {
+    assert.deepEqual(await source.assigned(), [0]);
+    source.seek(new Map([[0, null]]));
+    // The broker ends a connection that asks for something when its time is over.
+    const until = performance.now() + 5000;
+    while (performance.now() < until) assert.deepEqual(await source.poll(200), []);
+  } finally {
+    await source.close();
+  }
+});
+
 Deno.test("a topic that is not there yet is waited for, and said", leaky, async () => {
   await using broker = await startKafka();
   const source = new KafkaSource(settingsFor(broker, "later"));
