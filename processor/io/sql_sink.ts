@@ -15,11 +15,11 @@ import { upsert } from "./sql_upsert.ts";
 import { mergedWindows } from "./sql_windows.ts";
 
 /**
- * Held by one commit at a time while it writes the windows that all instances share. They would queue for the rows of
- * the current minute anyway; with one lock they do so in any order of rows, and what was read can't change before it is
- * written.
+ * Held by one commit at a time while it writes what all instances share: windows, and with sessions the days of pages.
+ * They would queue for the rows of the current minute anyway; with one lock they do so in any order of rows, and what was
+ * read can't change before it is written.
  */
-const SHARED_WINDOWS_LOCK = 7_226_914_055;
+const SHARED_LOCK = 7_226_914_055;
 
 /**
  * A commit looks its rows up by their keys, some thousands at a time. Otherwise the planner would rather read a table from
@@ -55,15 +55,14 @@ export class SqlSink implements Sink {
     await this.#db.transaction(async (tx) => {
       await tx.exec(BY_KEY);
       await this.#advance(tx, commit);
-      const own = commit.deltas.filter((delta) => delta.view.by.includes("user"));
-      const shared = commit.deltas.filter((delta) => !delta.view.by.includes("user"));
+      const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
       await together([
         store(tx, commit.events ?? []),
         refuse(tx, commit.topic, commit.refusals),
-        ...own.map((delta) => write(tx, delta)),
+        ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) => write(tx, delta)),
       ]);
       if (shared.length === 0) return;
-      await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_WINDOWS_LOCK)]);
+      await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_LOCK)]);
       await together(shared.map((delta) => write(tx, delta)));
     });
   }
