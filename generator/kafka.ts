@@ -14,22 +14,15 @@ import {
   type RetryOptions,
   type SASLOptions,
 } from "kafkajs";
+import type { KafkaAccess } from "../processor/io/broker.ts";
 import { attempt } from "./kafka_errors.ts";
 
 /** How to reach a topic, and as whom. */
-export interface KafkaSettings {
+export interface KafkaSettings extends KafkaAccess {
   readonly brokers: readonly string[];
   readonly topic: string;
   /** Partitions of a topic that has to be created. */
   readonly partitions: number;
-  /** PEM text of the authorities that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
-  readonly tlsCa?: string;
-  readonly tls?: boolean;
-  readonly sasl?: {
-    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
-    readonly username: string;
-    readonly password: string;
-  };
 }
 
 /** What is sent: the time of sending stands in for a timestamp that is left out. */

@@ -70,8 +70,9 @@ grant select, insert, update on clickstream.traffic, clickstream.pages, clickstr
 grant select on clickstream.traffic, clickstream.pages, clickstream.active_users to clickstream_reader;
 
 -- Hours of traffic and days of pages: what a report over weeks adds up instead of minutes, of which a month has millions,
--- and instead of sessions, of which it has as many. They follow these by triggers, in the same statement, so that nobody who writes there needs to know of them. Of
--- two who write at once, each would hold a row that the other waits for: so they queue, by the lock by which commits do.
+-- and instead of sessions, of which it has as many. They follow these by triggers, in the same statement, so that nobody
+-- who writes there needs to know of them. Of two who write at once, each would hold a row that the other waits for: so
+-- they queue, by the lock by which commits do.
 create table clickstream.traffic_hours (
   window_start timestamptz not null,
   event_type text collate "C" not null,

@@ -17,10 +17,9 @@ import {
 import { Unavailable } from "../pipeline.ts";
 import { Room } from "./room.ts";
 
-/** As whom to speak to a broker. */
-export interface BrokerAccess {
-  readonly clientId: string;
-  /** PEM text of the authority that the broker's certificate comes from; with it, or with `tls`, TLS is used. */
+/** How brokers want to be spoken to. */
+export interface KafkaAccess {
+  /** PEM text of the authorities that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
   readonly tlsCa?: string;
   readonly tls?: boolean;
   readonly sasl?: {
@@ -28,6 +27,11 @@ export interface BrokerAccess {
     readonly username: string;
     readonly password: string;
   };
+}
+
+/** As whom to speak to a broker. */
+export interface BrokerAccess extends KafkaAccess {
+  readonly clientId: string;
 }
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -58,7 +62,7 @@ export class BrokerConnection {
   /** @throws {Unavailable} if the broker can't be reached, or does not want us */
   static async open(host: string, port: number, access: BrokerAccess): Promise<BrokerConnection> {
     const where = `${host}:${port}`;
-    const conn = await connected(host, port, access);
+    const conn = await connected(host, port, where, access);
     const connection = new BrokerConnection(conn, where, access.clientId);
     try {
       if (access.sasl !== undefined) await connection.#authenticate(access.sasl);
@@ -142,7 +146,7 @@ export class BrokerConnection {
     }
   }
 
-  async #authenticate({ mechanism, username, password }: NonNullable<BrokerAccess["sasl"]>): Promise<void> {
+  async #authenticate({ mechanism, username, password }: NonNullable<KafkaAccess["sasl"]>): Promise<void> {
     const room = new Room();
     const send: Connection["send"] = (apiKey, apiVersion, createPayload, parse, isFlexible, _, callback) => {
       const answer = async () => {
@@ -169,8 +173,8 @@ export class BrokerConnection {
 }
 
 /** The first of a host's addresses that answers. */
-async function connected(host: string, port: number, { tlsCa, tls }: BrokerAccess): Promise<Deno.Conn> {
-  const where = `${host}:${port}`;
+async function connected(host: string, port: number, where: string, access: KafkaAccess): Promise<Deno.Conn> {
+  const { tlsCa, tls } = access;
   const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   try {
     const addresses = await lookup(host, { all: true });
@@ -180,9 +184,8 @@ async function connected(host: string, port: number, { tlsCa, tls }: BrokerAcces
     );
     conn.setNoDelay(true);
     if (tlsCa === undefined && tls !== true) return conn;
-    const secured = await Deno.startTls(conn, { hostname: host, ...tlsCa !== undefined && { caCerts: [tlsCa] } });
-    await secured.handshake();
-    return secured;
+    // Shakes hands with the first request, within its time, and is closed if that fails.
+    return await Deno.startTls(conn, { hostname: host, ...tlsCa !== undefined && { caCerts: [tlsCa] } });
   } catch (error) {
     throw unavailable(where, signal.aborted ? new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`) : error);
   }
