@@ -32,8 +32,7 @@ const LATEST = -1n;
 /** The broker answers a fetch after this much time, if nothing arrives. */
 const FETCH_WAIT_MS = 250;
 /** Much enough to be worth the way, little enough that partitions advance side by side. */
-const PARTITION_BYTES = 512 * 1024;
-const RESPONSE_BYTES = 2 * 1024 * 1024;
+const RESPONSE_BYTES = 512 * 1024;
 /** After a response of fewer bytes the next is asked for a moment later, for each costs the same however little it has. */
 const SMALL_BYTES = 64 * 1024;
 const MOMENT_MS = 10;
@@ -52,8 +51,10 @@ export class KafkaSource implements Source {
   #fetcher: Consumer | null = null;
   /** Fetching, by broker. */
   readonly #connections = new Map<number, BrokerConnection>();
-  /** Next offset of each partition, in the order of asking; null where it is the earliest that the log has. */
+  /** Next offset of each partition, the one that was read last at the end; null where it is the earliest there is. */
   #next = new Map<number, number | null>();
+  /** Kafka timestamp of the last record that was read of each partition. */
+  readonly #times = new Map<number, number>();
   /** Counts seeks: what was fetched before the last one is thrown away. */
   #seeks = 0;
   #underWay: Promise<void> | null = null;
@@ -88,6 +89,7 @@ export class KafkaSource implements Source {
   seek(offsets: Seek): void {
     this.#seeks++;
     this.#next = new Map(offsets);
+    this.#times.clear();
     this.#ready = [];
     this.#failure = null;
   }
@@ -162,7 +164,7 @@ export class KafkaSource implements Source {
     await this.#findEarliest(fetcher, seeks);
     if (seeks !== this.#seeks) return;
     const shares = new Map<number, Map<number, number>>();
-    for (const [partition, offset] of this.#next) {
+    for (const [partition, offset] of this.#inTurn()) {
       const leader = metadata.topics.get(this.topic)?.partitions[partition]?.leader ?? -1;
       if (leader < 0) throw new Unavailable(`partition ${partition} of ${this.topic} has no leader at the moment`);
       const share = shares.get(leader) ?? new Map<number, number>();
@@ -178,6 +180,16 @@ export class KafkaSource implements Source {
       if (size > 0) this.#settings.fetched?.(size);
       if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
     }));
+  }
+
+  /**
+   * The partitions in the order of asking: while there is much to read, a response has room for the first alone. That is
+   * the one whose log has been read up to the earliest time, so that all come to the same time together and a commit has
+   * few windows; of several, the one that waits longest.
+   */
+  #inTurn(): [number, number | null][] {
+    const timeOf = (partition: number) => this.#times.get(partition) ?? -1;
+    return [...this.#next].sort(([a], [b]) => timeOf(a) - timeOf(b));
   }
 
   async #connection(fetcher: Consumer, leader: number, { brokers }: ClusterMetadata): Promise<BrokerConnection> {
@@ -211,7 +223,7 @@ export class KafkaSource implements Source {
       offsets,
       maxWaitMs: FETCH_WAIT_MS,
       maxBytes: RESPONSE_BYTES,
-      maxPartitionBytes: PARTITION_BYTES,
+      maxPartitionBytes: RESPONSE_BYTES,
     };
     return await fetchFrom(connection, request, room);
   }
@@ -235,10 +247,10 @@ export class KafkaSource implements Source {
       } else {
         const { records, next } = walk(response, from);
         if (next === from) continue;
-        // To the end of the line: a response has room for the first partitions alone, and for a batch beyond
-        // PARTITION_BYTES only if it comes before all others.
         this.#next.delete(partition);
         this.#next.set(partition, next);
+        const last = records.at(-1);
+        if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
         // Records that count for nothing still move the offset.
         this.#ready.push(...(records.at(-1)?.next === next ? records : [...records, nothingUpTo(response, next)]));
       }

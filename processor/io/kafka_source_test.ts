@@ -291,6 +291,33 @@ async function reassigned(source: Source): Promise<readonly number[]> {
   return await source.assigned();
 }
 
+Deno.test("partitions of which one has more for the same time come to each time together", leaky, async () => {
+  const settings = await newTopic(2);
+  const value = new TextEncoder().encode("x".repeat(1000));
+  // 8 MB in one and 2 MB in the other: read byte for byte, the second would be at its end with the first at a quarter.
+  const seconds = 2000;
+  for (let from = 0; from < seconds; from += 50) {
+    const times = Array.from({ length: 50 }, (_, i) => (from + i) * 1000);
+    const records = times.map((time) => ({ key: null, value, time }));
+    await write(settings.topic, 0, [...records, ...records, ...records, ...records].sort((a, b) => a.time - b.time));
+    await write(settings.topic, 1, records);
+  }
+  const source = new KafkaSource({ ...settings, groupId: null });
+  try {
+    source.seek(new Map((await source.assigned()).map((partition) => [partition, null])));
+    const reached = [0, 0];
+    let apart = 0;
+    while (Math.min(...reached) < (seconds - 1) * 1000) {
+      for (const { partition, times, count } of await source.poll(1000)) reached[partition] = times[count - 1]!;
+      apart = Math.max(apart, Math.abs(reached[0]! - reached[1]!));
+    }
+    // One round brings at most 512 KiB of each, which is as many seconds of the second.
+    assert.ok(apart <= 600_000, `they were ${apart / 1000} s apart`);
+  } finally {
+    await source.close();
+  }
+});
+
 Deno.test("members of a group divide the partitions, and take over those of one that leaves", leaky, async () => {
   const { settings, topic, source: first, reading } = await opened(5);
   const second = new KafkaSource(settings);
