@@ -27,6 +27,8 @@ export interface Server extends AsyncDisposable {
   urlFor(user: string, password: string, database: string): string;
   /** Makes an empty database, and returns where it is. */
   createDatabase(name?: string): Promise<string>;
+  /** Removes the database at a URL that `createDatabase` returned. */
+  dropDatabase(url: string): Promise<void>;
   /** Ends the server as `pg_ctl -m fast` or `immediate` would, or kills it. */
   stop(mode?: "fast" | "immediate"): Promise<void>;
   /** Starts it again after `stop`, at the same place with the same data. */
@@ -107,6 +109,9 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     async createDatabase(name = `test_${++made}`) {
       await using(url(), (db) => db.exec(`create database ${name}`));
       return url(name);
+    },
+    async dropDatabase(database) {
+      await using(url(), (db) => db.exec(`drop database ${new URL(database).pathname.slice(1)} with (force)`));
     },
     async stop(mode = "fast") {
       await child.end(mode === "fast" ? "SIGINT" : "SIGQUIT");
