@@ -2,7 +2,7 @@
  * Bytes to columns, or the reason for refusing.
  * @module
  */
-import type { Batch, Coded } from "./batch.ts";
+import type { Batch, Coded, Dictionaries } from "./batch.ts";
 import { encoded, NONE, SLACK } from "./dictionary.ts";
 import {
   type ClickEvent,
@@ -28,7 +28,18 @@ export interface Decoder {
    * event. What is refused depends on the record alone.
    */
   decode(records: Records, i: number, batch: Batch): Refusal | null;
+  /**
+   * Has a first look at the records from `i` on that are decoded next, so that what they need of memory is waited for
+   * once and not by each; says how many they are. Asked for before each record, it is 0 for those looked at already.
+   *
+   * @param lows takes the lower half of the hash of each one's `eventId`, anything for those without; it has room for
+   *   `MOST_AHEAD`
+   */
+  lookAhead?(records: Records, i: number, words: Dictionaries, lows: Int32Array): number;
 }
+
+/** Most records that a decoder looks at ahead: they, and what is known of them, stay in the nearest memory. */
+export const MOST_AHEAD = 64;
 
 /** Why a message can't be an event, thrown where it is found out. No error: nobody needs to know where, which costs. */
 class Refused {

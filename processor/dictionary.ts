@@ -31,6 +31,8 @@ export class Dictionary {
   /** Entries by hash, with open addressing; -1 where free. */
   #slots = new Int32Array(64).fill(-1);
   readonly #texts: (string | undefined)[] = [];
+  /** Takes what was read for nothing else, so that it is read. */
+  readonly #touched = new Int32Array(1);
 
   /** Forgets all strings, and keeps the room that they had. */
   clear(): void {
@@ -39,6 +41,21 @@ export class Dictionary {
     this.#used = 0;
     this.#slots.fill(-1);
     this.#texts.length = 0;
+  }
+
+  /**
+   * Has what is known of strings of these hashes, by their lower halves, brought into the nearest memory: together they
+   * are waited for twice, where each look-up would wait twice.
+   */
+  touch(lows: Int32Array, count: number): void {
+    const slots = this.#slots;
+    const heap = this.#heap;
+    const mask = slots.length - 1;
+    let all = 0;
+    // Without branches, which would wait for what they depend on.
+    for (let i = 0; i < count; i++) all |= slots[lows[i]! & mask]!;
+    for (let i = 0; i < count; i++) all |= heap[Math.max(0, slots[lows[i]! & mask]!)]!;
+    this.#touched[0] = all;
   }
 
   /** The code of the string `[start, end)` of `view`, of this hash; `NONE` if it has not been added. */

@@ -3,7 +3,6 @@
  * set comes out the same whatever order its parts were merged in.
  * @module
  */
-import { avalanche } from "./hash.ts";
 import { grown } from "./grown.ts";
 
 /** Most members that are counted exactly. */
@@ -82,32 +81,27 @@ export class Distinct {
   }
 }
 
-/** Bits of a code that tell it from the others of its block, and words of a block, of which each code has a bit. */
-const BLOCK_BITS = 7;
-const BLOCK_WORDS = 1 << (BLOCK_BITS - 5);
-/** Words of an entry: its row, its block, and the block's members. */
-const ENTRY = 2 + BLOCK_WORDS;
-
 /**
- * Sets of codes, one for each row. Codes are numbers in the order in which strings came, so those of busy rows, and of
- * busy strings, lie close together: a block of 128 of them is one entry of a hash table, with a bit for each. An insert
- * allocates nothing. What the sets hold is put in order by row all at once, for going after each row's members one by
- * one is the wait for memory at every step.
+ * Sets of codes, one for each row. What is added is noted, one after the other, and no more; who is in which set is
+ * found out for all rows at once, when it is asked for. To look each one up would be to wait for memory each time: there
+ * are as many sets as rows, and all together they are large.
  */
 export class MemberSet {
   readonly #hash: (code: number) => number;
-  /** Where the entries begin, by row and block, with open addressing; -1 where free. */
-  #slots = new Int32Array(512).fill(-1);
-  /** One after the other, in the order in which they came. */
-  #entries = new Int32Array(128 * ENTRY);
+  /** What was added, repetitions and all. */
+  #rows = new Int32Array(1024);
+  #codes = new Int32Array(1024);
   #used = 0;
-  #rowCount = 0;
   /** Rows that have become part of another, and of which. */
   readonly #mergedInto = new Map<number, number>();
-  #isOrdered = false;
-  /** The hashes of row 0, of row 1, and so on, and where those of each row begin. */
+  #isOrdered = true;
+  /** The codes of row 0, of row 1, and so on. */
+  #sorted = new Int32Array(0);
+  /** Of each code, the row whose set it was seen in last, plus one. */
+  #seenIn = new Int32Array(0);
+  /** The hashes of row 0, of row 1, and so on, each once, and where those of each row begin. */
   #byRow = new Float64Array(0);
-  #starts = new Int32Array(0);
+  #starts = new Int32Array(1);
 
   /** @param hash the hash of a code, 53 bits */
   constructor(hash: (code: number) => number) {
@@ -117,29 +111,25 @@ export class MemberSet {
   /** Empties all sets, and keeps the room that they had. */
   clear(): void {
     this.#used = 0;
-    this.#slots.fill(-1);
     this.#mergedInto.clear();
-    this.#rowCount = 0;
     this.#isOrdered = false;
-    this.#byRow = new Float64Array(0);
   }
 
-  /** Adds `code` to the set of `row`, unless it is in it. */
-  add(row: number, code: number): void {
+  /** Adds each of the first `count` codes to the set of its row, passing those whose row is negative. */
+  add(rows: Int32Array, codes: Int32Array, count: number): void {
     this.#isOrdered = false;
-    const block = code >> BLOCK_BITS;
-    const word = 2 + ((code >> 5) & (BLOCK_WORDS - 1));
-    const slots = this.#slots;
-    const entries = this.#entries;
-    const mask = slots.length - 1;
-    let slot = slotOf(row, block) & mask;
-    for (let at; (at = slots[slot]!) >= 0; slot = (slot + 1) & mask) {
-      if (entries[at] === row && entries[at + 1] === block) {
-        entries[at + word]! |= 1 << code;
-        return;
-      }
+    let used = this.#used;
+    if (used + count > this.#rows.length) {
+      this.#rows = grown(this.#rows, used + count);
+      this.#codes = grown(this.#codes, used + count);
     }
-    this.#insert(slot, row, block, word, 1 << code);
+    const [ownRows, ownCodes] = [this.#rows, this.#codes];
+    for (let i = 0; i < count; i++) {
+      if (rows[i]! < 0) continue;
+      ownRows[used] = rows[i]!;
+      ownCodes[used++] = codes[i]!;
+    }
+    this.#used = used;
   }
 
   /** Adds the set of row `from` to that of row `into`, which is done at the end. */
@@ -148,58 +138,58 @@ export class MemberSet {
     this.#isOrdered = false;
   }
 
-  /** The hashes of the codes in the set of `row`, in no order; of merged rows some may be there twice. */
+  /** The hashes of the codes in the set of `row`, each once, in no order. They stand when the sets have been emptied. */
   hashes(row: number): Float64Array {
     if (!this.#isOrdered) this.#order();
-    return row < this.#rowCount
+    return row < this.#starts.length - 1
       ? this.#byRow.subarray(this.#starts[row], this.#starts[row + 1])
       : this.#byRow.subarray(0, 0);
   }
 
-  /** Makes an entry, which is found by `slot`, of one member. */
-  #insert(slot: number, row: number, block: number, word: number, bit: number): void {
-    const at = this.#used;
-    if (at + ENTRY > this.#entries.length) this.#entries = grown(this.#entries);
-    const entries = this.#entries;
-    entries[at] = row;
-    entries[at + 1] = block;
-    entries.fill(0, at + 2, at + ENTRY);
-    entries[at + word] = bit;
-    this.#used = at + ENTRY;
-    this.#slots[slot] = at;
-    if (row >= this.#rowCount) this.#rowCount = row + 1;
-    if (this.#used * 2 > this.#slots.length * ENTRY) this.#rehash();
+  #order(): void {
+    const ends = this.#sort();
+    const sorted = this.#sorted;
+    const seenIn = this.#seenIn.fill(0);
+    const starts = new Int32Array(ends.length + 1);
+    // Those that are left move to the front of what has been looked at.
+    let kept = 0;
+    for (let row = 0, i = 0; row < ends.length; row++) {
+      starts[row] = kept;
+      for (; i < ends[row]!; i++) {
+        const code = sorted[i]!;
+        if (seenIn[code] === row + 1) continue;
+        seenIn[code] = row + 1;
+        sorted[kept++] = code;
+      }
+    }
+    starts[ends.length] = kept;
+    const byRow = new Float64Array(kept);
+    for (let i = 0; i < kept; i++) byRow[i] = this.#hash(sorted[i]!);
+    this.#byRow = byRow;
+    this.#starts = starts;
+    this.#isOrdered = true;
   }
 
-  #order(): void {
-    const entries = this.#entries;
+  /** Sorts the codes by row; returns where those of each row end. */
+  #sort(): Int32Array {
     const used = this.#used;
-    const starts = new Int32Array(this.#rowCount + 2);
-    let count = 0;
-    for (let at = 0; at < used; at += ENTRY) {
-      const row = this.#mergedInto.size === 0 ? entries[at]! : this.#whole(entries[at]!);
-      let members = 0;
-      for (let w = 2; w < ENTRY; w++) members += ones(entries[at + w]!);
-      starts[row + 2]! += members;
-      count += members;
+    const [rows, codes] = [this.#rows, this.#codes];
+    let mostRow = -1;
+    let mostCode = -1;
+    for (let i = 0; i < used; i++) {
+      if (this.#mergedInto.size > 0) rows[i] = this.#whole(rows[i]!);
+      mostRow = Math.max(mostRow, rows[i]!);
+      mostCode = Math.max(mostCode, codes[i]!);
     }
-    for (let row = 2; row < starts.length; row++) starts[row]! += starts[row - 1]!;
-    const byRow = new Float64Array(count);
-    // What is the beginning of the row before it is filled is its end, and so the beginning of the next, afterwards.
-    for (let at = 0; at < used; at += ENTRY) {
-      const row = this.#mergedInto.size === 0 ? entries[at]! : this.#whole(entries[at]!);
-      const first = entries[at + 1]! << BLOCK_BITS;
-      let to = starts[row + 1]!;
-      for (let w = 0; w < BLOCK_WORDS; w++) {
-        for (let bits = entries[at + 2 + w]!; bits !== 0; bits &= bits - 1) {
-          byRow[to++] = this.#hash(first + (w << 5) + 31 - Math.clz32(bits & -bits));
-        }
-      }
-      starts[row + 1] = to;
-    }
-    this.#starts = starts;
-    this.#byRow = byRow;
-    this.#isOrdered = true;
+    if (used > this.#sorted.length) this.#sorted = new Int32Array(this.#rows.length);
+    if (mostCode >= this.#seenIn.length) this.#seenIn = grown(this.#seenIn, mostCode + 1);
+    // First where each row begins, which becomes where it ends as it is filled.
+    const ends = new Int32Array(mostRow + 2);
+    for (let i = 0; i < used; i++) ends[rows[i]! + 1]!++;
+    for (let row = 1; row < ends.length; row++) ends[row]! += ends[row - 1]!;
+    const sorted = this.#sorted;
+    for (let i = 0; i < used; i++) sorted[ends[rows[i]!]!++] = codes[i]!;
+    return ends.subarray(0, mostRow + 1);
   }
 
   /** The row that a row has become part of, or itself. */
@@ -207,30 +197,6 @@ export class MemberSet {
     for (let into; (into = this.#mergedInto.get(row)) !== undefined;) row = into;
     return row;
   }
-
-  #rehash(): void {
-    const entries = this.#entries;
-    const slots = new Int32Array(this.#slots.length * 2).fill(-1);
-    const mask = slots.length - 1;
-    for (let at = 0; at < this.#used; at += ENTRY) {
-      let slot = slotOf(entries[at]!, entries[at + 1]!) & mask;
-      while (slots[slot]! >= 0) slot = (slot + 1) & mask;
-      slots[slot] = at;
-    }
-    this.#slots = slots;
-  }
-}
-
-/** Where to look for an entry first. */
-function slotOf(row: number, block: number): number {
-  return avalanche(Math.imul(row, 0x9e3779b1) ^ block);
-}
-
-/** Number of bits that are 1. */
-function ones(word: number): number {
-  word -= (word >>> 1) & 0x55555555;
-  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
-  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Sorted numbers, each once. */

@@ -112,11 +112,13 @@ Deno.test("members are kept once in each row", () => {
   const random = new Random(5);
   const naive = new Map<number, Set<number>>();
   const members = new MemberSet((code) => code);
-  for (let n = 0; n < 50_000; n++) {
-    const [row, code] = [random.below(300), random.below(200)];
-    members.add(row, code);
-    naive.set(row, (naive.get(row) ?? new Set()).add(code));
+  for (let batch = 0; batch < 50; batch++) {
+    const rows = Int32Array.from({ length: 1000 }, () => random.below(301) - 1);
+    const codes = Int32Array.from(rows, () => random.below(200));
+    members.add(rows, codes, 990);
+    for (let i = 0; i < 990; i++) naive.set(rows[i]!, (naive.get(rows[i]!) ?? new Set()).add(codes[i]!));
   }
+  naive.delete(-1);
   for (const [row, codes] of naive) {
     assert.deepEqual(codesOf(members, row), [...codes].sort((a, b) => a - b));
   }
@@ -126,14 +128,14 @@ Deno.test("members are kept once in each row", () => {
 
 Deno.test("merged sets hold the members of both, also of those that had taken up another before", () => {
   const members = new MemberSet((code) => code);
-  for (const [row, code] of [[0, 1], [1, 1], [1, 2], [2, 3], [3, 4]] as const) members.add(row, code);
+  members.add(Int32Array.of(0, 1, 1, 2, 3), Int32Array.of(1, 1, 2, 3, 4), 5);
   assert.deepEqual(codesOf(members, 1), [1, 2]);
   members.merge(1, 2);
   members.merge(0, 1);
-  assert.deepEqual([...new Set(codesOf(members, 0))], [1, 2, 3]);
-  assert.equal(Distinct.from(members.hashes(0)).count, 3);
+  assert.deepEqual(codesOf(members, 0), [1, 2, 3]);
   assert.deepEqual(codesOf(members, 3), [4]);
   members.clear();
-  members.add(1, 5);
+  assert.deepEqual(codesOf(members, 0), []);
+  members.add(Int32Array.of(1), Int32Array.of(5), 1);
   assert.deepEqual([codesOf(members, 0), codesOf(members, 1)], [[], [5]]);
 });

@@ -38,6 +38,11 @@ export class Duplicates {
     return kafkaTime >= 0 && this.#ids.put(high, low, kafkaTime, minuteOf(this.#logTime));
   }
 
+  /** Has what is known of ids of these hashes, by their lower halves, brought into the nearest memory. */
+  touch(lows: Int32Array, count: number): void {
+    this.#ids.touch(lows, count);
+  }
+
   /** Ids held in memory, with those that are forgotten but whose room has not been needed yet. */
   get size(): number {
     return this.#ids.size;
@@ -82,9 +87,23 @@ class Ids {
   #table = new Table(1024);
   #count = 0;
   #oldest = 0;
+  /** Takes what was read for nothing else, so that it is read. */
+  readonly #touched = new Int32Array(1);
 
   get size(): number {
     return this.#count;
+  }
+
+  /** Has the places of ids brought into the nearest memory: together they are waited for once. */
+  touch(lows: Int32Array, count: number): void {
+    const { high, low, minute } = this.#table;
+    const mask = minute.length - 1;
+    let all = 0;
+    for (let i = 0; i < count; i++) {
+      const at = lows[i]! & mask;
+      all |= minute[at]! | low[at]! | high[at]!;
+    }
+    this.#touched[0] = all;
   }
 
   /** Remembers an id, and tells whether it has been seen no more than `WINDOW_MS` from `time`. */

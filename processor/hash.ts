@@ -66,7 +66,7 @@ export function join53(high: number, low: number): number {
 }
 
 /** Lets every bit of a 32-bit number change about half of the others. */
-export function avalanche(x: number): number {
+function avalanche(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
   return x ^ (x >>> 16);

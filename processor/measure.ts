@@ -126,9 +126,7 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
       const members = new MemberSet((code) => words.user.hash(code));
       return {
         add(batch, allRows) {
-          const rows = select(batch, allRows);
-          const users = batch.codes.user;
-          for (let i = 0; i < batch.count; i++) if (rows[i]! >= 0) members.add(rows[i]!, users[i]!);
+          members.add(select(batch, allRows), batch.codes.user, batch.count);
         },
         merge: (into, from) => members.merge(into, from),
         value: (row) => Distinct.from(members.hashes(row)),

@@ -4,7 +4,7 @@
  * @module
  */
 import { Batch, dictionaries } from "./batch.ts";
-import type { Decoder } from "./decode.ts";
+import { type Decoder, MOST_AHEAD } from "./decode.ts";
 import type { Times } from "./distribution.ts";
 import { Duplicates } from "./duplicates.ts";
 import type { Reason } from "./event.ts";
@@ -128,7 +128,7 @@ export class Unavailable extends Error {
 export const ALLOWED_DELAY_MS = 10_000;
 
 /** Records in the first commit after a start or a pause; the next has twice as many, up to `commitRecords`. */
-const FIRST_COMMIT_RECORDS = 16_384;
+const FIRST_COMMIT_RECORDS = 4_096;
 
 /** Records that are taken in at a stretch while a commit is under way, whose sink has more to send with every answer. */
 const STRETCH_RECORDS = 1024;
@@ -225,6 +225,8 @@ export class Pipeline {
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
   #started = false;
+  /** Of the ids of the records looked at ahead, the lower halves of their hashes. */
+  readonly #ahead = new Int32Array(MOST_AHEAD);
   /** Where the time went since the last commit. */
   #readMs = 0;
   #decodeMs = 0;
@@ -330,6 +332,7 @@ export class Pipeline {
     if (reading === undefined) throw new Error(`partition ${records.partition} was read but not assigned`);
     // Told first: taking them in may have to wait for a commit, and how much waits with them is to be known meanwhile.
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
+    reading.end = records.end;
     let at = 0;
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
     const first = at;
@@ -345,7 +348,6 @@ export class Pipeline {
       reading.next = records.next;
       this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     }
-    reading.end = records.end;
     if (first < records.count) this.#options.observer?.decoded?.(records, first);
   }
 
@@ -373,6 +375,8 @@ export class Pipeline {
       const offset = records.offsets[i]!;
       if (offset < reading.next) throw new Error(`offset ${offset} of partition ${records.partition} was read twice`);
       const { batch } = pending;
+      const ahead = decoder.lookAhead?.(records, i, batch.words, this.#ahead) ?? 0;
+      if (ahead > 0) reading.duplicates.touch(this.#ahead, ahead);
       const refusal = decoder.decode(records, i, batch);
       reading.duplicates.pass(offset, records.times[i]!);
       if (refusal !== null) {

@@ -11,7 +11,7 @@
 import { BACKSLASH, CLOSE, COLON, COMMA, NINE, OPEN, POINT, QUOTE, textOf, ZERO } from "./ascii.ts";
 import type { Batch, Coded, Dictionaries } from "./batch.ts";
 import { Clock } from "./clock.ts";
-import { type Decoder, JsonDecoder } from "./decode.ts";
+import { type Decoder, JsonDecoder, MOST_AHEAD } from "./decode.ts";
 import { type Dictionary, NONE } from "./dictionary.ts";
 import {
   DEVICES,
@@ -72,6 +72,9 @@ const QUANTITY = 13;
 const CURRENCY = 14;
 /** Stands for the beginning of the record, where a field that came before is asked for. */
 const BEGINNING = 15;
+/** What is noted of one record, as a power of two: a place for each field. */
+const FIELD_BITS = 4;
+const FIELD_MASK = (1 << FIELD_BITS) - 1;
 
 /** The fields that must be there, as bits. */
 const NEEDED = 1 << USER | 1 << TYPE | 1 << TIMESTAMP | 1 << PAGE;
@@ -95,15 +98,24 @@ export class ScanDecoder implements Decoder {
   readonly #expected = new Expected(BEGINNING + 1);
   readonly #clock = new Clock();
   readonly #hasher = new Hasher();
-  /** Where each field's value lies, by its number; of a string, without the quotes, and its hash. */
-  readonly #starts = new Int32Array(FIELDS.length);
-  readonly #ends = new Int32Array(FIELDS.length);
-  readonly #highs = new Int32Array(FIELDS.length);
-  readonly #lows = new Int32Array(FIELDS.length);
-  /** Fields of the last record that were numbers, as bits. */
-  #numbers = 0;
-  #bytes: Uint8Array = new Uint8Array();
+  /** Of each record looked at, and each of its fields: where its value lies; of a string without quotes, and its hash. */
+  readonly #starts = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  readonly #ends = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  readonly #highs = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  readonly #lows = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  /** Fields of each that have a value, as bits; 0 if there is anything unusual about it. */
+  readonly #present = new Int32Array(MOST_AHEAD);
+  /** Fields of each that were numbers, as bits. */
+  readonly #numbers = new Int32Array(MOST_AHEAD);
+  readonly #users = new Int32Array(MOST_AHEAD);
+  /** Which records these are: those of `#records` from `#from` to `#until`. */
+  #records: Records | null = null;
+  #from = 0;
+  #until = 0;
+  /** What they lie in. */
   #view: DataView = new DataView(new ArrayBuffer(0));
+  #bytes: Uint8Array = new Uint8Array();
+  #bytesView: DataView = this.#view;
   #words: Dictionaries | null = null;
   #generation = 0;
   /** Codes in the dictionaries in use. */
@@ -119,23 +131,56 @@ export class ScanDecoder implements Decoder {
   }
 
   decode(records: Records, i: number, batch: Batch): Refusal | null {
-    const { bytes } = records;
-    const start = records.starts[i]!;
-    const end = records.ends[i]!;
-    if (end - start <= MAX_EVENT_BYTES && end > start) {
-      const { words } = batch;
-      if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
-      if (bytes !== this.#bytes) {
-        this.#bytes = bytes;
-        this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-      }
-      const isRoomy = end + MARGIN <= bytes.length;
-      const view = isRoomy ? this.#view : roomy(bytes, start, end);
-      const from = isRoomy ? start : 0;
-      const fields = this.#scan(view, from, from + end - start);
-      if ((fields & NEEDED) === NEEDED && this.#write(view, fields, records, i, batch)) return null;
-    }
+    const { words } = batch;
+    if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
+    if (!this.#hasSeen(records, i)) this.#look(records, i, 1);
+    const n = i - this.#from;
+    if ((this.#present[n]! & NEEDED) === NEEDED && this.#write(n, records, i, batch)) return null;
     return this.#reference.decode(records, i, batch);
+  }
+
+  lookAhead(records: Records, i: number, words: Dictionaries, lows: Int32Array): number {
+    if (this.#hasSeen(records, i)) return 0;
+    this.#look(records, i, MOST_AHEAD);
+    const count = this.#until - i;
+    for (let n = 0; n < count; n++) {
+      this.#users[n] = this.#lows[n << FIELD_BITS | USER]!;
+      lows[n] = this.#lows[n << FIELD_BITS | ID]!;
+    }
+    words.user.touch(this.#users, count);
+    return count;
+  }
+
+  #hasSeen(records: Records, i: number): boolean {
+    return records === this.#records && i >= this.#from && i < this.#until;
+  }
+
+  /** Notes where the fields lie of up to `most` records. */
+  #look(records: Records, from: number, most: number): void {
+    const { bytes, starts, ends, count } = records;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#bytesView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
+    this.#records = records;
+    this.#from = from;
+    this.#view = this.#bytesView;
+    let i = from;
+    for (const until = Math.min(count, from + most); i < until; i++) {
+      const start = starts[i]!;
+      const end = ends[i]!;
+      if (end - start > MAX_EVENT_BYTES || end <= start) this.#present[i - from] = 0;
+      else if (end + MARGIN <= bytes.length) this.#present[i - from] = this.#scan(i - from, start, end);
+      else break;
+    }
+    if (i === from) {
+      const start = starts[i]!;
+      const end = ends[i]!;
+      this.#view = roomy(bytes, start, end);
+      this.#present[0] = this.#scan(0, 0, end - start);
+      i++;
+    }
+    this.#until = i;
   }
 
   #use(words: Dictionaries): void {
@@ -147,9 +192,11 @@ export class ScanDecoder implements Decoder {
     this.#purchase = words.type.internText("purchase");
   }
 
-  /** Finds the fields; returns those with a value as bits, or 0 if there is anything unusual. */
-  #scan(view: DataView, start: number, end: number): number {
+  /** Finds the fields of record `n`; returns those with a value as bits, or 0 if there is anything unusual. */
+  #scan(n: number, start: number, end: number): number {
+    const view = this.#view;
     const expected = this.#expected;
+    const first = n << FIELD_BITS;
     let at = start;
     let field = BEGINNING;
     let seen = 0;
@@ -209,36 +256,36 @@ export class ScanDecoder implements Decoder {
             low = stepLow(low, word);
             at += 4;
           } else {
-            const n = (31 - Math.clz32(special & -special)) >>> 3;
-            const rest = lowBytes(word, n);
+            const plain = (31 - Math.clz32(special & -special)) >>> 3;
+            const rest = lowBytes(word, plain);
             high = stepHigh(high, rest);
             low = stepLow(low, rest);
-            at += n;
+            at += plain;
             break;
           }
         }
         if (at >= end) return 0;
         if (view.getUint8(at) === QUOTE) {
           high = endHigh(high, at - from);
-          this.#highs[field] = high;
-          this.#lows[field] = endLow(low, high);
+          this.#highs[first | field] = high;
+          this.#lows[first | field] = endLow(low, high);
         } else {
           at = endOfText(view, at, end);
           if (at < 0) return 0;
           this.#hasher.hash(view, from, at);
-          this.#highs[field] = this.#hasher.high;
-          this.#lows[field] = this.#hasher.low;
+          this.#highs[first | field] = this.#hasher.high;
+          this.#lows[first | field] = this.#hasher.low;
         }
-        this.#starts[field] = from;
-        this.#ends[field] = at;
+        this.#starts[first | field] = from;
+        this.#ends[first | field] = at;
         present |= bit;
         at++;
       } else if (isDigit(view.getUint8(at))) {
         while (at < end && isNumeral(view.getUint8(at))) at++;
         // A number is taken apart where its field wants one; a field that is ignored may hold any, but a valid one.
         if (field === OTHER ? !isPlainNumber(view, from, at) : (NUMERIC & bit) === 0) return 0;
-        this.#starts[field] = from;
-        this.#ends[field] = at;
+        this.#starts[first | field] = from;
+        this.#ends[first | field] = at;
         numbers |= bit;
         present |= bit;
       } else if (matches(view, at, end, "null")) {
@@ -263,31 +310,35 @@ export class ScanDecoder implements Decoder {
         }
       }
     }
-    this.#numbers = numbers;
+    this.#numbers[n] = numbers;
     return at + 1 === end || blanks(view, at + 1, end) === end ? present : 0;
   }
 
-  /** Writes the fields to place `batch.count`; false if one of them needs the reference's judgement. */
-  #write(view: DataView, fields: number, records: Records, i: number, batch: Batch): boolean {
+  /** Writes record `n` to place `batch.count`; false if one of its fields needs the reference's judgement. */
+  #write(n: number, records: Records, i: number, batch: Batch): boolean {
+    const fields = this.#present[n]!;
+    const first = n << FIELD_BITS;
     const { words, codes } = batch;
     const place = batch.count;
-    const time = this.#time(view);
+    const time = this.#time(n);
     const sentTime = records.times[i]!;
     const kafkaTime = sentTime < 0 ? time : sentTime;
     // Also false where there is no time.
     if (!(time - kafkaTime <= MAX_AHEAD_MS && kafkaTime - time <= this.#keepMs)) return false;
-    const user = this.#text(view, USER, words.user);
-    const type = this.#text(view, TYPE, words.type);
-    const session = (fields & 1 << SESSION) === 0 ? NONE : this.#session(view, words);
-    const region = (fields & 1 << REGION) === 0 ? this.#unknownRegion : this.#text(view, REGION, words.region);
+    const user = this.#text(first | USER, words.user);
+    const type = this.#text(first | TYPE, words.type);
+    const session = (fields & 1 << SESSION) === 0 ? NONE : this.#session(first, words);
+    const region = (fields & 1 << REGION) === 0 ? this.#unknownRegion : this.#text(first | REGION, words.region);
     if (user === BAD || type === BAD || session === BAD || region === BAD) return false;
-    if (!this.#setPage(view, batch) || !this.#setPrice(view, fields, type, batch)) return false;
-    if (!this.#setRest(view, fields, batch)) return false;
+    if (!this.#setPage(first, batch) || !this.#setPrice(n, type, batch)) return false;
+    if (!this.#setRest(first, fields, batch)) return false;
     codes.user[place] = user;
     codes.type[place] = type;
     codes.session[place] = session;
     codes.region[place] = region;
-    codes.device[place] = (fields & 1 << DEVICE) === 0 ? this.#unknownDevice : this.#device(view, words.device);
+    codes.device[place] = (fields & 1 << DEVICE) === 0
+      ? this.#unknownDevice
+      : this.#device(first | DEVICE, words.device);
     batch.time[place] = time;
     batch.kafkaTime[place] = kafkaTime;
     batch.partition[place] = records.partition;
@@ -296,35 +347,38 @@ export class ScanDecoder implements Decoder {
       batch.setPlaceAsId();
       return true;
     }
-    const length = this.#ends[ID]! - this.#starts[ID]!;
+    const id = first | ID;
+    const length = this.#ends[id]! - this.#starts[id]!;
     if (length < 1 || length > MAX_ID_LENGTH) return false;
-    batch.setId(view, this.#starts[ID]!, this.#ends[ID]!, this.#highs[ID]!, this.#lows[ID]!);
+    batch.setId(this.#view, this.#starts[id]!, this.#ends[id]!, this.#highs[id]!, this.#lows[id]!);
     return true;
   }
 
-  /** The code of a field's text; `BAD` if it is not allowed. A text that is in the dictionary has been checked before. */
-  #text(view: DataView, field: number, dictionary: Dictionary): number {
-    const start = this.#starts[field]!;
-    const end = this.#ends[field]!;
-    const code = dictionary.find(view, start, end, this.#highs[field]!, this.#lows[field]!);
+  /** The code of the text noted at `at`; `BAD` if it is not allowed. One that is in the dictionary has been checked. */
+  #text(at: number, dictionary: Dictionary): number {
+    const view = this.#view;
+    const start = this.#starts[at]!;
+    const end = this.#ends[at]!;
+    const code = dictionary.find(view, start, end, this.#highs[at]!, this.#lows[at]!);
     if (code !== NONE) return code;
-    if (!isAllowed(field, view, start, end)) return BAD;
-    return dictionary.add(view, start, end, this.#highs[field]!, this.#lows[field]!);
+    if (!isAllowed(at & FIELD_MASK, view, start, end)) return BAD;
+    return dictionary.add(view, start, end, this.#highs[at]!, this.#lows[at]!);
   }
 
   /** The code of the session; of one that nobody wants, only whether it is allowed. */
-  #session(view: DataView, words: Dictionaries): number {
-    if (words.wanted.sessions) return this.#text(view, SESSION, words.session);
-    return isAllowed(SESSION, view, this.#starts[SESSION]!, this.#ends[SESSION]!) ? NONE : BAD;
+  #session(first: number, words: Dictionaries): number {
+    if (words.wanted.sessions) return this.#text(first | SESSION, words.session);
+    return isAllowed(SESSION, this.#view, this.#starts[first | SESSION]!, this.#ends[first | SESSION]!) ? NONE : BAD;
   }
 
   /** Writes page, and page as sent where it is wanted. */
-  #setPage(view: DataView, { words, codes, count }: Batch): boolean {
-    const start = this.#starts[PAGE]!;
-    const end = this.#ends[PAGE]!;
+  #setPage(first: number, { words, codes, count }: Batch): boolean {
+    const view = this.#view;
+    const start = this.#starts[first | PAGE]!;
+    const end = this.#ends[first | PAGE]!;
     if (end === start || end - start > MAX_PAGE_LENGTH) return false;
-    const high = this.#highs[PAGE]!;
-    const low = this.#lows[PAGE]!;
+    const high = this.#highs[first | PAGE]!;
+    const low = this.#lows[first | PAGE]!;
     if (!words.wanted.events) {
       codes.page[count] = this.#page(view, start, end, high, low, words.page);
       return true;
@@ -348,16 +402,24 @@ export class ScanDecoder implements Decoder {
   }
 
   /** Writes price, quantity and revenue. */
-  #setPrice(view: DataView, fields: number, type: number, batch: Batch): boolean {
+  #setPrice(n: number, type: number, batch: Batch): boolean {
+    const view = this.#view;
+    const fields = this.#present[n]!;
+    const first = n << FIELD_BITS;
     const place = batch.count;
     let price = NaN;
     let quantity = 1;
     if ((fields & 1 << PRICE) !== 0) {
-      price = centsOf(view, this.#starts[PRICE]!, this.#ends[PRICE]!, (this.#numbers & 1 << PRICE) === 0);
+      price = centsOf(
+        view,
+        this.#starts[first | PRICE]!,
+        this.#ends[first | PRICE]!,
+        (this.#numbers[n]! & 1 << PRICE) === 0,
+      );
       if (!(price <= MAX_CENTS)) return false;
     }
     if ((fields & 1 << QUANTITY) !== 0) {
-      quantity = wholeOf(view, this.#starts[QUANTITY]!, this.#ends[QUANTITY]!);
+      quantity = wholeOf(view, this.#starts[first | QUANTITY]!, this.#ends[first | QUANTITY]!);
       if (!(quantity >= 1)) return false;
     }
     let revenue = 0;
@@ -372,39 +434,43 @@ export class ScanDecoder implements Decoder {
   }
 
   /** Writes what is only kept with the raw event. */
-  #setRest(view: DataView, fields: number, { words, codes, count }: Batch): boolean {
-    if ((fields & 1 << CURRENCY) !== 0 && !isCurrency(view, this.#starts[CURRENCY]!, this.#ends[CURRENCY]!)) {
+  #setRest(first: number, fields: number, { words, codes, count }: Batch): boolean {
+    if (
+      (fields & 1 << CURRENCY) !== 0 &&
+      !isCurrency(this.#view, this.#starts[first | CURRENCY]!, this.#ends[first | CURRENCY]!)
+    ) {
       return false;
     }
     if (!words.wanted.events) return true;
-    codes.referrer[count] = this.#kept(view, fields, REFERRER, words, "referrer");
-    codes.product[count] = this.#kept(view, fields, PRODUCT, words, "product");
-    codes.campaign[count] = this.#kept(view, fields, CAMPAIGN, words, "campaign");
-    codes.currency[count] = this.#kept(view, fields, CURRENCY, words, "currency");
+    codes.referrer[count] = this.#kept(first, fields, REFERRER, words, "referrer");
+    codes.product[count] = this.#kept(first, fields, PRODUCT, words, "product");
+    codes.campaign[count] = this.#kept(first, fields, CAMPAIGN, words, "campaign");
+    codes.currency[count] = this.#kept(first, fields, CURRENCY, words, "currency");
     return true;
   }
 
-  #kept(view: DataView, fields: number, field: number, words: Dictionaries, column: Coded): number {
+  #kept(first: number, fields: number, field: number, words: Dictionaries, column: Coded): number {
     if ((fields & 1 << field) === 0) return NONE;
-    const start = this.#starts[field]!;
-    return words[column].intern(view, start, this.#ends[field]!, this.#highs[field]!, this.#lows[field]!);
+    const at = first | field;
+    return words[column].intern(this.#view, this.#starts[at]!, this.#ends[at]!, this.#highs[at]!, this.#lows[at]!);
   }
 
-  #device(view: DataView, devices: Dictionary): number {
-    const start = this.#starts[DEVICE]!;
-    const end = this.#ends[DEVICE]!;
-    const known = devices.find(view, start, end, this.#highs[DEVICE]!, this.#lows[DEVICE]!);
+  #device(at: number, devices: Dictionary): number {
+    const view = this.#view;
+    const start = this.#starts[at]!;
+    const end = this.#ends[at]!;
+    const known = devices.find(view, start, end, this.#highs[at]!, this.#lows[at]!);
     // A device that calls itself `unknown` is one that is not known by its name.
     if (known !== NONE && known !== this.#unknownDevice) return known;
     const sent = end - start <= LONGEST_DEVICE ? textOf(view, start, end) : "";
     return devices.internText(DEVICES.has(sent) ? sent : "other");
   }
 
-  #time(view: DataView): number {
-    const start = this.#starts[TIMESTAMP]!;
-    const end = this.#ends[TIMESTAMP]!;
-    if ((this.#numbers & 1 << TIMESTAMP) !== 0) return parseEpochMs(wholeOf(view, start, end));
-    return this.#clock.read(view, start, end);
+  #time(n: number): number {
+    const start = this.#starts[n << FIELD_BITS | TIMESTAMP]!;
+    const end = this.#ends[n << FIELD_BITS | TIMESTAMP]!;
+    if ((this.#numbers[n]! & 1 << TIMESTAMP) !== 0) return parseEpochMs(wholeOf(this.#view, start, end));
+    return this.#clock.read(this.#view, start, end);
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Batch, CODED, dictionaries, EVERYTHING } from "./batch.ts";
-import { type Decoder, JsonDecoder } from "./decode.ts";
+import { type Decoder, JsonDecoder, MOST_AHEAD } from "./decode.ts";
 import type { Records } from "./pipeline.ts";
 import { ScanDecoder } from "./scan.ts";
 import { Random } from "./testing/random.ts";
@@ -82,6 +82,7 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
     },
   };
   const scanner = new ScanDecoder({ keepMs: KEEP_MS, reference: counted });
+  const lows = new Int32Array(MOST_AHEAD);
   let events = 0;
   let done = 0;
   for (let run = 0; done < INPUTS; run++) {
@@ -93,7 +94,9 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
     const records = laidOut(Array.from({ length: count }, () => message(random, KAFKA_MS)), times);
     const wanted = run % 2 === 0 ? EVERYTHING : NO_MORE_THAN_WINDOWS;
     const [a, b] = [new Batch(dictionaries("t", wanted), count + 1), new Batch(dictionaries("t", wanted), count + 1)];
+    const looksAhead = run % 3 > 0;
     for (let i = 0; i < count; i++) {
+      if (looksAhead) scanner.lookAhead(records, i, a.words, lows);
       const scanned = outcome(scanner, records, i, a);
       const parsed = outcome(reference, records, i, b);
       if (scanned !== parsed) {
@@ -107,6 +110,29 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
   // Otherwise nothing was compared: neither events, nor the scanner itself.
   assert.ok(events > done * 0.4 && events < done * 0.9, `${events} events of ${done}`);
   assert.ok(unusual < done * 0.6, `${unusual} of ${done} were left to JSON.parse`);
+});
+
+Deno.test("looking ahead tells the hashes of ids, of as many records as there is room for, once", () => {
+  const messages = Array.from({ length: 2 * MOST_AHEAD + 3 }, (_, n) =>
+    new TextEncoder().encode(
+      JSON.stringify({ eventId: `e${n}`, userId: "u", eventType: "view", timestamp: KAFKA_MS, page: "/" }),
+    ));
+  const records = laidOut(messages, new Float64Array(messages.length).fill(KAFKA_MS));
+  const scanner = new ScanDecoder({ keepMs: KEEP_MS });
+  const batch = new Batch(dictionaries("t"), messages.length);
+  const lows = new Int32Array(MOST_AHEAD);
+  const told: number[] = [];
+  const counts: number[] = [];
+  for (let i = 0; i < messages.length; i++) {
+    const count = scanner.lookAhead(records, i, batch.words, lows);
+    if (count > 0) counts.push(count);
+    told.push(...lows.subarray(0, count));
+    assert.equal(scanner.decode(records, i, batch), null);
+    batch.keep();
+  }
+  // The last lies so near the end of the bytes that it is looked at by itself.
+  assert.deepEqual(counts, [MOST_AHEAD, MOST_AHEAD, 2, 1]);
+  assert.deepEqual(told, [...batch.idLow.subarray(0, batch.count)]);
 });
 
 Deno.test("what shops send is scanned, whatever came before it", () => {

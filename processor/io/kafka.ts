@@ -38,7 +38,8 @@ const SMALL_BYTES = 64 * 1024;
 const MOMENT_MS = 10;
 /** A member that is silent for this long is dropped from the group, and its partitions given to others. */
 const SESSION_TIMEOUT_MS = 10_000;
-const HEARTBEAT_MS = 2_000;
+/** By its heartbeat a member learns that another has come, for whose share nobody is served until all have heard. */
+const HEARTBEAT_MS = 500;
 const REBALANCE_TIMEOUT_MS = 20_000;
 
 /** A topic of a Kafka cluster, read as a member of a group. */

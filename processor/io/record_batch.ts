@@ -34,6 +34,9 @@ const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 
+/** Most records that are listed together, unless one batch has more. */
+const MOST_TOGETHER = 512;
+
 /** Most bytes that one batch may unpack to. */
 const MAX_UNPACKED_BYTES = 512 * 1024 * 1024;
 
@@ -45,7 +48,7 @@ const MAX_UNPACKED_BYTES = 512 * 1024 * 1024;
 export function walk(fetched: FetchedPartition, from: number): { records: Records[]; next: number } {
   const { partition, bytes, lastStableOffset } = fetched;
   const aborted = new AbortedProducers(fetched.aborted);
-  const records: Records[] = [];
+  const open: OpenBatch[] = [];
   let next = from;
   for (let at = 0; at + HEAD_BYTES <= bytes.length;) {
     const end = at + LENGTH_END + bytes.readInt32BE(at + 8);
@@ -56,23 +59,44 @@ export function walk(fetched: FetchedPartition, from: number): { records: Record
       verify(bytes, at, end, partition, base);
       const attributes = bytes.readInt16BE(at + 21);
       const left = aborted.leavesOut(bytes, at, after - 1, attributes);
-      const batch = left ? null : unpacked(bytes, at, end, attributes, partition, base);
-      const found = batch === null ? null : recordsIn(batch, { partition, base, from: next, attributes, after });
+      if (!left) open.push(opened(bytes, at, end, attributes, partition, base));
       next = after;
-      if (found !== null && found.count > 0) records.push({ ...found, end: lastStableOffset });
     }
     at = end;
   }
+  const records = together(open)
+    .map((batches) => ({ partition, ...recordsIn(batches, from), end: lastStableOffset }))
+    .filter(({ count }) => count > 0);
   return { records, next };
 }
 
-/** A batch whose records can be read: where they are, and the times and number that its head gives. */
+/** A batch whose records can be read: where they are, and what its head says. */
 interface OpenBatch {
   readonly bytes: Buffer;
   readonly at: number;
   readonly count: number;
+  readonly base: number;
+  /** The offset after its last. */
+  readonly after: number;
   readonly firstTime: number;
-  readonly maxTime: number;
+  /** The time of all its records, if the broker gave it. */
+  readonly logTime: number | null;
+}
+
+/** Batches that follow each other in the same bytes, up to some records: one by one they can be very small. */
+function together(batches: readonly OpenBatch[]): OpenBatch[][] {
+  const runs: OpenBatch[][] = [];
+  let count = Infinity;
+  for (const batch of batches) {
+    count += batch.count;
+    const run = runs.at(-1);
+    if (run !== undefined && run[0]!.bytes === batch.bytes && count <= MOST_TOGETHER) run.push(batch);
+    else {
+      runs.push([batch]);
+      count = batch.count;
+    }
+  }
+  return runs;
 }
 
 function verify(bytes: Buffer, at: number, end: number, partition: number, base: number): void {
@@ -84,7 +108,7 @@ function verify(bytes: Buffer, at: number, end: number, partition: number, base:
   if (found !== expected) throw new Error(`${where} is damaged: its checksum is ${found}, it says ${expected}`);
 }
 
-function unpacked(
+function opened(
   bytes: Buffer,
   at: number,
   end: number,
@@ -93,9 +117,11 @@ function unpacked(
   base: number,
 ): OpenBatch {
   const head = {
+    base,
+    after: base + bytes.readInt32BE(at + 23) + 1,
     count: bytes.readInt32BE(at + 57),
     firstTime: offsetAt(bytes, at + 27),
-    maxTime: offsetAt(bytes, at + 35),
+    logTime: (attributes & LOG_APPEND_TIME) === 0 ? null : offsetAt(bytes, at + 35),
   };
   const codec = attributes & COMPRESSION;
   if (codec === 0) return { ...head, bytes, at: at + HEAD_BYTES };
@@ -113,44 +139,37 @@ function unpacked(
   }
 }
 
-/** Where the records of a batch lie; those below `from` are passed over. */
-function recordsIn(
-  batch: OpenBatch,
-  { partition, base, from, attributes, after }: {
-    readonly partition: number;
-    readonly base: number;
-    readonly from: number;
-    readonly attributes: number;
-    readonly after: number;
-  },
-): Omit<Records, "end"> {
-  const { bytes, count } = batch;
-  const offsets = new Float64Array(count);
-  const times = new Float64Array(count);
-  const starts = new Int32Array(count);
-  const ends = new Int32Array(count);
-  const logTime = (attributes & LOG_APPEND_TIME) !== 0;
-  const cursor = new Cursor(bytes, batch.at);
+/** Where the records of some batches lie, which are in the same bytes; those below `from` are passed over. */
+function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "partition" | "end"> {
+  const { bytes } = batches[0]!;
+  const most = batches.reduce((sum, { count }) => sum + count, 0);
+  const offsets = new Float64Array(most);
+  const times = new Float64Array(most);
+  const starts = new Int32Array(most);
+  const ends = new Int32Array(most);
   let n = 0;
-  for (let i = 0; i < count; i++) {
-    const length = cursor.varint();
-    const end = cursor.at + length;
-    cursor.at++; // attributes, which are unused
-    const time = batch.firstTime + cursor.varlong();
-    const offset = base + cursor.varint();
-    const keyLength = cursor.varint();
-    if (keyLength > 0) cursor.at += keyLength;
-    const valueLength = cursor.varint();
-    if (offset >= from) {
-      offsets[n] = offset;
-      times[n] = logTime ? batch.maxTime : time;
-      starts[n] = cursor.at;
-      ends[n] = valueLength < 0 ? -1 : cursor.at + valueLength;
-      n++;
+  for (const { at, count, base, firstTime, logTime } of batches) {
+    const cursor = new Cursor(bytes, at);
+    for (let i = 0; i < count; i++) {
+      const length = cursor.varint();
+      const end = cursor.at + length;
+      cursor.at++; // attributes, which are unused
+      const time = firstTime + cursor.varlong();
+      const offset = base + cursor.varint();
+      const keyLength = cursor.varint();
+      if (keyLength > 0) cursor.at += keyLength;
+      const valueLength = cursor.varint();
+      if (offset >= from) {
+        offsets[n] = offset;
+        times[n] = logTime ?? time;
+        starts[n] = cursor.at;
+        ends[n] = valueLength < 0 ? -1 : cursor.at + valueLength;
+        n++;
+      }
+      cursor.at = end;
     }
-    cursor.at = end;
   }
-  return { partition, count: n, bytes, offsets, times, starts, ends, next: after };
+  return { count: n, bytes, offsets, times, starts, ends, next: batches.at(-1)!.after };
 }
 
 /** Reads zig-zag integers of variable length. */
