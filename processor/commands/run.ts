@@ -18,12 +18,12 @@ import { VERSION } from "../version.ts";
 import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
 import { EXIT } from "./exit.ts";
 import { workInThread } from "./threads.ts";
-import { type RunSettings, soon, work } from "./work.ts";
+import { type RunSettings, soon, work, workersOf } from "./work.ts";
 
 /** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
-  const workers = settings.WORKERS ?? navigator.hardwareConcurrency;
+  const workers = workersOf(settings);
   const activity = new Activity(() => Date.now(), workers);
   const metrics = new Metrics(activity);
   const instance = `${Deno.hostname()}/${Deno.pid}`;

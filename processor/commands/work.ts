@@ -32,8 +32,11 @@ export type Tell = (happening: Happening) => void;
 /** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
 const COMMIT_RECORDS = 262_144;
 
-/** The same where a view has rows by user: then there are nearly as many rows as events, whatever the commit. */
-const COMMIT_BY_USER = 131_072;
+/**
+ * The same where a view has rows by user, for all workers together: each has its share of the users, of whose rows as
+ * many are written in a commit of its share of the events.
+ */
+const COMMIT_BY_USER = 262_144;
 
 /** The same where the events themselves are stored, and must be held for it. */
 const COMMIT_EVENTS = 131_072;
@@ -125,6 +128,11 @@ export async function work(
   }
 }
 
+/** How many workers share the partitions. */
+export function workersOf({ WORKERS }: RunSettings): number {
+  return WORKERS ?? navigator.hardwareConcurrency;
+}
+
 /** Waits until all is closed, well or not, but no longer than `CLOSE_WITHIN_MS`. */
 export async function soon(...closing: readonly Promise<void>[]): Promise<void> {
   const over = new AbortController();
@@ -156,7 +164,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     commitEveryMs: settings.COMMIT_EVERY_MS,
     commitSoonMs: COMMIT_SOON_MS,
     commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))
-      ? COMMIT_BY_USER
+      ? Math.ceil(COMMIT_BY_USER / workersOf(settings))
       : settings.STORE_EVENTS
       ? COMMIT_EVENTS
       : COMMIT_RECORDS,
