@@ -253,7 +253,7 @@ export class KafkaSource implements Source {
         const last = records.at(-1);
         if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
         // Records that count for nothing still move the offset.
-        this.#ready.push(...(records.at(-1)?.next === next ? records : [...records, nothingUpTo(response, next)]));
+        this.#ready.push(...(last?.next === next ? records : [...records, nothingUpTo(response, next)]));
       }
     }
   }
