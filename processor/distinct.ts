@@ -113,6 +113,7 @@ export class MemberSet {
     this.#used = 0;
     this.#mergedInto.clear();
     this.#isOrdered = false;
+    this.#byRow = new Float64Array(0);
   }
 
   /** Adds each of the first `count` codes to the set of its row, passing those whose row is negative. */

@@ -112,10 +112,9 @@ export class ScanDecoder implements Decoder {
   #records: Records | null = null;
   #from = 0;
   #until = 0;
-  /** What they lie in. */
-  #view: DataView = new DataView(new ArrayBuffer(0));
-  #bytes: Uint8Array = new Uint8Array();
-  #bytesView: DataView = this.#view;
+  /** What all of `#records` lie in, and what those looked at do: the same, or a copy of the last. */
+  #whole: DataView = new DataView(new ArrayBuffer(0));
+  #view: DataView = this.#whole;
   #words: Dictionaries | null = null;
   #generation = 0;
   /** Codes in the dictionaries in use. */
@@ -158,13 +157,10 @@ export class ScanDecoder implements Decoder {
   /** Notes where the fields lie of up to `most` records. */
   #look(records: Records, from: number, most: number): void {
     const { bytes, starts, ends, count } = records;
-    if (bytes !== this.#bytes) {
-      this.#bytes = bytes;
-      this.#bytesView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    }
+    if (records !== this.#records) this.#whole = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#records = records;
     this.#from = from;
-    this.#view = this.#bytesView;
+    this.#view = this.#whole;
     let i = from;
     for (const until = Math.min(count, from + most); i < until; i++) {
       const start = starts[i]!;

@@ -59,7 +59,7 @@ export function walk(fetched: FetchedPartition, from: number): { records: Record
       verify(bytes, at, end, partition, base);
       const attributes = bytes.readInt16BE(at + 21);
       const left = aborted.leavesOut(bytes, at, after - 1, attributes);
-      if (!left) open.push(opened(bytes, at, end, attributes, partition, base));
+      if (!left) open.push({ ...opened(bytes, at, end, attributes, partition, base), base, after });
       next = after;
     }
     at = end;
@@ -86,7 +86,7 @@ interface OpenBatch {
 /** Batches that follow each other in the same bytes, up to some records: one by one they can be very small. */
 function together(batches: readonly OpenBatch[]): OpenBatch[][] {
   const runs: OpenBatch[][] = [];
-  let count = Infinity;
+  let count = 0;
   for (const batch of batches) {
     count += batch.count;
     const run = runs.at(-1);
@@ -115,10 +115,8 @@ function opened(
   attributes: number,
   partition: number,
   base: number,
-): OpenBatch {
+): Omit<OpenBatch, "base" | "after"> {
   const head = {
-    base,
-    after: base + bytes.readInt32BE(at + 23) + 1,
     count: bytes.readInt32BE(at + 57),
     firstTime: offsetAt(bytes, at + 27),
     logTime: (attributes & LOG_APPEND_TIME) === 0 ? null : offsetAt(bytes, at + 35),
