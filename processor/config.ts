@@ -173,6 +173,11 @@ export type Settings<N extends SettingName = SettingName> = { readonly [K in N]:
 
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
+/** How many workers share the partitions: one for each core, unless it is set. */
+export function workersOf({ WORKERS }: Settings<"WORKERS">): number {
+  return WORKERS ?? navigator.hardwareConcurrency;
+}
+
 /**
  * Reads these settings; an empty variable counts as absent.
  *

@@ -3,7 +3,7 @@
  * @module
  */
 import { addressText } from "../address.ts";
-import type { Settings } from "../config.ts";
+import { type Settings, workersOf } from "../config.ts";
 import { MOST_CLIENTS } from "../io/stream.ts";
 import { bad, type Finding, good } from "./finding.ts";
 
@@ -35,9 +35,9 @@ async function port({ HTTP_LISTEN: address }: Settings<"HTTP_LISTEN">): Promise<
 }
 
 /** The limit itself is shown in a file that the program may not read, so it is tried. */
-function files({ WORKERS: workers }: Settings<"WORKERS">): Finding {
+function files(settings: Settings<"WORKERS">): Finding {
   const check = "open files";
-  const wanted = FILES + FILES_PER_WORKER * (workers ?? navigator.hardwareConcurrency) + MOST_CLIENTS;
+  const wanted = FILES + FILES_PER_WORKER * workersOf(settings) + MOST_CLIENTS;
   const open: Deno.FsFile[] = [];
   try {
     while (open.length < wanted) open.push(Deno.openSync(Deno.execPath()));

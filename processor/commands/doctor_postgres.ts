@@ -4,7 +4,7 @@
  */
 import { statfs } from "node:fs/promises";
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import type { Settings } from "../config.ts";
+import { type Settings, workersOf } from "../config.ts";
 import { type Database, openPostgres } from "../io/database.ts";
 import { schemaState } from "../io/migrations.ts";
 import { positionsOf } from "../io/rebuild.ts";
@@ -112,7 +112,7 @@ async function encryption(db: Database, hostname: string): Promise<Finding> {
   return advice(check, "password and events cross the network unencrypted", "set DATABASE_TLS_CA, and ssl = on there");
 }
 
-async function server(db: Database, { WORKERS: workers }: DoctorSettings): Promise<Finding[]> {
+async function server(db: Database, settings: DoctorSettings): Promise<Finding[]> {
   const { rows: [row] } = await db.query<Record<string, string>>(
     `select current_setting('server_version_num') as num, current_setting('server_version') as version,
        current_setting('server_encoding') as encoding, current_setting('fsync') as fsync,
@@ -129,7 +129,7 @@ async function server(db: Database, { WORKERS: workers }: DoctorSettings): Promi
     if (!wrong) findings.push(good(check, found));
     else findings.push(hard ? bad(check, found, todo) : advice(check, found, todo));
   };
-  const wanted = (workers ?? navigator.hardwareConcurrency) + 2;
+  const wanted = workersOf(settings) + 2;
   const timeout = Number(is["timeout"]);
   rule(Number(is["num"]) < LEAST_VERSION, "postgres version", is["version"]!, "use PostgreSQL 14 or later");
   rule(is["encoding"] !== "UTF8", "postgres encoding", is["encoding"]!, "create the database with encoding 'UTF8'");

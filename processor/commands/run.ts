@@ -5,7 +5,7 @@
  */
 import { Activity, type Happening } from "../activity.ts";
 import { addressText } from "../address.ts";
-import { supervisor } from "../config.ts";
+import { supervisor, workersOf } from "../config.ts";
 import { type Database, openPostgres } from "../io/database.ts";
 import { serveHttp } from "../io/http.ts";
 import { Live } from "../io/live.ts";
@@ -18,7 +18,7 @@ import { VERSION } from "../version.ts";
 import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
 import { EXIT } from "./exit.ts";
 import { workInThread } from "./threads.ts";
-import { type RunSettings, soon, work, workersOf } from "./work.ts";
+import { type RunSettings, soon, work } from "./work.ts";
 
 /** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {

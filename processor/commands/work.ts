@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers";
 import { type Happening, JOINING, type Sampling, telling } from "../activity.ts";
-import type { Settings } from "../config.ts";
+import { type Settings, workersOf } from "../config.ts";
 import { openPostgres } from "../io/database.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
 import { KafkaSource } from "../io/kafka.ts";
@@ -126,11 +126,6 @@ export async function work(
   } finally {
     await soon(source.close(), sink.close());
   }
-}
-
-/** How many workers share the partitions. */
-export function workersOf({ WORKERS }: RunSettings): number {
-  return WORKERS ?? navigator.hardwareConcurrency;
 }
 
 /** Waits until all is closed, well or not, but no longer than `CLOSE_WITHIN_MS`. */

@@ -20,7 +20,6 @@ export interface FetchRequest {
   /** How long the broker may wait for something to arrive. */
   readonly maxWaitMs: number;
   readonly maxBytes: number;
-  readonly maxPartitionBytes: number;
 }
 
 /** A partition in a response: its records, or Kafka's error code. */
@@ -37,7 +36,7 @@ export async function fetchFrom(
   return parsed(await connection.request(FETCH, VERSION, written(request), true, room));
 }
 
-function written({ topic, offsets, maxWaitMs, maxBytes, maxPartitionBytes }: FetchRequest): Writer {
+function written({ topic, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer {
   return Writer.create()
     .appendInt32(-1) // replica: a consumer
     .appendInt32(maxWaitMs)
@@ -53,7 +52,7 @@ function written({ topic, offsets, maxWaitMs, maxBytes, maxPartitionBytes }: Fet
           .appendInt64(BigInt(offset))
           .appendInt32(-1)
           .appendInt64(-1n) // log start, which only replicas know
-          .appendInt32(maxPartitionBytes);
+          .appendInt32(maxBytes);
       });
     })
     .appendArray([], () => {}) // partitions to forget

@@ -224,7 +224,6 @@ export class KafkaSource implements Source {
       offsets,
       maxWaitMs: FETCH_WAIT_MS,
       maxBytes: RESPONSE_BYTES,
-      maxPartitionBytes: RESPONSE_BYTES,
     };
     return await fetchFrom(connection, request, room);
   }

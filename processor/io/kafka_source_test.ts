@@ -108,7 +108,7 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId });
   try {
     const bytes = 10_000_000;
-    const request = { topic, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes, maxPartitionBytes: bytes };
+    const request = { topic, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes };
     const [response] = await fetchFrom(connection, request, new Room());
     const batches = response!.bytes;
     const codecs: number[] = [];
