@@ -4,11 +4,12 @@
  * @module
  */
 import { cpuUsage } from "node:process";
-import { Batch, BATCH_EVENTS, dictionaries, EVERYTHING } from "../processor/batch.ts";
+import { Batch, BATCH_EVENTS, dictionaries, EVERYTHING, ID_WORDS } from "../processor/batch.ts";
 import { type Decoder, JsonDecoder } from "../processor/decode.ts";
 import { Duplicates } from "../processor/duplicates.ts";
 import { fold } from "../processor/fold.ts";
 import { copyRows } from "../processor/io/binary.ts";
+import { KeyedHash, NO_KEY } from "../processor/keyed_hash.ts";
 import { wantedBy } from "../processor/pending.ts";
 import type { Records } from "../processor/pipeline.ts";
 import { ScanDecoder } from "../processor/scan.ts";
@@ -65,7 +66,7 @@ function fetched(): Records[] {
 function decoded(log: readonly Records[], decoder: Decoder, wanted = EVERYTHING): Batch[][] {
   const commits: Batch[][] = [];
   let batches: Batch[] = [];
-  let words = dictionaries("bench", wanted);
+  let words = dictionaries("bench", keyed, wanted);
   let batch = new Batch(words);
   let n = 0;
   for (const records of log) {
@@ -78,7 +79,7 @@ function decoded(log: readonly Records[], decoder: Decoder, wanted = EVERYTHING)
       if (n >= COMMIT) {
         commits.push(batches);
         batches = [];
-        words = dictionaries("bench", wanted);
+        words = dictionaries("bench", keyed, wanted);
         n = 0;
       }
       batch = new Batch(words);
@@ -99,6 +100,7 @@ function timed(name: string, events: number, run: () => void): void {
   console.log(`${name.padEnd(36)} ${median.toFixed(3)}`);
 }
 
+const keyed = new KeyedHash(NO_KEY);
 const log = fetched();
 const events = log.reduce((sum, { count }) => sum + count, 0);
 console.log("stage                                µs/event");
@@ -121,7 +123,7 @@ timed("tell duplicates", kept, () => {
   for (const batch of commits.flat()) {
     for (let i = 0; i < batch.count; i++) {
       duplicates.pass(batch.offset[i]!, batch.kafkaTime[i]!);
-      duplicates.seen(batch.idHigh[i]!, batch.idLow[i]!, batch.kafkaTime[i]!);
+      duplicates.seen(batch.idHash, i * ID_WORDS, batch.kafkaTime[i]!);
     }
   }
 });

@@ -55,6 +55,8 @@ export interface Committed {
   readonly waitedMs: number;
   /** The sink's part, in milliseconds. */
   readonly tookMs: number;
+  /** Of its events those that may repeat one that lies too far back to be remembered. */
+  readonly unchecked: number;
   /** What it took to get there. */
   readonly spent: Spent;
 }
@@ -94,7 +96,7 @@ export function telling(
     },
     late: (ms) => observe(lateness, ms / 1000),
     worked: (what) => spent = what,
-    committed(commit, { waitedMs, tookMs, times }) {
+    committed(commit, { waitedMs, tookMs, times, unchecked }) {
       const at = now();
       tell({
         kind: "committed",
@@ -106,6 +108,7 @@ export function telling(
         produceLatency: times.kafka.secondsBefore(at, LATENCY_BOUNDS),
         waitedMs,
         tookMs,
+        unchecked,
         spent,
       });
       lateness = distribution(LATENESS_BOUNDS);
@@ -141,6 +144,8 @@ export interface Totals {
   readonly late: number;
   /** How far after it, summed over them, in milliseconds. */
   readonly latenessMs: number;
+  /** Events that may repeat one that lies too far back to be remembered. */
+  readonly unchecked: number;
 }
 
 /** A commit that was applied. */
@@ -216,7 +221,7 @@ export class Activity {
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
   #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
-  #totals: Totals = { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0 };
+  #totals: Totals = { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0, unchecked: 0 };
 
   /** @param now epoch milliseconds */
   constructor(now: () => number, workers = 1) {
@@ -334,6 +339,7 @@ export class Activity {
       refused: before.refused + refused.length,
       late: before.late + countOf(lateness),
       latenessMs: before.latenessMs + lateness.sum * 1000,
+      unchecked: before.unchecked + committed.unchecked,
     };
     for (const [table, count] of rows) this.rowsByTable.set(table, (this.rowsByTable.get(table) ?? 0) + count);
     observe(this.seconds.commit, tookMs / 1000);

@@ -6,6 +6,7 @@
 
 import { Arena } from "./arena.ts";
 import { Dictionary, encoded, NONE, SLACK } from "./dictionary.ts";
+import type { KeyedHash } from "./keyed_hash.ts";
 
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
@@ -42,16 +43,21 @@ export type Dictionaries =
   & {
     readonly topic: string;
     readonly wanted: Wanted;
+    /** Hashes whatever is to be told apart by its hash alone: ids, and users in sets. */
+    readonly keyed: KeyedHash;
     /** Identities of the events that count, in the order in which they came. */
     readonly ids: Arena;
   }
   & { readonly [column in Coded]: Dictionary };
 
 /** Empty dictionaries for the next commit. */
-export function dictionaries(topic: string, wanted = EVERYTHING): Dictionaries {
-  const columns = Object.fromEntries(CODED.map((name) => [name, new Dictionary()])) as Record<Coded, Dictionary>;
-  return { topic, wanted, ids: new Arena(), ...columns };
+export function dictionaries(topic: string, keyed: KeyedHash, wanted = EVERYTHING): Dictionaries {
+  const columns = Object.fromEntries(CODED.map((name) => [name, new Dictionary(keyed)])) as Record<Coded, Dictionary>;
+  return { topic, wanted, keyed, ids: new Arena(), ...columns };
 }
+
+/** Words of the hash of an `eventId`. */
+export const ID_WORDS = 3;
 
 /** Forgets all strings of a commit, and keeps the room that they had for another. */
 export function clear(words: Dictionaries): void {
@@ -72,9 +78,8 @@ export class Batch {
   readonly kafkaTime: Float64Array;
   /** Event time, epoch milliseconds. */
   readonly time: Float64Array;
-  /** Hash of the `eventId`, by which repetitions are told; both halves 0 without one. */
-  readonly idHigh: Int32Array;
-  readonly idLow: Int32Array;
+  /** Keyed hash of the `eventId`, by which repetitions are told: `ID_WORDS` of each event, all 0 without one. */
+  readonly idHash: Int32Array;
   /** Unit price in cents; NaN without one. */
   readonly price: Float64Array;
   readonly quantity: Float64Array;
@@ -91,8 +96,7 @@ export class Batch {
     this.offset = new Float64Array(capacity);
     this.kafkaTime = new Float64Array(capacity);
     this.time = new Float64Array(capacity);
-    this.idHigh = new Int32Array(capacity);
-    this.idLow = new Int32Array(capacity);
+    this.idHash = new Int32Array(capacity * ID_WORDS);
     this.price = new Float64Array(capacity);
     this.quantity = new Float64Array(capacity);
     this.revenue = new Float64Array(capacity);
@@ -100,16 +104,18 @@ export class Batch {
   }
 
   /** Sets the `eventId` of the event at place `count`: `[start, end)` of `view`, of this hash. */
-  setId(view: DataView, start: number, end: number, high: number, low: number): void {
+  setId(view: DataView, start: number, end: number, a: number, b: number, c: number): void {
     if (this.words.wanted.ids) this.words.ids.set(this.first + this.count, view, start, end);
-    this.idHigh[this.count] = high;
-    this.idLow[this.count] = low;
+    const at = this.count * ID_WORDS;
+    this.idHash[at] = a;
+    this.idHash[at + 1] = b;
+    this.idHash[at + 2] = c;
   }
 
   /** Gives the event at place `count` the identity of one without an `eventId`: where it lies in the log. */
   setPlaceAsId(): void {
     const place = encoded(`${this.words.topic}/${this.partition[this.count]}/${this.offset[this.count]}`);
-    this.setId(place, 0, place.byteLength - SLACK, 0, 0);
+    this.setId(place, 0, place.byteLength - SLACK, 0, 0, 0);
   }
 
   /** Counts the event that has been written at place `count`. */

@@ -17,7 +17,6 @@ import {
   MAX_REGION_LENGTH,
   type Reason,
 } from "./event.ts";
-import { Hasher } from "./hash.ts";
 import type { Records, Refusal } from "./pipeline.ts";
 import { parseEpochMs, parseIso } from "./time.ts";
 
@@ -32,10 +31,10 @@ export interface Decoder {
    * Has a first look at the records from `i` on that are decoded next, so that what they need of memory is waited for
    * once and not by each; says how many they are. Asked for before each record, it is 0 for those looked at already.
    *
-   * @param lows takes the lower half of the hash of each one's `eventId`, anything for those without; it has room for
+   * @param ids takes the first word of the hash of each one's `eventId`, anything for those without; it has room for
    *   `MOST_AHEAD`
    */
-  lookAhead?(records: Records, i: number, words: Dictionaries, lows: Int32Array): number;
+  lookAhead?(records: Records, i: number, words: Dictionaries, ids: Int32Array): number;
 }
 
 /** Most records that a decoder looks at ahead: they, and what is known of them, stay in the nearest memory. */
@@ -186,16 +185,15 @@ function checkId(event: Fields): void {
   if (id !== null) check(id, { name: "eventId", maxLength: MAX_ID_LENGTH });
 }
 
-const hasher = new Hasher();
-
 /** Writes the identity, last: without an `eventId`, it is the event's place in the log. */
 function setId(event: Fields, batch: Batch): void {
   const id = text(event, "eventId");
   if (id === null) return batch.setPlaceAsId();
   const view = encoded(id);
   const length = view.byteLength - SLACK;
-  hasher.hash(view, 0, length);
-  batch.setId(view, 0, length, hasher.high, hasher.low);
+  const { keyed } = batch.words;
+  keyed.hash(view, 0, length);
+  batch.setId(view, 0, length, keyed.a, keyed.b, keyed.c);
 }
 
 /** Refuses a text that can't be stored, or is not what its field allows. */

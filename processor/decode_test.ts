@@ -5,6 +5,7 @@ import { MAX_AHEAD_MS, MAX_EVENT_BYTES, type Reason, REASONS } from "./event.ts"
 import { recordsOf } from "./testing/memory.ts";
 import { at, decoder, type Message, record } from "./testing/scenario.ts";
 import { DAY_MS } from "./view.ts";
+import { testKeyed } from "./testing/keyed.ts";
 
 const NOON = at("12:00:00");
 const KEEP_MS = 30 * DAY_MS;
@@ -29,7 +30,7 @@ function raw(field: string, json: string): string {
 }
 
 function decoded(sent: Sent, kafkaTime = NOON) {
-  const batch = new Batch(dictionaries("topic"), 1);
+  const batch = new Batch(dictionaries("topic", testKeyed()), 1);
   const records = recordsOf(2, 40, [{ value: bytesOf(sent), time: kafkaTime }]);
   const refusal = decoder().decode(records, 0, batch);
   return { refusal, batch, text: (column: Coded) => batch.text(column, 0) };
@@ -181,7 +182,7 @@ Deno.test("a refused payload is kept byte for byte, even when the record's bytes
   const every = Uint8Array.from({ length: 256 }, (_, i) => i);
   for (const bytes of [every.slice(), Buffer.from(every)]) {
     const records = { ...recordsOf(0, 0, [{ value: every, time: NOON }]), bytes };
-    const refusal = decoder().decode(records, 0, new Batch(dictionaries("topic"), 1));
+    const refusal = decoder().decode(records, 0, new Batch(dictionaries("topic", testKeyed()), 1));
     bytes.fill(0);
     assert.equal(refusal!.reason, "not_utf8");
     assert.deepEqual(refusal!.payload, every);
@@ -196,7 +197,7 @@ Deno.test("good events around bad ones are untouched, whatever the bad ones had 
   }, null];
   const log = [{ eventId: "a", userId: "ann" }, ...bad, { eventId: "b", userId: "bob" }, ...bad, { userId: "cyd" }];
   const records = recordsOf(1, 7, log.map((sent) => ({ value: bytesOf(sent), time: NOON })));
-  const batch = new Batch(dictionaries("topic"), 8);
+  const batch = new Batch(dictionaries("topic", testKeyed()), 8);
   for (let i = 0; i < records.count; i++) if (decoder().decode(records, i, batch) === null) batch.keep();
   const row = (
     i: number,

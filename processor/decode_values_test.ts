@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { Batch, dictionaries } from "./batch.ts";
 import { recordsOf } from "./testing/memory.ts";
 import { at, decoder, type Message, record } from "./testing/scenario.ts";
+import { testKeyed } from "./testing/keyed.ts";
 
 const NOON = at("12:00:00");
 const GOOD: Message = { eventId: "e", userId: "u", eventType: "page_view", timestamp: NOON, page: "/p" };
 
 /** What is kept of a message: every column by name. */
 function kept(sent: Message | string): Record<string, unknown> {
-  const batch = new Batch(dictionaries("topic"), 1);
+  const batch = new Batch(dictionaries("topic", testKeyed()), 1);
   const value = typeof sent === "string" ? sent : { ...GOOD, ...sent };
   const refusal = decoder().decode(recordsOf(3, 41, [record(value, NOON)]), 0, batch);
   assert.equal(refusal, null, `${JSON.stringify(sent)}: ${refusal?.detail}`);

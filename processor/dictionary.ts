@@ -4,6 +4,7 @@
  */
 import { Hasher, join53, lowBytes } from "./hash.ts";
 import { grown } from "./grown.ts";
+import type { KeyedHash } from "./keyed_hash.ts";
 
 /** Code of an absent string. */
 export const NONE = -1;
@@ -11,11 +12,20 @@ export const NONE = -1;
 /** Words of an entry before its string: the halves of its hash, its code, its length in bytes. */
 const HEAD = 4;
 
+/**
+ * Slots that a new string may have to pass. Half of the slots are free, so honest strings pass a hundred at most; whoever
+ * knows the hash can make strings that all want the same one.
+ */
+const MOST_PASSED = 256;
+
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Strings in UTF-8, each once; its code is its place. What a look-up touches lies side by side, for in a large
  * dictionary it is the memory that takes the time.
+ *
+ * Strings are looked up by a hash that is quick and well known. Where so many want the same place that somebody must have
+ * made them for it, the dictionary looks them up by a keyed hash from then on.
  */
 export class Dictionary {
   /** Number of strings; codes are below it. */
@@ -33,6 +43,18 @@ export class Dictionary {
   readonly #texts: (string | undefined)[] = [];
   /** Takes what was read for nothing else, so that it is read. */
   readonly #touched = new Int32Array(1);
+  readonly #keyed: KeyedHash;
+  #isFlooded = false;
+
+  /** @param keyed takes the quick hash's place once strings are made to collide under it */
+  constructor(keyed: KeyedHash) {
+    this.#keyed = keyed;
+  }
+
+  /** True once strings were made to collide: they are looked up by a keyed hash now. */
+  get isFlooded(): boolean {
+    return this.#isFlooded;
+  }
 
   /** Forgets all strings, and keeps the room that they had. */
   clear(): void {
@@ -63,6 +85,11 @@ export class Dictionary {
     const slots = this.#slots;
     const heap = this.#heap;
     const mask = slots.length - 1;
+    if (this.#isFlooded) {
+      this.#keyed.hash(view, start, end);
+      high = this.#keyed.b;
+      low = this.#keyed.a;
+    }
     for (let slot = low & mask;; slot = (slot + 1) & mask) {
       const entry = slots[slot]!;
       if (entry < 0) return NONE;
@@ -74,6 +101,11 @@ export class Dictionary {
 
   /** The code of the string `[start, end)` of `view`, of this hash, which is not in the dictionary yet. */
   add(view: DataView, start: number, end: number, high: number, low: number): number {
+    if (this.#isFlooded) {
+      this.#keyed.hash(view, start, end);
+      high = this.#keyed.b;
+      low = this.#keyed.a;
+    }
     const code = this.count++;
     const entry = this.#used;
     const words = (end - start + 3) >> 2;
@@ -94,8 +126,8 @@ export class Dictionary {
     if (at < end) heap[to++] = lowBytes(view.getInt32(at, true), end - at);
     this.#used = to;
     this.#entries[code] = entry;
-    if (this.count * 2 > this.#slots.length) this.#rehash();
-    else this.#place(entry);
+    if (this.count * 2 > this.#slots.length) this.#rehash(this.#slots.length * 4);
+    else if (this.#place(entry) > MOST_PASSED && !this.#isFlooded) this.#defend();
     return code;
   }
 
@@ -133,10 +165,17 @@ export class Dictionary {
     return this.#view;
   }
 
-  /** A hash of 53 bits, the same for equal strings in every dictionary. */
+  /** A keyed hash of 63 bits, as a double: the same for equal strings in every dictionary under the same key. */
   hash(code: number): number {
-    const entry = this.#entries[code]!;
-    return join53(this.#heap[entry]!, this.#heap[entry + 1]!);
+    const start = this.start(code);
+    return this.#keyed.double(this.#view, start, start + this.length(code));
+  }
+
+  /** The hash of 53 bits, without a key, by which sets of users were kept before there was one. */
+  unkeyedHash(code: number): number {
+    const start = this.start(code);
+    hasher.hash(this.#view, start, start + this.length(code));
+    return join53(hasher.high, hasher.low);
   }
 
   #holds(entry: number, view: DataView, start: number, end: number): boolean {
@@ -148,16 +187,33 @@ export class Dictionary {
     return at === end || heap[own] === lowBytes(view.getInt32(at, true), end - at);
   }
 
-  #place(entry: number): void {
+  /** Gives an entry a slot; returns how many others it passed. */
+  #place(entry: number): number {
     const mask = this.#slots.length - 1;
-    let slot = this.#heap[entry + 1]! & mask;
+    const wanted = this.#heap[entry + 1]! & mask;
+    let slot = wanted;
     while (this.#slots[slot]! >= 0) slot = (slot + 1) & mask;
     this.#slots[slot] = entry;
+    return (slot - wanted) & mask;
   }
 
-  #rehash(): void {
-    this.#slots = new Int32Array(this.#slots.length * 4).fill(-1);
-    for (let code = 0; code < this.count; code++) this.#place(this.#entries[code]!);
+  #rehash(slots: number): void {
+    this.#slots = new Int32Array(slots).fill(-1);
+    let mostPassed = 0;
+    for (let code = 0; code < this.count; code++) mostPassed = Math.max(mostPassed, this.#place(this.#entries[code]!));
+    if (mostPassed > MOST_PASSED && !this.#isFlooded) this.#defend();
+  }
+
+  /** Hashes all strings anew, under the key. */
+  #defend(): void {
+    this.#isFlooded = true;
+    for (let code = 0; code < this.count; code++) {
+      const start = this.start(code);
+      this.#keyed.hash(this.#view, start, start + this.length(code));
+      this.#heap[this.#entries[code]!] = this.#keyed.b;
+      this.#heap[this.#entries[code]! + 1] = this.#keyed.a;
+    }
+    this.#rehash(this.#slots.length);
   }
 }
 

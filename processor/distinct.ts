@@ -1,6 +1,10 @@
 /**
- * How many different: exact while few, a HyperLogLog sketch beyond. Both are built from the same 53-bit hashes, so a
- * set comes out the same whatever order its parts were merged in.
+ * How many different: exact while few, a HyperLogLog sketch beyond. Both are built from the same hashes, so a set comes
+ * out the same whatever order its parts were merged in.
+ *
+ * Hashes are keyed, 63 bits as a double (`KeyedHash.double`). Sets that were stored before there was a key hold hashes of
+ * 53 bits without one. Nothing can turn the one into the other, so a set that was begun without a key goes on without
+ * one: what is added to it brings its unkeyed hashes along.
  * @module
  */
 import { grown } from "./grown.ts";
@@ -8,52 +12,119 @@ import { grown } from "./grown.ts";
 /** Most members that are counted exactly. */
 export const EXACT_MEMBERS = 4096;
 
-/** Registers of the sketch: 2^14, for a standard error of 1.04 / 2^7 = 0.81 %. */
+/** Registers of a sketch: 2^14, for a standard error of 1.04 / 2^7 = 0.81 %. */
 const REGISTER_BITS = 14;
 const REGISTERS = 1 << REGISTER_BITS;
-/** Bits of a hash that are left for a register's rank. */
-const RANK_BITS = 53 - REGISTER_BITS;
 
-const EXACT = 0;
-const SKETCH = 1;
+/** How the hashes of a set are made, and what is done with them. */
+interface Scheme {
+  /** First byte of a set whose members are kept one by one, and of a sketch. */
+  readonly exactTag: number;
+  readonly sketchTag: number;
+  /** Bits of a hash that are left for a register's rank. */
+  readonly rankBits: number;
+  /** Raises the register of a hash to the hash's rank: the place of the first 1 among the bits left. */
+  register(registers: Uint8Array, hash: number): void;
+}
+
+/** A double, and its words. */
+const double = new Float64Array(1);
+const words = new Int32Array(double.buffer);
+
+const KEYED: Scheme = {
+  exactTag: 2,
+  sketchTag: 3,
+  // Of the upper word 30 bits, for one is always 0 and the sign is left out; of the lower what the index leaves.
+  rankBits: 30 + 32 - REGISTER_BITS,
+  register(registers, hash) {
+    double[0] = hash;
+    const index = words[0]! & (REGISTERS - 1);
+    const high = words[1]! << 2;
+    const zeros = high !== 0 ? Math.clz32(high) : 30 + Math.clz32(words[0]! >>> REGISTER_BITS) - REGISTER_BITS;
+    registers[index] = Math.max(registers[index]!, zeros + 1);
+  },
+};
+
+const UNKEYED: Scheme = {
+  exactTag: 0,
+  sketchTag: 1,
+  rankBits: 53 - REGISTER_BITS,
+  register(registers, hash) {
+    const index = hash % REGISTERS;
+    const rest = Math.floor(hash / REGISTERS);
+    const high = Math.floor(rest / 4294967296);
+    const zeros = high > 0 ? Math.clz32(high) - 25 : 7 + Math.clz32(rest >>> 0);
+    registers[index] = Math.max(registers[index]!, zeros + 1);
+  },
+};
+
+/** Makes the unkeyed set of the same members. */
+type Unkeyed = () => Distinct;
 
 /** A set of hashes, to be counted. Never changes once made. */
 export class Distinct {
   /** No member. */
-  static readonly EMPTY: Distinct = new Distinct(new Float64Array(0), null);
+  static readonly EMPTY: Distinct = new Distinct(KEYED, new Float64Array(0), null, () => Distinct.#NONE);
+  static readonly #NONE: Distinct = new Distinct(UNKEYED, new Float64Array(0), null, null);
 
+  readonly #scheme: Scheme;
   /** Sorted hashes, while there are few. */
   readonly #exact: Float64Array | null;
   readonly #registers: Uint8Array | null;
+  /** Of a set that has not been stored yet. */
+  readonly #unkeyed: Unkeyed | null;
 
-  private constructor(exact: Float64Array | null, registers: Uint8Array | null) {
+  private constructor(
+    scheme: Scheme,
+    exact: Float64Array | null,
+    registers: Uint8Array | null,
+    unkeyed: Unkeyed | null,
+  ) {
+    this.#scheme = scheme;
     this.#exact = exact;
     this.#registers = registers;
+    this.#unkeyed = unkeyed;
   }
 
-  /** The set of these hashes, in any order; the array becomes its own. */
-  static from(hashes: Float64Array): Distinct {
-    return Distinct.#ofSorted(unique(hashes.sort()));
+  /**
+   * The set of these keyed hashes, in any order; the array becomes its own.
+   *
+   * @param unkeyed makes the unkeyed hashes of the same members, in any order, should they be wanted
+   */
+  static from(hashes: Float64Array, unkeyed: () => Float64Array): Distinct {
+    return Distinct.#ofSorted(
+      KEYED,
+      unique(hashes.sort()),
+      () => Distinct.#ofSorted(UNKEYED, unique(unkeyed().sort()), null),
+    );
   }
 
-  /** The set back from its `bytes`. */
+  /**
+   * The set back from its `bytes`.
+   *
+   * @throws {RangeError} if they are none
+   */
   static of(bytes: Uint8Array): Distinct {
     const body = new Uint8Array(bytes.subarray(1));
-    if (bytes[0] === SKETCH && body.length === REGISTERS) return new Distinct(null, body);
-    if (bytes[0] === EXACT && body.length % 8 === 0) return new Distinct(new Float64Array(body.buffer), null);
+    for (const scheme of [KEYED, UNKEYED]) {
+      if (bytes[0] === scheme.sketchTag && body.length === REGISTERS) return new Distinct(scheme, null, body, null);
+      if (bytes[0] === scheme.exactTag && body.length % 8 === 0) {
+        return new Distinct(scheme, new Float64Array(body.buffer), null, null);
+      }
+    }
     throw new RangeError(`a distinct count of ${bytes.length} bytes and tag ${bytes[0]} can't be read`);
   }
 
-  static #ofSorted(hashes: Float64Array): Distinct {
-    if (hashes.length <= EXACT_MEMBERS) return new Distinct(hashes, null);
+  static #ofSorted(scheme: Scheme, hashes: Float64Array, unkeyed: Unkeyed | null): Distinct {
+    if (hashes.length <= EXACT_MEMBERS) return new Distinct(scheme, hashes, null, unkeyed);
     const registers = new Uint8Array(REGISTERS);
-    for (const hash of hashes) register(registers, hash);
-    return new Distinct(null, registers);
+    for (const hash of hashes) scheme.register(registers, hash);
+    return new Distinct(scheme, null, registers, unkeyed);
   }
 
   /** Number of members: exact up to `EXACT_MEMBERS`, an estimate beyond. */
   get count(): number {
-    return this.#exact?.length ?? estimate(this.#registers!);
+    return this.#exact?.length ?? estimate(this.#registers!, this.#scheme.rankBits);
   }
 
   /** The set as bytes, for `Distinct.of`: a tag, then sorted hashes of eight bytes or 16,384 registers of one. */
@@ -61,23 +132,38 @@ export class Distinct {
     const exact = this.#exact;
     const body = exact === null ? this.#registers! : new Uint8Array(exact.buffer, exact.byteOffset, exact.byteLength);
     const bytes = new Uint8Array(1 + body.length);
-    bytes[0] = exact === null ? SKETCH : EXACT;
+    bytes[0] = exact === null ? this.#scheme.sketchTag : this.#scheme.exactTag;
     bytes.set(body, 1);
     return bytes;
   }
 
-  /** The members of both. */
+  /**
+   * The members of both; without a key, if one of them is.
+   *
+   * @throws {Error} if one is unkeyed and the other was stored keyed, which no two sets of one row are
+   */
   union(other: Distinct): Distinct {
+    if (this.#scheme !== other.#scheme) return this.#withoutKey().union(other.#withoutKey());
+    const scheme = this.#scheme;
+    const [mine, others] = [this.#unkeyed, other.#unkeyed];
+    const unkeyed = mine === null || others === null ? null : () => mine().union(others());
     const a = this.#exact;
     const b = other.#exact;
     if (a !== null && b !== null) {
-      return a.length === 0 ? other : b.length === 0 ? this : Distinct.#ofSorted(unionOfSorted(a, b));
+      if (a.length === 0) return other;
+      return b.length === 0 ? this : Distinct.#ofSorted(scheme, unionOfSorted(a, b), unkeyed);
     }
     const [sketch, part] = this.#registers === null ? [other, this] : [this, other];
     const registers = sketch.#registers!.slice();
-    if (part.#exact !== null) { for (const hash of part.#exact) register(registers, hash); }
+    if (part.#exact !== null) { for (const hash of part.#exact) scheme.register(registers, hash); }
     else raise(registers, part.#registers!);
-    return new Distinct(null, registers);
+    return new Distinct(scheme, null, registers, unkeyed);
+  }
+
+  #withoutKey(): Distinct {
+    if (this.#scheme === UNKEYED) return this;
+    if (this.#unkeyed === null) throw new Error("a set that was stored under a key can't be merged with one without");
+    return this.#unkeyed();
   }
 }
 
@@ -88,6 +174,7 @@ export class Distinct {
  */
 export class MemberSet {
   readonly #hash: (code: number) => number;
+  readonly #unkeyedHash: (code: number) => number;
   /** What was added, repetitions and all. */
   #rows = new Int32Array(1024);
   #codes = new Int32Array(1024);
@@ -99,13 +186,18 @@ export class MemberSet {
   #sorted = new Int32Array(0);
   /** Of each code, the row whose set it was seen in last, plus one. */
   #seenIn = new Int32Array(0);
-  /** The hashes of row 0, of row 1, and so on, each once, and where those of each row begin. */
+  /** The codes of row 0, of row 1, and so on, each once, their hashes, and where those of each row begin. */
+  #codesByRow = new Int32Array(0);
   #byRow = new Float64Array(0);
   #starts = new Int32Array(1);
 
-  /** @param hash the hash of a code, 53 bits */
-  constructor(hash: (code: number) => number) {
+  /**
+   * @param hash the keyed hash of a code
+   * @param unkeyedHash the hash of a code for sets that were begun without a key
+   */
+  constructor(hash: (code: number) => number, unkeyedHash: (code: number) => number) {
     this.#hash = hash;
+    this.#unkeyedHash = unkeyedHash;
   }
 
   /** Empties all sets, and keeps the room that they had. */
@@ -139,12 +231,14 @@ export class MemberSet {
     this.#isOrdered = false;
   }
 
-  /** The hashes of the codes in the set of `row`, each once, in no order. They stand when the sets have been emptied. */
-  hashes(row: number): Float64Array {
+  /** The set of a row. It stands when the sets have been emptied; its unkeyed hashes are to be had until then. */
+  set(row: number): Distinct {
     if (!this.#isOrdered) this.#order();
-    return row < this.#starts.length - 1
-      ? this.#byRow.subarray(this.#starts[row], this.#starts[row + 1])
-      : this.#byRow.subarray(0, 0);
+    const [start, end] = row < this.#starts.length - 1 ? [this.#starts[row]!, this.#starts[row + 1]!] : [0, 0];
+    return Distinct.from(
+      this.#byRow.subarray(start, end),
+      () => Float64Array.from(this.#codesByRow.subarray(start, end), this.#unkeyedHash),
+    );
   }
 
   #order(): void {
@@ -164,11 +258,26 @@ export class MemberSet {
       }
     }
     starts[ends.length] = kept;
-    const byRow = new Float64Array(kept);
-    for (let i = 0; i < kept; i++) byRow[i] = this.#hash(sorted[i]!);
-    this.#byRow = byRow;
+    this.#codesByRow = sorted.subarray(0, kept);
+    this.#byRow = this.#hashed(kept);
     this.#starts = starts;
     this.#isOrdered = true;
+  }
+
+  /** The hash of each of the first codes in order; of a code that is in many sets, worked out once. */
+  #hashed(count: number): Float64Array<ArrayBuffer> {
+    const sorted = this.#sorted;
+    const hashes = new Float64Array(count);
+    // Where the hash of a code stands already, plus one.
+    const at = this.#seenIn.fill(0);
+    for (let i = 0; i < count; i++) {
+      const code = sorted[i]!;
+      if (at[code] === 0) {
+        at[code] = i + 1;
+        hashes[i] = this.#hash(code);
+      } else hashes[i] = hashes[at[code]! - 1]!;
+    }
+    return hashes;
   }
 
   /** Sorts the codes by row; returns where those of each row end. */
@@ -228,25 +337,16 @@ function raise(registers: Uint8Array, others: Uint8Array): void {
   for (let i = 0; i < REGISTERS; i++) if (others[i]! > registers[i]!) registers[i] = others[i]!;
 }
 
-/** Raises the register of a hash to the hash's rank: the place of the first 1 among the bits left. */
-function register(registers: Uint8Array, hash: number): void {
-  const index = hash % REGISTERS;
-  const rest = Math.floor(hash / REGISTERS);
-  const high = Math.floor(rest / 4294967296);
-  const zeros = high > 0 ? Math.clz32(high) - (64 - RANK_BITS) : RANK_BITS - 32 + Math.clz32(rest >>> 0);
-  registers[index] = Math.max(registers[index]!, zeros + 1);
-}
-
 /**
  * Cardinality from registers without the bias of the classic estimator (O. Ertl, "New cardinality estimation algorithms
  * for HyperLogLog sketches", 2017, algorithm 6).
  */
-function estimate(registers: Uint8Array): number {
-  const ranks = new Uint32Array(RANK_BITS + 2);
+function estimate(registers: Uint8Array, rankBits: number): number {
+  const ranks = new Uint32Array(rankBits + 2);
   for (const rank of registers) ranks[rank]!++;
   const m = REGISTERS;
-  let z = m * tau(1 - ranks[RANK_BITS + 1]! / m);
-  for (let k = RANK_BITS; k >= 1; k--) z = 0.5 * (z + ranks[k]!);
+  let z = m * tau(1 - ranks[rankBits + 1]! / m);
+  for (let k = rankBits; k >= 1; k--) z = 0.5 * (z + ranks[k]!);
   z += m * sigma(ranks[0]! / m);
   return Math.round((m * m) / (2 * Math.LN2 * z));
 }

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { encoded, SLACK } from "./dictionary.ts";
 import { Distinct, EXACT_MEMBERS, MemberSet } from "./distinct.ts";
 import { Hasher, join53 } from "./hash.ts";
+import { testKeyed } from "./testing/keyed.ts";
 import { Random } from "./testing/random.ts";
 
 /** 1.04 / √(2^14), what the columns' comments promise as at most 1 %. */
@@ -16,22 +17,46 @@ const SHAPES: readonly ((n: number) => string)[] = [
   (n) => `${n}@shop.example`,
 ];
 
-const hasher = new Hasher();
+const keyed = testKeyed();
 
 function hashOf(text: string): number {
+  const view = encoded(text);
+  return keyed.double(view, 0, view.byteLength - SLACK);
+}
+
+const hasher = new Hasher();
+
+function unkeyedHashOf(text: string): number {
   const view = encoded(text);
   hasher.hash(view, 0, view.byteLength - SLACK);
   return join53(hasher.high, hasher.low);
 }
 
-/** The codes in the set of a row, sorted. */
+/** Sets of codes that are their own hashes. */
+const plainSets = () => new MemberSet((code) => code, (code) => code);
+
+/** The codes in the set of a row, sorted, where they are their own hashes. */
 function codesOf(members: MemberSet, row: number): number[] {
-  return [...members.hashes(row).sort()];
+  const { bytes } = members.set(row);
+  return [...new Float64Array(bytes.slice(1).buffer)];
 }
 
 /** A set of `n` users of a shape, `from` the first. */
 function users(n: number, shape: (n: number) => string, from = 0): Distinct {
-  return Distinct.from(Float64Array.from({ length: n }, (_, i) => hashOf(shape(from + i))));
+  const hashes = (hash: (text: string) => number) => Float64Array.from({ length: n }, (_, i) => hash(shape(from + i)));
+  return Distinct.from(hashes(hashOf), () => hashes(unkeyedHashOf));
+}
+
+/** The same set as it was stored before there was a key. */
+function storedUnkeyed(n: number, shape: (n: number) => string, from = 0): Distinct {
+  const hashes = Float64Array.from({ length: n }, (_, i) => unkeyedHashOf(shape(from + i))).sort();
+  if (n <= EXACT_MEMBERS) return Distinct.of(Buffer.concat([Buffer.of(0), new Uint8Array(hashes.buffer)]));
+  const registers = new Uint8Array(16384);
+  for (const hash of hashes) {
+    const rest = Math.floor(hash / 16384).toString(2).padStart(39, "0");
+    registers[hash % 16384] = Math.max(registers[hash % 16384]!, (rest + "1").indexOf("1") + 1);
+  }
+  return Distinct.of(Buffer.concat([Buffer.of(1), registers]));
 }
 
 const bytesOf = (set: Distinct) => Buffer.from(set.bytes).toString("base64");
@@ -95,23 +120,23 @@ Deno.test("a set is read back from any bytes, and changes with none of them", ()
 });
 
 Deno.test("bytes that are no set are refused, not counted", () => {
-  for (const bytes of [[], [2], [0, 1, 2, 3], [1, 0], new Array<number>(16384).fill(1)]) {
+  for (const bytes of [[], [2, 1], [3], [4], [0, 1, 2, 3], [1, 0], new Array<number>(16384).fill(1)]) {
     assert.throws(() => Distinct.of(Uint8Array.from(bytes)), RangeError);
   }
 });
 
-Deno.test("different users have different hashes of 53 bits", () => {
+Deno.test("different users have different hashes, with a key and without", () => {
   for (const shape of SHAPES) {
-    const hashes = new Set(Array.from({ length: 250_000 }, (_, n) => hashOf(shape(n))));
-    assert.equal(hashes.size, 250_000);
-    for (const hash of [...hashes].slice(0, 1000)) assert.ok(Number.isSafeInteger(hash) && hash >= 0);
+    for (const hash of [hashOf, unkeyedHashOf]) {
+      assert.equal(new Set(Array.from({ length: 250_000 }, (_, n) => hash(shape(n)))).size, 250_000);
+    }
   }
 });
 
 Deno.test("members are kept once in each row", () => {
   const random = new Random(5);
   const naive = new Map<number, Set<number>>();
-  const members = new MemberSet((code) => code);
+  const members = plainSets();
   for (let batch = 0; batch < 50; batch++) {
     const rows = Int32Array.from({ length: 1000 }, () => random.below(301) - 1);
     const codes = Int32Array.from(rows, () => random.below(200));
@@ -127,7 +152,7 @@ Deno.test("members are kept once in each row", () => {
 });
 
 Deno.test("merged sets hold the members of both, also of those that had taken up another before", () => {
-  const members = new MemberSet((code) => code);
+  const members = plainSets();
   members.add(Int32Array.of(0, 1, 1, 2, 3), Int32Array.of(1, 1, 2, 3, 4), 5);
   assert.deepEqual(codesOf(members, 1), [1, 2]);
   members.merge(1, 2);
@@ -138,4 +163,27 @@ Deno.test("merged sets hold the members of both, also of those that had taken up
   assert.deepEqual(codesOf(members, 0), []);
   members.add(Int32Array.of(1), Int32Array.of(5), 1);
   assert.deepEqual([codesOf(members, 0), codesOf(members, 1)], [[], [5]]);
+});
+
+Deno.test("a set that was stored without a key goes on without one, and counts what it would have counted", () => {
+  for (
+    const [before, from, added] of [[0, 0, 3], [10, 5, 10], [4000, 3000, 1096], [4000, 3000, 2000], [9000, 0, 9500]]
+  ) {
+    for (const shape of SHAPES) {
+      const total = Math.max(before!, from! + added!);
+      const delta = users(added!, shape, from);
+      const merged = storedUnkeyed(before!, shape).union(delta);
+      assert.equal(bytesOf(merged), bytesOf(storedUnkeyed(total, shape)));
+      // And so it does when it is read back and added to again.
+      assert.equal(bytesOf(delta.union(Distinct.of(merged.bytes))), bytesOf(merged));
+      // In whatever order its parts come.
+      const parts = users(added! - 1, shape, from).union(users(1, shape, from! + added! - 1));
+      assert.equal(bytesOf(parts.union(storedUnkeyed(before!, shape))), bytesOf(merged));
+    }
+  }
+});
+
+Deno.test("a set that was stored under the key is not mistaken for one without", () => {
+  const stored = Distinct.of(users(10, SHAPES[0]!).bytes);
+  assert.throws(() => stored.union(storedUnkeyed(10, SHAPES[0]!)), /stored under a key/);
 });

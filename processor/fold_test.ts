@@ -8,6 +8,7 @@ import { count, distinctUsers, first } from "./measure.ts";
 import { Random } from "./testing/random.ts";
 import { type Delta, hopping, session, tumbling, type View, view } from "./view.ts";
 import { VIEWS } from "./views/mod.ts";
+import { testKeyed } from "./testing/keyed.ts";
 
 interface Click {
   readonly time: number;
@@ -24,7 +25,7 @@ function batchOf(words: Dictionaries, clicks: readonly Click[], capacity = click
     }
     batch.codes.session[batch.count] = -1;
     const id = encoded(`${time} ${page}`);
-    batch.setId(id, 0, id.byteLength - SLACK, 1, 1);
+    batch.setId(id, 0, id.byteLength - SLACK, 1, 1, 1);
     batch.time[batch.count] = time;
     batch.keep();
   }
@@ -32,7 +33,7 @@ function batchOf(words: Dictionaries, clicks: readonly Click[], capacity = click
 }
 
 function folded(of: View, batches: readonly (readonly Click[])[], capacity?: number): Delta {
-  const words = dictionaries("topic");
+  const words = dictionaries("topic", testKeyed());
   const all = fold(of, words);
   for (const clicks of batches) all.add(batchOf(words, clicks, capacity));
   return all.delta();

@@ -123,13 +123,13 @@ export function distinctUsers(where: Filter = {}): Measure<Distinct> {
     decode: ([, bytes]) => Distinct.of(bytes as Uint8Array),
     accumulator(words) {
       const select = selector(where, words);
-      const members = new MemberSet((code) => words.user.hash(code));
+      const members = new MemberSet((code) => words.user.hash(code), (code) => words.user.unkeyedHash(code));
       return {
         add(batch, allRows) {
           members.add(select(batch, allRows), batch.codes.user, batch.count);
         },
         merge: (into, from) => members.merge(into, from),
-        value: (row) => Distinct.from(members.hashes(row)),
+        value: (row) => members.set(row),
         clear: () => members.clear(),
       };
     },

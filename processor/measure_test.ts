@@ -6,6 +6,7 @@ import { cellAt } from "./cells.ts";
 import { compareText, count, distinctUsers, first, funnel, last, sum } from "./measure.ts";
 import { assertLawsOf, batchOf, EVENT, folded, type Measures } from "./testing/laws.ts";
 import { VIEWS } from "./views/mod.ts";
+import { testKeyed } from "./testing/keyed.ts";
 
 const EARLIEST = { at: "at", by: "by" };
 const BUYING = { type: ["purchase", "checkout"], device: ["mobile"] };
@@ -32,7 +33,7 @@ Deno.test("rows are added up apart from each other, and events without a row pas
   fc.assert(
     fc.property(rowed, (events) => {
       for (const [name, measure] of MEASURES) {
-        const words = dictionaries("topic");
+        const words = dictionaries("topic", testKeyed());
         const accumulator = measure.accumulator(words);
         accumulator.add(
           batchOf(words, events.map(([event]) => event)),
@@ -54,7 +55,7 @@ Deno.test("rows that turn out to be one are merged as their values are, and cell
   fc.assert(
     fc.property(rowed, (events) => {
       for (const [name, measure] of MEASURES) {
-        const words = dictionaries("topic");
+        const words = dictionaries("topic", testKeyed());
         const accumulator = measure.accumulator(words);
         const batch = batchOf(words, events.map(([event]) => event));
         accumulator.add(batch, Int32Array.from(events, ([, row]) => row), 3);

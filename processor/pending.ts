@@ -5,6 +5,7 @@
 import { Batch, BATCH_EVENTS, clear, type Dictionaries, dictionaries, EVERYTHING, type Wanted } from "./batch.ts";
 import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
+import type { KeyedHash } from "./keyed_hash.ts";
 import type { Refusal } from "./pipeline.ts";
 import type { Delta, View } from "./view.ts";
 
@@ -44,12 +45,13 @@ export class Pending {
   #batch: Batch;
 
   /**
+   * @param keyed hashes under the key of the sink that the commit is for
    * @param storeEvents whether the events themselves go into the commit
    * @param now milliseconds on a clock that only goes forward
    */
-  constructor(topic: string, views: readonly View[], storeEvents: boolean, now: () => number) {
+  constructor(topic: string, keyed: KeyedHash, views: readonly View[], storeEvents: boolean, now: () => number) {
     this.#now = now;
-    this.#words = dictionaries(topic, wantedBy(views, storeEvents));
+    this.#words = dictionaries(topic, keyed, wantedBy(views, storeEvents));
     this.#folds = views.map((view) => fold(view, this.#words));
     this.#keep = storeEvents;
     this.#batch = new Batch(this.#words, 256);

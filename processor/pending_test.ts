@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EVERYTHING } from "./batch.ts";
 import { count, last } from "./measure.ts";
 import { Pending, wantedBy } from "./pending.ts";
+import { testKeyed } from "./testing/keyed.ts";
 import { minutes, session, tumbling, type View, view } from "./view.ts";
 import { VIEWS } from "./views/mod.ts";
 
@@ -41,7 +42,7 @@ Deno.test("with the raw events, all is wanted", () => {
 });
 
 Deno.test("what a great commit needed is too roomy for small ones, and not for its like", () => {
-  const pending = new Pending("topic", VIEWS, true, () => 0);
+  const pending = new Pending("topic", testKeyed(), VIEWS, true, () => 0);
   pending.records = 16_000;
   assert.equal(pending.tooRoomy, false, "it has not been larger before");
   pending.clear();

@@ -3,11 +3,12 @@
  * from; between commits it remembers nothing that a crash would lose.
  * @module
  */
-import { Batch, dictionaries } from "./batch.ts";
+import { Batch, dictionaries, ID_WORDS } from "./batch.ts";
 import { type Decoder, MOST_AHEAD } from "./decode.ts";
 import type { Times } from "./distribution.ts";
-import { Duplicates } from "./duplicates.ts";
+import { Duplicates, PIECE_LENGTHS, type PieceLengths } from "./duplicates.ts";
 import type { Reason } from "./event.ts";
+import { KeyedHash } from "./keyed_hash.ts";
 import { Pending } from "./pending.ts";
 import type { Delta, View } from "./view.ts";
 
@@ -98,6 +99,8 @@ export interface Commit {
 
 /** Where rows and offsets are kept together. */
 export interface Sink {
+  /** The secret of the sink, under which whatever is told apart by its hash alone is hashed: `KEY_BYTES` bytes. */
+  hashKey(): Promise<Uint8Array>;
   /** Positions of those of the partitions that have been committed before. */
   positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>>;
   /**
@@ -152,6 +155,8 @@ export interface PipelineOptions {
   /** Resolves once whatever waits for this thread has had its turn; without it, that waits until the next poll. */
   readonly breathe?: () => Promise<void>;
   readonly observer?: Observer;
+  /** How the log is cut to remember ids; without it, `PIECE_LENGTHS`. */
+  readonly pieces?: PieceLengths;
 }
 
 /** Where the time went between two commits, in milliseconds. Taken per batch, for an event is too short to be timed. */
@@ -174,6 +179,8 @@ export interface Timing {
   readonly tookMs: number;
   /** Of its stored events: when they happened, and when Kafka got them. */
   readonly times: { readonly event: Times; readonly kafka: Times };
+  /** Of its events those that may repeat one that lies too far back to be remembered: see `Duplicates`. */
+  readonly unchecked: number;
 }
 
 /** Is told what happens, to show it. Must not throw. */
@@ -225,7 +232,9 @@ export class Pipeline {
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
   #started = false;
-  /** Of the ids of the records looked at ahead, the lower halves of their hashes. */
+  /** Hashes under the sink's key. */
+  readonly #keyed = new KeyedHash();
+  /** Of the ids of the records looked at ahead, the first words of their hashes. */
   readonly #ahead = new Int32Array(MOST_AHEAD);
   /** Where the time went since the last commit. */
   #readMs = 0;
@@ -240,7 +249,7 @@ export class Pipeline {
 
   /** Forgets everything uncommitted, and reads on from what the sink remembers. */
   async start(cause: unknown = null): Promise<void> {
-    const { source, sink, observer } = this.#options;
+    const { source, sink, observer, pieces = PIECE_LENGTHS } = this.#options;
     this.#started = false;
     await this.#underWay;
     this.#failure = null;
@@ -249,9 +258,10 @@ export class Pipeline {
     this.#goal = Math.min(FIRST_COMMIT_RECORDS, this.#options.commitRecords);
     this.#readMs = this.#decodeMs = 0;
     this.#oldest = Infinity;
+    this.#keyed.use(await sink.hashKey());
     const partitions = await source.assigned();
     const positions = await sink.positions(source.topic, partitions);
-    this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null)]));
+    this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null, pieces)]));
     source.seek(new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])));
     this.#started = true;
     observer?.started?.(new Map(partitions.map((p) => [p, positions.get(p) ?? null])), cause);
@@ -298,7 +308,7 @@ export class Pipeline {
 
   #nothing(): Pending {
     const { source, views, storeEvents, now } = this.#options;
-    return new Pending(source.topic, views, storeEvents, now);
+    return new Pending(source.topic, this.#keyed, views, storeEvents, now);
   }
 
   async #poll(waitMs: number): Promise<readonly Records[]> {
@@ -353,7 +363,7 @@ export class Pipeline {
 
   /** Remembers the ids of records that have been committed before; returns where it stopped. */
   #replay(reading: Reading, records: Records, from: number): number {
-    const scratch = new Batch(dictionaries(this.#options.source.topic), 1);
+    const scratch = new Batch(dictionaries(this.#options.source.topic, this.#keyed), 1);
     const until = Math.min(records.count, from + 1024);
     for (let i = from; i < until; i++) {
       if (records.offsets[i]! >= reading.replayUntil) return i;
@@ -361,6 +371,7 @@ export class Pipeline {
       reading.duplicates.pass(records.offsets[i]!, records.times[i]!);
       if (refusal === null) repeated(reading, scratch, records.times[i]!);
     }
+    reading.duplicates.takeUnchecked();
     return until;
   }
 
@@ -433,12 +444,13 @@ export class Pipeline {
     };
     assertConserved(commit, pending);
     const { times } = pending;
+    const unchecked = this.#reading.values().reduce((sum, { duplicates }) => sum + duplicates.takeUnchecked(), 0);
     const waitedSinceMs = this.#sinceMs;
     this.#pending = this.#spare ?? this.#nothing();
     this.#spare = null;
     this.#sinceMs = Infinity;
     this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
-    this.#underWay = this.#apply(commit, waitedSinceMs, times).then(() => {
+    this.#underWay = this.#apply(commit, waitedSinceMs, { times, unchecked }).then(() => {
       if (pending.tooRoomy) return;
       // Never after a failure: the sink may still be reading what it was given.
       pending.clear();
@@ -450,11 +462,11 @@ export class Pipeline {
     });
   }
 
-  async #apply(commit: Commit, sinceMs: number, times: Timing["times"]): Promise<void> {
+  async #apply(commit: Commit, sinceMs: number, about: Pick<Timing, "times" | "unchecked">): Promise<void> {
     const { source, sink, now, observer } = this.#options;
     const sentMs = now();
     await sink.commit(commit);
-    observer?.committed?.(commit, { waitedMs: sentMs - sinceMs, tookMs: now() - sentMs, times });
+    observer?.committed?.(commit, { waitedMs: sentMs - sinceMs, tookMs: now() - sentMs, ...about });
     try {
       await source.committed(new Map(commit.advances.map((advance) => [advance.partition, advance.next])));
     } catch (error) {
@@ -486,19 +498,20 @@ export class Pipeline {
 
 /** True if the event at place `batch.count` repeats the id of an earlier one. */
 function repeated({ duplicates }: Reading, batch: Batch, kafkaTime: number): boolean {
-  const high = batch.idHigh[batch.count]!;
-  const low = batch.idLow[batch.count]!;
+  const at = batch.count * ID_WORDS;
+  const { idHash } = batch;
   // An event without an id has no hash, and is nobody's repetition.
-  return (high | low) !== 0 && duplicates.seen(high, low, kafkaTime);
+  const hasId = (idHash[at]! | idHash[at + 1]! | idHash[at + 2]!) !== 0;
+  return hasId && duplicates.seen(idHash, at, kafkaTime);
 }
 
-function readingFrom(position: Position | null): Reading {
+function readingFrom(position: Position | null, pieces: PieceLengths): Reading {
   return {
     from: position?.next ?? null,
     next: position?.next ?? 0,
     end: 0,
     replayUntil: position?.next ?? 0,
-    duplicates: new Duplicates(),
+    duplicates: new Duplicates(pieces),
     largestTime: position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS,
     stored: 0,
     duplicated: 0,

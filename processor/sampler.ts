@@ -5,6 +5,7 @@
  */
 import { Batch, dictionaries } from "./batch.ts";
 import { JsonDecoder } from "./decode.ts";
+import { KeyedHash, NO_KEY } from "./keyed_hash.ts";
 import type { Reason } from "./event.ts";
 import type { Records } from "./pipeline.ts";
 
@@ -61,6 +62,7 @@ export class Watching {
 export class Sampler {
   readonly #topic: string;
   readonly #decoder: JsonDecoder;
+  readonly #keyed = new KeyedHash(NO_KEY);
   readonly #now: () => number;
   #portionNo = -1;
   #left = 0;
@@ -87,7 +89,7 @@ export class Sampler {
   }
 
   #sample(records: Records, i: number): Sample {
-    const batch = new Batch(dictionaries(this.#topic), 1);
+    const batch = new Batch(dictionaries(this.#topic, this.#keyed), 1);
     const refusal = this.#decoder.decode(records, i, batch);
     const { partition } = records;
     const offset = records.offsets[i]!;

@@ -9,7 +9,7 @@
  * @module
  */
 import { BACKSLASH, CLOSE, COLON, COMMA, NINE, OPEN, POINT, QUOTE, textOf, ZERO } from "./ascii.ts";
-import type { Batch, Coded, Dictionaries } from "./batch.ts";
+import { type Batch, type Coded, type Dictionaries, ID_WORDS } from "./batch.ts";
 import { Clock } from "./clock.ts";
 import { type Decoder, JsonDecoder, MOST_AHEAD } from "./decode.ts";
 import { type Dictionary, NONE } from "./dictionary.ts";
@@ -108,6 +108,8 @@ export class ScanDecoder implements Decoder {
   /** Fields of each that were numbers, as bits. */
   readonly #numbers = new Int32Array(MOST_AHEAD);
   readonly #users = new Int32Array(MOST_AHEAD);
+  /** Keyed hashes of their ids. */
+  readonly #ids = new Int32Array(MOST_AHEAD * ID_WORDS);
   /** Which records these are: those of `#records` from `#from` to `#until`. */
   #records: Records | null = null;
   #from = 0;
@@ -132,19 +134,19 @@ export class ScanDecoder implements Decoder {
   decode(records: Records, i: number, batch: Batch): Refusal | null {
     const { words } = batch;
     if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
-    if (!this.#hasSeen(records, i)) this.#look(records, i, 1);
+    if (!this.#hasSeen(records, i)) this.#look(records, i, 1, words);
     const n = i - this.#from;
     if ((this.#present[n]! & NEEDED) === NEEDED && this.#write(n, records, i, batch)) return null;
     return this.#reference.decode(records, i, batch);
   }
 
-  lookAhead(records: Records, i: number, words: Dictionaries, lows: Int32Array): number {
+  lookAhead(records: Records, i: number, words: Dictionaries, ids: Int32Array): number {
     if (this.#hasSeen(records, i)) return 0;
-    this.#look(records, i, MOST_AHEAD);
+    this.#look(records, i, MOST_AHEAD, words);
     const count = this.#until - i;
     for (let n = 0; n < count; n++) {
       this.#users[n] = this.#lows[n << FIELD_BITS | USER]!;
-      lows[n] = this.#lows[n << FIELD_BITS | ID]!;
+      ids[n] = this.#ids[n * ID_WORDS]!;
     }
     words.user.touch(this.#users, count);
     return count;
@@ -155,7 +157,7 @@ export class ScanDecoder implements Decoder {
   }
 
   /** Notes where the fields lie of up to `most` records. */
-  #look(records: Records, from: number, most: number): void {
+  #look(records: Records, from: number, most: number, { keyed }: Dictionaries): void {
     const { bytes, starts, ends, count } = records;
     if (records !== this.#records) this.#whole = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#records = records;
@@ -177,6 +179,15 @@ export class ScanDecoder implements Decoder {
       i++;
     }
     this.#until = i;
+    for (let n = 0; n < i - from; n++) {
+      if ((this.#present[n]! & 1 << ID) === 0) continue;
+      const id = n << FIELD_BITS | ID;
+      keyed.hash(this.#view, this.#starts[id]!, this.#ends[id]!);
+      const at = n * ID_WORDS;
+      this.#ids[at] = keyed.a;
+      this.#ids[at + 1] = keyed.b;
+      this.#ids[at + 2] = keyed.c;
+    }
   }
 
   #use(words: Dictionaries): void {
@@ -346,7 +357,15 @@ export class ScanDecoder implements Decoder {
     const id = first | ID;
     const length = this.#ends[id]! - this.#starts[id]!;
     if (length < 1 || length > MAX_ID_LENGTH) return false;
-    batch.setId(this.#view, this.#starts[id]!, this.#ends[id]!, this.#highs[id]!, this.#lows[id]!);
+    const at = n * ID_WORDS;
+    batch.setId(
+      this.#view,
+      this.#starts[id]!,
+      this.#ends[id]!,
+      this.#ids[at]!,
+      this.#ids[at + 1]!,
+      this.#ids[at + 2]!,
+    );
     return true;
   }
 

@@ -6,6 +6,7 @@ import { ScanDecoder } from "./scan.ts";
 import { Random } from "./testing/random.ts";
 import { message } from "./testing/scan_inputs.ts";
 import { DAY_MS } from "./view.ts";
+import { testKeyed } from "./testing/keyed.ts";
 
 // As many as there is time for: `deno task agree` takes 10 million.
 const INPUTS = Number(Deno.env.get("SCAN_INPUTS") ?? 200_000);
@@ -52,8 +53,7 @@ function written(batch: Batch, i: number): string {
   ];
   return JSON.stringify([
     ids ? batch.id(i) : null,
-    batch.idHigh[i],
-    batch.idLow[i],
+    batch.idHash.subarray(3 * i, 3 * i + 3).join(),
     columns.map((column) => batch.text(column, i)),
     // JSON has no NaN.
     numbers.map((column) => String(column[i])),
@@ -93,7 +93,10 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
     );
     const records = laidOut(Array.from({ length: count }, () => message(random, KAFKA_MS)), times);
     const wanted = run % 2 === 0 ? EVERYTHING : NO_MORE_THAN_WINDOWS;
-    const [a, b] = [new Batch(dictionaries("t", wanted), count + 1), new Batch(dictionaries("t", wanted), count + 1)];
+    const [a, b] = [
+      new Batch(dictionaries("t", testKeyed(), wanted), count + 1),
+      new Batch(dictionaries("t", testKeyed(), wanted), count + 1),
+    ];
     const looksAhead = run % 3 > 0;
     for (let i = 0; i < count; i++) {
       if (looksAhead) scanner.lookAhead(records, i, a.words, lows);
@@ -119,7 +122,7 @@ Deno.test("looking ahead tells the hashes of ids, of as many records as there is
     ));
   const records = laidOut(messages, new Float64Array(messages.length).fill(KAFKA_MS));
   const scanner = new ScanDecoder({ keepMs: KEEP_MS });
-  const batch = new Batch(dictionaries("t"), messages.length);
+  const batch = new Batch(dictionaries("t", testKeyed()), messages.length);
   const lows = new Int32Array(MOST_AHEAD);
   const told: number[] = [];
   const counts: number[] = [];
@@ -132,7 +135,7 @@ Deno.test("looking ahead tells the hashes of ids, of as many records as there is
   }
   // The last lies so near the end of the bytes that it is looked at by itself.
   assert.deepEqual(counts, [MOST_AHEAD, MOST_AHEAD, 2, 1]);
-  assert.deepEqual(told, [...batch.idLow.subarray(0, batch.count)]);
+  assert.deepEqual(told, Array.from({ length: batch.count }, (_, i) => batch.idHash[3 * i]));
 });
 
 Deno.test("what shops send is scanned, whatever came before it", () => {
@@ -161,7 +164,7 @@ Deno.test("what shops send is scanned, whatever came before it", () => {
   ];
   const random = new Random(1);
   const messages = Array.from({ length: 1000 }, () => random.pick(kinds));
-  const batch = new Batch(dictionaries("t"), messages.length);
+  const batch = new Batch(dictionaries("t", testKeyed()), messages.length);
   const records = laidOut(messages, new Float64Array(messages.length).fill(KAFKA_MS));
   for (let i = 0; i < messages.length; i++) {
     scanner.decode(records, i, batch);

@@ -3,6 +3,7 @@
  * @module
  */
 import { JsonDecoder } from "../decode.ts";
+import { KeyedHash, NO_KEY } from "../keyed_hash.ts";
 import { Batch, dictionaries } from "../batch.ts";
 import type { Settings } from "../config.ts";
 import type { Database } from "../io/database.ts";
@@ -181,13 +182,14 @@ async function finish(db: Database, resender: Resender, { id, refusals }: NotedR
 /** Whether this program would take a message that was sent now. */
 function acceptance(keepDays: number): (row: RefusalRow) => boolean {
   const decoder = new JsonDecoder(keepDays * DAY_MS);
+  const keyed = new KeyedHash(NO_KEY);
   return ({ payload, partition }) => {
     const bytes = payload!;
     const record = {
       ...{ partition, count: 1, bytes, offsets: Float64Array.of(0), times: Float64Array.of(Date.now()) },
       ...{ starts: Int32Array.of(0), ends: Int32Array.of(bytes.length), next: 1, end: 1 },
     };
-    return decoder.decode(record, 0, new Batch(dictionaries(""), 1)) === null;
+    return decoder.decode(record, 0, new Batch(dictionaries("", keyed), 1)) === null;
   };
 }
 

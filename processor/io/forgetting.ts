@@ -125,6 +125,10 @@ export class ForgettingSink implements Sink {
     this.#inner = open(endedBy(db, (tx) => this.#finish(tx)));
   }
 
+  hashKey(): Promise<Uint8Array> {
+    return this.#inner.hashKey();
+  }
+
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     // First: who is forgotten after this is noticed by the first commit.
     this.#forgotten.known = await latest(this.#db);

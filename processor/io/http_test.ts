@@ -91,7 +91,7 @@ Deno.test("says what it does, as JSON and for people", () =>
         owner: "here/1",
         committedAt: null,
       }],
-      totals: { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0 },
+      totals: { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0, unchecked: 0 },
       refusals: {},
       commits: 0,
       lastCommit: null,

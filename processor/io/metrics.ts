@@ -72,6 +72,12 @@ export class Metrics {
       () => [[null, activity.totals.late]],
     );
     this.#counter(
+      "clickstream_unchecked_events_total",
+      "Events whose Kafka timestamp lies so far behind that the ids of the 10 minutes before it are not all remembered: a repetition among them counts as an event.",
+      null,
+      () => [[null, activity.totals.unchecked]],
+    );
+    this.#counter(
       "clickstream_restarts_total",
       "Times that uncommitted work was forgotten and read again, by cause.",
       "cause",

@@ -34,7 +34,7 @@ function timing(tookMs: number, event: readonly number[] = [], kafka = event): T
     held.take(Float64Array.from(of), of.length);
     return held;
   };
-  return { waitedMs: 200, tookMs, times: { event: times(event), kafka: times(kafka) } };
+  return { waitedMs: 200, tookMs, times: { event: times(event), kafka: times(kafka) }, unchecked: 2 };
 }
 
 function watched(workers = 1) {
@@ -76,6 +76,7 @@ Deno.test("counts what a pipeline tells", async () => {
     'clickstream_refusals_total{reason="expired"}': 0,
     "clickstream_commits_total": 1,
     "clickstream_late_events_total": 2,
+    "clickstream_unchecked_events_total": 2,
     "clickstream_lateness_seconds_sum": 2,
     'clickstream_lateness_seconds_bucket{le="1"}': 1,
     'clickstream_lateness_seconds_bucket{le="+Inf"}': 2,

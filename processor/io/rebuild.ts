@@ -6,7 +6,7 @@
  * that from where it must be known to tell duplicates.
  * @module
  */
-import { KEPT_MINUTES } from "../duplicates.ts";
+import { KEPT_PIECES } from "../duplicates.ts";
 import { MAX_AHEAD_MS } from "../event.ts";
 import { ALLOWED_DELAY_MS, type Records, type Seek, type Source } from "../pipeline.ts";
 import { tableOf } from "../translate/table.ts";
@@ -51,12 +51,12 @@ export function timesToRead(
   // part of it, so that it begins earlier and is not to be replaced.
   const gapMs = Math.max(0, ...views.map(({ window }) => window.kind === "session" ? window.gapMs : 0));
   const from = fromMs - gapMs - MAX_AHEAD_MS;
-  return { from, replay: from - (KEPT_MINUTES + 1) * 60_000 };
+  return { from, replay: from - (KEPT_PIECES + 1) * 60_000 };
 }
 
 /** The same connection, to whose statements the staging schema is the schema. */
 export function staged(db: Database): Database {
-  const moved = (sql: string) => sql.replaceAll(/\bclickstream\.(?!forgotten\b)/g, `${STAGING}.`);
+  const moved = (sql: string) => sql.replaceAll(/\bclickstream\.(?!(?:forgotten|hash_key)\b)/g, `${STAGING}.`);
   return {
     query: (sql, params) => db.query(moved(sql), params),
     exec: (sql) => db.exec(moved(sql)),

@@ -18,6 +18,10 @@ export class ReopeningSink implements Sink {
     await this.#use(() => Promise.resolve());
   }
 
+  hashKey(): Promise<Uint8Array> {
+    return this.#use((sink) => sink.hashKey());
+  }
+
   positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     return this.#use((sink) => sink.positions(topic, partitions));
   }

@@ -38,6 +38,18 @@ export class SqlSink implements Sink {
     this.#instance = instance;
   }
 
+  async hashKey(): Promise<Uint8Array> {
+    const { rows } = await this.#db.query<{ key: string }>(
+      `select encode(key, 'hex') as key from clickstream.hash_key`,
+    );
+    if (rows.length !== 1) {
+      throw new Error(
+        "clickstream.hash_key has lost its row: restore it from a backup, for stored sets of users need it",
+      );
+    }
+    return Uint8Array.fromHex(rows[0]!.key);
+  }
+
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     const { rows } = await this.#db.query<Record<"partition" | "next" | "replay" | "watermark", string | null>>(
       `select partition::text, next_offset::text as next, replay_offset::text as replay,

@@ -17,6 +17,7 @@ function commit(next: number, stored: number, refused = 0): Happening {
     eventLatency: distribution([1]),
     produceLatency: distribution([1]),
     waitedMs: 300,
+    unchecked: 0,
     tookMs: 200,
     spent: { readMs: 50, decodeMs: 100, foldMs: 40, gatherMs: 10, oldest: NOON },
   };

@@ -157,7 +157,7 @@ function sinkOf(
   commit: Sink["commit"],
   positions: Sink["positions"] = (t, p) => sink.positions(t, p),
 ): Sink {
-  return { commit, positions, close: () => sink.close() };
+  return { hashKey: () => sink.hashKey(), commit, positions, close: () => sink.close() };
 }
 
 function sourceOf(

@@ -8,6 +8,7 @@ import { Batch, clear, type Dictionaries, dictionaries } from "../batch.ts";
 import type { Measure } from "../measure.ts";
 import { recordsOf } from "./memory.ts";
 import { at, decoder, type Message, record } from "./scenario.ts";
+import { testKeyed } from "./keyed.ts";
 
 /** Measures by name. */
 export type Measures = readonly (readonly [string, Measure])[];
@@ -41,7 +42,7 @@ export function batchOf(words: Dictionaries, events: readonly Message[]): Batch 
 
 /** What a measure makes of messages in an accumulator that has served others before. */
 function foldedAfter(measure: Measure, before: readonly Message[], events: readonly Message[]): unknown {
-  const words = dictionaries("topic");
+  const words = dictionaries("topic", testKeyed());
   const accumulator = measure.accumulator(words);
   for (const part of [before, events]) {
     clear(words);
@@ -54,7 +55,7 @@ function foldedAfter(measure: Measure, before: readonly Message[], events: reado
 
 /** What a measure makes of messages, batch after batch. */
 export function folded(measure: Measure, ...parts: readonly (readonly Message[])[]): unknown {
-  const words = dictionaries("topic");
+  const words = dictionaries("topic", testKeyed());
   const accumulator = measure.accumulator(words);
   for (const events of parts) {
     const batch = batchOf(words, events);

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Batch } from "../batch.ts";
+import type { PieceLengths } from "../duplicates.ts";
 import { mergeSessions, mergeValues, rowOf } from "../fold.ts";
 import {
   type Commit,
@@ -15,6 +16,10 @@ import {
   type Source,
 } from "../pipeline.ts";
 import type { Row, View } from "../view.ts";
+import { TEST_KEY } from "./keyed.ts";
+
+/** Pieces that end with every minute, so that a log of a hundred records has many. */
+export const SHORT_PIECES: PieceLengths = { shortest: 1, wrong: Infinity, longest: Infinity };
 
 /** A record as it lies in a log. */
 export interface LogRecord {
@@ -114,6 +119,10 @@ export class MemorySink implements Sink {
   commits = 0;
   /** Sessions of each key, so that merging one doesn't look through all. */
   readonly #sessions = new Map<string, Row[]>();
+
+  hashKey(): Promise<Uint8Array> {
+    return Promise.resolve(TEST_KEY);
+  }
 
   positions(_topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     return Promise.resolve(new Map([...this.progress].filter(([partition]) => partitions.includes(partition))));

@@ -9,7 +9,7 @@ import { Pipeline, PositionsMoved, type Sink, type Source, Unavailable } from ".
 import type { View } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { partitioned, randomLog } from "./clicks.ts";
-import { type LogRecord, MemorySink } from "./memory.ts";
+import { type LogRecord, MemorySink, SHORT_PIECES } from "./memory.ts";
 import { Random } from "./random.ts";
 import { decoder } from "./scenario.ts";
 import { stand } from "./stand.ts";
@@ -150,6 +150,7 @@ class Simulation {
         committed: () => world.count("commit"),
         started: (_, cause) => cause instanceof PositionsMoved && world.count("positions moved"),
       },
+      pieces: SHORT_PIECES,
     });
     while (instance.alive) {
       try {

@@ -5,7 +5,7 @@
 import { Pipeline, type PipelineOptions, type Records, type Sink, Unavailable } from "../pipeline.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { type LogRecord, MemorySink, MemorySource } from "./memory.ts";
+import { type LogRecord, MemorySink, MemorySource, SHORT_PIECES } from "./memory.ts";
 import { at, decoder, type Message, record } from "./scenario.ts";
 
 const NOON = at("12:00:00");
@@ -102,6 +102,7 @@ export function stand(
     now: () => clock.ms,
     commitEveryMs: 1000,
     commitRecords: 1000,
+    pieces: SHORT_PIECES,
     ...others,
   });
   return { pipeline, source, sink: sink as GatedSink, clock };

@@ -182,6 +182,10 @@ export class SlowSink implements Sink {
     this.#database = database;
   }
 
+  hashKey(): Promise<Uint8Array> {
+    return this.#database.hashKey();
+  }
+
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     await this.#world.turn(this.#instance);
     if (this.#world.mishap(0.03, "positions failed")) throw down("positions");
