@@ -273,9 +273,9 @@ onEachDatabase("reports", {
            from clickstream.traffic_hours h where h.events <> 0) as hours, (
            select coalesce(json_agg(d order by d)::text, '') = (
              select coalesce(json_agg(p order by p)::text, '') from (
-               select date_bin('1 day', p.at, 'epoch') as window_start, p.page, md5(p.page)::uuid as page_key,
-                 sum(p.views)::bigint as views, sum(p.entries)::bigint as entries, sum(p.bounces)::bigint as bounces,
-                 sum(p.exits)::bigint as exits
+               select date_bin('1 day', p.at, 'epoch') as window_start, p.page, sum(p.views)::bigint as views,
+                 sum(p.entries)::bigint as entries, sum(p.bounces)::bigint as bounces, sum(p.exits)::bigint as exits,
+                 sha256(convert_to(p.page, 'UTF8')) as page_key
                from (
                  select window_start as at, page, views, 0 as entries, 0 as bounces, 0 as exits from clickstream.pages
                  union all

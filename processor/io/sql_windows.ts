@@ -35,7 +35,9 @@ export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> 
   const cells = columnsOf(delta);
   // Equal texts have equal hashes, and the hash is what the index holds where a text may be too long for it.
   const match = place.map(({ name }) =>
-    table.identity.includes(`${name}_key`) ? `t.${name}_key = md5(v.${name})::uuid` : `t.${name} = v.${name}`
+    table.identity.includes(`${name}_key`)
+      ? `t.${name}_key = sha256(replace(v.${name}, '\\', '\\\\')::bytea)`
+      : `t.${name} = v.${name}`
   );
   const { rows: stored } = await tx.query<Record<string, string | null>>(
     `select v.n::text as n, ${table.measured.map(selected).join(", ")}
