@@ -4,7 +4,7 @@ import { JsonDecoder } from "../decode.ts";
 import { Pipeline, type Sink } from "../pipeline.ts";
 import { DAY_MS } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { MemorySource, SHORT_PIECES } from "./memory.ts";
+import { MemorySource } from "./memory.ts";
 import type { OracleLog } from "./oracle.ts";
 
 /** `EVENTS_KEEP_DAYS` of the pipelines that take logs in. */
@@ -38,7 +38,6 @@ export async function takeIn(log: OracleLog, sink: Sink, { inAPoll, inACommit, t
       now: () => 0,
       commitEveryMs: 0,
       commitRecords: inACommit,
-      pieces: SHORT_PIECES,
     });
     for (let turn = 0; turn < turnsOfALife + life; turn++) {
       await pipeline.step();
