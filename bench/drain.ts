@@ -4,6 +4,7 @@
  * With `--peers`, Kafka Streams and Spark do the work of one of the cases, and are put beside it.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { exists, until } from "../processor/testing/child.ts";
 import { type Broker, startKafka } from "../processor/testing/kafka.ts";
@@ -20,8 +21,8 @@ import { prepare, type Prepared } from "./service.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
 import type { Database } from "../processor/io/database.ts";
 
-const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
-const MAIN = new URL("../processor/main.ts", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
+const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 
 /** Events a second, where it is not the most that is asked for but the soonest. */
 const LIVE_PER_SECOND = 2000;

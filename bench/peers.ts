@@ -3,6 +3,7 @@
  * PostgreSQL, each as an engineer would who knows it. What they write is held against what we wrote.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { Child, run, until } from "../processor/testing/child.ts";
 import type { Broker } from "../processor/testing/kafka.ts";
 import { jarsOf } from "../processor/testing/maven.ts";
@@ -191,7 +192,7 @@ async function watch(job: Child, url: string, server: Server, goal: Written): Pr
 async function compiled(name: string, classes: string): Promise<(args: readonly string[], log: string) => Child> {
   const { jars, java } = PEERS[name]!;
   const libs = `${await jarsOf(jars, new URL(`peers/${name}/pom.xml`, import.meta.url))}/*`;
-  await run("javac", ["-cp", libs, "-d", classes, new URL(`peers/${name}/Job.java`, import.meta.url).pathname]);
+  await run("javac", ["-cp", libs, "-d", classes, fileURLToPath(new URL(`peers/${name}/Job.java`, import.meta.url))]);
   const options = ["-Xmx2g", "-XX:+UseParallelGC", "-Duser.timezone=UTC", ...java, "-cp", `${classes}:${libs}`, "Job"];
   return (args, log) => Child.start("java", [...options, ...args], log);
 }

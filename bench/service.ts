@@ -2,9 +2,10 @@
  * The service, as the benches run it.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { Child, freePort } from "../processor/testing/child.ts";
 
-const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 
 /** A service that has its tables and waits to be started. */
 export interface Prepared {

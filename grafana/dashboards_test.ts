@@ -2,6 +2,7 @@
  * What a linter of dashboards would find, held against the files that Grafana is given.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import type { Dashboard, Panel, RowPanel } from "@grafana/grafana-foundation-sdk/dashboard";
 import { parse } from "yaml";
 import { staleFiles } from "../tasks/dashboards.ts";
@@ -215,7 +216,7 @@ Deno.test("what is provisioned comes from the environment, whatever is in a pass
 });
 
 Deno.test("the dashboards are provisioned from where they are", async () => {
-  const folder = new URL("provisioning/", HERE).pathname.replace(/\/$/, "");
+  const folder = fileURLToPath(new URL("provisioning", HERE));
   const text = await Deno.readTextFile(`${folder}/dashboards/clickstream.yaml`);
   const { providers: [provider] } = parse(text) as { providers: { type: string; options: { path: string } }[] };
   assert.equal(provider!.type, "file");

@@ -3,10 +3,11 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import { type BuiltFile, type FileName, FILES } from "./artifacts.ts";
 import type { Architecture } from "./instances.ts";
 
-const DIST = new URL("../dist/", import.meta.url).pathname;
+const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 
 /** Files that differ by what hosts run. */
 const BY_ARCHITECTURE: ReadonlySet<FileName> = new Set([

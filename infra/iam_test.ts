@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { run } from "../processor/testing/child.ts";
 import { STACKS, synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";
 
 /** What a stand-in for IAM says of the policies in these files. */
 async function said(files: readonly string[]): Promise<string[]> {
-  const script = new URL("testing/policies.py", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("testing/policies.py", import.meta.url));
   return (await run(await python(), [script, ...files])).trim().split("\n");
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { cidrText } from "./addresses.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { deploySettings, SETTINGS, WrongSettings } from "./settings.ts";
@@ -149,7 +150,7 @@ Deno.test("infra: every choice says what it is and what is allowed", () => {
 });
 
 Deno.test("infra: synthesis says what can't be, and ends with 2", async () => {
-  const root = new URL("..", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("..", import.meta.url));
   const args = ["run", "--allow-all", "--quiet", "infra/main.ts"];
   const env = { DEPLOY_BROKERS: "2" };
   const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, env, cwd: root }).output();

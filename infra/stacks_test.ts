@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { SIZES } from "./sizes.ts";
 import { type JsonObject, leaves, STACKS, synthesize, synthesizeAnew, type Synthesized } from "./testing/synth.ts";
@@ -57,7 +58,7 @@ Deno.test("infra: the same choices are the same bytes", async () => {
 });
 
 Deno.test("infra: what cdktf.json names writes every stack", async () => {
-  const root = new URL("..", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("..", import.meta.url));
   const { app } = JSON.parse(await Deno.readTextFile(`${root}cdktf.json`)) as { app: string };
   const folder = await Deno.makeTempDir({ prefix: "clickstream-app-" });
   try {

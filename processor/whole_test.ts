@@ -3,6 +3,7 @@
  * every row of every table, by a second opinion that shares no code with the processor.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import type { Counts } from "../generator/tally.ts";
 import { compared } from "./commands/demo_figures.ts";
 import { Child, freePort, until } from "./testing/child.ts";
@@ -13,7 +14,7 @@ import { expectedOf } from "./testing/oracle.ts";
 import { startPostgres, using } from "./testing/postgres.ts";
 import { Random } from "./testing/random.ts";
 
-const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 const KILLS = 24;
 // kafkajs, which fills and reads the topic beside the binary, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

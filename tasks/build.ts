@@ -2,9 +2,10 @@
  * `deno task build`: the single binary `dist/clickstream`. Bundled first, so that it starts in half the time.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { hasRuntime, provideRuntime } from "./denort.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the program may do: the network, its settings, the files of `demo`, `generate` and `produce`, the host's name. */
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys"];

@@ -3,12 +3,13 @@
  * what there will be and what it costs; `--yes` goes on without asking.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { builtFiles } from "../infra/built.ts";
 import { monthlyCost, PRICES_OF, total } from "../infra/cost.ts";
 import { PORTS } from "../infra/hosts/settings.ts";
 import { deploySettings, type Settings, WrongSettings } from "../infra/settings.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const OUTPUTS = `${ROOT}dist/outputs.json`;
 
 /** The version of CDKTF's command line that goes with the library. */

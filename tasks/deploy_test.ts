@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { deploySettings } from "../infra/settings.ts";
 import { sumOf } from "./artifacts.ts";
 import { judge, type Outputs, plan, type Verdict, waysIn } from "./deploy.ts";
@@ -61,7 +62,7 @@ Deno.test("destroy: says what stays", () => {
 });
 
 Deno.test("destroy: what is protected is not touched, and wrong choices end with 2", async () => {
-  const root = new URL("..", import.meta.url).pathname;
+  const root = fileURLToPath(new URL("..", import.meta.url));
   // Programs that are only looked for.
   const bin = await Deno.makeTempDir({ prefix: "clickstream-bin-" });
   for (const name of ["npx", "terraform", "aws"]) {

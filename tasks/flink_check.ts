@@ -3,6 +3,7 @@
  * every row with what the log says by a second opinion.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { run } from "../processor/testing/child.ts";
 import { compareTables, formatDifferences } from "../processor/testing/differences.ts";
 import { edges, preparationIn, runFlink } from "../processor/testing/flink.ts";
@@ -11,7 +12,7 @@ import { readTopic } from "../processor/testing/log.ts";
 import { expectedOf } from "../processor/testing/oracle.ts";
 import { startPostgres, using } from "../processor/testing/postgres.ts";
 
-const MAIN = new URL("../processor/main.ts", import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 const TABLES = ["traffic", "pages", "active_users", "sessions", "user_days"] as const;
 
 /** The job as it is printed, with what a check needs: the password, and an end. */

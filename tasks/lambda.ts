@@ -3,9 +3,10 @@
  * give the same bytes, so that nothing is deployed that hasn't changed.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { zipped } from "./denort.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** The file in the archive, whose name gives the handler its own. */
 const MODULE = "index.mjs";

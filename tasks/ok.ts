@@ -2,7 +2,9 @@
  * `deno task ok`: everything that must hold before a commit. `--quick` leaves out the tests, which take minutes.
  * @module
  */
-const ROOT = new URL("..", import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const CHECKS: readonly (readonly string[])[] = [
   ["fmt", "--check", "--quiet"],

@@ -2,12 +2,13 @@
  * `deno task pictures`: the pictures of the status page in docs/, of a real service with a shop at work.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { type Looking, SIZES, startBrowser } from "../processor/testing/browser.ts";
 import { Child, freePort, run, until } from "../processor/testing/child.ts";
 import { startKafka } from "../processor/testing/kafka.ts";
 import { startPostgres } from "../processor/testing/postgres.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BINARY = `${ROOT}dist/clickstream`;
 
 /** What a picture shows. */

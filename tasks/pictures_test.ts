@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { makePictures } from "./pictures.ts";
 
-const DOCS = new URL("../docs", import.meta.url).pathname;
+const DOCS = fileURLToPath(new URL("../docs", import.meta.url));
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
 
 // kafkajs and the browser's client leave timers behind.
@@ -26,6 +27,6 @@ Deno.test("the pictures of the page are made of a shop at work, and are those th
   }
   const shown = [...README.matchAll(/!\[[^\]]+\]\((docs\/[^)]+)\)/g)].map(([, path]) => path!);
   assert.ok(shown.length > 0);
-  for (const path of shown) await sizeOf(new URL(`../${path}`, import.meta.url).pathname);
+  for (const path of shown) await sizeOf(fileURLToPath(new URL(`../${path}`, import.meta.url)));
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { Child, freePort, until } from "../processor/testing/child.ts";
+import { fileURLToPath } from "node:url";
+import { Child, freePort, run, until } from "../processor/testing/child.ts";
 import { startKafka } from "../processor/testing/kafka.ts";
 import { startPostgres, using } from "../processor/testing/postgres.ts";
 import { NEEDED } from "./packages.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const README = await Deno.readTextFile(`${ROOT}README.md`);
 
 /** Commands of the README's shell examples, without the comments behind them. */
@@ -48,6 +49,20 @@ Deno.test("the README's commands are those that are run here", () => {
 
 Deno.test("README: the demo, with nothing configured", async () => {
   assert.match(await shell("./deno task demo"), /All \d+ figures agree\.\n$/);
+});
+
+Deno.test("README: the build and the demo, in a folder whose name has a blank and an umlaut", async () => {
+  const above = await Deno.makeTempDir({ prefix: "clickstream-readme-" });
+  const folder = `${above}/a shop in Köln`;
+  await Deno.mkdir(folder);
+  for await (const { name } of Deno.readDir(ROOT)) {
+    if (![".git", "dist"].includes(name)) await run("cp", ["-R", `${ROOT}${name}`, folder]);
+  }
+  assert.match(await shell("./deno task build", folder), /^dist\/clickstream: \d+ MB/);
+  assert.match(await shell("dist/clickstream help run", folder), /COMMIT_EVERY_MS/);
+  const demo = await shell(`./deno task demo --seconds 2 --port ${freePort()}`, folder);
+  assert.match(demo, /All \d+ figures agree\.\n$/);
+  await Deno.remove(above, { recursive: true });
 });
 
 Deno.test("README: the tests and the build are what these tests come from", async () => {

@@ -3,10 +3,11 @@
  * many passed and failed.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { build } from "./build.ts";
 import { installPackages } from "./packages.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Passed and failed tests, out of a JUnit report. */
 function countsOf(report: string): { passed: number; failed: number } {

@@ -3,6 +3,7 @@
  * it must not.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
 import { promtool } from "../../processor/testing/prometheus.ts";
 import { everyFile, staleFiles } from "../../tasks/monitoring.ts";
@@ -12,7 +13,7 @@ import { generatedFiles, prometheusConfig, rulesFile } from "./files.ts";
 import { RECORDINGS } from "./recordings.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const HERE = new URL(".", import.meta.url).pathname;
+const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 /** What promtool says of the cases, with these alerts in place of the real ones. */
 async function judged(cases: readonly Case[], alerts: readonly Alert[] = ALERTS) {

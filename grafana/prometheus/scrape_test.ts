@@ -3,6 +3,7 @@
  * broker with the agent, a PostgreSQL and both exporters.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Child, freePort, run, until } from "../../processor/testing/child.ts";
 import { startKafka } from "../../processor/testing/kafka.ts";
 import { startPostgres, using } from "../../processor/testing/postgres.ts";
@@ -23,8 +24,8 @@ import { FOREIGN } from "./foreign.ts";
 import { BROKER_RULES, namesOf } from "./kafka.ts";
 import { RECORDINGS } from "./recordings.ts";
 
-const HERE = new URL(".", import.meta.url).pathname;
-const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 /** Grafana takes four times the interval of scrapes, which here is a second, and a little more for a busy machine. */
 const RATE_INTERVAL_MS = 10_000;
 // kafkajs, by which the broker is found to be up, leaves timers behind.

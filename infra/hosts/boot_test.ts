@@ -3,6 +3,7 @@
  * and secrets; then used, killed, updated and broken.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { run, until as waitUntil } from "../../processor/testing/child.ts";
 import { startPostgres, using } from "../../processor/testing/postgres.ts";
 import { startCloud } from "../testing/aws.ts";
@@ -17,7 +18,7 @@ async function until(what: string, ready: () => Promise<boolean>): Promise<void>
   await waitUntil(what, ready, PATIENCE_MS, 250);
 }
 
-const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 const why = await noMachines();
 
 /** An address that is nobody's, and not private; the test listens there. */

@@ -3,11 +3,12 @@
  * units against systemd, in the version that runs them.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { run } from "../../processor/testing/child.ts";
 import { hostArchive, hostFiles, MAX_USER_DATA_BYTES, userData } from "./mod.ts";
 import { type BootSettings, HOST_KINDS, type HostKind } from "./settings.ts";
 
-const HERE = new URL(".", import.meta.url).pathname;
+const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 /** The only service that may do everything: it sets up the others. */
 const OPEN = "clickstream-apply.service";

@@ -3,6 +3,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import { hostArchive, type Ports, userData } from "../hosts/mod.ts";
 import type { Artifact, ArtifactName, BootSettings, HostKind, HostSettings, SecretName } from "../hosts/settings.ts";
 import { freePort, prepared, run } from "../../processor/testing/child.ts";
@@ -10,7 +11,7 @@ import type { Server } from "../../processor/testing/postgres.ts";
 import { type Cloud, REGION } from "./aws.ts";
 import { disk, Machine } from "./machine.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BUCKET = "artifacts";
 const CERTIFICATE = "/clickstream/tests/kafka-1/certificate";
 
@@ -239,7 +240,7 @@ async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
 /** Archives of others' programs, which don't change. */
 async function makeArchives(folder: string): Promise<void> {
   const parts = await Deno.makeTempDir();
-  const pom = new URL("../hosts/kafka/pom.xml", import.meta.url).pathname;
+  const pom = fileURLToPath(new URL("../hosts/kafka/pom.xml", import.meta.url));
   await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${parts}/kafka`]);
   await Deno.mkdir(`${parts}/grafana/bin`, { recursive: true });
   await Deno.writeTextFile(`${parts}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });

@@ -3,10 +3,11 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { until } from "../../processor/testing/child.ts";
 import { using } from "../../processor/testing/postgres.ts";
 
-const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 
 /** Longest wait until all is counted, in milliseconds: others may keep the machine busy. */
 const PATIENCE_MS = 300_000;

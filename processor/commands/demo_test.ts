@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { openEmbedded } from "../io/database.ts";
 import { Child, until } from "../testing/child.ts";
 
-const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 
 interface Ended {
   readonly code: number;

@@ -1,6 +1,7 @@
 /**
  * The status page in a real browser, of the compiled binary, while what it depends on is broken and mended.
  */
+import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import assert from "node:assert/strict";
 import type { BrowserContextOptions, Page } from "playwright-core";
@@ -10,7 +11,7 @@ import { Child, freePort, run, until } from "../testing/child.ts";
 import { type Broker, startKafka } from "../testing/kafka.ts";
 import { type Server, startPostgres, using } from "../testing/postgres.ts";
 
-const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 
 // kafkajs and the browser's client leave timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

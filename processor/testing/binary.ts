@@ -2,10 +2,11 @@
  * The compiled program, as people run it: to its end, or killed on the way.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import type { Random } from "./random.ts";
 
 /** Where `deno task build` puts it. */
-export const BINARY = new URL("../../dist/clickstream", import.meta.url).pathname;
+export const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 
 /** How a command ended. */
 export interface Ended {

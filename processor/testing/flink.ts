@@ -2,6 +2,7 @@
  * A real Flink, for the job that is printed: its jars fetched once, one process that ends with the job.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { run } from "./child.ts";
 import { jarsOf } from "./maven.ts";
 
@@ -11,7 +12,7 @@ export async function runFlink(job: string, how: "run" | "explain"): Promise<str
   try {
     await Deno.writeTextFile(file, job);
     const java = ["-Xmx1g", "-Duser.timezone=UTC", "--add-opens=java.base/java.util=ALL-UNNAMED"];
-    const main = new URL("flink/Job.java", import.meta.url).pathname;
+    const main = fileURLToPath(new URL("flink/Job.java", import.meta.url));
     const libs = await jarsOf("flink-2.2.1", new URL("flink/pom.xml", import.meta.url));
     const args = [...java, "-cp", `${libs}/*`, main, file, ...(how === "explain" ? [how] : [])];
     return await run("java", args);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Kafka, logLevel, type SASLOptions } from "kafkajs";
 import { until } from "./child.ts";
 import { type Broker, type Mechanism, startKafka, USER } from "./kafka.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

@@ -2,12 +2,13 @@
  * Jars, as Maven resolves them, fetched once.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { cacheFolder, prepared, run } from "./child.ts";
 
 /** The folder `name` in the cache, with the jars that the project in the file `pom` asks for, and theirs. */
 export async function jarsOf(name: string, pom: URL): Promise<string> {
   return await prepared(name, async (folder) => {
-    await maven("-f", pom.pathname, "dependency:copy-dependencies", `-DoutputDirectory=${folder}`);
+    await maven("-f", fileURLToPath(pom), "dependency:copy-dependencies", `-DoutputDirectory=${folder}`);
   });
 }
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { until } from "./child.ts";
 import { startPostgres, using } from "./postgres.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The rows of one query on a connection of its own. */
 async function query(url: string, sql: string, ssl?: pg.ClientConfig["ssl"]): Promise<unknown[]> {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { jobOf } from "../commands/flink.ts";
 import { READS } from "../commands/reads.ts";
 import { readSettings } from "../config.ts";
@@ -20,7 +21,9 @@ Deno.test("the job is the one that was looked at", async () => {
   assert.equal(
     printed({}),
     await Deno.readTextFile(GOLDEN),
-    `${GOLDEN.pathname} is stale: look at what changed, run deno task flink:check, and write what clickstream flink prints there`,
+    `${
+      fileURLToPath(GOLDEN)
+    } is stale: look at what changed, run deno task flink:check, and write what clickstream flink prints there`,
   );
 });
 
