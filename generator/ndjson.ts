@@ -5,12 +5,19 @@
 
 /** A line of a file, as it is sent. */
 export interface Line {
-  /** From 1. */
+  /** From 1, empty lines included. */
   readonly number: number;
   /** The `userId`, if the line is an object that has one, and it is text. */
   readonly key: string | null;
-  /** The line byte for byte, without its end. */
+  /** The line byte for byte, without its end and a byte-order mark before it. */
   readonly value: Uint8Array;
+}
+
+/** What a file has that is no part of any event. */
+export interface Skipped {
+  emptyLines: number;
+  /** One at the beginning, or more where such files were put together. */
+  byteOrderMarks: number;
 }
 
 /** Longest line in bytes: the largest record that brokers take unless told otherwise is 1 MiB, with all around it. */
@@ -19,31 +26,35 @@ export const MAX_LINE_BYTES = 1023 * 1024;
 const LF = 10;
 const CR = 13;
 const EMPTY = new Uint8Array(0);
+const BOM = [0xef, 0xbb, 0xbf];
 
 /** Bytes that are written at a time. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * The lines of a file, whatever is in them; empty ones are skipped. They end with LF or CRLF, the last one with or
- * without.
+ * The lines of a file, whatever is in them. They end with LF or CRLF, the last one with or without. Empty ones, and a
+ * byte-order mark at the beginning of a line, are skipped and counted in `skipped`.
  *
- * @throws {Error} naming the line that is longer than `MAX_LINE_BYTES`
+ * @throws {Error} naming the line that is longer than `MAX_LINE_BYTES`, or if the file is UTF-16
  */
-export async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<Line, void, void> {
+export async function* readLines(
+  stream: ReadableStream<Uint8Array>,
+  skipped: Skipped = { emptyLines: 0, byteOrderMarks: 0 },
+): AsyncGenerator<Line, void, void> {
   let number = 0;
   /** The beginning of a line that goes on in the next chunk. */
   let begun: Uint8Array = EMPTY;
   for await (const chunk of stream) {
     let start = 0;
     for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
-      const line = lineOf(++number, joined(begun, chunk.subarray(start, end), number));
+      const line = lineOf(++number, joined(begun, chunk.subarray(start, end), number), skipped);
       if (line !== null) yield line;
       begun = EMPTY;
       start = end + 1;
     }
     begun = joined(begun, chunk.subarray(start), number + 1);
   }
-  const last = lineOf(number + 1, begun);
+  const last = begun.length === 0 ? null : lineOf(number + 1, begun, skipped);
   if (last !== null) yield last;
 }
 
@@ -71,8 +82,8 @@ export function* writeLines(
 
 function joined(begun: Uint8Array, more: Uint8Array, number: number): Uint8Array {
   const bytes = begun.length + more.length;
-  // One more, for the CR that may come before the end.
-  if (bytes > MAX_LINE_BYTES + 1) throw tooLong(number);
+  // More by a mark at the beginning and the CR that may come before the end.
+  if (bytes > MAX_LINE_BYTES + BOM.length + 1) throw tooLong(number);
   if (begun.length === 0) return more;
   const line = new Uint8Array(bytes);
   line.set(begun);
@@ -80,10 +91,24 @@ function joined(begun: Uint8Array, more: Uint8Array, number: number): Uint8Array
   return line;
 }
 
-function lineOf(number: number, bytes: Uint8Array): Line | null {
-  const value = bytes.at(-1) === CR ? bytes.subarray(0, -1) : bytes;
+function lineOf(number: number, bytes: Uint8Array, skipped: Skipped): Line | null {
+  if (number === 1 && isUtf16(bytes)) {
+    throw new Error("the file is UTF-16, events are UTF-8: convert it, such as by iconv -f UTF-16 -t UTF-8");
+  }
+  const isMarked = BOM.every((byte, i) => bytes[i] === byte);
+  if (isMarked) skipped.byteOrderMarks++;
+  const value = bytes.subarray(isMarked ? BOM.length : 0, bytes.at(-1) === CR ? -1 : undefined);
   if (value.length > MAX_LINE_BYTES) throw tooLong(number);
-  return value.length === 0 ? null : { number, key: keyOf(value), value };
+  if (value.length === 0) {
+    skipped.emptyLines++;
+    return null;
+  }
+  return { number, key: keyOf(value), value };
+}
+
+/** True if the byte-order mark of UTF-16 is at the beginning, in either order. */
+function isUtf16([first, second]: Uint8Array): boolean {
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 }
 
 function tooLong(number: number): Error {

@@ -1,25 +1,57 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { type Line, MAX_LINE_BYTES, readLines, writeLines } from "./ndjson.ts";
+import { type Line, MAX_LINE_BYTES, readLines, type Skipped, writeLines } from "./ndjson.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** Lines out of chunks, as text. */
-async function linesOf(...chunks: Uint8Array[]): Promise<Line[]> {
+async function linesOf(chunks: Iterable<Uint8Array>, skipped?: Skipped): Promise<Line[]> {
   const lines: Line[] = [];
-  for await (const line of readLines(ReadableStream.from(chunks))) lines.push(line);
+  for await (const line of readLines(ReadableStream.from(chunks), skipped)) lines.push(line);
   return lines;
 }
 
 Deno.test("lines end with LF or CRLF or the file; empty ones are skipped and counted", async () => {
-  const lines = await linesOf(bytes("one\n\r\n\ntwo\r\nthr\ree\n\nfour"));
+  const skipped = { emptyLines: 0, byteOrderMarks: 0 };
+  const lines = await linesOf([bytes("one\n\r\n\ntwo\r\nthr\ree\n\nfour")], skipped);
   assert.deepEqual(
     lines.map(({ number, value }) => [number, new TextDecoder().decode(value)]),
     [[1, "one"], [4, "two"], [5, "thr\ree"], [7, "four"]],
   );
-  assert.deepEqual(await linesOf(), []);
-  assert.deepEqual(await linesOf(bytes("\n\n")), []);
+  assert.deepEqual(skipped, { emptyLines: 3, byteOrderMarks: 0 });
+  assert.deepEqual(await linesOf([]), []);
+  assert.deepEqual(await linesOf([bytes("\n\n")]), []);
+});
+
+Deno.test("a byte-order mark is no part of a line, whatever file of many it began", async () => {
+  const table: readonly (readonly [string, string[], number, number])[] = [
+    ["\ufeff{}", ["{}"], 0, 1],
+    ["\ufeff{}\r\n{}\r\n\r\n", ["{}", "{}"], 1, 1],
+    ["\ufeffone\n\ufefftwo\r\n", ["one", "two"], 0, 2],
+    ["\ufeff", [], 1, 1],
+    ["\ufeff\r\n\r", [], 2, 1],
+    // One that is not at the beginning is part of what was written, and so is a second.
+    ["a\ufeff\n", ["a\ufeff"], 0, 0],
+    ["\ufeff\ufeffa\n", ["\ufeffa"], 0, 1],
+  ];
+  for (const [file, expected, emptyLines, byteOrderMarks] of table) {
+    const cuts = Array.from(bytes(file), (byte) => Uint8Array.of(byte));
+    for (const chunks of [[bytes(file)], cuts]) {
+      const skipped = { emptyLines: 0, byteOrderMarks: 0 };
+      const lines = await linesOf(chunks, skipped);
+      const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+      assert.deepEqual(lines.map(({ value }) => decoder.decode(value)), expected, JSON.stringify(file));
+      assert.deepEqual(skipped, { emptyLines, byteOrderMarks }, JSON.stringify(file));
+    }
+  }
+  const marked = await linesOf([bytes('\ufeff{"userId":"ann"}')]);
+  assert.equal(marked[0]!.key, "ann");
+  for (const mark of [[0xff, 0xfe], [0xfe, 0xff]]) {
+    await assert.rejects(() => linesOf([Uint8Array.of(...mark, 0x7b, 0)]), {
+      message: /^the file is UTF-16, .* iconv /,
+    });
+  }
 });
 
 Deno.test("the key is the userId of an object that has one; bad lines are kept byte for byte", async () => {
@@ -36,13 +68,15 @@ Deno.test("the key is the userId of an object that has one; bad lines are kept b
   ];
   const file = lines.flatMap(([line]) => [line, bytes("\n")]);
   assert.deepEqual(
-    (await linesOf(...file)).map(({ key, value }) => [new Uint8Array(value), key]),
+    (await linesOf(file)).map(({ key, value }) => [new Uint8Array(value), key]),
     lines,
   );
 });
 
 Deno.test("what is written is read again, however it is cut", async () => {
-  const value = fc.uint8Array({ maxLength: 40 }).map((line) => line.filter((byte) => byte !== 10 && byte !== 13));
+  const value = fc.uint8Array({ maxLength: 40 }).map((line) =>
+    line.filter((byte) => ![10, 13, 0xef, 0xfe].includes(byte))
+  );
   const cut = fc.record({ values: fc.array(fc.option(value)), sizes: fc.array(fc.integer({ min: 1, max: 30 })) });
   await fc.assert(fc.asyncProperty(cut, async ({ values, sizes }) => {
     let file = Uint8Array.of(...[...writeLines(values.map((value) => ({ value })))].flatMap((chunk) => [...chunk]));
@@ -51,7 +85,7 @@ Deno.test("what is written is read again, however it is cut", async () => {
       chunks.push(file.slice(0, size));
       file = file.slice(size);
     }
-    const lines = await linesOf(...chunks, file);
+    const lines = await linesOf([...chunks, file]);
     assert.deepEqual(
       lines.map(({ value }) => [...value]),
       values.filter((value) => value !== null && value.length > 0).map((value) => [...value!]),
@@ -68,7 +102,7 @@ Deno.test("large records are written whole", () => {
 
 Deno.test("a line that no broker takes is named, after those before it", async () => {
   const longest = new Uint8Array(MAX_LINE_BYTES).fill(65);
-  assert.equal((await linesOf(longest, bytes("\r\n"), longest)).length, 2);
+  assert.equal((await linesOf([longest, bytes("\r\n"), longest])).length, 2);
   const got: number[] = [];
   const read = async () => {
     const chunks = [bytes("one\n\nthree\n"), longest, bytes("A"), bytes("\n")];
@@ -76,5 +110,5 @@ Deno.test("a line that no broker takes is named, after those before it", async (
   };
   await assert.rejects(read, { message: /^line 4 is longer than 1047552 bytes/ });
   assert.deepEqual(got, [1, 3]);
-  await assert.rejects(() => linesOf(longest, longest), { message: /^line 1 is longer/ });
+  await assert.rejects(() => linesOf([longest, longest]), { message: /^line 1 is longer/ });
 });

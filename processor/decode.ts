@@ -102,6 +102,9 @@ export class JsonDecoder implements Decoder {
     try {
       json = JSON.parse(text);
     } catch (error) {
+      if (text.startsWith("\ufeff")) {
+        throw new Refused("not_json", null, "it begins with a byte-order mark (EF BB BF); send it without");
+      }
       throw new Refused("not_json", null, printable(error instanceof Error ? error.message : String(error)));
     }
     if (typeof json !== "object" || json === null || Array.isArray(json)) {

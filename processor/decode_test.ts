@@ -172,6 +172,11 @@ Deno.test("what is wrong first, in the order of the contract's fields, is what i
   assertRefused("\xff".repeat(MAX_EVENT_BYTES), "too_large", null);
 });
 
+Deno.test("a byte-order mark before an event is named", () => {
+  const { refusal } = decoded(`\ufeff${JSON.stringify({ userId: "u" })}`);
+  assert.match(refusal!.detail, /byte-order mark/);
+});
+
 Deno.test("64 KiB is an event, a byte more is not", () => {
   const whole = padded(MAX_EVENT_BYTES);
   assert.equal(utf8.encode(whole).length, MAX_EVENT_BYTES);

@@ -74,11 +74,13 @@ class Shop implements AsyncDisposable {
     return await readTopic({ brokers: [this.#broker.bootstrap], topic: this.env["KAFKA_TOPIC"]! });
   }
 
-  /** Sends lines into the topic. */
-  async produces(lines: readonly string[]): Promise<void> {
+  /** Sends lines into the topic, of which so many will be refused. */
+  async produces(lines: readonly string[], refused = 0): Promise<void> {
     const file = `${this.#folder}/lines`;
     await Deno.writeTextFile(file, lines.map((line) => `${line}\n`).join(""));
-    await this.does("produce", file);
+    const { code, out } = await clickstream(["produce", "--json", file], this.env);
+    assert.equal(code, refused === 0 ? 0 : 1, out);
+    assert.equal(JSON.parse(out).refused, refused);
   }
 
   async number(sql: string): Promise<number> {
@@ -183,7 +185,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
       await shop.produces(clicksOf("ann", 30, 3600));
       await shop.caughtUp();
       await shop.rest();
-      await shop.produces([...clicksOf("ann", 30, 1800), `{"userId": "ann", "page": 1}`, `{"userId":"ann"`, "{}"]);
+      await shop.produces([...clicksOf("ann", 30, 1800), `{"userId": "ann", "page": 1}`, `{"userId":"ann"`, "{}"], 3);
 
       assert.match(
         await shop.does("forget", "ann"),

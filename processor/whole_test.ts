@@ -151,13 +151,16 @@ Deno.test("one event on standard input is in every table within two seconds", le
   // The first makes the topic; a second to be timed is read by a service that is there already.
   const event = (user: string) =>
     `${JSON.stringify({ userId: user, eventType: "page_view", page: "/a?b", timestamp: new Date().toISOString() })}\n`;
-  assert.equal((await clickstream(["produce", "-"], env, event("u1"))).code, 0);
+  const marked = await clickstream(["produce", "-"], env, `\ufeff${event("u1").trimEnd()}\r\n\r\n`);
+  assert.equal(marked.code, 0, marked.err);
+  assert.match(marked.out, /^skipped 1 empty line and 1 byte-order mark: /m);
   await using service = Child.start(BINARY, ["run"], `${folder}/log`, env);
   await until("the service is ready", () => fetch(`http://${http}/ready`).then((r) => r.ok, () => false));
   await until("the first event is there", async () => await consumed(url) === 1);
 
   const produced = await clickstream(["produce", "-"], env, `${event("u2")}not json\n`);
-  assert.equal(produced.code, 0, produced.err);
+  assert.equal(produced.code, 1, produced.err);
+  assert.match(produced.out, /^1 of 2 lines can't be an event: 1 not_json$/m);
   const sentMs = performance.now();
   const counts = `select (select count(*) from clickstream.events where user_id = 'u2')::int as events,
     (select count(*) from clickstream.sessions where user_id = 'u2')::int as sessions,

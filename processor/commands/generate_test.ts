@@ -4,6 +4,7 @@ import type { KafkaSettings } from "../../generator/kafka.ts";
 import { Shop } from "../../generator/shop.ts";
 import type { Counts } from "../../generator/tally.ts";
 import { startKafka } from "../testing/kafka.ts";
+import { readTopic } from "../testing/log.ts";
 import { WrongUse } from "./exit.ts";
 import { generate, type GenerateOptions } from "./generate.ts";
 import { GENERATE_DEFAULTS } from "./options.ts";
@@ -104,7 +105,7 @@ Deno.test("options that can't be are wrong use", async () => {
   await assert.rejects(() => counted({ seconds: 1, out: "/nowhere/file" }), {
     message: /^can't write \/nowhere\/file: No such file .*; choose another file$/,
   });
-  await assert.rejects(() => produceFile({ file: "/nowhere/file" }, NOWHERE, kept()), {
+  await assert.rejects(() => produceFile({ file: "/nowhere/file", keepDays: 30 }, NOWHERE, kept()), {
     message: /^can't read \/nowhere\/file: No such file .*; name a file, or - for standard input$/,
   });
 });
@@ -120,6 +121,12 @@ Deno.test("the shop and a file, into Kafka", leaky, async (t) => {
     const ends = await admin.fetchTopicOffsets(topic);
     await admin.disconnect();
     return ends.reduce((sum, { high }) => sum + Number(high), 0);
+  }
+
+  /** The values of all records of a topic, in order. */
+  async function valuesOf(topic: string): Promise<string[]> {
+    const { partitions } = await readTopic({ brokers: [broker.bootstrap], topic });
+    return partitions.flat().map(({ value }) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(value!)).sort();
   }
 
   await t.step("what is past goes as fast as it can", async () => {
@@ -151,20 +158,67 @@ Deno.test("the shop and a file, into Kafka", leaky, async (t) => {
     assert.equal(await sizeOf("stopped"), records);
   });
 
-  await t.step("a file is sent line by line, bad ones too", async () => {
+  await t.step("a file is sent line by line, and each is judged as the service will", async () => {
     await inFolder(async (file) => {
-      await Deno.writeTextFile(file("mine"), '{"userId":"ann"}\r\n\nnonsense\n{"userId":"bob"}');
+      const good = { userId: "ann", eventType: "page_view", timestamp: new Date().toISOString(), page: "/" };
+      const lines = [
+        ...[good, { ...good, timestamp: "yesterday" }].map((event) => JSON.stringify(event)),
+        ...["", "nonsense", "[]", '{"userId":"ann"}'],
+        ...[{ ...good, timestamp: 0 }, { ...good, quantity: 0 }, good].map((event) => JSON.stringify(event)),
+      ];
+      await Deno.writeTextFile(file("mine"), `\ufeff${lines.join("\r\n")}`);
+      const options = { file: file("mine"), keepDays: 30 };
+      const refused = [
+        'line 2: bad_timestamp: "yesterday" is not a time',
+        "line 4: not_json: ",
+        "line 5: not_an_object: ",
+        "line 6: missing_field: eventType ",
+        "line 7: expired: ",
+        "line 8: bad_value: 0 is not a quantity",
+      ];
+      const summary = [
+        "6 of 8 lines can't be events: 1 not_json, 1 not_an_object, 1 missing_field, 1 bad_value, 1 bad_timestamp, 1 expired",
+        "skipped 1 empty line and 1 byte-order mark: not part of any event",
+      ];
+      for (const check of [true, false]) {
+        const output = kept();
+        assert.equal(await produceFile({ ...options, check }, settings("mine"), output), 1);
+        for (const [i, line] of refused.entries()) assert.equal(output.lines[i]!.slice(0, line.length), line);
+        const done = check
+          ? `checked 8 lines of ${file("mine")}; nothing was sent`
+          : `sent 8 lines of ${file("mine")} to topic mine`;
+        assert.deepEqual(output.lines.slice(refused.length), [done, ...summary]);
+        // To be checked needs no topic.
+        assert.deepEqual(output.errors, check ? [] : ["created topic mine with 2 partitions\n"]);
+      }
+      assert.deepEqual(await valuesOf("mine"), lines.filter((line) => line !== "").sort());
+
       const output = kept();
-      assert.equal(await produceFile({ file: file("mine") }, settings("mine"), output), 0);
-      assert.deepEqual(output.lines, [
-        `sent 3 lines of ${file("mine")} to topic mine`,
-        "1 of them can't be an event, for want of a userId",
+      assert.equal(await produceFile({ ...options, json: true, check: true }, NOWHERE, output), 1);
+      const { first, ...counts } = JSON.parse(output.lines[0]!);
+      const reasons = { not_json: 1, not_an_object: 1, missing_field: 1, bad_value: 1, bad_timestamp: 1, expired: 1 };
+      assert.deepEqual(counts, { lines: 8, sent: 0, refused: 6, reasons, emptyLines: 1, byteOrderMarks: 1 });
+      assert.deepEqual(first.map(({ line }: { line: number }) => line), [2, 4, 5, 6, 7, 8]);
+
+      await Deno.writeTextFile(file("good"), `${JSON.stringify(good)}\n`.repeat(2));
+      const silent = kept();
+      assert.equal(await produceFile({ ...options, file: file("good"), check: true }, NOWHERE, silent), 0);
+      assert.deepEqual(silent.lines, [`checked 2 lines of ${file("good")}; nothing was sent`]);
+      await Deno.writeTextFile(file("many"), "?\n".repeat(1234));
+      const many = kept();
+      assert.equal(await produceFile({ ...options, file: file("many"), check: true }, NOWHERE, many), 1);
+      assert.deepEqual(many.lines.slice(9).map((line) => line.replace(/^(line \d+): .*/, "$1")), [
+        "line 10",
+        "… and 1,224 more",
+        `checked 1,234 lines of ${file("many")}; nothing was sent`,
+        "1,234 of 1,234 lines can't be events: 1,234 not_json",
       ]);
-      await Deno.writeTextFile(file("long"), `{"userId":"ann"}\n${"x".repeat(2 ** 20)}\n`);
-      await assert.rejects(() => produceFile({ file: file("long") }, settings("mine"), kept()), {
+
+      await Deno.writeTextFile(file("long"), `${JSON.stringify(good)}\n${"x".repeat(2 ** 20)}\n`);
+      await assert.rejects(() => produceFile({ ...options, file: file("long") }, settings("mine"), kept()), {
         message: /^line 2 is longer than 1047552 bytes/,
       });
-      assert.equal(await sizeOf("mine"), 4);
+      assert.equal(await sizeOf("mine"), 9);
     });
   });
 });

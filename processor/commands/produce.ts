@@ -3,47 +3,137 @@
  * @module
  */
 import { type KafkaSettings, produce } from "../../generator/kafka.ts";
-import { type Line, readLines } from "../../generator/ndjson.ts";
+import { type Line, readLines, type Skipped } from "../../generator/ndjson.ts";
+import { type Reason, REASONS } from "../event.ts";
+import type { Refusal } from "../pipeline.ts";
+import { visible } from "../status/text.ts";
 import { EXIT } from "./exit.ts";
+import { judge } from "./judge.ts";
 import { type Output, Progress, withCommas } from "./progress.ts";
 
 /** What to send. */
 export interface ProduceOptions {
   /** A file with one JSON object a line; `-` is standard input. */
   readonly file: string;
+  /** Days that the service keeps events, by which it is known which are too old. */
+  readonly keepDays: number;
+  /** Only says what would be refused; sends nothing. */
+  readonly check?: boolean | undefined;
   /** The result is one line of JSON. */
   readonly json?: boolean | undefined;
 }
 
-/** Sends each line of a file as it is, and says how many; returns the exit code. */
+/** So many refused lines are named; the others are only counted. */
+const NAMED_LINES = 10;
+
+/** A line that the service would refuse. */
+interface RefusedLine extends Pick<Refusal, "reason" | "field" | "detail"> {
+  readonly line: number;
+}
+
+/** What was found in a file. */
+class Findings {
+  lines = 0;
+  refused = 0;
+  readonly skipped: Skipped = { emptyLines: 0, byteOrderMarks: 0 };
+  /** The first of the refused lines. */
+  readonly named: RefusedLine[] = [];
+  readonly #reasons = new Map<Reason, number>();
+
+  /** Counts a line, and returns the refusal if it is one to name. */
+  add({ number }: Line, refusal: Refusal | null): RefusedLine | null {
+    this.lines++;
+    if (refusal === null) return null;
+    const { reason, field, detail } = refusal;
+    this.refused++;
+    this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
+    if (this.named.length >= NAMED_LINES) return null;
+    const named = { line: number, reason, field, detail };
+    this.named.push(named);
+    return named;
+  }
+
+  /** How many lines were refused for each reason that there was. */
+  get reasons(): [Reason, number][] {
+    return REASONS.flatMap((reason) => {
+      const count = this.#reasons.get(reason);
+      return count === undefined ? [] : [[reason, count] as [Reason, number]];
+    });
+  }
+}
+
+/**
+ * Sends each line of a file as it is, says which ones the service will refuse, and why; returns the exit code, which is
+ * 1 if it will refuse any.
+ */
 export async function produceFile(
-  { file, json = false }: ProduceOptions,
+  { file, keepDays, check = false, json = false }: ProduceOptions,
   settings: KafkaSettings,
   output: Output,
 ): Promise<number> {
   const progress = new Progress(output);
-  const name = file === "-" ? "standard input" : file;
-  let withoutKey = 0;
+  const findings = new Findings();
+  const refusalOf = judge(keepDays);
   const stream = await open(file);
-  async function* lines(): AsyncGenerator<Line, void, void> {
-    for await (const line of readLines(stream)) {
-      if (line.key === null) withoutKey++;
+  async function* judged(): AsyncGenerator<Line, void, void> {
+    for await (const line of readLines(stream, findings.skipped)) {
+      const named = findings.add(line, refusalOf(line.value));
+      if (named !== null && !json) output.print(inWords(named));
       yield line;
     }
   }
-  const { sent, created } = await produce(lines(), settings, (count) => progress.at(count))
-    .finally(() => stream.locked ? undefined : stream.cancel());
+  const work = check ? countOf(judged(), progress) : produce(judged(), settings, (count) => progress.at(count));
+  const { sent, created } = await work.finally(() => stream.locked ? undefined : stream.cancel());
   if (created) output.writeError(`created topic ${settings.topic} with ${settings.partitions} partitions\n`);
-  if (json) output.print(JSON.stringify({ sent, withoutKey }));
-  else {
-    output.print(`sent ${withCommas(sent)} lines of ${name} to topic ${settings.topic}`);
-    if (withoutKey > 0) {
-      output.print(
-        `${withCommas(withoutKey)} of them can't be ${withoutKey === 1 ? "an event" : "events"}, for want of a userId`,
-      );
-    }
+  const { lines, refused, skipped, named } = findings;
+  if (json) {
+    const reasons = Object.fromEntries(findings.reasons);
+    output.print(JSON.stringify({ lines, sent, refused, reasons, ...skipped, first: named }));
+  } else {
+    const name = file === "-" ? "standard input" : file;
+    if (refused > named.length) output.print(`… and ${withCommas(refused - named.length)} more`);
+    output.print(
+      check
+        ? `checked ${counted(lines, "line")} of ${name}; nothing was sent`
+        : `sent ${counted(sent, "line")} of ${name} to topic ${settings.topic}`,
+    );
+    for (const line of summaryOf(findings)) output.print(line);
   }
-  return EXIT.done;
+  return refused === 0 ? EXIT.done : EXIT.failed;
+}
+
+function inWords({ line, reason, detail }: RefusedLine): string {
+  return `line ${withCommas(line)}: ${reason}: ${visible(detail)}`;
+}
+
+/** Reads all lines, and sends none. */
+async function countOf(lines: AsyncIterable<Line>, progress: Progress): Promise<{ sent: 0; created: false }> {
+  let read = 0;
+  for await (const _ of lines) progress.at(++read);
+  return { sent: 0, created: false };
+}
+
+/** What was refused and skipped, a line each. */
+function summaryOf({ lines, refused, reasons, skipped: { emptyLines, byteOrderMarks } }: Findings): string[] {
+  const skipped = [
+    ...emptyLines > 0 ? [counted(emptyLines, "empty line")] : [],
+    ...byteOrderMarks > 0 ? [counted(byteOrderMarks, "byte-order mark")] : [],
+  ];
+  const byReason = reasons.map(([reason, count]) => `${withCommas(count)} ${reason}`).join(", ");
+  return [
+    ...refused > 0
+      ? [
+        `${withCommas(refused)} of ${counted(lines, "line")} can't be ${
+          refused === 1 ? "an event" : "events"
+        }: ${byReason}`,
+      ]
+      : [],
+    ...skipped.length > 0 ? [`skipped ${skipped.join(" and ")}: not part of any event`] : [],
+  ];
+}
+
+function counted(count: number, what: string): string {
+  return `${withCommas(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
 async function open(file: string): Promise<ReadableStream<Uint8Array>> {

@@ -138,22 +138,24 @@ function addGenerate(clickstream: Command, ends: (code: number) => void): void {
 
 function addProduce(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("produce")
-    .description("a file of your own events, one JSON object a line, into Kafka")
+    .description("send a file of your own events, one JSON object a line, to Kafka; say which will be refused, and why")
     .argument("<file>", "the file; - is standard input")
-    .option("--json", "says the count as one line of JSON")
+    .option("--check", "send nothing, only say which lines can't be events")
+    .option("--json", "print the result as one line of JSON")
     .addHelpText(
       "after",
       examples(
-        ["clickstream produce events.ndjson", "a bad line is sent as it is"],
+        ["clickstream produce events.ndjson", "a bad line is sent as it is; then the exit code is 1"],
+        ["clickstream produce --check events.ndjson", "tries every line, without Kafka"],
         ["tail -f shop.log | clickstream produce -", "as they come"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.produce))
-    .action(async (file: string, { json }: { readonly json?: true }) => {
+    .action(async (file: string, flags: { readonly check?: true; readonly json?: true }) => {
       const settings = readSettings(READS.produce);
       const { produceFile } = await import("./produce.ts");
       const cluster = { ...clusterOf(settings), partitions: settings.KAFKA_PARTITIONS };
-      ends(await produceFile({ file, json }, cluster, { print, writeError }));
+      ends(await produceFile({ file, keepDays: settings.EVENTS_KEEP_DAYS, ...flags }, cluster, { print, writeError }));
     });
 }
 

@@ -20,7 +20,7 @@ const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
 export const READS = {
   run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", ...PROCESSING, ...LOGGING],
   generate: [...KAFKA, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
-  produce: [...KAFKA, "KAFKA_PARTITIONS"],
+  produce: [...KAFKA, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   migrate: [...DATABASE, "EVENTS_KEEP_DAYS"],
   maintain: [...DATABASE, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
   refusals: DATABASE,

@@ -2,9 +2,6 @@
  * What could not be an event: looked at, and sent back into the topic once it can.
  * @module
  */
-import { JsonDecoder } from "../decode.ts";
-import { KeyedHash, NO_KEY } from "../keyed_hash.ts";
-import { Batch, dictionaries } from "../batch.ts";
 import type { Settings } from "../config.ts";
 import type { Database } from "../io/database.ts";
 import { holdOperationLock } from "../io/locks.ts";
@@ -22,10 +19,10 @@ import {
   unfinishedReplay,
 } from "../io/refusals.ts";
 import { printable, table } from "../status/text.ts";
-import { DAY_MS } from "../view.ts";
 import { clusterOf } from "./cluster.ts";
 import { connected, type DatabaseSettings } from "./connection.ts";
 import { EXIT } from "./exit.ts";
+import { judge } from "./judge.ts";
 import { type Output, Progress, withCommas } from "./progress.ts";
 import type { READS } from "./reads.ts";
 import { Resender, type Resent } from "./resend.ts";
@@ -121,7 +118,8 @@ export async function replayRefusals(
     await holdOperationLock(db);
     const resender = await Resender.open({ ...clusterOf(settings), name: `${settings.KAFKA_GROUP_ID}-replay` });
     try {
-      const accepted = ifAccepted ? acceptance(settings.EVENTS_KEEP_DAYS) : () => true;
+      const refusalOf = judge(settings.EVENTS_KEEP_DAYS);
+      const accepted = ({ payload }: RefusalRow) => !ifAccepted || refusalOf(payload!) === null;
       const { sent, left } = await replayAll(db, resender, settings.KAFKA_TOPIC, filter, accepted, output);
       output.print(`sent ${withCommas(sent)} refused messages back to topic ${settings.KAFKA_TOPIC}`);
       if (left > 0) output.print(`${withCommas(left)} would be refused again, and were left as they are`);
@@ -177,20 +175,6 @@ async function finish(db: Database, resender: Resender, { id, refusals }: NotedR
   }));
   await resender.send(messages, id);
   return await markReplayed(db, id, rows.map(({ id }) => id));
-}
-
-/** Whether this program would take a message that was sent now. */
-function acceptance(keepDays: number): (row: RefusalRow) => boolean {
-  const decoder = new JsonDecoder(keepDays * DAY_MS);
-  const keyed = new KeyedHash(NO_KEY);
-  return ({ payload, partition }) => {
-    const bytes = payload!;
-    const record = {
-      ...{ partition, count: 1, bytes, offsets: Float64Array.of(0), times: Float64Array.of(Date.now()) },
-      ...{ starts: Int32Array.of(0), ends: Int32Array.of(bytes.length), next: 1, end: 1 },
-    };
-    return decoder.decode(record, 0, new Batch(dictionaries("", keyed), 1)) === null;
-  };
 }
 
 /** The user that a message names, if it can be read. */

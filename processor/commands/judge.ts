@@ -1,0 +1,30 @@
+/**
+ * What the service would make of a message that was sent now.
+ * @module
+ */
+import { Batch, clear, dictionaries } from "../batch.ts";
+import { JsonDecoder } from "../decode.ts";
+import { KeyedHash, NO_KEY } from "../keyed_hash.ts";
+import type { Refusal } from "../pipeline.ts";
+import { DAY_MS } from "../view.ts";
+
+/** After so many messages, the strings of those before are forgotten. */
+const REMEMBERED = 1000;
+
+/**
+ * Judges messages as the service does, each as if it were written to the topic now: the refusal, or null if it is an
+ * event.
+ */
+export function judge(keepDays: number): (value: Uint8Array) => Refusal | null {
+  const decoder = new JsonDecoder(keepDays * DAY_MS);
+  const batch = new Batch(dictionaries("", new KeyedHash(NO_KEY)), 1);
+  let judged = 0;
+  return (value) => {
+    if (++judged % REMEMBERED === 0) clear(batch.words);
+    const record = {
+      ...{ partition: 0, count: 1, bytes: value, offsets: Float64Array.of(0), times: Float64Array.of(Date.now()) },
+      ...{ starts: Int32Array.of(0), ends: Int32Array.of(value.length), next: 1, end: 1 },
+    };
+    return decoder.decode(record, 0, batch);
+  };
+}
