@@ -62,7 +62,7 @@ const WAYS: Readonly<Record<Reason, Ways>> = {
     change({ device: 7 }),
     change({ region: { country: "DE" } }),
     change({ price: { amount: 12, currency: "EUR" } }),
-    change({ quantity: "two" }),
+    change({ quantity: [2] }),
     change({ campaign: false }),
   ],
   bad_value: [
@@ -81,6 +81,7 @@ const WAYS: Readonly<Record<Reason, Ways>> = {
     change({ price: "twelve" }),
     change({ quantity: 0 }),
     change({ quantity: -2 }),
+    change({ quantity: "two" }),
     change({ currency: "Euro" }),
   ],
   bad_timestamp: [

@@ -18,7 +18,7 @@ import {
   type Reason,
 } from "./event.ts";
 import type { Records, Refusal } from "./pipeline.ts";
-import { parseEpochMs, parseIso } from "./time.ts";
+import { faultOfTime, inWords, parseEpochMs, parseIso, unitOf } from "./time.ts";
 
 /** Turns records into events of a batch. */
 export interface Decoder {
@@ -72,7 +72,7 @@ export class JsonDecoder implements Decoder {
       const time = batch.time[batch.count]!;
       // A record without a timestamp has nothing to be held against; its event's time stands in.
       const kafkaTime = records.times[i]! < 0 ? time : records.times[i]!;
-      this.#checkAge(time, kafkaTime);
+      this.#checkAge(time, kafkaTime, event.timestamp);
       batch.kafkaTime[batch.count] = kafkaTime;
       batch.partition[batch.count] = records.partition;
       batch.offset[batch.count] = records.offsets[i]!;
@@ -88,16 +88,16 @@ export class JsonDecoder implements Decoder {
   }
 
   #parse(value: Uint8Array): Fields {
-    if (value.length === 0) throw new Refused("empty", null, "the message has no value");
+    if (value.length === 0) throw new Refused("empty", null, "the record has no value");
     if (value.length > MAX_EVENT_BYTES) {
-      throw new Refused("too_large", null, `${value.length} bytes; an event has at most ${MAX_EVENT_BYTES}`);
+      throw new Refused("too_large", null, `it has ${value.length} bytes; at most ${MAX_EVENT_BYTES} are allowed`);
     }
     let text: string;
     let json: unknown;
     try {
       text = this.#text.decode(value);
     } catch {
-      throw new Refused("not_utf8", null, "the message is not valid UTF-8");
+      throw new Refused("not_utf8", null, "the record is not valid UTF-8");
     }
     try {
       json = JSON.parse(text);
@@ -113,17 +113,24 @@ export class JsonDecoder implements Decoder {
     return json as Fields;
   }
 
-  #checkAge(time: number, kafkaTime: number): void {
+  #checkAge(time: number, kafkaTime: number, sent: unknown): void {
     const ageMs = kafkaTime - time;
-    if (-ageMs > MAX_AHEAD_MS) {
-      const allowed = `at most ${MAX_AHEAD_MS} ms are allowed`;
-      throw new Refused("from_the_future", "timestamp", `${-ageMs} ms ahead of its Kafka timestamp; ${allowed}`);
+    if (ageMs >= -MAX_AHEAD_MS && ageMs <= this.#keepMs) return;
+    const unit = typeof sent === "number" ? unitOf(sent) : null;
+    const hint = unit === null ? "" : `: ${shown(sent)} ${unit}`;
+    if (ageMs < 0) {
+      const ahead = `${moreThan(-ageMs, MAX_AHEAD_MS)} ahead of its Kafka timestamp`;
+      const detail = `${ahead}; at most ${inWords(MAX_AHEAD_MS)} are allowed${hint}`;
+      throw new Refused("from_the_future", "timestamp", detail);
     }
-    if (ageMs > this.#keepMs) {
-      const allowed = `events are kept for ${this.#keepMs} ms`;
-      throw new Refused("expired", "timestamp", `${ageMs} ms older than its Kafka timestamp; ${allowed}`);
-    }
+    const detail = `${moreThan(ageMs, this.#keepMs)} old; kept for ${inWords(this.#keepMs)}${hint}`;
+    throw new Refused("expired", "timestamp", detail);
   }
+}
+
+/** A length of time in words, which shows that it is more than what is allowed. */
+function moreThan(ms: number, allowedMs: number): string {
+  return inWords(ms) === inWords(allowedMs) ? `more than ${inWords(ms)}` : inWords(ms);
 }
 
 /** The fields of an object that may be an event, whatever they hold. */
@@ -135,18 +142,25 @@ interface TextField {
   readonly column: Coded;
   readonly needed?: true;
   readonly maxLength?: number;
-  readonly pattern?: RegExp;
+  /** What it must look like, and that in words. */
+  readonly form?: readonly [pattern: RegExp, words: string];
 }
+
+const TYPE_FORM = "1 to 64 small letters, digits and _, beginning with a letter, such as page_view";
 
 const USER: TextField = { name: "userId", column: "user", needed: true, maxLength: MAX_ID_LENGTH };
 const SESSION: TextField = { name: "sessionId", column: "session", maxLength: MAX_ID_LENGTH };
-const TYPE: TextField = { name: "eventType", column: "type", needed: true, pattern: EVENT_TYPE };
+const TYPE: TextField = { name: "eventType", column: "type", needed: true, form: [EVENT_TYPE, TYPE_FORM] };
 const PAGE: TextField = { name: "page", column: "sentPage", needed: true, maxLength: MAX_PAGE_LENGTH };
 const REGION: TextField = { name: "region", column: "region", maxLength: MAX_REGION_LENGTH };
 const REFERRER: TextField = { name: "referrer", column: "referrer" };
 const PRODUCT: TextField = { name: "productId", column: "product" };
 const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
-const CURRENCY: TextField = { name: "currency", column: "currency", pattern: /^[A-Z]{3}$/ };
+const CURRENCY: TextField = {
+  name: "currency",
+  column: "currency",
+  form: [/^[A-Z]{3}$/, "three capitals, such as EUR"],
+};
 
 /** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
 function write(event: Fields, batch: Batch): void {
@@ -200,15 +214,16 @@ function setId(event: Fields, batch: Batch): void {
 }
 
 /** Refuses a text that can't be stored, or is not what its field allows. */
-function check(value: string, { name, maxLength, pattern }: Omit<TextField, "column">): void {
+function check(value: string, { name, maxLength, form }: Omit<TextField, "column">): void {
   if (value.includes("\0") || !value.isWellFormed()) {
     throw new Refused("bad_value", name, `${name} holds a NUL or a lone surrogate: ${shown(value)}`);
   }
   if (maxLength !== undefined && (value.length < 1 || value.length > maxLength)) {
-    throw new Refused("bad_value", name, `${name} has ${value.length} characters; 1 to ${maxLength} are allowed`);
+    const length = value === "" ? "is empty" : `has ${value.length} characters`;
+    throw new Refused("bad_value", name, `${name} ${length}; 1 to ${maxLength} characters are allowed`);
   }
-  if (pattern !== undefined && !pattern.test(value)) {
-    throw new Refused("bad_value", name, `${shown(value)} does not match ${pattern}`);
+  if (form !== undefined && !form[0].test(value)) {
+    throw new Refused("bad_value", name, `${name} is ${shown(value)}; it must be ${form[1]}`);
   }
 }
 
@@ -224,14 +239,13 @@ function timeOf(timestamp: unknown): number {
   if (typeof sent !== "string" && typeof sent !== "number") throw wrongType("timestamp", sent, "a string or a number");
   const time = typeof sent === "string" ? parseIso(sent) : parseEpochMs(sent);
   if (Number.isNaN(time)) {
-    const allowed = "ISO 8601 with zone or epoch milliseconds, years 1970 to 9999";
-    throw new Refused("bad_timestamp", "timestamp", `${shown(sent)} is not a time: ${allowed}`);
+    throw new Refused("bad_timestamp", "timestamp", `${shown(sent)} is not a time: ${faultOfTime(sent)}`);
   }
   return time;
 }
 
 function missing(field: string): never {
-  throw new Refused("missing_field", field, `${field} is needed`);
+  throw new Refused("missing_field", field, `${field} is missing`);
 }
 
 function wrongType(field: string, value: unknown, wanted: string): Refused {
@@ -244,8 +258,8 @@ function centsOf(price: unknown): number | null {
   if (typeof price !== "number" && typeof price !== "string") throw wrongType("price", price, "a number or a string");
   const cents = typeof price === "string" ? centsOfDecimal(price) : centsOfNumber(price);
   if (Number.isNaN(cents) || cents > MAX_CENTS) {
-    const allowed = `a decimal from 0 to ${MAX_CENTS / 100}`;
-    throw new Refused("bad_value", "price", `${shown(price)} is not a price: ${allowed}`);
+    const allowed = `a decimal number from 0 to ${MAX_CENTS / 100}, such as 19.99`;
+    throw new Refused("bad_value", "price", `price is ${shown(price)}; it must be ${allowed}`);
   }
   return cents;
 }
@@ -267,11 +281,12 @@ function centsOfDecimal(digits: string): number {
   return +match[1]! * 100 + +fraction.slice(0, 2) + (fraction[2]! >= "5" ? 1 : 0);
 }
 
-function quantityOf(quantity: unknown): number {
-  if (quantity === undefined || quantity === null) return 1;
-  if (typeof quantity !== "number") throw wrongType("quantity", quantity, "a number");
+function quantityOf(sent: unknown): number {
+  if (sent === undefined || sent === null) return 1;
+  if (typeof sent !== "number" && typeof sent !== "string") throw wrongType("quantity", sent, "a number or a string");
+  const quantity = typeof sent === "number" ? sent : /^\d+$/.test(sent) ? +sent : NaN;
   if (!Number.isSafeInteger(quantity) || quantity < 1) {
-    throw new Refused("bad_value", "quantity", `${shown(quantity)} is not a quantity: a whole number from 1`);
+    throw new Refused("bad_value", "quantity", `quantity is ${shown(sent)}; it must be a whole number from 1`);
   }
   return quantity;
 }

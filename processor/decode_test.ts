@@ -94,7 +94,7 @@ const REFUSED: readonly (readonly [Reason, string | null, readonly Sent[]])[] = 
   ["wrong_type", "productId", [{ productId: 1 }]],
   ["wrong_type", "campaign", [{ campaign: {} }]],
   ["wrong_type", "price", [{ price: true }, { price: [1] }]],
-  ["wrong_type", "quantity", [{ quantity: "2" }, { quantity: true }]],
+  ["wrong_type", "quantity", [{ quantity: [2] }, { quantity: true }]],
   ["wrong_type", "currency", [{ currency: 978 }]],
   ["bad_value", "eventId", [{ eventId: "" }, { eventId: "x".repeat(129) }, { eventId: "😀".repeat(65) }]],
   ["bad_value", "userId", [{ userId: "" }, { userId: "x".repeat(129) }, { userId: "a\0b" }]],
@@ -122,6 +122,13 @@ const REFUSED: readonly (readonly [Reason, string | null, readonly Sent[]])[] = 
     { quantity: 2 ** 53 },
     raw("quantity", "1e400"),
   ]],
+  [
+    "bad_value",
+    "quantity",
+    ["", "0", "00", "-1", "+1", "1.0", "1e3", " 1", "two", String(2 ** 53)].map((quantity) => ({
+      quantity,
+    })),
+  ],
   ["bad_value", "currency", [{ currency: "" }, { currency: "eur" }, { currency: "EURO" }, { currency: "€" }, {
     currency: "EUR\n",
   }]],
@@ -170,6 +177,38 @@ Deno.test("what is wrong first, in the order of the contract's fields, is what i
   assertRefused({ timestamp: "?", page: null }, "bad_timestamp", "timestamp");
   assertRefused({ timestamp: 0, currency: "?" }, "bad_value", "currency");
   assertRefused("\xff".repeat(MAX_EVENT_BYTES), "too_large", null);
+});
+
+Deno.test("a refusal is explained to people, in words and with the field's name", () => {
+  const at = (ms: number) => new Date(NOON + ms).toISOString();
+  const table: readonly (readonly [Sent, string])[] = [
+    [{ timestamp: at(-423 * 86_400_000) }, "423 days old; kept for 30 days"],
+    [{ timestamp: at(-30 * 86_400_000 - 1) }, "more than 30 days old; kept for 30 days"],
+    [{ timestamp: at(7 * 60_000) }, "7 minutes ahead of its Kafka timestamp; at most 5 minutes are allowed"],
+    [{ timestamp: at(300_001) }, "more than 5 minutes ahead of its Kafka timestamp; at most 5 minutes are allowed"],
+    [
+      { timestamp: Math.floor(NOON / 1000) },
+      `${Math.floor(NOON * 0.999 / 86_400_000)} days old; kept for 30 days: ` +
+      `${Math.floor(NOON / 1000)} looks like seconds; send milliseconds`,
+    ],
+    [
+      { timestamp: `${Math.floor(NOON / 1000)}` },
+      `"${Math.floor(NOON / 1000)}" is not a time: it looks like seconds; send milliseconds`,
+    ],
+    [{ timestamp: NOON * 1000 }, `${NOON * 1000} is not a time: it looks like microseconds; send milliseconds`],
+    [{ currency: "eur" }, 'currency is "eur"; it must be three capitals, such as EUR'],
+    [
+      { eventType: "Page View" },
+      'eventType is "Page View"; it must be 1 to 64 small letters, digits and _, beginning with a letter, such as page_view',
+    ],
+    [{ userId: "" }, "userId is empty; 1 to 128 characters are allowed"],
+    [{ page: "/".repeat(2049) }, "page has 2049 characters; 1 to 2048 characters are allowed"],
+    [{ price: "1,5" }, 'price is "1,5"; it must be a decimal number from 0 to 10000000000, such as 19.99'],
+    [{ quantity: "3.0" }, 'quantity is "3.0"; it must be a whole number from 1'],
+    [{ quantity: true }, "quantity is true; it must be a number or a string"],
+    [{ userId: undefined }, "userId is missing"],
+  ];
+  for (const [sent, detail] of table) assert.equal(decoded(sent).refusal?.detail, detail);
 });
 
 Deno.test("a byte-order mark before an event is named", () => {

@@ -187,7 +187,7 @@ Deno.test("revenue is price times quantity, of purchases alone", () => {
 });
 
 Deno.test("a quantity is a whole number however it is written", () => {
-  for (const json of ["2", "2.0", "2e0", "0.2e1"]) {
+  for (const json of ["2", "2.0", "2e0", "0.2e1", '"2"', '"002"']) {
     assertKept(`${JSON.stringify(GOOD).slice(0, -1)},"quantity":${json}}`, { quantity: 2 });
   }
 });

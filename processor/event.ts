@@ -10,7 +10,7 @@ export interface ClickEvent {
   readonly userId: string;
   readonly sessionId?: string | null;
   readonly eventType: string;
-  /** ISO 8601 with zone, or epoch milliseconds. */
+  /** ISO 8601 with zone, extended or basic, as RFC 3339 allows it; or epoch milliseconds. */
   readonly timestamp: string | number;
   readonly page: string;
   readonly device?: string | null;
@@ -20,7 +20,8 @@ export interface ClickEvent {
   readonly campaign?: string | null;
   /** Unit price in `currency`: a number, or a decimal string. */
   readonly price?: number | string | null;
-  readonly quantity?: number | null;
+  /** A whole number from 1, or its decimal string. */
+  readonly quantity?: number | string | null;
   readonly currency?: string | null;
 }
 

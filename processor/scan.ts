@@ -80,8 +80,6 @@ const FIELD_MASK = (1 << FIELD_BITS) - 1;
 const NEEDED = 1 << USER | 1 << TYPE | 1 << TIMESTAMP | 1 << PAGE;
 /** Fields that may be a number. */
 const NUMERIC = 1 << TIMESTAMP | 1 << PRICE | 1 << QUANTITY;
-/** Fields that may be a string. */
-const TEXTUAL = ~(1 << QUANTITY);
 
 const FIELD_BY_NAME: ReadonlyMap<string, number> = new Map(
   FIELDS.map((name, field) => [name, field] as const).filter(([name]) => name !== ""),
@@ -247,7 +245,6 @@ export class ScanDecoder implements Decoder {
       }
       const from = at;
       if (isText) {
-        if ((TEXTUAL & bit) === 0) return 0;
         let high = HIGH_SEED;
         let low = LOW_SEED;
         for (;;) {

@@ -174,7 +174,7 @@ Deno.test("the shop and a file, into Kafka", leaky, async (t) => {
         "line 5: not_an_object: ",
         "line 6: missing_field: eventType ",
         "line 7: expired: ",
-        "line 8: bad_value: 0 is not a quantity",
+        "line 8: bad_value: quantity is 0; ",
       ];
       const summary = [
         "6 of 8 lines can't be events: 1 not_json, 1 not_an_object, 1 missing_field, 1 bad_value, 1 bad_timestamp, 1 expired",

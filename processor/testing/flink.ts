@@ -67,7 +67,9 @@ export function edges(nowMs: number): readonly Message[] {
     ...["", "u\0", "x".repeat(129), null].map((userId) => event(userId!, iso(4))),
     event("no page", iso(4), { page: "" }),
     event("no type", iso(4), { eventType: "Buy" }),
-    ...["2026-02-30T00:00:00Z", "yesterday", "2026-11-02T00:00:00"].map((time) => event("no time", time)),
+    ...["2026-02-30T00:00:00Z", "yesterday", "2026-11-02T00:00:00", "20261102T00:00:00Z", "2026-W45-1T00:00:00Z"].map((
+      time,
+    ) => event("no time", time)),
     event("future", nowMs + 3_600_000),
     event("past", nowMs - 40 * 86_400_000),
     "not JSON",
@@ -79,6 +81,13 @@ export function edges(nowMs: number): readonly Message[] {
     event("zones", zoned(60, 0, "Z", 16)),
     event("zones", zoned(61, 0, ",5678Z")),
     event("zones", startMs + 62_000),
+    event("zones", zoned(63, 0, "z").toLowerCase()),
+    event("zones", zoned(64, 60, "+01:00").replace("T", " ")),
+    ...[zoned(65, -90, ",125-0130"), zoned(120, 60, "+01", 16)].map((time) =>
+      event("zones", time.replace("-", "").replace("-", "").replaceAll(":", ""))
+    ),
+    event("zones", `${zoned(180, 0, "", 17)}60.5Z`),
+    ...["3", "003", "3.0", "two"].map((quantity) => bought(2, quantity)),
     // Half an hour, and a millisecond more.
     event("walks", iso(1800), { page: "/b" }),
     event("walks", iso(3600.001), { page: "/c" }),

@@ -130,7 +130,8 @@ function priceOf(fields: Fields): bigint | null {
 }
 
 function quantityOf(fields: Fields): number {
-  const quantity = typed(fields, "quantity", "number") ?? 1;
+  const sent = numberOrText(fields, "quantity") ?? 1;
+  const quantity = typeof sent === "string" && !/^[0-9]+$/.test(sent) ? NaN : Number(sent);
   if (!Number.isSafeInteger(quantity) || quantity < 1) throw new Refused("bad_value", "quantity");
   return quantity;
 }

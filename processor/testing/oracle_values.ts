@@ -6,6 +6,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const CENTS_LIMIT = 1_000_000_000_000n;
 const DATE_AND_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(Z|[+-]\d{2}(?::?\d{2})?)$/;
+/** The basic form of ISO 8601, without signs between the digits. */
+const BASIC = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(?:(\d\d)([.,]\d+)?)?(?=Z|[+-])/;
 
 /** Orders two texts by the bytes of their UTF-8 form: negative, zero or positive. */
 export function compareText(left: string, right: string): number {
@@ -30,7 +32,14 @@ export function cutPage(page: string): string {
 }
 
 /** Epoch milliseconds of an ISO 8601 date and time with zone, or undefined if it isn't one from 1970 to 9999. */
-export function millisecondsOfText(text: string): number | undefined {
+export function millisecondsOfText(sent: string): number | undefined {
+  // RFC 3339 allows small letters and a blank for the T.
+  const upper = /^[^ ]{8,10} /.test(sent) ? sent.replace(" ", "T") : sent;
+  const text = upper.replaceAll("t", "T").replace("z", "Z").replace(
+    BASIC,
+    (_, year, month, day, hour, minute, second = "00", fraction = "") =>
+      `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction}`,
+  );
   const match = DATE_AND_TIME.exec(text);
   if (match === null) return undefined;
   const [year, month, day, hour, minute] = match.slice(1, 6).map(Number) as [number, number, number, number, number];
@@ -38,7 +47,8 @@ export function millisecondsOfText(text: string): number | undefined {
   const millisecond = Number((match[7] ?? "").slice(0, 3).padEnd(3, "0"));
   // Date.UTC reads the years 0 to 99 as 1900 to 1999. A zone can lift the last hours of 1969 into 1970.
   if (year < 1969 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
-  if (hour > 24 || minute > 59 || second > 59) return undefined;
+  // A leap second; Date.UTC goes on counting into the next minute.
+  if (hour > 24 || minute > 59 || second > 60) return undefined;
   // ISO 8601 lets a day end at 24:00, but with nothing after it.
   if (hour === 24 && (minute > 0 || second > 0 || /[1-9]/.test(match[7] ?? ""))) return undefined;
   const zoneMs = zoneOf(match[8]!);

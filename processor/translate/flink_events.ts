@@ -71,18 +71,31 @@ export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
 
 const EPOCH_TIME = "TO_TIMESTAMP_LTZ(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '^(\\d{1,15})(\\.\\d+)?$', 1) AS BIGINT), 3)";
 
-/** Time of ISO 8601 with zone. Flink reads a zone in a text, and leaves it out of account: it is subtracted here. */
+/** A time of day in ISO 8601 as a regular expression, with this sign between its parts; a leap second is one. */
+function timeOfDay(sign: string): string {
+  const [minute, second] = ["[0-5]\\d", "([0-5]\\d|60)"];
+  return `(([01]\\d|2[0-3])${sign}${minute}(${sign}${second}([.,]\\d+)?)?|24${sign}00(${sign}00([.,]0+)?)?)`;
+}
+
+/**
+ * Time of ISO 8601 with zone: the date, and seconds that are added to it. Flink reads a zone in a text, and leaves it out
+ * of account.
+ */
 function isoTime(): string {
-  const iso = "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}(:\\d{2}([.,]\\d+)?)?(Z|[+-]\\d{2}(:?\\d{2})?)$";
-  const part = (pattern: string, group = 1) => `REGEXP_EXTRACT(\`timestamp\`, ${quoted(pattern)}, ${group})`;
-  const zone = (group: number) => `COALESCE(TRY_CAST(${part("T.*([+-]\\d{2}):?(\\d{2})?$", group)} AS INT), 0)`;
-  const sign = "CASE WHEN REGEXP(`timestamp`, 'T.*-\\d{2}:?(\\d{2})?$') THEN -1 ELSE 1 END";
+  const zone = "([Zz]|[+-]([01]\\d|2[0-3])(:?[0-5]\\d)?)";
+  const iso = `^(\\d{4}-\\d{2}-\\d{2}[Tt ]${timeOfDay(":")}|\\d{8}[Tt ]${timeOfDay("")})${zone}$`;
+  const part = (pattern: string, group: number) => `REGEXP_EXTRACT(\`timestamp\`, ${quoted(pattern)}, ${group})`;
+  const number = (pattern: string, group = 1) => `COALESCE(TRY_CAST(${part(pattern, group)} AS INT), 0)`;
+  const clock = "[Tt ](\\d{2}):?(\\d{2}):?(\\d{2})?";
+  const offset = "[Tt ].*([+-]\\d{2}):?(\\d{2})?$";
+  const sign = "CASE WHEN REGEXP(`timestamp`, '[Tt ].*-\\d{2}:?(\\d{2})?$') THEN -1 ELSE 1 END";
   return [
-    `CAST(TIMESTAMPADD(MINUTE, -60 * ${zone(1)} - ${zone(2)} * ${sign},`,
+    `CAST(TIMESTAMPADD(SECOND,`,
+    `  3600 * (${number(clock, 1)} - ${number(offset, 1)})`,
+    `  + 60 * (${number(clock, 2)} - ${number(offset, 2)} * ${sign}) + ${number(clock, 3)},`,
     `  TRY_CAST(CASE WHEN REGEXP(\`timestamp\`, ${quoted(iso)}) THEN`,
-    `    REPLACE(SUBSTRING(\`timestamp\` FROM 1 FOR 16), 'T', ' ')`,
-    `    || COALESCE(NULLIF(${part("T\\d{2}:\\d{2}(:\\d{2})")}, ''), ':00')`,
-    `    || '.' || RPAD(COALESCE(${part("[.,](\\d{1,3})")}, ''), 3, '0')`,
+    `    REGEXP_REPLACE(\`timestamp\`, '^(\\d{4})-?(\\d{2})-?(\\d{2}).*$', '$1-$2-$3')`,
+    `    || ' 00:00:00.' || RPAD(COALESCE(${part("[.,](\\d{1,3})", 1)}, ''), 3, '0')`,
     `  END AS TIMESTAMP(3))) AS TIMESTAMP_LTZ(3))`,
   ].join("\n    ");
 }
@@ -123,7 +136,7 @@ export function eventsView({ keepMs }: Bounds): string {
     orAbsent("region", bounded("region", MAX_REGION_LENGTH)),
     `POSITION(${BETWEEN} IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0`,
     orAbsent("price", `COALESCE(${ROUNDED} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
-    orAbsent("quantity", `REGEXP(quantity, '^[1-9]\\d{0,15}$')`),
+    orAbsent("quantity", `REGEXP(quantity, '^0*[1-9]\\d{0,15}$')`),
     `(eventType <> 'purchase' OR COALESCE(${ROUNDED} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${MAX_CENTS / 100})`,
     `event_time > TO_TIMESTAMP_LTZ(0, 3)`,
     `event_time BETWEEN kafka_time - ${interval(keepMs)} AND kafka_time + ${interval(MAX_AHEAD_MS)}`,

@@ -54,11 +54,12 @@ CREATE TABLE clicks (
   -- A time can't be absent; 1970 stands for none, and is too old to count.
   event_time AS COALESCE(
     TO_TIMESTAMP_LTZ(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '^(\d{1,15})(\.\d+)?$', 1) AS BIGINT), 3),
-    CAST(TIMESTAMPADD(MINUTE, -60 * COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, 'T.*([+-]\d{2}):?(\d{2})?$', 1) AS INT), 0) - COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, 'T.*([+-]\d{2}):?(\d{2})?$', 2) AS INT), 0) * CASE WHEN REGEXP(`timestamp`, 'T.*-\d{2}:?(\d{2})?$') THEN -1 ELSE 1 END,
-      TRY_CAST(CASE WHEN REGEXP(`timestamp`, '^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)$') THEN
-        REPLACE(SUBSTRING(`timestamp` FROM 1 FOR 16), 'T', ' ')
-        || COALESCE(NULLIF(REGEXP_EXTRACT(`timestamp`, 'T\d{2}:\d{2}(:\d{2})', 1), ''), ':00')
-        || '.' || RPAD(COALESCE(REGEXP_EXTRACT(`timestamp`, '[.,](\d{1,3})', 1), ''), 3, '0')
+    CAST(TIMESTAMPADD(SECOND,
+      3600 * (COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ](\d{2}):?(\d{2}):?(\d{2})?', 1) AS INT), 0) - COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ].*([+-]\d{2}):?(\d{2})?$', 1) AS INT), 0))
+      + 60 * (COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ](\d{2}):?(\d{2}):?(\d{2})?', 2) AS INT), 0) - COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ].*([+-]\d{2}):?(\d{2})?$', 2) AS INT), 0) * CASE WHEN REGEXP(`timestamp`, '[Tt ].*-\d{2}:?(\d{2})?$') THEN -1 ELSE 1 END) + COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ](\d{2}):?(\d{2}):?(\d{2})?', 3) AS INT), 0),
+      TRY_CAST(CASE WHEN REGEXP(`timestamp`, '^(\d{4}-\d{2}-\d{2}[Tt ](([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?|24:00(:00([.,]0+)?)?)|\d{8}[Tt ](([01]\d|2[0-3])[0-5]\d(([0-5]\d|60)([.,]\d+)?)?|2400(00([.,]0+)?)?))([Zz]|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)$') THEN
+        REGEXP_REPLACE(`timestamp`, '^(\d{4})-?(\d{2})-?(\d{2}).*$', '$1-$2-$3')
+        || ' 00:00:00.' || RPAD(COALESCE(REGEXP_EXTRACT(`timestamp`, '[.,](\d{1,3})', 1), ''), 3, '0')
       END AS TIMESTAMP(3))) AS TIMESTAMP_LTZ(3)),
     TO_TIMESTAMP_LTZ(0, 3)),
   -- What is refused for lying in the future must not take the watermark there.
@@ -99,7 +100,7 @@ WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
   AND (region IS NULL OR CHAR_LENGTH(region) BETWEEN 1 AND 64)
   AND POSITION(CHR(0) IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0
   AND (price IS NULL OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) BETWEEN 0 AND 10000000000, FALSE))
-  AND (quantity IS NULL OR REGEXP(quantity, '^[1-9]\d{0,15}$'))
+  AND (quantity IS NULL OR REGEXP(quantity, '^0*[1-9]\d{0,15}$'))
   AND (eventType <> 'purchase' OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= 10000000000)
   AND event_time > TO_TIMESTAMP_LTZ(0, 3)
   AND event_time BETWEEN kafka_time - INTERVAL '30' DAY AND kafka_time + INTERVAL '5' MINUTE;
