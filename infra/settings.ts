@@ -186,6 +186,7 @@ export const PASSED_ON = [
   "COMMIT_EVERY_MS",
   "EVENTS_KEEP_DAYS",
   "STORE_EVENTS",
+  "HASH_ROUTES",
   "VIEWS",
   "LOG_LEVEL",
 ] as const satisfies readonly OfBinary[];

@@ -3,8 +3,12 @@
  * @module
  */
 
+/** `!` */
+export const EXCLAMATION = 0x21;
 /** `"` */
 export const QUOTE = 0x22;
+/** `#` */
+export const HASH = 0x23;
 /** `+` */
 export const PLUS = 0x2b;
 /** `,` */
@@ -13,6 +17,8 @@ export const COMMA = 0x2c;
 export const MINUS = 0x2d;
 /** `.` */
 export const POINT = 0x2e;
+/** `/` */
+export const SLASH = 0x2f;
 /** `0` */
 export const ZERO = 0x30;
 /** `9` */

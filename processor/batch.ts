@@ -11,7 +11,7 @@ import type { KeyedHash } from "./keyed_hash.ts";
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
 
-/** What a view may group or filter by. `page` is the page without query string and fragment. */
+/** What a view may group or filter by. `page` is the page as `cutPage` cuts it. */
 export const DIMENSIONS = ["type", "user", "session", "page", "device", "region"] as const;
 
 /** One of `DIMENSIONS`. */

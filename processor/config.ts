@@ -141,6 +141,12 @@ export const SETTINGS = {
     allowed: "true or false",
     about: "whether events are stored one by one, besides being counted",
   },
+  HASH_ROUTES: {
+    schema: oneOf("true", "false").transform((value) => value === "true"),
+    otherwise: "true",
+    allowed: "true or false",
+    about: "whether a fragment that begins with / or !/, such as #/cart, belongs to the page",
+  },
   VIEWS: {
     schema: parsed(viewsOf),
     otherwise: VIEWS.map(({ name }) => name).join(","),

@@ -37,6 +37,8 @@ const GOOD: readonly (readonly [SettingName, string, unknown])[] = [
   ["EVENTS_KEEP_DAYS", "3650", 3650],
   ["ROLLUPS_KEEP_DAYS", "36500", 36_500],
   ["STORE_EVENTS", "false", false],
+  ["HASH_ROUTES", "false", false],
+  ["HASH_ROUTES", "", true],
   ["LOG_LEVEL", "debug", "debug"],
   ["LOG_FORMAT", "", null],
   ["LOG_FORMAT", "text", "text"],

@@ -56,11 +56,16 @@ class Refused {
 /** The reference decoder: `JSON.parse`, field by field, in the order of the contract. */
 export class JsonDecoder implements Decoder {
   readonly #keepMs: number;
+  readonly #hashRoutes: boolean;
   readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-  /** @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds */
-  constructor(keepMs: number) {
+  /**
+   * @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds
+   * @param hashRoutes whether a fragment that is a route belongs to the page
+   */
+  constructor(keepMs: number, hashRoutes = true) {
     this.#keepMs = keepMs;
+    this.#hashRoutes = hashRoutes;
   }
 
   decode(records: Records, i: number, batch: Batch): Refusal | null {
@@ -68,7 +73,7 @@ export class JsonDecoder implements Decoder {
     const value = records.bytes.subarray(start, Math.max(start, records.ends[i]!));
     try {
       const event = this.#parse(value);
-      write(event, batch);
+      write(event, batch, this.#hashRoutes);
       const time = batch.time[batch.count]!;
       // A record without a timestamp has nothing to be held against; its event's time stands in.
       const kafkaTime = records.times[i]! < 0 ? time : records.times[i]!;
@@ -163,7 +168,7 @@ const CURRENCY: TextField = {
 };
 
 /** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
-function write(event: Fields, batch: Batch): void {
+function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   const at = batch.count;
   const { codes, words } = batch;
   checkId(event);
@@ -172,7 +177,7 @@ function write(event: Fields, batch: Batch): void {
   codes.type[at] = code(event, TYPE, batch);
   batch.time[at] = timeOf(event.timestamp);
   const sentPage = codes.sentPage[at] = code(event, PAGE, batch);
-  codes.page[at] = words.page.internText(cutPage(words.sentPage.text(sentPage)));
+  codes.page[at] = words.page.internText(cutPage(words.sentPage.text(sentPage), hashRoutes));
   const device = text(event, "device");
   codes.device[at] = words.device.internText(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
   const region = code(event, REGION, batch);

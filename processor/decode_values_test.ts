@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { Batch, dictionaries } from "./batch.ts";
+import { Batch, dictionaries, EVERYTHING } from "./batch.ts";
+import { JsonDecoder } from "./decode.ts";
+import { ScanDecoder } from "./scan.ts";
 import { recordsOf } from "./testing/memory.ts";
 import { at, decoder, type Message, record } from "./testing/scenario.ts";
 import { testKeyed } from "./testing/keyed.ts";
+import { DAY_MS } from "./view.ts";
 
 const NOON = at("12:00:00");
 const GOOD: Message = { eventId: "e", userId: "u", eventType: "page_view", timestamp: NOON, page: "/p" };
@@ -131,18 +134,51 @@ Deno.test("devices are told apart by name alone", () => {
   assertKept({ device: "unknown" }, { device: "other" });
 });
 
-Deno.test("pages are cut at the first ? or #, and kept as sent besides", () => {
-  const table = {
-    "/a": "/a",
-    "/a?b": "/a",
-    "/a#b": "/a",
-    "/a#b?c": "/a",
-    "/a?b#c": "/a",
-    "?": "",
-    "#x": "",
-    "/é?😀": "/é",
-  };
-  for (const [sent, page] of Object.entries(table)) assertKept({ page: sent }, { page, sentPage: sent });
+/** Pages as sent, and cut with and without hash routes. */
+const PAGES: readonly (readonly [sent: string, routed: string, cut: string])[] = [
+  ["/a", "/a", "/a"],
+  ["/a?b", "/a", "/a"],
+  ["/a#b", "/a", "/a"],
+  ["/a#b?c", "/a", "/a"],
+  ["/a?b#c", "/a", "/a"],
+  ["/é?😀", "/é", "/é"],
+  ["?", "/", "/"],
+  ["?x", "/", "/"],
+  ["#", "/", "/"],
+  ["#top", "/", "/"],
+  ["#/cart", "#/cart", "/"],
+  ["/#/cart", "/#/cart", "/"],
+  ["/shop#/cart?x=1", "/shop#/cart", "/shop"],
+  ["/app?x=1#!/p/1?y=2", "/app#!/p/1", "/app"],
+  ["?x=1#/é", "#/é", "/"],
+  ["/a#/b#c", "/a#/b", "/a"],
+  ["/a?b?c#/d", "/a#/d", "/a"],
+  ["/a#/", "/a#/", "/a"],
+  ["/a#!/", "/a#!/", "/a"],
+  ["/a#!", "/a", "/a"],
+  ["/a#!b/", "/a", "/a"],
+  ["/a##/b", "/a", "/a"],
+  ["/a#b#/c", "/a", "/a"],
+  ["/a#?/b", "/a", "/a"],
+];
+
+Deno.test("pages are cut at the first ? or #, but for a hash route, and kept as sent besides", () => {
+  for (const [sent, page] of PAGES) assertKept({ page: sent }, { page, sentPage: sent });
+});
+
+Deno.test("both decoders cut pages alike, with hash routes and without", () => {
+  const records = recordsOf(0, 0, PAGES.map(([page]) => record({ ...GOOD, page }, NOON)));
+  const keepMs = 30 * DAY_MS;
+  for (const hashRoutes of [true, false]) {
+    for (const decoder of [new ScanDecoder({ keepMs, hashRoutes }), new JsonDecoder(keepMs, hashRoutes)]) {
+      for (const wanted of [EVERYTHING, { ...EVERYTHING, events: false }]) {
+        const batch = new Batch(dictionaries("topic", testKeyed(), wanted), PAGES.length);
+        for (let i = 0; i < records.count; i++) if (decoder.decode(records, i, batch) === null) batch.keep();
+        const cut = PAGES.map(([sent, routed, cut]) => [sent, hashRoutes ? routed : cut]);
+        assert.deepEqual(PAGES.map(([sent], i) => [sent, batch.text("page", i)]), cut);
+      }
+    }
+  }
 });
 
 Deno.test("prices are rounded half up, by their decimal digits", () => {

@@ -73,11 +73,16 @@ export const REASONS = [
 /** One of `REASONS`. */
 export type Reason = typeof REASONS[number];
 
-/** The page without query string and fragment, by which pages are grouped. */
-export function cutPage(page: string): string {
-  for (let i = 0; i < page.length; i++) {
-    const c = page.charCodeAt(i);
-    if (c === 63 || c === 35) return page.slice(0, i);
-  }
-  return page;
+/** Path, query string, and a fragment that is a hash route up to its own query string or fragment. */
+const PAGE_PARTS = /^([^?#]*)(?:\?[^#]*)?(#!?\/[^?#]*)?/;
+
+/**
+ * The page by which pages are grouped: without query string and fragment, but with a hash route, which is a fragment
+ * that begins with `/` or `!/`; `/` where nothing is left.
+ *
+ * @param hashRoutes false: no fragment is a route
+ */
+export function cutPage(page: string, hashRoutes: boolean): string {
+  const [, path, route] = PAGE_PARTS.exec(page)!;
+  return (hashRoutes && route !== undefined ? path! + route : path!) || "/";
 }

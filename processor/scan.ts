@@ -8,7 +8,21 @@
  * one of a few things that stood there before: it is compared as a whole before it is taken apart.
  * @module
  */
-import { BACKSLASH, CLOSE, COLON, COMMA, NINE, OPEN, POINT, QUOTE, textOf, ZERO } from "./ascii.ts";
+import {
+  BACKSLASH,
+  CLOSE,
+  COLON,
+  COMMA,
+  EXCLAMATION,
+  HASH,
+  NINE,
+  OPEN,
+  POINT,
+  QUOTE,
+  SLASH,
+  textOf,
+  ZERO,
+} from "./ascii.ts";
 import { type Batch, type Coded, type Dictionaries, ID_WORDS } from "./batch.ts";
 import { Clock } from "./clock.ts";
 import { type Decoder, JsonDecoder, MOST_AHEAD } from "./decode.ts";
@@ -33,6 +47,8 @@ import { parseEpochMs } from "./time.ts";
 export interface ScanOptions {
   /** How much older than its Kafka timestamp an event may be, in milliseconds. */
   readonly keepMs: number;
+  /** Whether a fragment that is a route belongs to the page; true if left out. */
+  readonly hashRoutes?: boolean;
   /** Takes what is unusual, by the same rules. */
   readonly reference?: Decoder;
 }
@@ -93,6 +109,7 @@ const HIGH_BITS = 0x80808080 | 0;
 export class ScanDecoder implements Decoder {
   readonly #reference: Decoder;
   readonly #keepMs: number;
+  readonly #hashRoutes: boolean;
   readonly #expected = new Expected(BEGINNING + 1);
   readonly #clock = new Clock();
   readonly #hasher = new Hasher();
@@ -124,9 +141,10 @@ export class ScanDecoder implements Decoder {
   /** The page of each page as sent, plus one; 0 where it has not been looked up. */
   #pages = new Int32Array(64);
 
-  constructor({ keepMs, reference = new JsonDecoder(keepMs) }: ScanOptions) {
+  constructor({ keepMs, hashRoutes = true, reference = new JsonDecoder(keepMs, hashRoutes) }: ScanOptions) {
     this.#reference = reference;
     this.#keepMs = keepMs;
+    this.#hashRoutes = hashRoutes;
   }
 
   decode(records: Records, i: number, batch: Batch): Refusal | null {
@@ -405,12 +423,30 @@ export class ScanDecoder implements Decoder {
     return true;
   }
 
-  /** The code of a page without query string and fragment. */
+  /** The code of a page as `cutPage` cuts it. */
   #page(view: DataView, start: number, end: number, high: number, low: number, pages: Dictionary): number {
     const cut = cutAt(view, start, end);
     if (cut === end) return pages.intern(view, start, end, high, low);
+    const route = this.#hashRoutes ? routeAt(view, cut, end) : end;
+    if (route < end) return this.#routed(view, start, cut, route, cutAt(view, route + 1, end), pages);
+    if (cut === start) return pages.internText("/");
     this.#hasher.hash(view, start, cut);
     return pages.intern(view, start, cut, this.#hasher.high, this.#hasher.low);
+  }
+
+  /** The code of the page that is the path `[start, cut)` and the route `[route, end)`. */
+  #routed(view: DataView, start: number, cut: number, route: number, end: number, pages: Dictionary): number {
+    let [whole, from, until] = [view, start, end];
+    if (cut < route) {
+      // A query string stands between them.
+      until = cut - start + end - route;
+      const joined = new Uint8Array(until + MARGIN);
+      for (let i = start; i < cut; i++) joined[i - start] = view.getUint8(i);
+      for (let i = route; i < end; i++) joined[cut - start + i - route] = view.getUint8(i);
+      [whole, from] = [new DataView(joined.buffer), 0];
+    }
+    this.#hasher.hash(whole, from, until);
+    return pages.intern(whole, from, until, this.#hasher.high, this.#hasher.low);
   }
 
   /** Writes price, quantity and revenue. */
@@ -617,7 +653,19 @@ function isAllowed(field: number, view: DataView, start: number, end: number): b
 function cutAt(view: DataView, start: number, end: number): number {
   for (let i = start; i < end; i++) {
     const c = view.getUint8(i);
-    if (c === 0x3f || c === 0x23) return i;
+    if (c === 0x3f || c === HASH) return i;
   }
   return end;
+}
+
+/** Where the fragment begins, from `at` on, if it is a hash route; or the page's end. */
+function routeAt(view: DataView, at: number, end: number): number {
+  // Four bytes at a time, for a query string may be long, and few pages have a fragment.
+  for (; at < end; at += 4) {
+    const word = view.getInt32(at, true) ^ HASH * FOURFOLD;
+    if (((word - FOURFOLD) & ~word & HIGH_BITS) !== 0) break;
+  }
+  while (at < end && view.getUint8(at) !== HASH) at++;
+  const slash = at + 1 < end && view.getUint8(at + 1) === EXCLAMATION ? at + 2 : at + 1;
+  return slash < end && view.getUint8(slash) === SLASH ? at : end;
 }

@@ -13,7 +13,7 @@ const KAFKA = [
   "KAFKA_SASL_PASSWORD",
 ] as const;
 const DATABASE = ["DATABASE_URL", "DATABASE_TLS_CA"] as const;
-const PROCESSING = ["WORKERS", "COMMIT_EVERY_MS", "EVENTS_KEEP_DAYS", "STORE_EVENTS", "VIEWS"] as const;
+const PROCESSING = ["WORKERS", "COMMIT_EVERY_MS", "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
 
 /** Names of the settings that a command reads. */
@@ -28,6 +28,6 @@ export const READS = {
   forget: [...KAFKA, ...DATABASE],
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
-  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "VIEWS"],
-  rebuild: [...KAFKA, ...DATABASE, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "VIEWS"],
+  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
+  rebuild: [...KAFKA, ...DATABASE, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

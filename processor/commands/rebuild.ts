@@ -168,7 +168,7 @@ class Filling {
       sink: new ForgettingSink(staged(db), forgotten, (guarded) => new SqlSink(guarded, "rebuild")),
       views: settings.VIEWS,
       decoder: refusedAsBefore(
-        new ScanDecoder({ keepMs: plan.keepDays * DAY_MS }),
+        new ScanDecoder({ keepMs: plan.keepDays * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
         new Set(plan.replayed),
       ),
       storeEvents: plan.storeEvents,

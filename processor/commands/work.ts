@@ -152,7 +152,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     sink,
     observer,
     views: settings.VIEWS,
-    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS }),
+    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
     breathe: () => new Promise((resolve) => setImmediate(resolve)),

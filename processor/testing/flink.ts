@@ -48,7 +48,9 @@ export function edges(nowMs: number): readonly Message[] {
     event(`pays ${price} ${quantity}`, iso(3), { eventType: "purchase", price, quantity });
   return [
     event("walks", iso(0), { page: "/a?b#c", device: "watch", region: null }),
-    ...["/z#?", "/only?a\n=b"].map((page) => event("pages", iso(1), { page, device: "tablet" })),
+    ...["/z#?", "/only?a\n=b", "?a", "#/r", "/z?a\n#!/r?b", "/z#/r#\n/s", "/z#!r"].map((page) =>
+      event("pages", iso(1), { page, device: "tablet" })
+    ),
     ...["k1", "k", "k\u0001", "K", "é", "\u{1f600}"].map((eventId) =>
       event("ties", iso(1), { eventId, page: `/${eventId}` })
     ),

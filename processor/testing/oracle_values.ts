@@ -26,9 +26,11 @@ export function isStorable(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
-/** The path without query string and fragment. */
+/** The path without query string and fragment, unless the fragment is a hash route, and that without both in turn. */
 export function cutPage(page: string): string {
-  return page.split(/[?#]/, 1)[0]!;
+  const [beforeFragment = "", fragment = ""] = page.split("#");
+  const [path, route] = [beforeFragment, fragment].map((part) => part.split("?")[0]!);
+  return (path + (/^!?\//.test(fragment) ? `#${route}` : "")) || "/";
 }
 
 /** Epoch milliseconds of an ISO 8601 date and time with zone, or undefined if it isn't one from 1970 to 9999. */

@@ -103,7 +103,10 @@ Deno.test("the oracle rounds a price half up by its decimal digits", () => {
   for (const [price, cents] of cases) assert.equal(centsOf(price), cents, String(price));
 });
 
-Deno.test("the oracle cuts a page at its query or fragment, whichever is first", () => {
-  const cases = [["/a", "/a"], ["/a?b#c", "/a"], ["/a#c?b", "/a"], ["?b", ""], ["/a/", "/a/"]] as const;
+Deno.test("the oracle cuts a page at its query or fragment, whichever is first, but for a hash route", () => {
+  const cases = [
+    ...[["/a", "/a"], ["/a?b#c", "/a"], ["/a#c?b", "/a"], ["?b", "/"], ["#b", "/"], ["/a/", "/a/"]],
+    ...[["#/b", "#/b"], ["/a?c#!/b?d", "/a#!/b"], ["/a#/b#/c", "/a#/b"], ["/a#b#/c", "/a"], ["/a#!b", "/a"]],
+  ] as const;
   for (const [page, cut] of cases) assert.equal(cutPage(page), cut);
 });

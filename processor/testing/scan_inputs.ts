@@ -85,7 +85,22 @@ function fields(random: Random, kafkaMs: number): [string, string][] {
   const type = random.chance(0.98)
     ? random.pick(["page_view", "purchase", "add_to_cart"])
     : random.pick(["Purchase", "a".repeat(65)]);
-  const page = `/${word(random)}${random.pick(["", "", "?q=1", "#top", "?a#b", "/é"])}`;
+  const query = random.pick(["", "", "", "?q=1", "?é", "?"]);
+  const fragment = random.pick([
+    "",
+    "",
+    "",
+    "#top",
+    "#",
+    "#/",
+    "#!/",
+    "#!",
+    `#/${word(random)}`,
+    "#!/é?y=2",
+    "#/a#/b",
+    "##/",
+  ]);
+  const page = `${random.pick(["/", "/", "/é", ""])}${random.chance(0.9) ? word(random) : ""}${query}${fragment}`;
   const all: [string, string, number][] = [
     ["eventId", text(random, `e-${random.below(1e9)}`), 0.95],
     ["userId", text(random, word(random)), 0.995],

@@ -17,12 +17,14 @@ import { COLUMN_OF } from "./table.ts";
 /** Options of a connector, in order. */
 export type Connector = Readonly<Record<string, string>>;
 
-/** How long things take, in milliseconds. */
+/** What decides whether a message is an event, and which page it is of. */
 export interface Bounds {
   /** How far the watermark stays behind the latest event. */
   readonly delayMs: number;
   /** How much older than its Kafka timestamp an event may be. */
   readonly keepMs: number;
+  /** Whether a fragment that is a route belongs to the page. */
+  readonly hashRoutes: boolean;
 }
 
 /** Column of the view `events` that holds a quantity. */
@@ -94,16 +96,19 @@ function isoTime(): string {
     `  3600 * (${number(clock, 1)} - ${number(offset, 1)})`,
     `  + 60 * (${number(clock, 2)} - ${number(offset, 2)} * ${sign}) + ${number(clock, 3)},`,
     `  TRY_CAST(CASE WHEN REGEXP(\`timestamp\`, ${quoted(iso)}) THEN`,
-    `    REGEXP_REPLACE(\`timestamp\`, '^(\\d{4})-?(\\d{2})-?(\\d{2}).*$', '$1-$2-$3')`,
+    `    ${part("^(\\d{4})", 1)} || '-' || ${part("^\\d{4}-?(\\d{2})", 1)}`,
+    `    || '-' || ${part("^\\d{4}-?\\d{2}-?(\\d{2})", 1)}`,
     `    || ' 00:00:00.' || RPAD(COALESCE(${part("[.,](\\d{1,3})", 1)}, ''), 3, '0')`,
     `  END AS TIMESTAMP(3))) AS TIMESTAMP_LTZ(3))`,
   ].join("\n    ");
 }
 
+const PATH = "REGEXP_REPLACE(page, '(?s)[?#].*', '')";
+
 const ROUNDED = "ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2)";
 
 /** What a message is to Flink, once: an event, or nothing. */
-export function eventsView({ keepMs }: Bounds): string {
+export function eventsView({ keepMs, hashRoutes }: Bounds): string {
   const columns: readonly (readonly [string, string])[] = [
     [
       "event_id",
@@ -113,7 +118,12 @@ export function eventsView({ keepMs }: Bounds): string {
     [COLUMN_OF.user, "userId"],
     [COLUMN_OF.session, "sessionId"],
     [COLUMN_OF.type, "eventType"],
-    [COLUMN_OF.page, "REGEXP_REPLACE(page, '(?s)[?#].*', '')"],
+    [
+      COLUMN_OF.page,
+      hashRoutes
+        ? `COALESCE(NULLIF(${PATH} || COALESCE(REGEXP_EXTRACT(page, '^[^?#]*(\\?[^#]*)?(#!?/[^?#]*)', 2), ''), ''), '/')`
+        : `COALESCE(NULLIF(${PATH}, ''), '/')`,
+    ],
     [
       COLUMN_OF.device,
       `CASE WHEN device IS NULL THEN 'unknown' WHEN device IN (${[...DEVICES].map(quoted).join(", ")}) ` +

@@ -58,7 +58,8 @@ CREATE TABLE clicks (
       3600 * (COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ](\d{2}):?(\d{2}):?(\d{2})?', 1) AS INT), 0) - COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ].*([+-]\d{2}):?(\d{2})?$', 1) AS INT), 0))
       + 60 * (COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ](\d{2}):?(\d{2}):?(\d{2})?', 2) AS INT), 0) - COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ].*([+-]\d{2}):?(\d{2})?$', 2) AS INT), 0) * CASE WHEN REGEXP(`timestamp`, '[Tt ].*-\d{2}:?(\d{2})?$') THEN -1 ELSE 1 END) + COALESCE(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '[Tt ](\d{2}):?(\d{2}):?(\d{2})?', 3) AS INT), 0),
       TRY_CAST(CASE WHEN REGEXP(`timestamp`, '^(\d{4}-\d{2}-\d{2}[Tt ](([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?|24:00(:00([.,]0+)?)?)|\d{8}[Tt ](([01]\d|2[0-3])[0-5]\d(([0-5]\d|60)([.,]\d+)?)?|2400(00([.,]0+)?)?))([Zz]|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)$') THEN
-        REGEXP_REPLACE(`timestamp`, '^(\d{4})-?(\d{2})-?(\d{2}).*$', '$1-$2-$3')
+        REGEXP_EXTRACT(`timestamp`, '^(\d{4})', 1) || '-' || REGEXP_EXTRACT(`timestamp`, '^\d{4}-?(\d{2})', 1)
+        || '-' || REGEXP_EXTRACT(`timestamp`, '^\d{4}-?\d{2}-?(\d{2})', 1)
         || ' 00:00:00.' || RPAD(COALESCE(REGEXP_EXTRACT(`timestamp`, '[.,](\d{1,3})', 1), ''), 3, '0')
       END AS TIMESTAMP(3))) AS TIMESTAMP_LTZ(3)),
     TO_TIMESTAMP_LTZ(0, 3)),
@@ -83,7 +84,7 @@ SELECT
   userId AS user_id,
   sessionId AS session_id,
   eventType AS event_type,
-  REGEXP_REPLACE(page, '(?s)[?#].*', '') AS page,
+  COALESCE(NULLIF(REGEXP_REPLACE(page, '(?s)[?#].*', '') || COALESCE(REGEXP_EXTRACT(page, '^[^?#]*(\?[^#]*)?(#!?/[^?#]*)', 2), ''), ''), '/') AS page,
   CASE WHEN device IS NULL THEN 'unknown' WHEN device IN ('desktop', 'mobile', 'tablet') THEN device ELSE 'other' END AS device,
   COALESCE(region, 'unknown') AS region,
   CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(
