@@ -137,6 +137,8 @@ export class StreamStack extends AwsStack {
         environment: {
           ...this.environment("processor"),
           HTTP_LISTEN: `0.0.0.0:${PORTS.processor}`,
+          // The name that Prometheus asks by.
+          HTTP_HOSTS: this.#ground.network.hostName(`processor-${number}`),
           LOG_FORMAT: "json",
         },
       },

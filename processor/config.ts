@@ -111,6 +111,14 @@ export const SETTINGS = {
     allowed: "host:port; port 0 is any that is free",
     about: "where to serve the status page, /health, /ready, /metrics and /api/status",
   },
+  HTTP_HOSTS: {
+    schema: parsed((value) => list(value).map((host) => addressOf(host, 80).hostname.toLowerCase())),
+    otherwise: null,
+    allowed: "names of hosts, several separated by commas",
+    about:
+      "more names that the status page is asked for by, such as a reverse proxy's; IP addresses, localhost and the" +
+      " names of the machine and in HTTP_LISTEN are answered without it",
+  },
   WORKERS: {
     schema: wholeNumber(1, 256),
     otherwise: null,

@@ -60,7 +60,9 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
     metrics,
   };
   const serve = (at: number) =>
-    serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" }), `--port ${at}`);
+    serveHttp({ hostname: "127.0.0.1", port: at }, shown, openLog({ level: "warn", format: "text" }), {
+      named: `--port ${at}`,
+    });
   const http = serveWhereFree(port, serve);
   return {
     observer,

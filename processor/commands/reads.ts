@@ -18,7 +18,7 @@ const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
 
 /** Names of the settings that a command reads. */
 export const READS = {
-  run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", ...PROCESSING, ...LOGGING],
+  run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", "HTTP_HOSTS", ...PROCESSING, ...LOGGING],
   generate: [...KAFKA, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   produce: [...KAFKA, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   migrate: [...DATABASE, "EVENTS_KEEP_DAYS"],

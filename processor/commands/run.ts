@@ -41,12 +41,17 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     open: () => openToLook(settings),
     watched: (isWatched) => watching.on = isWatched,
   });
-  const http = serveHttp(settings.HTTP_LISTEN, {
-    notReady: () => activity.notReady,
-    status: () => live.status(),
-    stream: () => live.stream(),
-    metrics,
-  }, log);
+  const http = serveHttp(
+    settings.HTTP_LISTEN,
+    {
+      notReady: () => activity.notReady,
+      status: () => live.status(),
+      stream: () => live.stream(),
+      metrics,
+    },
+    log,
+    { hosts: settings.HTTP_HOSTS ?? [] },
+  );
   const address = `http://${addressText(http.address)}/`;
   log.info("clickstream starts", { version: VERSION, instance, workers, http: address });
   const announcements = announcing(activity, workers, log);

@@ -6,6 +6,8 @@ import { type Address, addressText } from "../address.ts";
 import { inWords } from "../secret.ts";
 import { ASSETS } from "../status/assets.ts";
 import type { StatusReport } from "../status/report.ts";
+import { type Answer, Connections, LIMITS, type Limits } from "./http_connections.ts";
+import { hostOf, type HttpRequest } from "./http_head.ts";
 import type { Log } from "./log.ts";
 
 /** What is shown. */
@@ -42,7 +44,7 @@ const PAGE_HEADERS = {
     "require-trusted-types-for 'script'; trusted-types 'none'",
 };
 
-type Route = (shown: Shown, isHead: boolean) => Response | Promise<Response>;
+type Route = (shown: Shown, isHead: boolean) => Answer | Promise<Answer>;
 
 const ROUTES: Readonly<Record<string, Route>> = {
   ...Object.fromEntries(
@@ -66,53 +68,61 @@ const ROUTES: Readonly<Record<string, Route>> = {
 /** What can be asked for, but for the parts of the page. */
 const PATHS = Object.keys(ROUTES).filter((path) => !path.startsWith("/page/"));
 
+/** Where to listen, and as what. */
+export interface ServeOptions {
+  /** More names that it answers to, in small letters, besides its address, localhost and the name of the machine. */
+  readonly hosts?: readonly string[];
+  /** The address, as whoever chose it named it. */
+  readonly named?: string;
+  readonly limits?: Limits;
+}
+
 /**
- * Listens until closed.
+ * Listens until closed. Only requests for names that are meant are answered, so that a page of another site can't read
+ * this one by a name of its own that leads here. An IP address is always meant: it can't be such a name.
  *
- * @param named the address, as whoever chose it named it
  * @throws {Error} that says so, if it is not possible to listen there
  */
 export function serveHttp(
   { hostname, port }: Address,
   shown: Shown,
   log: Log,
-  named = `HTTP_LISTEN=${addressText({ hostname, port })}`,
+  { hosts = [], named = `HTTP_LISTEN=${addressText({ hostname, port })}`, limits = LIMITS }: ServeOptions = {},
 ): HttpServer {
-  const over = new AbortController();
+  const meant = new Set(["localhost", Deno.hostname(), hostname, ...hosts].map((name) => hostOf(name)));
+  let listener: Deno.TcpListener;
   try {
-    const server = Deno.serve({
-      hostname,
-      port,
-      signal: over.signal,
-      onListen: () => {},
-      onError: (error) => {
-        log.error("a request could not be answered", { reason: inWords(error) });
-        return json(500, { error: "internal error; the log says more" });
-      },
-    }, (request) => respond(request, shown));
-    return {
-      address: { hostname: server.addr.hostname, port: server.addr.port },
-      close: async () => {
-        over.abort();
-        await server.finished;
-      },
-    };
+    listener = Deno.listen({ hostname, port });
   } catch (error) {
     throw new Error(`could not listen on ${named}: ${whyNot(error)}`, { cause: error });
   }
+  const { hostname: listensOn, port: listensAt } = listener.addr;
+  const refuse = (status: number, reason: string) => json(status, { error: reason });
+  const connections = new Connections(listener, (request) => respond(request, shown, meant), refuse, log, limits);
+  return { address: { hostname: listensOn, port: listensAt }, close: () => connections.close() };
 }
 
-function respond(request: Request, shown: Shown): Response | Promise<Response> {
-  const { pathname } = new URL(request.url);
-  const route = Object.hasOwn(ROUTES, pathname) ? ROUTES[pathname] : undefined;
+function respond(
+  { method, path, host }: HttpRequest,
+  shown: Shown,
+  meant: ReadonlySet<string | null>,
+): Answer | Promise<Answer> {
+  if (!isIpAddress(host) && !meant.has(host)) return answer(421, "text/plain; charset=utf-8", notMeant(host));
+  const route = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
   if (route === undefined) return json(404, { error: "not found", paths: PATHS });
-  if (request.method === "GET" || request.method === "HEAD") {
-    return route(shown, request.method === "HEAD");
-  }
+  if (method === "GET" || method === "HEAD") return route(shown, method === "HEAD");
   return json(405, { error: "read only" }, { allow: "GET, HEAD" });
 }
 
-function json(status: number, value: unknown, more: Readonly<Record<string, string>> = {}): Response {
+function isIpAddress(host: string): boolean {
+  return host.startsWith("[") || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
+}
+
+function notMeant(host: string): string {
+  return `This server does not answer to the name ${host}.\nIf it should, add the name to its setting HTTP_HOSTS.\n`;
+}
+
+function json(status: number, value: unknown, more: Readonly<Record<string, string>> = {}): Answer {
   return answer(status, "application/json", `${JSON.stringify(value)}\n`, more);
 }
 
@@ -121,8 +131,8 @@ function answer(
   type: string,
   body: string | ReadableStream<Uint8Array> | null,
   more: Readonly<Record<string, string>> = {},
-): Response {
-  return new Response(body, { status, headers: { ...HEADERS, ...more, "content-type": type } });
+): Answer {
+  return { status, headers: { ...HEADERS, ...more, "content-type": type }, body };
 }
 
 function whyNot(error: unknown): string {

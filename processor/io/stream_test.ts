@@ -92,7 +92,7 @@ Deno.test("a client that reads nothing holds a bounded part of what is sent, and
   const { all } = audience();
   const server = serving(all);
   const stuck = await Deno.connect(server.address);
-  await stuck.write(new TextEncoder().encode("GET /api/stream HTTP/1.1\r\nhost: here\r\n\r\n"));
+  await stuck.write(new TextEncoder().encode("GET /api/stream HTTP/1.1\r\nhost: localhost\r\n\r\n"));
   await until("it is connected", () => all.size === 1, 10_000, 10);
   const response = await fetch(`http://${addressText(server.address)}/api/stream`);
   const reader = response.body!.getReader();
