@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
+import { fileURLToPath } from "node:url";
 import { MIGRATIONS } from "../migrations/mod.ts";
 import { openPostgres } from "./io/database.ts";
 import { migrate } from "./io/migrations.ts";
@@ -20,7 +21,7 @@ import { startPostgres, using } from "./testing/postgres.ts";
 import { firstHalf, upgradeLog } from "./testing/upgrade_log.ts";
 import upgraded from "./testing/testdata/schema_0009.sql" with { type: "text" };
 
-const BINARY = new URL("../dist/clickstream", import.meta.url).pathname;
+const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 // kafkajs leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
