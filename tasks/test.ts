@@ -30,11 +30,7 @@ async function run(args: readonly string[], stdout: "inherit" | "piped"): Promis
       stdout,
       stderr: stdout,
     });
-    const { code, ...output } = stdout === "inherit" ? await command.spawn().status : await command.output();
-    // What was written meanwhile by both could not be told apart.
-    if ("stdout" in output) {
-      console.log(new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr));
-    }
+    const code = stdout === "inherit" ? (await command.spawn().status).code : await printed(command);
     const { passed, failed } = countsOf(await Deno.readTextFile(report));
     // A module that can't be loaded, or a crash, fails the run without failing a test.
     if (Number.isNaN(failed)) return { passed: 0, failed: 1 };
@@ -42,6 +38,13 @@ async function run(args: readonly string[], stdout: "inherit" | "piped"): Promis
   } finally {
     await Deno.remove(report);
   }
+}
+
+/** Runs a command, and prints at its end what it wrote: of two at once, nobody could tell the lines apart. */
+async function printed(command: Deno.Command): Promise<number> {
+  const { code, stdout, stderr } = await command.output();
+  for (const bytes of [stdout, stderr]) console.log(new TextDecoder().decode(bytes));
+  return code;
 }
 
 async function main(): Promise<number> {
