@@ -7,6 +7,7 @@ import type { Counts } from "../generator/tally.ts";
 import { BINARY, clickstream, type Env, killed } from "./testing/binary.ts";
 import { Child, freePort, until } from "./testing/child.ts";
 import { compareTables, formatDifferences } from "./testing/differences.ts";
+import { startFaults } from "./testing/network_faults.ts";
 import { type Broker, startKafka } from "./testing/kafka.ts";
 import { readTopic } from "./testing/log.ts";
 import { expectedOf, type OracleLog } from "./testing/oracle.ts";
@@ -31,7 +32,13 @@ class Shop implements AsyncDisposable {
   }
 
   /** Opens a shop whose topic has records for so many seconds, and which has a schema. */
-  static async open(broker: Broker, server: Server, name: string, generate: readonly string[]): Promise<Shop> {
+  static async open(
+    broker: Broker,
+    server: Server,
+    name: string,
+    generate: readonly string[],
+    more: Env = {},
+  ): Promise<Shop> {
     const env = {
       KAFKA_BROKERS: broker.bootstrap,
       KAFKA_TOPIC: name,
@@ -42,6 +49,7 @@ class Shop implements AsyncDisposable {
       WORKERS: "1",
       LOG_LEVEL: "warn",
       LOG_FORMAT: "json",
+      ...more,
     };
     const shop = new Shop(broker, env, await Deno.makeTempDir());
     await shop.does("migrate");
@@ -60,8 +68,8 @@ class Shop implements AsyncDisposable {
     return out;
   }
 
-  serve(): void {
-    this.#service = Child.start(BINARY, ["run"], `${this.#folder}/log`, this.env);
+  serve(more: Env = {}): void {
+    this.#service = Child.start(BINARY, ["run"], `${this.#folder}/log`, { ...this.env, ...more });
   }
 
   /** Stops the service. */
@@ -215,6 +223,18 @@ Deno.test("the operator's commands beside a running service, killed at random an
       await shop.rest();
     },
   );
+
+  await t.step("a network that breaks connections at any moment does not end the service", async () => {
+    await using shop = await Shop.open(broker, server, "broken", ["--rate", "100", "--seconds", "1"]);
+    await using proxy = await startFaults(server.port);
+    const through = shop.url.replace(`:${server.port}/`, `:${proxy.port}/`);
+    shop.serve({ WORKERS: "2", DATABASE_URL: through, COMMIT_EVERY_MS: "20" });
+    await shop.does("generate", "--rate", "300", "--seconds", "4", "--seed", "4", "--users", "300", "--bad", "0.1");
+    await agrees(shop, await shop.caughtUp());
+    const struck = await proxy.struck();
+    assert.ok(struck.size >= 5, `only ${[...struck]} struck`);
+    await shop.rest();
+  });
 
   await t.step("rebuild from a midnight that sessions go on across", async () => {
     const midnight = new Date(Math.floor(Date.now() / 86_400_000 - 1) * 86_400_000);

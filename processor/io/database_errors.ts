@@ -30,32 +30,64 @@ export class DatabaseError extends Error {
  */
 const TRANSIENT_STATES = /^(08...|40...|53...|57P..|58...|25006|25P0[34]|55P03|57014)$/;
 
-/** Codes of the operating system and of name resolution for "not now". */
-const TRANSIENT_CODES = new Set([
-  ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ETIMEDOUT", "ENOTCONN", "EADDRNOTAVAIL"],
-  ...["EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN", "ENOTFOUND", "EAI_AGAIN"],
-]);
+/** SQLSTATE class of a server that fails beneath a new session: it could not write a file, or met its own mistake. */
+const FAILED_TO_START = /^XX...$/;
 
-/** What the client says, without any code, of a connection that is gone or never came about. */
-const TRANSIENT_WORDS = /^(Connection terminated|timeout expired|Client .* is not queryable|the connection )/;
+/**
+ * What the client says, without an SQLSTATE, where another try says the same: a certificate that isn't trusted or names
+ * another host, a server without TLS, a login that lacks a password.
+ */
+const CONFIGURATION = /certificate|^The server does not support SSL|^SASL: /i;
 
-/** True for an error that is the world's fault and may pass. */
-export function isTransient(error: unknown): boolean {
+/** Node's codes for the same, whose messages vary. */
+const CONFIGURATION_CODES = /^(CERT_|ERR_TLS_CERT|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH)/;
+
+/** An error of the program itself, or of what it was about to send; says nothing about the connection. */
+export class OwnMistake extends Error {
+  override readonly name = "OwnMistake";
+}
+
+/** Classes of errors that are the program's own mistakes. */
+const MISTAKES = [TypeError, RangeError, ReferenceError, SyntaxError, OwnMistake] as const;
+
+/** What the error came from. */
+export interface Origin {
+  /** True where the connection was still being made. */
+  readonly connecting?: boolean;
+  /** True where the database is in this process: an error without an SQLSTATE is then no network's. */
+  readonly embedded?: boolean;
+}
+
+/**
+ * True for an error that is the world's fault and may pass. An error without an SQLSTATE is the connection's, whatever it
+ * says, unless it is our own mistake or a configuration that can't work.
+ */
+export function isTransient(error: unknown, { connecting = false, embedded = false }: Origin = {}): boolean {
   if (error instanceof Unavailable) return true;
-  if (error instanceof AggregateError) return error.errors.some(isTransient);
+  if (error instanceof AggregateError) return error.errors.some((each) => isTransient(each, { connecting, embedded }));
+  if (!(error instanceof Error) || error instanceof DatabaseError) return false;
   const { code, message } = parts(error);
-  if (code === null) return TRANSIENT_WORDS.test(message);
-  return TRANSIENT_STATES.test(code) || TRANSIENT_CODES.has(code);
+  if (isState(code)) return TRANSIENT_STATES.test(code) || (connecting && FAILED_TO_START.test(code));
+  if (embedded || MISTAKES.some((kind) => error instanceof kind) || code === "ERR_ASSERTION") return false;
+  return !CONFIGURATION.test(message) && !(code !== null && CONFIGURATION_CODES.test(code));
 }
 
 /** The error as one that says what was attempted, and by its class whether another try is worth it. */
-export function databaseError(error: unknown, attempted: string): DatabaseUnavailable | DatabaseError {
+export function databaseError(
+  error: unknown,
+  attempted: string,
+  origin: Origin = {},
+): DatabaseUnavailable | DatabaseError {
   const { code, message, detail } = parts(error);
   const said = withoutPasswords(detail === null ? message : `${message} (${detail})`);
   const text = `could not ${attempted}: ${said}`;
-  if (isTransient(error)) return new DatabaseUnavailable(text, { cause: error });
-  const isState = code !== null && /^[0-9A-Z]{5}$/.test(code);
-  return new DatabaseError(text, isState ? code : null, { cause: error });
+  if (isTransient(error, origin)) return new DatabaseUnavailable(text, { cause: error });
+  return new DatabaseError(text, isState(code) ? code : null, { cause: error });
+}
+
+/** True for an SQLSTATE: five characters, of which the codes of operating systems have a letter first (`EPIPE`). */
+function isState(code: string | null): code is string {
+  return code !== null && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code);
 }
 
 function parts(error: unknown): { code: string | null; message: string; detail: string | null } {

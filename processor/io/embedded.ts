@@ -51,7 +51,7 @@ class EmbeddedStatements implements Statements {
     try {
       return await run();
     } catch (error) {
-      throw databaseError(error, "run a statement on the embedded PostgreSQL");
+      throw databaseError(error, "run a statement on the embedded PostgreSQL", { embedded: true });
     }
   }
 }

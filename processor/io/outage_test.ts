@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { freePort, run, until } from "../testing/child.ts";
 import { onServer } from "../testing/databases.ts";
+import { FAULTS, startFaults } from "../testing/network_faults.ts";
 import { startPostgres, using } from "../testing/postgres.ts";
 import { Unavailable } from "../pipeline.ts";
 import { type Database, DatabaseError, DatabaseUnavailable, openPostgres } from "./database.ts";
@@ -8,20 +9,32 @@ import { isTransient } from "./database_errors.ts";
 
 Deno.test("an error is worth another try if it may pass", () => {
   const coded = (code: string) => Object.assign(new Error("said"), { code });
-  for (const code of ["57P01", "57P03", "53300", "53100", "08006", "40P01", "40001", "55P03", "57014", "25006"]) {
+  for (const code of ["57P01", "57P03", "53300", "53100", "58030", "08006", "40P01", "40001", "55P03", "25006"]) {
     assert.equal(isTransient(coded(code)), true, code);
   }
-  for (const code of ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"]) {
+  for (const code of ["ECONNREFUSED", "EPIPE", "EPROTO", "UNKNOWN", "ENOENT", "EPERM", "ERR_SSL_DECRYPTION_FAILED"]) {
     assert.equal(isTransient(coded(code)), true, code);
+    assert.equal(isTransient(coded(code), { embedded: true }), false, code);
   }
-  for (const code of ["28P01", "3D000", "42501", "42P01", "23505", "22P02", "25P02", "ERR_TLS_CERT_ALTNAME_INVALID"]) {
+  for (const code of ["28P01", "3D000", "42501", "42P01", "23505", "22P02", "25P02", "XX000"]) {
     assert.equal(isTransient(coded(code)), false, code);
   }
+  for (const code of ["ERR_TLS_CERT_ALTNAME_INVALID", "SELF_SIGNED_CERT_IN_CHAIN", "CERT_HAS_EXPIRED"]) {
+    assert.equal(isTransient(coded(code)), false, code);
+  }
+  assert.equal(isTransient(coded("XX000"), { connecting: true }), true);
+  assert.equal(isTransient(coded("28P01"), { connecting: true }), false);
   assert.equal(isTransient(new AggregateError([coded("ECONNREFUSED"), coded("ENETUNREACH")])), true);
   assert.equal(isTransient(new Unavailable("down")), true);
-  assert.equal(isTransient(new Error("Connection terminated unexpectedly")), true);
-  assert.equal(isTransient(new Error("the server's certificate is not trusted")), false);
-  assert.equal(isTransient("anything"), false);
+  for (const said of ["write UNKNOWN", "Connection terminated unexpectedly", "received fatal alert: InternalError"]) {
+    assert.equal(isTransient(new Error(said)), true, said);
+  }
+  for (const said of ["invalid peer certificate: UnknownIssuer", "The server does not support SSL connections"]) {
+    assert.equal(isTransient(new Error(said)), false, said);
+  }
+  for (const mistake of [new TypeError("ours"), new RangeError("ours"), new assert.AssertionError({}), "anything"]) {
+    assert.equal(isTransient(mistake), false);
+  }
 });
 
 Deno.test("a server that is not there is unavailable, and its password is not shown", async () => {
@@ -106,6 +119,43 @@ onServer("an outage", async (t, server) => {
     proxy.isDown = true;
     await assert.rejects(asking.query("select 1"), isUnavailable(/gave no answer in 300 ms/));
     await Promise.all([asking.close(), leaving.close()]);
+  });
+
+  await t.step("of any kind and at any moment is one", async () => {
+    await using(url, (db) => db.exec("create table copied (text text)"));
+    await using proxy = await startFaults(server.port);
+    const through = url.replace(String(server.port), String(proxy.port));
+    const rows = new TextEncoder().encode(`${"x".repeat(999)}\n`.repeat(50));
+    let failures = 0;
+    for (let n = 0; n < 54; n++) {
+      try {
+        const db = await openPostgres(through, { answerTimeoutMs: 2000 });
+        try {
+          for (let commits = 0; commits < 5; commits++) {
+            await db.transaction(async (tx) => {
+              await tx.query("select repeat('y', 5000)");
+              await tx.copyIn("copy copied from stdin", [rows, rows]);
+            });
+          }
+        } finally {
+          await db.close();
+        }
+      } catch (error) {
+        assert.ok(error instanceof DatabaseUnavailable, String(error));
+        failures++;
+      }
+    }
+    assert.deepEqual((await proxy.struck()).symmetricDifference(new Set<string>(FAULTS)), new Set());
+    assert.ok(failures >= 27, `${failures} failed`);
+  });
+
+  await t.step("in starting a session is one, too", async () => {
+    await using(
+      url,
+      (db) => db.exec("create role unlucky login; alter role unlucky set session_preload_libraries = 'gone'"),
+    );
+    // What lies beneath the server and can't be read, as on a full disk.
+    await assert.rejects(openPostgres(url.replace("postgres@", "unlucky@")), isUnavailable(/gone/));
   });
 
   await t.step("does not hide what is wrong for good", async () => {

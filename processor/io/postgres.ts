@@ -2,13 +2,13 @@
  * A connection to a PostgreSQL server.
  * @module
  */
-import { Readable } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 // @ts-types="@types/pg"
 import pg from "pg";
 // @ts-types="@types/pg-copy-streams"
 import { from as copyFrom } from "pg-copy-streams";
-import { databaseError } from "./database_errors.ts";
+import { databaseError, OwnMistake } from "./database_errors.ts";
 import { readValue, type Result, type Statements, written } from "./statements.ts";
 
 /** How to connect. */
@@ -59,6 +59,15 @@ function withoutTls(url: string): string {
   return parsed.href;
 }
 
+/** The same chunks; an error in making one is no error of the connection. */
+function* owned(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw new OwnMistake(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
 class PostgresStatements implements Statements {
   readonly #client: pg.Client;
   readonly #answerTimeoutMs: number | null;
@@ -71,6 +80,8 @@ class PostgresStatements implements Statements {
     // Without a listener a connection that is lost while idle would end the process.
     client.on("error", (error) => this.#lost ??= error);
     client.on("end", () => this.#lost ??= new Error("the connection has ended"));
+    this.#guard(client.connection.stream);
+    client.connection.on("sslconnect", () => this.#guard(client.connection.stream));
   }
 
   async connect(): Promise<void> {
@@ -79,7 +90,9 @@ class PostgresStatements implements Statements {
       await this.#client.connect();
     } catch (error) {
       await this.close();
-      throw databaseError(error, `connect to PostgreSQL at ${host}:${port}, database ${database}, as ${user}`);
+      throw databaseError(error, `connect to PostgreSQL at ${host}:${port}, database ${database}, as ${user}`, {
+        connecting: true,
+      });
     }
   }
 
@@ -93,7 +106,7 @@ class PostgresStatements implements Statements {
   }
 
   async copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
-    await this.#run(() => pipeline(Readable.from(chunks), this.#client.query(copyFrom(sql))));
+    await this.#run(() => pipeline(Readable.from(owned(chunks)), this.#client.query(copyFrom(sql))));
   }
 
   async close(): Promise<void> {
@@ -116,6 +129,21 @@ class PostgresStatements implements Statements {
     } finally {
       if (timer !== null) clearTimeout(timer);
     }
+  }
+
+  /** What can't be read of an answer, for bytes of it were lost, ends the connection instead of the process. */
+  #guard(stream: Duplex): void {
+    const emit = stream.emit.bind(stream) as (event: string | symbol, ...values: unknown[]) => boolean;
+    stream.emit = (event: string | symbol, ...values: unknown[]) => {
+      if (event !== "data") return emit(event, ...values);
+      try {
+        return emit(event, ...values);
+      } catch (error) {
+        const said = error instanceof Error ? error.message : String(error);
+        stream.destroy(new Error(`the server's answer can't be read: ${said}`, { cause: error }));
+        return true;
+      }
+    };
   }
 
   #giveUp(timeoutMs: number): void {
