@@ -5,14 +5,22 @@
 import { rootCertificates } from "node:tls";
 import { z } from "zod";
 import { addressOf, addressText } from "./address.ts";
-import { databaseUrl, Secret } from "./secret.ts";
+import { databaseUrl } from "./database_url.ts";
+import { Secret } from "./secret.ts";
 import type { View } from "./view.ts";
+import { type Machine, machine } from "./machine.ts";
 import { VIEWS } from "./views/mod.ts";
 
 /** Settings that can't be used: `message` names each, its value and what is allowed. */
 export class WrongSettings extends Error {
   override readonly name = "WrongSettings";
 }
+
+/** More workers than these share the cores for nothing. */
+const WORKERS_A_CORE = 4;
+
+/** Memory that a worker needs at least once it is busy, in bytes. */
+const WORKER_BYTES = 200e6;
 
 /** What is known of a setting. */
 export interface Setting {
@@ -95,7 +103,9 @@ export const SETTINGS = {
   },
   DATABASE_URL: {
     schema: parsed(databaseUrl),
-    allowed: "postgres://user:password@host:port/database (in the password, percent-encode @ : / ? # and %)",
+    allowed:
+      "postgres://user:password@host:port/database, several host:port separated by commas, or ?host= with the folder of a socket " +
+      "(in the password, percent-encode @ : / ? # and %)",
     about: "the PostgreSQL database",
     secret: true,
   },
@@ -122,8 +132,8 @@ export const SETTINGS = {
   WORKERS: {
     schema: wholeNumber(1, 256),
     otherwise: null,
-    allowed: "a whole number from 1 to 256",
-    about: "cores to use; without it all of them",
+    allowed: "a whole number from 1 to 256, at most 4 for each core and 1 for each 200 MB of memory",
+    about: "cores to use; without it all of them, as far as the memory is enough",
   },
   COMMIT_EVERY_MS: {
     schema: wholeNumber(10, 60_000),
@@ -187,9 +197,14 @@ export type Settings<N extends SettingName = SettingName> = { readonly [K in N]:
 
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
-/** How many workers share the partitions: one for each core, unless it is set. */
+/** How many workers share the partitions: one for each core that there is memory for, unless it is set. */
 export function workersOf({ WORKERS }: Settings<"WORKERS">): number {
-  return WORKERS ?? navigator.hardwareConcurrency;
+  return WORKERS ?? Math.min(navigator.hardwareConcurrency, mostWorkers());
+}
+
+/** Workers that a machine can bear: at most 4 for each core, and 1 for each 200 MB of memory. */
+export function mostWorkers({ cores, memoryBytes }: Machine = machine()): number {
+  return Math.max(1, Math.min(256, cores * WORKERS_A_CORE, Math.floor(memoryBytes / WORKER_BYTES)));
 }
 
 /**
@@ -202,8 +217,10 @@ export function readSettings<N extends SettingName>(
   env: (name: string) => string | undefined = given,
 ): Settings<N> {
   const wrong: string[] = [];
-  const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)]);
+  const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)] as const);
   wrong.push(...incompleteLogin(names, env));
+  // Of a machine that is yet to be made, nobody knows.
+  if (env === given) wrong.push(...tooManyWorkers(values));
   if (wrong.length > 0) {
     const count = wrong.length === 1 ? "a setting" : `${wrong.length} settings`;
     throw new WrongSettings(`${count} can't be used:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
@@ -228,6 +245,15 @@ function read(name: SettingName, given: string | undefined, wrong: string[]): un
   const said = error.issues.find(({ code, message }) => code === "custom" && message !== "")?.message;
   const is = secret ? "has a value that is not shown" : `is ${quoted(value)}`;
   return wrong.push(`${name} ${is}${said === undefined ? "" : ` (${said})`}; it must be ${allowed}`);
+}
+
+function tooManyWorkers(values: readonly (readonly [SettingName, unknown])[]): string[] {
+  const [, workers] = values.find(([name]) => name === "WORKERS") ?? [];
+  const most = mostWorkers();
+  if (typeof workers !== "number" || workers <= most) return [];
+  const { cores, memoryBytes } = machine();
+  const has = `${cores} ${cores === 1 ? "core" : "cores"} and ${Math.floor(memoryBytes / 1e6)} MB of memory`;
+  return [`WORKERS is "${workers}"; this machine has ${has}, so it must be from 1 to ${most}`];
 }
 
 function incompleteLogin(names: readonly SettingName[], env: (name: string) => string | undefined): string[] {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
-import { databaseUrl, withoutPasswords } from "./secret.ts";
+import { mostWorkers, readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
+import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
+import { memoryLimits } from "./machine.ts";
+import { withoutPasswords } from "./secret.ts";
 import { describeSettings, SETTING_NAMES, shownSettings } from "./settings_shown.ts";
 
 const DATABASE_URL = "postgres://writer:hunter2@db:5432/clickstream";
@@ -203,5 +205,111 @@ Deno.test("a setting may be a credential: a file of its name, where its variable
     if (before === undefined) Deno.env.delete("CREDENTIALS_DIRECTORY");
     else Deno.env.set("CREDENTIALS_DIRECTORY", before);
     Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("bounds the workers by cores and memory", () => {
+  const most = (cores: number, gigabytes: number) => mostWorkers({ cores, memoryBytes: gigabytes * 1e9 });
+  assert.deepEqual([most(2, 24), most(2, 1), most(1, 0.1), most(128, 1000)], [8, 5, 1, 256]);
+});
+
+Deno.test("knows the memory limits of a control group and of all above it, in both versions", () => {
+  const folder = Deno.makeTempDirSync();
+  const write = (file: string, text: string) => {
+    Deno.mkdirSync(`${folder}/${file}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    Deno.writeTextFileSync(`${folder}/${file}`, text);
+  };
+  write("of", "12:cpu,memory:/job\n3:pids:/x\n0::/system.slice/clickstream.service\n");
+  write("fs/system.slice/memory.max", "2000\n");
+  write("fs/system.slice/clickstream.service/memory.max", "max\n");
+  write("fs/memory/memory.limit_in_bytes", "3000\n");
+  write("fs/memory/job/memory.limit_in_bytes", "1000\n");
+  assert.deepEqual(memoryLimits(`${folder}/of`, `${folder}/fs`), [3000, 1000, 2000]);
+  assert.deepEqual(memoryLimits(`${folder}/none`, `${folder}/fs`), []);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+/** What a database's address means: servers, user, password, database and more, and how it is shown. */
+const ADDRESSES: readonly (readonly [string, string, Partial<ReturnType<typeof parseDatabaseUrl>>, string])[] = [
+  [DATABASE_URL, "db:5432", {
+    user: "writer",
+    password: "hunter2",
+    database: "clickstream",
+    tls: "disable",
+    wants: "any",
+  }, "postgres://writer@db:5432/clickstream"],
+  [`  ${DATABASE_URL} \n`, "db:5432", { password: "hunter2" }, "postgres://writer@db:5432/clickstream"],
+  ["postgresql://u@h1:5432,h2:5433,[::1]/db?target_session_attrs=read-write", "h1:5432 h2:5433 [::1]:5432", {
+    user: "u",
+    password: null,
+    wants: "read-write",
+  }, "postgresql://u@h1:5432,h2:5433,[::1]:5432/db"],
+  [
+    "postgres://u@%2Fvar%2Frun%2Fpostgresql/db",
+    "/var/run/postgresql/.s.PGSQL.5432",
+    {},
+    "postgres://u@%2Fvar%2Frun%2Fpostgresql/db",
+  ],
+  ["postgres:///db?host=/var/run/postgresql&port=5433&user=me&password=hunter2", "/var/run/postgresql/.s.PGSQL.5433", {
+    user: "me",
+    password: "hunter2",
+  }, "postgres://me@%2Fvar%2Frun%2Fpostgresql:5433/db"],
+  ["postgres://u@?host=a,b&port=1,2&dbname=db", "a:1 b:2", { database: "db" }, "postgres://u@a:1,b:2/db"],
+  ["postgres://u@a,b/db?port=7", "a:7 b:7", {}, "postgres://u@a:7,b:7/db"],
+  ["postgres://wri%40ter:hun%40ter2@db/my%20shop", "db:5432", {
+    user: "wri@ter",
+    password: "hun@ter2",
+    database: "my shop",
+  }, "postgres://wri%40ter@db/my%20shop"],
+  ["postgres://u@h/db?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=1&application_name=x", "h:5432", {
+    tls: "verify-full",
+    connectTimeoutMs: 2000,
+    applicationName: "x",
+    files: { ca: "/ca.pem", cert: null, key: null },
+  }, "postgres://u@h/db"],
+  ["postgres://u@h/db?ssl=true&gssencmode=disable", "h:5432", { tls: "require" }, "postgres://u@h/db"],
+];
+
+Deno.test("reads a database's address as libpq does, and shows it without its password", () => {
+  for (const [url, hosts, expected, shown] of ADDRESSES) {
+    const secret = readFrom(["DATABASE_URL"], { DATABASE_URL: url }).DATABASE_URL;
+    const address = parseDatabaseUrl(secret.reveal());
+    assert.equal(address.hosts.map(hostText).join(" "), hosts, url);
+    assert.deepEqual({ ...address, ...expected }, address, url);
+    assert.equal(String(secret), shown);
+  }
+});
+
+/** Addresses that are refused, and why. */
+const NO_ADDRESSES: readonly (readonly [string, RegExp])[] = [
+  ["", /is not set/],
+  [`database=${DATABASE_URL}`, /not a postgres:\/\/ address/],
+  [`"${DATABASE_URL}"`, /not a postgres:\/\/ address/],
+  ["host=db user=writer password=hunter2", /not a postgres:\/\/ address/],
+  ["mysql://writer:hunter2@db/x", /not a postgres:\/\/ address/],
+  ["postgres://writer:hunter2@/x", /names no host; of a socket/],
+  ["postgres://writer:hunter2@db", /names no database/],
+  ["postgres://writer:hunter2@a,/x", /names no host/],
+  ["postgres://writer:hunter2@a b/x", /a host is not a name/],
+  ["postgres://writer:hunter2@a:0/x", /a port is not/],
+  ["postgres://writer:hunter2@a:1,b:2,c:3/x?port=1,2", /another number of ports/],
+  ["postgres://writer:hunter2@db/x?hostaddr=10.0.0.1", /parameter hostaddr is not supported/],
+  ["postgres://writer:12?hunter2@db/x", /one of its parameters is not supported/],
+  [
+    "postgres://writer:hunter2@db/x?sslmode=prefer",
+    /sslmode may only be disable, require, verify-full: allow and prefer/,
+  ],
+  ["postgres://writer:hunter2@db/x?sslmode=hunter2", /sslmode may only be/],
+  ["postgres://writer:hunter2@db/x?sslmode=require&sslrootcert=/hunter2", /sslmode must be verify-full/],
+  ["postgres://writer:hunter2@db/x?target_session_attrs=standby", /may only be any, read-write, primary/],
+  ["postgres://writer:hunter2%zz@db/x", /write %25/],
+];
+
+Deno.test("refuses an address that it can't take as libpq does, and says why without a part of it", () => {
+  for (const [url, why] of NO_ADDRESSES) {
+    const message = messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url }));
+    assert.match(message, why, url);
+    assert.doesNotMatch(message, /hunter2/);
+    assert.match(message, /DATABASE_URL .*it must be postgres:\/\/user:password@host:port\/database/);
   }
 });

@@ -39,22 +39,6 @@ export class Secret {
   }
 }
 
-/**
- * The connection string of a PostgreSQL database, which may hold a password.
- *
- * @throws {RangeError | TypeError | URIError} if it is none; only the first may be shown
- */
-export function databaseUrl(value: string): Secret {
-  const { protocol, username, host, pathname, hash } = new URL(value);
-  if (!/^postgres(ql)?:$/.test(protocol)) throw new RangeError("it is not a postgres:// address");
-  // A password with characters that are not encoded lands in the wrong part, from where it would be shown.
-  if (host === "" || hash !== "" || !/^\/[^/@]+$/.test(pathname)) {
-    throw new RangeError("a part is missing or not encoded");
-  }
-  decodeURIComponent(value);
-  return new Secret(value, `${protocol}//${username}${username === "" ? "" : "@"}${host}${pathname}`);
-}
-
 /** The text without the passwords of any addresses in it, for messages that others wrote. */
 export function withoutPasswords(text: string): string {
   return text.replaceAll(/(:\/\/[^\s:/@]*):[^\s/]*@/g, "$1@").replaceAll(/([?&]password=)[^\s&]*/gi, "$1…");

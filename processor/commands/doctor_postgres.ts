@@ -5,6 +5,7 @@
 import { statfs } from "node:fs/promises";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { type Settings, workersOf } from "../config.ts";
+import { type DatabaseHost, hostText, parseDatabaseUrl } from "../database_url.ts";
 import { type Database, openPostgres } from "../io/database.ts";
 import { schemaState } from "../io/migrations.ts";
 import { positionsOf } from "../io/rebuild.ts";
@@ -43,10 +44,9 @@ const REQUEST_TLS = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 /** Checks PostgreSQL as far as can be got. */
 export async function checkPostgres(settings: DoctorSettings): Promise<PostgresFindings> {
   const { DATABASE_URL: secret, DATABASE_TLS_CA: authorities } = settings;
-  const url = new URL(secret.reveal());
-  const address = { hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(url.port || 5432) };
+  const address = parseDatabaseUrl(secret.reveal());
   const ca = authorities === null ? null : { pem: authorities.pem, setting: "DATABASE_TLS_CA" };
-  const findings = await checkPeer({ name: "postgres", address, setting: "DATABASE_URL", ca, request: REQUEST_TLS });
+  const findings = await checkHosts(address.hosts, ca);
   if (!isWell(findings)) return { findings, positions: null };
   let db: Database;
   try {
@@ -65,18 +65,55 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
   }
   try {
     findings.push(
-      good("postgres login", `as ${url.username || "the default user"}, database ${url.pathname.slice(1)}`),
+      good("postgres login", `as ${address.user ?? "the default user"}, ${secret}`),
     );
-    findings.push(await tried("postgres encryption", () => encryption(db, address.hostname)));
+    findings.push(await tried("postgres encryption", () => encryption(db)));
     findings.push(...await several("postgres settings", () => server(db, settings)));
     findings.push(await tried("postgres clock", () => clock(db)));
     findings.push(await tried("postgres write speed", () => speed(db)));
-    findings.push(await tried("postgres free space", () => space(db, address.hostname)));
+    findings.push(await tried("postgres free space", () => space(db)));
     const positions = await schema(db, settings, findings);
     return { findings, positions };
   } finally {
     await db.close();
   }
+}
+
+/** Tries each of the servers; of several, one that works is enough. */
+async function checkHosts(
+  hosts: readonly DatabaseHost[],
+  ca: { readonly pem: string; readonly setting: string } | null,
+): Promise<Finding[]> {
+  const all: Finding[][] = [];
+  for (const { host, port } of hosts) {
+    if (host.startsWith("/")) {
+      all.push([await socket(hostText({ host, port }))]);
+      continue;
+    }
+    const peer = { name: "postgres", address: { hostname: host, port }, setting: "DATABASE_URL", ca };
+    all.push(await checkPeer({ ...peer, request: REQUEST_TLS }));
+  }
+  if (!all.some(isWell)) return all.flat();
+  return all.flat().map((finding) => ({ ...finding, verdict: finding.verdict === "bad" ? "advice" : finding.verdict }));
+}
+
+async function socket(path: string): Promise<Finding> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return good("postgres connection", `${path} takes connections`);
+  } catch (error) {
+    const todo =
+      "see that it runs on this machine, that unix_socket_directories names this folder, and check DATABASE_URL";
+    return bad("postgres connection", `${path}: ${inWords(error)}`, todo);
+  }
+}
+
+/** True where the server is on this machine: over a socket, or an address of its own. */
+async function isLocal(db: Database): Promise<boolean> {
+  const { rows: [row] } = await db.query<{ local: boolean }>(
+    "select coalesce(inet_server_addr() = inet_client_addr(), true) as local",
+  );
+  return row!.local;
 }
 
 async function tried(check: string, body: () => Promise<Finding>): Promise<Finding> {
@@ -101,14 +138,13 @@ function loginCure(message: string): string {
   return "check user and password in DATABASE_URL (percent-encode special characters), and that the user may log in";
 }
 
-async function encryption(db: Database, hostname: string): Promise<Finding> {
+async function encryption(db: Database): Promise<Finding> {
   const check = "postgres encryption";
   const { rows: [row] } = await db.query<{ ssl: boolean; version: string | null }>(
     "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()",
   );
   if (row?.ssl) return good(check, `the connection is ${row.version}`);
-  const local = /^(localhost|127\.|::1$)/.test(hostname);
-  if (local) return good(check, "none, on this machine");
+  if (await isLocal(db)) return good(check, "none, on this machine");
   return advice(check, "password and events cross the network unencrypted", "set DATABASE_TLS_CA, and ssl = on there");
 }
 
@@ -205,16 +241,14 @@ async function speed(db: Database): Promise<Finding> {
   return advice(check, found, "see to the server's disk: faster, nearer, or less used by others");
 }
 
-async function space(db: Database, hostname: string): Promise<Finding> {
+async function space(db: Database): Promise<Finding> {
   const check = "postgres free space";
   const { rows: [row] } = await db.query<{ size: string; folder: string | null }>(
     `select pg_size_pretty(pg_database_size(current_database())) as size,
        case when pg_has_role(current_user, 'pg_read_all_settings', 'usage') then current_setting('data_directory') end as folder`,
   );
   const { size, folder } = row!;
-  const disk = /^(localhost|127\.|::1$)/.test(hostname) && folder !== null
-    ? await statfs(folder).catch(() => null)
-    : null;
+  const disk = folder !== null && await isLocal(db) ? await statfs(folder).catch(() => null) : null;
   if (disk === null) {
     return good(check, `the database has ${size}; what is free cannot be seen from here, so watch it there`);
   }

@@ -3,12 +3,13 @@
  * @module
  */
 import type { Settings } from "../config.ts";
+import { hostText, parseDatabaseUrl } from "../database_url.ts";
 import { WINDOW_MS } from "../duplicates.ts";
 import { ALLOWED_DELAY_MS } from "../pipeline.ts";
 import type { Secret } from "../secret.ts";
 import { type FlinkJob, flinkJob } from "../translate/flink.ts";
 import { DAY_MS, minutes } from "../view.ts";
-import { EXIT } from "./exit.ts";
+import { EXIT, WrongUse } from "./exit.ts";
 import type { READS } from "./reads.ts";
 
 /** Settings that the job is filled with; without an address of the database, a placeholder stands in. */
@@ -70,16 +71,26 @@ function security(settings: FlinkSettings): Record<string, string> {
   return properties;
 }
 
+const PLACEHOLDER = { hosts: [{ host: "<host>", port: 5432 }], database: "<database>", user: "<user>", wants: "any" };
+
 function database({ DATABASE_URL: url, DATABASE_TLS_CA: tls }: FlinkSettings): Record<string, string> {
-  const { host, pathname, username } = url === null
-    ? { host: "<host>:5432", pathname: "/<database>", username: "<user>" }
-    : new URL(url.reveal());
+  const { hosts, database, user, wants } = url === null ? PLACEHOLDER : parseDatabaseUrl(url.reveal());
+  if (hosts.some(({ host }) => host.startsWith("/"))) {
+    throw new WrongUse("DATABASE_URL names a socket, which the job's driver can't use; name a host instead");
+  }
   const authorities = tls?.file === "public"
     ? "sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory"
     : `sslrootcert=${encodeURIComponent(tls?.file ?? "")}`;
+  const parameters = [
+    ...(tls === null ? [] : [`sslmode=verify-full&${authorities}`]),
+    ...(wants === "any" ? [] : ["targetServerType=primary"]),
+  ];
+  const name = url === null ? database : encodeURIComponent(database);
   return {
-    url: `jdbc:postgresql://${host}${pathname}${tls === null ? "" : `?sslmode=verify-full&${authorities}`}`,
-    username: decodeURIComponent(username),
+    url: `jdbc:postgresql://${hosts.map(hostText).join()}/${name}${
+      parameters.length === 0 ? "" : `?${parameters.join("&")}`
+    }`,
+    username: user ?? "<user>",
     password: "<password>",
     driver: "org.postgresql.Driver",
   };

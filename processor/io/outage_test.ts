@@ -177,32 +177,74 @@ onServer("an outage", async (t, server) => {
   });
 });
 
-Deno.test("a server that is full is unavailable", async () => {
-  await using server = await startPostgres({ settings: { max_connections: "5", superuser_reserved_connections: "0" } });
+Deno.test("a server that is full is unavailable, and of several the first that fits is taken", async () => {
+  const settings = { max_connections: "5", superuser_reserved_connections: "0", default_transaction_read_only: "on" };
+  await using servers = new AsyncDisposableStack();
+  const [server, other] = await Promise.all([startPostgres({ settings }), startPostgres()]);
+  for (const each of [server, other]) servers.use(each);
+  const several = (wants: string) =>
+    `postgres://postgres@127.0.0.1:${freePort()},127.0.0.1:${server.port},127.0.0.1:${other.port}/postgres${wants}`;
+  const portOf = async (wants: string) => {
+    return await using(several(wants), async (db) => (await db.query("show port")).rows[0]!["port"]);
+  };
+  assert.equal(await portOf(""), String(server.port));
+  assert.equal(await portOf("?target_session_attrs=primary"), String(server.port));
+  assert.equal(await portOf("?target_session_attrs=read-write"), String(other.port));
   const opened: Database[] = [];
   try {
     await assert.rejects(async () => {
       for (let i = 0; i < 6; i++) opened.push(await openPostgres(server.url()));
     }, DatabaseUnavailable);
+    assert.equal(await portOf(""), String(other.port));
   } finally {
     for (const db of opened) await db.close();
   }
+  await other.stop("immediate");
+  await assert.rejects(
+    portOf("?target_session_attrs=read-write"),
+    isUnavailable(/it is read only.*connect to PostgreSQL at/),
+  );
 });
 
 Deno.test("with an authority, a server is spoken to in TLS or not at all", async () => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-tls-" });
   try {
     const [own, other] = await Promise.all(["own", "other"].map((name) => certificate(folder, name)));
-    const settings = { ssl: "on", ssl_cert_file: own!.certificate, ssl_key_file: own!.key };
+    const settings = {
+      ...{ ssl: "on", ssl_cert_file: own!.certificate, ssl_key_file: own!.key },
+      unix_socket_directories: folder,
+    };
+    if (Deno.uid() === 0) await Deno.chmod(folder, 0o777);
     await using server = await startPostgres({ settings });
     const secure = async (db: Database) => {
       const { rows } = await db.query("select ssl from pg_stat_ssl where pid = pg_backend_pid()");
       await db.close();
       return rows;
     };
-    const url = `${server.url()}?sslmode=disable`;
+    const plain = server.url();
+    const url = `${plain}?sslmode=disable`;
     assert.deepEqual(await secure(await openPostgres(url, { tlsCa: own!.pem })), [{ ssl: true }]);
     assert.deepEqual(await secure(await openPostgres(url)), [{ ssl: false }]);
+    // What the address wants of TLS, as libpq takes it.
+    assert.deepEqual(await secure(await openPostgres(`${plain}?sslmode=require`)), [{ ssl: true }]);
+    const [ca, foreign] = ["own", "other"].map((name) => encodeURIComponent(`${folder}/${name}-ca.crt`));
+    const full = `${plain}?sslmode=verify-full`;
+    assert.deepEqual(await secure(await openPostgres(`${full}&sslrootcert=${ca}`)), [{ ssl: true }]);
+    await assert.rejects(openPostgres(`${full}&sslrootcert=${foreign}`), DatabaseError);
+    await assert.rejects(openPostgres(full), DatabaseError);
+    await assert.rejects(openPostgres(`${full}&sslrootcert=/nowhere`), /could not read \/nowhere, which sslrootcert/);
+    // A socket, named both ways.
+    for (
+      const host of [
+        `@${encodeURIComponent(folder)}:${server.port}/postgres`,
+        `@/postgres?host=${folder}&port=${server.port}`,
+      ]
+    ) {
+      assert.deepEqual(await secure(await openPostgres(`postgres://postgres${host}`)), [{ ssl: false }]);
+    }
+    await assert.rejects(openPostgres(`postgres://postgres@/postgres?host=${folder}&port=1`), (error) => {
+      return error instanceof DatabaseUnavailable && error.message.includes(`${folder}/.s.PGSQL.1, database postgres`);
+    });
     await assert.rejects(openPostgres(url, { tlsCa: other!.pem }), DatabaseError);
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -8,7 +8,8 @@ import { pipeline } from "node:stream/promises";
 import pg from "pg";
 // @ts-types="@types/pg-copy-streams"
 import { from as copyFrom } from "pg-copy-streams";
-import { databaseError, OwnMistake } from "./database_errors.ts";
+import { type DatabaseAddress, type DatabaseHost, hostText, parseDatabaseUrl } from "../database_url.ts";
+import { databaseError, DatabaseUnavailable, OwnMistake } from "./database_errors.ts";
 import { readValue, type Result, type Statements, written } from "./statements.ts";
 
 /** How to connect. */
@@ -26,24 +27,54 @@ export interface PostgresOptions {
 
 const CLOSE_TIMEOUT_MS = 2000;
 
-/** Connects to a server. */
+/**
+ * Connects to the first of the servers in `url` that answers and is as wanted (`target_session_attrs`). Where one refuses
+ * the login, the others are not tried, as in libpq.
+ *
+ * @throws {RangeError} if `url` is not the address of a database
+ */
 export async function postgresStatements(url: string, options: PostgresOptions): Promise<Statements> {
+  const address = parseDatabaseUrl(url);
+  const reasons: DatabaseUnavailable[] = [];
+  for (const host of address.hosts) {
+    try {
+      return await connected(address, host, options);
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error;
+      reasons.push(error);
+    }
+  }
+  if (reasons.length === 1) throw reasons[0]!;
+  throw new DatabaseUnavailable(reasons.map(({ message }) => message).join("; "), { cause: reasons[0] });
+}
+
+async function connected(address: DatabaseAddress, at: DatabaseHost, options: PostgresOptions): Promise<Statements> {
   const { tlsCa, applicationName = "clickstream", settings = {}, connectTimeoutMs = 10_000 } = options;
+  const { user, password, database } = address;
   const client = new pg.Client({
-    connectionString: tlsCa === undefined ? url : withoutTls(url),
-    application_name: applicationName,
-    connectionTimeoutMillis: connectTimeoutMs,
+    ...at,
+    database,
+    ...(user === null ? {} : { user }),
+    ...(password === null ? {} : { password }),
+    ...(address.options === null ? {} : { options: address.options }),
+    application_name: address.applicationName ?? applicationName,
+    connectionTimeoutMillis: Math.min(connectTimeoutMs, address.connectTimeoutMs ?? Infinity),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser: (oid: number) => (text: string) => readValue(oid, text) },
-    ...(tlsCa === undefined ? {} : { ssl: { ca: tlsCa, rejectUnauthorized: true } }),
+    ssl: tlsOf(address, at, tlsCa),
   });
-  const statements = new PostgresStatements(client, options.answerTimeoutMs ?? null);
+  const statements = new PostgresStatements(
+    client,
+    options.answerTimeoutMs ?? null,
+    `${hostText(at)}, database ${database}`,
+  );
   await statements.connect();
   const all = { TimeZone: "UTC", DateStyle: "ISO", IntervalStyle: "iso_8601", bytea_output: "hex", ...settings };
   // Not as options of the connection, which connection poolers refuse.
   const set = Object.keys(all).map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, false)`);
   try {
+    await verifyIsWanted(statements, address, at);
     await statements.query(`select ${set.join(", ")}`, Object.entries(all).flat());
   } catch (error) {
     await statements.close();
@@ -52,11 +83,42 @@ export async function postgresStatements(url: string, options: PostgresOptions):
   return statements;
 }
 
-/** What a client asks for by itself would win over what we ask for. */
-function withoutTls(url: string): string {
-  const parsed = new URL(url);
-  for (const name of ["ssl", "sslmode", "sslrootcert", "uselibpqcompat"]) parsed.searchParams.delete(name);
-  return parsed.href;
+/** TLS as the address wants it; authorities of ours win over what it says, and a socket has none. */
+function tlsOf(
+  { tls, files }: DatabaseAddress,
+  { host }: DatabaseHost,
+  tlsCa: string | undefined,
+): false | { ca?: string; cert?: string; key?: string; rejectUnauthorized: boolean } {
+  if (host.startsWith("/") || (tlsCa === undefined && tls === "disable")) return false;
+  const ca = tlsCa ?? (files.ca === null || files.ca === "system" ? undefined : read("sslrootcert", files.ca));
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(files.cert === null ? {} : { cert: read("sslcert", files.cert) }),
+    ...(files.key === null ? {} : { key: read("sslkey", files.key) }),
+    rejectUnauthorized: tlsCa !== undefined || tls === "verify-full",
+  };
+}
+
+function read(parameter: string, file: string): string {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    throw databaseError(
+      new OwnMistake(String(error)),
+      `read ${file}, which ${parameter} in the database's address names`,
+    );
+  }
+}
+
+async function verifyIsWanted(statements: Statements, { wants }: DatabaseAddress, at: DatabaseHost): Promise<void> {
+  if (wants === "any") return;
+  const { rows: [is] } = await statements.query<{ standby: boolean; read_only: string }>(
+    "select pg_is_in_recovery() as standby, current_setting('default_transaction_read_only') as read_only",
+  );
+  const { standby, read_only } = is!;
+  if (!standby && (wants === "primary" || read_only === "off")) return;
+  const found = standby ? "it is a standby" : "it is read only";
+  throw new DatabaseUnavailable(`could not use PostgreSQL at ${hostText(at)}: ${found}, and ${wants} is wanted`);
 }
 
 /** The same chunks; an error in making one is no error of the connection. */
@@ -71,10 +133,12 @@ function* owned(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
 class PostgresStatements implements Statements {
   readonly #client: pg.Client;
   readonly #answerTimeoutMs: number | null;
+  readonly #where: string;
   /** Why the connection is lost; a client that has ended says less. */
   #lost: Error | null = null;
 
-  constructor(client: pg.Client, answerTimeoutMs: number | null) {
+  constructor(client: pg.Client, answerTimeoutMs: number | null, where: string) {
+    this.#where = where;
     this.#client = client;
     this.#answerTimeoutMs = answerTimeoutMs;
     // Without a listener a connection that is lost while idle would end the process.
@@ -85,12 +149,11 @@ class PostgresStatements implements Statements {
   }
 
   async connect(): Promise<void> {
-    const { host, port, database, user } = this.#client;
     try {
       await this.#client.connect();
     } catch (error) {
       await this.close();
-      throw databaseError(error, `connect to PostgreSQL at ${host}:${port}, database ${database}, as ${user}`, {
+      throw databaseError(error, `connect to PostgreSQL at ${this.#where}, as ${this.#client.user}`, {
         connecting: true,
       });
     }

@@ -4,7 +4,7 @@ import { jobOf } from "../commands/flink.ts";
 import { READS } from "../commands/reads.ts";
 import { readSettings } from "../config.ts";
 import { count, type Measure } from "../measure.ts";
-import { databaseUrl } from "../secret.ts";
+import { databaseUrl } from "../database_url.ts";
 import { hopping, minutes, tumbling, view } from "../view.ts";
 import { flinkJob } from "./flink.ts";
 import { interval } from "./flink_events.ts";

@@ -1,0 +1,210 @@
+/**
+ * The address of a PostgreSQL database, as libpq reads it: one or several hosts, sockets, parameters. What the client
+ * can't do as libpq does it is refused, never taken to mean something else.
+ * @module
+ */
+import { Secret } from "./secret.ts";
+
+/** A server, by its name or address or, where `host` begins with a slash, by the folder of its socket. */
+export interface DatabaseHost {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What a database's address says. */
+export interface DatabaseAddress {
+  /** In the order in which they are tried; at least one. */
+  readonly hosts: readonly DatabaseHost[];
+  /** Null: the client's default, which is the user of the operating system. */
+  readonly user: string | null;
+  readonly password: string | null;
+  readonly database: string;
+  /** `require` encrypts and trusts any certificate; `verify-full` trusts only one of an authority, for this host. */
+  readonly tls: "disable" | "require" | "verify-full";
+  /** Files that `sslrootcert`, `sslcert` and `sslkey` name; null where they are left out. */
+  readonly files: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null };
+  /** Which of several hosts is wanted: any that answers, one that takes writes, or one that is no standby. */
+  readonly wants: "any" | "read-write" | "primary";
+  readonly applicationName: string | null;
+  readonly options: string | null;
+  /** Longest time to wait for a connection to one host, in milliseconds; null: the caller's. */
+  readonly connectTimeoutMs: number | null;
+}
+
+/** Parameters that are read; a list stands for the only values that are. */
+const PARAMETERS: Readonly<Record<string, readonly string[] | "any">> = {
+  host: "any",
+  port: "any",
+  user: "any",
+  password: "any",
+  dbname: "any",
+  sslmode: ["disable", "require", "verify-full"],
+  ssl: ["true"],
+  sslrootcert: "any",
+  sslcert: "any",
+  sslkey: "any",
+  target_session_attrs: ["any", "read-write", "primary"],
+  application_name: "any",
+  options: "any",
+  connect_timeout: "any",
+  channel_binding: ["disable", "prefer"],
+  gssencmode: ["disable", "prefer"],
+  uselibpqcompat: ["true"],
+};
+
+/** Others that libpq or the client know, so that an error may name them; any other text may be part of a password. */
+const UNSUPPORTED = [
+  ...["hostaddr", "passfile", "service", "servicefile", "sslcrl", "sslpassword", "sslnegotiation", "sslcompression"],
+  ...["requirepeer", "require_auth", "krbsrvname", "gsslib", "keepalives", "keepalives_idle", "keepalives_interval"],
+  ...["keepalives_count", "tcp_user_timeout", "load_balance_hosts", "fallback_application_name", "client_encoding"],
+  ...["replication", "ssl_min_protocol_version", "ssl_max_protocol_version", "sslcertmode", "sslsni", "pgbouncer"],
+  ...["statement_timeout", "lock_timeout", "query_timeout", "idle_in_transaction_session_timeout", "schema"],
+] as const;
+
+const PARTS = /^(postgres(?:ql)?):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^/?#@]*))?(?:\?([^#]*))?$/s;
+
+/**
+ * The connection string of a PostgreSQL database, which may hold a password; blanks around it are left out.
+ *
+ * @throws {RangeError} if it is none, or says what the client can't do; the message holds no part of the value
+ */
+export function databaseUrl(value: string): Secret {
+  const text = value.trim();
+  const address = parseDatabaseUrl(text);
+  return new Secret(text, shown(text, address));
+}
+
+/**
+ * Reads the connection string of a PostgreSQL database.
+ *
+ * @throws {RangeError} if it is none, or says what the client can't do; the message holds no part of the value
+ */
+export function parseDatabaseUrl(text: string): DatabaseAddress {
+  if (!/^postgres(ql)?:\/\//.test(text)) throw new RangeError("it is not a postgres:// address");
+  const parts = PARTS.exec(text);
+  // A password with characters that are not encoded lands in the wrong part, from where it would be shown.
+  if (parts === null) throw new RangeError("a part is missing or not encoded");
+  const [, , login = "", authority = "", path = "", query = ""] = parts;
+  const given = parametersOf(query);
+  const colon = login.indexOf(":");
+  const user = given.get("user") ?? decoded(colon < 0 ? login : login.slice(0, colon));
+  const password = given.get("password") ?? (colon < 0 ? "" : decoded(login.slice(colon + 1)));
+  const database = given.get("dbname") ?? decoded(path);
+  if (database === "") throw new RangeError("it names no database");
+  for (const part of [user, password, database]) {
+    if (part.includes("\0")) throw new RangeError("a part holds a NUL");
+  }
+  return {
+    hosts: hostsOf(authority, given),
+    user: user === "" ? null : user,
+    password: password === "" ? null : password,
+    database,
+    tls: tlsOf(given),
+    files: {
+      ca: given.get("sslrootcert") ?? null,
+      cert: given.get("sslcert") ?? null,
+      key: given.get("sslkey") ?? null,
+    },
+    wants: (given.get("target_session_attrs") ?? "any") as DatabaseAddress["wants"],
+    applicationName: given.get("application_name") ?? null,
+    options: given.get("options") ?? null,
+    connectTimeoutMs: timeoutOf(given.get("connect_timeout")),
+  };
+}
+
+/** A server as `host:port`, an IPv6 host in brackets, or as the path of its socket. */
+export function hostText({ host, port }: DatabaseHost): string {
+  if (host.startsWith("/")) return `${host}/.s.PGSQL.${port}`;
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function parametersOf(query: string): ReadonlyMap<string, string> {
+  const given = new Map<string, string>();
+  for (const pair of query.split("&").filter((pair) => pair !== "")) {
+    const [, name = "", value = ""] = /^([^=]*)=(.*)$/s.exec(pair) ?? [];
+    const allowed = PARAMETERS[name];
+    if (!Object.hasOwn(PARAMETERS, name) || allowed === undefined) {
+      const which = UNSUPPORTED.some((known) => known === name) ? `its parameter ${name}` : "one of its parameters";
+      const all = Object.keys(PARAMETERS).join(", ");
+      throw new RangeError(`${which} is not supported; those that are: ${all}`);
+    }
+    const meant = decoded(value);
+    if (allowed !== "any" && !allowed.includes(meant)) {
+      throw new RangeError(`its parameter ${name} may only be ${allowed.join(", ")}${WHY_NOT[name] ?? ""}`);
+    }
+    given.set(name, meant);
+  }
+  return given;
+}
+
+/** Why other values that libpq knows are refused. */
+const WHY_NOT: Readonly<Record<string, string>> = {
+  sslmode: ": allow and prefer would fall back to no encryption, and verify-ca trusts any host of the authority",
+  target_session_attrs: ": the tables are written to",
+};
+
+function tlsOf(given: ReadonlyMap<string, string>): DatabaseAddress["tls"] {
+  const mode = given.get("sslmode") ?? (given.has("ssl") ? "require" : "disable");
+  const files = ["sslrootcert", "sslcert", "sslkey"].filter((name) => given.has(name));
+  if (mode !== "verify-full" && files.includes("sslrootcert")) {
+    throw new RangeError("with sslrootcert, sslmode must be verify-full");
+  }
+  if (mode === "disable" && files.length > 0) throw new RangeError(`${files.join(" and ")} need an sslmode with TLS`);
+  return mode as DatabaseAddress["tls"];
+}
+
+function timeoutOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (!/^\d{1,6}$/.test(text)) throw new RangeError("its connect_timeout is not a whole number of seconds");
+  // As in libpq, 0 is no limit, and 1 is taken for 2.
+  return text === "0" ? null : Math.max(2, Number(text)) * 1000;
+}
+
+const NAME = /^[\p{L}\p{N}_](?:[\p{L}\p{N}._-]*[\p{L}\p{N}_.])?$/u;
+
+function hostsOf(authority: string, given: ReadonlyMap<string, string>): DatabaseHost[] {
+  const places = authority.split(",").map((place) => {
+    const parts = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]*))(?::(\d*))?$/i.exec(place);
+    if (parts === null) throw new RangeError(NO_HOST);
+    const [, v6, name = "", port = ""] = parts;
+    return { host: decoded(v6 ?? name), port };
+  });
+  const names = given.get("host")?.split(",") ?? places.map(({ host }) => host);
+  const ports = given.get("port")?.split(",") ?? places.map(({ port }) => port);
+  if (ports.length !== 1 && ports.length !== names.length) {
+    throw new RangeError("it names another number of ports than of hosts");
+  }
+  return names.map((host, n) => {
+    const port = ports.length === 1 ? ports[0]! : ports[n]!;
+    if (host === "") throw new RangeError("it names no host; of a socket, name the folder: ?host=/var/run/postgresql");
+    if (!host.startsWith("/") && !NAME.test(host) && !/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(host)) {
+      throw new RangeError(NO_HOST);
+    }
+    if (!/^\d{0,5}$/.test(port) || port === "0" || Number(port) > 65_535) {
+      throw new RangeError("a port is not a whole number from 1 to 65535");
+    }
+    return { host, port: port === "" ? 5432 : Number(port) };
+  });
+}
+
+const NO_HOST = "a host is not a name, an address (IPv6 in brackets) or the folder of a socket";
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new RangeError("a % in it is not followed by two hexadecimal digits of UTF-8: write %25 for it");
+  }
+}
+
+/** All but the password and the parameters, as it was written. */
+function shown(text: string, { hosts, user, database }: DatabaseAddress): string {
+  const [scheme, ...rest] = text.split("://");
+  const isPortGiven = /:\d+(?:[,/?]|$)/.test(rest.join("://").replace(/^[^/?#]*@/, "")) || /[?&]port=/.test(text);
+  const places = hosts.map(({ host, port }) => {
+    const name = host.includes(":") ? `[${host}]` : host.startsWith("/") ? encodeURIComponent(host) : host;
+    return isPortGiven ? `${name}:${port}` : name;
+  });
+  const login = user === null ? "" : `${encodeURIComponent(user)}@`;
+  return `${scheme}://${login}${places.join(",")}/${encodeURIComponent(database)}`;
+}
