@@ -5,6 +5,7 @@
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Settings } from "../config.ts";
 import { type Database, openPostgres } from "../io/database.ts";
+import { nowAndThen } from "../io/locks.ts";
 import { limitReaders, makePartitions, migrate, SchemaMismatch, schemaState } from "../io/migrations.ts";
 import { EXIT } from "./exit.ts";
 
@@ -49,7 +50,8 @@ async function bringUpToDate(db: Database, keepDays: number, out: (line: string)
   const { applied, already } = await migrate(db, MIGRATIONS);
   for (const name of applied) out(`applied ${name}`);
   out(`schema clickstream is current: ${applied.length} migrations applied, ${already} had been before`);
-  const made = await makePartitions(db, { nowMs: Date.now(), keepDays, aheadDays: AHEAD_DAYS });
+  const progress = nowAndThen((count) => out(`made ${count} partitions of events so far`));
+  const made = await makePartitions(db, { nowMs: Date.now(), keepDays, aheadDays: AHEAD_DAYS, progress });
   out(`events has partitions from ${keepDays} days ago to ${AHEAD_DAYS} days ahead: ${made} made`);
   for (const { name, limited } of await limitReaders(db)) {
     out(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readSettings } from "../config.ts";
 import { DatabaseUnavailable } from "../io/database.ts";
-import { freePort } from "../testing/child.ts";
+import { BINARY, clickstream } from "../testing/binary.ts";
+import { freePort, until } from "../testing/child.ts";
 import { onServer } from "../testing/databases.ts";
 import { using } from "../testing/postgres.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -51,6 +52,33 @@ onServer("migrate", async (t, server) => {
     );
   });
 
+  await t.step("makes any number of partitions with few locks, and goes on where it was killed", async () => {
+    const many = await server.createDatabase();
+    const env = { DATABASE_URL: many, EVENTS_KEEP_DAYS: "250" };
+    const count = () =>
+      using(many, async (db) => {
+        const { rows } = await db.query<{ n: number }>(
+          "select count(*)::int as n from pg_inherits where inhparent = to_regclass('clickstream.events')",
+        );
+        return rows[0]!.n;
+      });
+    const child = new Deno.Command(BINARY, { args: ["migrate"], env, stdout: "null", stderr: "null" }).spawn();
+    await until("some partitions are there", async () => await count() > 40, 60_000, 20);
+    child.kill("SIGKILL");
+    await child.status;
+    // The server ends the transaction when it notices.
+    const before = await count();
+    assert.ok(before < 258, `${before} of 258`);
+    const { code, out, err } = await clickstream(["migrate"], env);
+    assert.equal(code, 0, out + err);
+    assert.match(out, /events has partitions from 250 days ago to 7 days ahead: \d+ made/);
+    assert.equal(await count(), 259);
+    assert.match(
+      (await clickstream(["maintain"], { ...env, EVENTS_KEEP_DAYS: "9" })).out,
+      /older than 9 days: 241 dropped/,
+    );
+  });
+
   await t.step("leaves a schema alone that it doesn't know", async () => {
     await using(url, (db) => db.exec("insert into clickstream.schema_version values ('9999_future.sql', 'x')"));
     for (const check of [true, false]) {
@@ -60,7 +88,7 @@ onServer("migrate", async (t, server) => {
       assert.match(lines[0]!, /^schema clickstream is ahead: .*9999_future\.sql/);
     }
   });
-});
+}, { settings: { max_locks_per_transaction: "10", max_connections: "15" } });
 
 Deno.test("migrate says so when there is no database", async () => {
   await assert.rejects(run(`postgres://shop@127.0.0.1:${freePort()}/shop`, false), DatabaseUnavailable);

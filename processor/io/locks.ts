@@ -11,6 +11,7 @@ export const POLITE = { lock_timeout: "300ms" };
 /** Held by whoever replays, forgets or rebuilds, so that none of them works on what another is about to change. */
 export const OPERATION_LOCK = 7_226_914_058;
 
+const SAY_EVERY_MS = 2000;
 const PAUSE_MS = 500;
 const PATIENCE_MS = 5 * 60_000;
 
@@ -38,6 +39,16 @@ export async function patiently<T>(what: string, say: (line: string) => void, bo
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
+}
+
+/** Passes on what is told, but only once in two seconds: what is done sooner needs no report on the way. */
+export function nowAndThen(say: (count: number) => void): (count: number) => void {
+  let saidMs = performance.now();
+  return (count) => {
+    if (performance.now() - saidMs < SAY_EVERY_MS) return;
+    saidMs = performance.now();
+    say(count);
+  };
 }
 
 function isLockTimeout(error: unknown): boolean {

@@ -6,7 +6,7 @@
  */
 import { DAY_MS } from "../view.ts";
 import type { Database } from "./database.ts";
-import { patiently } from "./locks.ts";
+import { nowAndThen, patiently } from "./locks.ts";
 import { makePartitions } from "./migrations.ts";
 
 /** How much is kept. */
@@ -56,11 +56,11 @@ export async function maintain(db: Database, keep: Keep, say: (line: string) => 
   );
   const nowMs = Number(clock!.now);
   const { eventDays: keepDays, aheadDays } = keep;
-  const made = await patiently(
-    "make partitions of events",
-    say,
-    () => makePartitions(db, { nowMs, keepDays, aheadDays }),
-  );
+  const made = await makePartitions(db, {
+    ...{ nowMs, keepDays, aheadDays },
+    attempt: (portion) => patiently("make partitions of events", say, portion),
+    progress: nowAndThen((count) => say(`made ${count} partitions of events so far`)),
+  });
   const dropped: string[] = [];
   for (const name of await expiredPartitions(db, dayText(nowMs, -keepDays))) {
     await patiently(`drop ${name}`, say, () => dropPartition(db, name));

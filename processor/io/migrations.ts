@@ -112,20 +112,49 @@ export async function limitReaders(db: Database): Promise<readonly Reader[]> {
   return rows;
 }
 
-/** Makes the daily partitions of `events` from `keepDays` ago to `aheadDays` from now; returns how many were made. */
+/**
+ * Partitions made or dropped in one transaction. Each takes some six locks, and the table of locks, which all databases
+ * of a server share, has room for 6,400 by default.
+ */
+export const PORTION = 50;
+
+/** Which partitions to make, and how. */
+export interface PartitionsWanted {
+  readonly nowMs: number;
+  readonly keepDays: number;
+  readonly aheadDays: number;
+  /** Runs each portion, such as again when a lock was not to be had; without it, once. */
+  readonly attempt?: (portion: () => Promise<number>) => Promise<number>;
+  /** Is told how many have been made so far, after each portion. */
+  readonly progress?: (made: number) => void;
+}
+
+/**
+ * Makes the daily partitions of `events` from `keepDays` ago to `aheadDays` from now, in portions with a transaction each;
+ * returns how many were made. Ended anywhere and run again, it goes on.
+ */
 export async function makePartitions(
   db: Database,
-  { nowMs, keepDays, aheadDays }: { nowMs: number; keepDays: number; aheadDays: number },
+  { nowMs, keepDays, aheadDays, attempt = (portion) => portion(), progress = () => {} }: PartitionsWanted,
 ): Promise<number> {
   const day = (offset: number) => new Date(nowMs + offset * DAY_MS).toISOString().slice(0, 10);
-  return await db.transaction(async (tx) => {
-    await tx.exec("set local role clickstream_owner");
-    const { rows } = await tx.query<{ made: number }>(
-      "select clickstream.make_partitions($1, $2) as made",
-      [day(-keepDays), day(aheadDays)],
+  let made = 0;
+  // The latest first, which are written to.
+  for (let to = aheadDays; to >= -keepDays; to -= PORTION) {
+    const from = Math.max(-keepDays, to - PORTION + 1);
+    made += await attempt(() =>
+      db.transaction(async (tx) => {
+        await tx.exec("set local role clickstream_owner");
+        const { rows } = await tx.query<{ made: number }>(
+          "select clickstream.make_partitions($1, $2) as made",
+          [day(from), day(to)],
+        );
+        return rows[0]!.made;
+      })
     );
-    return rows[0]!.made;
-  });
+    progress(made);
+  }
+  return made;
 }
 
 async function apply(db: Database, name: string, sql: string): Promise<void> {

@@ -5,7 +5,7 @@
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { type Database, openEmbedded, openPostgres } from "../io/database.ts";
 import { migrate } from "../io/migrations.ts";
-import { type Server, startPostgres } from "./postgres.ts";
+import { type PostgresServerOptions, type Server, startPostgres } from "./postgres.ts";
 
 /** A step of a test; `open` makes an empty database and connects to it until the step is over. */
 export type Step = (open: () => Promise<Database>) => Promise<void>;
@@ -19,9 +19,13 @@ export function onEachDatabase(about: string, steps: Readonly<Record<string, Ste
 }
 
 /** Registers a test that has a server of its own. */
-export function onServer(about: string, body: (t: Deno.TestContext, server: Server) => Promise<void>): void {
+export function onServer(
+  about: string,
+  body: (t: Deno.TestContext, server: Server) => Promise<void>,
+  options: PostgresServerOptions = {},
+): void {
   Deno.test(`${about}, on a server`, async (t) => {
-    await using server = await startPostgres();
+    await using server = await startPostgres(options);
     await body(t, server);
   });
 }
