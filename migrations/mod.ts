@@ -12,6 +12,7 @@ import reports from "./0007_reports.sql" with { type: "text" };
 import cohorts from "./0008_cohorts.sql" with { type: "text" };
 import operations from "./0009_operations.sql" with { type: "text" };
 import identity from "./0011_identity.sql" with { type: "text" };
+import readers from "./0013_readers.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -32,4 +33,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0008_cohorts.sql", sql: cohorts },
   { name: "0009_operations.sql", sql: operations },
   { name: "0011_identity.sql", sql: identity },
+  { name: "0013_readers.sql", sql: readers },
 ];

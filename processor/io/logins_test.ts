@@ -96,6 +96,34 @@ onServer("logins", async (t, server) => {
       await assert.rejects(schemaState(db, MIGRATIONS), isDenied);
     });
   });
+
+  await t.step("of other projects get no time limit", async () => {
+    const url = await fresh(server, "");
+    await using(url, async (db) => {
+      await migrate(db, MIGRATIONS);
+      await db.exec(`
+      create role ours login in role clickstream_reader;
+      -- Another project reads through a group of its own, and has a login that administers and one that may not connect.
+      create role theirs_group in role clickstream_reader;
+      create role theirs login in role theirs_group;
+      create role theirs_admin login createrole in role clickstream_reader;
+      create role theirs_elsewhere login in role clickstream_reader;
+      create role theirs_giver login;
+      grant clickstream_reader to theirs_giver with admin option;
+      create role theirs_given login;
+      create role theirs_backup login in role pg_read_all_data;
+      revoke connect on database ${new URL(url).pathname.slice(1)} from public;
+      grant connect on database ${new URL(url).pathname.slice(1)}
+        to ours, theirs_group, theirs_admin, theirs_giver, theirs_given, theirs_backup;
+    `);
+      await using(by("theirs_giver", url), (giver) => giver.exec("grant clickstream_reader to theirs_given"));
+      const settings = "select setrole::regrole::text as role from pg_db_role_setting order by 1";
+      const before = (await db.query<{ role: string }>(settings)).rows.map(({ role }) => role);
+      assert.deepEqual(await limitReaders(db), [{ name: "ours", limited: true }]);
+      const after = (await db.query<{ role: string }>(settings)).rows.map(({ role }) => role);
+      assert.deepEqual(after, [...before, "ours"].sort());
+    });
+  });
 });
 
 onServer("migrating", async (t, server) => {
