@@ -145,7 +145,8 @@ function sorted(payloads: readonly (Uint8Array | null)[]): string[] {
 
 Deno.test("the operator's commands beside a running service, killed at random and run again", leaky, async (t) => {
   await using broker = await startKafka();
-  await using server = await startPostgres();
+  // Room for few locks, so that what takes many at once is noticed.
+  await using server = await startPostgres({ settings: { max_locks_per_transaction: "10", max_connections: "30" } });
   const chance = new Random(20_261_125);
 
   await t.step("refusals replay: each message exactly once", async () => {
@@ -212,7 +213,11 @@ Deno.test("the operator's commands beside a running service, killed at random an
       await assert.rejects(forgets(shop, log, boundary, 5));
       const open = clickstream(["generate", "--rate", "400", "--seconds", "6", "--seed", "3"], shop.env);
       const from = new Date(Date.now() - 2 * 86_400_000).toISOString();
-      const rebuilt = await killed(["rebuild", "--from", from], shop.env, { times: 6, withinMs: 1800, chance });
+      const rebuilt = await killed(["rebuild", "--from", from, "--yes"], shop.env, {
+        times: 6,
+        withinMs: 1800,
+        chance,
+      });
       assert.equal(rebuilt.code, 0, rebuilt.err);
       assert.equal((await open).code, 0);
       await forgets(shop, await shop.caughtUp(), boundary, 5);
@@ -250,7 +255,35 @@ Deno.test("the operator's commands beside a running service, killed at random an
     await assert.rejects(agrees(shop, log));
     await assert.rejects(shop.agreesWithMaker());
     const late = new Date(midnight.getTime() + 3_600_000).toISOString();
-    await shop.does("rebuild", "--from", late);
+    const asked = await clickstream(["rebuild", "--from", late], shop.env);
+    assert.equal(asked.code, 2);
+    assert.match(
+      asked.err,
+      /^replaces rows from \S+ to now\nreads about [\d,]+ records of topic midnight.*\nneeds about .*\n.*add --yes/,
+    );
+    await shop.does("rebuild", "--from", late, "--yes");
+    await agrees(shop, await shop.caughtUp());
+    await shop.agreesWithMaker();
+
+    // From long before the log begins: beside the partitions that a rebuild of old has left, and rows of a log of old.
+    await using(shop.url, async (db) => {
+      await db.exec(MISTAKES);
+      await db.exec("create schema clickstream_rebuild authorization clickstream_owner");
+      for (let year = 2000; year < 2030; year++) await db.exec(leftOf(year));
+      await db.exec(
+        `insert into clickstream.traffic (window_start, event_type, device, region, events, users, revenue_cents,
+        users_state) values ('2021-01-01Z', 'page_view', 'mobile', 'eu', 7, 1, 0, '')`,
+      );
+    });
+    const partitions = "select count(*) as n from pg_inherits where inhparent = 'clickstream.events'::regclass";
+    const before = await shop.number(partitions);
+    await shop.does("rebuild", "--from", "2020-01-01T00:00:00Z", "--yes");
+    assert.equal(
+      await shop.number("select sum(events) as n from clickstream.traffic where window_start < '2022-01-01Z'"),
+      7,
+    );
+    assert.equal(await shop.number(partitions), before);
+    await using(shop.url, (db) => db.exec("delete from clickstream.traffic where window_start < '2022-01-01Z'"));
     await agrees(shop, await shop.caughtUp());
     await shop.agreesWithMaker();
     await shop.rest();
@@ -265,6 +298,16 @@ const MISTAKES = `
     where t.window_start = l.m;
   delete from clickstream.events e using (select max(event_time) as m from clickstream.events) l where e.event_time = l.m;
 `;
+
+/** Tables of ten days of a year, as a rebuild has them that was ended on the way. */
+function leftOf(year: number): string {
+  const days = Array.from({ length: 10 }, (_, n) => `
+    create table clickstream_rebuild.events_${year}010${n} partition of clickstream_rebuild.events
+      for values from ('${year}-01-${n + 1}Z') to ('${year}-01-${n + 2}Z');`);
+  return `set role clickstream_owner;
+    create table if not exists clickstream_rebuild.events (event_time timestamptz, page text) partition by range (event_time);
+    ${days.join("")} reset role;`;
+}
 
 /** Clicks of a user, a second apart, the first so many seconds ago. */
 function clicksOf(userId: string, count: number, secondsAgo: number): string[] {

@@ -37,6 +37,23 @@ export async function offsetsAt(settings: Asked, timeMs: number): Promise<Readon
   });
 }
 
+/** Kafka timestamp of the earliest first record of any partition, to the second; null where the topic is empty. */
+export async function beginningOf(settings: Asked): Promise<number | null> {
+  return await asked(settings, async (admin) => {
+    const bounds = new Map((await admin.fetchTopicOffsets(settings.topic)).map((each) => [each.partition, each]));
+    if ([...bounds.values()].every(({ low, high }) => low === high)) return null;
+    // The log can be asked where a time begins, and not when an offset was: the latest time at which nothing is left out.
+    let [leastS, mostS] = [0, Math.ceil(Date.now() / 1000) + 86_400];
+    while (mostS - leastS > 1) {
+      const middleS = Math.floor((leastS + mostS) / 2);
+      const found = await admin.fetchTopicOffsetsByTimestamp(settings.topic, middleS * 1000);
+      if (found.every(({ partition, offset }) => offset === (bounds.get(partition)?.low ?? offset))) leastS = middleS;
+      else mostS = middleS;
+    }
+    return leastS * 1000;
+  });
+}
+
 async function asked<T>(settings: Asked, body: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = new Kafka({ ...configOf(settings, FIRST_RETRIES), clientId: "clickstream" }).admin();
   try {

@@ -6,7 +6,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { readSettings } from "../config.ts";
 import { REASONS } from "../event.ts";
 import type { RefusalFilter } from "../io/refusals.ts";
-import { isTerminal, print, stopSignal, writeError } from "../io/terminal.ts";
+import { ask, isTerminal, print, stopSignal, writeError } from "../io/terminal.ts";
 import { examples, settingsRead } from "./help.ts";
 import { numberOption, timeArgument } from "./options.ts";
 import { READS } from "./reads.ts";
@@ -64,15 +64,19 @@ function addRebuild(clickstream: Command, ends: Ends): void {
       new Option("--from <time>", "rows from the beginning of its UTC day on; the log must reach as far back")
         .argParser(timeArgument).makeOptionMandatory(),
     )
+    .option("--yes", "begins without asking")
     .addHelpText(
       "after",
-      examples(["clickstream rebuild --from 2026-11-20T00:00:00Z", "beside a running service, with its settings"]),
+      examples(
+        ["clickstream rebuild --from 2026-11-20T00:00:00Z", "beside a running service, with its settings"],
+        ["clickstream rebuild --from 2026-11-20T00:00:00Z --yes", "where nobody can be asked"],
+      ),
     )
     .addHelpText("after", () => settingsRead(READS.rebuild))
-    .action(async ({ from }: { readonly from: number }) => {
+    .action(async ({ from, yes }: { readonly from: number; readonly yes?: true }) => {
       const settings = readSettings(READS.rebuild);
       const { rebuild } = await import("./rebuild.ts");
-      ends(await rebuild({ fromMs: from }, settings, output));
+      ends(await rebuild({ fromMs: from, yes: yes === true, ask }, settings, output));
     });
 }
 

@@ -15,25 +15,28 @@ import {
   isUnderWay,
   type Plan,
   positionsOf,
+  type Reach,
+  reachOf,
   replayedPlaces,
   staged,
+  StagedDays,
   STAGING,
   type Start,
-  startsOf,
   swap,
   timesToRead,
   UpToSource,
+  verifyRoomForSwap,
 } from "../io/rebuild.ts";
 import { SqlSink } from "../io/sql_sink.ts";
-import { Pipeline } from "../pipeline.ts";
+import { Pipeline, type Sink } from "../pipeline.ts";
 import { ScanDecoder } from "../scan.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../view.ts";
 import { clusterOf } from "./cluster.ts";
 import { connected } from "./connection.ts";
 import { EXIT, WrongUse } from "./exit.ts";
-import { boundsOf, offsetsAt } from "./log_ends.ts";
-import { type Output, Progress } from "./progress.ts";
+import { beginningOf, boundsOf, offsetsAt } from "./log_ends.ts";
+import { type Output, Progress, withCommas } from "./progress.ts";
 import type { READS } from "./reads.ts";
 import { ready } from "./schema.ts";
 
@@ -42,13 +45,25 @@ type RebuildSettings = Settings<typeof READS.rebuild[number]>;
 /** Records in one commit of what is filled, which nobody waits for. */
 const COMMIT_RECORDS = 32_768;
 
+/** Records that are read, counted and written in a second, roughly. */
+const RECORDS_A_SECOND = 20_000;
+
+/** What is asked for. */
+export interface RebuildOptions {
+  readonly fromMs: number;
+  /** Doesn't ask. */
+  readonly yes: boolean;
+  /** Asks whoever sits there; null where nobody does. */
+  readonly ask: (question: string) => boolean | null;
+}
+
 /**
- * Recomputes all rows whose windows begin on the UTC day of `fromMs` or later, and puts them in the place of the old
- * ones at once; returns the exit code. Killed on the way, the tables in use are as they were, and it goes on when it is
- * run again.
+ * Recomputes all rows whose windows begin on the UTC day of `fromMs` or later, as far as the log reaches back, and puts
+ * them in the place of the old ones at once; returns the exit code. Says what it will do, and asks. Killed on the way, the
+ * tables in use are as they were, and it goes on when it is run again.
  */
 export async function rebuild(
-  { fromMs }: { readonly fromMs: number },
+  { fromMs, yes, ask }: RebuildOptions,
   settings: RebuildSettings,
   output: Output,
 ): Promise<number> {
@@ -56,19 +71,62 @@ export async function rebuild(
     if (!await ready(db, output.writeError)) return EXIT.schema;
     await holdOperationLock(db);
     const plan = await planOf(db, fromMs, settings);
-    const day = new Date(plan.fromMs).toISOString().slice(0, 10);
-    if (await isUnderWay(db, plan)) output.writeError(`goes on with the rebuild from ${day} that was ended before\n`);
-    else await begin(db, plan, await chosenStarts(db, plan, settings), Date.now());
-    const starts = await startsOf(db);
+    const goesOn = await isUnderWay(db, plan);
+    const reach = goesOn ? await reachOf(db) : await chosenReach(db, plan, settings);
+    const day = dayText(Math.max(plan.fromMs, reach.logBeginsMs ?? 0));
+    for (const line of await described(db, plan, reach)) output.writeError(`${line}\n`);
+    if (!yes && !consent(ask)) {
+      output.print("nothing was changed");
+      return EXIT.failed;
+    }
+    if (goesOn) output.writeError(`goes on with the rebuild from ${dayText(plan.fromMs)} that was ended before\n`);
+    else await begin(db, plan, reach);
     const filling = await Filling.open(settings, plan, output);
     try {
-      await fillAndSwap(db, plan, starts, filling, settings, output);
+      await fillAndSwap(db, plan, reach, filling, settings, output);
     } finally {
       await filling.close();
     }
     output.print(`all windows, sessions, days and events from ${day} on are those that the log makes now`);
     return EXIT.done;
   }, POLITE);
+}
+
+function consent(ask: RebuildOptions["ask"]): boolean {
+  const answer = ask("Rebuild these tables?");
+  if (answer !== null) return answer;
+  throw new WrongUse("rebuild asks before it begins, and there is no terminal to ask on; add --yes");
+}
+
+function dayText(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10);
+}
+
+/** What a rebuild will do, in lines. */
+async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reach): Promise<string[]> {
+  const positions = await positionsOf(db, plan.topic);
+  const records = starts.reduce(
+    (sum, { partition, from }) => sum + Math.max(0, (positions.get(partition)?.next ?? 0) - from),
+    0,
+  );
+  const { rows: [row] } = await db.query<{ size: string }>(
+    `select pg_size_pretty((sum(pg_total_relation_size(c.oid)) * $1::float8
+         / greatest(1, (select sum(consumed) from clickstream.progress)))::bigint) as size
+       from pg_class c where c.relnamespace = 'clickstream'::regnamespace and c.relkind = 'r'`,
+    [records],
+  );
+  const firstMs = Math.max(plan.fromMs, logBeginsMs ?? 0);
+  const days = Math.floor(Date.now() / DAY_MS) - Math.floor(firstMs / DAY_MS) + 1;
+  const minutes = Math.ceil(records / RECORDS_A_SECOND / 60);
+  return [
+    `replaces rows from ${dayText(firstMs)} to now` +
+    (logBeginsMs === null
+      ? ""
+      : `: the log begins on ${dayText(logBeginsMs)}, and of its events that came late also their days`),
+    `reads about ${withCommas(records)} records of topic ${plan.topic}, in about ${minutes} min`,
+    `needs about ${row!.size} more until it is done` +
+    (plan.storeEvents ? `, in about ${days} daily partitions of events` : ""),
+  ];
 }
 
 async function planOf(db: Database, fromMs: number, settings: RebuildSettings): Promise<Plan> {
@@ -79,18 +137,20 @@ async function planOf(db: Database, fromMs: number, settings: RebuildSettings): 
     views: settings.VIEWS.map(({ name }) => name),
     keepDays: settings.EVENTS_KEEP_DAYS,
     storeEvents: settings.STORE_EVENTS,
+    layout: 2,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
 }
 
 /** Where to begin in each partition. */
-async function chosenStarts(db: Database, plan: Plan, settings: RebuildSettings): Promise<readonly Start[]> {
+async function chosenReach(db: Database, plan: Plan, settings: RebuildSettings): Promise<Reach> {
   const cluster = clusterOf(settings);
+  const logBeginsMs = await beginningOf(cluster);
   const times = timesToRead(plan.fromMs, settings.VIEWS);
   const froms = await offsetsAt(cluster, times.from);
   const replays = await offsetsAt(cluster, times.replay);
   const positions = await positionsOf(db, plan.topic);
-  return (await boundsOf(cluster)).map(({ partition, begin }) => {
+  const starts = (await boundsOf(cluster)).map(({ partition, begin }): Start => {
     const { next, latestMs } = positions.get(partition) ?? { next: 0, latestMs: null };
     const [replay, from] = [replays.get(partition)!, froms.get(partition)!];
     // What was deleted lay before what is left: if that begins before the time, so did all of it.
@@ -104,12 +164,13 @@ async function chosenStarts(db: Database, plan: Plan, settings: RebuildSettings)
     }
     return { partition, replay: Math.min(replay, next), from: Math.min(from, next) };
   });
+  return { starts, logBeginsMs: logBeginsMs !== null && logBeginsMs > plan.fromMs ? logBeginsMs : null };
 }
 
 async function fillAndSwap(
   db: Database,
   plan: Plan,
-  starts: readonly Start[],
+  reach: Reach,
   filling: Filling,
   settings: RebuildSettings,
   output: Output,
@@ -117,11 +178,12 @@ async function fillAndSwap(
   const say = (line: string) => output.writeError(`${line}\n`);
   // The first round reads nearly all of it, the second what has come meanwhile; the last one holds up the service.
   for (let round = 0; round < 2; round++) await filling.readTo(await nextOffsets(db, plan.topic));
+  await verifyRoomForSwap(db);
   await patiently("put the new rows in place", say, () =>
     db.transaction(async (tx) => {
       await tx.exec("lock table clickstream.progress in exclusive mode");
       await filling.readTo(await nextOffsets(tx, plan.topic));
-      await swap(tx, plan, settings.VIEWS, starts);
+      await swap(tx, plan, settings.VIEWS, reach);
     }));
 }
 
@@ -165,7 +227,10 @@ class Filling {
     let done = 0;
     const pipeline = new Pipeline({
       source: new HeldSource(source, forgotten),
-      sink: new ForgettingSink(staged(db), forgotten, (guarded) => new SqlSink(guarded, "rebuild")),
+      sink: withDays(
+        new ForgettingSink(staged(db), forgotten, (guarded) => new SqlSink(guarded, "rebuild")),
+        new StagedDays(db, plan),
+      ),
       views: settings.VIEWS,
       decoder: refusedAsBefore(
         new ScanDecoder({ keepMs: plan.keepDays * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
@@ -205,6 +270,19 @@ class Filling {
     const positions = await positionsOf(this.#db, this.#topic, STAGING);
     return [...offsets].every(([partition, next]) => (positions.get(partition)?.next ?? 0) >= next);
   }
+}
+
+/** A sink that finds the partitions of the days of its events. */
+function withDays(sink: Sink, days: StagedDays): Sink {
+  return {
+    hashKey: () => sink.hashKey(),
+    positions: (topic, partitions) => sink.positions(topic, partitions),
+    commit: async (commit) => {
+      await days.makeFor(commit);
+      await sink.commit(commit);
+    },
+    close: () => sink.close(),
+  };
 }
 
 /** A decoder that refuses what was refused and sent back, for the copy counts. */

@@ -8,25 +8,30 @@
  */
 import { KEPT_PIECES } from "../duplicates.ts";
 import { MAX_AHEAD_MS } from "../event.ts";
-import { ALLOWED_DELAY_MS, type Records, type Seek, type Source } from "../pipeline.ts";
+import { ALLOWED_DELAY_MS, type Commit, type Records, type Seek, type Source } from "../pipeline.ts";
 import { tableOf } from "../translate/table.ts";
 import { DAY_MS, type View } from "../view.ts";
 import type { Database } from "./database.ts";
 import { cutAt } from "./forgetting.ts";
+import { PORTION } from "./migrations.ts";
 
 /** Where the new tables are filled. */
 export const STAGING = "clickstream_rebuild";
 
 const OWNER = "set local role clickstream_owner";
 
-/** Days ahead for which the new events have partitions, however long it takes to fill them. */
-const AHEAD_DAYS = 30;
-
 /** Where reading a partition begins: up to `from` only to remember ids, from there on to count. */
 export interface Start {
   readonly partition: number;
   readonly replay: number;
   readonly from: number;
+}
+
+/** How far back the log reaches. */
+export interface Reach {
+  readonly starts: readonly Start[];
+  /** Kafka timestamp of the log's first record where it is later than the midnight asked for, else null. */
+  readonly logBeginsMs: number | null;
 }
 
 /** What is rebuilt. Two that are alike are one that was ended on the way. */
@@ -38,6 +43,8 @@ export interface Plan {
   readonly views: readonly string[];
   readonly keepDays: number;
   readonly storeEvents: boolean;
+  /** Which tables are filled, and how: what an older program has begun is begun anew. */
+  readonly layout: 2;
   /** Refusals that have been sent back: their copies stand for them. */
   readonly replayed: readonly string[];
 }
@@ -146,9 +153,9 @@ export async function isUnderWay(db: Database, plan: Plan): Promise<boolean> {
 }
 
 /** Makes the tables to be filled, and removes what another plan has left. */
-export async function begin(db: Database, plan: Plan, starts: readonly Start[], nowMs: number): Promise<void> {
+export async function begin(db: Database, plan: Plan, reach: Reach): Promise<void> {
+  await dropStaging(db);
   await db.transaction(async (tx) => {
-    await tx.exec(`drop schema if exists ${STAGING} cascade`);
     await tx.exec(`create schema ${STAGING} authorization clickstream_owner; ${OWNER}`);
     const tables = ["progress", "refusals", ...plan.views];
     for (const name of tables) {
@@ -160,14 +167,13 @@ export async function begin(db: Database, plan: Plan, starts: readonly Start[], 
         partition by range (event_time);
       create index on ${STAGING}.events using brin (event_time) with (pages_per_range = 32, autosummarize = on);
       create table ${STAGING}.events_default partition of ${STAGING}.events default;
-      ${daysFrom(plan.fromMs, nowMs).map(partitionOf).join("\n")}
       grant usage on schema ${STAGING} to clickstream_writer;
       grant select, update, delete on all tables in schema ${STAGING} to clickstream_writer`);
     await tx.query(`insert into ${STAGING}.plan values ($1::jsonb, $2::jsonb)`, [
       JSON.stringify(plan),
-      JSON.stringify(starts),
+      JSON.stringify(reach),
     ]);
-    for (const { partition, replay, from } of starts) {
+    for (const { partition, replay, from } of reach.starts) {
       await tx.query(
         `insert into ${STAGING}.progress (topic, partition, next_offset, replay_offset)
          values ($1::text, $2::integer, $3::bigint, $4::bigint)`,
@@ -177,41 +183,137 @@ export async function begin(db: Database, plan: Plan, starts: readonly Start[], 
   });
 }
 
-/** Where the plan that is under way began. */
-export async function startsOf(db: Database): Promise<readonly Start[]> {
-  const { rows } = await db.query<{ starts: string }>(`select starts::text as starts from ${STAGING}.plan`);
-  return JSON.parse(rows[0]!.starts) as Start[];
+/** Removes what a rebuild has left: partitions in portions, so that the locks of one transaction are few. */
+export async function dropStaging(db: Database): Promise<void> {
+  for (;;) {
+    const dropped = await db.transaction(async (tx) => {
+      const { rows } = await tx.query<{ name: string }>(
+        `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where n.nspname = '${STAGING}' and c.relkind = 'r' and c.relispartition limit ${PORTION}`,
+      );
+      if (rows.length === 0) return 0;
+      await tx.exec(`${OWNER}; drop table ${rows.map(({ name }) => `${STAGING}."${name}"`).join(", ")}`);
+      return rows.length;
+    });
+    if (dropped === 0) break;
+  }
+  await db.transaction((tx) => tx.exec(`${OWNER}; drop schema if exists ${STAGING} cascade`));
 }
 
-function daysFrom(fromMs: number, nowMs: number): string[] {
-  const days = Math.floor((nowMs - fromMs) / DAY_MS) + AHEAD_DAYS;
-  return Array.from({ length: Math.max(1, days) }, (_, n) => new Date(fromMs + n * DAY_MS).toISOString().slice(0, 10));
+/** How far back the log of the plan that is under way reached. */
+export async function reachOf(db: Database): Promise<Reach> {
+  const { rows } = await db.query<{ reach: string }>(`select starts::text as reach from ${STAGING}.plan`);
+  return JSON.parse(rows[0]!.reach) as Reach;
 }
 
-function partitionOf(day: string): string {
+/** Makes the partitions of the days of events that are about to be stored, where there are none yet. */
+export class StagedDays {
+  readonly #db: Database;
+  readonly #fromMs: number;
+  readonly #made = new Set<number>();
+
+  constructor(db: Database, plan: Plan) {
+    this.#db = db;
+    this.#fromMs = plan.fromMs;
+  }
+
+  /** Makes the partitions that a commit needs; older events than those to be replaced need none. */
+  async makeFor({ events }: Commit): Promise<void> {
+    const days = new Set<number>();
+    for (const { time, count } of events ?? []) {
+      for (let i = 0; i < count; i++) {
+        const day = Math.floor(time[i]! / DAY_MS);
+        if (day * DAY_MS >= this.#fromMs && !this.#made.has(day)) days.add(day);
+      }
+    }
+    const wanted = [...days];
+    while (wanted.length > 0) {
+      const portion = wanted.splice(0, PORTION);
+      await this.#db.transaction(async (tx) => {
+        await tx.exec(OWNER);
+        for (const day of portion) await makeDay(tx, new Date(day * DAY_MS).toISOString().slice(0, 10));
+      });
+      for (const day of portion) this.#made.add(day);
+    }
+  }
+}
+
+async function makeDay(tx: Database, day: string): Promise<void> {
   const name = `${STAGING}.events_${day.replaceAll("-", "")}`;
+  const { rows: [found] } = await tx.query<{ there: boolean }>("select to_regclass($1::text) is not null as there", [
+    name,
+  ]);
+  if (found!.there) return;
   // With the check, attaching it to the table in use need not read it.
-  return `create table ${name} partition of ${STAGING}.events for values from ('${day}Z') to (${dayAfter(day)});
+  await tx.exec(`create table ${name} partition of ${STAGING}.events for values from ('${day}Z') to (${dayAfter(day)});
     alter table ${name} add constraint of_day
       check (event_time is not null and event_time >= '${day}Z' and event_time < ${dayAfter(day)});
-    comment on table ${name} is 'Events of ${day}, UTC.';`;
+    comment on table ${name} is 'Events of ${day}, UTC.';
+    grant select, update, delete on ${name} to clickstream_writer`);
 }
 
 function dayAfter(day: string): string {
   return `'${new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)}Z'`;
 }
 
+/** Locks that exchanging a day of events takes: tables, their indexes and what lies beneath them, old and new. */
+const LOCKS_A_DAY = 12;
+
+/**
+ * Throws if the server's table of locks, which all its databases share, has too little room to exchange all days at once.
+ *
+ * @throws {Error} that says what to do
+ */
+export async function verifyRoomForSwap(db: Database): Promise<void> {
+  const { rows: [row] } = await db.query<{ days: string; room: string; each: string }>(
+    `select current_setting('max_locks_per_transaction') as each,
+       current_setting('max_locks_per_transaction')::bigint
+         * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) as room,
+       (select count(*) from pg_inherits where inhparent = '${STAGING}.events'::regclass) as days`,
+  );
+  const { days, room, each } = row!;
+  if (Number(days) * LOCKS_A_DAY <= Number(room) / 2) return;
+  throw new Error(
+    `could not exchange ${days} days of events at once: that takes ${
+      Number(days) * LOCKS_A_DAY
+    } locks, and the server ` +
+      `has room for ${room}, which all its databases share. Raise max_locks_per_transaction (${each}) and run it again, ` +
+      `which goes on here; or choose a later --from`,
+  );
+}
+
 /**
  * Puts the new rows in the place of the old ones, in the transaction `tx`, which must hold `progress` against every
  * commit; the new tables must have come just as far as those in use.
  */
-export async function swap(tx: Database, plan: Plan, views: readonly View[], starts: readonly Start[]): Promise<void> {
+export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
   await tx.exec(OWNER);
-  const from = `'${new Date(plan.fromMs).toISOString()}'::timestamptz`;
+  const fromMs = await replacedFrom(tx, plan, views, reach);
+  const from = `'${new Date(fromMs).toISOString()}'::timestamptz`;
   for (const view of views) await replaceRows(tx, tableOf(view).name, tableOf(view).window[0]!.name, from);
   if (plan.storeEvents) await replaceEvents(tx, from);
-  for (const start of starts) await replaceRefusals(tx, plan.topic, start);
+  for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
   await tx.exec(`drop schema ${STAGING} cascade`);
+}
+
+/**
+ * Midnight from which on rows are replaced, in epoch milliseconds: as asked for, or where the log begins later, that of
+ * its first day. What is older is of another log, and this one can't make it again.
+ */
+async function replacedFrom(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<number> {
+  if (reach.logBeginsMs === null) return plan.fromMs;
+  const times = [
+    ...views.map((view) =>
+      `(select min(${tableOf(view).window[0]!.name})::timestamptz from ${STAGING}.${tableOf(view).name})`
+    ),
+    ...(plan.storeEvents ? [`(select min(event_time) from ${STAGING}.events)`] : []),
+  ];
+  const { rows: [row] } = await tx.query<{ first: string | null }>(
+    `select (extract(epoch from least(${times.join(", ")})) * 1000)::bigint::text as first`,
+  );
+  // An event may have come late, and lie before the record that is the log's first.
+  const firstMs = Math.min(reach.logBeginsMs, row!.first === null ? Infinity : Number(row!.first));
+  return Math.max(plan.fromMs, Math.floor(firstMs / DAY_MS) * DAY_MS);
 }
 
 async function replaceRows(tx: Database, table: string, time: string, from: string): Promise<void> {
@@ -227,15 +329,21 @@ async function replaceRows(tx: Database, table: string, time: string, from: stri
 
 /** Whole days change places by their partitions, and no event is written twice. */
 async function replaceEvents(tx: Database, from: string): Promise<void> {
-  const { rows } = await tx.query<{ name: string; live: boolean }>(
-    `select c.relname as name, to_regclass('clickstream.' || c.relname) is not null as live
-       from pg_inherits i join pg_class c on c.oid = i.inhrelid
-      where i.inhparent = '${STAGING}.events'::regclass and c.relname ~ '^events_[0-9]{8}$' order by 1`,
+  const { rows } = await tx.query<{ name: string; live: boolean; staged: boolean }>(
+    `select v.name, bool_or(v.schema = 'clickstream') as live, bool_or(v.schema <> 'clickstream') as staged
+       from (select c.relname as name, n.nspname as schema, pg_relation_size(c.oid) as size
+               from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_namespace n on n.oid = c.relnamespace
+              where i.inhparent in ('${STAGING}.events'::regclass, 'clickstream.events'::regclass)
+                and c.relname ~ '^events_[0-9]{8}$'
+                and c.relname >= 'events_' || to_char(${from} at time zone 'UTC', 'YYYYMMDD')) v
+      group by 1 having bool_or(v.size > 0 or v.schema <> 'clickstream') order by 1`,
   );
   await tx.exec(`delete from clickstream.events_default where event_time >= ${from}`);
-  for (const { name, live } of rows) {
-    const { rows: [any] } = await tx.query(`select from ${STAGING}.${name} limit 1`);
-    if (!live && any === undefined) continue;
+  for (const { name, live, staged } of rows) {
+    if (!staged) {
+      await tx.exec(`delete from clickstream.${name}`);
+      continue;
+    }
     const day = name.replace(/^events_(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3");
     if (live) {
       await tx.exec(

@@ -47,3 +47,8 @@ export function stopSignal(): AbortSignal {
   for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, onSignal);
   return stop.signal;
 }
+
+/** Asks a question that is answered with y or n; null where nobody can be asked. */
+export function ask(question: string): boolean | null {
+  return Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? confirm(question) : null;
+}
