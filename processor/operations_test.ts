@@ -3,6 +3,8 @@
  * tables are held against a second opinion that reads the same log.
  */
 import assert from "node:assert/strict";
+// @ts-types="@types/pg"
+import pg from "pg";
 import type { Counts } from "../generator/tally.ts";
 import { BINARY, clickstream, type Env, killed } from "./testing/binary.ts";
 import { Child, freePort, until } from "./testing/child.ts";
@@ -11,6 +13,7 @@ import { startFaults } from "./testing/network_faults.ts";
 import { type Broker, startKafka } from "./testing/kafka.ts";
 import { readTopic } from "./testing/log.ts";
 import { expectedOf, type OracleLog } from "./testing/oracle.ts";
+import { startPgBouncer } from "./testing/pgbouncer.ts";
 import { type Server, startPostgres, using } from "./testing/postgres.ts";
 import { Random } from "./testing/random.ts";
 
@@ -229,6 +232,55 @@ Deno.test("the operator's commands beside a running service, killed at random an
     },
   );
 
+  await t.step(
+    "behind PgBouncer in transaction mode, commands leave nothing on its connection, or refuse",
+    async () => {
+      await using pooler = await startPgBouncer(server.port);
+      const direct = await server.createDatabase("pooled");
+      const DATABASE_URL = pooler.through(direct);
+      const left = async (command: string) => {
+        const pooled = new pg.Client({ connectionString: DATABASE_URL });
+        await pooled.connect();
+        try {
+          const { rows } = await pooled.query(LEFT);
+          assert.deepEqual(rows, [{ who: "postgres", settings: null, locks: "0" }], command);
+        } finally {
+          await pooled.end();
+        }
+      };
+      await left("nothing");
+      // Makes the schema on its way, and the records.
+      await using shop = await Shop.open(broker, server, "pooled", [...FAULTS, "--seconds", "1"], { DATABASE_URL });
+      await left("migrate");
+      shop.serve();
+      await agrees(shop, await shop.caughtUp());
+      await left("run, at work");
+      await fetch(`http://${shop.env["HTTP_LISTEN"]}/api/status`).then((response) => response.text());
+      await shop.rest();
+      await left("run");
+      for (const does of [["maintain"], ["refusals", "list"], ["forget", "ann"]]) {
+        await shop.does(...does);
+        await left(does.join(" "));
+      }
+      for (
+        const refused of [["forget", "ann", "--yes"], ["rebuild", "--from", "2026-01-01T00:00:00Z", "--yes"], [
+          "refusals",
+          "replay",
+        ]]
+      ) {
+        const { code, err } = await clickstream(refused, shop.env);
+        assert.deepEqual(
+          [code, /connection pooler .* nothing was changed. Let DATABASE_URL name/.test(err)],
+          [1, true],
+          err,
+        );
+        await left(refused.join(" "));
+        assert.equal((await clickstream(refused, { ...shop.env, DATABASE_URL: direct })).code, 0);
+      }
+      await using(direct, (db) => db.exec("drop schema if exists clickstream_rebuild cascade"));
+    },
+  );
+
   await t.step("a network that breaks connections at any moment does not end the service", async () => {
     await using shop = await Shop.open(broker, server, "broken", ["--rate", "100", "--seconds", "1"]);
     await using proxy = await startFaults(server.port);
@@ -289,6 +341,12 @@ Deno.test("the operator's commands beside a running service, killed at random an
     await shop.rest();
   });
 });
+
+/** What is left on a connection that others use next; what a pooler itself keeps for each client is none of it. */
+const LEFT = `select current_user as who,
+  (select string_agg(name || '=' || setting, ' ') from pg_settings where source = 'session' and name not in
+    ('TimeZone', 'DateStyle', 'application_name', 'client_encoding', 'standard_conforming_strings')) as settings,
+  (select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'advisory') as locks`;
 
 /** What goes wrong with the tables, as a bug would have it. */
 const MISTAKES = `

@@ -13,6 +13,7 @@ export const NEEDED: readonly (readonly [command: string, name: string])[] = [
   ["systemd-nspawn --version", "systemd-container"],
   ["cloud-init --version", "cloud-init"],
   ["shellcheck --version", "shellcheck"],
+  ["PATH=$PATH:/usr/sbin pgbouncer --version", "pgbouncer"],
   ["ip -V", "iproute2"],
   // Debian's Python has neither by itself.
   ["python3 -c 'import ensurepip'", "python3-venv"],

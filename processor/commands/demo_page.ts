@@ -86,6 +86,7 @@ function serveWhereFree(port: number | null, serve: (port: number) => HttpServer
 /** A database that stays open when it is closed. */
 function kept(db: Database): Database {
   return {
+    pooled: db.pooled,
     query: (sql, params) => db.query(sql, params),
     exec: (sql) => db.exec(sql),
     copyIn: (sql, chunks) => db.copyIn(sql, chunks),

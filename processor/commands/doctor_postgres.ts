@@ -67,6 +67,10 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
     findings.push(
       good("postgres login", `as ${address.user ?? "the default user"}, ${secret}`),
     );
+    if (db.pooled) {
+      const found = "a connection pooler is between; refusals replay, forget and rebuild need PostgreSQL itself";
+      findings.push(good("postgres pooler", found));
+    }
     findings.push(await tried("postgres encryption", () => encryption(db)));
     findings.push(...await several("postgres settings", () => server(db, settings)));
     findings.push(await tried("postgres clock", () => clock(db)));

@@ -10,7 +10,7 @@ export { DatabaseError, DatabaseUnavailable } from "./database_errors.ts";
 export type { PostgresOptions, Result };
 
 /** One connection to PostgreSQL. Statements and transactions wait for each other. */
-export interface Database extends Statements {
+export interface Database extends Omit<Statements, "begin"> {
   /**
    * Runs `body` in a transaction: committed when it resolves, rolled back when it rejects. Inside, only `tx` may be
    * used: the connection itself waits for the end. A transaction in a transaction is a part of it.
@@ -48,23 +48,30 @@ class OneByOne implements Database {
     this.#statements = statements;
   }
 
+  get pooled(): boolean {
+    return this.#statements.pooled;
+  }
+
   query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {
+    if (this.pooled) return this.transaction((tx) => tx.query<R>(sql, params));
     return this.#queue.after(() => this.#statements.query<R>(sql, params));
   }
 
   exec(sql: string): Promise<void> {
+    if (this.pooled) return this.transaction((tx) => tx.exec(sql));
     return this.#queue.after(() => this.#statements.exec(sql));
   }
 
   copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
+    if (this.pooled) return this.transaction((tx) => tx.copyIn(sql, chunks));
     return this.#queue.after(() => this.#statements.copyIn(sql, chunks));
   }
 
   transaction<T>(body: (tx: Database) => Promise<T>): Promise<T> {
     return this.#queue.after(async () => {
       const statements = this.#statements;
-      await statements.exec("begin");
       try {
+        await statements.exec(statements.begin);
         const value = await body(new Inside(statements));
         await statements.exec("commit");
         return value;
@@ -83,12 +90,14 @@ class OneByOne implements Database {
 
 /** A connection as it is seen from inside a transaction. */
 class Inside implements Database {
+  readonly pooled: boolean;
   readonly query: Database["query"];
   readonly exec: Database["exec"];
   readonly copyIn: Database["copyIn"];
 
   constructor(statements: Statements) {
     const queue = new Queue();
+    this.pooled = statements.pooled;
     this.query = (sql, params) => queue.after(() => statements.query(sql, params));
     this.exec = (sql) => queue.after(() => statements.exec(sql));
     this.copyIn = (sql, chunks) => queue.after(() => statements.copyIn(sql, chunks));

@@ -23,6 +23,8 @@ export async function embeddedStatements(folder?: string): Promise<Statements> {
 }
 
 class EmbeddedStatements implements Statements {
+  readonly begin = "begin";
+  readonly pooled = false;
   readonly #db: PGlite;
 
   constructor(db: PGlite) {

@@ -239,6 +239,7 @@ async function latest(db: Database): Promise<string> {
 /** The same connection, whose transactions end with `last`. */
 function endedBy(db: Database, last: (tx: Database) => Promise<void>): Database {
   return {
+    pooled: db.pooled,
     query: (sql, params) => db.query(sql, params),
     exec: (sql) => db.exec(sql),
     copyIn: (sql, chunks) => db.copyIn(sql, chunks),

@@ -58,9 +58,16 @@ function isLockTimeout(error: unknown): boolean {
 /**
  * Holds `OPERATION_LOCK` for as long as the connection lives.
  *
- * @throws {Error} naming who holds it, if it is not to be had
+ * @throws {Error} naming who holds it, if it is not to be had; or where a pooler is between, which would leave it to others
  */
 export async function holdOperationLock(db: Database): Promise<void> {
+  if (db.pooled) {
+    throw new Error(
+      "refusals replay, forget and rebuild hold a lock from one transaction to the next, and DATABASE_URL leads to a " +
+        "connection pooler (such as PgBouncer), which may run each in another session: nothing was changed. Let " +
+        "DATABASE_URL name PostgreSQL itself for this command",
+    );
+  }
   const { rows: [got] } = await db.query<{ got: boolean }>(
     "select pg_try_advisory_lock($1::text::bigint) as got",
     [String(OPERATION_LOCK)],

@@ -136,7 +136,8 @@ onServer("migrating", async (t, server) => {
   await t.step("twice at once does it once", async () => {
     const url = await fresh(server, "");
     const done = await Promise.all([1, 2, 3].map(() => using(url, (db) => migrate(db, MIGRATIONS))));
-    assert.deepEqual(done.map(({ applied }) => applied.length).sort(), [0, 0, MIGRATIONS.length]);
+    const applied = done.flatMap(({ applied }) => applied);
+    assert.deepEqual(applied.sort(), MIGRATIONS.map(({ name }) => name));
   });
 
   await t.step("refuses a database that is not UTF-8", async () => {

@@ -71,32 +71,32 @@ export interface Migrated {
 }
 
 /**
- * Applies what is missing, each migration in a transaction of its own. Of two at once, one waits for the other.
+ * Applies what is missing, each migration in a transaction of its own. Of two at once, one waits for the other with each.
  *
  * @throws {SchemaMismatch} if what was applied before is not what this program knows
  */
 export async function migrate(db: Database, migrations: readonly Migration[]): Promise<Migrated> {
-  await db.query("select pg_advisory_lock($1::bigint)", [MIGRATION_LOCK]);
-  try {
-    const state = await schemaState(db, migrations);
-    if (state.state === "ahead" || state.state === "changed") {
-      throw new SchemaMismatch(state, "Nothing was changed. Use the program that applied it");
-    }
-    // Only where it is needed, since it brings half a megabyte of its own command line.
-    const { MigrationError, Umzug } = await import("umzug");
-    const umzug = new Umzug({
-      migrations: migrations.map(({ name, sql }) => ({ name, up: () => apply(db, name, sql) })),
-      storage: storageIn(db),
-      logger: undefined,
-    });
-    const applied = await umzug.up().catch((error) => {
-      throw error instanceof MigrationError ? error.cause : error;
-    });
-    return { applied: applied.map(({ name }) => name), already: migrations.length - applied.length };
-  } finally {
-    // With the connection gone the server has let go of the lock, and another error says so.
-    await db.query("select pg_advisory_unlock($1::bigint)", [MIGRATION_LOCK]).catch(() => {});
+  const state = await schemaState(db, migrations);
+  if (state.state === "ahead" || state.state === "changed") {
+    throw new SchemaMismatch(state, "Nothing was changed. Use the program that applied it");
   }
+  // Only where it is needed, since it brings half a megabyte of its own command line.
+  const { MigrationError, Umzug } = await import("umzug");
+  const applied: string[] = [];
+  const umzug = new Umzug({
+    migrations: migrations.map(({ name, sql }) => ({
+      name,
+      up: async () => {
+        if (await apply(db, name, sql)) applied.push(name);
+      },
+    })),
+    storage: storageIn(db),
+    logger: undefined,
+  });
+  await umzug.up().catch((error) => {
+    throw error instanceof MigrationError ? error.cause : error;
+  });
+  return { applied, already: migrations.length - applied.length };
 }
 
 /** A user who only reads, and had no time limit. */
@@ -157,14 +157,19 @@ export async function makePartitions(
   return made;
 }
 
-async function apply(db: Database, name: string, sql: string): Promise<void> {
+/** Applies a migration, unless another has done so while it waited; returns whether it did. */
+async function apply(db: Database, name: string, sql: string): Promise<boolean> {
   try {
-    await db.transaction(async (tx) => {
+    return await db.transaction(async (tx) => {
+      // A lock of the transaction's, which a pooler of connections can't leave to somebody else.
+      await tx.query("select pg_advisory_xact_lock($1::bigint)", [MIGRATION_LOCK]);
+      if ((await appliedTo(tx)).has(name)) return false;
       // No object of another schema takes the place of one that is meant.
       await tx.exec("set local search_path = pg_catalog, pg_temp");
       await tx.exec(sql);
       // Noted in the same transaction: a migration is applied and known, or neither.
       await tx.query("insert into clickstream.schema_version (name, checksum) values ($1, $2)", [name, checksum(sql)]);
+      return true;
     });
   } catch (error) {
     throw databaseError(error, `apply migration ${name}`);
@@ -181,10 +186,12 @@ function storageIn(db: Database): UmzugStorage {
 
 /** Checksums of the applied migrations, by name. */
 async function appliedTo(db: Database): Promise<Map<string, string>> {
-  const { rows: [found] } = await db.query<{ there: string | null }>(
-    "select to_regclass('clickstream.schema_version')::text as there",
+  // Asked of the table of tables: a name that was not there is remembered, and looked up anew only where a table is read.
+  const { rowCount } = await db.query(
+    `select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'clickstream' and c.relname = 'schema_version'`,
   );
-  if (found!.there === null) return new Map();
+  if (rowCount === 0) return new Map();
   const { rows } = await db.query<{ name: string; checksum: string }>(
     "select name, checksum from clickstream.schema_version order by name",
   );

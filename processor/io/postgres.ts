@@ -71,11 +71,9 @@ async function connected(address: DatabaseAddress, at: DatabaseHost, options: Po
   );
   await statements.connect();
   const all = { TimeZone: "UTC", DateStyle: "ISO", IntervalStyle: "iso_8601", bytea_output: "hex", ...settings };
-  // Not as options of the connection, which connection poolers refuse.
-  const set = Object.keys(all).map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, false)`);
   try {
     await verifyIsWanted(statements, address, at);
-    await statements.query(`select ${set.join(", ")}`, Object.entries(all).flat());
+    await statements.keep(all);
   } catch (error) {
     await statements.close();
     throw error;
@@ -121,6 +119,13 @@ async function verifyIsWanted(statements: Statements, { wants }: DatabaseAddress
   throw new DatabaseUnavailable(`could not use PostgreSQL at ${hostText(at)}: ${found}, and ${wants} is wanted`);
 }
 
+/** The statements that set one setting for a transaction. */
+function locally([name, value]: readonly [string, string]): string[] {
+  // What begins a transaction comes too late for its default.
+  if (name === "default_transaction_read_only") return value === "on" ? ["set local transaction_read_only to on"] : [];
+  return [`set local "${name}" to '${value.replaceAll("'", "''")}'`];
+}
+
 /** The same chunks; an error in making one is no error of the connection. */
 function* owned(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
   try {
@@ -134,6 +139,8 @@ class PostgresStatements implements Statements {
   readonly #client: pg.Client;
   readonly #answerTimeoutMs: number | null;
   readonly #where: string;
+  /** Statements that set what each transaction needs; null where the session keeps it. */
+  #local: readonly string[] | null = null;
   /** Why the connection is lost; a client that has ended says less. */
   #lost: Error | null = null;
 
@@ -157,6 +164,31 @@ class PostgresStatements implements Statements {
         connecting: true,
       });
     }
+  }
+
+  get begin(): string {
+    return this.#local === null ? "begin" : ["begin", ...this.#local].join("; ");
+  }
+
+  get pooled(): boolean {
+    return this.#local !== null;
+  }
+
+  /**
+   * Keeps settings for the session; behind a pooler, where the next transaction may be in another session and this one
+   * become somebody else's, for each transaction.
+   */
+  async keep(settings: Readonly<Record<string, string>>): Promise<void> {
+    // A pooler answers the login itself, and with a number of its own.
+    const { processID } = this.#client as { readonly processID?: number | null };
+    const pid = "pg_backend_pid() is distinct from $1::integer";
+    // Not as options of the connection, which poolers refuse.
+    const set = Object.keys(settings).map((_, i) => `set_config($${2 * i + 2}, $${2 * i + 3}, ${pid})`);
+    const { rows } = await this.query<{ pooled: boolean }>(
+      `select ${[`${pid} as pooled`, ...set].join(", ")}`,
+      [processID ?? null, ...Object.entries(settings).flat()],
+    );
+    if (rows[0]!.pooled) this.#local = Object.entries(settings).flatMap(locally);
   }
 
   async query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {

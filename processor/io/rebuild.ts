@@ -65,6 +65,7 @@ export function timesToRead(
 export function staged(db: Database): Database {
   const moved = (sql: string) => sql.replaceAll(/\bclickstream\.(?!(?:forgotten|hash_key)\b)/g, `${STAGING}.`);
   return {
+    pooled: db.pooled,
     query: (sql, params) => db.query(moved(sql), params),
     exec: (sql) => db.exec(moved(sql)),
     copyIn: (sql, chunks) => db.copyIn(moved(sql), chunks),

@@ -21,6 +21,10 @@ export interface Result<R> {
  * @throws {DatabaseError} where it is not
  */
 export interface Statements {
+  /** What begins a transaction, with the settings of this connection where its session can't keep them. */
+  readonly begin: string;
+  /** Whether a pooler is between, which may run each transaction in another session of the server. */
+  readonly pooled: boolean;
   /** Runs one statement. Parameters are null, texts, numbers, bigints, booleans, bytes or `BinaryParameter`s. */
   query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Result<R>>;
   /** Runs several statements, which take no parameters. */

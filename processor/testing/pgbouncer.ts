@@ -1,0 +1,49 @@
+/**
+ * A real PgBouncer in transaction mode, for tests.
+ * @module
+ */
+import { using } from "./postgres.ts";
+import { Child, freePort, run, until } from "./child.ts";
+
+/** A running pooler. */
+export interface Pooler extends AsyncDisposable {
+  /** The same database, through the pooler. */
+  through(url: string): string;
+}
+
+/** Starts a pooler in front of a server of this machine, with one connection for each database. */
+export async function startPgBouncer(serverPort: number): Promise<Pooler> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-pgbouncer-" });
+  const port = freePort();
+  await Deno.writeTextFile(
+    `${folder}/ini`,
+    `
+[databases]
+* = host=127.0.0.1 port=${serverPort} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 1
+`,
+  );
+  // It refuses to be root.
+  if (Deno.uid() === 0) await run("chown", ["-R", "nobody", folder]);
+  const user = Deno.uid() === 0 ? ["-u", "nobody"] : [];
+  const child = Child.start("pgbouncer", [...user, `${folder}/ini`], `${folder}/log`);
+  const through = (url: string) => url.replace(`:${serverPort}/`, `:${port}/`);
+  await until("PgBouncer answers", async () => {
+    if (child.ended) throw new Error(`PgBouncer did not start:\n${await child.tail()}`);
+    const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+    return await using(url, (db) => db.query("select 1")).then(() => true, () => false);
+  });
+  return {
+    through,
+    async [Symbol.asyncDispose]() {
+      await child.end("SIGKILL");
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
