@@ -137,6 +137,7 @@ async function planOf(db: Database, fromMs: number, settings: RebuildSettings): 
     views: settings.VIEWS.map(({ name }) => name),
     keepDays: settings.EVENTS_KEEP_DAYS,
     storeEvents: settings.STORE_EVENTS,
+    hashRoutes: settings.HASH_ROUTES,
     layout: 2,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };

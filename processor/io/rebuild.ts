@@ -43,6 +43,7 @@ export interface Plan {
   readonly views: readonly string[];
   readonly keepDays: number;
   readonly storeEvents: boolean;
+  readonly hashRoutes: boolean;
   /** Which tables are filled, and how: what an older program has begun is begun anew. */
   readonly layout: 2;
   /** Refusals that have been sent back: their copies stand for them. */
