@@ -183,6 +183,9 @@ export interface Restart {
 /** Kinds of restarts that are counted from the first moment, so that a rate over them has a beginning. */
 const CAUSES = ["positions_moved", "user_forgotten", "reassigned", "unavailable", "database_unavailable"];
 
+/** So long after it, a partition that went from one worker to another may be why the positions of either have moved. */
+const HANDED_OVER_MS = 60_000;
+
 /** Restarts that are remembered one by one. */
 const RECENT_RESTARTS = 20;
 
@@ -217,6 +220,10 @@ export class Activity {
   };
   #waitingSince: number | null = null;
   readonly #now: () => number;
+  /** When each worker gave a partition to another of this process, or took one from it, epoch milliseconds. */
+  readonly #handedOverAt: number[];
+  /** The worker that each partition was given to last. */
+  readonly #ownerOf = new Map<number, number>();
   readonly #notReady: (string | null)[];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
@@ -226,6 +233,7 @@ export class Activity {
   /** @param now epoch milliseconds */
   constructor(now: () => number, workers = 1) {
     this.#now = now;
+    this.#handedOverAt = Array.from({ length: workers }, () => -Infinity);
     this.#notReady = Array.from({ length: workers }, () => "starting");
     this.#partitions = Array.from({ length: workers }, () => new Map());
   }
@@ -312,12 +320,20 @@ export class Activity {
     }]));
     // What one worker has been given, another has given up, be it that it doesn't know yet.
     for (const [other, theirs] of this.#partitions.entries()) {
-      if (other !== worker) { for (const partition of partitions.keys()) theirs.delete(partition); }
+      if (other === worker) continue;
+      for (const partition of partitions.keys()) theirs.delete(partition);
+    }
+    for (const partition of partitions.keys()) {
+      const owner = this.#ownerOf.get(partition) ?? worker;
+      this.#ownerOf.set(partition, worker);
+      if (owner !== worker) this.#handedOverAt[owner] = this.#handedOverAt[worker] = this.#now();
     }
     if (!this.#waits) this.#waitingSince = null;
     if (cause === null) return;
     const { kind, message } = cause;
     this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
+    // Workers of a process divide the partitions as processes do: no other instance had a part in it.
+    if (kind === "positions_moved" && this.#now() - this.#handedOverAt[worker]! < HANDED_OVER_MS) return;
     this.restarts.unshift({ at: this.#now(), cause: kind, message });
     this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
   }

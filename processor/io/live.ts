@@ -67,7 +67,7 @@ export class Live {
   /** What one more client is sent; null if there are too many. */
   stream(): ReadableStream<Uint8Array> | null {
     const history: Sent = ["history", this.#history.points];
-    return this.#audience.join([this.#status(), history, ...this.#shown.values()]);
+    return this.#audience.join([this.#status(), history, ...this.#shown.values(), ...this.#troubled()]);
   }
 
   /** Takes note of what a worker tells, after `Activity` has. */
@@ -146,6 +146,8 @@ export class Live {
     try {
       const db = await (this.#database ??= this.#options.open());
       const front = await readFront(db, this.#options.about.topic, Date.now());
+      // Whatever was said to be unknown is asked for at once.
+      if (this.#trouble !== null) this.#shopDueMs = 0;
       this.#trouble = null;
       this.#show(["front", front]);
       if (performance.now() >= this.#shopDueMs) await this.#askForShop(db, front);
@@ -154,7 +156,12 @@ export class Live {
       await this.#closeDatabase();
     }
     if (this.#audience.size === 0) this.#trouble = null;
-    if (before !== this.#trouble) this.#audience.send([this.#status()]);
+    if (before !== this.#trouble) this.#audience.send([this.#status(), ...this.#troubled()]);
+  }
+
+  /** Says that the tables can't be read, where that is so; that they can again, the shop says itself. */
+  #troubled(): Sent[] {
+    return this.#trouble === null ? [] : [["trouble", { reason: this.#trouble }]];
   }
 
   /** Where the tables have no time for this, the page says so and goes on; nothing is broken by it. */

@@ -62,6 +62,14 @@ export interface LastMinute {
   readonly refused: number;
 }
 
+/** Whether records come, and how many usually do. */
+export interface Silence {
+  /** Time since the last record, in milliseconds; since the first reading, where none has come. */
+  readonly silentMs: number;
+  /** Records a second that were usual until then; 0 if few came, or too little time has passed to know. */
+  readonly usual: number;
+}
+
 /** How often `look` is to be called, in milliseconds. */
 export const LOOK_EVERY_MS = 1000;
 
@@ -73,11 +81,21 @@ const AVERAGED = 4;
 
 const MINUTE = 60;
 
+/** What is usual is the median of so many spans of so many milliseconds; of fewer it isn't told. */
+const SPANS = 60;
+const SPAN_MS = 10_000;
+const FEWEST_SPANS = 12;
+
 /** The last ten minutes of an `Activity`. */
 export class History {
   readonly #activity: Activity;
   readonly #readings: Reading[] = [];
   readonly #points: Point[] = [];
+  /** Records a second in each of the latest spans, and the one that goes on: when it began, and how many had come. */
+  readonly #spans: number[] = [];
+  #spanFrom = { at: 0, come: 0 };
+  /** When records came last, and what was usual then. */
+  #heard = { at: 0, come: 0, usual: 0 };
 
   constructor(activity: Activity) {
     this.#activity = activity;
@@ -93,6 +111,7 @@ export class History {
     const { totals, work, commits, lag } = this.#activity;
     this.#readings.push({ at, totals, work, commits, lag });
     if (this.#readings.length > KEPT) this.#readings.shift();
+    this.#hear(at, totals.consumed + (lag ?? 0));
     const { before, now, seconds } = this.#span(AVERAGED);
     const { stored, duplicates, refused } = this.rates;
     const { lastCommit } = this.#activity;
@@ -153,6 +172,31 @@ export class History {
     const { before, now } = this.#span(MINUTE);
     const of = (name: "consumed" | "refused") => now.totals[name] - before.totals[name];
     return { consumed: of("consumed"), refused: of("refused") };
+  }
+
+  /** Whether records come. */
+  get silence(): Silence {
+    const { at, usual } = this.#heard;
+    return { silentMs: (this.#readings.at(-1)?.at ?? at) - at, usual };
+  }
+
+  /**
+   * Takes note of how many records had come by `at`, consumed or not: a backlog that is taken in is none that comes. What
+   * comes in a burst is not usual: so the median.
+   */
+  #hear(at: number, come: number): void {
+    if (this.#spanFrom.at === 0) {
+      this.#spanFrom = { at, come };
+      this.#heard = { at, come, usual: 0 };
+    }
+    if (at - this.#spanFrom.at >= SPAN_MS) {
+      this.#spans.push(Math.max(0, come - this.#spanFrom.come) / (at - this.#spanFrom.at) * 1000);
+      if (this.#spans.length > SPANS) this.#spans.shift();
+      this.#spanFrom = { at, come };
+    }
+    if (come === this.#heard.come) return;
+    const sorted = this.#spans.toSorted((a, b) => a - b);
+    this.#heard = { at, come, usual: sorted.length < FEWEST_SPANS ? 0 : sorted[sorted.length >> 1]! };
   }
 
   /** The last reading, and the one so many before it or the first. */

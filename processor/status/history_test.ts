@@ -106,3 +106,53 @@ Deno.test("tells since when records have waited, of which a quiet time is no par
   second(commit(3000, 2000));
   assert.equal(since(), null);
 });
+
+Deno.test("knows how many records usually come, and since when none has", () => {
+  /** So many records in each of so many seconds, in turn; what is said of silence then. */
+  function silenceAfter(...times: readonly (readonly [perSecond: number, seconds: number])[]) {
+    const { history, second } = watched();
+    let next = 0;
+    for (const [perSecond, seconds] of times) {
+      for (let i = 0; i < seconds; i++) {
+        next += perSecond;
+        if (perSecond === 0) second();
+        else second({ kind: "read", partition: 0, end: next }, commit(next, perSecond));
+      }
+    }
+    return history.silence;
+  }
+  assert.deepEqual(silenceAfter([200, 300]), { silentMs: 0, usual: 200 });
+  assert.deepEqual(silenceAfter([200, 300], [0, 120]), { silentMs: 120_000, usual: 200 });
+  // What was usual stays what it was, however long nothing comes.
+  assert.deepEqual(silenceAfter([200, 300], [0, 3600]), { silentMs: 3_600_000, usual: 200 });
+  // One that begins, one that goes to sleep, a file that was sent at once.
+  assert.deepEqual(silenceAfter([200, 60], [0, 600]), { silentMs: 600_000, usual: 0 });
+  assert.deepEqual(silenceAfter([0, 600]), { silentMs: 600_000, usual: 0 });
+  assert.deepEqual(silenceAfter([200, 300], [1, 600], [0, 60]), { silentMs: 60_000, usual: 1 });
+  assert.deepEqual(silenceAfter([0, 300], [5000, 20], [0, 90]), { silentMs: 90_000, usual: 0 });
+});
+
+Deno.test("a backlog that is taken in is none that comes", () => {
+  const { history, second } = watched();
+  second({ kind: "read", partition: 0, end: 600_000 });
+  for (let i = 1; i <= 600; i++) second(commit(1000 * i, 1000));
+  assert.deepEqual(history.silence, { silentMs: 600_000, usual: 0 });
+});
+
+Deno.test("lists no restart because of another instance where it was another worker of this process", () => {
+  const { activity, second } = watched(2);
+  const cause = { kind: "positions_moved", message: "another instance has moved some of clicks" };
+  const given = (partitions: readonly number[]) => new Map(partitions.map((n) => [n, null]));
+  // The second worker joins, is given what the first had, and either commits it before the other.
+  activity.take({ kind: "started", partitions: given([]), cause: null }, 0);
+  activity.take({ kind: "started", partitions: given([0]), cause: null }, 1);
+  second();
+  activity.take({ kind: "started", partitions: given([0]), cause }, 1);
+  activity.take({ kind: "started", partitions: given([]), cause }, 0);
+  assert.deepEqual(activity.restarts, []);
+  assert.equal(activity.restartsByCause.get("positions_moved"), 2);
+  // Long after that, it was somebody else.
+  for (let i = 0; i < 60; i++) second();
+  activity.take({ kind: "started", partitions: given([0]), cause }, 1);
+  assert.equal(activity.restarts.length, 1);
+});

@@ -302,12 +302,18 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
       await scene.server.stop();
       times["PostgreSQL stopped"] = await timed(verdict(page, "PostgreSQL can't be reached"));
       assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
+      // What may have changed meanwhile is not said to be none.
+      for (const list of ["windows", "refusals"]) {
+        assert.match(await page.locator(`#${list}-empty`).textContent() ?? "", /^Unknown: /);
+      }
       assert.deepEqual(await flaws(page), []);
       // A commit that fails: without any the pipeline has no use for PostgreSQL, and would not start again.
       await scene.send([{ page: `/meanwhile/${attempt}` }]);
       await page.locator("#events td", { hasText: `/meanwhile/${attempt}` }).waitFor();
       await scene.server.start();
       times["PostgreSQL started"] = await timed(verdict(page, "Up to date"));
+      await page.locator("#trouble").waitFor({ state: "hidden" });
+      assert.equal(await page.locator("#windows-empty").textContent(), "None is open.");
     });
     await page.locator("#restarts li", { hasText: "database unavailable" }).first().waitFor();
   });

@@ -78,7 +78,7 @@ export interface Moment {
 /** The report of this moment. */
 export function statusReport(about: About, activity: Activity, history: History, moment: Moment): StatusReport {
   const { notReady, lastCommit } = activity;
-  const { rates, stages, lastMinute } = history;
+  const { rates, stages, lastMinute, silence } = history;
   const { now, stopping, database } = moment;
   const lag = lagOf(activity, rates, now);
   const verdict = verdictOn({
@@ -90,6 +90,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     rates,
     stages,
     lastMinute,
+    silence,
     latencyMs: lastCommit?.latencyMs ?? null,
     idleMs: now - (activity.waitingSince ?? now),
   });

@@ -3,7 +3,7 @@
  * @module
  */
 import { JOINING } from "../activity.ts";
-import type { LastMinute, Rates, Stage } from "./history.ts";
+import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
 
 /** How grave it is. */
 export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";
@@ -42,6 +42,7 @@ export interface Situation {
   readonly rates: Rates;
   readonly stages: readonly Stage[];
   readonly lastMinute: LastMinute;
+  readonly silence: Silence;
   /** How long the last commit's oldest record had been waiting; null if not known. */
   readonly latencyMs: number | null;
   /** Time that records have waited without any commit, in milliseconds. */
@@ -57,6 +58,13 @@ const USUAL_LAG_SECONDS = 3;
 
 /** Time without a commit, with records waiting, after which something hangs, in milliseconds. */
 const HANGS_AFTER_MS = 10_000;
+
+/** Time without a record, in milliseconds, and how many would usually have come, after which silence is no chance. */
+const SILENT_AFTER_MS = 60_000;
+const SILENT_AFTER_RECORDS = 60;
+
+/** A commit whose oldest record was sent longer ago than this, in milliseconds, holds some of a backlog. */
+const BACKLOG_MS = 10_000;
 
 /** Share of refused messages in a minute that somebody should look at; and how many there must be. */
 const MANY_REFUSED = 0.02;
@@ -83,7 +91,13 @@ export function verdictOn(situation: Situation): Verdict {
     const detail = "Kafka's group says which are whose; where it misses a member, it waits for it first, up to 20 s.";
     return { level: "starting", title: "Waiting for its partitions", detail, advice: null };
   }
-  return hangs(situation) ? hanging(situation) : isBehind(situation) ? behind(situation) : upToDate(situation);
+  return hangs(situation)
+    ? hanging(situation)
+    : isBehind(situation)
+    ? behind(situation)
+    : isSilent(situation)
+    ? silent(situation)
+    : upToDate(situation);
 }
 
 /** When a lag will be gone at this pace, in milliseconds; null if never. */
@@ -129,14 +143,28 @@ function behind({ lag, rates, stages }: Situation): Verdict {
   return { level: "behind", title: `Behind by ${by}, and not catching up`, detail: pace, advice };
 }
 
+/** A shop that is quiet by night, or has just begun, has no usual rate that this would be long against. */
+function isSilent({ partitions, lag, silence: { silentMs, usual } }: Situation): boolean {
+  return partitions > 0 && (lag.records ?? 0) === 0 && silentMs >= SILENT_AFTER_MS &&
+    silentMs / 1000 * usual >= SILENT_AFTER_RECORDS;
+}
+
+function silent({ silence: { silentMs, usual } }: Situation): Verdict {
+  return {
+    level: "attention",
+    title: `No events for ${duration(silentMs)}; usual is ${usual < 10 ? usual.toFixed(1) : whole(usual)}/s`,
+    detail: "The topic is read to its end: nothing is written to it.",
+    advice: "See whether the shop is up, and whether its producers write to this topic.",
+  };
+}
+
 function upToDate({ rates, lastMinute, latencyMs, partitions }: Situation): Verdict {
   const { consumed, refused } = lastMinute;
   const pace = partitions === 0
     ? "Other instances read all partitions; this one stands by."
     : rates.consumed < 0.05
     ? "No events are coming in."
-    : `${whole(rates.consumed)} events a second` +
-      (latencyMs === null ? "." : `, in the tables ${duration(latencyMs)} after they were sent.`);
+    : `${whole(rates.consumed)} events a second${seen(latencyMs)}`;
   if (refused < SOME_REFUSED || refused / consumed <= MANY_REFUSED) {
     return { level: "good", title: "Up to date", detail: pace, advice: null };
   }
@@ -146,6 +174,14 @@ function upToDate({ rates, lastMinute, latencyMs, partitions }: Situation): Verd
     detail: `${whole(refused)} of ${whole(consumed)} can't be events. ${pace}`,
     advice: "See the refusals below, and tell whoever sends them; what was refused is kept byte for byte.",
   };
+}
+
+/** How soon events are seen; of a backlog, that it was one: its age says nothing of the events that come now. */
+function seen(latencyMs: number | null): string {
+  if (latencyMs === null) return ".";
+  return latencyMs > BACKLOG_MS
+    ? `. The last commit took in the rest of a backlog of ${duration(latencyMs)}.`
+    : `, in the tables ${duration(latencyMs)} after they were sent.`;
 }
 
 /** What is wrong, by what the error says, and what to do about it. */

@@ -15,8 +15,15 @@ const WELL: Situation = {
   rates: RATES,
   stages: [STAGE, { ...STAGE, name: "PostgreSQL", busy: 0.93 }],
   lastMinute: { consumed: 18_000, refused: 180 },
+  silence: { silentMs: 400, usual: 300 },
   latencyMs: 140,
   idleMs: 60,
+};
+
+const NOTHING_COMES: Partial<Situation> = {
+  rates: { ...RATES, arrived: 0, consumed: 0, stored: 0, duplicates: 0, refused: 0 },
+  lag: { records: 0, behindMs: null, caughtUpInMs: null },
+  lastMinute: { consumed: 0, refused: 0 },
 };
 
 interface Case {
@@ -45,6 +52,35 @@ const CASES: readonly Case[] = [
     level: "good",
     title: "Up to date",
     detail: /^No events are coming in\.$/,
+  },
+  ...([
+    ["a busy shop falls silent", 125_000, 200, "No events for 2 min; usual is 200/s"],
+    ["a shop of an event a second falls silent", 60_000, 1, "No events for 60 s; usual is 1.0/s"],
+    ["a quiet shop has been silent for long", 600_000, 0.2, "No events for 10 min; usual is 0.2/s"],
+    ["a busy shop pauses", 59_000, 200, null],
+    ["a shop is quiet by night", 290_000, 0.2, null],
+    ["a shop has just begun", 3_600_000, 0, null],
+  ] as const).map(([when, silentMs, usual, title]): Case => ({
+    when,
+    change: { ...NOTHING_COMES, silence: { silentMs, usual } },
+    level: title === null ? "good" : "attention",
+    title: title ?? "Up to date",
+    detail: title === null ? /^No events are coming in\.$/ : /^The topic is read to its end/,
+    advice: title === null ? null : /producers/,
+  })),
+  {
+    when: "others have all partitions, and nothing comes",
+    change: { ...NOTHING_COMES, partitions: 0, silence: { silentMs: 600_000, usual: 200 } },
+    level: "good",
+    title: "Up to date",
+    detail: /stands by/,
+  },
+  {
+    when: "the last of a backlog has just been taken in",
+    change: { latencyMs: 6 * 3_600_000 },
+    level: "good",
+    title: "Up to date",
+    detail: /^300 events a second\. The last commit took in the rest of a backlog of 6 h\.$/,
   },
   {
     when: "others have all partitions",

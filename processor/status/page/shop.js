@@ -32,6 +32,10 @@ export function showTrouble(reason) {
   if (reason === null) return;
   const from = shop === null ? "" : " The figures below are those from before.";
   show(byId("trouble"), `The tables can't be read at the moment: ${reason}.${from}`);
+  // What they had before may have changed, and what was never read is not known.
+  const unknown = "Unknown: the tables can't be read at the moment.";
+  show(byId("windows-empty"), unknown);
+  show(byId("refusals-empty"), unknown);
 }
 
 function showConversion({ sessions, conversions, revenueCents, views, carts, purchases }) {
@@ -67,6 +71,7 @@ function showBars(list, items) {
 
 function showWindows({ windows, asOf, watermark }) {
   byId("windows-empty").hidden = windows.length > 0;
+  show(byId("windows-empty"), "None is open.");
   keyed(byId("windows"), windows, ({ view, start }) => `${view} ${start}`, ({ view, start, end }) => {
     const name = make("span", "", view, make("small", "", ` ${minute(start)}–${minute(end)}`));
     return make("li", "", make("p", "line", name, make("span")), meter());
@@ -80,6 +85,7 @@ function showWindows({ windows, asOf, watermark }) {
 
 function showRefusals(refusals) {
   byId("refusals-empty").hidden = refusals.length > 0;
+  show(byId("refusals-empty"), "Nothing has been refused.");
   show(byId("refusals-count"), refusals.length === 0 ? "" : `the latest ${refusals.length}, with what was sent`);
   keyed(byId("refusals"), refusals, ({ id }) => id, (refusal) => {
     const { reason, field, detail, partition, offset, payload, bytes, refusedAt } = refusal;
