@@ -6,6 +6,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { Batch } from "../batch.ts";
 import { cellAt } from "../cells.ts";
 import { type Commit, type Position, PositionsMoved, Reassigned, type Records, type Seek } from "../pipeline.ts";
 import type { Sink, Source } from "../pipeline.ts";
@@ -164,15 +165,7 @@ export class ForgettingSink implements Sink {
   }
 
   async #erase(tx: Database, { topic, deltas, events, refusals }: Commit): Promise<void> {
-    const everywhere = [...this.#forgotten.users.keys()];
-    const users = new Set<string>();
-    for (const { view, keys, count } of deltas) {
-      const column = keys[view.by.indexOf("user")];
-      for (let row = 0; column !== undefined && row < count; row++) {
-        const user = String(cellAt(column, row));
-        if (everywhere.some((partition) => this.#forgotten.erases(partition, user))) users.add(user);
-      }
-    }
+    const users = events === null ? this.#inRows(deltas) : this.#inEvents(events);
     await eraseRows(tx, "clickstream", [...users]);
     for (const batch of events ?? []) {
       for (let i = 0; i < batch.count; i++) {
@@ -193,6 +186,32 @@ export class ForgettingSink implements Sink {
         [topic, partition, offset],
       );
     }
+  }
+
+  /** Users with an event in a partition where it is to be erased: not those who have come back in another one. */
+  #inEvents(events: readonly Batch[]): ReadonlySet<string> {
+    const users = new Set<string>();
+    for (const batch of events) {
+      for (let i = 0; i < batch.count; i++) {
+        const user = batch.text("user", i)!;
+        if (this.#forgotten.erases(batch.partition[i]!, user)) users.add(user);
+      }
+    }
+    return users;
+  }
+
+  /** Where events are not stored, rows are all there is, and they don't say from which partition they are. */
+  #inRows(deltas: Commit["deltas"]): ReadonlySet<string> {
+    const everywhere = [...this.#forgotten.users.keys()];
+    const users = new Set<string>();
+    for (const { view, keys, count } of deltas) {
+      const column = keys[view.by.indexOf("user")];
+      for (let row = 0; column !== undefined && row < count; row++) {
+        const user = String(cellAt(column, row));
+        if (everywhere.some((partition) => this.#forgotten.erases(partition, user))) users.add(user);
+      }
+    }
+    return users;
   }
 }
 
