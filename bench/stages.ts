@@ -47,6 +47,8 @@ function fetched(): Records[] {
     const next = from + values.length;
     all.push({
       partition: 0,
+      skipped: 0,
+      gap: null,
       count: values.length,
       bytes,
       offsets: Float64Array.from(values, (_, i) => from + i),

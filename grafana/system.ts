@@ -297,14 +297,16 @@ const progress = table(
   {
     title: "Progress of each partition",
     description:
-      "What was consumed, and what became of it: consumed = stored + duplicates + refused, so that nothing is " +
-      "unaccounted for.",
+      "What was consumed, and what became of it: consumed = stored + duplicates + refused, and next offset - first offset " +
+      "= consumed + skipped + gaps, so that nothing is unaccounted for.",
     unit: "locale",
     empty: "Nothing has been consumed yet",
   },
   rows(`
-select topic, partition, next_offset as "next offset", consumed, stored, duplicates, refused,
-  consumed - stored - duplicates - refused as "unaccounted for", watermark, committed_at as "committed at",
+select topic, partition, first_offset as "first offset", next_offset as "next offset", consumed, stored, duplicates,
+  refused, skipped, gaps,
+  abs(consumed - stored - duplicates - refused) + abs(next_offset - first_offset - consumed - skipped - gaps)
+    as "unaccounted for", watermark, committed_at as "committed at",
   committed_by as "committed by"
 from clickstream.progress
 order by topic, partition`),
@@ -321,7 +323,8 @@ const conservation = bars(
     empty: "Nothing has been stored yet",
   },
   rows(`
-select 'progress' as "by", sum(stored)::bigint as events from clickstream.progress
+select 'progress' as "by", sum(stored)::bigint as events from (
+  select stored from clickstream.progress union all select stored from clickstream.former_progress) p
 union all
 select 'traffic', sum(events)::bigint from clickstream.traffic`),
   { x: "by", lying: true },

@@ -11,6 +11,7 @@ import refusals from "./0006_refusals.sql" with { type: "text" };
 import reports from "./0007_reports.sql" with { type: "text" };
 import cohorts from "./0008_cohorts.sql" with { type: "text" };
 import operations from "./0009_operations.sql" with { type: "text" };
+import topics from "./0010_topics.sql" with { type: "text" };
 import identity from "./0011_identity.sql" with { type: "text" };
 import readers from "./0013_readers.sql" with { type: "text" };
 
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0007_reports.sql", sql: reports },
   { name: "0008_cohorts.sql", sql: cohorts },
   { name: "0009_operations.sql", sql: operations },
+  { name: "0010_topics.sql", sql: topics },
   { name: "0011_identity.sql", sql: identity },
   { name: "0013_readers.sql", sql: readers },
 ];

@@ -4,7 +4,8 @@
  */
 import { addUp, countOf, type Distribution, distribution, observe } from "./distribution.ts";
 import { type Reason, REASONS } from "./event.ts";
-import type { Advance, Commit, Observer, Position, Records, Spent } from "./pipeline.ts";
+import { type Advance, type Commit, lengthOf, type Observer, type Position, type Records } from "./pipeline.ts";
+import type { Spent, TopicChange } from "./pipeline.ts";
 import type { Sample } from "./sampler.ts";
 import { VIEWS } from "./views/mod.ts";
 
@@ -26,6 +27,8 @@ export type Happening =
   | { readonly kind: "retrying" }
   /** The loop has gone round: a sign of life, told about once a second. */
   | { readonly kind: "turned" }
+  /** The topic is not the one that the tables follow: the work ends. */
+  | { readonly kind: "topicChanged"; readonly change: TopicChange }
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
@@ -80,7 +83,7 @@ export function telling(
   tell: (happening: Happening) => void,
   now: () => number,
   sample: Sampling = () => [],
-): Required<Observer> {
+): Required<Omit<Observer, "forgot">> {
   let lateness = distribution(LATENESS_BOUNDS);
   let spent = NOTHING_SPENT;
   return {
@@ -140,6 +143,10 @@ export interface Totals {
   readonly stored: number;
   readonly duplicates: number;
   readonly refused: number;
+  /** Offsets that held no record to judge. */
+  readonly skipped: number;
+  /** Offsets whose records Kafka had deleted before they were read. */
+  readonly gaps: number;
   /** Stored events that came after the watermark. */
   readonly late: number;
   /** How far after it, summed over them, in milliseconds. */
@@ -201,6 +208,8 @@ interface Standing {
 export class Activity {
   /** True once the process has been told to stop: it is not ready from then on, whatever its workers say. */
   stopping = false;
+  /** How the topic is not the one that the tables follow, which ends the process; null while it is. */
+  topicChange: TopicChange | null = null;
   commits = 0;
   groupCommitFailures = 0;
   retries = 0;
@@ -228,7 +237,9 @@ export class Activity {
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
   #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
-  #totals: Totals = { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0, unchecked: 0 };
+  #totals: Totals = {
+    ...{ consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0, late: 0, latenessMs: 0, unchecked: 0 },
+  };
 
   /** @param now epoch milliseconds */
   constructor(now: () => number, workers = 1) {
@@ -303,6 +314,9 @@ export class Activity {
         return;
       case "sampled":
         return;
+      case "topicChanged":
+        this.topicChange ??= happening.change;
+        return;
       case "notReady":
         this.#notReady[worker] = happening.reason;
         return;
@@ -342,7 +356,7 @@ export class Activity {
     const { advances, refused, rows, lateness, tookMs, spent } = committed;
     const at = this.#now();
     const before = this.#totals;
-    const plus = (of: "consumed" | "stored" | "duplicates") =>
+    const plus = (of: "consumed" | "stored" | "duplicates" | "skipped") =>
       advances.reduce((sum, advance) => sum + advance[of], before[of]);
     const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
     const written = sumOf(rows);
@@ -353,6 +367,8 @@ export class Activity {
       stored: plus("stored"),
       duplicates: plus("duplicates"),
       refused: before.refused + refused.length,
+      skipped: plus("skipped"),
+      gaps: advances.reduce((sum, { gap }) => sum + lengthOf(gap), before.gaps),
       late: before.late + countOf(lateness),
       latenessMs: before.latenessMs + lateness.sum * 1000,
       unchecked: before.unchecked + committed.unchecked,

@@ -26,10 +26,24 @@ export interface Records {
   readonly starts: Int32Array;
   /** Ends of the values, excluded; -1 where a record has no value at all. */
   readonly ends: Int32Array;
-  /** Where reading goes on after these. */
+  /** Where reading goes on after these. A run begins at `next - count - skipped`, less the length of `gap`. */
   readonly next: number;
+  /**
+   * Offsets passed in this run that hold no record to judge: control records, aborted transactions, offsets removed by
+   * compaction. Counted from the heads of the batches.
+   */
+  readonly skipped: number;
+  /** Offsets that were gone before they could be read, with which this run begins; null if none were. */
+  readonly gap: Gap | null;
   /** Where the partition ends, as far as known: what is missing up to it is the lag. */
   readonly end: number;
+}
+
+/** Consecutive offsets of a partition. */
+export interface Gap {
+  readonly from: number;
+  /** The first offset after them. */
+  readonly to: number;
 }
 
 /** Where to read a partition from; null is the earliest record that the log still has. */
@@ -40,12 +54,22 @@ export interface Source {
   readonly topic: string;
   /** The partitions to read, once this member of the group has been given its share. */
   assigned(): Promise<readonly number[]>;
-  /** Goes to these offsets; the next poll reads from there, and nothing else. */
-  seek(offsets: Seek): void;
+  /**
+   * The id of the topic that is read, as of `assigned`: a topic made anew under the same name has another. Null where it
+   * has none, or is not known.
+   */
+  topicId(): string | null;
+  /**
+   * Goes to these offsets; the next poll reads from there, and nothing else.
+   *
+   * @param committed the first offset of each partition that has not been committed: no log may end before it
+   */
+  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void;
   /**
    * Resolves with whatever has arrived, or with nothing after `maxWaitMs`.
    *
    * @throws {Reassigned} when the group divides its partitions anew
+   * @throws {TopicChanged} when a log ends before what has been committed
    */
   poll(maxWaitMs: number): Promise<readonly Records[]>;
   /** Tells the group how far the sink has got, for tools that show lag; what counts is the sink. */
@@ -61,13 +85,24 @@ export interface Position {
   readonly replay: number;
   /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
   readonly watermark: number | null;
+  /** The topic that the offsets belong to; null where it isn't known. */
+  readonly topicId: string | null;
 }
 
-/** How far a commit moves one partition. `consumed` is `stored + duplicates + refused`. */
+/**
+ * How far a commit moves one partition. `consumed` is `stored + duplicates + refused`, and every offset from `from`, or
+ * from `first`, to `next` is consumed, skipped, or in the gap.
+ */
 export interface Advance extends Position {
   readonly partition: number;
   /** Where the partition stood in the sink before; null if it had never been committed. */
   readonly from: number | null;
+  /** Where reading the partition began, if it had never been committed; otherwise the same as `from`. */
+  readonly first: number;
+  /** Offsets that held no record to judge. */
+  readonly skipped: number;
+  /** Offsets that were gone before they could be read; null if none were. */
+  readonly gap: Gap | null;
   readonly consumed: number;
   readonly stored: number;
   readonly duplicates: number;
@@ -90,6 +125,8 @@ export interface Refusal {
 /** Everything learnt between two positions. Applied whole or not at all; stands until it has been. */
 export interface Commit {
   readonly topic: string;
+  /** The topic that was read; null where it isn't known. */
+  readonly topicId: string | null;
   readonly advances: readonly Advance[];
   readonly deltas: readonly Delta[];
   /** Events to store one by one; null where the raw events aren't kept. */
@@ -106,7 +143,7 @@ export interface Sink {
   /**
    * Applies a commit whole.
    *
-   * @throws {PositionsMoved} having changed nothing, if an `Advance.from` is no longer current
+   * @throws {PositionsMoved} having changed nothing, if an `Advance.from` is no longer current, or of another topic
    */
   commit(commit: Commit): Promise<void>;
   close(): Promise<void>;
@@ -120,6 +157,47 @@ export class PositionsMoved extends Error {
 /** The group has divided its partitions anew: forget what we know and start with the new share. */
 export class Reassigned extends Error {
   override readonly name = "Reassigned";
+}
+
+/** How the topic is not the one that the sink has followed. */
+export type TopicChange =
+  /** Another topic has the name now. */
+  | { readonly kind: "recreated"; readonly topic: string; readonly followed: string; readonly found: string }
+  /** A partition ends before what has been read of it. */
+  | {
+    readonly kind: "truncated";
+    readonly topic: string;
+    readonly partition: number;
+    /** First offset that has not been read. */
+    readonly next: number;
+    /** Where the partition ends now. */
+    readonly end: number;
+  };
+
+/** The command that ends a `TopicChanged`. */
+export const ADOPT = "clickstream adopt-topic";
+
+/** What has changed, in words. */
+export function topicChangeInWords(change: TopicChange): string {
+  return change.kind === "recreated"
+    ? `topic ${change.topic} was recreated: its id is ${change.found}, and the tables follow ${change.followed}. ` +
+      "None of the new topic has been read."
+    : `partition ${change.partition} of ${change.topic} was truncated, or the topic was recreated: it ends at offset ` +
+      `${change.end}, before ${change.next}, up to which it has been read.`;
+}
+
+/**
+ * The offsets that are committed are not those of the log that Kafka has now. No other try gets past it: somebody has to
+ * accept the new log.
+ */
+export class TopicChanged extends Error {
+  override readonly name = "TopicChanged";
+  readonly change: TopicChange;
+
+  constructor(change: TopicChange) {
+    super(`${topicChangeInWords(change)} To go on with what Kafka has now, type: ${ADOPT}`);
+    this.change = change;
+  }
 }
 
 /** The world is down, slow or refusing: worth another try after a pause. */
@@ -199,6 +277,11 @@ export interface Observer {
   decoded?(records: Records, from: number): void;
   /** The group could not be told how far the sink has got. */
   groupCommitFailed?(error: unknown): void;
+  /**
+   * Committed records that are read again for their ids were deleted: nothing is lost, but repeats of these events can't
+   * be recognised.
+   */
+  forgot?(partition: number, gap: Gap): void;
 }
 
 /** A partition as far as it has been read. */
@@ -208,10 +291,16 @@ interface Reading {
   next: number;
   /** Where the partition ended when it was read last. */
   end: number;
+  /** Where the source is to go on; null until it has shown where the log begins. */
+  at: number | null;
+  /** Where the partition was first read; null until it is known. */
+  first: number | null;
   /** Records below this have been committed: they are read again only to remember their ids. */
   readonly replayUntil: number;
   readonly duplicates: Duplicates;
   largestTime: number | null;
+  skipped: number;
+  gap: Gap | null;
   stored: number;
   duplicated: number;
   refused: number;
@@ -234,6 +323,8 @@ export class Pipeline {
   #started = false;
   /** Hashes under the sink's key. */
   readonly #keyed = new KeyedHash();
+  /** The topic that is read. */
+  #topicId: string | null = null;
   /** Of the ids of the records looked at ahead, the first words of their hashes. */
   readonly #ahead = new Int32Array(MOST_AHEAD);
   /** Where the time went since the last commit. */
@@ -247,7 +338,11 @@ export class Pipeline {
     this.#goal = Math.min(FIRST_COMMIT_RECORDS, options.commitRecords);
   }
 
-  /** Forgets everything uncommitted, and reads on from what the sink remembers. */
+  /**
+   * Forgets everything uncommitted, and reads on from what the sink remembers.
+   *
+   * @throws {TopicChanged} if that is of another topic
+   */
   async start(cause: unknown = null): Promise<void> {
     const { source, sink, observer, pieces = PIECE_LENGTHS } = this.#options;
     this.#started = false;
@@ -261,8 +356,13 @@ export class Pipeline {
     this.#keyed.use(await sink.hashKey());
     const partitions = await source.assigned();
     const positions = await sink.positions(source.topic, partitions);
+    this.#topicId = source.topicId();
+    for (const { topicId } of positions.values()) this.#mustFollow(topicId);
     this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null, pieces)]));
-    source.seek(new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])));
+    source.seek(
+      new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])),
+      new Map([...positions].map(([p, { next }]) => [p, next])),
+    );
     this.#started = true;
     observer?.started?.(new Map(partitions.map((p) => [p, positions.get(p) ?? null])), cause);
   }
@@ -306,6 +406,12 @@ export class Pipeline {
     }
   }
 
+  #mustFollow(followed: string | null): void {
+    const found = this.#topicId;
+    if (followed === null || found === null || followed === found) return;
+    throw new TopicChanged({ kind: "recreated", topic: this.#options.source.topic, followed, found });
+  }
+
   #nothing(): Pending {
     const { source, views, storeEvents, now } = this.#options;
     return new Pending(source.topic, this.#keyed, views, storeEvents, now);
@@ -343,6 +449,7 @@ export class Pipeline {
     // Told first: taking them in may have to wait for a commit, and how much waits with them is to be known meanwhile.
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
     reading.end = records.end;
+    await this.#pass(reading, records);
     let at = 0;
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
     const first = at;
@@ -355,10 +462,41 @@ export class Pipeline {
       }
     }
     if (records.next > reading.next) {
+      // The last of the run hold no records; that there are so many of them has been checked when it came.
+      reading.skipped += records.next - reading.next;
       reading.next = records.next;
       this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     }
     if (first < records.count) this.#options.observer?.decoded?.(records, first);
+  }
+
+  /** Checks that a run begins where the one before it ended, and passes the gap that it begins with. */
+  async #pass(reading: Reading, { partition, next, count, skipped, gap }: Records): Promise<void> {
+    const from = next - count - skipped - lengthOf(gap);
+    reading.at ??= from;
+    if (from < reading.at) throw new Error(`offset ${from} of partition ${partition} was read twice`);
+    if (from > reading.at || (gap !== null && gap.from !== from)) {
+      throw new Error(
+        `not conserved: reading partition ${partition} goes on at offset ${reading.at}, and the run up to ${next} has ` +
+          `${count} records, ${skipped} offsets without one and a gap of ${lengthOf(gap)}; nothing of it is committed`,
+      );
+    }
+    reading.at = next;
+    if (reading.first === null) reading.first = reading.next = from;
+    if (gap === null) return;
+    if (gap.from < reading.replayUntil) {
+      this.#options.observer?.forgot?.(partition, { from: gap.from, to: Math.min(gap.to, reading.replayUntil) });
+    }
+    if (gap.to <= reading.next) return;
+    if (reading.gap !== null) {
+      // A commit has one gap of a partition.
+      await this.#underWay;
+      this.#throwFailure();
+      this.#commit();
+    }
+    reading.gap = { from: reading.next, to: gap.to };
+    reading.next = gap.to;
+    this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
   }
 
   /** Remembers the ids of records that have been committed before; returns where it stopped. */
@@ -399,6 +537,7 @@ export class Pipeline {
         this.#store(reading, batch.time[batch.count]!);
       }
       pending.records++;
+      reading.skipped += offset - reading.next;
       reading.next = offset + 1;
     }
     this.#spend(now() - pending.foldMs - sinceMs, records.times[from]!);
@@ -437,6 +576,7 @@ export class Pipeline {
     this.#oldest = Infinity;
     const commit: Commit = {
       topic: source.topic,
+      topicId: this.#topicId,
       advances: this.#advances(),
       deltas: deltas.filter((delta) => delta.count > 0),
       events: storeEvents ? batches : null,
@@ -477,14 +617,21 @@ export class Pipeline {
   #advances(): Advance[] {
     const advances: Advance[] = [];
     for (const [partition, reading] of this.#reading) {
-      const { from, next, largestTime, stored, duplicated: duplicates, refused } = reading;
-      if (next === (from ?? 0) && stored + duplicates + refused === 0) continue;
+      const { from, next, largestTime, stored, duplicated: duplicates, refused, skipped, gap } = reading;
+      const first = from ?? reading.first ?? next;
+      if (next === first) continue;
       const watermark = largestTime === null ? null : largestTime - ALLOWED_DELAY_MS;
       const consumed = stored + duplicates + refused;
       const replay = reading.duplicates.replayFrom(next);
-      advances.push({ partition, from, next, replay, watermark, consumed, stored, duplicates, refused });
+      const counts = { consumed, stored, duplicates, refused, skipped };
+      advances.push({ partition, topicId: this.#topicId, from, first, next, replay, watermark, gap, ...counts });
       reading.from = next;
-      reading.stored = reading.duplicated = reading.refused = 0;
+      reading.stored =
+        reading.duplicated =
+        reading.refused =
+        reading.skipped =
+          0;
+      reading.gap = null;
     }
     return advances.sort((a, b) => a.partition - b.partition);
   }
@@ -510,17 +657,33 @@ function readingFrom(position: Position | null, pieces: PieceLengths): Reading {
     from: position?.next ?? null,
     next: position?.next ?? 0,
     end: 0,
+    at: position?.replay ?? null,
+    first: position?.next ?? null,
     replayUntil: position?.next ?? 0,
     duplicates: new Duplicates(pieces),
     largestTime: position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS,
     stored: 0,
     duplicated: 0,
     refused: 0,
+    skipped: 0,
+    gap: null,
   };
+}
+
+/** How many offsets a gap has. */
+export function lengthOf(gap: Gap | null): number {
+  return gap === null ? 0 : gap.to - gap.from;
 }
 
 /** Our own mistakes must not be committed: what was taken from the log has to be in the commit, once. */
 function assertConserved(commit: Commit, pending: Pending): void {
+  for (const { partition, first, next, consumed, skipped, gap } of commit.advances) {
+    if (next - first === consumed + skipped + lengthOf(gap)) continue;
+    throw new Error(
+      `not conserved: partition ${partition} moves from offset ${first} to ${next} with ${consumed} records consumed, ` +
+        `${skipped} offsets skipped and ${lengthOf(gap)} in a gap; nothing of them is committed`,
+    );
+  }
   const sum = (of: (advance: Advance) => number) => commit.advances.reduce((total, advance) => total + of(advance), 0);
   const consumed = sum((advance) => advance.consumed);
   const stored = commit.events?.reduce((total, batch) => total + batch.count, 0) ?? pending.stored;

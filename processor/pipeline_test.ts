@@ -144,6 +144,7 @@ Deno.test("what is read is stored, a duplicate or refused, and progress says so"
   }
   assert.deepEqual(sink.progress.get(0), {
     ...{ next: 8, replay: 0, watermark: NOON - 10_000, consumed: 8, stored: 4, duplicates: 2, refused: 2 },
+    ...{ topicId: "memory", first: 0, skipped: 0, gaps: 0 },
   });
   assert.deepEqual(tablesOf(sink).totals, { consumed: 10, stored: 6, duplicates: 2, refused: 2 });
   assert.deepEqual(sink.events, ["a", "clickstream-events/0/3", "clickstream-events/0/4", "b", "c0", "c1"]);
@@ -207,12 +208,13 @@ Deno.test("refused payloads are committed before they fill the memory", async ()
 
 Deno.test("offsets that hold no record for us are passed, and committed", async () => {
   const { pipeline, source, sink } = stand([[click("a")]]);
-  const gap: Records = { ...recordsOf(0, 5, [], 9), next: 9 };
-  source.poll = () => Promise.resolve([gap]);
+  const skipped: Records = { ...recordsOf(0, 5, [], 9), next: 9, skipped: 4 };
+  source.poll = () => Promise.resolve([skipped]);
   await pipeline.step();
   await pipeline.flush();
   assert.deepEqual(sink.progress.get(0), {
     ...{ next: 9, replay: 9, watermark: null, consumed: 0, stored: 0, duplicates: 0, refused: 0 },
+    ...{ topicId: "memory", first: 5, skipped: 4, gaps: 0 },
   });
 });
 

@@ -33,7 +33,8 @@ function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records 
     ends[i] = at += bytesOfOne.length;
   }
   const offsets = Float64Array.from(starts.keys());
-  return { partition: 3, count: starts.length, bytes, offsets, times, starts, ends, next: starts.length, end: 0 };
+  const place = { partition: 3, next: starts.length, end: 0, skipped: 0, gap: null };
+  return { ...place, count: starts.length, bytes, offsets, times, starts, ends };
 }
 
 /** What a decoder writes of an event, as text, of the columns that are wanted. */

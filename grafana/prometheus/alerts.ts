@@ -96,6 +96,31 @@ export const ALERTS: readonly Alert[] = [
     runbook: "a-watermark-is-stuck",
   },
   {
+    name: "ClickstreamTopicChanged",
+    severity: "critical",
+    // The process that says so ends soon after, be it started again and again.
+    value: "max by (kind) (max_over_time(clickstream_topic_changed[10m]))",
+    threshold: [">", 0],
+    for: "0m",
+    summary: "The topic is not the one that was read",
+    description: "The topic was {kind}. Nothing is read until somebody types: clickstream adopt-topic",
+    unit: "number",
+    runbook: "the-topic-is-not-the-one-that-was-read",
+  },
+  {
+    name: "ClickstreamGaps",
+    severity: "critical",
+    value: "max by (topic, partition) (clickstream_gaps_open_records)",
+    threshold: [">", 0],
+    for: "0m",
+    summary: "Records were deleted before they were read",
+    description:
+      "Kafka had deleted {value} records of partition {partition} of {topic} before they were read. It fires " +
+      "until somebody types: clickstream gaps acknowledge",
+    unit: "number",
+    runbook: "records-were-deleted-before-they-were-read",
+  },
+  {
     name: "ClickstreamConservationBroken",
     severity: "critical",
     value: "max by (law) (clickstream_conservation_difference_events)",

@@ -18,7 +18,7 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
   {
     name: "clickstream_progress",
     sql: `select topic, partition, next_offset, consumed as consumed_total, stored as stored_total,
-      duplicates as duplicates_total, refused as refused_total,
+      duplicates as duplicates_total, refused as refused_total, skipped as skipped_total, gaps as gaps_total,
       extract(epoch from watermark) as watermark_timestamp_seconds,
       extract(epoch from committed_at) as committed_timestamp_seconds
       from clickstream.progress`,
@@ -29,6 +29,8 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
       stored_total: ["COUNTER", "Events counted in the tables since the beginning."],
       duplicates_total: ["COUNTER", "Events left out since the beginning, because their eventId had been seen."],
       refused_total: ["COUNTER", "Messages refused since the beginning."],
+      skipped_total: ["COUNTER", "Offsets without a record to judge since the beginning."],
+      gaps_total: ["COUNTER", "Records that Kafka had deleted before they were read, since the beginning."],
       watermark_timestamp_seconds: ["GAUGE", "Largest event time committed, less the allowed delay."],
       committed_timestamp_seconds: ["GAUGE", "When the partition was last committed, by whichever instance."],
     },
@@ -48,6 +50,10 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
         coalesce(sum(abs(consumed - stored - duplicates - refused)), 0)::float8 as difference_events
       from clickstream.progress
       union all
+      select 'next_offset - first_offset = consumed + skipped + gaps',
+        coalesce(sum(abs(next_offset - first_offset - consumed - skipped - gaps)), 0)::float8
+      from clickstream.progress
+      union all
       select 'page views of traffic = views of pages',
         coalesce(sum(abs(coalesce(v.views, 0) - coalesce(l.views, 0))), 0)::float8
       from viewed v full join listed l using (window_start)
@@ -56,6 +62,19 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
     metrics: { difference_events: ["GAUGE", "Events by which two sums differ that must agree: 0."] },
     // A day of a large shop's pages is more than a scrape should ask for each time.
     holdsSeconds: 300,
+  },
+  {
+    name: "clickstream_gaps",
+    sql: `select topic, partition::text as partition,
+      coalesce(sum(to_offset - from_offset) filter (where acknowledged_at is null), 0)::float8 as open_records
+      from clickstream.gaps group by topic, partition`,
+    labels: { topic: "Kafka topic.", partition: "Partition of the topic." },
+    metrics: {
+      open_records: [
+        "GAUGE",
+        "Records that Kafka had deleted before they were read, and that nobody has acknowledged.",
+      ],
+    },
   },
   {
     name: "clickstream_refusals",

@@ -24,6 +24,8 @@ const REFUSED = 'clickstream_events_total{outcome="refused"}';
 const WATERMARK = 'clickstream_watermark_timestamp_seconds{partition="0",instance="a"}';
 const END = 'kafka_log_log_logendoffset{topic="clickstream-events",partition="0"}';
 const SENT = 'kafka_server_brokertopicmetrics_messagesin_total{topic="clickstream-events"}';
+const CHANGED = 'clickstream_topic_changed{kind="recreated",instance="a:8080"}';
+const GAPS = 'clickstream_gaps_open_records{topic="clickstream-events",partition="3"}';
 const DIFFERENCE = 'clickstream_conservation_difference_events{law="this = that"}';
 const [FREE, SIZE] = ["avail", "size"].map((of) =>
   `node_filesystem_${of}_bytes{instance="db",device="/dev/sda",mountpoint="/",fstype="ext4"}`
@@ -139,6 +141,20 @@ export const CASES: readonly Case[] = [
   ),
   silent("ClickstreamWatermarkStuck", "nobody shops", { [WATERMARK]: "60x30", [LAG]: "0x30", [END]: "7x30" }, 25),
   silent("ClickstreamWatermarkStuck", "a month of the past is taken in", { [WATERMARK]: "0+10x30", [LAG]: "5x30" }, 25),
+
+  firing("ClickstreamTopicChanged", "a process said so, and has ended", { [CHANGED]: "0 0 1 stale" }, 8, [
+    { kind: "recreated" },
+    "The topic was recreated. Nothing is read until somebody types: clickstream adopt-topic",
+  ]),
+  silent("ClickstreamTopicChanged", "it is the same", { [CHANGED]: "0x20" }, 15),
+  silent("ClickstreamTopicChanged", "it has been adopted", { [CHANGED]: "1 0x20" }, 15),
+
+  firing("ClickstreamGaps", "nobody has taken note", { [GAPS]: "0 7x9" }, 5, [
+    { topic: "clickstream-events", partition: "3" },
+    "Kafka had deleted 7 records of partition 3 of clickstream-events before they were read. It fires until somebody " +
+    "types: clickstream gaps acknowledge",
+  ]),
+  silent("ClickstreamGaps", "somebody has", { [GAPS]: "7 0x9" }, 5),
 
   firing("ClickstreamConservationBroken", "two sums differ", { [DIFFERENCE]: "0 0 3x9" }, 6, [
     { law: "this = that" },

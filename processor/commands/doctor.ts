@@ -28,9 +28,9 @@ export async function doctor(
   };
   say([good("settings", "all of them can be used")]);
   say(await checkMachine(settings));
-  const { findings, positions } = await checkPostgres(settings);
+  const { findings, followed } = await checkPostgres(settings);
   say(findings);
-  say(await checkKafka(settings, positions));
+  say(await checkKafka(settings, followed));
   const failed = all.filter(({ verdict }) => verdict === "bad").length;
   if (json) print(withoutPasswords(JSON.stringify(all)));
   else print(failed === 0 ? "all that is needed works" : `${failed} of ${all.length} checks failed`);

@@ -8,18 +8,21 @@ import { configOf, FIRST_RETRIES } from "../../generator/kafka.ts";
 import { attempt } from "../../generator/kafka_errors.ts";
 import { addressOf } from "../address.ts";
 import type { Settings } from "../config.ts";
+import { currentTopicId } from "../io/kafka.ts";
+import { ADOPT, type TopicChange, topicChangeInWords } from "../pipeline.ts";
 import { inWords } from "../secret.ts";
 import { DAY_MS } from "../view.ts";
 import { clusterOf } from "./cluster.ts";
 import { checkPeer, isWell } from "./doctor_network.ts";
+import type { Followed } from "./doctor_postgres.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
 import type { READS } from "./reads.ts";
 
 type DoctorSettings = Settings<typeof READS.doctor[number]>;
 
-/** Kafka's number of a fetch, and the version that is sent: Kafka 2.7 was the first to know it. */
+/** Kafka's number of a fetch, and the version that is sent: Kafka 3.1 was the first to know it. */
 const FETCH = 1;
-const FETCH_VERSION = 12;
+const FETCH_VERSION = 13;
 
 /** Clocks that differ by more make lags and latencies look wrong, in milliseconds. */
 const CLOCK_MS = 5000;
@@ -30,10 +33,10 @@ const AHEAD = [[3_600_000, "an hour"], [600_000, "10 minutes"], [60_000, "a minu
 /** Shortest time that the log should reach back: a weekend in which nobody looks. */
 const RETENTION_DAYS = 3;
 
-/** Checks Kafka as far as can be got. `positions` is how far the tables have come, if that could be learnt. */
+/** Checks Kafka as far as can be got. `followed` is the log that the tables follow, if that could be learnt. */
 export async function checkKafka(
   settings: DoctorSettings,
-  positions: ReadonlyMap<number, number> | null,
+  followed: Followed | null,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const ca = settings.KAFKA_TLS_CA === null ? null : { pem: settings.KAFKA_TLS_CA.pem, setting: "KAFKA_TLS_CA" };
@@ -68,7 +71,7 @@ export async function checkKafka(
     if (partitions !== null) {
       findings.push(...await several("kafka retention", () => retention(admin, settings)));
       findings.push(await tried("kafka clock", () => clock(admin, settings)));
-      findings.push(await tried("kafka log", () => log(admin, settings, positions)));
+      findings.push(await tried("kafka log", () => log(admin, settings, followed)));
     }
     findings.push(await tried("kafka group", () => group(admin, settings)));
   } finally {
@@ -106,7 +109,7 @@ async function version(settings: DoctorSettings): Promise<Finding> {
     const most = apis.find(({ apiKey }) => apiKey === FETCH)?.maxVersion ?? 0;
     const found = `fetches up to version ${most} are answered; ${FETCH_VERSION} is sent`;
     if (most >= FETCH_VERSION) return good("kafka version", found);
-    return bad("kafka version", found, "use brokers of Kafka 2.7 or later");
+    return bad("kafka version", found, "use brokers of Kafka 3.1 or later");
   } finally {
     await client.close();
   }
@@ -191,39 +194,55 @@ async function clock(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): Promi
 
 async function log(
   admin: Admin,
-  { KAFKA_TOPIC: name }: DoctorSettings,
-  positions: ReadonlyMap<number, number> | null,
+  settings: DoctorSettings,
+  followed: Followed | null,
 ): Promise<Finding> {
   const check = "kafka log";
-  if (positions === null) return good(check, "not compared, for the database does not say how far it has come");
+  const { KAFKA_TOPIC: name } = settings;
+  if (followed === null) return good(check, "not compared, for the database does not say how far it has come");
+  const { topicId, positions } = followed;
+  const found = await currentTopicId({ ...clusterOf(settings), groupId: null, clientId: "clickstream-doctor" });
+  if (topicId !== null && found !== null && topicId !== found) {
+    return changed({ kind: "recreated", topic: name, followed: topicId, found });
+  }
   let behind = 0;
+  let forgot = "";
   for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
-    const next = positions.get(partition);
-    if (next === undefined) {
+    const position = positions.get(partition);
+    if (position === undefined) {
       behind += Number(high) - Number(low);
       continue;
     }
+    const { next, replay } = position;
+    if (next > Number(high)) {
+      return changed({ kind: "truncated", topic: name, partition, next, end: Number(high) });
+    }
     if (next < Number(low)) {
-      const found =
-        `partition ${partition} begins at ${low}, and ${next} was to be read next: records were deleted unread`;
+      const found = `offsets ${next} to ${
+        Number(low) - 1
+      } of partition ${partition} were deleted before they were read`;
       return bad(
         check,
         found,
-        "what is lost stays lost; keep records for longer (retention.ms), and the service running",
+        "what is lost stays lost, and will be noted in clickstream.gaps; keep records for longer (retention.ms), and " +
+          "the service running",
       );
     }
-    if (next > Number(high)) {
-      const found =
-        `partition ${partition} ends at ${high}, before ${next} that has been taken in: the topic was made anew`;
-      return bad(
-        check,
-        found,
-        `give it another name, or remove its rows: delete from clickstream.progress where topic = '${name}'`,
-      );
+    if (replay < Number(low) && replay < next) {
+      forgot =
+        `; after a start repeats of events below offset ${low} of partition ${partition} would count again, for ` +
+        "their ids were deleted";
     }
     behind += Number(high) - next;
   }
-  return good(check, `${behind.toLocaleString("en")} records are still to be taken in, and all of them are there`);
+  return good(
+    check,
+    `${behind.toLocaleString("en")} records are still to be taken in, and all of them are there${forgot}`,
+  );
+}
+
+function changed(change: TopicChange): Finding {
+  return bad("kafka log", topicChangeInWords(change), `type: ${ADOPT}`);
 }
 
 async function group(admin: Admin, { KAFKA_GROUP_ID: id }: DoctorSettings): Promise<Finding> {

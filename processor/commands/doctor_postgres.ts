@@ -8,7 +8,8 @@ import { type Settings, workersOf } from "../config.ts";
 import { type DatabaseHost, hostText, parseDatabaseUrl } from "../database_url.ts";
 import { type Database, openPostgres } from "../io/database.ts";
 import { schemaState } from "../io/migrations.ts";
-import { positionsOf } from "../io/rebuild.ts";
+import { gapsIn, openGapRecords, unaccounted } from "../io/gaps.ts";
+import { positionsOf, topicIdOf } from "../io/rebuild.ts";
 import { missingRights, needlessRights } from "../io/rights.ts";
 import { inWords } from "../secret.ts";
 import { checkPeer, isWell } from "./doctor_network.ts";
@@ -17,10 +18,17 @@ import type { READS } from "./reads.ts";
 
 type DoctorSettings = Settings<typeof READS.doctor[number]>;
 
-/** What was found, and how far the tables have come; null if that could not be learnt. */
+/** What was found, and which log the tables follow; null if that could not be learnt. */
 export interface PostgresFindings {
   readonly findings: readonly Finding[];
-  readonly positions: ReadonlyMap<number, number> | null;
+  readonly followed: Followed | null;
+}
+
+/** The log that the tables follow, and how far they have come. */
+export interface Followed {
+  /** Kafka's id of the topic; null where it is not known. */
+  readonly topicId: string | null;
+  readonly positions: ReadonlyMap<number, { readonly next: number; readonly replay: number }>;
 }
 
 /** The first version that knows all that the schema uses. */
@@ -47,7 +55,7 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
   const address = parseDatabaseUrl(secret.reveal());
   const ca = authorities === null ? null : { pem: authorities.pem, setting: "DATABASE_TLS_CA" };
   const findings = await checkHosts(address.hosts, ca);
-  if (!isWell(findings)) return { findings, positions: null };
+  if (!isWell(findings)) return { findings, followed: null };
   let db: Database;
   try {
     const tls = authorities === null ? {} : { tlsCa: authorities.pem };
@@ -60,7 +68,7 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
   } catch (error) {
     return {
       findings: [...findings, bad("postgres login", inWords(error), loginCure(inWords(error)))],
-      positions: null,
+      followed: null,
     };
   }
   try {
@@ -76,8 +84,8 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
     findings.push(await tried("postgres clock", () => clock(db)));
     findings.push(await tried("postgres write speed", () => speed(db)));
     findings.push(await tried("postgres free space", () => space(db)));
-    const positions = await schema(db, settings, findings);
-    return { findings, positions };
+    const followed = await schema(db, settings, findings);
+    return { findings, followed };
   } finally {
     await db.close();
   }
@@ -266,7 +274,7 @@ async function schema(
   db: Database,
   settings: DoctorSettings,
   findings: Finding[],
-): Promise<ReadonlyMap<number, number> | null> {
+): Promise<Followed | null> {
   const check = "schema";
   try {
     const { state, detail } = await schemaState(db, MIGRATIONS);
@@ -288,8 +296,35 @@ async function schema(
   findings.push(await tried("rights to spare", () => rightsToSpare(db)));
   findings.push(await tried("partitions", () => partitions(db)));
   findings.push(await tried("forgotten users", () => unfinished(db)));
-  const positions = await positionsOf(db, settings.KAFKA_TOPIC).catch(() => null);
-  return positions === null ? null : new Map([...positions].map(([partition, { next }]) => [partition, next]));
+  findings.push(await tried("conservation", () => conservation(db, settings.KAFKA_TOPIC)));
+  findings.push(await tried("gaps", () => gaps(db, settings.KAFKA_TOPIC)));
+  try {
+    const topic = settings.KAFKA_TOPIC;
+    return { topicId: await topicIdOf(db, topic), positions: await positionsOf(db, topic) };
+  } catch {
+    return null;
+  }
+}
+
+async function conservation(db: Database, topic: string): Promise<Finding> {
+  const check = "conservation";
+  const wrong = await unaccounted(db, topic);
+  if (wrong.length === 0) return good(check, "every offset is consumed, skipped or in a gap");
+  const todo = "somebody has changed the tables, or this is a bug: report it with these numbers";
+  return bad(check, wrong.slice(0, 3).join("; "), todo);
+}
+
+async function gaps(db: Database, topic: string): Promise<Finding> {
+  const check = "gaps";
+  const open = (await gapsIn(db, topic)).filter(({ acknowledged_at: at }) => at === null);
+  if (open.length === 0) return good(check, "no records were deleted unread, but for those that are acknowledged");
+  const records = await openGapRecords(db, topic);
+  const named = open.slice(0, 3).map(({ partition, from_offset: from, to_offset: to }) =>
+    `offsets ${from} to ${BigInt(to) - 1n} of partition ${partition}`
+  );
+  const found = `Kafka had deleted ${records} records before they were read: ${named.join(", ")}` +
+    (open.length > 3 ? ` and ${open.length - 3} more gaps` : "");
+  return advice(check, found, "keep records for longer (retention.ms); then `clickstream gaps acknowledge`");
 }
 
 async function rights(db: Database): Promise<Finding> {

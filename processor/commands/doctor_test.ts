@@ -215,9 +215,9 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       "a schema that is behind",
       () =>
         sql(
-          "create table kept as select * from clickstream.schema_version where name ~ '^0009'; delete from clickstream.schema_version where name ~ '^0009'",
+          "create table kept as select * from clickstream.schema_version where name ~ '^0010'; delete from clickstream.schema_version where name ~ '^0010'",
         ),
-      [/✗ schema: it is behind: not applied: 0009_operations\.sql → clickstream migrate/],
+      [/✗ schema: it is behind: not applied: 0010_topics\.sql → clickstream migrate/],
       () => sql("insert into clickstream.schema_version select * from kept"),
     ],
     [
@@ -245,10 +245,27 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       () => configure({ "cleanup.policy": "delete", "retention.ms": "604800000" }),
     ],
     [
-      "a topic that was made anew",
+      "a log that ends before what was read",
       () => sql(position(5)),
-      [/✗ kafka log: partition 0 ends at 0, before 5.* → give it another name/],
+      [/✗ kafka log: partition 0 of clicks was truncated.* ends at offset 0, before 5.* → type: clickstream adopt-topic/],
       () => sql("delete from clickstream.progress"),
+    ],
+    [
+      "a topic that was recreated",
+      () => sql(`${position(0)}; update clickstream.progress set topic_id = 'AAAAAAAAAAAAAAAAAAAAAA'`),
+      [/✗ kafka log: topic clicks was recreated: its id is [\w-]{22}, and the tables follow A{22}.* → type: clickstream adopt-topic/],
+      () => sql("delete from clickstream.progress"),
+    ],
+    [
+      "records that were deleted unread, and counts that don't add up",
+      () =>
+        sql(`${position(0)};
+          insert into clickstream.gaps (topic, partition, from_offset, to_offset) values ('clicks', 0, 3, 7)`),
+      [
+        /! gaps: Kafka had deleted 4 records before they were read: offsets 3 to 6 of partition 0 → .*`clickstream gaps acknow/,
+        /✗ conservation: partition 0: gaps is 0, and its rows of gaps stand for 4 → somebody has changed/,
+      ],
+      () => sql("delete from clickstream.progress; delete from clickstream.gaps"),
     ],
   ];
   const real = Date.now;
@@ -305,7 +322,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       await joined;
       const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       await finds({ ...plain, HTTP_LISTEN: `127.0.0.1:${listener.addr.port}` }, [
-        /✗ kafka log: partition 0 begins at 7, and 2 was to be read next.* → what is lost stays lost/,
+        /✗ kafka log: offsets 2 to 6 of partition 0 were deleted before they were read → what is lost stays lost/,
         /✗ kafka group: .*a member that is not this program: somebody.* → end it/,
         /✗ port: another program listens.* → end it, or set HTTP_LISTEN/,
         /^! postgres certificate: .* expires in/,
@@ -395,5 +412,6 @@ async function mounted<T>(body: (folder: string) => Promise<T>): Promise<T> {
 
 /** Where partition 0 is said to have come to. */
 function position(next: number): string {
-  return `insert into clickstream.progress (topic, partition, next_offset, replay_offset) values ('clicks', 0, ${next}, 0)`;
+  return `insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset)
+    values ('clicks', 0, ${next}, ${next}, 0)`;
 }

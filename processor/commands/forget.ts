@@ -35,7 +35,8 @@ export async function forget(
     const ends = new Map((await boundsOf(clusterOf(settings))).map(({ partition, end }) => [partition, end]));
     const rows = await patiently("keep commits away", say, () => noteForgotten(db, topic, user, ends));
     const logged = await finishForgetting(db, topic, user, say);
-    print(`removed ${inWords({ ...rows, ...logged })} of user ${JSON.stringify(user)}`);
+    const all = { ...rows, ...logged, events: rows.events + logged.events };
+    print(`removed ${inWords(all)} of user ${JSON.stringify(user)}`);
     print("the counts in traffic, pages and active_users stay; what Kafka still holds of the user is not stored again");
     return EXIT.done;
   }, POLITE);

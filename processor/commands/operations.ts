@@ -21,6 +21,8 @@ export function addOperations(clickstream: Command, ends: Ends): void {
   addRefusals(clickstream, ends);
   addForget(clickstream, ends);
   addRebuild(clickstream, ends);
+  addAdoptTopic(clickstream, ends);
+  addGaps(clickstream, ends);
   addStatus(clickstream, ends);
   addDoctor(clickstream, ends);
 }
@@ -77,6 +79,48 @@ function addRebuild(clickstream: Command, ends: Ends): void {
       const settings = readSettings(READS.rebuild);
       const { rebuild } = await import("./rebuild.ts");
       ends(await rebuild({ fromMs: from, yes: yes === true, ask }, settings, output));
+    });
+}
+
+function addAdoptTopic(clickstream: Command, ends: Ends): void {
+  clickstream.command("adopt-topic")
+    .description("accept the topic that Kafka has now, where it was recreated or truncated; say before what changes")
+    .option("--yes", "do it without asking")
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream adopt-topic", "says what it would do, and asks on a terminal"],
+        ["clickstream adopt-topic --yes", "does it; run again, it finds nothing to do"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.adoptTopic))
+    .action(async ({ yes }: { readonly yes?: true }) => {
+      const settings = readSettings(READS.adoptTopic);
+      const { adoptTopic } = await import("./adopt_topic.ts");
+      ends(await adoptTopic({ yes: yes === true, ask }, settings, output));
+    });
+}
+
+function addGaps(clickstream: Command, ends: Ends): void {
+  const gaps = clickstream.command("gaps")
+    .description("records that Kafka had deleted before they were read: list them, acknowledge them");
+  gaps.command("list")
+    .description("list the gaps of the topic, the most recent first")
+    .option("--json", "one JSON object a line")
+    .addHelpText("after", () => settingsRead(READS.gaps))
+    .action(async ({ json }: { readonly json?: true }) => {
+      const settings = readSettings(READS.gaps);
+      const { listGaps } = await import("./gaps.ts");
+      ends(await listGaps({ json: json === true }, settings, output));
+    });
+  gaps.command("acknowledge")
+    .description("take note of gaps, which ends their alert")
+    .argument("[ids...]", "their numbers; without any, all", idsArgument)
+    .addHelpText("after", () => settingsRead(READS.gaps))
+    .action(async (ids: readonly string[]) => {
+      const settings = readSettings(READS.gaps);
+      const { acknowledge } = await import("./gaps.ts");
+      ends(await acknowledge({ ids: ids.length === 0 ? null : ids }, settings, output));
     });
 }
 
@@ -182,7 +226,7 @@ function addRefusals(clickstream: Command, ends: Ends): void {
 
 function idArgument(text: string): string {
   if (/^\d{1,18}$/.test(text)) return text;
-  throw new InvalidArgumentError("Allowed is the number of a refusal.");
+  throw new InvalidArgumentError("Allowed is the number that `list` shows.");
 }
 
 function idsArgument(text: string, before: readonly string[] | undefined): readonly string[] {

@@ -26,6 +26,8 @@ export const READS = {
   refusals: DATABASE,
   replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "EVENTS_KEEP_DAYS"],
   forget: [...KAFKA, ...DATABASE],
+  adoptTopic: [...KAFKA, ...DATABASE],
+  gaps: ["KAFKA_TOPIC", ...DATABASE],
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
   flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],

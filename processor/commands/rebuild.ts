@@ -13,6 +13,7 @@ import { verifySchema } from "../io/migrations.ts";
 import {
   begin,
   isUnderWay,
+  latestFormer,
   type Plan,
   positionsOf,
   type Reach,
@@ -24,6 +25,7 @@ import {
   type Start,
   swap,
   timesToRead,
+  topicIdOf,
   UpToSource,
   verifyRoomForSwap,
 } from "../io/rebuild.ts";
@@ -132,6 +134,7 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
 async function planOf(db: Database, fromMs: number, settings: RebuildSettings): Promise<Plan> {
   return {
     topic: settings.KAFKA_TOPIC,
+    topicId: await topicIdOf(db, settings.KAFKA_TOPIC),
     fromMs: Math.floor(fromMs / DAY_MS) * DAY_MS,
     version: VERSION,
     views: settings.VIEWS.map(({ name }) => name),
@@ -151,6 +154,15 @@ async function chosenReach(db: Database, plan: Plan, settings: RebuildSettings):
   const froms = await offsetsAt(cluster, times.from);
   const replays = await offsetsAt(cluster, times.replay);
   const positions = await positionsOf(db, plan.topic);
+  const former = await latestFormer(db, plan.topic);
+  if (former !== null && former >= plan.fromMs) {
+    throw new WrongUse(
+      `the tables hold events up to ${
+        new Date(former).toISOString()
+      } of a log that adopt-topic has replaced, and which ` +
+        `Kafka no longer has. Choose a --from of the UTC day after that or later; nothing was changed`,
+    );
+  }
   const starts = (await boundsOf(cluster)).map(({ partition, begin }): Start => {
     const { next, latestMs } = positions.get(partition) ?? { next: 0, latestMs: null };
     const [replay, from] = [replays.get(partition)!, froms.get(partition)!];
@@ -218,9 +230,6 @@ class Filling {
       ...clusterOf(settings),
       groupId: null,
       clientId: "clickstream-rebuild",
-      warn(message) {
-        throw new Error(`${message}: the log no longer has what is being read. Run it again with a later --from`);
-      },
     });
     const forgotten = new Forgotten();
     const source = new UpToSource(kafka);

@@ -20,6 +20,9 @@ import { EXIT } from "./exit.ts";
 import { workInThread } from "./threads.ts";
 import { type RunSettings, soon, work } from "./work.ts";
 
+/** A service that can't go on until somebody has done something says so on its page for so long, in milliseconds. */
+const SHOWN_MS = 5_000;
+
 /** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
@@ -82,6 +85,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   });
   try {
     const ended = await Promise.allSettled(started);
+    if (activity.topicChange !== null) await shownFor(SHOWN_MS, signal);
     for (const end of ended) if (end.status === "rejected") throw end.reason;
     const { latenessMs: _, ...totals } = activity.totals;
     log.info("stopped", totals);
@@ -90,6 +94,16 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     await soon(live.close(), http.close());
     announcements.close();
   }
+}
+
+/** Resolves after `ms`, or as soon as the signal is aborted. */
+async function shownFor(ms: number, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), ms);
+  if (!signal.aborted) {
+    await new Promise((resolve) => AbortSignal.any([signal, over.signal]).addEventListener("abort", resolve));
+  }
+  clearTimeout(timer);
 }
 
 /** PostgreSQL for the page, which must not be in the way of the work, and changes nothing. */

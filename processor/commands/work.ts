@@ -13,11 +13,12 @@ import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
 import { ReopeningSink } from "../io/reopening_sink.ts";
 import { SqlSink } from "../io/sql_sink.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { type Observer, Pipeline, type Sink, type Source } from "../pipeline.ts";
+import { type Observer, Pipeline, type Sink, type Source, TopicChanged } from "../pipeline.ts";
 import { Sampler, type Watching } from "../sampler.ts";
 import { ScanDecoder } from "../scan.ts";
 import { inWords } from "../secret.ts";
 import { type Attendant, supervise, type Surroundings } from "../supervise.ts";
+import { WINDOW_MS } from "../duplicates.ts";
 import { DAY_MS } from "../view.ts";
 import { clusterOf } from "./cluster.ts";
 import { EXIT } from "./exit.ts";
@@ -87,7 +88,6 @@ export async function work(
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
     clientId: "clickstream",
-    warn: (message) => log.warn(message),
     joining: () => {
       // Whoever is at work and has to join anew goes on as soon as that is done.
       if (!isReady && !signal.aborted) tell({ kind: "notReady", reason: JOINING });
@@ -120,6 +120,10 @@ export async function work(
     await supervise(pipelined, signal, attendant(log, tell, signal), surroundings);
     return EXIT.done;
   } catch (error) {
+    if (error instanceof TopicChanged) {
+      tell({ kind: "notReady", reason: error.message });
+      tell({ kind: "topicChanged", change: error.change });
+    }
     if (!(error instanceof SchemaMismatch)) throw error;
     log.error(error.message);
     return EXIT.schema;
@@ -170,7 +174,8 @@ function polledOften(source: Source): Source {
   return {
     topic: source.topic,
     assigned: () => source.assigned(),
-    seek: (offsets) => source.seek(offsets),
+    topicId: () => source.topicId(),
+    seek: (offsets, committed) => source.seek(offsets, committed),
     poll: (maxWaitMs) => source.poll(Math.min(maxWaitMs, POLL_MS)),
     committed: (offsets) => source.committed(offsets),
     close: () => source.close(),
@@ -225,7 +230,21 @@ function observer(log: Log, tell: Tell, sample: Sampling): Observer {
     committed(commit, timing) {
       told.committed(commit, timing);
       const records = commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
+      for (const { partition, gap } of commit.advances) {
+        if (gap === null) continue;
+        const { from, to } = gap;
+        const what = `Kafka had deleted ${to - from} records before they were read: offsets ${from} to ${to - 1} of ` +
+          `partition ${partition} are lost`;
+        log.warn(`${what}. See \`clickstream gaps list\`, and keep records for longer (retention.ms)`);
+      }
       log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) });
+    },
+    forgot(partition, { from, to }) {
+      log.warn(
+        `Kafka has deleted offsets ${from} to ${to - 1} of partition ${partition}, which are committed: nothing is ` +
+          `lost, but for up to ${WINDOW_MS / 60_000} minutes repeats of these events can't be recognised, and would ` +
+          "count again",
+      );
     },
     groupCommitFailed(error) {
       told.groupCommitFailed(error);

@@ -3,7 +3,7 @@
  * one after the other, each `length u32 (2^32 - 1: no value), time f64, tag u8, value`, little-endian.
  * @module
  */
-import type { Records, Seek, Source } from "../pipeline.ts";
+import { type Records, type Seek, type Source, TopicChanged } from "../pipeline.ts";
 
 const HEAD_BYTES = 13;
 const NO_VALUE = 0xffffffff;
@@ -23,20 +23,24 @@ export interface Entry {
 /** A topic in a folder. */
 export class EmbeddedLog implements Source {
   readonly topic: string;
+  readonly #id: string;
   readonly #partitions: readonly Partition[];
   #at = new Map<number, number>();
+  #committed: ReadonlyMap<number, number> = new Map();
   #arrived: () => void = () => {};
   #closed = false;
 
-  private constructor(topic: string, partitions: readonly Partition[]) {
+  private constructor(topic: string, id: string, partitions: readonly Partition[]) {
     this.topic = topic;
+    this.#id = id;
     this.#partitions = partitions;
   }
 
   /** Opens the log in `folder`, or makes it; a record cut off by a crash is dropped. */
   static open(folder: string, topic: string, partitions: number): EmbeddedLog {
     const file = (partition: number) => `${folder}/${topic}-${partition}.log`;
-    return new EmbeddedLog(topic, Array.from({ length: partitions }, (_, p) => new Partition(p, file(p))));
+    const id = idIn(`${folder}/${topic}.id`);
+    return new EmbeddedLog(topic, id, Array.from({ length: partitions }, (_, p) => new Partition(p, file(p))));
   }
 
   /** Appends records; they are in the file when it returns. */
@@ -70,8 +74,13 @@ export class EmbeddedLog implements Source {
     return Promise.resolve(this.#partitions.map((_, partition) => partition));
   }
 
-  seek(offsets: Seek): void {
+  topicId(): string {
+    return this.#id;
+  }
+
+  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
     this.#at = new Map([...offsets].map(([partition, offset]) => [partition, offset ?? 0]));
+    this.#committed = committed;
   }
 
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
@@ -104,6 +113,11 @@ export class EmbeddedLog implements Source {
     const all: Records[] = [];
     for (const [p, at] of this.#at) {
       const partition = this.#partitions[p]!;
+      const next = this.#committed.get(p) ?? 0;
+      if (partition.count < next) {
+        const where = { topic: this.topic, partition: p, next, end: partition.count };
+        throw new TopicChanged({ kind: "truncated", ...where });
+      }
       if (at >= partition.count) continue;
       const { records } = partition.read(at);
       this.#at.set(p, records.next);
@@ -184,8 +198,9 @@ class Partition {
       starts[i] = at + HEAD_BYTES;
       ends[i] = length === NO_VALUE ? -1 : at + HEAD_BYTES + length;
     }
-    const records = { partition: this.#number, count, bytes, offsets, times, starts, ends, next, end: this.count };
-    return { records, tags };
+    const arrays = { bytes, offsets, times, starts, ends };
+    const place = { partition: this.#number, next, end: this.count, skipped: 0, gap: null };
+    return { records: { ...place, ...arrays, count }, tags };
   }
 
   close(): void {
@@ -201,6 +216,19 @@ class Partition {
       read += n;
     }
   }
+}
+
+/** The id of a log: drawn when it was made, or when it was first opened by a version that knows of ids. */
+function idIn(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const id = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
+  Deno.writeTextFileSync(`${path}.new`, id);
+  Deno.renameSync(`${path}.new`, path);
+  return id;
 }
 
 function valueLength(length: number): number {

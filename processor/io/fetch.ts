@@ -1,20 +1,28 @@
 /**
- * Kafka's Fetch request and response, version 12, with the records left as they lie.
+ * Kafka's Fetch request and response, with the records left as they lie: version 13, which names the topic by its id, or
+ * 12 where it has none.
  * @module
  */
 import { Reader, Writer } from "@platformatic/kafka";
 import type { Buffer } from "node:buffer";
+import { Unavailable } from "../pipeline.ts";
 import type { BrokerConnection } from "./broker.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
 import type { Room } from "./room.ts";
 
 const FETCH = 1;
-const VERSION = 12;
+const BY_ID = 13;
+const BY_NAME = 12;
 const READ_COMMITTED = 1;
 
 /** What to fetch, and how much at most. */
 export interface FetchRequest {
   readonly topic: string;
+  /**
+   * The topic's id as Kafka prints it: a topic made anew under the same name is not read in its place. Null where it has
+   * none.
+   */
+  readonly topicId: string | null;
   /** Where to read each partition from. */
   readonly offsets: ReadonlyMap<number, number>;
   /** How long the broker may wait for something to arrive. */
@@ -25,6 +33,8 @@ export interface FetchRequest {
 /** A partition in a response: its records, or Kafka's error code. */
 export interface PartitionResponse extends FetchedPartition {
   readonly errorCode: number;
+  /** Where the partition ends. */
+  readonly highWatermark: number;
 }
 
 /** Sends one request over a connection, and parses the response, whose records lie in `room`. */
@@ -33,10 +43,18 @@ export async function fetchFrom(
   request: FetchRequest,
   room: Room,
 ): Promise<readonly PartitionResponse[]> {
-  return parsed(await connection.request(FETCH, VERSION, written(request), true, room));
+  const version = request.topicId === null ? BY_NAME : BY_ID;
+  return parsed(await connection.request(FETCH, version, written(request), true, room), version === BY_ID);
 }
 
-function written({ topic, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer {
+/** A topic's id as Kafka prints it, from the same in hexadecimal; null for the id of topics that have none. */
+export function topicIdOf(uuid: string): string | null {
+  const hex = uuid.replaceAll("-", "");
+  if (!/^[0-9a-f]{32}$/.test(hex) || /^0+$/.test(hex)) return null;
+  return Uint8Array.fromHex(hex).toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+function written({ topic, topicId, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer {
   return Writer.create()
     .appendInt32(-1) // replica: a consumer
     .appendInt32(maxWaitMs)
@@ -46,7 +64,9 @@ function written({ topic, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer 
     .appendInt32(0) // no fetch session
     .appendInt32(-1)
     .appendArray([topic], (writer, name) => {
-      writer.appendString(name).appendArray([...offsets], (w, [partition, offset]) => {
+      if (topicId === null) writer.appendString(name);
+      else writer.appendUUID(Uint8Array.fromBase64(topicId, { alphabet: "base64url" }).toHex());
+      writer.appendArray([...offsets], (w, [partition, offset]) => {
         w.appendInt32(partition)
           .appendInt32(-1) // leader epoch, unknown
           .appendInt64(BigInt(offset))
@@ -60,14 +80,15 @@ function written({ topic, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer 
     .appendTaggedFields();
 }
 
-function parsed(response: Buffer): readonly PartitionResponse[] {
+function parsed(response: Buffer, isById: boolean): readonly PartitionResponse[] {
   const reader = Reader.from(response);
   reader.readInt32(); // throttle time
   const errorCode = reader.readInt16();
   reader.readInt32(); // session
   const partitions: PartitionResponse[] = [];
   reader.readArray((topic) => {
-    topic.readString();
+    if (isById) topic.readUUID();
+    else topic.readString();
     topic.readArray(
       (r) => {
         partitions.push(partitionFrom(r, errorCode, response));
@@ -76,13 +97,16 @@ function parsed(response: Buffer): readonly PartitionResponse[] {
       false,
     );
   });
+  if (errorCode !== 0 && partitions.length === 0) {
+    throw new Unavailable(`Kafka answers a fetch with error ${errorCode}`);
+  }
   return partitions;
 }
 
 function partitionFrom(r: Reader, responseError: number, response: Buffer): PartitionResponse {
   const partition = r.readInt32();
   const errorCode = r.readInt16() || responseError;
-  r.readInt64(); // high watermark
+  const highWatermark = Number(r.readInt64());
   const lastStableOffset = Number(r.readInt64());
   r.readInt64(); // log start
   const aborted = r.readNullableArray((a): AbortedTransaction => {
@@ -94,5 +118,5 @@ function partitionFrom(r: Reader, responseError: number, response: Buffer): Part
   const bytes = response.subarray(r.position, r.position + size);
   r.skip(size);
   r.readTaggedFields();
-  return { partition, errorCode, aborted, lastStableOffset, bytes };
+  return { partition, errorCode, aborted, highWatermark, lastStableOffset, bytes };
 }

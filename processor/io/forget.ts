@@ -45,19 +45,20 @@ interface Noted {
   readonly days: readonly string[] | null;
 }
 
-/** Notes that a user is forgotten, as far as the log goes now, and erases the rows by user. */
+/** Notes that a user is forgotten, as far as the log goes now, and erases the rows by user and events of former logs. */
 export async function noteForgotten(
   db: Database,
   topic: string,
   user: string,
   ends: Ends,
-): Promise<{ readonly sessions: number; readonly user_days: number }> {
+): Promise<{ readonly sessions: number; readonly user_days: number; readonly events: number }> {
   return await db.transaction(async (tx) => {
     const schemas = await schemasIn(tx);
     for (const schema of schemas) await tx.exec(`lock table ${schema}.progress in exclusive mode`);
     // What was committed since the log was asked for its end is to be forgotten too.
     const { rows } = await tx.query<{ partition: number; next: string }>(
-      "select partition, next_offset as next from clickstream.progress where topic = $1::text",
+      `select partition, next_offset as next from clickstream.progress where topic = $1::text
+       union all select distinct partition, 0 from clickstream.former_progress where topic = $1::text`,
       [topic],
     );
     const below = new Map(ends);
@@ -69,14 +70,24 @@ export async function noteForgotten(
       [
         userHash(user),
         topic,
-        `{${[...below.keys()].join(",")}}`,
-        `{${[...below.values()].join(",")}}`,
+        ...arraysOf(below),
         days === null ? null : `{${days.join(",")}}`,
       ],
     );
+    // While nothing is committed, an event beyond where the log ends can only be of a log that adopt-topic has replaced.
+    const { rowCount: events } = await tx.query(
+      `delete from clickstream.events e using unnest($2::integer[], $3::bigint[]) as v(partition, below)
+        where e.user_id = $1::text and ${onDays(days)} and e.kafka_partition = v.partition and e.kafka_offset >= v.below
+          and exists (select from clickstream.former_progress where topic = $4::text)`,
+      [user, ...arraysOf(below), topic],
+    );
     const [erased] = await Promise.all(schemas.map((schema) => eraseRows(tx, schema, [user])));
-    return { sessions: erased!["sessions"] ?? 0, user_days: erased!["user_days"] ?? 0 };
+    return { sessions: erased!["sessions"] ?? 0, user_days: erased!["user_days"] ?? 0, events };
   });
+}
+
+function arraysOf(below: ReadonlyMap<number, number>): [partitions: string, below: string] {
+  return [`{${[...below.keys()].join(",")}}`, `{${[...below.values()].join(",")}}`];
 }
 
 /** Erases events and refusals of every forgetting of a user that is not done, with those that were ended on the way. */
@@ -126,7 +137,7 @@ async function eraseLogged(
   }
   const { rowCount: refusals } = await db.query(
     `update ${schema}.refusals r set ${ERASED} from (${below}) v(partition, below), clickstream.forgotten f
-      where f.id = $1::bigint and r.topic = f.topic and r.partition = v.partition and r."offset" < v.below
+      where f.id = $1::bigint and r.topic = f.topic and r.partition = v.partition and (r."offset" < v.below or r.former)
         and $2::text is not null and ${NAMED}`,
     [id, user, quoted(user)],
   );

@@ -8,7 +8,15 @@
 import { createHash } from "node:crypto";
 import type { Batch } from "../batch.ts";
 import { cellAt } from "../cells.ts";
-import { type Commit, type Position, PositionsMoved, Reassigned, type Records, type Seek } from "../pipeline.ts";
+import {
+  type Commit,
+  lengthOf,
+  type Position,
+  PositionsMoved,
+  Reassigned,
+  type Records,
+  type Seek,
+} from "../pipeline.ts";
 import type { Sink, Source } from "../pipeline.ts";
 import { tableOf } from "../translate/table.ts";
 import { VIEWS } from "../views/mod.ts";
@@ -71,16 +79,22 @@ export class HeldSource implements Source {
     return this.#inner.assigned();
   }
 
-  seek(offsets: Seek): void {
+  topicId(): string | null {
+    return this.#inner.topicId();
+  }
+
+  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
     this.#passed = false;
-    this.#inner.seek(offsets);
+    this.#inner.seek(offsets, committed);
   }
 
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
     if (this.#passed) throw new Reassigned("what had been read before a user was forgotten is committed");
     const all = await this.#inner.poll(maxWaitMs);
     const { limits } = this.#forgotten;
-    return limits.size === 0 ? all : all.map((records) => cutAt(records, limits.get(records.partition) ?? Infinity));
+    return limits.size === 0
+      ? all
+      : all.flatMap((records) => cutAt(records, limits.get(records.partition) ?? Infinity));
   }
 
   async committed(offsets: ReadonlyMap<number, number>): Promise<void> {
@@ -95,21 +109,26 @@ export class HeldSource implements Source {
   }
 }
 
-/** The records below an offset. */
-export function cutAt(records: Records, limit: number): Records {
-  if (records.next <= limit) return records;
+/** The part of a run below an offset; nothing if it begins there or later. */
+export function cutAt(records: Records, limit: number): Records[] {
+  if (records.next <= limit) return [records];
   const { offsets, times, starts, ends } = records;
+  const from = records.next - records.count - records.skipped - lengthOf(records.gap);
+  if (from >= limit) return [];
+  const gap = records.gap === null ? null : { from, to: Math.min(limit, records.gap.to) };
   let count = 0;
   while (count < records.count && offsets[count]! < limit) count++;
-  return {
+  return [{
     ...records,
     count,
+    gap,
+    skipped: limit - from - count - lengthOf(gap),
     offsets: offsets.subarray(0, count),
     times: times.subarray(0, count),
     starts: starts.subarray(0, count),
     ends: ends.subarray(0, count),
     next: limit,
-  };
+  }];
 }
 
 /** A sink that stores nothing of what is forgotten. */
@@ -182,7 +201,7 @@ export class ForgettingSink implements Sink {
       if (!usersIn(payload).some((user) => this.#forgotten.erases(partition, user))) continue;
       await tx.query(
         `update clickstream.refusals set ${ERASED}
-          where topic = $1::text and partition = $2::integer and "offset" = $3::bigint`,
+          where topic = $1::text and partition = $2::integer and "offset" = $3::bigint and not former`,
         [topic, partition, offset],
       );
     }

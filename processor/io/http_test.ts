@@ -59,7 +59,7 @@ Deno.test("is alive at once, and ready when everything is there", () =>
 
 Deno.test("says what it does, as JSON and for people", () =>
   serving(async (get, activity) => {
-    const partitions = new Map([[3, { next: 7, replay: 0, watermark: NOON }]]);
+    const partitions = new Map([[3, { next: 7, replay: 0, watermark: NOON, topicId: null }]]);
     activity.take({ kind: "started", partitions, cause: { kind: "unavailable", message: "<gone>" } });
     activity.take({ kind: "read", partition: 3, end: 9 });
     const status = await (await get("/api/status")).json();
@@ -91,7 +91,19 @@ Deno.test("says what it does, as JSON and for people", () =>
         owner: "here/1",
         committedAt: null,
       }],
-      totals: { consumed: 0, stored: 0, duplicates: 0, refused: 0, late: 0, latenessMs: 0, unchecked: 0 },
+      totals: {
+        ...{
+          consumed: 0,
+          stored: 0,
+          duplicates: 0,
+          refused: 0,
+          skipped: 0,
+          gaps: 0,
+          late: 0,
+          latenessMs: 0,
+          unchecked: 0,
+        },
+      },
       refusals: {},
       commits: 0,
       lastCommit: null,

@@ -3,11 +3,11 @@
  * by ourselves.
  * @module
  */
-import { type ClusterMetadata, Consumer } from "@platformatic/kafka";
-import { Reassigned, type Records, type Seek, type Source, Unavailable } from "../pipeline.ts";
+import { type ClusterMetadata, Consumer, FetchIsolationLevels } from "@platformatic/kafka";
+import { Reassigned, type Records, type Seek, type Source, TopicChanged, Unavailable } from "../pipeline.ts";
 import { type BrokerAccess, BrokerConnection } from "./broker.ts";
-import { fetchFrom, type PartitionResponse } from "./fetch.ts";
-import { walk } from "./record_batch.ts";
+import { fetchFrom, type PartitionResponse, topicIdOf } from "./fetch.ts";
+import { NO_RECORDS, walk } from "./record_batch.ts";
 import { Room } from "./room.ts";
 
 /** How to reach Kafka, and as whom. */
@@ -16,8 +16,6 @@ export interface KafkaSettings extends BrokerAccess {
   readonly topic: string;
   /** Members of a group share the partitions; who is in none reads them all. */
   readonly groupId: string | null;
-  /** Is told, in words, what goes wrong and is mended by itself. */
-  readonly warn?: (message: string) => void;
   /** Is told that Kafka answers, and that the group is waited for. */
   readonly joining?: () => void;
   /** Is told how many bytes of records have come, as they were sent. */
@@ -26,6 +24,7 @@ export interface KafkaSettings extends BrokerAccess {
 
 /** Kafka's error codes that are worth a name here. */
 const OFFSET_OUT_OF_RANGE = 1;
+const UNKNOWN_TOPIC_ID = 100;
 const EARLIEST = -2n;
 const LATEST = -1n;
 
@@ -54,6 +53,10 @@ export class KafkaSource implements Source {
   readonly #connections = new Map<number, BrokerConnection>();
   /** Next offset of each partition, the one that was read last at the end; null where it is the earliest there is. */
   #next = new Map<number, number | null>();
+  /** Up to where each partition has been committed. */
+  #committed: ReadonlyMap<number, number> = new Map();
+  /** The topic as it was when partitions were assigned last. */
+  #topicId: string | null = null;
   /** Kafka timestamp of the last record that was read of each partition. */
   readonly #times = new Map<number, number>();
   /** Counts seeks: what was fetched before the last one is thrown away. */
@@ -87,9 +90,14 @@ export class KafkaSource implements Source {
     });
   }
 
-  seek(offsets: Seek): void {
+  topicId(): string | null {
+    return this.#topicId;
+  }
+
+  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
     this.#seeks++;
     this.#next = new Map(offsets);
+    this.#committed = committed;
     this.#times.clear();
     this.#ready = [];
     this.#failure = null;
@@ -132,7 +140,9 @@ export class KafkaSource implements Source {
   async #partitionCount(consumer: Consumer): Promise<number> {
     try {
       const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
-      const count = metadata.topics.get(this.topic)?.partitionsCount ?? 0;
+      const topic = metadata.topics.get(this.topic);
+      const count = topic?.partitionsCount ?? 0;
+      this.#topicId = topicIdOf(topic?.id ?? "");
       if (count > 0) return count;
     } catch (error) {
       if (!/unknown topic/i.test(String(error))) throw error;
@@ -221,6 +231,7 @@ export class KafkaSource implements Source {
   ): Promise<readonly PartitionResponse[]> {
     const request = {
       topic: this.topic,
+      topicId: this.#topicId,
       offsets,
       maxWaitMs: FETCH_WAIT_MS,
       maxBytes: RESPONSE_BYTES,
@@ -241,18 +252,26 @@ export class KafkaSource implements Source {
       const from = offsets.get(partition)!;
       if (errorCode === OFFSET_OUT_OF_RANGE) {
         await this.#passGap(fetcher, partition, from, seeks);
+      } else if (errorCode === UNKNOWN_TOPIC_ID) {
+        // Whoever starts again learns whether another topic has the name now.
+        fetcher.clearMetadata();
+        throw new Unavailable(`Kafka no longer has the topic ${this.topic} with the id ${this.#topicId}`);
       } else if (errorCode !== 0) {
         fetcher.clearMetadata();
         throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
       } else {
+        // A new leader may know of an earlier end for a moment; when it is asked for it, it waits until it knows.
+        if (response.highWatermark < (this.#committed.get(partition) ?? 0)) {
+          this.#mustReach(partition, await this.#offset(fetcher, partition, LATEST));
+          if (seeks !== this.#seeks) return;
+        }
         const { records, next } = walk(response, from);
         if (next === from) continue;
         this.#next.delete(partition);
         this.#next.set(partition, next);
-        const last = records.at(-1);
+        const last = records.findLast(({ count }) => count > 0);
         if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
-        // Records that count for nothing still move the offset.
-        this.#ready.push(...(last?.next === next ? records : [...records, nothingUpTo(response, next)]));
+        this.#ready.push(...records);
       }
     }
   }
@@ -265,21 +284,24 @@ export class KafkaSource implements Source {
     }
   }
 
-  /** The log no longer has an offset: goes on where it begins, and says so; records in between are gone. */
+  /** Fails if a partition ends before what has been committed of it. */
+  #mustReach(partition: number, end: number): void {
+    const next = Math.max(this.#committed.get(partition) ?? 0, this.#next.get(partition) ?? 0);
+    if (end < next) throw new TopicChanged({ kind: "truncated", topic: this.topic, partition, next, end });
+  }
+
+  /** The log no longer has an offset: goes on where it begins; records in between are gone. */
   async #passGap(fetcher: Consumer, partition: number, from: number, seeks: number): Promise<void> {
     const earliest = await this.#offset(fetcher, partition, EARLIEST);
     const latest = await this.#offset(fetcher, partition, LATEST);
     if (seeks !== this.#seeks) return;
-    if (from > latest) {
-      throw new Error(
-        `partition ${partition} of ${this.topic} ends at ${latest}, before offset ${from} that has been committed: ` +
-          "the topic was made anew. Give it another name, or remove its rows from clickstream.progress",
-      );
-    }
-    this.#settings.warn?.(
-      `partition ${partition} of ${this.topic} begins at ${earliest}: offsets ${from} to ${earliest - 1} are lost, ` +
-        "Kafka had deleted them before they were read",
-    );
+    this.#mustReach(partition, latest);
+    if (earliest <= from) throw new Unavailable(`Kafka says that partition ${partition} has no offset ${from}`);
+    const gap = { from, to: earliest };
+    this.#ready.push({
+      ...NO_RECORDS,
+      ...{ partition, bytes: new Uint8Array(), next: earliest, end: latest, skipped: 0, gap },
+    });
     this.#next.set(partition, earliest);
   }
 
@@ -322,6 +344,21 @@ export class KafkaSource implements Source {
         error instanceof Unavailable ? broken : explained(error, what, this.#settings)
       );
     }
+  }
+}
+
+/**
+ * The id that Kafka has for the topic now; null where topics have none.
+ *
+ * @throws {Unavailable} if Kafka can't be reached, or has no such topic
+ */
+export async function currentTopicId(settings: KafkaSettings): Promise<string | null> {
+  const source = new KafkaSource({ ...settings, groupId: null });
+  try {
+    await source.assigned();
+    return source.topicId();
+  } finally {
+    await source.close();
   }
 }
 
@@ -411,6 +448,8 @@ function consumerOf({ brokers, groupId, clientId, tlsCa, tls, sasl }: KafkaSetti
     connectTimeout: 5000,
     timeout: 30_000,
     metadataMaxAge: 60_000,
+    // Fetching is ours: this is for the ends of partitions, which don't wait for open transactions.
+    isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
     // Said here, for the client also joins by itself, when a commit finds that the group has gone on without it.
     sessionTimeout: SESSION_TIMEOUT_MS,
     heartbeatInterval: HEARTBEAT_MS,
@@ -423,20 +462,9 @@ function consumerOf({ brokers, groupId, clientId, tlsCa, tls, sasl }: KafkaSetti
   return consumer;
 }
 
-/** An empty run of records that moves a partition to `next`. */
-function nothingUpTo({ partition, bytes, lastStableOffset }: PartitionResponse, next: number): Records {
-  const none = {
-    offsets: new Float64Array(),
-    times: new Float64Array(),
-    starts: new Int32Array(),
-    ends: new Int32Array(),
-  };
-  return { ...none, partition, count: 0, bytes, next, end: lastStableOffset };
-}
-
 /** The error as one that says what was attempted and where; all but our own complaints are worth another try. */
 function explained(error: unknown, what: string, { brokers }: KafkaSettings): Error {
-  if (error instanceof Unavailable || error instanceof Reassigned) return error;
+  if (error instanceof Unavailable || error instanceof Reassigned || error instanceof TopicChanged) return error;
   const messages = new Set<string>();
   const collect = (cause: unknown): void => {
     if (!(cause instanceof Error)) return;

@@ -9,7 +9,8 @@ import {
   IncrementalAlterConfigOperationTypes,
 } from "@platformatic/kafka";
 import { Kafka, logLevel, type Producer } from "kafkajs";
-import { Reassigned, type Records, type Source, Unavailable } from "../pipeline.ts";
+import { type Gap, Reassigned, type Records, type Source, TopicChanged, Unavailable } from "../pipeline.ts";
+import { until } from "../testing/child.ts";
 import { type Broker, startKafka } from "../testing/kafka.ts";
 import { ReferenceSource } from "../testing/reference_source.ts";
 import { sourceContract } from "../testing/source_contract.ts";
@@ -108,7 +109,7 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId });
   try {
     const bytes = 10_000_000;
-    const request = { topic, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes };
+    const request = { topic, topicId: null, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes };
     const [response] = await fetchFrom(connection, request, new Room());
     const batches = response!.bytes;
     const codecs: number[] = [];
@@ -212,9 +213,15 @@ async function arrived(source: Source): Promise<readonly Records[]> {
   }
 }
 
-Deno.test("records that Kafka deleted before they were read are passed, and said", leaky, async () => {
-  const warnings: string[] = [];
-  const { settings, topic, source, reading } = await opened(2, { warn: (message) => warnings.push(message) });
+Deno.test("records that Kafka deleted before they were read are passed, and named", leaky, async () => {
+  const { topic, source, reading } = await opened(2);
+  const gaps: (Gap & { partition: number })[] = [];
+  const drained = async () => {
+    while (reading.lag() > 0) {
+      for (const { partition, gap } of await reading.poll()) if (gap !== null) gaps.push({ partition, ...gap });
+    }
+    return gaps.splice(0);
+  };
   try {
     await source.assigned();
     for (const partition of [0, 1]) {
@@ -222,65 +229,73 @@ Deno.test("records that Kafka deleted before they were read are passed, and said
     }
     await topic.trim(0, 60);
     reading.seek([0, 60], [1, 0]);
-    await reading.drain();
+    assert.deepEqual(await drained(), []);
     reading.seek([0, null], [1, null]);
-    await reading.drain();
-    assert.equal(warnings.length, 0);
+    assert.deepEqual(await drained(), []);
     reading.seek([0, 10], [1, 5]);
-    await reading.drain();
-    const gap = `partition 0 of ${settings.topic} begins at 60: offsets 10 to 59 are lost`;
-    assert.deepEqual(warnings.map((warning) => warning.split(",")[0]), [gap]);
+    assert.deepEqual(await drained(), [{ partition: 0, from: 10, to: 60 }]);
     await topic.append(0, numbered(5));
     await topic.trim(0, 105);
     reading.seek([0, 100], [1, 100]);
-    assert.deepEqual(await reading.poll(300), []);
+    let polled = await reading.poll();
+    while (polled.length === 0) polled = await reading.poll();
+    const [passed] = polled;
+    assert.deepEqual([passed?.count, passed?.next, passed?.gap], [0, 105, { from: 100, to: 105 }]);
     await topic.append(0, numbered(1));
-    await reading.drain();
-    assert.match(warnings[1] ?? "", /begins at 105: offsets 100 to 104 are lost/);
+    assert.deepEqual(await drained(), []);
   } finally {
     await source.close();
   }
 });
 
-Deno.test(
-  "a topic that was made anew is not read from an offset of the old one, and what to do is said",
-  leaky,
-  async () => {
+Deno.test("a topic that was recreated is not read in the place of the old one, shorter or longer", leaky, async () => {
+  for (const written of [2, 30]) {
     const { settings: { topic }, source } = await opened(1);
     try {
       await write(topic, 0, numbered(10));
       await source.assigned();
-      source.seek(new Map([[0, 10]]));
+      const before = source.topicId();
+      assert.match(before ?? "", /^[\w-]{22}$/);
+      source.seek(new Map([[0, 10]]), new Map([[0, 10]]));
       assert.deepEqual(await source.poll(100), []);
       await stand.admin.deleteTopics({ topics: [topic] });
-      await stand.broker.createTopic(topic, 1);
-      await write(topic, 0, numbered(2));
-      await assert.rejects(polledThrough(source, 10), (error) => {
-        // Of no use to try again.
-        assert.ok(error instanceof Error && !(error instanceof Unavailable || error instanceof Reassigned), `${error}`);
-        for (const said of [topic, "partition 0", "ends at 2", "offset 10", "made anew", "clickstream.progress"]) {
+      const made = () => stand.admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 });
+      await until("the topic is recreated", () => made().then(() => true, () => false));
+      await write(topic, 0, numbered(written));
+      await assert.rejects(async () => {
+        for (const endMs = Date.now() + 20_000; Date.now() < endMs;) assert.deepEqual(await source.poll(300), []);
+      }, Unavailable);
+      await source.assigned();
+      assert.notEqual(source.topicId(), before);
+    } finally {
+      await source.close();
+    }
+  }
+});
+
+Deno.test("a log that ends before what has been committed is refused, be it read from before", leaky, async () => {
+  const { settings: { topic }, source } = await opened(2);
+  try {
+    await write(topic, 0, numbered(10));
+    await source.assigned();
+    for (const from of [4, 10, 20]) {
+      source.seek(new Map([[0, from], [1, 0]]), new Map([[0, 20], [1, 0]]));
+      await assert.rejects(async () => {
+        for (const endMs = Date.now() + 20_000; Date.now() < endMs;) await source.poll(300);
+      }, (error) => {
+        assert.ok(error instanceof TopicChanged, `${error}`);
+        assert.deepEqual(error.change, { kind: "truncated", topic, partition: 0, next: 20, end: 10 });
+        for (const said of [topic, "partition 0", "10", "20", "clickstream adopt-topic"]) {
           assert.ok(error.message.includes(said), `${said}: ${error.message}`);
         }
         return true;
       });
-    } finally {
-      await source.close();
+      await source.assigned();
     }
-  },
-);
-
-/** Polls on as a pipeline does, through what passes by itself. */
-async function polledThrough(source: Source, offset: number): Promise<never> {
-  for (;;) {
-    try {
-      assert.deepEqual(await source.poll(300), []);
-    } catch (error) {
-      if (!(error instanceof Unavailable || error instanceof Reassigned)) throw error;
-      const partitions = await source.assigned();
-      source.seek(new Map(partitions.map((partition) => [partition, offset])));
-    }
+  } finally {
+    await source.close();
   }
-}
+});
 
 /** Polls until the group divides its partitions anew. */
 async function reassigned(source: Source): Promise<readonly number[]> {

@@ -41,6 +41,8 @@ export class Live {
   #database: Promise<Database> | null = null;
   /** Why PostgreSQL could not be asked the last time; null if it could, or nobody has tried. */
   #trouble: string | null = null;
+  /** Records in gaps that nobody had acknowledged the last time that PostgreSQL was asked, and those found by then. */
+  #gaps: { readonly open: number; readonly found: number } | null = null;
   /** What was read last, by its name. */
   readonly #shown = new Map<string, Sent>();
   /** What was read since the last message, and goes with the next. */
@@ -60,7 +62,9 @@ export class Live {
   /** The report of this moment. */
   status(): StatusReport {
     const { about, activity } = this.#options;
-    const moment = { now: Date.now(), stopping: activity.stopping, database: this.#trouble };
+    const found = activity.totals.gaps;
+    const gaps = this.#gaps === null ? null : this.#gaps.open + found - this.#gaps.found;
+    const moment = { now: Date.now(), stopping: activity.stopping, database: this.#trouble, gaps };
     return statusReport(about, activity, this.#history, moment);
   }
 
@@ -145,7 +149,9 @@ export class Live {
     const before = this.#trouble;
     try {
       const db = await (this.#database ??= this.#options.open());
+      const found = this.#options.activity.totals.gaps;
       const front = await readFront(db, this.#options.about.topic, Date.now());
+      this.#gaps = { open: front.gaps, found };
       // Whatever was said to be unknown is asked for at once.
       if (this.#trouble !== null) this.#shopDueMs = 0;
       this.#trouble = null;

@@ -53,6 +53,18 @@ export class Metrics {
       return [["stored", stored], ["duplicate", duplicates], ["refused", refused]];
     });
     this.#counter(
+      "clickstream_skipped_offsets_total",
+      "Offsets passed that hold no record to judge: control records, aborted transactions, removed by compaction.",
+      null,
+      () => [[null, activity.totals.skipped]],
+    );
+    this.#counter(
+      "clickstream_gap_records_total",
+      "Records that Kafka had deleted before this process read them: they are in no table.",
+      null,
+      () => [[null, activity.totals.gaps]],
+    );
+    this.#counter(
       "clickstream_refusals_total",
       "Messages that can't be events, by reason.",
       "reason",
@@ -134,6 +146,12 @@ export class Metrics {
       "1 while Kafka, PostgreSQL and the schema are there, 0 otherwise.",
       null,
       () => [[null, activity.notReady === null ? 1 : 0]],
+    );
+    this.#gauge(
+      "clickstream_topic_changed",
+      "1 where the topic is not the one that the tables follow, and the process is about to end; 0 otherwise.",
+      "kind",
+      () => (["recreated", "truncated"] as const).map((kind) => [kind, activity.topicChange?.kind === kind ? 1 : 0]),
     );
     this.#gauge(
       "clickstream_build_info",

@@ -9,8 +9,13 @@ const NOON = Date.UTC(2026, 10, 1, 12);
 
 const COMMIT: Commit = {
   topic: "clickstream-events",
+  topicId: null,
   advances: [{
     partition: 1,
+    topicId: null,
+    first: 10,
+    skipped: 0,
+    gap: null,
     from: 10,
     next: 20,
     replay: 0,
@@ -60,7 +65,7 @@ Deno.test("counts what a pipeline tells", async () => {
   const { activity, metrics, all } = watched();
   activity.take({ kind: "fetched", bytes: 1234 });
   activity.take({ kind: "retrying" });
-  all.started(new Map([[0, null], [1, { next: 10, replay: 0, watermark: null }]]), null);
+  all.started(new Map([[0, null], [1, { next: 10, replay: 0, watermark: null, topicId: null }]]), null);
   all.read(1, 20, 25);
   all.late(1500);
   all.late(500);
@@ -106,9 +111,9 @@ Deno.test("counts what a pipeline tells", async () => {
 
 Deno.test("counts restarts by cause, and forgets partitions that went elsewhere and late events that will come again", async () => {
   const { activity, metrics, all } = watched();
-  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
+  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0, topicId: null }]]), null);
   all.late(1000);
-  all.started(new Map([[1, { next: 1, replay: 0, watermark: 0 }]]), new PositionsMoved("moved"));
+  all.started(new Map([[1, { next: 1, replay: 0, watermark: 0, topicId: null }]]), new PositionsMoved("moved"));
   all.committed(COMMIT, timing(1));
   activity.take({ kind: "notReady", reason: null });
   const said = await samples(metrics);
@@ -123,7 +128,7 @@ Deno.test("counts restarts by cause, and forgets partitions that went elsewhere 
 Deno.test("sums up what several workers tell; is ready when all are", async () => {
   const { activity, metrics, worker } = watched(2);
   const [one, two] = [worker(0), worker(1)];
-  const at = (next: number) => ({ next, replay: 0, watermark: null });
+  const at = (next: number) => ({ next, replay: 0, watermark: null, topicId: null });
   one.started(new Map([[0, at(1)], [1, at(10)]]), null);
   one.read(1, 10, 30);
   two.started(new Map([[1, at(10)]]), new Unavailable("gone"));
@@ -180,7 +185,7 @@ function lint(name: string, type: string, help: string): string[] {
 Deno.test("names metrics as Prometheus wants them", async () => {
   assert.equal(lint("clickstream_Commit_ms", "counter", "").length, 4);
   const { metrics, all } = watched();
-  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0 }]]), null);
+  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0, topicId: null }]]), null);
   const text = await metrics.text();
   const helps = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name, help]) => [name!, help!]));
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];

@@ -33,6 +33,29 @@ onEachDatabase("migrations", {
     await db.query("select from clickstream.next");
   },
 
+  "account for the offsets of tables that are in use": async (open) => {
+    const db = await open();
+    await migrate(db, MIGRATIONS.filter(({ name }) => name < "0010"));
+    await db.exec(`
+      insert into clickstream.progress (topic, partition, next_offset, replay_offset, consumed, stored, duplicates, refused)
+        values ('clicks', 0, 120, 90, 100, 70, 20, 10), ('clicks', 1, 7, 7, 0, 0, 0, 0);
+      insert into clickstream.refusals (reason, topic, partition, "offset") values ('empty', 'clicks', 0, 3)`);
+    await migrate(db, MIGRATIONS);
+    assert.deepEqual(
+      await texts(
+        db,
+        `select concat_ws(' ', partition, first_offset, next_offset, consumed, skipped, gaps, topic_id) as text
+           from clickstream.progress order by partition`,
+      ),
+      ["0 20 120 100 0 0", "1 7 7 0 0 0"],
+    );
+    const place =
+      `insert into clickstream.refusals (reason, topic, partition, "offset") values ('empty', 'clicks', 0, 3)`;
+    await assert.rejects(db.exec(place), /unique/);
+    await db.exec(`update clickstream.refusals set former = true; ${place}`);
+    await assert.rejects(db.exec("update clickstream.progress set skipped = 1"), /accounted/);
+  },
+
   "refuse a file that has changed since it was applied": async (open) => {
     const db = await open();
     await migrate(db, MIGRATIONS);

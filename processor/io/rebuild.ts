@@ -37,6 +37,8 @@ export interface Reach {
 /** What is rebuilt. Two that are alike are one that was ended on the way. */
 export interface Plan {
   readonly topic: string;
+  /** Kafka's id of the topic that the tables follow; null where it is not known. */
+  readonly topicId: string | null;
   /** Midnight from which on rows are replaced, epoch milliseconds. */
   readonly fromMs: number;
   readonly version: string;
@@ -97,14 +99,25 @@ export class UpToSource implements Source {
     return this.#inner.assigned();
   }
 
-  seek(offsets: Seek): void {
-    this.#inner.seek(offsets);
+  topicId(): string | null {
+    return this.#inner.topicId();
   }
 
+  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+    this.#inner.seek(offsets, committed);
+  }
+
+  /** @throws {Error} if the log no longer has all that is to be read */
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
-    return (await this.#inner.poll(maxWaitMs)).map((records) => {
+    return (await this.#inner.poll(maxWaitMs)).flatMap((records) => {
       const limit = this.#limits.get(records.partition) ?? 0;
-      return { ...cutAt(records, limit), end: Math.min(limit, records.end) };
+      return cutAt(records, limit).map((part) => {
+        if (part.gap === null) return { ...part, end: Math.min(limit, part.end) };
+        throw new Error(
+          `could not read offsets ${part.gap.from} to ${part.gap.to - 1} of partition ${part.partition} of ` +
+            `${this.topic}: Kafka has deleted them. Run it again with a later --from`,
+        );
+      });
     });
   }
 
@@ -121,10 +134,32 @@ export class UpToSource implements Source {
 export async function replayedPlaces(db: Database, topic: string): Promise<string[]> {
   const { rows } = await db.query<{ place: string }>(
     `select partition || '/' || "offset" as place from clickstream.refusals
-      where topic = $1::text and replayed_at is not null order by id`,
+      where topic = $1::text and replayed_at is not null and not former order by id`,
     [topic],
   );
   return rows.map(({ place }) => place);
+}
+
+/** Kafka's id of the topic that the tables follow; null where it is not known. */
+export async function topicIdOf(db: Database, topic: string): Promise<string | null> {
+  const { rows } = await db.query<{ id: string | null }>(
+    "select max(topic_id) as id from clickstream.progress where topic = $1::text",
+    [topic],
+  );
+  return rows[0]!.id;
+}
+
+/**
+ * The latest time of an event in the tables that is of a log that adopt-topic has replaced, epoch milliseconds; null if
+ * there is none.
+ */
+export async function latestFormer(db: Database, topic: string): Promise<number | null> {
+  const { rows } = await db.query<{ latest: string | null }>(
+    `select (extract(epoch from max(watermark)) * 1000)::bigint as latest
+       from clickstream.former_progress where topic = $1::text`,
+    [topic],
+  );
+  return rows[0]!.latest === null ? null : Number(rows[0]!.latest) + ALLOWED_DELAY_MS;
 }
 
 /** How far the tables in use have come. */
@@ -132,14 +167,15 @@ export async function positionsOf(
   db: Database,
   topic: string,
   schema = "clickstream",
-): Promise<ReadonlyMap<number, { readonly next: number; readonly latestMs: number | null }>> {
-  const { rows } = await db.query<{ partition: number; next: string; latest: string | null }>(
-    `select partition, next_offset as next, (extract(epoch from watermark) * 1000)::bigint as latest
+): Promise<ReadonlyMap<number, { readonly next: number; readonly replay: number; readonly latestMs: number | null }>> {
+  const { rows } = await db.query<{ partition: number; next: string; replay: string; latest: string | null }>(
+    `select partition, next_offset as next, replay_offset as replay, (extract(epoch from watermark) * 1000)::bigint as latest
        from ${schema}.progress where topic = $1::text`,
     [topic],
   );
-  return new Map(rows.map(({ partition, next, latest }) => [partition, {
+  return new Map(rows.map(({ partition, next, replay, latest }) => [partition, {
     next: Number(next),
+    replay: Number(replay),
     latestMs: latest === null ? null : Number(latest) + ALLOWED_DELAY_MS,
   }]));
 }
@@ -177,9 +213,9 @@ export async function begin(db: Database, plan: Plan, reach: Reach): Promise<voi
     ]);
     for (const { partition, replay, from } of reach.starts) {
       await tx.query(
-        `insert into ${STAGING}.progress (topic, partition, next_offset, replay_offset)
-         values ($1::text, $2::integer, $3::bigint, $4::bigint)`,
-        [plan.topic, partition, from, replay],
+        `insert into ${STAGING}.progress (topic, partition, first_offset, next_offset, replay_offset, topic_id)
+         values ($1::text, $2::integer, $3::bigint, $3::bigint, $4::bigint, $5::text)`,
+        [plan.topic, partition, from, replay, plan.topicId],
       );
     }
   });
@@ -365,8 +401,8 @@ async function replaceEvents(tx: Database, from: string): Promise<void> {
 /** A refusal that is one no more goes, unless it was sent back; what was erased of one stays erased. */
 async function replaceRefusals(tx: Database, topic: string, { partition, from }: Start): Promise<void> {
   const here = [topic, partition, from];
-  const place = `topic = $1::text and partition = $2::integer and "offset" >= $3::bigint`;
-  const same = `n.topic = r.topic and n.partition = r.partition and n."offset" = r."offset"`;
+  const place = `topic = $1::text and partition = $2::integer and "offset" >= $3::bigint and not former`;
+  const same = `n.topic = r.topic and n.partition = r.partition and n."offset" = r."offset" and not r.former`;
   const { rows: [before] } = await tx.query<{ n: string }>(
     `select count(*) as n from clickstream.refusals where ${place}`,
     here,
@@ -393,7 +429,7 @@ async function replaceRefusals(tx: Database, topic: string, { partition, from }:
   await tx.query(
     from === 0
       ? `update clickstream.progress p set consumed = n.consumed, stored = n.stored, duplicates = n.duplicates,
-                refused = n.refused
+                refused = n.refused, skipped = n.skipped, gaps = n.gaps, first_offset = n.first_offset
            from ${STAGING}.progress n
           where n.topic = p.topic and n.partition = p.partition and p.topic = $1::text and p.partition = $2::integer
             and $3::bigint = 0 and $4::bigint >= 0`

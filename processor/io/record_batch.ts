@@ -50,6 +50,8 @@ export function walk(fetched: FetchedPartition, from: number): { records: Record
   const aborted = new AbortedProducers(fetched.aborted);
   const open: OpenBatch[] = [];
   let next = from;
+  /** Where the last batch that is open ends. */
+  let read = from;
   for (let at = 0; at + HEAD_BYTES <= bytes.length;) {
     const end = at + LENGTH_END + bytes.readInt32BE(at + 8);
     if (end > bytes.length) break;
@@ -59,16 +61,30 @@ export function walk(fetched: FetchedPartition, from: number): { records: Record
       verify(bytes, at, end, partition, base);
       const attributes = bytes.readInt16BE(at + 21);
       const left = aborted.leavesOut(bytes, at, after - 1, attributes);
-      if (!left) open.push({ ...opened(bytes, at, end, attributes, partition, base), base, after });
+      if (!left) {
+        // What lies between was left out, or removed by compaction.
+        open.push({ ...opened(bytes, at, end, attributes, partition, base), base, after, passed: base - read });
+        read = after;
+      }
       next = after;
     }
     at = end;
   }
-  const records = together(open)
-    .map((batches) => ({ partition, ...recordsIn(batches, from), end: lastStableOffset }))
-    .filter(({ count }) => count > 0);
+  const about = { partition, end: lastStableOffset, gap: null };
+  const records: Records[] = together(open).map((batches) => ({ ...about, ...recordsIn(batches, from) }));
+  // Offsets without a record still move the partition on.
+  if (next > read) records.push({ ...about, ...NO_RECORDS, bytes, next, skipped: next - read });
   return { records, next };
 }
+
+/** A run of no records. */
+export const NO_RECORDS = {
+  count: 0,
+  offsets: new Float64Array(),
+  times: new Float64Array(),
+  starts: new Int32Array(),
+  ends: new Int32Array(),
+} as const;
 
 /** A batch whose records can be read: where they are, and what its head says. */
 interface OpenBatch {
@@ -78,6 +94,8 @@ interface OpenBatch {
   readonly base: number;
   /** The offset after its last. */
   readonly after: number;
+  /** Offsets between the open batch before and this one; less than 0 where reading begins amid its records. */
+  readonly passed: number;
   readonly firstTime: number;
   /** The time of all its records, if the broker gave it. */
   readonly logTime: number | null;
@@ -115,7 +133,7 @@ function opened(
   attributes: number,
   partition: number,
   base: number,
-): Omit<OpenBatch, "base" | "after"> {
+): Omit<OpenBatch, "base" | "after" | "passed"> {
   const head = {
     count: bytes.readInt32BE(at + 57),
     firstTime: offsetAt(bytes, at + 27),
@@ -138,7 +156,7 @@ function opened(
 }
 
 /** Where the records of some batches lie, which are in the same bytes; those below `from` are passed over. */
-function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "partition" | "end"> {
+function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "partition" | "end" | "gap"> {
   const { bytes } = batches[0]!;
   const most = batches.reduce((sum, { count }) => sum + count, 0);
   const offsets = new Float64Array(most);
@@ -146,7 +164,9 @@ function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "
   const starts = new Int32Array(most);
   const ends = new Int32Array(most);
   let n = 0;
-  for (const { at, count, base, firstTime, logTime } of batches) {
+  let skipped = 0;
+  for (const { at, count, base, after, passed, firstTime, logTime } of batches) {
+    const before = n;
     const cursor = new Cursor(bytes, at);
     for (let i = 0; i < count; i++) {
       const length = cursor.varint();
@@ -166,8 +186,9 @@ function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "
       }
       cursor.at = end;
     }
+    skipped += passed + (after - base) - (n - before);
   }
-  return { count: n, bytes, offsets, times, starts, ends, next: batches.at(-1)!.after };
+  return { count: n, bytes, offsets, times, starts, ends, next: batches.at(-1)!.after, skipped };
 }
 
 /** Reads zig-zag integers of variable length. */

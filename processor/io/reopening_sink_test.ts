@@ -3,7 +3,7 @@ import { type Commit, PositionsMoved, Unavailable } from "../pipeline.ts";
 import { MemorySink } from "../testing/memory.ts";
 import { ReopeningSink } from "./reopening_sink.ts";
 
-const NOTHING: Commit = { topic: "t", advances: [], deltas: [], events: null, refusals: [] };
+const NOTHING: Commit = { topic: "t", topicId: null, advances: [], deltas: [], events: null, refusals: [] };
 
 /** A memory sink that fails as told, and says when it is closed. */
 class Failing extends MemorySink {

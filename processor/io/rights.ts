@@ -7,7 +7,9 @@ import type { Database } from "./database.ts";
 /** Rights of the service by table; a reader's are no business of its. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
   schema_version: ["select"],
-  progress: ["select", "insert", "update"],
+  progress: ["select", "insert", "update", "delete"],
+  gaps: ["select", "insert", "update"],
+  former_progress: ["select", "insert"],
   events: ["select", "insert", "delete"],
   traffic: ["select", "insert", "update"],
   pages: ["select", "insert", "update"],

@@ -12,6 +12,8 @@ const REPORTS = [...CHOSEN, "top_pages", "funnel", "top_users", "session_lengths
 const READS = [
   ...[
     "progress",
+    "former_progress",
+    "gaps",
     "events",
     "traffic",
     "traffic_hours",
@@ -45,8 +47,13 @@ const RUNS_REPORTS = [
 const WRITES = [
   EVENT,
   "delete from clickstream.events where user_id = 'ann'",
-  "insert into clickstream.progress (topic, partition, next_offset, replay_offset) values ('t', 0, 1, 0)",
+  "insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset) values ('t', 0, 1, 1, 0)",
   "update clickstream.progress set next_offset = 2 where next_offset = 1",
+  "delete from clickstream.progress where topic = 't'",
+  "insert into clickstream.gaps (topic, partition, from_offset, to_offset) values ('t', 0, 1, 2)",
+  "update clickstream.gaps set acknowledged_at = now()",
+  `insert into clickstream.former_progress (topic, partition, first_offset, next_offset, consumed, stored, duplicates,
+    refused, skipped, gaps, committed_at, committed_by) values ('t', 0, 0, 0, 0, 0, 0, 0, 0, 0, now(), 'i')`,
   ...["traffic", "pages", "active_users"].map((table) => `update clickstream.${table} set users = 1`),
   "insert into clickstream.active_users values (now(), now(), 1, '')",
   "insert into clickstream.user_days values ('ann', current_date, 1, 0, 0)",

@@ -66,13 +66,27 @@ onEachDatabase("the schema", {
         "committed_by text",
         "consumed bigint",
         "duplicates bigint",
+        "first_offset bigint",
+        "gaps bigint",
         "next_offset bigint",
       ],
-      ...["partition integer", "refused bigint", "replay_offset bigint", "stored bigint", "topic text"],
-      "watermark timestamptz null",
+      ...["partition integer", "refused bigint", "replay_offset bigint", "skipped bigint", "stored bigint"],
+      ...["topic text", "topic_id text null", "watermark timestamptz null"],
     ]);
     assert.deepEqual((await columnsIn(db, "refusals")).written.map((column) => column.split(" ")[0]), [
-      ...["detail", "field", "id", "offset", "partition", "payload", "reason", "refused_at", "replayed_at", "topic"],
+      ...[
+        "detail",
+        "field",
+        "former",
+        "id",
+        "offset",
+        "partition",
+        "payload",
+        "reason",
+        "refused_at",
+        "replayed_at",
+        "topic",
+      ],
     ]);
   },
 });

@@ -14,6 +14,7 @@ import type {
   TopPage,
 } from "../status/shop.ts";
 import type { Database } from "./database.ts";
+import { openGapRecords } from "./gaps.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -35,6 +36,8 @@ export const PARTITIONS = 200;
 /** How far the tables are. */
 export interface Front {
   readonly partitions: readonly TablePartition[];
+  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
+  readonly gaps: number;
   /** Windows that end no later are final; epoch milliseconds, null if that is not known. */
   readonly watermark: number | null;
   /** The latest event time in the tables, but not after now, epoch milliseconds; null before the first. */
@@ -52,6 +55,7 @@ export async function readFront(db: Database, topic: string, nowMs: number): Pro
   const largest = Math.max(...rows.map(({ watermark }) => watermark ?? -Infinity)) + ALLOWED_DELAY_MS;
   return {
     partitions: rows.map(({ final: _, ...partition }) => partition),
+    gaps: await openGapRecords(db, topic),
     watermark: rows[0]?.final ?? null,
     latest: largest === -Infinity ? null : Math.min(largest, nowMs),
   };

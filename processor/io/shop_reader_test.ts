@@ -46,7 +46,7 @@ onEachDatabase("what the page reads", {
   "is nothing before the first event": async (open) => {
     const db = await migrated(open);
     const front = await readFront(db, "clicks", LATEST);
-    assert.deepEqual(front, { partitions: [], watermark: null, latest: null });
+    assert.deepEqual(front, { partitions: [], gaps: 0, watermark: null, latest: null });
     const { activeUsers, conversion, windows, topPages, refusals } = await readShop(db, front);
     assert.deepEqual({ activeUsers, conversion, windows, topPages, refusals }, {
       activeUsers: null,

@@ -5,7 +5,7 @@
 import type { Batch } from "../batch.ts";
 import type { Cell } from "../cells.ts";
 import type { Column } from "../measure.ts";
-import { type Commit, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
+import { type Commit, lengthOf, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
 import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "./binary.ts";
@@ -51,15 +51,24 @@ export class SqlSink implements Sink {
   }
 
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
-    const { rows } = await this.#db.query<Record<"partition" | "next" | "replay" | "watermark", string | null>>(
+    // A partition that was last committed before ids were known is of the topic that the others are of.
+    const { rows } = await this.#db.query<
+      Record<"partition" | "next" | "replay" | "watermark" | "topic_id", string | null>
+    >(
       `select partition::text, next_offset::text as next, replay_offset::text as replay,
-              (extract(epoch from watermark) * 1000)::bigint::text as watermark
+              (extract(epoch from watermark) * 1000)::bigint::text as watermark,
+              coalesce(topic_id, (select max(o.topic_id) from clickstream.progress o where o.topic = $1::text)) as topic_id
          from clickstream.progress where topic = $1::text and partition = any($2::text::int[])`,
       [topic, `{${partitions.join(",")}}`],
     );
-    return new Map(rows.map(({ partition, next, replay, watermark }) => [
+    return new Map(rows.map(({ partition, next, replay, watermark, topic_id }) => [
       Number(partition),
-      { next: Number(next), replay: Number(replay), watermark: watermark === null ? null : Number(watermark) },
+      {
+        next: Number(next),
+        replay: Number(replay),
+        watermark: watermark === null ? null : Number(watermark),
+        topicId: topic_id,
+      },
     ]));
   }
 
@@ -84,7 +93,7 @@ export class SqlSink implements Sink {
   }
 
   /** Compare-and-swap: moves every partition from where we believe it to be, or none. */
-  async #advance(tx: Database, { topic, advances }: Commit): Promise<void> {
+  async #advance(tx: Database, { topic, topicId, advances }: Commit): Promise<void> {
     const columns: readonly (readonly [string, Column["type"], (advance: Commit["advances"][number]) => Cell])[] = [
       ["partition", "bigint", (a) => a.partition],
       ["next", "bigint", (a) => a.next],
@@ -94,14 +103,17 @@ export class SqlSink implements Sink {
       ["stored", "bigint", (a) => a.stored],
       ["duplicates", "bigint", (a) => a.duplicates],
       ["refused", "bigint", (a) => a.refused],
+      ["skipped", "bigint", (a) => a.skipped],
+      ["gaps", "bigint", (a) => lengthOf(a.gap)],
+      ["first", "bigint", (a) => a.first],
       ["was", "bigint", (a) => a.from],
     ];
-    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 3, type)).join(", ")})
+    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 4, type)).join(", ")})
       as v(${columns.map(([name]) => name).join(", ")})`;
     const run = async (sql: string, of: Commit["advances"]) => {
       if (of.length === 0) return;
       const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
-      const { rowCount } = await tx.query(sql, [topic, this.#instance, ...literals]);
+      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, ...literals]);
       if (rowCount === of.length) return;
       const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
       throw new PositionsMoved(`another instance has moved some of ${topic}: partition ${expected}`);
@@ -111,19 +123,33 @@ export class SqlSink implements Sink {
           set next_offset = v.next, replay_offset = v.replay, watermark = greatest(p.watermark, v.watermark),
               consumed = p.consumed + v.consumed, stored = p.stored + v.stored,
               duplicates = p.duplicates + v.duplicates, refused = p.refused + v.refused,
+              skipped = p.skipped + v.skipped, gaps = p.gaps + v.gaps, topic_id = coalesce($3::text, p.topic_id),
               committed_at = clock_timestamp(), committed_by = $2::text
          from ${moves}
-        where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was`,
+        where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was
+          and coalesce(p.topic_id = $3::text, true)`,
       advances.filter(({ from }) => from !== null),
     );
     await run(
-      `insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark,
-              consumed, stored, duplicates, refused, committed_at, committed_by)
-       select $1::text, v.partition, v.next, v.replay, v.watermark,
-              v.consumed, v.stored, v.duplicates, v.refused, clock_timestamp(), $2::text
+      `insert into clickstream.progress (topic, topic_id, partition, first_offset, next_offset, replay_offset, watermark,
+              consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
+       select $1::text, $3::text, v.partition, v.first, v.next, v.replay, v.watermark,
+              v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
          from ${moves} where v.was is null order by v.partition
            on conflict (topic, partition) do nothing`,
       advances.filter(({ from }) => from === null),
+    );
+    await noteGaps(tx, topic, advances);
+  }
+}
+
+async function noteGaps(tx: Database, topic: string, advances: Commit["advances"]): Promise<void> {
+  for (const { partition, gap } of advances) {
+    if (gap === null) continue;
+    await tx.query(
+      `insert into clickstream.gaps (topic, partition, from_offset, to_offset)
+       values ($1::text, $2::integer, $3::bigint, $4::bigint)`,
+      [topic, partition, gap.from, gap.to],
     );
   }
 }

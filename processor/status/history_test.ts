@@ -10,7 +10,10 @@ function commit(next: number, stored: number, refused = 0): Happening {
   const consumed = stored + refused;
   return {
     kind: "committed",
-    advances: [{ partition: 0, from: 0, next, replay: 0, watermark: NOON, consumed, stored, duplicates: 0, refused }],
+    advances: [{
+      ...{ partition: 0, topicId: null, from: 0, first: 0, next, replay: 0, watermark: NOON },
+      ...{ consumed, stored, duplicates: 0, refused, skipped: next - consumed, gap: null },
+    }],
     refused: Array.from({ length: refused }, () => "not_json" as const),
     rows: [["traffic", 400], ["refusals", 100]],
     lateness: distribution([1]),
@@ -27,7 +30,11 @@ function watched(workers = 1) {
   let now = NOON;
   const activity = new Activity(() => now, workers);
   const history = new History(activity);
-  activity.take({ kind: "started", partitions: new Map([[0, { next: 0, replay: 0, watermark: null }]]), cause: null });
+  activity.take({
+    kind: "started",
+    partitions: new Map([[0, { next: 0, replay: 0, watermark: null, topicId: null }]]),
+    cause: null,
+  });
   history.look(now);
   return {
     activity,

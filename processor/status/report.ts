@@ -71,6 +71,8 @@ export interface Moment {
   /** Epoch milliseconds. */
   readonly now: number;
   readonly stopping: boolean;
+  /** Records in gaps that nobody has acknowledged, where PostgreSQL has been asked; otherwise null. */
+  readonly gaps?: number | null;
   /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
   readonly database: string | null;
 }
@@ -79,10 +81,12 @@ export interface Moment {
 export function statusReport(about: About, activity: Activity, history: History, moment: Moment): StatusReport {
   const { notReady, lastCommit } = activity;
   const { rates, stages, lastMinute, silence } = history;
-  const { now, stopping, database } = moment;
+  const { now, stopping, database, gaps } = moment;
   const lag = lagOf(activity, rates, now);
   const verdict = verdictOn({
     stopping,
+    topicChange: activity.topicChange,
+    gaps: gaps ?? activity.totals.gaps,
     reason: notReady,
     database,
     partitions: activity.partitions.length,

@@ -4,6 +4,7 @@
  */
 import { JOINING } from "../activity.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
+import { ADOPT, type TopicChange } from "../pipeline.ts";
 
 /** How grave it is. */
 export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";
@@ -32,6 +33,10 @@ export interface Lag {
 /** What a verdict is passed on. */
 export interface Situation {
   readonly stopping: boolean;
+  /** How the topic is not the one that the tables follow; null while it is. */
+  readonly topicChange: TopicChange | null;
+  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
+  readonly gaps: number;
   /** Why the work has stopped; null while it goes on. */
   readonly reason: string | null;
   /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
@@ -77,7 +82,8 @@ const NOTHING_LOST = "Nothing is lost: Kafka keeps the events, and reading goes 
 
 /** Passes the verdict. */
 export function verdictOn(situation: Situation): Verdict {
-  const { stopping, reason, database } = situation;
+  const { stopping, reason, database, topicChange } = situation;
+  if (topicChange !== null) return changed(topicChange);
   if (stopping) {
     return { level: "stopping", title: "Stopping", detail: "What has been read is being committed.", advice: null };
   }
@@ -104,6 +110,20 @@ export function verdictOn(situation: Situation): Verdict {
 export function caughtUpInMs(records: number, { consumed, arrived }: Rates): number | null {
   const net = consumed - arrived;
   return records > 0 && net > 0 ? records / net * 1000 : null;
+}
+
+function changed(change: TopicChange): Verdict {
+  const { topic } = change;
+  const advice = `Type: ${ADOPT}. It says what it will do, and lets the service go on with what Kafka has now.`;
+  if (change.kind === "recreated") {
+    const { found, followed } = change;
+    const detail = `Its id is ${found}; the tables follow ${followed}. None of the new topic has been read.`;
+    return { level: "broken", title: `Topic ${topic} was recreated`, detail, advice };
+  }
+  const { partition, end, next } = change;
+  const detail =
+    `Partition ${partition} of ${topic} ends at offset ${end}, before ${next}, up to which it has been read.`;
+  return { level: "broken", title: "The log was truncated", detail, advice };
 }
 
 function isBehind({ lag: { records, behindMs }, rates: { consumed } }: Situation): boolean {
@@ -158,13 +178,22 @@ function silent({ silence: { silentMs, usual } }: Situation): Verdict {
   };
 }
 
-function upToDate({ rates, lastMinute, latencyMs, partitions }: Situation): Verdict {
+function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation): Verdict {
   const { consumed, refused } = lastMinute;
   const pace = partitions === 0
     ? "Other instances read all partitions; this one stands by."
     : rates.consumed < 0.05
     ? "No events are coming in."
     : `${whole(rates.consumed)} events a second${seen(latencyMs)}`;
+  if (gaps > 0) {
+    return {
+      level: "attention",
+      title: `Up to date, but ${gaps === 1 ? "1 record was" : `${whole(gaps)} records were`} deleted unread`,
+      detail: `Kafka's retention had passed before they were read, and they are in no table. ${pace}`,
+      advice: "Keep records for longer (retention.ms). `clickstream gaps list` says which they were, " +
+        "`clickstream gaps acknowledge` ends this message.",
+    };
+  }
   if (refused < SOME_REFUSED || refused / consumed <= MANY_REFUSED) {
     return { level: "good", title: "Up to date", detail: pace, advice: null };
   }

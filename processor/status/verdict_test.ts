@@ -8,6 +8,8 @@ const STAGE: Stage = { name: "decode", unit: "records", rate: 300, busy: 0.02, e
 
 const WELL: Situation = {
   stopping: false,
+  topicChange: null,
+  gaps: 0,
   reason: null,
   database: null,
   partitions: 6,

@@ -96,8 +96,8 @@ export const FAULTS: readonly Fault[] = [
     parts: () => ({
       source(source) {
         let sought = false;
-        return sourceOf(source, (offsets) => {
-          if (!sought) source.seek(offsets);
+        return sourceOf(source, (offsets, committed) => {
+          if (!sought) source.seek(offsets, committed);
           sought = true;
         });
       },
@@ -112,7 +112,7 @@ export const FAULTS: readonly Fault[] = [
       return {
         database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit))),
         source: (source) =>
-          sourceOf(source, (offsets) => source.seek(offsets), async (offsets) => {
+          sourceOf(source, (offsets, committed) => source.seek(offsets, committed), async (offsets) => {
             await source.committed(offsets);
             for (const [partition, offset] of offsets) group.set(partition, offset);
           }),
@@ -168,6 +168,7 @@ function sourceOf(
   return {
     topic: source.topic,
     assigned: () => source.assigned(),
+    topicId: () => source.topicId(),
     seek,
     poll: (maxWaitMs) => source.poll(maxWaitMs),
     committed,

@@ -7,6 +7,8 @@ import type { PieceLengths } from "../duplicates.ts";
 import { mergeSessions, mergeValues, rowOf } from "../fold.ts";
 import {
   type Commit,
+  type Gap,
+  lengthOf,
   type Position,
   PositionsMoved,
   type Records,
@@ -14,6 +16,7 @@ import {
   type Seek,
   type Sink,
   type Source,
+  TopicChanged,
 } from "../pipeline.ts";
 import type { Row, View } from "../view.ts";
 import { TEST_KEY } from "./keyed.ts";
@@ -32,7 +35,11 @@ export interface LogRecord {
 export class MemorySource implements Source {
   readonly topic: string;
   readonly partitions: LogRecord[][];
+  /** The topic's id, as of the next start. */
+  id: string | null = "memory";
   #at = new Map<number, number>();
+  #committed: ReadonlyMap<number, number> = new Map();
+  #id: string | null = null;
   readonly #limit: number;
 
   /** @param limit most records of one partition in a poll */
@@ -43,17 +50,28 @@ export class MemorySource implements Source {
   }
 
   assigned(): Promise<readonly number[]> {
+    this.#id = this.id;
     return Promise.resolve([...this.partitions.keys()]);
   }
 
-  seek(offsets: Seek): void {
+  topicId(): string | null {
+    return this.#id;
+  }
+
+  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
     this.#at = new Map([...offsets].map(([partition, offset]) => [partition, offset ?? 0]));
+    this.#committed = committed;
   }
 
   poll(_maxWaitMs: number): Promise<readonly Records[]> {
     const all: Records[] = [];
     for (const [partition, at] of this.#at) {
       const log = this.partitions[partition]!;
+      const committed = this.#committed.get(partition) ?? 0;
+      if (log.length < committed) {
+        const where = { topic: this.topic, partition, next: committed, end: log.length };
+        return Promise.reject(new TopicChanged({ kind: "truncated", ...where }));
+      }
       const next = Math.min(log.length, at + this.#limit);
       if (next === at) continue;
       all.push(recordsOf(partition, at, log.slice(at, next), log.length));
@@ -98,11 +116,17 @@ export function recordsOf(
     ends,
     next: first + log.length,
     end,
+    skipped: 0,
+    gap: null,
   };
 }
 
 /** What `progress` holds of a partition. */
 export interface Progress extends Position {
+  readonly first: number;
+  readonly skipped: number;
+  /** How many offsets were gone before they could be read. */
+  readonly gaps: number;
   readonly consumed: number;
   readonly stored: number;
   readonly duplicates: number;
@@ -116,6 +140,7 @@ export class MemorySink implements Sink {
   /** Ids of the stored events, in the order of the commits. */
   readonly events: string[] = [];
   readonly refusals: Refusal[] = [];
+  readonly gaps: (Gap & { readonly partition: number })[] = [];
   commits = 0;
   /** Sessions of each key, so that merging one doesn't look through all. */
   readonly #sessions = new Map<string, Row[]>();
@@ -130,7 +155,9 @@ export class MemorySink implements Sink {
 
   commit(commit: Commit): Promise<void> {
     for (const { partition, from } of commit.advances) {
-      if ((this.progress.get(partition)?.next ?? null) !== from) {
+      const before = this.progress.get(partition);
+      const [mine, theirs] = [commit.topicId, before?.topicId ?? null];
+      if ((before?.next ?? null) !== from || (mine !== null && theirs !== null && mine !== theirs)) {
         return Promise.reject(new PositionsMoved(`partition ${partition} is not at ${from}`));
       }
     }
@@ -155,11 +182,15 @@ export class MemorySink implements Sink {
   }
 
   #advance(advance: Commit["advances"][number]): void {
-    const { partition, next, replay, watermark } = advance;
+    const { partition, first, next, replay, watermark, gap, topicId } = advance;
     const before = this.progress.get(partition);
-    const plus = (of: "consumed" | "stored" | "duplicates" | "refused") => (before?.[of] ?? 0) + advance[of];
+    const plus = (of: "consumed" | "stored" | "duplicates" | "refused" | "skipped") =>
+      (before?.[of] ?? 0) + advance[of];
+    if (gap !== null) this.gaps.push({ partition, ...gap });
     const marks = [watermark, before?.watermark ?? null].filter((mark) => mark !== null);
     this.progress.set(partition, {
+      topicId: topicId ?? before?.topicId ?? null,
+      first: before?.first ?? first,
       next,
       replay,
       watermark: marks.length === 0 ? null : Math.max(...marks),
@@ -167,6 +198,8 @@ export class MemorySink implements Sink {
       stored: plus("stored"),
       duplicates: plus("duplicates"),
       refused: plus("refused"),
+      skipped: plus("skipped"),
+      gaps: (before?.gaps ?? 0) + lengthOf(gap),
     });
   }
 

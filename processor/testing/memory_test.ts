@@ -15,6 +15,7 @@ sinkContract("memory sink", () => {
       return Promise.resolve(totals);
     },
     refusals: () => Promise.resolve(sink.refusals),
+    gaps: () => Promise.resolve(sink.gaps),
     events: () => Promise.resolve([...sink.events].sort()),
     close: () => sink.close(),
   });

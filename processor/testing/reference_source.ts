@@ -63,6 +63,10 @@ export class ReferenceSource implements Source {
     return this.#consumer.assignments?.find(({ topic }) => topic === this.topic)?.partitions ?? [];
   }
 
+  topicId(): null {
+    return null;
+  }
+
   seek(offsets: Seek): void {
     this.#seeks++;
     this.#sought = offsets;

@@ -175,6 +175,8 @@ class Simulation {
       stored += progress.stored;
       assert.equal(consumed, progress.stored + duplicates + refused, `partition ${partition} is not conserved`);
       assert.equal(consumed, next, `partition ${partition} is at ${next}, and ${consumed} records are consumed`);
+      const { first, skipped, gaps } = progress;
+      assert.equal(next - first, consumed + skipped + gaps, `partition ${partition} is not accounted for`);
     }
     assert.equal(this.#memory.events.length, stored, "as many events are stored as progress says");
   }

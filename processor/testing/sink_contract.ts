@@ -3,7 +3,15 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Pipeline, type Position, PositionsMoved, type Sink } from "../pipeline.ts";
+import {
+  type Advance,
+  type Commit,
+  Pipeline,
+  type Position,
+  PositionsMoved,
+  type Sink,
+  TopicChanged,
+} from "../pipeline.ts";
 import type { Row } from "../view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { JsonDecoder } from "../decode.ts";
@@ -18,6 +26,8 @@ export interface SinkUnderTest {
   totals(): Promise<{ consumed: number; stored: number; duplicates: number; refused: number }>;
   /** Reason and payload of the refusals, in the order of the log. */
   refusals(): Promise<readonly { reason: string; payload: Uint8Array }[]>;
+  /** The gaps that were noted, in the order of the log. */
+  gaps(): Promise<readonly { partition: number; from: number; to: number }[]>;
   /** Ids of stored events, sorted. */
   events(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -32,9 +42,11 @@ function click(user: string, seconds: number, more: Readonly<Record<string, unkn
   return { time, value: text.encode(JSON.stringify({ ...event, ...more })) };
 }
 
-function pipelineInto(sink: Sink, partitions: LogRecord[][]): Pipeline {
+function pipelineInto(sink: Sink, partitions: LogRecord[][], id = "memory"): Pipeline {
+  const source = new MemorySource(partitions, 100);
+  source.id = id;
   return new Pipeline({
-    source: new MemorySource(partitions, 100),
+    source,
     sink,
     views: VIEWS,
     decoder: new JsonDecoder(30 * 86_400_000),
@@ -49,6 +61,16 @@ function pipelineInto(sink: Sink, partitions: LogRecord[][]): Pipeline {
 async function drain(pipeline: Pipeline): Promise<void> {
   await pipeline.step();
   await pipeline.flush();
+}
+
+/** A commit of nothing but offsets. */
+function moving(topicId: string | null, ...advances: readonly Partial<Advance>[]): Commit {
+  const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gap: null };
+  const place = { partition: 0, topicId, from: null, first: 0, next: 0, replay: 0, watermark: null };
+  return {
+    ...{ topic: "clickstream-events", topicId, deltas: [], events: null, refusals: [] },
+    advances: advances.map((advance) => ({ ...place, ...counts, ...advance })),
+  };
 }
 
 /** Registers the tests that any sink must pass. `make` gives an empty one each time. */
@@ -100,6 +122,41 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     await both.step();
     await assert.rejects(both.flush(), PositionsMoved);
     assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
+  });
+
+  test("keeps the topic's id, and lets nobody commit for another", async ({ sink, totals }) => {
+    const log = [click("u1", 0)];
+    await drain(pipelineInto(sink, [log], "old"));
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, "old");
+    await assert.rejects(pipelineInto(sink, [log], "new").start(), TopicChanged);
+    const next = { from: 1, first: 1, next: 2, skipped: 1 };
+    await assert.rejects(sink.commit(moving("new", next)), PositionsMoved);
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.next, 1);
+    await sink.commit(moving("old", next));
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.next, 2);
+    assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
+  });
+
+  test("fills in an id that was not known", async ({ sink }) => {
+    await sink.commit(moving(null, { next: 1, skipped: 1 }));
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, null);
+    await sink.commit(moving("new", { from: 1, first: 1, next: 2, skipped: 1 }));
+    await sink.commit(moving(null, { from: 2, first: 2, next: 3, skipped: 1 }));
+    const { topicId, next } = (await sink.positions("clickstream-events", [0])).get(0)!;
+    assert.deepEqual({ topicId, next }, { topicId: "new", next: 3 });
+    await assert.rejects(sink.commit(moving("old", { from: 3, first: 3, next: 4, skipped: 1 })), PositionsMoved);
+  });
+
+  test("notes gaps together with the offsets that pass them", async ({ sink, gaps }) => {
+    const [one, two] = [{ from: 50, to: 60 }, { from: 60, to: 61 }];
+    await sink.commit(moving("memory", { first: 40, next: 60, skipped: 10, gap: one }));
+    const passed = { from: 60, first: 60, next: 61, gap: two };
+    await assert.rejects(
+      sink.commit(moving("memory", passed, { partition: 1, from: 7, first: 7, next: 8, skipped: 1 })),
+    );
+    assert.deepEqual(await gaps(), [{ partition: 0, ...one }]);
+    await sink.commit(moving("memory", passed));
+    assert.deepEqual(await gaps(), [{ partition: 0, ...one }, { partition: 0, ...two }]);
   });
 
   test("merges a session that a late event bridges, and leaves no part of it behind", async ({ sink, rows }) => {

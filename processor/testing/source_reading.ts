@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Records, Seek, Source } from "../pipeline.ts";
+import { lengthOf, type Records, type Seek, type Source } from "../pipeline.ts";
 import type { LogRecord } from "./memory.ts";
 
 /** A record to append. */
@@ -60,6 +60,8 @@ export class Reading {
   readonly source: Source;
   readonly #topic: WatchedTopic;
   #next = new Map<number, number>();
+  /** Where the next run of each partition begins, gaps included; null where that is not known. */
+  #at = new Map<number, number | null>();
 
   constructor(source: Source, topic: WatchedTopic) {
     this.source = source;
@@ -69,6 +71,7 @@ export class Reading {
   /** Goes to offsets: pairs of partition and offset. */
   seek(...offsets: readonly (readonly [number, number | null])[]): void {
     const seek: Seek = new Map(offsets);
+    this.#at = new Map(offsets);
     this.#next = new Map(offsets.map(([p, offset]) => [p, Math.max(offset ?? 0, this.#topic.begins[p]!)]));
     this.source.seek(seek);
   }
@@ -121,7 +124,12 @@ export class Reading {
   }
 
   #take(records: Records): void {
-    const { partition, count, offsets, next, end } = records;
+    const { partition, count, offsets, next, end, skipped, gap } = records;
+    const begins = next - count - skipped - lengthOf(gap);
+    // The reference client, which knows no ids either, passes gaps in silence.
+    const expected = this.source.topicId() === null ? null : this.#at.get(partition);
+    assert.equal(begins, expected ?? begins, `every offset of partition ${partition} is accounted for`);
+    this.#at.set(partition, next);
     const from = this.#next.get(partition);
     assert.ok(from !== undefined, `partition ${partition} was read, and not asked for`);
     for (let i = 0; i < count; i++) {

@@ -32,6 +32,13 @@ export function sinkUnderTest(db: Database, close: () => Promise<void>): SinkUnd
       );
       return rows.map(({ reason, payload }) => ({ reason, payload: Uint8Array.fromHex(payload) }));
     },
+    gaps: async () => {
+      const { rows } = await db.query<{ partition: number; from: number; to: number }>(
+        `select partition, from_offset::float8 as "from", to_offset::float8 as "to" from clickstream.gaps
+          order by partition, from_offset`,
+      );
+      return rows;
+    },
     events: async () => {
       const { rows } = await db.query<{ event_id: string }>("select event_id from clickstream.events");
       return rows.map(({ event_id }) => event_id).sort();

@@ -54,13 +54,14 @@ export class WatchedSource extends MemorySource {
     this.share = [...partitions.keys()];
   }
 
-  override assigned(): Promise<readonly number[]> {
-    return Promise.resolve(this.share);
+  override async assigned(): Promise<readonly number[]> {
+    await super.assigned();
+    return this.share;
   }
 
-  override seek(offsets: ReadonlyMap<number, number | null>): void {
+  override seek(offsets: ReadonlyMap<number, number | null>, committed?: ReadonlyMap<number, number>): void {
     this.seeks.push(Object.fromEntries(offsets));
-    super.seek(offsets);
+    super.seek(offsets, committed);
   }
 
   override poll(maxWaitMs: number): Promise<readonly Records[]> {

@@ -138,12 +138,17 @@ export class SlowSource implements Source {
 
   async assigned(): Promise<readonly number[]> {
     await this.#reply("assigned");
+    await this.#log.assigned();
     this.#instance.generation = this.#group.generation;
     return this.#instance.share = this.#group.shareOf(this.#instance);
   }
 
-  seek(offsets: Seek): void {
-    this.#log.seek(offsets);
+  topicId(): string | null {
+    return this.#log.topicId();
+  }
+
+  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+    this.#log.seek(offsets, committed);
   }
 
   async poll(maxWaitMs: number): Promise<readonly Records[]> {

@@ -1,0 +1,106 @@
+/**
+ * Accepts the topic that Kafka has now, where it is not the one that the tables follow.
+ * @module
+ */
+import type { Settings } from "../config.ts";
+import { adopt, type Adoption, adoptionsOf, type TopicNow } from "../io/adopt.ts";
+import { currentTopicId } from "../io/kafka.ts";
+import { holdOperationLock, patiently, POLITE } from "../io/locks.ts";
+import { clusterOf } from "./cluster.ts";
+import { connected } from "./connection.ts";
+import { EXIT, WrongUse } from "./exit.ts";
+import { boundsOf } from "./log_ends.ts";
+import { type Output, withCommas } from "./progress.ts";
+import type { READS } from "./reads.ts";
+import { ready } from "./schema.ts";
+
+/** How sure the operator is. */
+export interface AdoptOptions {
+  /** Does it without asking. */
+  readonly yes: boolean;
+  /** Asks on a terminal; returns null where there is nobody to ask. */
+  readonly ask: (question: string) => boolean | null;
+}
+
+/**
+ * Makes the topic that Kafka has now the one that the tables follow, from its beginning, or says only what it would do;
+ * returns the exit code. Run again, or killed on the way and run again, it does the rest or nothing.
+ */
+export async function adoptTopic(
+  { yes, ask }: AdoptOptions,
+  settings: Settings<typeof READS.adoptTopic[number]>,
+  { print, writeError }: Output,
+): Promise<number> {
+  return await connected(settings, "adopt-topic", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    await holdOperationLock(db);
+    const now = await topicNow(settings);
+    const planned = await adoptionsOf(db, now);
+    if (planned.length === 0) {
+      print(`topic ${now.topic}${idText(now.id)} is the one that the tables follow; there is nothing to do`);
+      return EXIT.done;
+    }
+    for (const line of inWords(planned, now)) print(line);
+    print("What has been counted stays counted. Events that are sent again into the new topic count again.");
+    if (!yes && !consent(ask)) {
+      print("nothing was changed");
+      return EXIT.failed;
+    }
+    const say = (line: string) => writeError(`${line}\n`);
+    const { adoptions, replayed } = await patiently("keep commits away", say, () => adopt(db, now));
+    if (replayed > 0) {
+      print(
+        `${
+          withCommas(replayed)
+        } refusals were being sent back into the former topic when that was interrupted; whether ` +
+          "it had them is not known, so they are marked as sent",
+      );
+    }
+    print(`done: ${adoptions.length} partitions of ${now.topic} are followed anew. Start the service`);
+    return EXIT.done;
+  }, POLITE);
+}
+
+function consent(ask: AdoptOptions["ask"]): boolean {
+  const answer = ask("Adopt the topic that Kafka has now?");
+  if (answer !== null) return answer;
+  throw new WrongUse("nothing was changed: adopt-topic asks before, and there is no terminal to ask on; add --yes");
+}
+
+async function topicNow(settings: Settings<typeof READS.adoptTopic[number]>): Promise<TopicNow> {
+  const cluster = { ...clusterOf(settings), groupId: null, clientId: "clickstream-adopt-topic" };
+  const { topic } = cluster;
+  for (let id = await currentTopicId(cluster);;) {
+    const partitions = await boundsOf(clusterOf(settings));
+    const after = await currentTopicId(cluster);
+    // It was recreated just now: the bounds may be of one topic or the other.
+    if (after === id) return { topic, id, partitions };
+    id = after;
+  }
+}
+
+function inWords(adoptions: readonly Adoption[], now: TopicNow): string[] {
+  const [recreated, truncated, gone] = (["recreated", "truncated", "gone"] as const).map((kind) =>
+    adoptions.filter((adoption) => adoption.kind === kind)
+  );
+  const former = recreated!.find(({ formerId }) => formerId !== null)?.formerId ?? null;
+  return [
+    ...(recreated!.length === 0 ? [] : [
+      `topic ${now.topic} was recreated: the tables follow ${former ?? "one whose id is not known"}, Kafka has ` +
+      `${now.id ?? "one without an id"} now`,
+    ]),
+    ...recreated!.map(({ partition, next, from }) =>
+      `partition ${partition}: begins at offset ${from} of the new topic` +
+      (next === null ? "" : `; of the former one all was read up to ${next}`)
+    ),
+    ...truncated!.map(({ partition, next, from }) =>
+      `partition ${partition}: was truncated, it was read up to ${next} and ends at ${from} now; goes on at ${from}. What ` +
+      `was written since the truncation and lies below ${from} is not read, for it can't be told from what was counted`
+    ),
+    ...gone!.map(({ partition }) => `partition ${partition}: the new topic does not have it`),
+  ];
+}
+
+function idText(id: string | null): string {
+  return id === null ? "" : ` with the id ${id}`;
+}

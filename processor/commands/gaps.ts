@@ -1,0 +1,50 @@
+/**
+ * Records that Kafka had deleted before they were read: listed, and acknowledged.
+ * @module
+ */
+import type { Settings } from "../config.ts";
+import { acknowledgeGaps, gapsIn } from "../io/gaps.ts";
+import { table } from "../status/text.ts";
+import { connected } from "./connection.ts";
+import { EXIT } from "./exit.ts";
+import { type Output, withCommas } from "./progress.ts";
+import type { READS } from "./reads.ts";
+import { ready } from "./schema.ts";
+
+type GapSettings = Settings<typeof READS.gaps[number]>;
+
+/** Lists the gaps of the topic, the most recent first; returns the exit code. */
+export async function listGaps(
+  { json }: { readonly json: boolean },
+  settings: GapSettings,
+  { print, writeError }: Output,
+): Promise<number> {
+  return await connected(settings, "gaps list", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    const gaps = await gapsIn(db, settings.KAFKA_TOPIC);
+    if (json) gaps.forEach((gap) => print(JSON.stringify(gap)));
+    else {
+      const cells = gaps.map(({ id, partition, from_offset: from, to_offset: to, found_at, acknowledged_at }) => [
+        ...[id, String(partition), from, String(BigInt(to) - 1n), withCommas(Number(BigInt(to) - BigInt(from)))],
+        ...[found_at, acknowledged_at ?? "not yet"],
+      ]);
+      const heads = ["id", "partition", "first offset", "last offset", "records", "found at", "acknowledged"];
+      if (gaps.length > 0) table(heads, cells).forEach((line) => print(line));
+      print(`${withCommas(gaps.length)} gaps in ${settings.KAFKA_TOPIC}`);
+    }
+    return EXIT.done;
+  });
+}
+
+/** Acknowledges gaps, by their numbers or all, which ends the alert; returns the exit code. */
+export async function acknowledge(
+  { ids }: { readonly ids: readonly string[] | null },
+  settings: GapSettings,
+  { print, writeError }: Output,
+): Promise<number> {
+  return await connected(settings, "gaps acknowledge", async (db) => {
+    if (!await ready(db, writeError)) return EXIT.schema;
+    print(`acknowledged ${withCommas(await acknowledgeGaps(db, settings.KAFKA_TOPIC, ids))} gaps`);
+    return EXIT.done;
+  });
+}
