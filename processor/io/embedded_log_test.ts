@@ -189,3 +189,23 @@ async function killedAfter(child: Deno.ChildProcess, enough: number): Promise<nu
   }
   throw new Error("the program ended by itself");
 }
+
+Deno.test("an embedded log has an id, and one that was made without gets one", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const id = async () => {
+      const log = EmbeddedLog.open(folder, "clicks", 2);
+      await log.close();
+      return log.topicId();
+    };
+    const first = await id();
+    assert.match(first, /^[\w-]{22}$/);
+    assert.equal(await id(), first);
+    await Deno.remove(`${folder}/clicks.id`);
+    const second = await id();
+    assert.notEqual(second, first);
+    assert.equal(await id(), second);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

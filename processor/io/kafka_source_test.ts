@@ -122,6 +122,18 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   }
 }
 
+/** The error that a fetch by id brings, and how many bytes of records. */
+async function fetched(topic: string, topicId: string | null): Promise<number[]> {
+  const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId: "test" });
+  try {
+    const request = { topic, topicId, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: 100_000 };
+    const responses = await fetchFrom(connection, request, new Room());
+    return responses.flatMap(({ errorCode, bytes }) => [errorCode, bytes.length]);
+  } finally {
+    connection.close();
+  }
+}
+
 /** Sets a property of a topic, of which the broker takes note a little later. */
 async function configure(resourceName: string, name: string, value: string): Promise<void> {
   const configs = [{ name, value, configOperation: IncrementalAlterConfigOperationTypes.SET }];
@@ -267,6 +279,9 @@ Deno.test("a topic that was recreated is not read in the place of the old one, s
       }, Unavailable);
       await source.assigned();
       assert.notEqual(source.topicId(), before);
+      // Whoever still asks for the former one is told that there is none, and not sent the records of the new one.
+      assert.deepEqual(await fetched(topic, before), [100, 0]);
+      assert.ok((await fetched(topic, source.topicId()))[1]! > 0);
     } finally {
       await source.close();
     }

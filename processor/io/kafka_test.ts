@@ -24,9 +24,12 @@ async function readAll(settings: KafkaSettings, next: number): Promise<(string |
     source.seek(new Map([[0, null]]));
     const values: (string | null)[] = [];
     const deadline = performance.now() + 30_000;
+    let skipped = 0;
     for (let at = 0; at < next;) {
       assert.ok(performance.now() < deadline, `only offset ${at} of ${next} was reached`);
       for (const records of await source.poll(1000)) {
+        assert.equal(records.next - records.count - records.skipped, at, "every offset is read or skipped");
+        skipped += records.skipped;
         for (let i = 0; i < records.count; i++) {
           const [start, end] = [records.starts[i]!, records.ends[i]!];
           values.push(end < 0 ? null : Buffer.from(records.bytes.subarray(start, end)).toString());
@@ -34,6 +37,7 @@ async function readAll(settings: KafkaSettings, next: number): Promise<(string |
         at = records.next;
       }
     }
+    assert.equal(skipped, next - values.length);
     return values;
   } finally {
     await source.close();

@@ -145,6 +145,33 @@ const CASES: readonly Case[] = [
     detail: /^Could not connect to PostgreSQL.*ECONNREFUSED\.$/,
     advice: /^Start PostgreSQL, or correct DATABASE_URL\. Nothing is lost/,
   },
+  {
+    when: "the topic was recreated, whatever else",
+    change: {
+      reason: "anything",
+      topicChange: { kind: "recreated", topic: "clicks", followed: "AAA", found: "BBB" },
+    },
+    level: "broken",
+    title: "Topic clicks was recreated",
+    detail: /BBB.*AAA/,
+    advice: /clickstream adopt-topic/,
+  },
+  {
+    when: "the log was truncated",
+    change: { topicChange: { kind: "truncated", topic: "clicks", partition: 3, next: 20, end: 12 } },
+    level: "broken",
+    title: "The log was truncated",
+    detail: /Partition 3 of clicks ends at offset 12, before 20/,
+    advice: /clickstream adopt-topic/,
+  },
+  {
+    when: "records were deleted unread",
+    change: { gaps: 1200 },
+    level: "attention",
+    title: "Up to date, but 1,200 records were deleted unread",
+    detail: /in no table/,
+    advice: /clickstream gaps list.*clickstream gaps acknowledge/,
+  },
   { when: "only the page knows", change: { database: GONE }, level: "broken", title: "PostgreSQL can't be reached" },
   {
     when: "PostgreSQL refuses",
