@@ -8,7 +8,7 @@ import { addressOf, addressText } from "./address.ts";
 import { databaseUrl } from "./database_url.ts";
 import { Secret } from "./secret.ts";
 import type { View } from "./view.ts";
-import { type Machine, machine } from "./machine.ts";
+import { type Machine, machine } from "./io/machine.ts";
 import { VIEWS } from "./views/mod.ts";
 
 /** Settings that can't be used: `message` names each, its value and what is allowed. */

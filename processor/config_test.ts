@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { mostWorkers, readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
 import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
-import { memoryLimits } from "./machine.ts";
+import { memoryLimits } from "./io/machine.ts";
 import { withoutPasswords } from "./secret.ts";
 import { describeSettings, SETTING_NAMES, shownSettings } from "./settings_shown.ts";
 

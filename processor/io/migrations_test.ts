@@ -93,7 +93,7 @@ onEachDatabase("migrations", {
     const silent = await texts(
       db,
       `select c.relname || coalesce('.' || a.attname, '') as text
-         from pg_class c left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+         from pg_class c left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         where c.relnamespace = 'clickstream'::regnamespace and c.relkind in ('r', 'p')
           and (obj_description(c.oid, 'pg_class') is null or col_description(c.oid, a.attnum) is null)
         union all
