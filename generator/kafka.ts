@@ -14,6 +14,7 @@ import {
   type RetryOptions,
   type SASLOptions,
 } from "kafkajs";
+import { answeringBrokers } from "../processor/io/bootstrap.ts";
 import type { KafkaAccess } from "../processor/io/broker.ts";
 import { attempt } from "./kafka_errors.ts";
 
@@ -23,6 +24,8 @@ export interface KafkaSettings extends KafkaAccess {
   readonly topic: string;
   /** Partitions of a topic that has to be created. */
   readonly partitions: number;
+  /** Is told which brokers don't answer, while others do. */
+  readonly warn?: (message: string) => void;
 }
 
 /** What is sent: the time of sending stands in for a timestamp that is left out. */
@@ -62,9 +65,10 @@ export const LATER_RETRIES = { initialRetryTime: 300, maxRetryTime: 3000, retrie
  */
 export async function produce(
   records: AsyncIterable<KafkaRecord> | Iterable<KafkaRecord>,
-  settings: KafkaSettings,
+  given: KafkaSettings,
   onProgress: (sent: number) => void = () => {},
 ): Promise<Produced> {
+  const settings = { ...given, brokers: await answering(given) };
   const { topic } = settings;
   const admin = new Kafka(configOf(settings, FIRST_RETRIES)).admin();
   const { partitions, created } = await attempt("reach", settings, () => partitionsOf(admin, settings));
@@ -174,6 +178,15 @@ async function partitionsOf(
   } finally {
     await admin.disconnect();
   }
+}
+
+/**
+ * The brokers that answer; all of them where none does, for the client then says why. The client itself waits for half a
+ * minute for a broker that takes connections and never answers.
+ */
+export async function answering(settings: Omit<KafkaSettings, "topic" | "partitions">): Promise<readonly string[]> {
+  const { brokers, warn = () => {} } = settings;
+  return await answeringBrokers(brokers, settings, warn).catch(() => brokers);
 }
 
 /** How kafkajs reaches the brokers. */

@@ -10,6 +10,8 @@ import { addressOf } from "../address.ts";
 import type { Settings } from "../config.ts";
 import { currentTopicId } from "../io/kafka.ts";
 import { ADOPT, type TopicChange, topicChangeInWords } from "../pipeline.ts";
+import { askBroker } from "../io/bootstrap.ts";
+import { memberInWords, topicsOf } from "../io/group.ts";
 import { inWords } from "../secret.ts";
 import { DAY_MS } from "../view.ts";
 import { clusterOf } from "./cluster.ts";
@@ -40,15 +42,16 @@ export async function checkKafka(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const ca = settings.KAFKA_TLS_CA === null ? null : { pem: settings.KAFKA_TLS_CA.pem, setting: "KAFKA_TLS_CA" };
-  let reachable = false;
-  for (const broker of settings.KAFKA_BROKERS) {
+  const checked = await Promise.all(settings.KAFKA_BROKERS.map(async (broker) => {
     const peer = { name: `kafka ${broker}`, address: addressOf(broker), setting: "KAFKA_BROKERS", ca };
     const found = await checkPeer(peer);
-    findings.push(...found);
-    reachable ||= isWell(found);
-  }
-  if (!reachable) return findings;
-  const cluster = clusterOf(settings);
+    return { broker, found: isWell(found) ? [...found, await answer(broker, settings)] : found };
+  }));
+  findings.push(...checked.flatMap(({ found }) => found));
+  const brokers = checked.filter(({ found }) => isWell(found)).map(({ broker }) => broker);
+  if (brokers.length === 0) return findings;
+  // What takes connections and never answers would be waited for again and again.
+  const cluster = { ...clusterOf(settings), brokers };
   const admin = new Kafka({ ...configOf(cluster, { ...FIRST_RETRIES, retries: 1 }), clientId: "clickstream-doctor" })
     .admin();
   const how = settings.KAFKA_SASL_MECHANISM ?? "nobody in particular";
@@ -66,7 +69,7 @@ export async function checkKafka(
     return [...findings, bad("kafka login", inWords(error), todo)];
   }
   try {
-    findings.push(await tried("kafka version", () => version(settings)));
+    findings.push(await tried("kafka version", () => version(cluster)));
     const partitions = await topic(admin, settings, findings);
     if (partitions !== null) {
       findings.push(...await several("kafka retention", () => retention(admin, settings)));
@@ -78,6 +81,18 @@ export async function checkKafka(
     await admin.disconnect();
   }
   return findings;
+}
+
+/** Whether a broker that takes connections answers as well. */
+async function answer(broker: string, settings: DoctorSettings): Promise<Finding> {
+  const check = `kafka ${broker} answer`;
+  try {
+    await askBroker(broker, clusterOf(settings));
+    return good(check, "it answers as Kafka does");
+  } catch (error) {
+    const todo = "restart the broker if it is frozen; check port and KAFKA_TLS_CA; or take it out of KAFKA_BROKERS";
+    return bad(check, inWords(error), todo);
+  }
 }
 
 const RIGHTS = "give the user the rights to describe the cluster, and to describe and read topic and group";
@@ -94,8 +109,7 @@ async function several(check: string, body: () => Promise<Finding[]>): Promise<F
   }
 }
 
-async function version(settings: DoctorSettings): Promise<Finding> {
-  const { brokers, tlsCa, sasl } = clusterOf(settings);
+async function version({ brokers, tlsCa, sasl }: ReturnType<typeof clusterOf>): Promise<Finding> {
   const client = new Client({
     clientId: "clickstream-doctor",
     bootstrapBrokers: [...brokers],
@@ -148,12 +162,23 @@ async function topic(
   }
 }
 
-async function retention(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): Promise<Finding[]> {
+async function retention(
+  admin: Admin,
+  { KAFKA_TOPIC: name, KAFKA_SASL_USERNAME: user }: DoctorSettings,
+): Promise<Finding[]> {
   const check = "kafka retention";
-  const { resources } = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: [{ type: ConfigResourceTypes.TOPIC, name }],
+  const resource = { type: ConfigResourceTypes.TOPIC, name };
+  const described = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] }).catch((error) => {
+    if (!/not authorized|authorization failed/i.test(inWords(error))) throw error;
+    return null;
   });
+  if (described === null) {
+    // The service itself does not need this right.
+    const found = `not known: the user ${user ?? "ANONYMOUS"} may not DescribeConfigs on the topic ${name}`;
+    const grant = `--add --allow-principal User:${user ?? "ANONYMOUS"} --operation DescribeConfigs --topic ${name}`;
+    return [advice(check, found, `to have it checked: kafka-acls.sh --bootstrap-server … ${grant}`)];
+  }
+  const { resources } = described;
   const config = new Map(resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]));
   const findings: Finding[] = [];
   if (config.get("cleanup.policy")?.includes("compact")) {
@@ -245,20 +270,23 @@ function changed(change: TopicChange): Finding {
   return bad("kafka log", topicChangeInWords(change), `type: ${ADOPT}`);
 }
 
-async function group(admin: Admin, { KAFKA_GROUP_ID: id }: DoctorSettings): Promise<Finding> {
+async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: DoctorSettings): Promise<Finding> {
   const check = "kafka group";
   const { groups } = await patientWhileLoading(() => admin.describeGroups([id]));
-  const { state, members, protocolType } = groups[0]!;
-  const strangers = members.filter(({ clientId }) => clientId !== "clickstream").map(({ clientId, clientHost }) =>
-    `${clientId} at ${clientHost}`
-  );
+  const { state, members, protocol, protocolType } = groups[0]!;
+  const strangers = members.map(({ clientId, clientHost, memberMetadata }) => ({
+    clientId,
+    host: clientHost,
+    topics: topicsOf(memberMetadata),
+  })).filter(({ clientId, topics }) => clientId !== "clickstream" || !(topics?.includes(topic) ?? false));
   if (strangers.length > 0) {
-    const found = `${id} has a member that is not this program: ${
-      strangers.join(", ")
-    }; its partitions are not taken in`;
+    const how = [protocolType, protocol].filter((each) => each !== "").join("/");
+    const found = `${id} has a member that is not this program: ${strangers.map(memberInWords).join("; ")}; ` +
+      `the group divides by ${how || "nothing yet"}, and what that member gets is not taken in`;
     return bad(check, found, "end it, or give it or this program another KAFKA_GROUP_ID");
   }
-  return good(check, `${id} is ${state || protocolType || "new"}, with ${members.length} members`);
+  if (["Dead", ""].includes(state)) return good(check, `${id} is new: nobody has joined it yet`);
+  return good(check, `${id} is ${state}, with ${members.length} members`);
 }
 
 /** A broker that has just started, or a group that is new, is not to be asked at once. */

@@ -1,11 +1,22 @@
 /** Faults made on purpose: each is named, and its cure. */
 import assert from "node:assert/strict";
-import { ConfigResourceTypes, Kafka, logLevel, type Message } from "kafkajs";
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  ConfigResourceTypes,
+  Kafka,
+  logLevel,
+  type Message,
+  ResourcePatternTypes,
+} from "kafkajs";
 import { readSettings } from "../config.ts";
+import { KafkaSource } from "../io/kafka.ts";
 import { BINARY } from "../testing/binary.ts";
 import { freePort, run } from "../testing/child.ts";
 import { startKafka, USER } from "../testing/kafka.ts";
 import { startPostgres, using } from "../testing/postgres.ts";
+import { clusterOf } from "./cluster.ts";
 import { doctor } from "./doctor.ts";
 import { EXIT } from "./exit.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -87,7 +98,12 @@ const leaky = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test("doctor names each fault and its cure", leaky, async (t) => {
   const mechanism = "SCRAM-SHA-256";
-  await using broker = await startKafka({ secure: { tls: true, sasl: mechanism } });
+  // Who comes to the open listener may do all; who logs in, what the test gives.
+  const properties = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+  };
+  await using broker = await startKafka({ secure: { tls: true, sasl: mechanism }, properties });
   await using server = await startPostgres({ tls: true, passwords: true });
   const folder = await Deno.makeTempDir();
   const file = async (name: string, text: string) => {
@@ -120,6 +136,37 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
   await admin.connect();
   const sql = (text: string) => using(owner, (db) => db.exec(text));
 
+  const grant = async (...rights: readonly (readonly [AclOperationTypes, AclResourceTypes, string])[]) => {
+    const acl = rights.map(([operation, resourceType, resourceName]) => ({
+      ...{ operation, resourceType, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL },
+      ...{ principal: `User:${USER.username}`, host: "*", permissionType: AclPermissionTypes.ALLOW },
+    }));
+    await admin.createAcls({ acl });
+  };
+
+  await t.step("a user with the least rights that the service needs", async () => {
+    await grant(
+      [AclOperationTypes.READ, AclResourceTypes.TOPIC, "clicks"],
+      [AclOperationTypes.READ, AclResourceTypes.GROUP, "clickstream"],
+    );
+    await finds(env, [
+      /^! (kafka|postgres) .*certificate: .* expires in/,
+      /^! kafka retention: not known: the user alice may not DescribeConfigs on the topic clicks → .*--allow-principal User:alice --operation DescribeConfigs --topic clicks$/,
+    ]);
+    assert.match((await said(env)).lines.join("\n"), /^✓ kafka group: clickstream is new: nobody has joined it yet$/m);
+    const settings = readSettings(READS.doctor, (name) => env[name]);
+    const source = new KafkaSource({ ...clusterOf(settings), groupId: "clickstream", clientId: "clickstream" });
+    try {
+      assert.deepEqual(await source.assigned(), [0, 1, 2]);
+      source.seek(new Map([[0, null], [1, null], [2, null]]));
+      assert.deepEqual(await source.poll(500), []);
+      await source.committed(new Map([[0, 0]]));
+    } finally {
+      await source.close();
+    }
+    await grant([AclOperationTypes.DESCRIBE_CONFIGS, AclResourceTypes.TOPIC, "clicks"]);
+  });
+
   await t.step("and none where all is well", async () => {
     await finds(env, [/^! kafka localhost:\d+ certificate: .* expires in/, /^! postgres certificate: .* expires in/]);
     const { code, lines } = await said(env, true);
@@ -129,7 +176,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     // Each line is explained, and nothing that there is no line of.
     const page = await Deno.readTextFile(new URL("../../docs/debugging.md", import.meta.url));
     const explained = page.split("## What doctor says")[1]!.split("\n## ")[0]!.matchAll(/^\| (?!line|-)(.+?) +\|/gm);
-    const checks = findings.map(({ check }) => check.replace(/^.* (name|connection|certificate)$/, "… $1"));
+    const checks = findings.map(({ check }) => check.replace(/^.* (name|connection|answer|certificate)$/, "… $1"));
     assert.deepEqual([...explained].map(([, line]) => line).sort(), [...new Set(checks)].sort());
   });
 
@@ -323,7 +370,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       await finds({ ...plain, HTTP_LISTEN: `127.0.0.1:${listener.addr.port}` }, [
         /✗ kafka log: offsets 2 to 6 of partition 0 were deleted before they were read → what is lost stays lost/,
-        /✗ kafka group: .*a member that is not this program: somebody.* → end it/,
+        /✗ kafka group: .*a member that is not this program: somebody at 127\.0\.0\.1, which reads clicks; .*RoundRobin.* → end it/,
         /✗ port: another program listens.* → end it, or set HTTP_LISTEN/,
         /^! postgres certificate: .* expires in/,
       ]);

@@ -64,7 +64,8 @@ export async function generate(options: GenerateOptions, settings: KafkaSettings
       output.writeError("Kafka may drop what is older than 7 days: see the topic's retention.ms\n");
     }
     const records = live ? inTime(shop, signal) : untilStopped(shop, signal);
-    const { created } = await produce(records, settings, (sent) => progress.at(sent));
+    const warn = (message: string) => output.writeError(`${message}\n`);
+    const { created } = await produce(records, { ...settings, warn }, (sent) => progress.at(sent));
     if (created) output.writeError(`created topic ${settings.topic} with ${settings.partitions} partitions\n`);
   }
   const counts = shop.tally.counts();

@@ -3,7 +3,7 @@
  * @module
  */
 import { type Admin, Kafka } from "kafkajs";
-import { configOf, FIRST_RETRIES, type KafkaSettings } from "../../generator/kafka.ts";
+import { answering, configOf, FIRST_RETRIES, type KafkaSettings } from "../../generator/kafka.ts";
 import { attempt } from "../../generator/kafka_errors.ts";
 
 /** A partition's first offset, and the one after its last. */
@@ -55,7 +55,8 @@ export async function beginningOf(settings: Asked): Promise<number | null> {
 }
 
 async function asked<T>(settings: Asked, body: (admin: Admin) => Promise<T>): Promise<T> {
-  const admin = new Kafka({ ...configOf(settings, FIRST_RETRIES), clientId: "clickstream" }).admin();
+  const reachable = { ...settings, brokers: await answering(settings) };
+  const admin = new Kafka({ ...configOf(reachable, FIRST_RETRIES), clientId: "clickstream" }).admin();
   try {
     return await attempt("ask", settings, async () => {
       await admin.connect();

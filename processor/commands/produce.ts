@@ -82,7 +82,9 @@ export async function produceFile(
       yield line;
     }
   }
-  const work = check ? countOf(judged(), progress) : produce(judged(), settings, (count) => progress.at(count));
+  const reached = { ...settings, warn: (message: string) => output.writeError(`${message}
+`) };
+  const work = check ? countOf(judged(), progress) : produce(judged(), reached, (count) => progress.at(count));
   const { sent, created } = await work.finally(() => stream.locked ? undefined : stream.cancel());
   if (created) output.writeError(`created topic ${settings.topic} with ${settings.partitions} partitions\n`);
   const { lines, refused, skipped, named } = findings;
