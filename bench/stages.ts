@@ -57,6 +57,7 @@ function fetched(): Records[] {
       ends,
       next,
       end: next,
+      stable: next,
     });
     from = next;
     values = [];

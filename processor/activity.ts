@@ -7,6 +7,7 @@ import { type Reason, REASONS } from "./event.ts";
 import { type Advance, type Commit, lengthOf, type Observer, type Position, type Records } from "./pipeline.ts";
 import type { Spent, TopicChange } from "./pipeline.ts";
 import type { Sample } from "./sampler.ts";
+import { type PartitionState, type Stall, stallInWords, StallWatch } from "./stall.ts";
 import { VIEWS } from "./views/mod.ts";
 
 /** What a worker tells of its work; it can be sent from one thread to another. */
@@ -19,6 +20,16 @@ export type Happening =
   /** Bytes of records have come from Kafka, as they were sent. */
   | { readonly kind: "fetched"; readonly bytes: number }
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
+  /** What is known of each partition that the worker reads; told about once a second. */
+  | { readonly kind: "partitions"; readonly states: readonly PartitionState[] }
+  /** How many partitions the topic has. */
+  | { readonly kind: "counted"; readonly partitions: number }
+  /** The group has been asked for partitions. */
+  | { readonly kind: "rebalancing" }
+  /** Why the group has given this worker no partition, where that is a fault; null where it is none. */
+  | { readonly kind: "noShare"; readonly reason: string | null }
+  /** A commit has been sent. */
+  | { readonly kind: "committing" }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
   /** Some of what was decoded, while somebody looks. */
@@ -98,7 +109,10 @@ export function telling(
       if (samples.length > 0) tell({ kind: "sampled", samples });
     },
     late: (ms) => observe(lateness, ms / 1000),
-    worked: (what) => spent = what,
+    worked(what) {
+      spent = what;
+      tell({ kind: "committing" });
+    },
     committed(commit, { waitedMs, tookMs, times, unchecked }) {
       const at = now();
       tell({
@@ -125,9 +139,11 @@ export interface PartitionActivity {
   readonly partition: number;
   /** First offset that has not been committed; null before the first commit. */
   readonly next: number | null;
-  /** Where the partition ends, as far as known. */
+  /** High watermark, as far as known. */
   readonly end: number | null;
-  /** Records that are still to be committed, as far as known. */
+  /** Last stable offset, as far as known: records from here on wait for a transaction to end. */
+  readonly stable: number | null;
+  /** Records that are still to be committed: high watermark − next offset, as far as known. */
   readonly lag: number | null;
   /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
   readonly watermark: number | null;
@@ -199,7 +215,10 @@ const RECENT_RESTARTS = 20;
 /** Most partitions are read by few processes; what is not known is null. */
 interface Standing {
   next: number | null;
+  /** Where reading began. */
+  first: number | null;
   end: number | null;
+  stable: number | null;
   watermark: number | null;
   committedAt: number | null;
 }
@@ -214,6 +233,10 @@ export class Activity {
   groupCommitFailures = 0;
   retries = 0;
   fetchedBytes = 0;
+  /** How many partitions the topic has; null before that is known. */
+  topicPartitions: number | null = null;
+  /** Times that the number of partitions of the topic has changed. */
+  partitionChanges = 0;
   lastCommit: CommitActivity | null = null;
   readonly restarts: Restart[] = [];
   readonly restartsByCause = new Map(CAUSES.map((cause) => [cause, 0]));
@@ -227,13 +250,15 @@ export class Activity {
     produceLatency: distribution(LATENCY_BOUNDS),
     lateness: distribution(LATENESS_BOUNDS),
   };
-  #waitingSince: number | null = null;
   readonly #now: () => number;
   /** When each worker gave a partition to another of this process, or took one from it, epoch milliseconds. */
   readonly #handedOverAt: number[];
   /** The worker that each partition was given to last. */
   readonly #ownerOf = new Map<number, number>();
   readonly #notReady: (string | null)[];
+  /** Of each worker, why it has no partition, where that is a fault. */
+  readonly #noShare: (string | null)[];
+  readonly #watches: StallWatch[];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
   #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
@@ -246,12 +271,34 @@ export class Activity {
     this.#now = now;
     this.#handedOverAt = Array.from({ length: workers }, () => -Infinity);
     this.#notReady = Array.from({ length: workers }, () => "starting");
+    this.#noShare = Array.from({ length: workers }, () => null);
+    this.#watches = Array.from({ length: workers }, () => new StallWatch());
     this.#partitions = Array.from({ length: workers }, () => new Map());
   }
 
-  /** Why the work, or a part of it, has stopped, in words; null while all of it goes on. */
+  /** Why the work, or a part of it, has stopped or stands still, in words; null while all of it goes on. */
   get notReady(): string | null {
-    return this.stopping ? "stopping" : this.#notReady.find((reason) => reason !== null) ?? null;
+    const [stall] = this.stalls;
+    return this.stopped ?? (stall === undefined ? null : stallInWords(stall));
+  }
+
+  /** The same without what stands still: that is in `stalls`. */
+  get stopped(): string | null {
+    if (this.stopping) return "stopping";
+    return [...this.#notReady, ...this.#noShare].find((reason) => reason !== null) ?? null;
+  }
+
+  /** What stands still of the work that goes on otherwise. */
+  get stalls(): readonly Stall[] {
+    return this.#watches.flatMap(({ stalls }, worker) => this.#notReady[worker] === null ? stalls : []);
+  }
+
+  /** Looks whether something stands still; to be called about once a second. */
+  look(): void {
+    const nowMs = this.#now();
+    for (const [worker, watch] of this.#watches.entries()) {
+      watch.look(nowMs, lagOf([...this.#partitions[worker]!.values()]) ?? 0);
+    }
   }
 
   get totals(): Totals {
@@ -262,11 +309,6 @@ export class Activity {
     return this.#work;
   }
 
-  /** Since when records have waited and nothing has been committed, epoch milliseconds; null while none waits. */
-  get waitingSince(): number | null {
-    return this.#waitingSince;
-  }
-
   /** How many workers there are. */
   get workers(): number {
     return this.#notReady.length;
@@ -274,25 +316,25 @@ export class Activity {
 
   /** Records of all partitions that are still to be committed; null where no end is known. */
   get lag(): number | null {
-    const known = this.#partitions.flatMap((mine) => [...mine.values()]).filter(({ end }) => end !== null);
-    if (known.length === 0) return null;
-    return known.reduce((sum, { next, end }) => sum + Math.max(0, end! - (next ?? 0)), 0);
+    return lagOf(this.#partitions.flatMap((mine) => [...mine.values()]));
   }
 
   get partitions(): PartitionActivity[] {
     const all = this.#partitions.flatMap((mine, worker) =>
       [...mine].map(([partition, standing]) => ({ partition, worker, ...standing }))
     );
-    return all.sort((a, b) => a.partition - b.partition).map((standing) => ({
-      ...standing,
-      lag: standing.end === null || standing.next === null ? null : Math.max(0, standing.end - standing.next),
-    }));
+    return all.sort((a, b) => a.partition - b.partition).map(({ first, ...standing }) => {
+      const from = standing.next ?? first;
+      return { ...standing, lag: standing.end === null || from === null ? null : Math.max(0, standing.end - from) };
+    });
   }
 
   /** Takes note of what a worker tells. */
   take(happening: Happening, worker = 0): void {
+    const watch = this.#watches[worker]!;
     switch (happening.kind) {
       case "started":
+        watch.started();
         return this.#start(happening.partitions, happening.cause, worker);
       case "fetched":
         this.fetchedBytes += happening.bytes;
@@ -300,11 +342,25 @@ export class Activity {
       case "read": {
         const standing = this.#partitions[worker]!.get(happening.partition);
         if (standing === undefined) return;
-        standing.end = happening.end;
-        if (standing.end > (standing.next ?? 0)) this.#waitingSince ??= this.#now();
+        standing.end = Math.max(standing.end ?? 0, happening.end);
         return;
       }
+      case "partitions":
+        watch.states(happening.states);
+        return this.#know(happening.states, worker);
+      case "counted":
+        if (this.topicPartitions !== null && this.topicPartitions !== happening.partitions) this.partitionChanges++;
+        this.topicPartitions = happening.partitions;
+        return;
+      case "rebalancing":
+        return watch.rebalancing();
+      case "noShare":
+        this.#noShare[worker] = happening.reason;
+        return;
+      case "committing":
+        return watch.committing();
       case "committed":
+        watch.committed();
         return this.#commit(happening, worker);
       case "groupCommitFailed":
         this.groupCommitFailures++;
@@ -321,6 +377,7 @@ export class Activity {
         this.#notReady[worker] = happening.reason;
         return;
       case "turned":
+        watch.turned();
     }
   }
 
@@ -328,7 +385,9 @@ export class Activity {
     const before = new Map(this.#partitions.flatMap((all) => [...all]));
     this.#partitions[worker] = new Map([...partitions].map(([partition, position]) => [partition, {
       next: position?.next ?? null,
+      first: before.get(partition)?.first ?? null,
       end: before.get(partition)?.end ?? null,
+      stable: before.get(partition)?.stable ?? null,
       watermark: position?.watermark ?? null,
       committedAt: before.get(partition)?.committedAt ?? null,
     }]));
@@ -342,7 +401,6 @@ export class Activity {
       this.#ownerOf.set(partition, worker);
       if (owner !== worker) this.#handedOverAt[owner] = this.#handedOverAt[worker] = this.#now();
     }
-    if (!this.#waits) this.#waitingSince = null;
     if (cause === null) return;
     const { kind, message } = cause;
     this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
@@ -350,6 +408,14 @@ export class Activity {
     if (kind === "positions_moved" && this.#now() - this.#handedOverAt[worker]! < HANDED_OVER_MS) return;
     this.restarts.unshift({ at: this.#now(), cause: kind, message });
     this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
+  }
+
+  /** Takes note of where partitions begin and end. */
+  #know(states: readonly PartitionState[], worker: number): void {
+    for (const { partition, first, end, stable } of states) {
+      const standing = this.#partitions[worker]!.get(partition);
+      if (standing !== undefined) Object.assign(standing, { first, end, stable });
+    }
   }
 
   #commit(committed: Committed, worker: number): void {
@@ -385,12 +451,18 @@ export class Activity {
       if (standing !== undefined) Object.assign(standing, { next, watermark, committedAt: at });
     }
     this.commits++;
-    this.#waitingSince = this.#waits ? at : null;
   }
+}
 
-  get #waits(): boolean {
-    return (this.lag ?? 0) > 0;
-  }
+/** Records of a partition that are still to be committed, as far as known. */
+function waiting({ next, first, end }: Standing): number {
+  return Math.max(0, (end ?? 0) - (next ?? first ?? 0));
+}
+
+/** The same of several; null where no high watermark is known. */
+function lagOf(standings: readonly Standing[]): number | null {
+  const known = standings.filter(({ end }) => end !== null);
+  return known.length === 0 ? null : known.reduce((sum, standing) => sum + waiting(standing), 0);
 }
 
 /** Rows that a commit writes, by table: of views, events and refusals. */

@@ -35,8 +35,10 @@ export interface Records {
   readonly skipped: number;
   /** Offsets that were gone before they could be read, with which this run begins; null if none were. */
   readonly gap: Gap | null;
-  /** Where the partition ends, as far as known: what is missing up to it is the lag. */
+  /** High watermark of the partition, as far as known: lag = high watermark − next offset. */
   readonly end: number;
+  /** Last stable offset: where committed transactions end. Nothing from here on can be read yet. */
+  readonly stable: number;
 }
 
 /** Consecutive offsets of a partition. */
@@ -271,7 +273,7 @@ export interface Observer {
   started?(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void;
   /** An event came `latenessMs` after the watermark. */
   late?(latenessMs: number): void;
-  /** What is known of the end of a partition: `end - next` records are still to be read. */
+  /** What is known of a partition: `end`, its high watermark, less `next` is how many records are still to be read. */
   read?(partition: number, next: number, end: number): void;
   /** Records were decoded for the first time, from place `from` on; they can be looked at until this returns. */
   decoded?(records: Records, from: number): void;
@@ -289,8 +291,8 @@ interface Reading {
   /** Where the last commit, or the one under way, has taken the partition; null before its first. */
   from: number | null;
   next: number;
-  /** Where the partition ended when it was read last. */
-  end: number;
+  /** How far the partition could be read when it was read last: its last stable offset. */
+  stable: number;
   /** Where the source is to go on; null until it has shown where the log begins. */
   at: number | null;
   /** Where the partition was first read; null until it is known. */
@@ -438,7 +440,7 @@ export class Pipeline {
   }
 
   #caughtUp(): boolean {
-    for (const { next, end } of this.#reading.values()) if (next < end) return false;
+    for (const { next, stable } of this.#reading.values()) if (next < stable) return false;
     return true;
   }
 
@@ -448,7 +450,7 @@ export class Pipeline {
     if (reading === undefined) throw new Error(`partition ${records.partition} was read but not assigned`);
     // Told first: taking them in may have to wait for a commit, and how much waits with them is to be known meanwhile.
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
-    reading.end = records.end;
+    reading.stable = records.stable;
     await this.#pass(reading, records);
     let at = 0;
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
@@ -656,7 +658,7 @@ function readingFrom(position: Position | null, pieces: PieceLengths): Reading {
   return {
     from: position?.next ?? null,
     next: position?.next ?? 0,
-    end: 0,
+    stable: 0,
     at: position?.replay ?? null,
     first: position?.next ?? null,
     replayUntil: position?.next ?? 0,

@@ -33,7 +33,7 @@ function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records 
     ends[i] = at += bytesOfOne.length;
   }
   const offsets = Float64Array.from(starts.keys());
-  const place = { partition: 3, next: starts.length, end: 0, skipped: 0, gap: null };
+  const place = { partition: 3, next: starts.length, end: 0, stable: 0, skipped: 0, gap: null };
   return { ...place, count: starts.length, bytes, offsets, times, starts, ends };
 }
 

@@ -58,6 +58,18 @@ export const ALERTS: readonly Alert[] = [
     runbook: "nothing-is-committed",
   },
   {
+    name: "ClickstreamStalled",
+    severity: "critical",
+    // All else may go on: a single partition that stands still is seen here alone.
+    value: "sum by (instance, reason) (clickstream_stalls)",
+    threshold: [">", 0],
+    for: "1m",
+    summary: "Some of the work stands still",
+    description: "{instance}: {value} partitions, commits or workers have stood still for a minute: {reason}.",
+    unit: "number",
+    runbook: "some-of-the-work-stands-still",
+  },
+  {
     name: "ClickstreamLagGrowing",
     severity: "warning",
     value: "clickstream:lag_records:sum and deriv(clickstream:lag_records:sum[10m]) > 0",

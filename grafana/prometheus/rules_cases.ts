@@ -34,6 +34,8 @@ const PG_UP = 'pg_up{job="postgresql",instance="db:9187"}';
 const EXPORTER_UP = 'up{job="postgresql",instance="db:9187"}';
 const BROKER_UP = 'up{job="kafka",instance="k:9404"}';
 
+const STALLS = 'clickstream_stalls{instance="a:8080",reason="open_transaction"}';
+
 const DEAD = (instance: string) =>
   `Nothing has answered Prometheus for a minute as clickstream, instance '${instance}'; what it had to do is not done.`;
 const NO_COMMITS = "0 commits in the last minute, and none in the one before, though there is something to commit or " +
@@ -48,6 +50,12 @@ export const CASES: readonly Case[] = [
   ]),
   firing("ClickstreamDown", "there is nothing to scrape", { other: "1x5" }, 3, [{ job: "clickstream" }, DEAD("")]),
   silent("ClickstreamDown", "it was away for a moment", { [UP]: "1 0 1x5" }, 2),
+
+  firing("ClickstreamStalled", "a transaction is open", { [STALLS]: "0 1x5" }, 4, [
+    { instance: "a:8080", reason: "open_transaction" },
+    "a:8080: 1 partitions, commits or workers have stood still for a minute: open_transaction.",
+  ]),
+  silent("ClickstreamStalled", "it stood still for a moment", { [STALLS]: "0 1 0x5" }, 4),
 
   firing(
     "ClickstreamNothingCommitted",

@@ -23,7 +23,15 @@ export function judge(keepDays: number): (value: Uint8Array) => Refusal | null {
     if (++judged % REMEMBERED === 0) clear(batch.words);
     const record = {
       ...{ partition: 0, count: 1, bytes: value, offsets: Float64Array.of(0), times: Float64Array.of(Date.now()) },
-      ...{ starts: Int32Array.of(0), ends: Int32Array.of(value.length), next: 1, end: 1, skipped: 0, gap: null },
+      ...{
+        starts: Int32Array.of(0),
+        ends: Int32Array.of(value.length),
+        next: 1,
+        end: 1,
+        stable: 1,
+        skipped: 0,
+        gap: null,
+      },
     };
     return decoder.decode(record, 0, batch);
   };

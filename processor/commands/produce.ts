@@ -82,8 +82,12 @@ export async function produceFile(
       yield line;
     }
   }
-  const reached = { ...settings, warn: (message: string) => output.writeError(`${message}
-`) };
+  const reached = {
+    ...settings,
+    warn: (message: string) =>
+      output.writeError(`${message}
+`),
+  };
   const work = check ? countOf(judged(), progress) : produce(judged(), reached, (count) => progress.at(count));
   const { sent, created } = await work.finally(() => stream.locked ? undefined : stream.cancel());
   if (created) output.writeError(`created topic ${settings.topic} with ${settings.partitions} partitions\n`);

@@ -51,6 +51,9 @@ const CLOSE_WITHIN_MS = 900;
 /** Shortest time between two signs of life, in milliseconds. */
 const TURNED_EVERY_MS = 1000;
 
+/** How often it is told what is known of the partitions, in milliseconds. */
+const STATES_EVERY_MS = 1000;
+
 /** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
 const POLL_MS = 250;
 
@@ -88,12 +91,20 @@ export async function work(
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
     clientId: "clickstream",
+    warn: (message) => log.warn(message),
     joining: () => {
+      tell({ kind: "rebalancing" });
       // Whoever is at work and has to join anew goes on as soon as that is done.
       if (!isReady && !signal.aborted) tell({ kind: "notReady", reason: JOINING });
     },
     fetched: (bytes) => tell({ kind: "fetched", bytes }),
+    counted: (partitions) => tell({ kind: "counted", partitions }),
+    noShare: (reason) => {
+      if (reason !== null) log.warn(reason);
+      tell({ kind: "noShare", reason });
+    },
   });
+  const states = setInterval(() => tell({ kind: "partitions", states: kafka.states }), STATES_EVERY_MS);
   const source = new HeldSource(polledOften(kafka), forgotten);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
   // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
@@ -128,6 +139,7 @@ export async function work(
     log.error(error.message);
     return EXIT.schema;
   } finally {
+    clearInterval(states);
     await soon(source.close(), sink.close());
   }
 }

@@ -35,11 +35,15 @@ export interface BrokerAccess extends KafkaAccess {
 }
 
 const CONNECT_TIMEOUT_MS = 5000;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** A broker that sends no byte of its answer for so long is taken for frozen. */
+const ANSWER_TIMEOUT_MS = 10_000;
 /** Share of the time for which a broker takes our word for who we are, after which we are to say it again. */
 const RENEW_AFTER = 0.8;
 /** What is longer than this is no answer of Kafka's; the first bytes of TLS, taken for a length, are. */
 const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+
+/** In so many steps the time without an answer is measured: so a limit is kept, and a timer is not set for each read. */
+const TIMEOUT_STEPS = 10;
 
 const LENGTH_BYTES = 4;
 const CORRELATION_BYTES = 4;
@@ -52,6 +56,8 @@ export class BrokerConnection {
   readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
   #correlationId = 0;
   #staleAtMs = Infinity;
+  /** Whether bytes have come since this was last asked. */
+  #heard = false;
 
   private constructor(conn: Deno.Conn, where: string, clientId: string) {
     this.#conn = conn;
@@ -96,10 +102,15 @@ export class BrokerConnection {
       .appendString(this.#clientId, false);
     if (isFlexible) head.appendTaggedFields();
     let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      this.close();
-    }, REQUEST_TIMEOUT_MS);
+    let quietMs = 0;
+    this.#heard = false;
+    const stepMs = ANSWER_TIMEOUT_MS / TIMEOUT_STEPS;
+    const timer = setInterval(() => {
+      quietMs = this.#heard ? 0 : quietMs + stepMs;
+      this.#heard = false;
+      isLate = quietMs >= ANSWER_TIMEOUT_MS;
+      if (isLate) this.close();
+    }, stepMs);
     try {
       await this.#write(head.appendFrom(payload).prependLength().buffer);
       const response = await this.#read(room);
@@ -108,9 +119,9 @@ export class BrokerConnection {
       return response.subarray(CORRELATION_BYTES + (isFlexible ? 1 : 0));
     } catch (error) {
       this.close();
-      throw unavailable(this.#where, isLate ? new Error(`no answer within ${REQUEST_TIMEOUT_MS / 1000} s`) : error);
+      throw unavailable(this.#where, isLate ? new Error(`no answer within ${ANSWER_TIMEOUT_MS / 1000} s`) : error);
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
   }
 
@@ -142,6 +153,7 @@ export class BrokerConnection {
     for (let at = 0; at < bytes.length;) {
       const read = await this.#conn.read(bytes.subarray(at));
       if (read === null) throw new Error("the broker has closed the connection");
+      this.#heard = true;
       at += read;
     }
   }
@@ -177,7 +189,7 @@ async function connected(host: string, port: number, where: string, access: Kafk
   const { tlsCa, tls } = access;
   const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   try {
-    const addresses = await lookup(host, { all: true });
+    const addresses = await Promise.race([lookup(host, { all: true }), aborted(signal)]);
     const conn = await addresses.reduce<Promise<Deno.TcpConn>>(
       (before, { address }) => before.catch(() => Deno.connect({ hostname: address, port, signal })),
       Promise.reject(new Error(`${host} has no address`)),
@@ -189,6 +201,10 @@ async function connected(host: string, port: number, where: string, access: Kafk
   } catch (error) {
     throw unavailable(where, signal.aborted ? new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`) : error);
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }
 
 function unavailable(where: string, error: unknown): Unavailable {

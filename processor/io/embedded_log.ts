@@ -199,7 +199,7 @@ class Partition {
       ends[i] = length === NO_VALUE ? -1 : at + HEAD_BYTES + length;
     }
     const arrays = { bytes, offsets, times, starts, ends };
-    const place = { partition: this.#number, next, end: this.count, skipped: 0, gap: null };
+    const place = { partition: this.#number, next, end: this.count, stable: this.count, skipped: 0, gap: null };
     return { records: { ...place, ...arrays, count }, tags };
   }
 

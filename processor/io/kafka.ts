@@ -3,10 +3,14 @@
  * by ourselves.
  * @module
  */
-import { type ClusterMetadata, Consumer, FetchIsolationLevels } from "@platformatic/kafka";
+import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
 import { Reassigned, type Records, type Seek, type Source, TopicChanged, Unavailable } from "../pipeline.ts";
+import type { PartitionState } from "../stall.ts";
+import { answeringBrokers } from "./bootstrap.ts";
 import { type BrokerAccess, BrokerConnection } from "./broker.ts";
 import { fetchFrom, type PartitionResponse, topicIdOf } from "./fetch.ts";
+import { describeGroup, memberInWords, strangersTo } from "./group.ts";
+import { closed, consumerOf, Member } from "./member.ts";
 import { NO_RECORDS, walk } from "./record_batch.ts";
 import { Room } from "./room.ts";
 
@@ -16,10 +20,16 @@ export interface KafkaSettings extends BrokerAccess {
   readonly topic: string;
   /** Members of a group share the partitions; who is in none reads them all. */
   readonly groupId: string | null;
+  /** Is told, in words, what goes wrong and is mended by itself. */
+  readonly warn?: (message: string) => void;
   /** Is told that Kafka answers, and that the group is waited for. */
   readonly joining?: () => void;
   /** Is told how many bytes of records have come, as they were sent. */
   readonly fetched?: (bytes: number) => void;
+  /** Is told how many partitions the topic has, at each start. */
+  readonly counted?: (partitions: number) => void;
+  /** Is told why the group has given us no partition, where that is a fault; null where it is none. */
+  readonly noShare?: (reason: string | null) => void;
 }
 
 /** Kafka's error codes that are worth a name here. */
@@ -35,11 +45,10 @@ const RESPONSE_BYTES = 512 * 1024;
 /** After a response of fewer bytes the next is asked for a moment later, for each costs the same however little it has. */
 const SMALL_BYTES = 64 * 1024;
 const MOMENT_MS = 10;
-/** A member that is silent for this long is dropped from the group, and its partitions given to others. */
-const SESSION_TIMEOUT_MS = 10_000;
-/** By its heartbeat a member learns that another has come, for whose share nobody is served until all have heard. */
-const HEARTBEAT_MS = 500;
-const REBALANCE_TIMEOUT_MS = 20_000;
+/** How often the number of partitions is looked at. */
+const COUNT_EVERY_MS = 5000;
+/** Whoever leads the group sees to partitions that were added; others do after so many looks, should it not. */
+const LOOKS_OF_OTHERS = 3;
 
 /** A topic of a Kafka cluster, read as a member of a group. */
 export class KafkaSource implements Source {
@@ -68,6 +77,18 @@ export class KafkaSource implements Source {
   /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
   #rooms: [Room, Room] = [new Room(), new Room()];
   #failure: { readonly error: unknown } | null = null;
+  /** What is known of the partitions that are read. */
+  #states = new Map<number, PartitionState>();
+  /** How many partitions there were at the last start. */
+  #count = 0;
+  #counter: number | null = null;
+  #isCounting = false;
+  /** Looks in a row that found another number. */
+  #looks = 0;
+  /** Why the partitions have to be divided anew, though the group has not said so; null where they need not. */
+  #repartitioned: string | null = null;
+  /** Brokers that are known not to answer: it is said once of each. */
+  readonly #silent = new Set<string>();
   /** Wakes a poll that waits. */
   #wake: () => void = () => {};
 
@@ -76,17 +97,35 @@ export class KafkaSource implements Source {
     this.topic = settings.topic;
   }
 
+  /** What is known of each partition that is read, at this moment. */
+  get states(): readonly PartitionState[] {
+    return [...this.#states.values()].map((state) => ({ ...state, next: this.#next.get(state.partition) ?? null }));
+  }
+
   async assigned(): Promise<readonly number[]> {
     return await this.#attempt("join the group", async () => {
-      this.#fetcher ??= consumerOf(this.#settings);
-      const count = await this.#partitionCount(this.#fetcher);
+      this.#fetcher ??= consumerOf(await this.#answering());
+      const { count, id } = await this.#topicNow(this.#fetcher);
+      this.#count = count;
+      this.#topicId = id;
+      this.#settings.counted?.(count);
+      const isLost = this.#member?.lost !== false || this.#repartitioned !== null;
+      this.#looks = 0;
+      this.#repartitioned = null;
+      this.#counter ??= setInterval(() => void this.#lookForPartitions(), COUNT_EVERY_MS);
       if (this.#settings.groupId === null) return Array.from({ length: count }, (_, partition) => partition);
-      if (this.#member?.lost !== false) {
+      if (isLost) {
         await this.#member?.close();
-        this.#member = new Member(this.#settings, () => this.#wake());
+        this.#member = new Member(await this.#answering(), () => this.#wake());
       }
-      if (this.#member.reassigned) this.#settings.joining?.();
-      return await this.#member.assigned();
+      const member = this.#member!;
+      if (member.reassigned) this.#settings.joining?.();
+      const partitions = await member.assigned().catch(async (error) => {
+        throw await this.#notTaken(member, explained(error, "join the group", this.#settings));
+      });
+      const strangers = partitions.length > 0 ? null : await this.#strangers(member);
+      this.#settings.noShare?.(strangers && `${strangers}; whoever leads it gave us no partition`);
+      return partitions;
     });
   }
 
@@ -98,6 +137,11 @@ export class KafkaSource implements Source {
     this.#seeks++;
     this.#next = new Map(offsets);
     this.#committed = committed;
+    const before = this.#states;
+    const unknown = { first: null, next: null, end: null, stable: null, answers: 0, isAsked: false };
+    this.#states = new Map(
+      [...offsets].map(([partition, first]) => [partition, { ...before.get(partition) ?? unknown, partition, first }]),
+    );
     this.#times.clear();
     this.#ready = [];
     this.#failure = null;
@@ -124,30 +168,74 @@ export class KafkaSource implements Source {
   async close(): Promise<void> {
     this.#seeks++;
     this.#next.clear();
+    if (this.#counter !== null) clearInterval(this.#counter);
+    this.#counter = null;
     const [member, fetcher] = [this.#member, this.#fetcher];
     this.#member = this.#fetcher = null;
     this.#hangUp();
-    await Promise.all([member?.close(), fetcher?.close(true).catch(() => {})]);
+    await Promise.all([member?.close(), fetcher && closed(fetcher)]);
   }
 
   #throwIfReassigned(): void {
+    if (this.#repartitioned !== null) throw new Reassigned(this.#repartitioned);
     const member = this.#member;
     if (this.#settings.groupId === null) return;
     if (member === null) throw new Unavailable("not a member of a Kafka group yet");
     if (member.lost || member.reassigned) throw new Reassigned(member.reason);
   }
 
-  async #partitionCount(consumer: Consumer): Promise<number> {
+  /** How many partitions the topic has, and its id; null where topics have none. */
+  async #topicNow(consumer: Consumer): Promise<{ readonly count: number; readonly id: string | null }> {
     try {
       const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
       const topic = metadata.topics.get(this.topic);
       const count = topic?.partitionsCount ?? 0;
-      this.#topicId = topicIdOf(topic?.id ?? "");
-      if (count > 0) return count;
+      if (count > 0) return { count, id: topicIdOf(topic?.id ?? "") };
     } catch (error) {
       if (!/unknown topic/i.test(String(error))) throw error;
     }
     throw new Unavailable(`Kafka has no topic ${this.topic}: create it, or let \`clickstream produce\` make it`);
+  }
+
+  /** The settings, with those of the brokers that answer. */
+  async #answering(): Promise<KafkaSettings> {
+    const { brokers, warn } = this.#settings;
+    const answering = await answeringBrokers(brokers, this.#settings, (message, broker) => {
+      if (!this.#silent.has(broker)) warn?.(message);
+      this.#silent.add(broker);
+    }).catch((error) => {
+      throw new Unavailable(error.message, { cause: error });
+    });
+    for (const broker of answering) this.#silent.delete(broker);
+    return { ...this.#settings, brokers: answering };
+  }
+
+  /**
+   * Looks whether partitions have been added, or the topic is another under the same name. Whoever leads the group has divided those that it knew of, and has to do it
+   * again; the group itself doesn't notice.
+   */
+  async #lookForPartitions(): Promise<void> {
+    const fetcher = this.#fetcher;
+    if (fetcher === null || this.#isCounting || this.#repartitioned !== null) return;
+    this.#isCounting = true;
+    // What is wrong is found out, and said, by whoever fetches.
+    const topic = await this.#topicNow(fetcher).catch(() => null).finally(() => this.#isCounting = false);
+    const member = this.#member;
+    if (topic === null || fetcher !== this.#fetcher || member?.reassigned) return;
+    const { count, id } = topic;
+    if (id !== this.#topicId) {
+      this.#repartitioned = `${this.topic} has the id ${id}, and had ${this.#topicId}`;
+      return this.#wake();
+    }
+    const before = member?.divided ?? this.#count;
+    this.#looks = count === before ? 0 : this.#looks + 1;
+    if (count === before || (member?.divided === null && this.#looks < LOOKS_OF_OTHERS)) return;
+    this.#repartitioned = `${this.topic} has ${count} partitions, and had ${before}: they are divided anew`;
+    this.#settings.warn?.(
+      `${this.#repartitioned}. Events of a user whose key moved to another partition are all counted, but a duplicate ` +
+        "is told only within one partition: repeats sent across the change are counted twice",
+    );
+    this.#wake();
   }
 
   /** Starts the next round of fetches, unless one is under way or what it brought has not been taken. */
@@ -171,6 +259,7 @@ export class KafkaSource implements Source {
       if (seeks !== this.#seeks) return;
     }
     this.#lastBytes = 0;
+    for (const partition of this.#next.keys()) this.#note(partition, { isAsked: true });
     const metadata = await fetcher.metadata({ topics: [this.topic], autocreateTopics: false });
     await this.#findEarliest(fetcher, seeks);
     if (seeks !== this.#seeks) return;
@@ -248,8 +337,10 @@ export class KafkaSource implements Source {
     for (const response of responses) {
       // While the bounds of one partition were asked for, all may have been sent elsewhere.
       if (seeks !== this.#seeks) return;
-      const { partition, errorCode } = response;
+      const { partition, errorCode, highWatermark: end, lastStableOffset: stable } = response;
       const from = offsets.get(partition)!;
+      const answers = (this.#states.get(partition)?.answers ?? 0) + 1;
+      if (errorCode === 0) this.#note(partition, { end, stable, answers, isAsked: false });
       if (errorCode === OFFSET_OUT_OF_RANGE) {
         await this.#passGap(fetcher, partition, from, seeks);
       } else if (errorCode === UNKNOWN_TOPIC_ID) {
@@ -276,11 +367,45 @@ export class KafkaSource implements Source {
     }
   }
 
+  /** Why the group does not take us: its members may speak another protocol, or read what is not there. */
+  async #notTaken(member: Member, error: Error): Promise<Error> {
+    if (!/protocols are incompatible|unknown topic/i.test(error.message)) return error;
+    const strangers = await this.#strangers(member);
+    return strangers === null ? error : new Unavailable(`${strangers}: ${error.message}`, { cause: error });
+  }
+
+  /** The members of the group that don't read our topic, in words; null where there are none, or nobody says. */
+  async #strangers(member: Member): Promise<string | null> {
+    const { groupId, topic } = this.#settings;
+    try {
+      const coordinator = await member.coordinator();
+      if (coordinator === null || groupId === null) return null;
+      const connection = await BrokerConnection.open(coordinator.host, coordinator.port, this.#settings);
+      const group = await describeGroup(connection, groupId).finally(() => connection.close());
+      const strangers = strangersTo(topic, group);
+      if (strangers.length === 0) return null;
+      const how = group.protocol === "" ? "" : ` (the group divides by ${group.protocol})`;
+      return `the consumer group ${groupId} has a member that does not read ${topic}: ${
+        strangers.map(memberInWords).join("; ")
+      }${how}. End it, or give it or this program another KAFKA_GROUP_ID`;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Takes note of what is new of a partition. */
+  #note(partition: number, news: Partial<PartitionState>): void {
+    const state = this.#states.get(partition);
+    if (state !== undefined) this.#states.set(partition, { ...state, ...news });
+  }
+
   async #findEarliest(fetcher: Consumer, seeks: number): Promise<void> {
     const unknown = [...this.#next].filter(([, offset]) => offset === null).map(([partition]) => partition);
     for (const partition of unknown) {
       const earliest = await this.#offset(fetcher, partition, EARLIEST);
-      if (seeks === this.#seeks) this.#next.set(partition, earliest);
+      if (seeks !== this.#seeks) return;
+      this.#next.set(partition, earliest);
+      this.#note(partition, { first: earliest });
     }
   }
 
@@ -300,7 +425,7 @@ export class KafkaSource implements Source {
     const gap = { from, to: earliest };
     this.#ready.push({
       ...NO_RECORDS,
-      ...{ partition, bytes: new Uint8Array(), next: earliest, end: latest, skipped: 0, gap },
+      ...{ partition, bytes: new Uint8Array(), next: earliest, end: latest, stable: latest, skipped: 0, gap },
     });
     this.#next.set(partition, earliest);
   }
@@ -330,7 +455,7 @@ export class KafkaSource implements Source {
     const fetcher = this.#fetcher;
     this.#fetcher = null;
     this.#hangUp();
-    await fetcher?.close(true).catch(() => {});
+    if (fetcher !== null) await closed(fetcher);
     return explained(error, "read from Kafka", this.#settings);
   }
 
@@ -360,106 +485,6 @@ export async function currentTopicId(settings: KafkaSettings): Promise<string | 
   } finally {
     await source.close();
   }
-}
-
-/** One membership of the group: it is joined once, and given up for another when it is lost. */
-class Member {
-  /** True when the membership has ended, or can't be trusted any more. */
-  lost = false;
-  /** True while what `assigned` returned last does not hold any more. */
-  reassigned = true;
-  reason = "the group has not been joined yet";
-  readonly #topic: string;
-  readonly #consumer: Consumer;
-  readonly #changed: () => void;
-  #joined: Promise<unknown> | null = null;
-
-  constructor(settings: KafkaSettings, changed: () => void) {
-    this.#topic = settings.topic;
-    this.#changed = changed;
-    this.#consumer = consumerOf(settings);
-    this.#consumer.on("consumer:group:rebalance", () => this.#mark("the group divides its partitions anew"));
-    this.#consumer.on("consumer:group:join", () => this.#mark("the group has divided its partitions anew"));
-    this.#consumer.on("consumer:heartbeat:stalled", () => this.#lose("the group has not been heard of for too long"));
-    this.#consumer.on("error", (error: Error) => this.#lose(`the group was lost: ${error.message}`));
-  }
-
-  async assigned(): Promise<readonly number[]> {
-    if (this.#joined === null) {
-      this.#consumer.topics.track(this.#topic);
-      this.#joined = this.#consumer.joinGroup();
-    }
-    await this.#joined;
-    await this.#settled();
-    this.reassigned = false;
-    return this.#consumer.assignments?.find(({ topic }) => topic === this.#topic)?.partitions.toSorted((a, b) =>
-      a - b
-    ) ?? [];
-  }
-
-  /** Tells the group how far the sink has got. */
-  async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
-    if (this.lost || this.reassigned || !this.#consumer.isActive()) return;
-    await this.#consumer.commit({
-      offsets: [...offsets].map(([partition, offset]) => ({
-        topic: this.#topic,
-        partition,
-        offset: BigInt(offset),
-        leaderEpoch: -1,
-      })),
-    });
-  }
-
-  async close(): Promise<void> {
-    this.lost = true;
-    await this.#consumer.close(true).catch(() => {});
-  }
-
-  /** Waits while a rejoin is under way. */
-  async #settled(): Promise<void> {
-    const deadline = Date.now() + REBALANCE_TIMEOUT_MS + SESSION_TIMEOUT_MS;
-    while (!this.#consumer.isActive()) {
-      if (this.lost || Date.now() > deadline) throw new Unavailable(this.reason);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  #mark(reason: string): void {
-    this.reassigned = true;
-    this.reason = reason;
-    this.#changed();
-  }
-
-  #lose(reason: string): void {
-    this.lost = true;
-    this.#mark(reason);
-  }
-}
-
-function consumerOf({ brokers, groupId, clientId, tlsCa, tls, sasl }: KafkaSettings): Consumer {
-  const consumer = new Consumer({
-    clientId,
-    // The client wants one, and joins it only when told to.
-    groupId: groupId ?? clientId,
-    bootstrapBrokers: [...brokers],
-    autocommit: false,
-    retries: 1,
-    retryDelay: 100,
-    connectTimeout: 5000,
-    timeout: 30_000,
-    metadataMaxAge: 60_000,
-    // Fetching is ours: this is for the ends of partitions, which don't wait for open transactions.
-    isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
-    // Said here, for the client also joins by itself, when a commit finds that the group has gone on without it.
-    sessionTimeout: SESSION_TIMEOUT_MS,
-    heartbeatInterval: HEARTBEAT_MS,
-    rebalanceTimeout: REBALANCE_TIMEOUT_MS,
-    ...(tlsCa !== undefined || tls ? { tls: tlsCa === undefined ? {} : { ca: tlsCa }, tlsServerName: true } : {}),
-    ...(sasl === undefined ? {} : { sasl }),
-  });
-  // Errors come back from the calls that met them; without a listener they would end the process besides.
-  consumer.on("error", () => {});
-  return consumer;
 }
 
 /** The error as one that says what was attempted and where; all but our own complaints are worth another try. */

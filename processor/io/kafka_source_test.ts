@@ -374,6 +374,21 @@ Deno.test("members of a group divide the partitions, and take over those of one 
   }
 });
 
+Deno.test("partitions that are added are noticed while nothing comes, with a group and without", leaky, async () => {
+  const settings = await newTopic(2);
+  const sources = [new KafkaSource(settings), new KafkaSource({ ...settings, groupId: null })];
+  try {
+    for (const source of sources) {
+      source.seek(new Map((await source.assigned()).map((partition) => [partition, null])));
+    }
+    const topics = [{ name: settings.topic, count: 5, assignments: null }];
+    await stand.admin.createPartitions({ topics, validateOnly: false });
+    assert.deepEqual(await Promise.all(sources.map(reassigned)), sources.map(() => [0, 1, 2, 3, 4]));
+  } finally {
+    for (const source of sources) await source.close();
+  }
+});
+
 Deno.test("a seek while it looks for what Kafka has deleted throws away the rest of that fetch", leaky, async () => {
   const { topic, source, reading } = await opened(2);
   const goElsewhere = () => {

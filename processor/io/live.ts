@@ -104,6 +104,7 @@ export class Live {
   }
 
   #tick(): void {
+    this.#options.activity.look();
     const point = this.#history.look(Date.now());
     if (this.#audience.size === 0) return;
     this.#passedOver = this.#audience.size > MANY_CLIENTS && !this.#passedOver;

@@ -4,8 +4,9 @@
  */
 import process from "node:process";
 import { Counter, Gauge, type Histogram, Registry } from "prom-client";
-import type { Activity } from "../activity.ts";
+import type { Activity, PartitionActivity } from "../activity.ts";
 import { countOf, type Distribution } from "../distribution.ts";
+import { STALLS } from "../stall.ts";
 import { VERSION } from "../version.ts";
 
 /** A value of the one label, or none, and a number. */
@@ -29,6 +30,7 @@ export class Metrics {
     this.#addCounters(activity);
     this.#addHistograms(activity);
     this.#addGauges(activity);
+    this.#addPartitions(activity);
     this.#addProcess();
   }
 
@@ -115,6 +117,53 @@ export class Metrics {
     );
   }
 
+  #addPartitions(activity: Activity): void {
+    const ofEach = (of: (partition: PartitionActivity) => number | null): Reading[] =>
+      activity.partitions.map((partition) => [String(partition.partition), of(partition)]);
+    this.#counter(
+      "clickstream_partition_changes_total",
+      "Times that partitions were added to the topic, or taken away. Duplicates across the change can't be told.",
+      null,
+      () => [[null, activity.partitionChanges]],
+    );
+    this.#gauge(
+      "clickstream_topic_partitions",
+      "Partitions of the topic.",
+      null,
+      () => [[null, activity.topicPartitions]],
+    );
+    this.#gauge(
+      "clickstream_lag_records",
+      "Records of a partition that are still to be committed: high watermark - next offset.",
+      "partition",
+      () => ofEach(({ lag }) => lag),
+    );
+    this.#gauge(
+      "clickstream_high_watermark_offset",
+      "High watermark of a partition.",
+      "partition",
+      () => ofEach(({ end }) => end),
+    );
+    this.#gauge(
+      "clickstream_last_stable_offset",
+      "Last stable offset of a partition: records from here up to the high watermark wait for a transaction to end.",
+      "partition",
+      () => ofEach(({ stable }) => stable),
+    );
+    this.#gauge(
+      "clickstream_watermark_timestamp_seconds",
+      "Largest event time committed from a partition, less the allowed delay.",
+      "partition",
+      () => ofEach(({ watermark: ms }) => ms === null ? null : ms / 1000),
+    );
+    this.#gauge(
+      "clickstream_stalls",
+      "What stands still of the work, by reason: partitions, commits and workers.",
+      "reason",
+      () => STALLS.map((kind) => [kind, activity.stalls.filter((stall) => stall.kind === kind).length]),
+    );
+  }
+
   #addHistograms({ seconds }: Activity): void {
     this.#histogram("clickstream_commit_duration_seconds", "Time that PostgreSQL took for a commit.", seconds.commit);
     this.#histogram(
@@ -143,7 +192,7 @@ export class Metrics {
     this.#gauge("clickstream_up", "1 while the process runs.", null, () => [[null, 1]]);
     this.#gauge(
       "clickstream_ready",
-      "1 while Kafka, PostgreSQL and the schema are there, 0 otherwise.",
+      "1 while Kafka, PostgreSQL and the schema are there and nothing stands still, 0 otherwise.",
       null,
       () => [[null, activity.notReady === null ? 1 : 0]],
     );
@@ -164,19 +213,6 @@ export class Metrics {
       "When the last commit was applied.",
       null,
       () => [[null, activity.lastCommit === null ? null : activity.lastCommit.at / 1000]],
-    );
-    this.#gauge(
-      "clickstream_lag_records",
-      "Records of a partition that are still to be committed.",
-      "partition",
-      () => activity.partitions.map(({ partition, lag }) => [String(partition), lag]),
-    );
-    this.#gauge(
-      "clickstream_watermark_timestamp_seconds",
-      "Largest event time committed from a partition, less the allowed delay.",
-      "partition",
-      () =>
-        activity.partitions.map(({ partition, watermark: ms }) => [String(partition), ms === null ? null : ms / 1000]),
     );
   }
 

@@ -112,7 +112,7 @@ export class UpToSource implements Source {
     return (await this.#inner.poll(maxWaitMs)).flatMap((records) => {
       const limit = this.#limits.get(records.partition) ?? 0;
       return cutAt(records, limit).map((part) => {
-        if (part.gap === null) return { ...part, end: Math.min(limit, part.end) };
+        if (part.gap === null) return { ...part, end: Math.min(limit, part.end), stable: Math.min(limit, part.stable) };
         throw new Error(
           `could not read offsets ${part.gap.from} to ${part.gap.to - 1} of partition ${part.partition} of ` +
             `${this.topic}: Kafka has deleted them. Run it again with a later --from`,

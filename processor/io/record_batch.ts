@@ -20,6 +20,8 @@ export interface FetchedPartition {
   /** Record batches one after the other; the last may be cut off. */
   readonly bytes: Buffer;
   readonly aborted: readonly AbortedTransaction[];
+  /** Where the partition ends; -1 with an error. */
+  readonly highWatermark: number;
   /** Where committed transactions end: nothing from here on may be read yet. */
   readonly lastStableOffset: number;
 }
@@ -46,7 +48,7 @@ const MAX_UNPACKED_BYTES = 512 * 1024 * 1024;
  * @throws {Error} naming partition and offset of a batch that is damaged or of a format that is not read
  */
 export function walk(fetched: FetchedPartition, from: number): { records: Records[]; next: number } {
-  const { partition, bytes, lastStableOffset } = fetched;
+  const { partition, bytes, highWatermark: end, lastStableOffset: stable } = fetched;
   const aborted = new AbortedProducers(fetched.aborted);
   const open: OpenBatch[] = [];
   let next = from;
@@ -70,7 +72,7 @@ export function walk(fetched: FetchedPartition, from: number): { records: Record
     }
     at = end;
   }
-  const about = { partition, end: lastStableOffset, gap: null };
+  const about = { partition, end, stable, gap: null };
   const records: Records[] = together(open).map((batches) => ({ ...about, ...recordsIn(batches, from) }));
   // Offsets without a record still move the partition on.
   if (next > read) records.push({ ...about, ...NO_RECORDS, bytes, next, skipped: next - read });
@@ -156,7 +158,7 @@ function opened(
 }
 
 /** Where the records of some batches lie, which are in the same bytes; those below `from` are passed over. */
-function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "partition" | "end" | "gap"> {
+function recordsIn(batches: readonly OpenBatch[], from: number): Omit<Records, "partition" | "end" | "stable" | "gap"> {
   const { bytes } = batches[0]!;
   const most = batches.reduce((sum, { count }) => sum + count, 0);
   const offsets = new Float64Array(most);

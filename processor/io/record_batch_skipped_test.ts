@@ -73,7 +73,7 @@ const CASES: readonly Case[] = [
 Deno.test("offsets without a record are counted, wherever they lie", () => {
   for (const { what, batches, from, abortedFrom, runs } of CASES) {
     const aborted = abortedFrom === undefined ? [] : [{ producerId: 7n, firstOffset: abortedFrom }];
-    const fetched = { partition: 0, bytes: Buffer.concat(batches), aborted, lastStableOffset: 99 };
+    const fetched = { partition: 0, bytes: Buffer.concat(batches), aborted, highWatermark: 99, lastStableOffset: 99 };
     const { records, next } = walk(fetched, from);
     const read = records.map((run) => [[...run.offsets.subarray(0, run.count)], run.skipped, run.next]);
     assert.deepEqual(read, runs, what);

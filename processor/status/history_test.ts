@@ -99,21 +99,6 @@ Deno.test("forgets what is over: rates go to nothing, and ten minutes of points 
   assert.equal(history.points.at(-1)!.at - history.points[0]!.at, 599_000);
 });
 
-Deno.test("tells since when records have waited, of which a quiet time is no part", () => {
-  const { activity, second } = watched();
-  const since = () => activity.waitingSince;
-  for (let i = 0; i < 60; i++) second();
-  assert.equal(since(), null);
-  second({ kind: "read", partition: 0, end: 2000 });
-  assert.equal(since(), NOON + 61_000);
-  second({ kind: "read", partition: 0, end: 3000 });
-  assert.equal(since(), NOON + 61_000);
-  second(commit(1000, 1000));
-  assert.equal(since(), NOON + 63_000);
-  second(commit(3000, 2000));
-  assert.equal(since(), null);
-});
-
 Deno.test("knows how many records usually come, and since when none has", () => {
   /** So many records in each of so many seconds, in turn; what is said of silence then. */
   function silenceAfter(...times: readonly (readonly [perSecond: number, seconds: number])[]) {

@@ -28,6 +28,8 @@ export interface StatusReport {
   readonly stages: readonly Stage[];
   /** The partitions that this process reads. */
   readonly partitions: readonly PartitionReport[];
+  /** How many partitions the topic has; null before that is known. */
+  readonly topicPartitions: number | null;
   readonly totals: Totals;
   /** Refused messages by reason; reasons that did not occur are left out. */
   readonly refusals: Readonly<Record<string, number>>;
@@ -87,7 +89,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     stopping,
     topicChange: activity.topicChange,
     gaps: gaps ?? activity.totals.gaps,
-    reason: notReady,
+    reason: activity.stopped,
     database,
     partitions: activity.partitions.length,
     lag,
@@ -96,7 +98,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     lastMinute,
     silence,
     latencyMs: lastCommit?.latencyMs ?? null,
-    idleMs: now - (activity.waitingSince ?? now),
+    stall: activity.stalls[0] ?? null,
   });
   return {
     state: stopping ? "stopping" : notReady === null ? "running" : "waiting",
@@ -111,15 +113,17 @@ export function statusReport(about: About, activity: Activity, history: History,
     lag,
     rates,
     stages,
-    partitions: activity.partitions.map(({ partition, next, end, lag, watermark, worker, committedAt }) => ({
+    partitions: activity.partitions.map(({ partition, next, end, stable, lag, watermark, worker, committedAt }) => ({
       partition,
       next,
       end,
+      stable,
       lag,
       watermark: watermark === null ? null : iso(watermark),
       owner: ownerOf(about.instance, worker),
       committedAt: committedAt === null ? null : iso(committedAt),
     })),
+    topicPartitions: activity.topicPartitions,
     totals: activity.totals,
     refusals: Object.fromEntries([...activity.refusedByReason].filter(([, count]) => count > 0)),
     commits: activity.commits,

@@ -3,6 +3,7 @@
  * @module
  */
 import { JOINING } from "../activity.ts";
+import { type Stall, stallInWords, type StallKind } from "../stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
 import { ADOPT, type TopicChange } from "../pipeline.ts";
 
@@ -50,8 +51,8 @@ export interface Situation {
   readonly silence: Silence;
   /** How long the last commit's oldest record had been waiting; null if not known. */
   readonly latencyMs: number | null;
-  /** Time that records have waited without any commit, in milliseconds. */
-  readonly idleMs: number;
+  /** What stands still though all else goes on; null if nothing does. */
+  readonly stall: Stall | null;
 }
 
 /** Lags that are no longer than this are how it always is, in milliseconds. */
@@ -60,9 +61,6 @@ const USUAL_LAG_MS = 5_000;
 /** The same in records, where that is more than some seconds of work. */
 const USUAL_LAG_RECORDS = 1_000;
 const USUAL_LAG_SECONDS = 3;
-
-/** Time without a commit, with records waiting, after which something hangs, in milliseconds. */
-const HANGS_AFTER_MS = 10_000;
 
 /** Time without a record, in milliseconds, and how many would usually have come, after which silence is no chance. */
 const SILENT_AFTER_MS = 60_000;
@@ -97,8 +95,9 @@ export function verdictOn(situation: Situation): Verdict {
     const detail = "Kafka's group says which are whose; where it misses a member, it waits for it first, up to 20 s.";
     return { level: "starting", title: "Waiting for its partitions", detail, advice: null };
   }
-  return hangs(situation)
-    ? hanging(situation)
+  const { stall } = situation;
+  return stall !== null
+    ? standingStill(stall)
     : isBehind(situation)
     ? behind(situation)
     : isSilent(situation)
@@ -133,19 +132,42 @@ function isBehind({ lag: { records, behindMs }, rates: { consumed } }: Situation
   return behindMs !== null && behindMs > USUAL_LAG_MS && records > consumed;
 }
 
-function hangs({ lag, idleMs }: Situation): boolean {
-  return (lag.records ?? 0) > 0 && idleMs > HANGS_AFTER_MS;
-}
+/** What a stall is called, and what to do about it. */
+const STILL: { readonly [kind in StallKind]: readonly [title: (time: string) => string, advice: string] } = {
+  rebalancing: [
+    (time) => `Waiting for its partitions for ${time}`,
+    "Look for a member of the group that has died or hangs: it is waited for until its session times out.",
+  ],
+  leader_silent: [
+    (time) => `Kafka has not answered for ${time}`,
+    "Look at the broker that leads the partition, and at the network on the way to it.",
+  ],
+  open_transaction: [
+    (time) => `An open transaction has held up records for ${time}`,
+    "Look for a producer that died in a transaction: it is ended after transaction.timeout.ms, " +
+    "or at once by kafka-transactions.sh --abort.",
+  ],
+  not_read: [
+    (time) => `Nothing has been read for ${time}`,
+    "Look at the broker that leads the partition; restart the service if that does not help.",
+  ],
+  not_committed: [
+    (time) => `Nothing has been committed for ${time}`,
+    "Look in PostgreSQL for what blocks clickstream (pg_stat_activity, pg_locks), or for a full disk.",
+  ],
+  worker_silent: [
+    (time) => `A worker has not gone on for ${time}`,
+    "Look at PostgreSQL, at the brokers, and at the network on the way to them.",
+  ],
+};
 
-function hanging({ lag, idleMs }: Situation): Verdict {
+function standingStill(stall: Stall): Verdict {
+  const [title, advice] = STILL[stall.kind];
   return {
     level: "broken",
-    title: `Nothing has been committed for ${duration(idleMs)}`,
-    detail: `${events(lag.records ?? 0)} ${
-      lag.records === 1 ? "is" : "are"
-    } waiting, and PostgreSQL does not answer the commit under way.`,
-    advice: "Look in PostgreSQL for what blocks clickstream (pg_stat_activity, pg_locks), or for a full disk. " +
-      NOTHING_LOST,
+    title: title(duration(stall.forMs)),
+    detail: sentence(stallInWords(stall)),
+    advice: `${advice} ${NOTHING_LOST}`,
   };
 }
 
@@ -215,6 +237,12 @@ function seen(latencyMs: number | null): string {
 
 /** What is wrong, by what the error says, and what to do about it. */
 function cureOf(trouble: string): Pick<Verdict, "title" | "advice"> {
+  if (/^the consumer group .* has a member/.test(trouble)) {
+    return {
+      title: "A stranger is in the consumer group",
+      advice: `\`clickstream doctor\` names it too. ${NOTHING_LOST}`,
+    };
+  }
   if (/no topic/.test(trouble)) return { title: "Kafka has no such topic", advice: null };
   if (/PostgreSQL/.test(trouble)) {
     const unreachable = /connect|terminat|no answer|starting up|shutting down|recovery/i.test(trouble);

@@ -19,7 +19,7 @@ const WELL: Situation = {
   lastMinute: { consumed: 18_000, refused: 180 },
   silence: { silentMs: 400, usual: 300 },
   latencyMs: 140,
-  idleMs: 60,
+  stall: null,
 };
 
 const NOTHING_COMES: Partial<Situation> = {
@@ -111,11 +111,26 @@ const CASES: readonly Case[] = [
   },
   {
     when: "nothing is committed",
-    change: { lag: { records: 1, behindMs: 30_000, caughtUpInMs: null }, idleMs: 30_000 },
+    change: { stall: { kind: "not_committed", partition: null, forMs: 30_000, records: 1 } },
     level: "broken",
     title: "Nothing has been committed for 30 s",
-    detail: /^1 event is waiting/,
+    detail: /^PostgreSQL has not answered a commit for 30 s, and 1 record waits\.$/,
     advice: /pg_locks.*Nothing is lost/,
+  },
+  {
+    when: "an open transaction holds records up",
+    change: { stall: { kind: "open_transaction", partition: 3, forMs: 12_000, records: 200 } },
+    level: "broken",
+    title: "An open transaction has held up records for 12 s",
+    detail: /^Partition 3 has not moved for 12 s: 200 records wait for an open transaction to end\.$/,
+    advice: /kafka-transactions\.sh --abort/,
+  },
+  {
+    when: "a broker is frozen",
+    change: { stall: { kind: "leader_silent", partition: 0, forMs: 11_000, records: 0 } },
+    level: "broken",
+    title: "Kafka has not answered for 11 s",
+    detail: /partition 0/,
   },
   {
     when: "one event was sent days late",

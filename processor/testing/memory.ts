@@ -118,6 +118,7 @@ export function recordsOf(
     end,
     skipped: 0,
     gap: null,
+    stable: end,
   };
 }
 

@@ -150,6 +150,7 @@ export class ReferenceSource implements Source {
         offsets,
         next: offsets[offsets.length - 1]! + 1,
         end: Number(ends.get(partition)),
+        stable: Number(ends.get(partition)),
       };
     });
   }

@@ -1,0 +1,205 @@
+/**
+ * Whether the work stands still though there is something to do, and why. A busy drain, an idle topic and a long commit
+ * are no stalls.
+ * @module
+ */
+
+/** What a worker knows of a partition that it reads; what no broker has said yet is null. */
+export interface PartitionState {
+  readonly partition: number;
+  /** Where reading began. */
+  readonly first: number | null;
+  /** Where reading goes on. */
+  readonly next: number | null;
+  /** High watermark. */
+  readonly end: number | null;
+  /** Last stable offset: records from here on wait for a transaction to end. */
+  readonly stable: number | null;
+  /** How many times its leader has answered. */
+  readonly answers: number;
+  /** True while its leader owes an answer. */
+  readonly isAsked: boolean;
+}
+
+/** Kinds of stalls, the first of which is said first. */
+export const STALLS = [
+  "rebalancing",
+  "leader_silent",
+  "open_transaction",
+  "not_read",
+  "not_committed",
+  "worker_silent",
+] as const;
+
+/** What kind of stall it is. */
+export type StallKind = typeof STALLS[number];
+
+/** Something stands still. */
+export interface Stall {
+  readonly kind: StallKind;
+  /** Which partition; null where it is all of a worker. */
+  readonly partition: number | null;
+  /** For how long, in milliseconds. */
+  readonly forMs: number;
+  /** Records that wait, as far as known. */
+  readonly records: number;
+}
+
+/** After so long it is a stall, in milliseconds: it shows within 15 s. */
+const STALLS_AFTER_MS = 10_000;
+/** The same for a commit, which may take long under load; and for the worker, which may wait for one. */
+const COMMIT_STALLS_AFTER_MS = 12_500;
+/** What passed between two looks counts for so much at most: who was suspended has not looked. */
+const LONGEST_LOOK_MS = 5_000;
+
+/** What is remembered of a partition between two looks. */
+interface Watched {
+  state: PartitionState;
+  /** As it was at the last look. */
+  seen: PartitionState | null;
+  silentMs: number;
+  heldMs: number;
+}
+
+/** Watches one worker. Time comes in through `look` alone. */
+export class StallWatch {
+  #partitions = new Map<number, Watched>();
+  #isFresh = false;
+  /** Time since the last look that found something new said of the partitions. */
+  #unseenMs = 0;
+  #isRebalancing = false;
+  #rebalancingMs = 0;
+  #isCommitting = false;
+  #committingMs = 0;
+  /** Time without a sign of life. */
+  #quietMs = 0;
+  /** Time in which nothing was read though there was something to read. */
+  #unmovedMs = 0;
+  #waiting = 0;
+  #lookedMs: number | null = null;
+
+  /** What the worker knows of its partitions, all of them. */
+  states(states: readonly PartitionState[]): void {
+    this.#isFresh = true;
+    this.#partitions = new Map(states.map((state) => {
+      const before = this.#partitions.get(state.partition) ?? { seen: null, silentMs: 0, heldMs: 0 };
+      return [state.partition, { ...before, state }];
+    }));
+  }
+
+  /** The group is asked for partitions. */
+  rebalancing(): void {
+    this.#isRebalancing = true;
+  }
+
+  /** The worker has begun to read, or begun again. */
+  started(): void {
+    this.#isRebalancing = false;
+    this.#rebalancingMs = this.#quietMs = this.#unmovedMs = 0;
+  }
+
+  /** A commit has been sent. */
+  committing(): void {
+    this.#isCommitting = true;
+  }
+
+  /** A commit has been applied. */
+  committed(): void {
+    this.#isCommitting = false;
+    this.#committingMs = this.#unmovedMs = 0;
+  }
+
+  /** The loop has gone round. */
+  turned(): void {
+    this.#quietMs = 0;
+  }
+
+  /**
+   * Looks at the worker, about once a second.
+   *
+   * @param nowMs on any clock
+   * @param waiting records of the worker that are still to be committed
+   */
+  look(nowMs: number, waiting: number): void {
+    const passedMs = Math.min(LONGEST_LOOK_MS, Math.max(0, nowMs - (this.#lookedMs ?? nowMs)));
+    this.#lookedMs = nowMs;
+    this.#waiting = waiting;
+    this.#quietMs += passedMs;
+    this.#unseenMs += passedMs;
+    if (this.#isRebalancing) this.#rebalancingMs += passedMs;
+    // What was to be committed may have been committed by another instance.
+    if (waiting === 0) this.#isCommitting = false;
+    this.#committingMs = this.#isCommitting ? this.#committingMs + passedMs : 0;
+    // What a worker that says nothing knew last is no news.
+    if (!this.#isFresh || this.#isRebalancing) return;
+    this.#isFresh = false;
+    const unseenMs = Math.min(LONGEST_LOOK_MS, this.#unseenMs);
+    this.#unseenMs = 0;
+    const all = [...this.#partitions.values()];
+    const moves = all.some(({ state, seen }) => state.next !== seen?.next) || !all.some(({ state }) => isBehind(state));
+    this.#unmovedMs = moves || this.#isCommitting ? 0 : this.#unmovedMs + unseenMs;
+    for (const watched of all) {
+      const { state, seen } = watched;
+      const isSilent = state.isAsked && state.answers === seen?.answers;
+      watched.silentMs = isSilent ? watched.silentMs + unseenMs : 0;
+      watched.heldMs = isHeld(state) && state.stable === seen?.stable ? watched.heldMs + unseenMs : 0;
+      watched.seen = state;
+    }
+  }
+
+  /** Everything that stands still, as of the last look. */
+  get stalls(): readonly Stall[] {
+    const stalls: Stall[] = [];
+    const whole = (kind: StallKind, forMs: number, limitMs = STALLS_AFTER_MS) => {
+      if (forMs >= limitMs) stalls.push({ kind, partition: null, forMs, records: this.#waiting });
+    };
+    if (this.#isRebalancing) {
+      whole("rebalancing", this.#rebalancingMs);
+      return stalls;
+    }
+    for (const { state, silentMs, heldMs } of this.#partitions.values()) {
+      const { partition, next, end, stable } = state;
+      const from = next ?? end ?? 0;
+      if (silentMs >= STALLS_AFTER_MS) {
+        stalls.push({ kind: "leader_silent", partition, forMs: silentMs, records: Math.max(0, (end ?? 0) - from) });
+      } else if (heldMs >= STALLS_AFTER_MS) {
+        stalls.push({ kind: "open_transaction", partition, forMs: heldMs, records: end! - stable! });
+      } else if (this.#unmovedMs >= STALLS_AFTER_MS && isBehind(state)) {
+        stalls.push({ kind: "not_read", partition, forMs: this.#unmovedMs, records: stable! - from });
+      }
+    }
+    whole("not_committed", this.#committingMs, COMMIT_STALLS_AFTER_MS);
+    if (stalls.length === 0) whole("worker_silent", this.#quietMs, COMMIT_STALLS_AFTER_MS);
+    return stalls.sort((a, b) => STALLS.indexOf(a.kind) - STALLS.indexOf(b.kind));
+  }
+}
+
+/** True where there is something to read. */
+function isBehind({ next, stable }: PartitionState): boolean {
+  return next !== null && stable !== null && next < stable;
+}
+
+/** True where all has been read but what waits for a transaction to end. */
+function isHeld({ next, end, stable }: PartitionState): boolean {
+  return next !== null && end !== null && stable !== null && stable < end && next >= stable;
+}
+
+/** A stall in words. */
+export function stallInWords({ kind, partition, forMs, records }: Stall): string {
+  const time = `${Math.round(forMs / 1000)} s`;
+  const wait = `${records.toLocaleString("en")} ${records === 1 ? "record waits" : "records wait"}`;
+  switch (kind) {
+    case "rebalancing":
+      return `the consumer group has been rebalancing for ${time}, and nothing is read meanwhile`;
+    case "leader_silent":
+      return `Kafka has not answered for partition ${partition} for ${time}`;
+    case "open_transaction":
+      return `partition ${partition} has not moved for ${time}: ${wait} for an open transaction to end`;
+    case "not_read":
+      return `partition ${partition} has not been read for ${time}, and ${wait} there`;
+    case "not_committed":
+      return `PostgreSQL has not answered a commit for ${time}, and ${wait}`;
+    case "worker_silent":
+      return `a worker has not gone on for ${time}: it waits for PostgreSQL or Kafka`;
+  }
+}
