@@ -71,8 +71,8 @@ export class StallWatch {
   #rebalancingMs = 0;
   #isCommitting = false;
   #committingMs = 0;
-  /** Time without a sign of life. */
-  #quietMs = 0;
+  /** Time without a sign of life; null where none is given at all. */
+  #quietMs: number | null = null;
   /** Time in which nothing was read though there was something to read. */
   #unmovedMs = 0;
   #waiting = 0;
@@ -95,7 +95,8 @@ export class StallWatch {
   /** The worker has begun to read, or begun again. */
   started(): void {
     this.#isRebalancing = false;
-    this.#rebalancingMs = this.#quietMs = this.#unmovedMs = 0;
+    this.#rebalancingMs = this.#unmovedMs = 0;
+    if (this.#quietMs !== null) this.#quietMs = 0;
   }
 
   /** A commit has been sent. */
@@ -124,7 +125,7 @@ export class StallWatch {
     const passedMs = Math.min(LONGEST_LOOK_MS, Math.max(0, nowMs - (this.#lookedMs ?? nowMs)));
     this.#lookedMs = nowMs;
     this.#waiting = waiting;
-    this.#quietMs += passedMs;
+    if (this.#quietMs !== null) this.#quietMs += passedMs;
     this.#unseenMs += passedMs;
     if (this.#isRebalancing) this.#rebalancingMs += passedMs;
     // What was to be committed may have been committed by another instance.
@@ -169,7 +170,7 @@ export class StallWatch {
       }
     }
     whole("not_committed", this.#committingMs, COMMIT_STALLS_AFTER_MS);
-    if (stalls.length === 0) whole("worker_silent", this.#quietMs, COMMIT_STALLS_AFTER_MS);
+    if (stalls.length === 0) whole("worker_silent", this.#quietMs ?? 0, COMMIT_STALLS_AFTER_MS);
     return stalls.sort((a, b) => STALLS.indexOf(a.kind) - STALLS.indexOf(b.kind));
   }
 }

@@ -40,6 +40,8 @@ interface Case {
   /** Kinds and partitions after 15 s; nothing by default. */
   readonly stalls?: readonly (readonly [Stall["kind"], number | null])[];
   readonly says?: RegExp;
+  /** It has stood still before, and goes on by itself. */
+  readonly hasStalled?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -113,7 +115,8 @@ const CASES: readonly Case[] = [
   },
   {
     when: "the leader answers again",
-    of: (s) => ({ state: { isAsked: true, answers: s < 13 ? 3 : s } }),
+    of: (s) => ({ state: { isAsked: true, answers: s < 14 ? 3 : s } }),
+    hasStalled: true,
   },
   { when: "nobody is asked while a commit is waited for", of: () => ({ state: { answers: 7 } }) },
   {
@@ -141,6 +144,7 @@ const CASES: readonly Case[] = [
   {
     when: "the group has divided them",
     of: (s) => ({ then: (watch) => s === 1 ? watch.rebalancing() : s === 14 && watch.started() }),
+    hasStalled: true,
   },
   {
     when: "a worker does not go on",
@@ -148,6 +152,7 @@ const CASES: readonly Case[] = [
     stalls: [["worker_silent", null]],
     says: /^a worker has not gone on for 14 s/,
   },
+  { when: "a worker gives no signs of life at all, as in the demo", of: () => ({ isQuiet: true }) },
   {
     when: "the machine was suspended for an hour",
     of: (s) => ({ state: { isAsked: true, answers: s < 7 ? s : 7 }, tookMs: s === 7 ? 3_600_000 : 1000 }),
@@ -155,12 +160,14 @@ const CASES: readonly Case[] = [
   { when: "the clock is set back", of: (s) => ({ tookMs: s === 7 ? -3_600_000 : 1000 }) },
 ];
 
-for (const { when, of, stalls = [], says } of CASES) {
+for (const { when, of, stalls = [], says, hasStalled = false } of CASES) {
   Deno.test(`${stalls.length === 0 ? "nothing stands still" : "it stands still"} when ${when}`, () => {
     const found = after(15, of);
     assert.deepEqual(found.map(({ kind, partition }) => [kind, partition]), stalls);
     if (says !== undefined) assert.match(stallInWords(found[0]!), says);
     // It is said within 15 s, and not before it has lasted for 10.
     if (stalls.length > 0) assert.deepEqual(after(10, of), []);
+    else for (let s = 1; s < 15 && !hasStalled; s++) assert.deepEqual(after(s, of), [], `after ${s} s`);
+    if (hasStalled) assert.equal(after(14, of).length, 1);
   });
 }

@@ -389,6 +389,19 @@ Deno.test("partitions that are added are noticed while nothing comes, with a gro
   }
 });
 
+Deno.test("members of one group that read different topics each get all of their own", leaky, async () => {
+  const settings = await newTopic(3);
+  const first = new KafkaSource(settings);
+  const second = new KafkaSource({ ...await newTopic(2), groupId: settings.groupId });
+  try {
+    first.seek(new Map((await first.assigned()).map((partition) => [partition, null])));
+    assert.deepEqual(await Promise.all([reassigned(first), second.assigned()]), [[0, 1, 2], [0, 1]]);
+  } finally {
+    await second.close();
+    await first.close();
+  }
+});
+
 Deno.test("a seek while it looks for what Kafka has deleted throws away the rest of that fetch", leaky, async () => {
   const { topic, source, reading } = await opened(2);
   const goElsewhere = () => {
