@@ -285,7 +285,16 @@ async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: D
       `the group divides by ${how || "nothing yet"}, and what that member gets is not taken in`;
     return bad(check, found, "end it, or give it or this program another KAFKA_GROUP_ID");
   }
-  if (["Dead", ""].includes(state)) return good(check, `${id} is new: nobody has joined it yet`);
+  if (["Dead", ""].includes(state)) {
+    const listed = (await admin.listGroups()).groups.some(({ groupId }) => groupId === id);
+    if (!listed) return good(check, `${id} is new: nobody has joined it yet`);
+    const found = `${id} has members that speak the newer group protocol; who they are can't be seen from here`;
+    return advice(
+      check,
+      found,
+      `see that they are not in the way: kafka-consumer-groups.sh --describe --group ${id} --members`,
+    );
+  }
   return good(check, `${id} is ${state}, with ${members.length} members`);
 }
 

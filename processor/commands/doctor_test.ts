@@ -1,5 +1,6 @@
 /** Faults made on purpose: each is named, and its cure. */
 import assert from "node:assert/strict";
+import { Consumer } from "@platformatic/kafka";
 import {
   AclOperationTypes,
   AclPermissionTypes,
@@ -13,7 +14,7 @@ import {
 import { readSettings } from "../config.ts";
 import { KafkaSource } from "../io/kafka.ts";
 import { BINARY } from "../testing/binary.ts";
-import { freePort, run } from "../testing/child.ts";
+import { freePort, run, until } from "../testing/child.ts";
 import { startKafka, USER } from "../testing/kafka.ts";
 import { startPostgres, using } from "../testing/postgres.ts";
 import { clusterOf } from "./cluster.ts";
@@ -379,6 +380,24 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       await sql("delete from clickstream.progress");
     },
   );
+
+  await t.step("members that speak the newer group protocol", async () => {
+    const newer = new Consumer({
+      clientId: "newer",
+      groupId: "newer",
+      bootstrapBrokers: [broker.bootstrap],
+      groupProtocol: "consumer",
+    });
+    newer.on("error", () => {});
+    const stream = await newer.consume({ topics: ["clicks"] });
+    stream.on("error", () => {});
+    await until("it has joined", () => newer.isActive());
+    await finds({ ...plain, KAFKA_GROUP_ID: "newer" }, [
+      /! kafka group: newer has members that speak the newer group protocol.* → .*--describe --group newer --members/,
+      /^! postgres certificate: .* expires in/,
+    ]);
+    await newer.close(true);
+  });
 
   await t.step("a limit of open files that is too low", async () => {
     const limited = ["-c", `ulimit -n 300; exec '${BINARY}' doctor`];
