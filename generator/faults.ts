@@ -2,7 +2,13 @@
  * Messages that can't be events, each for one reason and no other.
  * @module
  */
-import { type ClickEvent, MAX_AHEAD_MS, MAX_EVENT_BYTES, type Reason, REASONS } from "../processor/event.ts";
+import {
+  type ClickEvent,
+  MAX_AHEAD_MS,
+  MAX_EVENT_BYTES,
+  RECORD_REASONS,
+  type RecordReason,
+} from "../processor/event.ts";
 import type { Random } from "./random.ts";
 import { Urn } from "./urn.ts";
 
@@ -27,7 +33,7 @@ const EXPIRED_DAYS = 400;
 /** Bytes that are no UTF-8: a stray one, a lone continuation, an overlong NUL, a surrogate, a cut sequence. */
 const NOT_UTF8 = [[0xff], [0x80], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]];
 
-const WAYS: Readonly<Record<Reason, Ways>> = {
+const WAYS: Readonly<Record<RecordReason, Ways>> = {
   empty: [() => null, () => new Uint8Array(0)],
   too_large: [
     ({ event }, random) => JSON.stringify({ ...event, note: "x".repeat(MAX_EVENT_BYTES + random.below(999)) }),
@@ -109,7 +115,7 @@ const WAYS: Readonly<Record<Reason, Ways>> = {
 };
 
 /** How often the reasons come up. A message that is too large outweighs hundreds of others, so it is rare. */
-const OFTEN = new Urn(REASONS.map((reason) => [reason, reason === "too_large" ? 0.02 : 1] as const));
+const OFTEN = new Urn(RECORD_REASONS.map((reason) => [reason, reason === "too_large" ? 0.02 : 1] as const));
 
 const encoder = new TextEncoder();
 
@@ -123,8 +129,8 @@ export class Faults {
   }
 
   /** A message that is refused, and the reason. */
-  make(good: Good): { readonly reason: Reason; readonly value: Uint8Array | null } {
-    const reason = REASONS[this.#made++] ?? OFTEN.draw(this.#random.unit());
+  make(good: Good): { readonly reason: RecordReason; readonly value: Uint8Array | null } {
+    const reason = RECORD_REASONS[this.#made++] ?? OFTEN.draw(this.#random.unit());
     const message = this.#random.pick(WAYS[reason])(good, this.#random);
     return { reason, value: typeof message === "string" ? encoder.encode(message) : message };
   }

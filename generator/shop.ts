@@ -2,7 +2,7 @@
  * The simulated shop: a seed and a span of time in, records in the order of their time out, the same every time.
  * @module
  */
-import type { ClickEvent, Reason } from "../processor/event.ts";
+import type { ClickEvent, RecordReason } from "../processor/event.ts";
 import { Agenda } from "./agenda.ts";
 import { Faults } from "./faults.ts";
 import { EVENT_ID_BYTES, Ids } from "./ids.ts";
@@ -19,7 +19,7 @@ export interface ShopRecord {
   /** When it is sent: its Kafka timestamp, epoch milliseconds. */
   readonly timestampMs: number;
   /** A late one is an event, a duplicate is none that counts, and what has a reason is refused for it. */
-  readonly kind: "event" | "late" | "duplicate" | Reason;
+  readonly kind: "event" | "late" | "duplicate" | RecordReason;
   /** Empty where it is not an event. */
   readonly eventType: string;
   /** What the event adds to the revenue: 0 but for purchases. */

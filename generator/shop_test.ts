@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Reason, REASONS } from "../processor/event.ts";
+import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 import { judge, type OracleEvent, Refused } from "../processor/testing/oracle_judge.ts";
 import type { ShopOptions } from "./options.ts";
 import { Shop, type ShopRecord } from "./shop.ts";
@@ -22,18 +22,18 @@ function bytesOf(options: ShopOptions): string {
 }
 
 /** What an independent reading of the contract says of a record: the event, or the reason for refusing it. */
-function judged({ value, timestampMs }: ShopRecord): OracleEvent | Reason {
+function judged({ value, timestampMs }: ShopRecord): OracleEvent | RecordReason {
   try {
     return judge({ offset: 0, value, time: timestampMs }, KEEP_DAYS);
   } catch (error) {
-    if (error instanceof Refused) return error.reason as Reason;
+    if (error instanceof Refused) return error.reason as RecordReason;
     throw error;
   }
 }
 
 /** Checks all that is promised of each record, and counts again by what they hold. */
 function recount(records: readonly ShopRecord[], { fromMs, toMs }: ShopOptions): Counts {
-  const refusals = Object.fromEntries(REASONS.map((reason) => [reason, 0])) as Record<Reason, number>;
+  const refusals = Object.fromEntries(RECORD_REASONS.map((reason) => [reason, 0])) as Record<RecordReason, number>;
   const eventTypes = new Map<string, number>();
   const users = new Set<string>();
   const owners = new Map<string, string>();
@@ -131,8 +131,8 @@ Deno.test("every way of being bad is refused for its reason, and each reason com
   const shop = new Shop(options);
   const records = [...shop];
   assert.deepEqual(recount(records, options), shop.tally.counts());
-  const bad = records.filter(({ kind }) => (REASONS as readonly string[]).includes(kind));
-  assert.deepEqual(bad.slice(0, REASONS.length).map(({ kind }) => kind), [...REASONS]);
+  const bad = records.filter(({ kind }) => (RECORD_REASONS as readonly string[]).includes(kind));
+  assert.deepEqual(bad.slice(0, RECORD_REASONS.length).map(({ kind }) => kind), [...RECORD_REASONS]);
   assert.ok(Math.abs(bad.length / records.length - 0.5) < 0.02);
 });
 

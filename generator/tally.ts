@@ -2,7 +2,7 @@
  * What the shop has made, counted.
  * @module
  */
-import { type Reason, REASONS } from "../processor/event.ts";
+import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 import type { ShopRecord } from "./shop.ts";
 
 /** How many of each. `records` is `events` + `duplicates` + all `refusals`. */
@@ -13,7 +13,7 @@ export interface Counts {
   readonly duplicates: number;
   /** Those of the events that were sent later than they happened. */
   readonly late: number;
-  readonly refusals: Readonly<Record<Reason, number>>;
+  readonly refusals: Readonly<Record<RecordReason, number>>;
   /** Events by type. */
   readonly eventTypes: Readonly<Record<string, number>>;
   /** Events of type `purchase`. */
@@ -30,7 +30,7 @@ export class Tally {
   #duplicates = 0;
   #late = 0;
   #revenueCents = 0;
-  readonly #refusals = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
+  readonly #refusals = new Map<RecordReason, number>(RECORD_REASONS.map((reason) => [reason, 0]));
   readonly #eventTypes = new Map<string, number>();
   readonly #users = new Set<string>();
 
@@ -54,7 +54,7 @@ export class Tally {
       events: this.#events,
       duplicates: this.#duplicates,
       late: this.#late,
-      refusals: Object.fromEntries(this.#refusals) as Record<Reason, number>,
+      refusals: Object.fromEntries(this.#refusals) as Record<RecordReason, number>,
       eventTypes: Object.fromEntries([...this.#eventTypes].sort(([a], [b]) => a < b ? -1 : 1)),
       purchases: this.#eventTypes.get("purchase") ?? 0,
       revenueCents: this.#revenueCents,

@@ -13,6 +13,7 @@ import cohorts from "./0008_cohorts.sql" with { type: "text" };
 import operations from "./0009_operations.sql" with { type: "text" };
 import topics from "./0010_topics.sql" with { type: "text" };
 import identity from "./0011_identity.sql" with { type: "text" };
+import unreadable from "./0012_unreadable.sql" with { type: "text" };
 import readers from "./0013_readers.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
@@ -35,5 +36,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0009_operations.sql", sql: operations },
   { name: "0010_topics.sql", sql: topics },
   { name: "0011_identity.sql", sql: identity },
+  { name: "0012_unreadable.sql", sql: unreadable },
   { name: "0013_readers.sql", sql: readers },
 ];

@@ -55,8 +55,8 @@ export const EVENT_TYPE = /^[a-z][a-z0-9_]{0,63}$/;
 /** Devices that are told apart; any other text counts as `other`, and none as `unknown`. */
 export const DEVICES: ReadonlySet<string> = new Set(["desktop", "mobile", "tablet"]);
 
-/** Why a message can't be an event: a closed set, in the order in which a message is judged. */
-export const REASONS = [
+/** Why a record can't be an event: a closed set, in the order in which a record is judged. */
+export const RECORD_REASONS = [
   "empty",
   "too_large",
   "not_utf8",
@@ -69,6 +69,12 @@ export const REASONS = [
   "from_the_future",
   "expired",
 ] as const;
+
+/** One of `RECORD_REASONS`. */
+export type RecordReason = typeof RECORD_REASONS[number];
+
+/** Why something is refused: a record, or a batch of records that can't be read. */
+export const REASONS = [...RECORD_REASONS, "unreadable_batch"] as const;
 
 /** One of `REASONS`. */
 export type Reason = typeof REASONS[number];

@@ -7,7 +7,7 @@ import { Batch, dictionaries, ID_WORDS } from "./batch.ts";
 import { type Decoder, MOST_AHEAD } from "./decode.ts";
 import type { Times } from "./distribution.ts";
 import { Duplicates, PIECE_LENGTHS, type PieceLengths } from "./duplicates.ts";
-import type { Reason } from "./event.ts";
+import { MAX_EVENT_BYTES, type Reason } from "./event.ts";
 import { KeyedHash } from "./keyed_hash.ts";
 import { Pending } from "./pending.ts";
 import type { Delta, View } from "./view.ts";
@@ -30,7 +30,7 @@ export interface Records {
   readonly next: number;
   /**
    * Offsets passed in this run that hold no record to judge: control records, aborted transactions, offsets removed by
-   * compaction. Counted from the heads of the batches.
+   * compaction, all but the first of a batch that can't be read. Counted from the heads of the batches.
    */
   readonly skipped: number;
   /** Offsets that were gone before they could be read, with which this run begins; null if none were. */
@@ -39,6 +39,27 @@ export interface Records {
   readonly end: number;
   /** Last stable offset: where committed transactions end. Nothing from here on can be read yet. */
   readonly stable: number;
+  /** Set where the run stands for a batch that can't be read; then it has no records, and `next` is after the batch. */
+  readonly unreadable?: Unreadable;
+}
+
+/** Offsets of a log whose records can't be read: a batch that is damaged, or can't be unpacked. */
+export interface Unreadable {
+  /** The first of them that was asked for. */
+  readonly offset: number;
+  /** The first offset of the batch. */
+  readonly from: number;
+  /** The offset after its last. */
+  readonly to: number;
+  /** In words: which offsets, how many records, and why. */
+  readonly detail: string;
+  /** Its first 64 KiB, as they lie in the log; valid as long as the records are. */
+  readonly bytes: Uint8Array;
+}
+
+/** The offset that a run begins with. */
+export function beginOf({ next, count, skipped, gap, unreadable }: Records): number {
+  return next - count - skipped - lengthOf(gap) - (unreadable === undefined ? 0 : 1);
 }
 
 /** Consecutive offsets of a partition. */
@@ -202,6 +223,11 @@ export class TopicChanged extends Error {
   }
 }
 
+/** The sink refuses what a commit holds, and would again: one of its records is to blame. */
+export class Unstorable extends Error {
+  override readonly name = "Unstorable";
+}
+
 /** The world is down, slow or refusing: worth another try after a pause. */
 export class Unavailable extends Error {
   override readonly name: string = "Unavailable";
@@ -303,9 +329,26 @@ interface Reading {
   largestTime: number | null;
   skipped: number;
   gap: Gap | null;
+  /** The last record that was taken. */
+  last: number;
   stored: number;
   duplicated: number;
   refused: number;
+}
+
+/** The record at which a commit ends. */
+interface Place {
+  readonly partition: number;
+  readonly offset: number;
+  /** Whether it is stored, and neither refused nor a duplicate. */
+  readonly isStored: boolean;
+}
+
+/** A record that can't be stored, and why. */
+interface Culprit {
+  readonly partition: number;
+  readonly offset: number;
+  readonly why: string;
 }
 
 /** Poll, fold, commit. Holds no state that a crash would miss. */
@@ -322,6 +365,10 @@ export class Pipeline {
   /** The commit under way: the next batch is read and folded meanwhile. Never rejects. */
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
+  /** Records that no commit can be made with: they are refused. */
+  #culprits: readonly Culprit[] = [];
+  /** Records still to be committed of those among which a culprit is looked for; until then, commits don't grow. */
+  #suspects = 0;
   #started = false;
   /** Hashes under the sink's key. */
   readonly #keyed = new KeyedHash();
@@ -352,7 +399,7 @@ export class Pipeline {
     this.#failure = null;
     this.#pending = this.#nothing();
     this.#sinceMs = Infinity;
-    this.#goal = Math.min(FIRST_COMMIT_RECORDS, this.#options.commitRecords);
+    if (!(cause instanceof Unstorable)) this.#goal = Math.min(FIRST_COMMIT_RECORDS, this.#options.commitRecords);
     this.#readMs = this.#decodeMs = 0;
     this.#oldest = Infinity;
     this.#keyed.use(await sink.hashKey());
@@ -361,6 +408,7 @@ export class Pipeline {
     this.#topicId = source.topicId();
     for (const { topicId } of positions.values()) this.#mustFollow(topicId);
     this.#reading = new Map(partitions.map((p) => [p, readingFrom(positions.get(p) ?? null, pieces)]));
+    this.#culprits = this.#culprits.filter(({ partition, offset }) => offset >= (positions.get(partition)?.next ?? 0));
     source.seek(
       new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])),
       new Map([...positions].map(([p, { next }]) => [p, next])),
@@ -388,7 +436,7 @@ export class Pipeline {
       if (this.#due() && this.#underWay === null) this.#commit();
     } catch (error) {
       this.#started = false;
-      if (!(error instanceof PositionsMoved || error instanceof Reassigned)) throw error;
+      if (!(error instanceof PositionsMoved || error instanceof Reassigned || error instanceof Unstorable)) throw error;
       await this.start(error);
     }
   }
@@ -452,16 +500,19 @@ export class Pipeline {
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
     reading.stable = records.stable;
     await this.#pass(reading, records);
+    if (records.unreadable !== undefined) await this.#refuseBatch(reading, records.unreadable, records.partition);
     let at = 0;
     while (at < records.count && records.offsets[at]! < reading.replayUntil) at = this.#replay(reading, records, at);
     const first = at;
     while (at < records.count) {
-      at = this.#read(reading, records, at);
-      if (at < records.count || this.#pending.records >= this.#goal) {
-        await this.#underWay;
-        this.#throwFailure();
-        this.#commit();
+      try {
+        at = this.#read(reading, records, at);
+      } catch (error) {
+        // Of what is pending, one can't be folded; without any, it is this one.
+        const last = { partition: records.partition, offset: records.offsets[at]!, isStored: true };
+        throw this.#blamed(error, this.#pending.records + 1, last);
       }
+      if (at < records.count || this.#pending.records >= this.#goal) await this.#commitNow();
     }
     if (records.next > reading.next) {
       // The last of the run hold no records; that there are so many of them has been checked when it came.
@@ -473,8 +524,9 @@ export class Pipeline {
   }
 
   /** Checks that a run begins where the one before it ended, and passes the gap that it begins with. */
-  async #pass(reading: Reading, { partition, next, count, skipped, gap }: Records): Promise<void> {
-    const from = next - count - skipped - lengthOf(gap);
+  async #pass(reading: Reading, records: Records): Promise<void> {
+    const { partition, next, count, skipped, gap } = records;
+    const from = beginOf(records);
     reading.at ??= from;
     if (from < reading.at) throw new Error(`offset ${from} of partition ${partition} was read twice`);
     if (from > reading.at || (gap !== null && gap.from !== from)) {
@@ -499,6 +551,36 @@ export class Pipeline {
     reading.gap = { from: reading.next, to: gap.to };
     reading.next = gap.to;
     this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
+  }
+
+  /** Refuses a batch that can't be read, as one record, unless that has been committed. */
+  async #refuseBatch(reading: Reading, { offset, to, detail, bytes }: Unreadable, partition: number): Promise<void> {
+    const first = Math.max(offset, reading.next, reading.replayUntil);
+    if (first >= to) return;
+    if (this.#pending.records >= this.#goal || this.#pending.full) await this.#commitNow();
+    this.#pending.refuse({
+      reason: "unreadable_batch",
+      field: null,
+      detail,
+      partition,
+      offset: first,
+      // Copied, for the bytes may be used again; `slice` would not copy a Buffer.
+      payload: new Uint8Array(bytes.subarray(0, MAX_EVENT_BYTES)),
+    });
+    this.#pending.records++;
+    reading.skipped += first - reading.next;
+    reading.refused++;
+    reading.last = first;
+    reading.next = first + 1;
+    this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
+    if (this.#pending.records >= this.#goal) await this.#commitNow();
+  }
+
+  /** Sends off what is pending, once what is under way is through. */
+  async #commitNow(): Promise<void> {
+    await this.#underWay;
+    this.#throwFailure();
+    this.#commit();
   }
 
   /** Remembers the ids of records that have been committed before; returns where it stopped. */
@@ -535,6 +617,8 @@ export class Pipeline {
         reading.refused++;
       } else if (repeated(reading, batch, records.times[i]!)) {
         reading.duplicated++;
+      } else if (this.#culprits.length > 0 && this.#isRefused(records, i)) {
+        reading.refused++;
       } else {
         this.#store(reading, batch.time[batch.count]!);
       }
@@ -543,6 +627,7 @@ export class Pipeline {
       reading.next = offset + 1;
     }
     this.#spend(now() - pending.foldMs - sinceMs, records.times[from]!);
+    if (i > from) reading.last = records.offsets[i - 1]!;
     if (i > from) this.#sinceMs = Math.min(this.#sinceMs, now());
     return i;
   }
@@ -566,7 +651,8 @@ export class Pipeline {
     const { source, storeEvents, now, observer } = this.#options;
     const pending = this.#pending;
     const sinceMs = now() - pending.foldMs;
-    const { deltas, batches } = pending.finish();
+    const last = this.#last();
+    const { deltas, batches } = this.#finished(pending, last);
     observer?.worked?.({
       readMs: this.#readMs,
       decodeMs: this.#decodeMs,
@@ -591,23 +677,80 @@ export class Pipeline {
     this.#pending = this.#spare ?? this.#nothing();
     this.#spare = null;
     this.#sinceMs = Infinity;
-    this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
+    if (this.#suspects === 0) {
+      this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
+    }
     this.#underWay = this.#apply(commit, waitedSinceMs, { times, unchecked }).then(() => {
       if (pending.tooRoomy) return;
       // Never after a failure: the sink may still be reading what it was given.
       pending.clear();
       this.#spare = pending;
     }, (error) => {
-      this.#failure = { error };
+      this.#failure = { error: this.#blamed(error, pending.records, last) };
     }).finally(() => {
       this.#underWay = null;
     });
+  }
+
+  #finished(pending: Pending, last: Place): ReturnType<Pending["finish"]> {
+    try {
+      return pending.finish();
+    } catch (error) {
+      throw this.#blamed(error, pending.records, last);
+    }
+  }
+
+  /** The record that was taken last, of those that are pending. */
+  #last(): Place {
+    for (const [partition, { last, stored, duplicated, refused }] of this.#reading) {
+      if (stored + duplicated + refused > 0) return { partition, offset: last, isStored: stored > 0 };
+    }
+    return { partition: -1, offset: -1, isStored: false };
+  }
+
+  /**
+   * What to do about an error that so many records have led to, where one of them is to blame: commits become half as
+   * large until they have only one, and that one is refused.
+   *
+   * @param last the only one, where there is but one
+   */
+  #blamed(error: unknown, records: number, last: Place): unknown {
+    const isTheirs = error instanceof Unstorable || error instanceof RangeError || error instanceof TypeError;
+    if (!isTheirs || records === 0) return error;
+    if (records > 1) {
+      this.#suspects = records;
+      this.#goal = Math.floor(records / 2);
+    } else {
+      const { partition, offset } = last;
+      const where = `offset ${offset} of partition ${partition} of ${this.#options.source.topic}`;
+      if (!last.isStored || this.#culprits.some((known) => known.partition === partition && known.offset === offset)) {
+        return new Error(`${where} can't be stored, and not be refused either: ${error.message}`, { cause: error });
+      }
+      this.#culprits = [...this.#culprits, { partition, offset, why: error.message }];
+      this.#suspects = 0;
+      this.#goal = 1;
+    }
+    return error instanceof Unstorable ? error : new Unstorable(error.message, { cause: error });
+  }
+
+  /** Refuses record `i` if it is known that it can't be stored. */
+  #isRefused(records: Records, i: number): boolean {
+    const { partition } = records;
+    const offset = records.offsets[i]!;
+    const culprit = this.#culprits.find((known) => known.partition === partition && known.offset === offset);
+    if (culprit === undefined) return false;
+    // Copied, for the bytes may be used again; `slice` would not copy a Buffer.
+    const payload = new Uint8Array(records.bytes.subarray(records.starts[i]!, records.ends[i]!));
+    const detail = `it cannot be stored: ${culprit.why}`;
+    this.#pending.refuse({ reason: "bad_value", field: null, detail, partition, offset, payload });
+    return true;
   }
 
   async #apply(commit: Commit, sinceMs: number, about: Pick<Timing, "times" | "unchecked">): Promise<void> {
     const { source, sink, now, observer } = this.#options;
     const sentMs = now();
     await sink.commit(commit);
+    this.#suspects = Math.max(0, this.#suspects - commit.advances.reduce((sum, { consumed }) => sum + consumed, 0));
     observer?.committed?.(commit, { waitedMs: sentMs - sinceMs, tookMs: now() - sentMs, ...about });
     try {
       await source.committed(new Map(commit.advances.map((advance) => [advance.partition, advance.next])));
@@ -663,6 +806,7 @@ function readingFrom(position: Position | null, pieces: PieceLengths): Reading {
     first: position?.next ?? null,
     replayUntil: position?.next ?? 0,
     duplicates: new Duplicates(pieces),
+    last: -1,
     largestTime: position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS,
     stored: 0,
     duplicated: 0,

@@ -2,7 +2,7 @@
  * Everything in one process and nothing installed: the shop, a log in files, the processor, an embedded PostgreSQL.
  * @module
  */
-import { type ClickEvent, REASONS } from "../event.ts";
+import { type ClickEvent, RECORD_REASONS } from "../event.ts";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import { Tally } from "../../generator/tally.ts";
@@ -48,7 +48,7 @@ const TOPIC = "clickstream-events";
 const RECOUNTED = 2_000_000;
 
 /** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
-const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...REASONS];
+const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...RECORD_REASONS];
 
 /** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
 export async function demo(options: DemoOptions): Promise<number> {

@@ -6,6 +6,7 @@ import type { Settings } from "../config.ts";
 import type { Database } from "../io/database.ts";
 import { holdOperationLock } from "../io/locks.ts";
 import {
+  countPartial,
   countRefusals,
   lastRefusal,
   markReplayed,
@@ -79,6 +80,9 @@ export async function showRefusal(
       for (const [name, value] of Object.entries(rest)) print(`${name.padEnd(12)} ${value ?? "-"}`);
       print(`${"payload".padEnd(12)} ${payload === null ? "(erased with its user)" : `${payload.length} bytes:`}`);
       if (payload !== null) print(printable(payload));
+      if (row.reason === "unreadable_batch") {
+        print("A batch that cannot be read cannot be replayed: send its records again, from where they came.");
+      }
     }
     return EXIT.done;
   });
@@ -123,6 +127,10 @@ export async function replayRefusals(
       const { sent, left } = await replayAll(db, resender, settings.KAFKA_TOPIC, filter, accepted, output);
       output.print(`sent ${withCommas(sent)} refused messages back to topic ${settings.KAFKA_TOPIC}`);
       if (left > 0) output.print(`${withCommas(left)} would be refused again, and were left as they are`);
+      const partial = await countPartial(db, settings.KAFKA_TOPIC, filter);
+      if (partial > 0) {
+        output.print(`${withCommas(partial)} cannot be replayed: only the beginning of what was refused is kept`);
+      }
       return EXIT.done;
     } finally {
       await resender.close();

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import type { Batch } from "../batch.ts";
 import { cellAt } from "../cells.ts";
 import {
+  beginOf,
   type Commit,
   lengthOf,
   type Position,
@@ -112,9 +113,11 @@ export class HeldSource implements Source {
 /** The part of a run below an offset; nothing if it begins there or later. */
 export function cutAt(records: Records, limit: number): Records[] {
   if (records.next <= limit) return [records];
-  const { offsets, times, starts, ends } = records;
-  const from = records.next - records.count - records.skipped - lengthOf(records.gap);
+  const { offsets, times, starts, ends, unreadable } = records;
+  const from = beginOf(records);
   if (from >= limit) return [];
+  // What can't be read can't be cut either.
+  if (unreadable !== undefined) return [records];
   const gap = records.gap === null ? null : { from, to: Math.min(limit, records.gap.to) };
   let count = 0;
   while (count < records.count && offsets[count]! < limit) count++;

@@ -3,6 +3,7 @@
  * by ourselves.
  * @module
  */
+import { Buffer } from "node:buffer";
 import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
 import { Reassigned, type Records, type Seek, type Source, TopicChanged, Unavailable } from "../pipeline.ts";
 import type { PartitionState } from "../stall.ts";
@@ -11,7 +12,7 @@ import { type BrokerAccess, BrokerConnection } from "./broker.ts";
 import { fetchFrom, type PartitionResponse, topicIdOf } from "./fetch.ts";
 import { describeGroup, memberInWords, strangersTo } from "./group.ts";
 import { closed, consumerOf, Member } from "./member.ts";
-import { NO_RECORDS, walk } from "./record_batch.ts";
+import { NO_RECORDS, UNPACKED_TOGETHER, unreadableRun, walk, type Walked } from "./record_batch.ts";
 import { Room } from "./room.ts";
 
 /** How to reach Kafka, and as whom. */
@@ -34,6 +35,7 @@ export interface KafkaSettings extends BrokerAccess {
 
 /** Kafka's error codes that are worth a name here. */
 const OFFSET_OUT_OF_RANGE = 1;
+const CORRUPT_MESSAGE = 2;
 const UNKNOWN_TOPIC_ID = 100;
 const EARLIEST = -2n;
 const LATEST = -1n;
@@ -74,6 +76,8 @@ export class KafkaSource implements Source {
   /** Bytes that the last round of fetches brought. */
   #lastBytes = 0;
   #ready: Records[] = [];
+  /** Bytes that the round of fetches under way may still unpack. */
+  #unpackable = UNPACKED_TOGETHER;
   /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
   #rooms: [Room, Room] = [new Room(), new Room()];
   #failure: { readonly error: unknown } | null = null;
@@ -273,12 +277,14 @@ export class KafkaSource implements Source {
     const [before, room] = this.#rooms;
     this.#rooms = [room, before];
     room.clear();
+    this.#unpackable = UNPACKED_TOGETHER;
     await Promise.all([...shares].map(async ([leader, offsets]) => {
-      const responses = await this.#fetch(await this.#connection(fetcher, leader, metadata), offsets, room);
+      const connection = await this.#connection(fetcher, leader, metadata);
+      const responses = await this.#fetch(connection, offsets, room);
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
       this.#lastBytes += size;
       if (size > 0) this.#settings.fetched?.(size);
-      if (seeks === this.#seeks) await this.#take(fetcher, responses, offsets, seeks);
+      if (seeks === this.#seeks) await this.#take(fetcher, connection, responses, offsets, seeks);
     }));
   }
 
@@ -317,12 +323,13 @@ export class KafkaSource implements Source {
     connection: BrokerConnection,
     offsets: ReadonlyMap<number, number>,
     room: Room,
+    maxWaitMs: number = FETCH_WAIT_MS,
   ): Promise<readonly PartitionResponse[]> {
     const request = {
       topic: this.topic,
       topicId: this.#topicId,
       offsets,
-      maxWaitMs: FETCH_WAIT_MS,
+      maxWaitMs,
       maxBytes: RESPONSE_BYTES,
     };
     return await fetchFrom(connection, request, room);
@@ -330,10 +337,15 @@ export class KafkaSource implements Source {
 
   async #take(
     fetcher: Consumer,
+    connection: BrokerConnection,
     responses: readonly PartitionResponse[],
     offsets: ReadonlyMap<number, number>,
     seeks: number,
   ): Promise<void> {
+    // Of the first in order that has anything left, Kafka always sends something.
+    const next = [...offsets].find(([partition, from]) =>
+      responses.some((r) => r.partition === partition && r.errorCode === 0 && r.lastStableOffset > from)
+    )?.[0];
     for (const response of responses) {
       // While the bounds of one partition were asked for, all may have been sent elsewhere.
       if (seeks !== this.#seeks) return;
@@ -347,6 +359,8 @@ export class KafkaSource implements Source {
         // Whoever starts again learns whether another topic has the name now.
         fetcher.clearMetadata();
         throw new Unavailable(`Kafka no longer has the topic ${this.topic} with the id ${this.#topicId}`);
+      } else if (errorCode === CORRUPT_MESSAGE) {
+        await this.#passLost(fetcher, connection, response, from, CORRUPT, seeks);
       } else if (errorCode !== 0) {
         fetcher.clearMetadata();
         throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
@@ -356,13 +370,13 @@ export class KafkaSource implements Source {
           this.#mustReach(partition, await this.#offset(fetcher, partition, LATEST));
           if (seeks !== this.#seeks) return;
         }
-        const { records, next } = walk(response, from);
-        if (next === from) continue;
-        this.#next.delete(partition);
-        this.#next.set(partition, next);
-        const last = records.findLast(({ count }) => count > 0);
-        if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
-        this.#ready.push(...records);
+        // What there is no memory for is fetched again.
+        if (this.#unpackable <= 0) continue;
+        const isMissing = partition === next && response.bytes.length === 0;
+        const walked = walk(response, from, this.#unpackable);
+        const lost = isMissing ? { why: "the broker does not find it", bytes: response.bytes } : walked.lost;
+        if (lost !== null) await this.#passLost(fetcher, connection, response, from, lost, seeks);
+        else if (walked.next > from) this.#deliver(partition, walked);
       }
     }
   }
@@ -397,6 +411,68 @@ export class KafkaSource implements Source {
   #note(partition: number, news: Partial<PartitionState>): void {
     const state = this.#states.get(partition);
     if (state !== undefined) this.#states.set(partition, { ...state, ...news });
+  }
+
+  /** Hands over what was walked, and notes where to go on. */
+  #deliver(partition: number, { records, next, unpacked }: Walked): void {
+    this.#unpackable -= unpacked;
+    this.#next.delete(partition);
+    this.#next.set(partition, next);
+    const last = records.findLast(({ count }) => count > 0);
+    if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
+    this.#ready.push(...records);
+  }
+
+  /**
+   * Passes what lies at `from` and does not tell where it ends, which takes a damaged disk: looks for the next batch that
+   * can be read.
+   */
+  async #passLost(
+    fetcher: Consumer,
+    connection: BrokerConnection,
+    { partition, highWatermark, lastStableOffset }: PartitionResponse,
+    from: number,
+    { why, bytes }: NonNullable<Walked["lost"]>,
+    seeks: number,
+  ): Promise<void> {
+    const end = lastStableOffset > from ? lastStableOffset : await this.#offset(fetcher, partition, LATEST);
+    const last: { response: PartitionResponse | null } = { response: null };
+    const base = await nextReadable(from, end, async (offset) => {
+      const found = await this.#fetchAlone(connection, partition, offset);
+      // One batch is enough; whatever it holds, it begins here.
+      const isThere = found !== null && (found.bytes.length === 0 || walk(found, offset, 0).next > offset);
+      if (!isThere) return null;
+      last.response = found;
+      return found.bytes.length === 0 ? offset : Math.max(from, Number(found.bytes.readBigInt64BE(0)));
+    });
+    const { response } = last;
+    if (seeks !== this.#seeks) return;
+    if (base > from) {
+      const batch = { base: from, floor: from, after: base, count: null, raw: bytes };
+      const place = { partition, end: Math.max(highWatermark, end), stable: end };
+      const run = unreadableRun(place, batch, why);
+      this.#deliver(partition, { records: [run], next: base, unpacked: 0, lost: null });
+    }
+    // The broker finds it by an offset in it, and perhaps not by its first.
+    if (response !== null) {
+      const walked = walk(response, base, this.#unpackable);
+      if (walked.next > base) this.#deliver(partition, walked);
+    }
+  }
+
+  /** What a fetch of this partition alone brings; null if the broker says that there is something, and brings nothing. */
+  async #fetchAlone(
+    connection: BrokerConnection,
+    partition: number,
+    offset: number,
+  ): Promise<PartitionResponse | null> {
+    const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new Room(), 0);
+    const { errorCode, bytes, lastStableOffset } = response!;
+    if (errorCode === CORRUPT_MESSAGE || (errorCode === 0 && bytes.length === 0 && offset < lastStableOffset)) {
+      return null;
+    }
+    if (errorCode === 0) return response!;
+    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
   }
 
   async #findEarliest(fetcher: Consumer, seeks: number): Promise<void> {
@@ -485,6 +561,35 @@ export async function currentTopicId(settings: KafkaSettings): Promise<string | 
   } finally {
     await source.close();
   }
+}
+
+/** What is known of a batch that the broker itself can't read. */
+const CORRUPT = { why: "the broker says that it is corrupt", bytes: Buffer.alloc(0) };
+
+/**
+ * The first offset after `from` that can be read, or `from` itself.
+ *
+ * @param readableFrom the first offset from the one given on that can be read, null if none can
+ * @param end where the log ends, from where on it can be read for certain
+ */
+export async function nextReadable(
+  from: number,
+  end: number,
+  readableFrom: (offset: number) => Promise<number | null>,
+): Promise<number> {
+  if (await readableFrom(from) !== null) return from;
+  let bad = from;
+  let good = end;
+  let found = end;
+  const look = async (offset: number) => {
+    const readable = await readableFrom(offset);
+    if (readable === null) bad = offset;
+    else [good, found] = [offset, readable];
+    return readable !== null;
+  };
+  for (let step = 1; from + step < end && !await look(from + step);) step *= 2;
+  while (good - bad > 1) await look(bad + Math.floor((good - bad) / 2));
+  return found;
 }
 
 /** The error as one that says what was attempted and where; all but our own complaints are worth another try. */

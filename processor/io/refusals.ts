@@ -80,8 +80,20 @@ export async function replayable(
   return rows;
 }
 
-/** Of a message that was too large only the beginning is there. */
-const WHOLE = "payload is not null and length(payload) > 0 and reason <> 'too_large'";
+/** Of a message that was too large only the beginning is there, and a batch that can't be read is no message. */
+const PARTIAL = "('too_large', 'unreadable_batch')";
+const WHOLE = `payload is not null and length(payload) > 0 and reason not in ${PARTIAL}`;
+
+/** How many refusals a filter means that can't be sent, as not all of what was refused is there. */
+export async function countPartial(db: Database, topic: string, filter: RefusalFilter): Promise<number> {
+  const { where, values } = condition({ ...filter, replayed: false });
+  const { rows } = await db.query<{ n: string }>(
+    `select count(*) as n from clickstream.refusals
+      where ${where} and topic = $${values.length + 1}::text and reason in ${PARTIAL}`,
+    [...values, topic],
+  );
+  return Number(rows[0]!.n);
+}
 
 /** Number of the last refusal; what is refused later may be what is being sent. */
 export async function lastRefusal(db: Database): Promise<string> {
