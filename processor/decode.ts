@@ -84,8 +84,7 @@ export class JsonDecoder implements Decoder {
       setId(event, batch);
       return null;
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { reason, field, detail } = error;
+      const { reason, field, detail } = error instanceof Refused ? error : undecodable(error);
       // Copied, for the record's bytes may be used again; `slice` would not copy a Buffer, as clients hand them out.
       const payload = new Uint8Array(value.subarray(0, MAX_EVENT_BYTES));
       return { reason, field, detail, partition: records.partition, offset: records.offsets[i]!, payload };
@@ -136,6 +135,11 @@ export class JsonDecoder implements Decoder {
 /** A length of time in words, which shows that it is more than what is allowed. */
 function moreThan(ms: number, allowedMs: number): string {
   return inWords(ms) === inWords(allowedMs) ? `more than ${inWords(ms)}` : inWords(ms);
+}
+
+/** No record may end the process: what throws anything else is refused as well. */
+function undecodable(error: unknown): Refused {
+  return new Refused("bad_value", null, `it cannot be decoded: ${printable(String(error)).slice(0, 200)}`);
 }
 
 /** The fields of an object that may be an event, whatever they hold. */
@@ -305,10 +309,29 @@ function revenueOf(price: number, quantity: number): number {
   return revenue;
 }
 
+/** Longest value that is shown, in UTF-16 code units. */
+const SHOWN = 100;
+
 /** A value as JSON, cut short; so escaped, it can be stored whatever it holds. */
 function shown(value: unknown): string {
-  const json = JSON.stringify(value);
-  return json.length > 100 ? `${json.slice(0, 99).toWellFormed()}…` : json;
+  const json = jsonBegun(value, SHOWN + 1);
+  return json.length > SHOWN ? `${json.slice(0, SHOWN - 1).toWellFormed()}…` : json;
+}
+
+/** At least the first `least` characters of a value's JSON: `JSON.stringify` would go as deep as the value does. */
+function jsonBegun(value: unknown, least: number): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, least));
+  if (typeof value !== "object" || value === null) return String(JSON.stringify(value));
+  const isArray = Array.isArray(value);
+  let json = isArray ? "[" : "{";
+  // Each level adds a character, so that none is deeper than `least`.
+  for (const name in value) {
+    if (json.length >= least) return json;
+    if (json.length > 1) json += ",";
+    if (!isArray) json += `${JSON.stringify(name.slice(0, least))}:`;
+    json += jsonBegun((value as Readonly<Record<string, unknown>>)[name], least - json.length);
+  }
+  return json + (isArray ? "]" : "}");
 }
 
 function printable(message: string): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Batch, type Coded, dictionaries } from "./batch.ts";
-import { MAX_AHEAD_MS, MAX_EVENT_BYTES, type Reason, REASONS } from "./event.ts";
+import { MAX_AHEAD_MS, MAX_EVENT_BYTES, type Reason, RECORD_REASONS } from "./event.ts";
 import { recordsOf } from "./testing/memory.ts";
 import { at, decoder, type Message, record } from "./testing/scenario.ts";
 import { DAY_MS } from "./view.ts";
@@ -142,7 +142,7 @@ const REFUSED: readonly (readonly [Reason, string | null, readonly Sent[]])[] = 
   ]],
 ];
 
-for (const reason of REASONS.slice(0, 9)) {
+for (const reason of RECORD_REASONS.slice(0, 9)) {
   Deno.test(`refused as ${reason}`, () => {
     const cases = REFUSED.filter(([of]) => of === reason);
     assert.ok(cases.length > 0);
@@ -252,4 +252,34 @@ Deno.test("good events around bad ones are untouched, whatever the bad ones had 
     ["e", "cyd", null, "unknown", 17],
   ]);
   assert.equal(batch.count, 3);
+});
+
+Deno.test("JSON nested as deep as it fits is refused like any other, and soon", () => {
+  const objects = (depth: number) => `${'{"0":'.repeat(depth)}1${"}".repeat(depth)}`;
+  const fromMs = performance.now();
+  for (const field of Object.keys(GOOD)) {
+    for (const value of [nested(100), objects(4_000), nested(32_000), objects(10_000)]) {
+      assertRefused(raw(field, value), "wrong_type", field);
+    }
+  }
+  assertRefused(nested(32_000), "not_an_object", null);
+  assertRefused("[".repeat(65_536), "not_json", null);
+  assert.equal(decoded(raw("extra", objects(10_000))).refusal, null);
+  const tookMs = performance.now() - fromMs;
+  assert.ok(tookMs < 2000, `${tookMs} ms`);
+});
+
+Deno.test("whatever throws while a record is decoded, it is refused and the next one isn't", () => {
+  const value = bytesOf({});
+  const records = recordsOf(2, 40, [{ value, time: NOON }, { value, time: NOON }]);
+  const batch = new Batch(dictionaries("topic", testKeyed()), 2);
+  const intern = batch.words.referrer.internText.bind(batch.words.referrer);
+  batch.words.region.internText = () => {
+    throw new RangeError("planted");
+  };
+  const refusal = decoder().decode(records, 0, batch);
+  assert.deepEqual([refusal?.reason, refusal?.field, refusal?.offset], ["bad_value", null, 40]);
+  assert.match(refusal!.detail, /cannot be decoded: RangeError: planted/);
+  batch.words.region.internText = intern;
+  assert.equal(decoder().decode(records, 1, batch), null);
 });

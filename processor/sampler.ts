@@ -85,7 +85,12 @@ export class Sampler {
     const count = Math.min(this.#left, records.count - from);
     this.#left -= count;
     const step = (records.count - from) / count;
-    return Array.from({ length: count }, (_, i) => this.#sample(records, from + Math.floor(i * step)));
+    try {
+      return Array.from({ length: count }, (_, i) => this.#sample(records, from + Math.floor(i * step)));
+    } catch {
+      // Nothing that is only looked at may be in the way of what is counted.
+      return [];
+    }
   }
 
   #sample(records: Records, i: number): Sample {

@@ -149,16 +149,27 @@ export class ScanDecoder implements Decoder {
 
   decode(records: Records, i: number, batch: Batch): Refusal | null {
     const { words } = batch;
-    if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
-    if (!this.#hasSeen(records, i)) this.#look(records, i, 1, words);
-    const n = i - this.#from;
-    if ((this.#present[n]! & NEEDED) === NEEDED && this.#write(n, records, i, batch)) return null;
+    try {
+      if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
+      if (!this.#hasSeen(records, i)) this.#look(records, i, 1, words);
+      const n = i - this.#from;
+      if ((this.#present[n]! & NEEDED) === NEEDED && this.#write(n, records, i, batch)) return null;
+    } catch {
+      // The reference says what is wrong with it, and writes to the same place if nothing is.
+      this.#forget();
+    }
     return this.#reference.decode(records, i, batch);
   }
 
   lookAhead(records: Records, i: number, words: Dictionaries, ids: Int32Array): number {
     if (this.#hasSeen(records, i)) return 0;
-    this.#look(records, i, MOST_AHEAD, words);
+    try {
+      this.#look(records, i, MOST_AHEAD, words);
+    } catch {
+      // One of them is to blame: they are looked at one by one.
+      this.#forget();
+      return 0;
+    }
     const count = this.#until - i;
     for (let n = 0; n < count; n++) {
       this.#users[n] = this.#lows[n << FIELD_BITS | USER]!;
@@ -166,6 +177,12 @@ export class ScanDecoder implements Decoder {
     }
     words.user.touch(this.#users, count);
     return count;
+  }
+
+  /** What was noted of the records looked at is not to be used. */
+  #forget(): void {
+    this.#records = null;
+    this.#until = 0;
   }
 
   #hasSeen(records: Records, i: number): boolean {

@@ -2,7 +2,7 @@
  * The one place where the world being down is retried.
  * @module
  */
-import { PositionsMoved, Reassigned, Unavailable } from "./pipeline.ts";
+import { PositionsMoved, Reassigned, Unavailable, Unstorable } from "./pipeline.ts";
 
 /**
  * Shortest and longest cap of a pause, in milliseconds; it doubles with every failure. The longest is as long as
@@ -63,7 +63,8 @@ export function pauseMsAfter(failures: number, random: () => number): number {
 
 /** True for what another try may get past; anything else is a mistake of ours, or needs somebody to act. */
 function isPassing(error: unknown): error is Error {
-  return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Reassigned;
+  return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Reassigned ||
+    error instanceof Unstorable;
 }
 
 /**

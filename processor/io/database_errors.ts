@@ -72,6 +72,15 @@ export function isTransient(error: unknown, { connecting = false, embedded = fal
   return !CONFIGURATION.test(message) && !(code !== null && CONFIGURATION_CODES.test(code));
 }
 
+/** SQLSTATE classes that speak of values: 22 data, 23 constraints, 54 limits such as the size of a row of an index. */
+const DATA_STATES = /^(22|23|54)...$/;
+
+/** True for an error that the values are to blame for, which were sent or are in the way of being sent. */
+export function isOfData(error: unknown): error is Error {
+  if (error instanceof DatabaseError) return error.code !== null && DATA_STATES.test(error.code);
+  return error instanceof RangeError || error instanceof TypeError;
+}
+
 /** The error as one that says what was attempted, and by its class whether another try is worth it. */
 export function databaseError(
   error: unknown,

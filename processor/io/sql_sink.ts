@@ -5,9 +5,18 @@
 import type { Batch } from "../batch.ts";
 import type { Cell } from "../cells.ts";
 import type { Column } from "../measure.ts";
-import { type Commit, lengthOf, type Position, PositionsMoved, type Refusal, type Sink } from "../pipeline.ts";
+import {
+  type Commit,
+  lengthOf,
+  type Position,
+  PositionsMoved,
+  type Refusal,
+  type Sink,
+  Unstorable,
+} from "../pipeline.ts";
 import type { Delta } from "../view.ts";
 import type { Database } from "./database.ts";
+import { isOfData } from "./database_errors.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "./binary.ts";
 import { writeOwn } from "./sql_own.ts";
 import { writeSessions } from "./sql_sessions.ts";
@@ -73,6 +82,14 @@ export class SqlSink implements Sink {
   }
 
   async commit(commit: Commit): Promise<void> {
+    try {
+      await this.#commit(commit);
+    } catch (error) {
+      throw isOfData(error) ? new Unstorable(error.message, { cause: error }) : error;
+    }
+  }
+
+  async #commit(commit: Commit): Promise<void> {
     await this.#db.transaction(async (tx) => {
       await tx.exec(BY_KEY);
       await this.#advance(tx, commit);
