@@ -9,6 +9,7 @@ import { Room } from "./io/room.ts";
 import { batchBytes, type BatchRecord, bombOf, produce } from "./testing/batches.ts";
 import { BINARY, clickstream, type Env } from "./testing/binary.ts";
 import { Child, freePort, until } from "./testing/child.ts";
+import { fuzz } from "./testing/fuzz.ts";
 import { type Broker, startKafka } from "./testing/kafka.ts";
 import { type Server, startPostgres, using } from "./testing/postgres.ts";
 
@@ -87,7 +88,7 @@ async function append(topic: string, batches: readonly Uint8Array[], partition =
 async function inTheLog(topic: string, offset: number): Promise<Uint8Array> {
   const connection = await BrokerConnection.open("127.0.0.1", broker.port, { clientId: "test" });
   try {
-    const request = { topic, offsets: new Map([[0, offset]]), maxWaitMs: 0, maxBytes: 1 };
+    const request = { topic, topicId: null, offsets: new Map([[0, offset]]), maxWaitMs: 0, maxBytes: 1 };
     return (await fetchFrom(connection, request, new Room()))[0]!.bytes.slice(0, 65_536);
   } finally {
     connection.close();
@@ -140,11 +141,8 @@ async function served(env: Env, next: () => Promise<number> | number): Promise<n
 }
 
 const MB = 1_000_000;
-/** Each several times in a row, as large as a record can say or the topic's limit allows. */
-const BOMBS = [[1, 300 * MB], [4, 300 * MB], [3, 300 * MB], [2, 120 * MB], [4, 600 * MB], [3, 600 * MB], [
-  1,
-  600 * MB,
-]] as const;
+/** Each twice in a row, as large as a record can say or the topic's limit allows. */
+const BOMBS = [[1, 300 * MB], [4, 300 * MB], [3, 300 * MB], [2, 120 * MB], [4, 600 * MB]] as const;
 
 Deno.test(
   "bombs of every codec are refused, in bounded memory, and what lies around them is stored",
@@ -152,14 +150,14 @@ Deno.test(
   async (t) => {
     const bombs = BOMBS.flatMap(([codec, bytes]) => {
       const bomb = batchBytes([{ value: null, time: Date.now() }], { codec, body: bombOf(codec, bytes) });
-      return [bomb, bomb, bomb];
+      return [bomb, bomb];
     });
     const batches = (user: string) => [
       batchBytes(events(`${user}-before`, 100)),
-      ...bombs.flatMap((bomb, i) => i % 3 === 2 ? [bomb, batchBytes(events(`${user}-${i}`, 10))] : [bomb]),
+      ...bombs.flatMap((bomb, i) => i % 2 === 1 ? [bomb, batchBytes(events(`${user}-${i}`, 10))] : [bomb]),
       batchBytes(events(`${user}-after`, 100), { codec: 1 }),
     ];
-    const good = 200 + bombs.length / 3 * 10;
+    const good = 200 + bombs.length / 2 * 10;
     const calm = await opened(2);
     await append(calm.KAFKA_TOPIC, [batchBytes(events("calm", good))]);
     const usualMb = await served(calm, () => good);
@@ -173,7 +171,7 @@ Deno.test(
         };
         if (name === "stopped") await send();
         const peakMb = await served(env, name === "stopped" ? () => good + bombs.length : send);
-        console.log(`peak RSS with bombs (${name}): ${peakMb.toFixed(0)} MB, without: ${usualMb.toFixed(0)} MB`);
+        if (Deno.env.has("SHOW_MEMORY")) console.log(`${name}: ${peakMb} MB, ${usualMb} MB without bombs`);
         assert.ok(peakMb < usualMb + 150, `${peakMb} MB, ${usualMb} MB without bombs`);
         const all = String(good + bombs.length);
         assert.deepEqual(await taken(env.DATABASE_URL), {
@@ -185,7 +183,7 @@ Deno.test(
         const rows = await refusals(env.DATABASE_URL);
         assert.deepEqual(rows.map(({ reason }) => reason), bombs.map(() => "unreadable_batch"));
         for (const [i, { offset, detail, payload }] of rows.entries()) {
-          const codec = ["", "gzip", "snappy", "lz4", "zstd"][BOMBS[Math.floor(i / 3)]![0]];
+          const codec = ["", "gzip", "snappy", "lz4", "zstd"][BOMBS[Math.floor(i / 2)]![0]];
           assert.match(
             detail,
             new RegExp(`^batch of offsets ${offset} to ${offset}, 1 record: .*\\(${codec}\\): .*more than`),
@@ -206,7 +204,7 @@ Deno.test(
         assert.match(shown.out, /cannot be read cannot be replayed/);
         const replayed = await clickstream(["refusals", "replay", "--reason", "unreadable_batch"], env);
         assert.equal(replayed.code, 0, replayed.err);
-        assert.match(replayed.out, /sent 0 .*\n21 cannot be replayed/);
+        assert.match(replayed.out, /sent 0 .*\n10 cannot be replayed/);
       });
     }
   },
@@ -314,3 +312,13 @@ Deno.test(
     });
   },
 );
+
+Deno.test("200,000 odd records end nobody, and each is where the second opinion has it", leaky, async () => {
+  const { records, stored, duplicates, refused, unreadable } = await fuzz({
+    ...{ broker, server, folder },
+    records: Number(Deno.env.get("FUZZ_RECORDS") ?? 200_000),
+    seed: Number(Deno.env.get("FUZZ_SEED") ?? 1),
+  });
+  assert.equal(stored + duplicates + refused, records + unreadable);
+  assert.ok(stored > records / 3 && refused > records / 10 && unreadable > 0);
+});

@@ -82,9 +82,9 @@ export function isAffordable(cents: bigint): boolean {
   return cents <= CENTS_LIMIT;
 }
 
-/** The time as ISO 8601 in UTC with milliseconds. */
+/** The time as ISO 8601 in UTC with milliseconds. The end of a window may lie in the year 10000. */
 export function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString();
+  return new Date(timeMs).toISOString().replace(/^\+0/, "");
 }
 
 /** The UTC day of a time as `YYYY-MM-DD`. */
