@@ -16,7 +16,11 @@ function records(count: number, from = 0): BatchRecord[] {
 
 /** Walks these batches, which end the log unless it is said to be longer. */
 function walked(batches: readonly Uint8Array[], from: number, end = -1, aborted: readonly AbortedTransaction[] = []) {
-  return walk({ partition: 3, bytes: Buffer.concat(batches), highWatermark: end, lastStableOffset: end, aborted }, from, Infinity);
+  return walk(
+    { partition: 3, bytes: Buffer.concat(batches), highWatermark: end, lastStableOffset: end, aborted },
+    from,
+    Infinity,
+  );
 }
 
 /** What was walked, in few words: values by offset, and refused offsets. */
@@ -244,7 +248,13 @@ Deno.test("whatever bytes come, the walk ends, goes on or says so, and lists not
     if (random.chance(0.2)) bytes = bytes.subarray(0, random.below(bytes.length));
     const from = 5 + random.below(4);
     const end = random.chance(0.5) ? -1 : base;
-    const { records: runs, next, lost } = walk({ partition: 0, bytes, aborted: [], highWatermark: end, lastStableOffset: end }, from);
+    const { records: runs, next, lost } = walk({
+      partition: 0,
+      bytes,
+      aborted: [],
+      highWatermark: end,
+      lastStableOffset: end,
+    }, from);
     assert.ok(next > from || lost !== null || bytes.length === 0, `round ${round}: no way on`);
     let last = from - 1;
     for (const run of runs) {
