@@ -116,8 +116,9 @@ select gen_random_uuid(), time, user_id, session_id, type, page, device, region,
 from click where time >= date_trunc('day', now()) - ${days} * interval '1 day' order by time;`;
 
 const PROGRESS = `
-insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark, consumed, stored, duplicates, refused)
-select 'clickstream-events', p, 1800000, 1790000, now() - interval '11 seconds', 1800000, 1780000, 15000, 5000
+insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset, watermark, consumed, stored,
+  duplicates, refused)
+select 'clickstream-events', p, 0, 1800000, 1790000, now() - interval '11 seconds', 1800000, 1780000, 15000, 5000
 from generate_series(0, 5) p;`;
 
 const REFUSALS = `

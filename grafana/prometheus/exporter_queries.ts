@@ -67,7 +67,7 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
     name: "clickstream_gaps",
     sql: `select topic, partition::text as partition,
       coalesce(sum(to_offset - from_offset) filter (where acknowledged_at is null), 0)::float8 as open_records
-      from clickstream.gaps group by topic, partition`,
+      from clickstream.progress full join clickstream.gaps using (topic, partition) group by topic, partition`,
     labels: { topic: "Kafka topic.", partition: "Partition of the topic." },
     metrics: {
       open_records: [

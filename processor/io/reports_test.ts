@@ -217,8 +217,8 @@ onEachDatabase("reports", {
          purchases, revenue_cents, funnel_step, first_event_id)
        select 'u' || n, '2026-11-02T10:00Z', '2026-11-02T10:00Z'::timestamptz + n * interval '1 ms', 2, 1, 'mobile', 'eu', 1,
          0, 0, 2, 'e' from generate_series(1, 3) n;
-       insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark)
-       values ('t', 0, 1, 0, '2026-11-02T10:30:00.002Z'), ('t', 1, 1, 0, '2026-11-02T11:00Z')`,
+       insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset, watermark)
+       values ('t', 0, 1, 1, 0, '2026-11-02T10:30:00.002Z'), ('t', 1, 1, 1, 0, '2026-11-02T11:00Z')`,
     );
     // Of the three, one ended more than half an hour before the watermark: a later event can still join the others.
     assert.deepEqual(await report(db, "carts", MONDAY), [[3, 0, 1, 2, 1]]);
@@ -386,8 +386,8 @@ onEachDatabase("reports", {
     };
     const seen = (partition: number, at: string | null, minutesAgo: number) =>
       db.query(
-        `insert into clickstream.progress (topic, partition, next_offset, replay_offset, watermark, committed_at)
-         values ('t', $1, 1, 0, $2, now() - $3 * interval '1 minute')`,
+        `insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset, watermark, committed_at)
+         values ('t', $1, 1, 1, 0, $2, now() - $3 * interval '1 minute')`,
         [partition, at, minutesAgo],
       );
     assert.equal(await watermark(), null);
