@@ -544,9 +544,7 @@ export class Pipeline {
     if (gap.to <= reading.next) return;
     if (reading.gap !== null) {
       // A commit has one gap of a partition.
-      await this.#underWay;
-      this.#throwFailure();
-      this.#commit();
+      await this.#commitNow();
     }
     reading.gap = { from: reading.next, to: gap.to };
     reading.next = gap.to;

@@ -108,7 +108,9 @@ export class KafkaSource implements Source {
 
   async assigned(): Promise<readonly number[]> {
     return await this.#attempt("join the group", async () => {
-      this.#fetcher ??= consumerOf(await this.#answering());
+      let known: Promise<KafkaSettings> | null = null;
+      const answering = () => known ??= this.#answering();
+      this.#fetcher ??= consumerOf(await answering());
       const { count, id } = await this.#topicNow(this.#fetcher);
       this.#count = count;
       this.#topicId = id;
@@ -120,7 +122,7 @@ export class KafkaSource implements Source {
       if (this.#settings.groupId === null) return Array.from({ length: count }, (_, partition) => partition);
       if (isLost) {
         await this.#member?.close();
-        this.#member = new Member(await this.#answering(), () => this.#wake());
+        this.#member = new Member(await answering(), () => this.#wake());
       }
       const member = this.#member!;
       if (member.reassigned) this.#settings.joining?.();
@@ -215,8 +217,8 @@ export class KafkaSource implements Source {
   }
 
   /**
-   * Looks whether partitions have been added, or the topic is another under the same name. Whoever leads the group has divided those that it knew of, and has to do it
-   * again; the group itself doesn't notice.
+   * Looks whether partitions have been added, or the topic is another under the same name. Whoever leads the group has
+   * divided those that it knew of, and has to do it again; the group itself doesn't notice.
    */
   async #lookForPartitions(): Promise<void> {
     const fetcher = this.#fetcher;
