@@ -4,9 +4,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { until } from "../processor/testing/child.ts";
-import { startKafka } from "../processor/testing/kafka.ts";
-import { startPostgres, using } from "../processor/testing/postgres.ts";
+import { until } from "../testing/servers/child.ts";
+import { startKafka } from "../testing/servers/kafka.ts";
+import { startPostgres, using } from "../testing/servers/postgres.ts";
 import { build } from "../tasks/build.ts";
 import { type Load, recordsOf } from "./clicks.ts";
 import { load } from "./load.ts";

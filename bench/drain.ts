@@ -6,20 +6,20 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { exists, until } from "../processor/testing/child.ts";
-import { type Broker, startKafka } from "../processor/testing/kafka.ts";
-import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
+import { exists, until } from "../testing/servers/child.ts";
+import { type Broker, startKafka } from "../testing/servers/kafka.ts";
+import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
 import { FROM_MS, type Load, recordsOf } from "./clicks.ts";
-import { compared, comparison } from "../processor/commands/demo_figures.ts";
+import { compared, comparison } from "../processor/commands/demo/figures.ts";
 import type { Counts } from "../generator/tally.ts";
 import { build } from "../tasks/build.ts";
-import { DAY_MS } from "../processor/view.ts";
+import { DAY_MS } from "../processor/views/view.ts";
 import { type Latency, liveLatency } from "./latency.ts";
 import { load } from "./load.ts";
 import { hindrance, type Ours, PEERS, runPeers } from "./peers.ts";
 import { prepare, type Prepared } from "./service.ts";
 import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
-import type { Database } from "../processor/io/database.ts";
+import type { Database } from "../processor/postgres/database.ts";
 
 const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));

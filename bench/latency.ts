@@ -2,7 +2,7 @@
  * How long an event takes from being sent to being seen in the tables, while few come: what somebody waits who looks.
  * @module
  */
-import { using } from "../processor/testing/postgres.ts";
+import { using } from "../testing/servers/postgres.ts";
 import { recordsOf } from "./clicks.ts";
 import { messageOf, producerTo } from "./load.ts";
 

@@ -2,7 +2,7 @@
  * Tables as a shop's months leave them behind, made by SQL in a minute or two: what reports are timed on.
  * @module
  */
-import type { Database } from "../processor/io/database.ts";
+import type { Database } from "../processor/postgres/database.ts";
 
 /** How much there is to be. */
 export interface Month {

@@ -4,10 +4,10 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { Child, run, until } from "../processor/testing/child.ts";
-import type { Broker } from "../processor/testing/kafka.ts";
-import { jarsOf } from "../processor/testing/maven.ts";
-import { type Server, using } from "../processor/testing/postgres.ts";
+import { Child, run, until } from "../testing/servers/child.ts";
+import type { Broker } from "../testing/servers/kafka.ts";
+import { jarsOf } from "../testing/servers/maven.ts";
+import { type Server, using } from "../testing/servers/postgres.ts";
 import { type Compared, compareWindows, tablesSql, type Written, written } from "./peers_tables.ts";
 import { residentPeakMb, treeCpuSeconds } from "./usage.ts";
 

@@ -2,8 +2,8 @@
  * The tables that peers write, and how they compare with ours.
  * @module
  */
-import type { Database } from "../processor/io/database.ts";
-import { using } from "../processor/testing/postgres.ts";
+import type { Database } from "../processor/postgres/database.ts";
+import { using } from "../testing/servers/postgres.ts";
 
 /** A table's key and its numbers besides `users`, which must be the same as ours. */
 interface Table {

@@ -9,9 +9,9 @@ import { expand, panelsOf, sqlTargetsOf, stepMs } from "../grafana/expand.ts";
 import { DASHBOARDS } from "../grafana/mod.ts";
 import { panelList, withList } from "../grafana/panel_list.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
-import type { Database } from "../processor/io/database.ts";
-import { migrate } from "../processor/io/migrations.ts";
-import { type Server, startPostgres, using } from "../processor/testing/postgres.ts";
+import type { Database } from "../processor/postgres/database.ts";
+import { migrate } from "../processor/postgres/operations/migrations.ts";
+import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
 import { fillMonth } from "./month.ts";
 
 const PAGE = new URL("../docs/dashboards.md", import.meta.url);

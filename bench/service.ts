@@ -3,7 +3,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { Child, freePort } from "../processor/testing/child.ts";
+import { Child, freePort } from "../testing/servers/child.ts";
 
 const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 

@@ -4,11 +4,11 @@
  * @module
  */
 import process from "node:process";
-import { readSettings } from "../processor/config.ts";
-import { inWords } from "../processor/secret.ts";
-import { parseIso } from "../processor/time.ts";
+import { readSettings } from "../processor/config/config.ts";
+import { inWords } from "../processor/config/secret.ts";
+import { parseIso } from "../processor/decode/time.ts";
 import { Secrets } from "./aws.ts";
-import { type KafkaSettings, produce } from "./kafka.ts";
+import { type KafkaSettings, produce } from "../processor/kafka/producer.ts";
 import { Shop } from "./shop.ts";
 
 /** What the schedule sends; by hand it may be empty. */

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { type Cloud, startCloud } from "../infra/testing/aws.ts";
 import { bundleLambda, HANDLER } from "../tasks/lambda.ts";
-import { freePort, prepared, run } from "../processor/testing/child.ts";
-import { type Broker, startKafka, USER } from "../processor/testing/kafka.ts";
-import { readTopic } from "../processor/testing/log.ts";
+import { freePort, prepared, run } from "../testing/servers/child.ts";
+import { type Broker, startKafka, USER } from "../testing/servers/kafka.ts";
+import { readTopic } from "../processor/testing/fakes/log.ts";
 import type { Sent, Tick } from "./handler.ts";
 
 // kafkajs, by which the broker is found to be up, leaves timers behind.

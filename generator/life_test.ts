@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type Expected, expectedOf } from "../processor/testing/oracle.ts";
-import { activityHeatmap, conversion, funnel, rangeOf, retention } from "../processor/testing/oracle_reports.ts";
+import { type Expected, expectedOf } from "../processor/testing/oracle/oracle.ts";
+import { activityHeatmap, conversion, funnel, rangeOf, retention } from "../processor/testing/oracle/reports.ts";
 import { Shop } from "./shop.ts";
 
 const FROM_MS = Date.UTC(2026, 10, 2);

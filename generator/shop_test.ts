@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
-import { judge, type OracleEvent, Refused } from "../processor/testing/oracle_judge.ts";
+import { judge, type OracleEvent, Refused } from "../processor/testing/oracle/judge.ts";
 import type { ShopOptions } from "./options.ts";
 import { Shop, type ShopRecord } from "./shop.ts";
 import type { Counts } from "./tally.ts";

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { Shop } from "../generator/shop.ts";
-import { migrated, onServer } from "../processor/testing/databases.ts";
-import { type Database, openPostgres } from "../processor/io/database.ts";
-import { SqlSink } from "../processor/io/sql_sink.ts";
+import { migrated, onServer } from "../testing/servers/databases.ts";
+import { type Database, openPostgres } from "../processor/postgres/database.ts";
+import { SqlSink } from "../processor/postgres/sink/sql_sink.ts";
 import { takeIn } from "../processor/testing/courses.ts";
-import { logOfRecords } from "../processor/testing/log.ts";
+import { logOfRecords } from "../processor/testing/fakes/log.ts";
 import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard";
 import { expand, type Look, panelsOf, type SqlTarget, sqlTargetsOf } from "./expand.ts";
 import { DASHBOARDS } from "./mod.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { run } from "../processor/testing/child.ts";
+import { run } from "../testing/servers/child.ts";
 import { STACKS, synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { run } from "../processor/testing/child.ts";
+import { run } from "../testing/servers/child.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config.ts";
+import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config/config.ts";
 import { type Cidr, cidrOf, isPrivate } from "./addresses.ts";
 import { type Architecture, DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { CHOICES, type Size, SIZES } from "./sizes.ts";

@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { SETTINGS } from "../processor/config.ts";
+import { SETTINGS } from "../processor/config/config.ts";
 import { type Construct, SsmParameter } from "./aws.ts";
 import type { DatabaseStack } from "./database.ts";
 import { type Ground, Host } from "./host.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { run } from "../processor/testing/child.ts";
+import { run } from "../testing/servers/child.ts";
 import { type Json, type JsonObject, STACKS, synthesize, type Synthesized } from "./testing/synth.ts";
 
 /**

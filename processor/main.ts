@@ -3,11 +3,11 @@
  * @module
  */
 import { CommanderError } from "commander";
-import { EXIT, WrongUse } from "./commands/exit.ts";
+import { EXIT, WrongUse } from "./commands/cli/exit.ts";
 import { program } from "./commands/program.ts";
-import { showsStacks, WrongSettings } from "./config.ts";
-import { writeError } from "./io/terminal.ts";
-import { inWords } from "./secret.ts";
+import { showsStacks, WrongSettings } from "./config/config.ts";
+import { writeError } from "./host/terminal.ts";
+import { inWords } from "./config/secret.ts";
 
 /** Runs the command that `args` ask for; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
@@ -30,7 +30,7 @@ function failed(error: unknown): number {
 
 if (typeof WorkerGlobalScope === "function") {
   // The service has started this program once more, in a thread.
-  const { serveThread } = await import("./commands/threads.ts");
+  const { serveThread } = await import("./commands/run/threads.ts");
   serveThread();
 } else if (import.meta.main) {
   // What a client throws with nobody waiting for it ends the program as any other error does.

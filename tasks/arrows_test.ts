@@ -185,22 +185,22 @@ Deno.test("a wrong arrow is seen", () => {
     ["processor/views/pages.ts", 'import { fold } from "../fold.ts";'],
     ["processor/views/pages.ts", 'import type { Batch } from "../batch.ts";'],
     ["processor/event.ts", 'import "./time.ts";'],
-    ["processor/fold.ts", 'import type {\n  Sink,\n} from "./io/sql_sink.ts";'],
-    ["processor/pipeline.ts", 'export { run } from "./commands/run.ts";'],
-    ["processor/pipeline.ts", 'const io = await import("./io/kafka.ts");'],
-    ["processor/measure.ts", 'import { readFileSync } from "node:fs";'],
-    ["processor/measure.ts", 'import { type View, view } from "./view.ts";'],
-    ["processor/supervise.ts", 'import { settings } from "./config.ts";'],
-    ["processor/io/kafka.ts", 'import { main } from "../main.ts";'],
-    ["processor/io/kafka.ts", 'import { MemorySink } from "../testing/memory.ts";'],
+    ["processor/pipeline/fold.ts", 'import type {\n  Sink,\n} from "./io/sql_sink.ts";'],
+    ["processor/pipeline/pipeline.ts", 'export { run } from "./commands/run.ts";'],
+    ["processor/pipeline/pipeline.ts", 'const io = await import("./io/kafka.ts");'],
+    ["processor/measures/measure.ts", 'import { readFileSync } from "node:fs";'],
+    ["processor/measures/measure.ts", 'import { type View, view } from "./view.ts";'],
+    ["processor/pipeline/supervise.ts", 'import { settings } from "./config.ts";'],
+    ["processor/kafka/source.ts", 'import { main } from "../main.ts";'],
+    ["processor/kafka/source.ts", 'import { MemorySink } from "../testing/memory.ts";'],
     ["processor/translate/flink.ts", 'import { Pipeline } from "../pipeline.ts";'],
-    ["generator/shop.ts", 'import { view } from "../processor/view.ts";'],
+    ["generator/shop.ts", 'import { view } from "../processor/views/view.ts";'],
   ];
   for (const [path, text] of planted) assert.equal(wrongArrows(new Map([[path, text]])).length, 1, `${path}: ${text}`);
   const circle = new Map([["processor/a.ts", 'import "./b.ts";'], ["processor/b.ts", 'import { a } from "./a.ts";']]);
   assert.equal(wrongArrows(circle).length, 1);
   const types = new Map([[
-    "processor/decode.ts",
+    "processor/decode/json.ts",
     'import type { Records } from "./pipeline.ts";\n// import "./io/log.ts";',
   ]]);
   assert.deepEqual(wrongArrows(types), []);
@@ -214,12 +214,14 @@ Deno.test("the world is seen where it is touched", () => {
     'Deno.env.get("A");',
     "new Date()",
   ];
-  for (const line of touching) assert.equal(worldlyWords(new Map([["processor/fold.ts", line]])).length, 1, line);
+  for (const line of touching) {
+    assert.equal(worldlyWords(new Map([["processor/pipeline/fold.ts", line]])).length, 1, line);
+  }
   for (const line of ["// Date.now()", "/** `Deno.exit` */", 'const s = "console.log";', "new Date(0)"]) {
-    assert.deepEqual(worldlyWords(new Map([["processor/fold.ts", line]])), [], line);
+    assert.deepEqual(worldlyWords(new Map([["processor/pipeline/fold.ts", line]])), [], line);
   }
   assert.deepEqual(
-    worldlyWords(new Map([["processor/io/log.ts", "Date.now()"], ["generator/kafka.ts", "Deno.exit()"]])),
+    worldlyWords(new Map([["processor/host/log.ts", "Date.now()"], ["processor/kafka/producer.ts", "Deno.exit()"]])),
     [],
   );
 });

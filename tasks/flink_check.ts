@@ -4,13 +4,13 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { run } from "../processor/testing/child.ts";
-import { compareTables, formatDifferences } from "../processor/testing/differences.ts";
-import { edges, preparationIn, runFlink } from "../processor/testing/flink.ts";
-import { startKafka } from "../processor/testing/kafka.ts";
-import { readTopic } from "../processor/testing/log.ts";
-import { expectedOf } from "../processor/testing/oracle.ts";
-import { startPostgres, using } from "../processor/testing/postgres.ts";
+import { run } from "../testing/servers/child.ts";
+import { compareTables, formatDifferences } from "../processor/testing/oracle/differences.ts";
+import { edges, preparationIn, runFlink } from "../testing/servers/flink.ts";
+import { startKafka } from "../testing/servers/kafka.ts";
+import { readTopic } from "../processor/testing/fakes/log.ts";
+import { expectedOf } from "../processor/testing/oracle/oracle.ts";
+import { startPostgres, using } from "../testing/servers/postgres.ts";
 
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 const TABLES = ["traffic", "pages", "active_users", "sessions", "user_days"] as const;

@@ -4,9 +4,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { fuzz } from "../processor/testing/fuzz.ts";
-import { startKafka } from "../processor/testing/kafka.ts";
-import { startPostgres } from "../processor/testing/postgres.ts";
+import { fuzz } from "../testing/service/fuzz.ts";
+import { startKafka } from "../testing/servers/kafka.ts";
+import { startPostgres } from "../testing/servers/postgres.ts";
 
 const ROUND = 200_000;
 

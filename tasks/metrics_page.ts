@@ -6,8 +6,8 @@ import { ALERTS, runbookOf } from "../grafana/prometheus/alerts.ts";
 import { EXPORTER_QUERIES } from "../grafana/prometheus/exporter_queries.ts";
 import { BROKER_RULES, namesOf } from "../grafana/prometheus/kafka.ts";
 import { RECORDINGS } from "../grafana/prometheus/recordings.ts";
-import { Activity } from "../processor/activity.ts";
-import { Metrics } from "../processor/io/metrics.ts";
+import { Activity } from "../processor/status/activity.ts";
+import { Metrics } from "../processor/http/metrics.ts";
 
 const TARGETS = [
   ["`clickstream`", "the service itself, where `HTTP_LISTEN` says", "8080"],

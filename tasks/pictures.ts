@@ -3,10 +3,10 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { type Looking, SIZES, startBrowser } from "../processor/testing/browser.ts";
-import { Child, freePort, run, until } from "../processor/testing/child.ts";
-import { startKafka } from "../processor/testing/kafka.ts";
-import { startPostgres } from "../processor/testing/postgres.ts";
+import { type Looking, SIZES, startBrowser } from "../testing/servers/browser.ts";
+import { Child, freePort, run, until } from "../testing/servers/child.ts";
+import { startKafka } from "../testing/servers/kafka.ts";
+import { startPostgres } from "../testing/servers/postgres.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BINARY = `${ROOT}dist/clickstream`;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { Child, freePort, run, until } from "../processor/testing/child.ts";
-import { startKafka } from "../processor/testing/kafka.ts";
-import { startPostgres, using } from "../processor/testing/postgres.ts";
+import { Child, freePort, run, until } from "../testing/servers/child.ts";
+import { startKafka } from "../testing/servers/kafka.ts";
+import { startPostgres, using } from "../testing/servers/postgres.ts";
 import { NEEDED } from "./packages.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
-import { promtool } from "../../processor/testing/prometheus.ts";
+import { promtool } from "../../testing/servers/prometheus.ts";
 import { everyFile, staleFiles } from "../../tasks/monitoring.ts";
 import { type Alert, ALERTS, runbookOf } from "./alerts.ts";
 import { type Case, CASES } from "./rules_cases.ts";

@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { Child, freePort, run, until } from "../../processor/testing/child.ts";
-import { startKafka } from "../../processor/testing/kafka.ts";
-import { startPostgres, using } from "../../processor/testing/postgres.ts";
+import { Child, freePort, run, until } from "../../testing/servers/child.ts";
+import { startKafka } from "../../testing/servers/kafka.ts";
+import { startPostgres, using } from "../../testing/servers/postgres.ts";
 import {
   jmxAgent,
   type Prometheus,
@@ -14,7 +14,7 @@ import {
   startNodeExporter,
   startPostgresExporter,
   startPrometheus,
-} from "../../processor/testing/prometheus.ts";
+} from "../../testing/servers/prometheus.ts";
 import { type Asked, expandExpression, expressionsOf } from "../expand.ts";
 import { DASHBOARDS } from "../mod.ts";
 import { ALERTS } from "./alerts.ts";

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { run, until as waitUntil } from "../../processor/testing/child.ts";
-import { startPostgres, using } from "../../processor/testing/postgres.ts";
+import { run, until as waitUntil } from "../../testing/servers/child.ts";
+import { startPostgres, using } from "../../testing/servers/postgres.ts";
 import { startCloud } from "../testing/aws.ts";
 import { Fleet, PASSWORDS } from "../testing/fleet.ts";
 import { type Machine, noMachines } from "../testing/machine.ts";

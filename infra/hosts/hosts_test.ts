@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { run } from "../../processor/testing/child.ts";
+import { run } from "../../testing/servers/child.ts";
 import { hostArchive, hostFiles, MAX_USER_DATA_BYTES, userData } from "./mod.ts";
 import { type BootSettings, HOST_KINDS, type HostKind } from "./settings.ts";
 

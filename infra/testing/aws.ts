@@ -2,7 +2,7 @@
  * A cloud for tests: moto's server, which keeps S3, Systems Manager and Secrets Manager in memory.
  * @module
  */
-import { Child, freePort, until } from "../../processor/testing/child.ts";
+import { Child, freePort, until } from "../../testing/servers/child.ts";
 import { python } from "./tools.ts";
 
 /** Where it all is. */

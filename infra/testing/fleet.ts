@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { hostArchive, type Ports, userData } from "../hosts/mod.ts";
 import type { Artifact, ArtifactName, BootSettings, HostKind, HostSettings, SecretName } from "../hosts/settings.ts";
-import { freePort, prepared, run } from "../../processor/testing/child.ts";
-import type { Server } from "../../processor/testing/postgres.ts";
+import { freePort, prepared, run } from "../../testing/servers/child.ts";
+import type { Server } from "../../testing/servers/postgres.ts";
 import { type Cloud, REGION } from "./aws.ts";
 import { disk, Machine } from "./machine.ts";
 

@@ -3,7 +3,7 @@
  * network of whoever tests. What is written to its disk can be looked at, and is gone with it.
  * @module
  */
-import { Child, exists, prepared, run, until } from "../../processor/testing/child.ts";
+import { Child, exists, prepared, run, until } from "../../testing/servers/child.ts";
 
 /** Nobody but the test needs to know of it. */
 const UNREGISTERED = ["--register=no", "--keep-unit"];

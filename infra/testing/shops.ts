@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { until } from "../../processor/testing/child.ts";
-import { using } from "../../processor/testing/postgres.ts";
+import { until } from "../../testing/servers/child.ts";
+import { using } from "../../testing/servers/postgres.ts";
 
 const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 

@@ -2,7 +2,7 @@
  * Tools of others that look at what is synthesized, installed once.
  * @module
  */
-import { prepared, run } from "../../processor/testing/child.ts";
+import { prepared, run } from "../../testing/servers/child.ts";
 
 const PACKAGES = ["checkov==3.3.30", "cfn-lint==1.58.0", "moto[server]==5.2.5"];
 

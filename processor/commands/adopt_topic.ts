@@ -2,16 +2,16 @@
  * Accepts the topic that Kafka has now, where it is not the one that the tables follow.
  * @module
  */
-import type { Settings } from "../config.ts";
-import { adopt, type Adoption, adoptionsOf, type TopicNow } from "../io/adopt.ts";
-import { currentTopicId } from "../io/kafka.ts";
-import { holdOperationLock, patiently, POLITE } from "../io/locks.ts";
-import { clusterOf } from "./cluster.ts";
-import { connected } from "./connection.ts";
-import { EXIT, WrongUse } from "./exit.ts";
-import { boundsOf } from "./log_ends.ts";
-import { type Output, withCommas } from "./progress.ts";
-import type { READS } from "./reads.ts";
+import type { Settings } from "../config/config.ts";
+import { adopt, type Adoption, adoptionsOf, type TopicNow } from "../postgres/operations/adopt.ts";
+import { currentTopicId } from "../kafka/source.ts";
+import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
+import { clusterOf } from "./cli/cluster.ts";
+import { connected } from "./cli/connection.ts";
+import { EXIT, WrongUse } from "./cli/exit.ts";
+import { boundsOf } from "../kafka/log_ends.ts";
+import { type Output, withCommas } from "./cli/progress.ts";
+import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 /** How sure the operator is. */

@@ -2,15 +2,15 @@
  * Prints the views as a job in Flink SQL.
  * @module
  */
-import type { Settings } from "../config.ts";
-import { hostText, parseDatabaseUrl } from "../database_url.ts";
-import { WINDOW_MS } from "../duplicates.ts";
-import { ALLOWED_DELAY_MS } from "../pipeline.ts";
-import type { Secret } from "../secret.ts";
+import type { Settings } from "../config/config.ts";
+import { hostText, parseDatabaseUrl } from "../config/database_url.ts";
+import { WINDOW_MS } from "../pipeline/duplicates.ts";
+import { ALLOWED_DELAY_MS } from "../pipeline/pipeline.ts";
+import type { Secret } from "../config/secret.ts";
 import { type FlinkJob, flinkJob } from "../translate/flink.ts";
-import { DAY_MS, minutes } from "../view.ts";
-import { EXIT, WrongUse } from "./exit.ts";
-import type { READS } from "./reads.ts";
+import { DAY_MS, minutes } from "../views/view.ts";
+import { EXIT, WrongUse } from "./cli/exit.ts";
+import type { READS } from "./cli/reads.ts";
 
 /** Settings that the job is filled with; without an address of the database, a placeholder stands in. */
 export type FlinkSettings = Settings<typeof READS.flink[number]> & { readonly DATABASE_URL: Secret | null };

@@ -2,15 +2,15 @@
  * Erases one user.
  * @module
  */
-import type { Settings } from "../config.ts";
-import { finishForgetting, foundOf, noteForgotten, type OfUser } from "../io/forget.ts";
-import { holdOperationLock, patiently, POLITE } from "../io/locks.ts";
-import { clusterOf } from "./cluster.ts";
-import { connected } from "./connection.ts";
-import { EXIT } from "./exit.ts";
-import { boundsOf } from "./log_ends.ts";
-import { type Output, withCommas } from "./progress.ts";
-import type { READS } from "./reads.ts";
+import type { Settings } from "../config/config.ts";
+import { finishForgetting, foundOf, noteForgotten, type OfUser } from "../postgres/operations/forget.ts";
+import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
+import { clusterOf } from "./cli/cluster.ts";
+import { connected } from "./cli/connection.ts";
+import { EXIT } from "./cli/exit.ts";
+import { boundsOf } from "../kafka/log_ends.ts";
+import { type Output, withCommas } from "./cli/progress.ts";
+import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 /**

@@ -2,13 +2,13 @@
  * Records that Kafka had deleted before they were read: listed, and acknowledged.
  * @module
  */
-import type { Settings } from "../config.ts";
-import { acknowledgeGaps, gapsIn } from "../io/gaps.ts";
+import type { Settings } from "../config/config.ts";
+import { acknowledgeGaps, gapsIn } from "../postgres/operations/gaps.ts";
 import { table } from "../status/text.ts";
-import { connected } from "./connection.ts";
-import { EXIT } from "./exit.ts";
-import { type Output, withCommas } from "./progress.ts";
-import type { READS } from "./reads.ts";
+import { connected } from "./cli/connection.ts";
+import { EXIT } from "./cli/exit.ts";
+import { type Output, withCommas } from "./cli/progress.ts";
+import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 type GapSettings = Settings<typeof READS.gaps[number]>;

@@ -2,13 +2,13 @@
  * The simulated shop, into Kafka or a file.
  * @module
  */
-import { type KafkaSettings, produce } from "../../generator/kafka.ts";
+import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { writeLines } from "../../generator/ndjson.ts";
 import type { CompleteOptions } from "../../generator/options.ts";
 import { Shop, type ShopRecord } from "../../generator/shop.ts";
 import type { Counts } from "../../generator/tally.ts";
-import { EXIT, WrongUse } from "./exit.ts";
-import { type Output, Progress, withCommas } from "./progress.ts";
+import { EXIT, WrongUse } from "./cli/exit.ts";
+import { type Output, Progress, withCommas } from "./cli/progress.ts";
 
 /** What to make, and how fast. */
 export interface GenerateOptions {

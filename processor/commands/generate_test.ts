@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
-import type { KafkaSettings } from "../../generator/kafka.ts";
+import type { KafkaSettings } from "../kafka/producer.ts";
 import { Shop } from "../../generator/shop.ts";
 import type { Counts } from "../../generator/tally.ts";
-import { startKafka } from "../testing/kafka.ts";
-import { readTopic } from "../testing/log.ts";
-import { WrongUse } from "./exit.ts";
+import { startKafka } from "../../testing/servers/kafka.ts";
+import { readTopic } from "../testing/fakes/log.ts";
+import { WrongUse } from "./cli/exit.ts";
 import { generate, type GenerateOptions } from "./generate.ts";
-import { GENERATE_DEFAULTS } from "./options.ts";
+import { GENERATE_DEFAULTS } from "./cli/options.ts";
 import { produceFile } from "./produce.ts";
-import type { Output } from "./progress.ts";
+import type { Output } from "./cli/progress.ts";
 
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

@@ -2,11 +2,11 @@
  * What the service would make of a message that was sent now.
  * @module
  */
-import { Batch, clear, dictionaries } from "../batch.ts";
-import { JsonDecoder } from "../decode.ts";
-import { KeyedHash, NO_KEY } from "../keyed_hash.ts";
-import type { Refusal } from "../pipeline.ts";
-import { DAY_MS } from "../view.ts";
+import { Batch, clear, dictionaries } from "../columns/batch.ts";
+import { JsonDecoder } from "../decode/json.ts";
+import { KeyedHash, NO_KEY } from "../columns/keyed_hash.ts";
+import type { Refusal } from "../pipeline/pipeline.ts";
+import { DAY_MS } from "../views/view.ts";
 
 /** After so many messages, the strings of those before are forgotten. */
 const REMEMBERED = 1000;

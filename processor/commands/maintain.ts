@@ -2,14 +2,14 @@
  * Keeps the tables within their bounds.
  * @module
  */
-import type { Settings } from "../config.ts";
-import { POLITE } from "../io/locks.ts";
-import { maintain } from "../io/maintenance.ts";
-import { connected } from "./connection.ts";
-import { EXIT, WrongUse } from "./exit.ts";
+import type { Settings } from "../config/config.ts";
+import { POLITE } from "../postgres/locks.ts";
+import { maintain } from "../postgres/operations/maintenance.ts";
+import { connected } from "./cli/connection.ts";
+import { EXIT, WrongUse } from "./cli/exit.ts";
 import { AHEAD_DAYS } from "./migrate.ts";
-import { type Output, withCommas } from "./progress.ts";
-import type { READS } from "./reads.ts";
+import { type Output, withCommas } from "./cli/progress.ts";
+import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 /** Makes partitions for the days to come and removes what is too old; returns the exit code. */

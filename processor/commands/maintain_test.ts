@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { clickstream, killed } from "../testing/binary.ts";
-import { until } from "../testing/child.ts";
-import { onServer } from "../testing/databases.ts";
-import { type Server, using } from "../testing/postgres.ts";
-import { Random } from "../testing/random.ts";
-import { openPostgres } from "../io/database.ts";
+import { clickstream, killed } from "../../testing/servers/binary.ts";
+import { until } from "../../testing/servers/child.ts";
+import { onServer } from "../../testing/servers/databases.ts";
+import { type Server, using } from "../../testing/servers/postgres.ts";
+import { Random } from "../../testing/random.ts";
+import { openPostgres } from "../postgres/database.ts";
 
 const KEEP = { EVENTS_KEEP_DAYS: "5", ROLLUPS_KEEP_DAYS: "20" };
 

@@ -3,11 +3,17 @@
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import type { Settings } from "../config.ts";
-import { type Database, openPostgres } from "../io/database.ts";
-import { nowAndThen } from "../io/locks.ts";
-import { limitReaders, makePartitions, migrate, SchemaMismatch, schemaState } from "../io/migrations.ts";
-import { EXIT } from "./exit.ts";
+import type { Settings } from "../config/config.ts";
+import { type Database, openPostgres } from "../postgres/database.ts";
+import { nowAndThen } from "../postgres/locks.ts";
+import {
+  limitReaders,
+  makePartitions,
+  migrate,
+  SchemaMismatch,
+  schemaState,
+} from "../postgres/operations/migrations.ts";
+import { EXIT } from "./cli/exit.ts";
 
 /** Settings that migrating reads. */
 export type MigrateSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA" | "EVENTS_KEEP_DAYS">;

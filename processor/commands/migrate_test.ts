@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readSettings } from "../config.ts";
-import { DatabaseUnavailable } from "../io/database.ts";
-import { BINARY, clickstream } from "../testing/binary.ts";
-import { freePort, until } from "../testing/child.ts";
-import { onServer } from "../testing/databases.ts";
-import { using } from "../testing/postgres.ts";
+import { readSettings } from "../config/config.ts";
+import { DatabaseUnavailable } from "../postgres/database.ts";
+import { BINARY, clickstream } from "../../testing/servers/binary.ts";
+import { freePort, until } from "../../testing/servers/child.ts";
+import { onServer } from "../../testing/servers/databases.ts";
+import { using } from "../../testing/servers/postgres.ts";
 import { migrateCommand } from "./migrate.ts";
 
 /** Runs the command; its exit code and what it printed. */

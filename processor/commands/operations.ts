@@ -3,13 +3,13 @@
  * @module
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { readSettings } from "../config.ts";
+import { readSettings } from "../config/config.ts";
 import { REASONS } from "../event.ts";
-import type { RefusalFilter } from "../io/refusals.ts";
-import { ask, isTerminal, print, stopSignal, writeError } from "../io/terminal.ts";
-import { examples, settingsRead } from "./help.ts";
-import { numberOption, timeArgument } from "./options.ts";
-import { READS } from "./reads.ts";
+import type { RefusalFilter } from "../postgres/operations/refusals.ts";
+import { ask, isTerminal, print, stopSignal, writeError } from "../host/terminal.ts";
+import { examples, settingsRead } from "./cli/help.ts";
+import { numberOption, timeArgument } from "./cli/options.ts";
+import { READS } from "./cli/reads.ts";
 
 type Ends = (code: number) => void;
 
@@ -147,7 +147,7 @@ function addDoctor(clickstream: Command, ends: Ends): void {
     .addHelpText("after", () => settingsRead(READS.doctor))
     .action(async ({ json }: { readonly json?: true }) => {
       const settings = readSettings(READS.doctor);
-      const { doctor } = await import("./doctor.ts");
+      const { doctor } = await import("./doctor/doctor.ts");
       ends(await doctor({ json: json === true }, settings, output));
     });
 }

@@ -2,14 +2,14 @@
  * A file of events, into Kafka.
  * @module
  */
-import { type KafkaSettings, produce } from "../../generator/kafka.ts";
+import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { type Line, readLines, type Skipped } from "../../generator/ndjson.ts";
 import { type Reason, REASONS } from "../event.ts";
-import type { Refusal } from "../pipeline.ts";
+import type { Refusal } from "../pipeline/pipeline.ts";
 import { visible } from "../status/text.ts";
-import { EXIT } from "./exit.ts";
+import { EXIT } from "./cli/exit.ts";
 import { judge } from "./judge.ts";
-import { type Output, Progress, withCommas } from "./progress.ts";
+import { type Output, Progress, withCommas } from "./cli/progress.ts";
 
 /** What to send. */
 export interface ProduceOptions {

@@ -3,15 +3,15 @@
  * @module
  */
 import { Command, Option } from "commander";
-import { isSet, readSettings } from "../config.ts";
-import { print, stopSignal, write, writeError } from "../io/terminal.ts";
+import { isSet, readSettings } from "../config/config.ts";
+import { print, stopSignal, write, writeError } from "../host/terminal.ts";
 import { VERSION } from "../version.ts";
-import { clusterOf } from "./cluster.ts";
+import { clusterOf } from "./cli/cluster.ts";
 import type { GenerateOptions } from "./generate.ts";
-import { examples, settingsRead } from "./help.ts";
+import { examples, settingsRead } from "./cli/help.ts";
 import { addOperations } from "./operations.ts";
-import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./options.ts";
-import { READS } from "./reads.ts";
+import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./cli/options.ts";
+import { READS } from "./cli/reads.ts";
 
 const AFTER = `
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 the schema is missing or behind.
@@ -50,7 +50,7 @@ function addRun(clickstream: Command, ends: (code: number) => void): void {
     .action(async () => {
       const settings = readSettings(READS.run);
       const signal = stopSignal();
-      const { run } = await import("./run.ts");
+      const { run } = await import("./run/run.ts");
       ends(await run(settings, signal));
     });
 }
@@ -89,7 +89,7 @@ function addDemo(clickstream: Command, ends: (code: number) => void): void {
       ),
     )
     .action(async ({ data, port, ...flags }: DemoFlags) => {
-      const { demo } = await import("./demo.ts");
+      const { demo } = await import("./demo/demo.ts");
       ends(await demo({ ...flags, data: data ?? null, port: port ?? null, print, writeError, signal: stopSignal() }));
     });
 }

@@ -3,13 +3,13 @@
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import type { Settings } from "../config.ts";
-import type { Decoder } from "../decode.ts";
-import { type Database, openPostgres } from "../io/database.ts";
-import { ForgettingSink, Forgotten, HeldSource } from "../io/forgetting.ts";
-import { KafkaSource } from "../io/kafka.ts";
-import { holdOperationLock, patiently, POLITE } from "../io/locks.ts";
-import { verifySchema } from "../io/migrations.ts";
+import type { Settings } from "../config/config.ts";
+import type { Decoder } from "../decode/json.ts";
+import { type Database, openPostgres } from "../postgres/database.ts";
+import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
+import { KafkaSource } from "../kafka/source.ts";
+import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
+import { verifySchema } from "../postgres/operations/migrations.ts";
 import {
   begin,
   isUnderWay,
@@ -28,18 +28,18 @@ import {
   topicIdOf,
   UpToSource,
   verifyRoomForSwap,
-} from "../io/rebuild.ts";
-import { SqlSink } from "../io/sql_sink.ts";
-import { Pipeline, type Sink } from "../pipeline.ts";
-import { ScanDecoder } from "../scan.ts";
+} from "../postgres/operations/rebuild.ts";
+import { SqlSink } from "../postgres/sink/sql_sink.ts";
+import { Pipeline, type Sink } from "../pipeline/pipeline.ts";
+import { ScanDecoder } from "../decode/scan.ts";
 import { VERSION } from "../version.ts";
-import { DAY_MS } from "../view.ts";
-import { clusterOf } from "./cluster.ts";
-import { connected } from "./connection.ts";
-import { EXIT, WrongUse } from "./exit.ts";
-import { beginningOf, boundsOf, offsetsAt } from "./log_ends.ts";
-import { type Output, Progress, withCommas } from "./progress.ts";
-import type { READS } from "./reads.ts";
+import { DAY_MS } from "../views/view.ts";
+import { clusterOf } from "./cli/cluster.ts";
+import { connected } from "./cli/connection.ts";
+import { EXIT, WrongUse } from "./cli/exit.ts";
+import { beginningOf, boundsOf, offsetsAt } from "../kafka/log_ends.ts";
+import { type Output, Progress, withCommas } from "./cli/progress.ts";
+import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 type RebuildSettings = Settings<typeof READS.rebuild[number]>;

@@ -2,9 +2,9 @@
  * What could not be an event: looked at, and sent back into the topic once it can.
  * @module
  */
-import type { Settings } from "../config.ts";
-import type { Database } from "../io/database.ts";
-import { holdOperationLock } from "../io/locks.ts";
+import type { Settings } from "../config/config.ts";
+import type { Database } from "../postgres/database.ts";
+import { holdOperationLock } from "../postgres/locks.ts";
 import {
   countPartial,
   countRefusals,
@@ -18,15 +18,15 @@ import {
   replayable,
   stillToSend,
   unfinishedReplay,
-} from "../io/refusals.ts";
+} from "../postgres/operations/refusals.ts";
 import { printable, table } from "../status/text.ts";
-import { clusterOf } from "./cluster.ts";
-import { connected, type DatabaseSettings } from "./connection.ts";
-import { EXIT } from "./exit.ts";
+import { clusterOf } from "./cli/cluster.ts";
+import { connected, type DatabaseSettings } from "./cli/connection.ts";
+import { EXIT } from "./cli/exit.ts";
 import { judge } from "./judge.ts";
-import { type Output, Progress, withCommas } from "./progress.ts";
-import type { READS } from "./reads.ts";
-import { Resender, type Resent } from "./resend.ts";
+import { type Output, Progress, withCommas } from "./cli/progress.ts";
+import type { READS } from "./cli/reads.ts";
+import { Resender, type Resent } from "../kafka/resend.ts";
 import { ready } from "./schema.ts";
 
 /** What is asked for. */

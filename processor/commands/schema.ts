@@ -3,8 +3,8 @@
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import type { Database } from "../io/database.ts";
-import { SchemaMismatch, verifySchema } from "../io/migrations.ts";
+import type { Database } from "../postgres/database.ts";
+import { SchemaMismatch, verifySchema } from "../postgres/operations/migrations.ts";
 
 /** True if the schema is what this program needs; otherwise says what is wrong with it, and what to type. */
 export async function ready(db: Database, writeError: (text: string) => void): Promise<boolean> {

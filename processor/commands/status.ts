@@ -2,13 +2,13 @@
  * What a running processor is doing, as a table.
  * @module
  */
-import { addressText } from "../address.ts";
-import type { Address } from "../address.ts";
-import { inWords } from "../secret.ts";
+import { addressText } from "../config/address.ts";
+import type { Address } from "../config/address.ts";
+import { inWords } from "../config/secret.ts";
 import type { StatusReport } from "../status/report.ts";
 import { table, visible } from "../status/text.ts";
-import { EXIT } from "./exit.ts";
-import { type Output, withCommas } from "./progress.ts";
+import { EXIT } from "./cli/exit.ts";
+import { type Output, withCommas } from "./cli/progress.ts";
 
 /** How to show it. */
 export interface StatusOptions {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { Activity } from "../activity.ts";
-import type { Address } from "../address.ts";
-import { addressText } from "../address.ts";
-import { type HttpServer, serveHttp } from "../io/http.ts";
-import { openLog } from "../io/log.ts";
-import { Metrics } from "../io/metrics.ts";
+import { Activity } from "../status/activity.ts";
+import type { Address } from "../config/address.ts";
+import { addressText } from "../config/address.ts";
+import { type HttpServer, serveHttp } from "../http/http.ts";
+import { openLog } from "../host/log.ts";
+import { Metrics } from "../http/metrics.ts";
 import { History } from "../status/history.ts";
 import { statusReport } from "../status/report.ts";
-import { clickstream } from "../testing/binary.ts";
-import { freePort } from "../testing/child.ts";
+import { clickstream } from "../../testing/servers/binary.ts";
+import { freePort } from "../../testing/servers/child.ts";
 import { status } from "./status.ts";
 
 const NOON = Date.UTC(2026, 10, 25, 12);

@@ -2,7 +2,7 @@
  * How fast it goes: what `Activity` has summed up, looked at once a second and remembered for ten minutes.
  * @module
  */
-import type { Activity, Totals, Work } from "../activity.ts";
+import type { Activity, Totals, Work } from "./activity.ts";
 
 /** Sums as they stood at one moment. */
 interface Reading {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Activity, type Happening } from "../activity.ts";
-import { distribution } from "../distribution.ts";
+import { Activity, type Happening } from "./activity.ts";
+import { distribution } from "../pipeline/distribution.ts";
 import { History } from "./history.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);

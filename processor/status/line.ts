@@ -2,7 +2,7 @@
  * How a running processor is, in one line.
  * @module
  */
-import type { Activity } from "../activity.ts";
+import type { Activity } from "./activity.ts";
 
 /** What was counted at some moment. */
 export interface Reading {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Activity } from "../activity.ts";
+import { Activity } from "./activity.ts";
 import { statusLine } from "./line.ts";
 
 const BEFORE = { ms: 1000, consumed: 0 };

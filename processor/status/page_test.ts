@@ -5,11 +5,11 @@ import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import assert from "node:assert/strict";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { produce } from "../../generator/kafka.ts";
-import { type Looking, SIZES, startBrowser, type Window } from "../testing/browser.ts";
-import { Child, freePort, run, until } from "../testing/child.ts";
-import { type Broker, startKafka } from "../testing/kafka.ts";
-import { type Server, startPostgres, using } from "../testing/postgres.ts";
+import { produce } from "../kafka/producer.ts";
+import { type Looking, SIZES, startBrowser, type Window } from "../../testing/servers/browser.ts";
+import { Child, freePort, run, until } from "../../testing/servers/child.ts";
+import { type Broker, startKafka } from "../../testing/servers/kafka.ts";
+import { type Server, startPostgres, using } from "../../testing/servers/postgres.ts";
 
 const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 

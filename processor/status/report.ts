@@ -2,8 +2,8 @@
  * What a running processor says of itself, as JSON.
  * @module
  */
-import type { Activity, PartitionActivity, Totals } from "../activity.ts";
-import { ALLOWED_DELAY_MS } from "../pipeline.ts";
+import type { Activity, PartitionActivity, Totals } from "./activity.ts";
+import { ALLOWED_DELAY_MS } from "../pipeline/pipeline.ts";
 import type { History, Rates, Stage } from "./history.ts";
 import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
 

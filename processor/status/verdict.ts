@@ -2,10 +2,10 @@
  * How it is, in one plain line: what everybody wants to know first.
  * @module
  */
-import { JOINING } from "../activity.ts";
-import { type Stall, stallInWords, type StallKind } from "../stall.ts";
+import { JOINING } from "./activity.ts";
+import { type Stall, stallInWords, type StallKind } from "./stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
-import { ADOPT, type TopicChange } from "../pipeline.ts";
+import { ADOPT, type TopicChange } from "../pipeline/pipeline.ts";
 
 /** How grave it is. */
 export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";

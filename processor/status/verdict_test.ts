@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { JOINING } from "../activity.ts";
+import { JOINING } from "./activity.ts";
 import type { Stage } from "./history.ts";
 import { caughtUpInMs, type Level, type Situation, verdictOn } from "./verdict.ts";
 

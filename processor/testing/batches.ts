@@ -6,9 +6,9 @@
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { compressionsAlgorithms, Reader, Writer } from "@platformatic/kafka";
-import { crc32c } from "../crc32c.ts";
-import type { BrokerConnection } from "../io/broker.ts";
-import { Room } from "../io/room.ts";
+import { crc32c } from "../kafka/crc32c.ts";
+import type { BrokerConnection } from "../kafka/broker.ts";
+import { Room } from "../kafka/buffer_pool.ts";
 
 /** A record of a batch. */
 export interface BatchRecord {

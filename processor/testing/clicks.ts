@@ -3,9 +3,9 @@
  * that are no events.
  * @module
  */
-import { DAY_MS } from "../view.ts";
-import type { LogRecord } from "./memory.ts";
-import { Random } from "./random.ts";
+import { DAY_MS } from "../views/view.ts";
+import type { LogRecord } from "./fakes/memory.ts";
+import { Random } from "../../testing/random.ts";
 import { at, type Message, record } from "./scenario.ts";
 
 /** What a random log is like. */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { JsonDecoder } from "../decode.ts";
-import { Pipeline, type Sink } from "../pipeline.ts";
-import { DAY_MS } from "../view.ts";
+import { JsonDecoder } from "../decode/json.ts";
+import { Pipeline, type Sink } from "../pipeline/pipeline.ts";
+import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { MemorySource } from "./memory.ts";
-import type { OracleLog } from "./oracle.ts";
+import { MemorySource } from "./fakes/memory.ts";
+import type { OracleLog } from "./oracle/oracle.ts";
 
 /** `EVENTS_KEEP_DAYS` of the pipelines that take logs in. */
 export const KEEP_DAYS = 30;

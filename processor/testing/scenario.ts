@@ -4,13 +4,13 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { JsonDecoder } from "../decode.ts";
-import type { Cell } from "../measure.ts";
-import { Pipeline } from "../pipeline.ts";
+import { JsonDecoder } from "../decode/json.ts";
+import type { Cell } from "../measures/measure.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
 import { tableOf } from "../translate/table.ts";
-import { DAY_MS, type View } from "../view.ts";
-import { type LogRecord, MemorySink, MemorySource } from "./memory.ts";
-import { rowsOf } from "./tables.ts";
+import { DAY_MS, type View } from "../views/view.ts";
+import { type LogRecord, MemorySink, MemorySource } from "./fakes/memory.ts";
+import { rowsOf } from "./fakes/tables.ts";
 
 const DAY = "2026-11-02";
 const KEEP_DAYS = 30;

@@ -3,8 +3,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { lengthOf, type Records, type Seek, type Source } from "../pipeline.ts";
-import type { LogRecord } from "./memory.ts";
+import { lengthOf, type Records, type Seek, type Source } from "../pipeline/pipeline.ts";
+import type { LogRecord } from "./fakes/memory.ts";
 
 /** A record to append. */
 export interface AppendedRecord extends LogRecord {

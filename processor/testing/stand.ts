@@ -2,10 +2,10 @@
  * A pipeline with its log, its sink and its clock in the hands of a test.
  * @module
  */
-import { Pipeline, type PipelineOptions, type Records, type Sink, Unavailable } from "../pipeline.ts";
-import { DAY_MS } from "../view.ts";
+import { Pipeline, type PipelineOptions, type Records, type Sink, Unavailable } from "../pipeline/pipeline.ts";
+import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { type LogRecord, MemorySink, MemorySource, SHORT_PIECES } from "./memory.ts";
+import { type LogRecord, MemorySink, MemorySource, SHORT_PIECES } from "./fakes/memory.ts";
 import { at, decoder, type Message, record } from "./scenario.ts";
 
 const NOON = at("12:00:00");

@@ -2,7 +2,7 @@
  * The views as one job in Flink SQL, from the topic into the same tables.
  * @module
  */
-import type { View } from "../view.ts";
+import type { View } from "../views/view.ts";
 import { type Bounds, clicksTable, type Connector, eventsView, quoted } from "./flink_events.ts";
 import { insertOf, preparation, SCHEMA, sinkTable } from "./flink_view.ts";
 

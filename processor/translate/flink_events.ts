@@ -2,7 +2,7 @@
  * The topic and its events in Flink SQL: what a message must be to count, and what its fields become.
  * @module
  */
-import type { Dimension, Quantity } from "../batch.ts";
+import type { Dimension, Quantity } from "../columns/batch.ts";
 import {
   DEVICES,
   EVENT_TYPE,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { jobOf } from "../commands/flink.ts";
-import { READS } from "../commands/reads.ts";
-import { readSettings } from "../config.ts";
-import { count, type Measure } from "../measure.ts";
-import { databaseUrl } from "../database_url.ts";
-import { hopping, minutes, tumbling, view } from "../view.ts";
+import { READS } from "../commands/cli/reads.ts";
+import { readSettings } from "../config/config.ts";
+import { count, type Measure } from "../measures/measure.ts";
+import { databaseUrl } from "../config/database_url.ts";
+import { hopping, minutes, tumbling, view } from "../views/view.ts";
 import { flinkJob } from "./flink.ts";
 import { interval } from "./flink_events.ts";
 import { insertOf } from "./flink_view.ts";

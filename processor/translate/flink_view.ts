@@ -2,9 +2,9 @@
  * A view in Flink SQL: the table that it is written to, and the query that fills it.
  * @module
  */
-import type { Column, Measure } from "../measure.ts";
-import type { View } from "../view.ts";
-import type { Dimension, Quantity } from "../batch.ts";
+import type { Column, Measure } from "../measures/measure.ts";
+import type { View } from "../views/view.ts";
+import type { Dimension, Quantity } from "../columns/batch.ts";
 import {
   BETWEEN,
   condition,

@@ -2,10 +2,10 @@
  * A view as the table that holds it: which columns, of which types, and what makes a row one row.
  * @module
  */
-import type { Dimension } from "../batch.ts";
-import type { Cell, Cells } from "../cells.ts";
-import type { Column, Measure } from "../measure.ts";
-import type { Delta, Values, View } from "../view.ts";
+import type { Dimension } from "../columns/batch.ts";
+import type { Cell, Cells } from "../columns/cells.ts";
+import type { Column, Measure } from "../measures/measure.ts";
+import type { Delta, Values, View } from "../views/view.ts";
 
 /** The table of a view. */
 export interface Table {

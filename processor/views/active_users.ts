@@ -1,5 +1,5 @@
-import { distinctUsers } from "../measure.ts";
-import { hopping, minutes, type View, view } from "../view.ts";
+import { distinctUsers } from "../measures/measure.ts";
+import { hopping, minutes, type View, view } from "./view.ts";
 
 /** Users with any event in the last five minutes, every minute. */
 export const activeUsers: View = view({

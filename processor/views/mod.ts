@@ -3,7 +3,7 @@
  * several instances write side by side, then the windows that all of them share.
  * @module
  */
-import type { View } from "../view.ts";
+import type { View } from "./view.ts";
 import { activeUsers } from "./active_users.ts";
 import { pages } from "./pages.ts";
 import { sessions } from "./sessions.ts";

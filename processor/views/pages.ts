@@ -1,5 +1,5 @@
-import { count, distinctUsers } from "../measure.ts";
-import { minutes, tumbling, type View, view } from "../view.ts";
+import { count, distinctUsers } from "../measures/measure.ts";
+import { minutes, tumbling, type View, view } from "./view.ts";
 
 /** Page views and their users by page, each minute. */
 export const pages: View = view({

@@ -1,5 +1,5 @@
-import { count, first, funnel, last, sum } from "../measure.ts";
-import { minutes, session, type View, view } from "../view.ts";
+import { count, first, funnel, last, sum } from "../measures/measure.ts";
+import { minutes, session, type View, view } from "./view.ts";
 
 const pageView = { type: ["page_view"] };
 const earliest = { at: "started_at", by: "first_event_id" };

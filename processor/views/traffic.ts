@@ -1,5 +1,5 @@
-import { count, distinctUsers, sum } from "../measure.ts";
-import { minutes, tumbling, type View, view } from "../view.ts";
+import { count, distinctUsers, sum } from "../measures/measure.ts";
+import { minutes, tumbling, type View, view } from "./view.ts";
 
 /** Events, users and revenue by event type, device and region, each minute. */
 export const traffic: View = view({

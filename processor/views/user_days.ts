@@ -1,5 +1,5 @@
-import { count, sum } from "../measure.ts";
-import { day, type View, view } from "../view.ts";
+import { count, sum } from "../measures/measure.ts";
+import { day, type View, view } from "./view.ts";
 
 /** Events, purchases and revenue of each user, each UTC day. */
 export const userDays: View = view({

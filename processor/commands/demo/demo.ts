@@ -1,0 +1,186 @@
+/**
+ * Everything in one process and nothing installed: the shop, a log in files, the processor, an embedded PostgreSQL.
+ * @module
+ */
+import { type ClickEvent, RECORD_REASONS } from "../../event.ts";
+import { MIGRATIONS } from "../../../migrations/mod.ts";
+import { Shop, type ShopRecord } from "../../../generator/shop.ts";
+import { Tally } from "../../../generator/tally.ts";
+import { addressText } from "../../config/address.ts";
+import { type Database, openEmbedded } from "../../postgres/database.ts";
+import { EmbeddedLog, type Entry } from "../../embedded/embedded_log.ts";
+import { makePartitions, migrate, SchemaMismatch } from "../../postgres/operations/migrations.ts";
+import { SqlSink } from "../../postgres/sink/sql_sink.ts";
+import { type Observer, Pipeline } from "../../pipeline/pipeline.ts";
+import { ScanDecoder } from "../../decode/scan.ts";
+import { DAY_MS } from "../../views/view.ts";
+import { VIEWS } from "../../views/mod.ts";
+import { compared, comparedAgain, comparison, figures } from "./figures.ts";
+import { takeFolder } from "./folder.ts";
+import { openPage } from "./page.ts";
+import { recounted } from "./recount.ts";
+import { EXIT } from "../cli/exit.ts";
+
+/** What to show. */
+export interface DemoOptions {
+  /** Records a second. */
+  readonly rate: number;
+  /** How long the shop is open. */
+  readonly seconds: number;
+  /** Folder to keep everything in, to go on from next time; null for one that is removed at the end. */
+  readonly data: string | null;
+  readonly seed: number;
+  /** Where on this machine the status page is; 0 for any that is free, null for the usual one, or any where that is taken. */
+  readonly port: number | null;
+  /** Where lines are written to. */
+  readonly print: (line: string) => void;
+  readonly writeError: (text: string) => void;
+  /** Ends the demo early, as if its time were over. */
+  readonly signal?: AbortSignal;
+}
+
+const KEEP_DAYS = 30;
+const PARTITIONS = 6;
+const TICK_MS = 50;
+const TOPIC = "clickstream-events";
+
+/** Most records whose visits are counted again, which takes memory for each event. */
+const RECOUNTED = 2_000_000;
+
+/** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
+const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...RECORD_REASONS];
+
+/** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
+export async function demo(options: DemoOptions): Promise<number> {
+  const folder = await takeFolder(options.data);
+  try {
+    options.print(`PostgreSQL starts, embedded, in ${folder.path}`);
+    const db = await openEmbedded(`${folder.path}/postgres`);
+    try {
+      return await demoIn(folder.path, options, db);
+    } finally {
+      await db.close();
+    }
+  } finally {
+    await folder.close();
+  }
+}
+
+async function demoIn(folder: string, options: DemoOptions, db: Database): Promise<number> {
+  try {
+    await migrate(db, MIGRATIONS);
+  } catch (error) {
+    if (!(error instanceof SchemaMismatch)) throw error;
+    options.writeError(`clickstream: ${error.message}, or choose another folder than --data ${folder}\n`);
+    return EXIT.schema;
+  }
+  await makePartitions(db, { nowMs: Date.now(), keepDays: 1, aheadDays: 1 });
+  const log = EmbeddedLog.open(`${folder}/log`, TOPIC, PARTITIONS);
+  const { rate, seconds, seed, port } = options;
+  const settings = { "--rate": `${rate}`, "--seconds": `${seconds}`, "--seed": `${seed}` };
+  const page = openPage({ port, topic: TOPIC, keepDays: KEEP_DAYS, settings }, db);
+  try {
+    options.print(`status page: http://${addressText(page.http.address)}/`);
+    return await openShop(options, db, log, page.observer);
+  } finally {
+    await page.close();
+    await log.close();
+  }
+}
+
+async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
+  const { print, rate, seconds, seed } = options;
+  const tally = countAgain(log);
+  if (log.count > 0) print(`goes on after ${log.count.toLocaleString("en")} records of last time`);
+  const pipeline = new Pipeline({
+    source: log,
+    sink: new SqlSink(db, "demo"),
+    observer,
+    views: VIEWS,
+    decoder: new ScanDecoder({ keepMs: KEEP_DAYS * DAY_MS }),
+    storeEvents: true,
+    now: () => performance.now(),
+    commitEveryMs: 1000,
+    commitSoonMs: 200,
+    commitRecords: 16_384,
+  });
+  await pipeline.start();
+  const fromMs = Date.now();
+  const toMs = fromMs + seconds * 1000;
+  const shop = new Shop({ seed, fromMs, toMs, rate, bad: 0.01, duplicates: 0.01, late: 0.01, keepDays: KEEP_DAYS });
+  const records = shop[Symbol.iterator]();
+  print(`the shop is open: ${rate.toLocaleString("en")} records a second for ${seconds} s`);
+  let waiting = records.next();
+  let shownMs = fromMs;
+  while (!waiting.done && options.signal?.aborted !== true) {
+    const entries: Entry[] = [];
+    for (; !waiting.done && waiting.value.timestampMs <= Date.now(); waiting = records.next()) {
+      entries.push(entryOf(waiting.value));
+      tally.add(waiting.value);
+    }
+    log.append(entries);
+    await pipeline.step();
+    if (Date.now() - shownMs >= 1000) {
+      shownMs += 1000;
+      print(await figures(db, tally.counts(), (shownMs - fromMs) / 1000));
+    }
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  }
+  await takeInAll(pipeline, db, log);
+  const isLong = log.count > RECOUNTED;
+  const again = isLong ? [] : await comparedAgain(db, recounted(eventsIn(log), Date.now()));
+  const rows = [...await compared(db, tally.counts()), ...again];
+  print("");
+  for (const line of comparison(rows)) print(line);
+  if (isLong) {
+    print(`Of more than ${RECOUNTED.toLocaleString("en")} records sessions and devices are not counted again.`);
+  }
+  return rows.every(({ made, stored }) => made === stored) ? EXIT.done : EXIT.failed;
+}
+
+/** Steps until every record has been taken in. */
+async function takeInAll(pipeline: Pipeline, db: Database, log: EmbeddedLog): Promise<void> {
+  for (;;) {
+    await pipeline.step();
+    await pipeline.flush();
+    const { rows } = await db.query<{ read: string }>(
+      "select coalesce(sum(consumed), 0)::text as read from clickstream.progress",
+    );
+    if (Number(rows[0]!.read) >= log.count) return;
+  }
+}
+
+function entryOf({ key, value, timestampMs, kind }: ShopRecord): Entry {
+  return { key, value, time: timestampMs, tag: KINDS.indexOf(kind) };
+}
+
+/** What the shop made before, counted from the log by nothing that the processor uses. */
+function countAgain(log: EmbeddedLog): Tally {
+  const tally = new Tally();
+  for (const { value, tag } of log.entries()) {
+    const kind = KINDS[tag]!;
+    const event = isEvent(kind) ? eventOf(value) : {};
+    const cents = Math.round(Number(event.price ?? 0) * 100) * Number(event.quantity ?? 1);
+    tally.add({
+      kind,
+      key: String(event.userId),
+      value,
+      timestampMs: 0,
+      eventType: String(event.eventType),
+      revenueCents: event.eventType === "purchase" ? cents : 0,
+    });
+  }
+  return tally;
+}
+
+function* eventsIn(log: EmbeddedLog): Generator<Partial<ClickEvent>> {
+  for (const { value, tag } of log.entries()) if (isEvent(KINDS[tag]!)) yield eventOf(value);
+}
+
+function isEvent(kind: ShopRecord["kind"]): boolean {
+  return kind === "event" || kind === "late";
+}
+
+function eventOf(value: Uint8Array | null): Partial<ClickEvent> {
+  return JSON.parse(new TextDecoder().decode(value!)) as ClickEvent;
+}

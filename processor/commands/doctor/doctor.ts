@@ -1,0 +1,42 @@
+/**
+ * Tries everything that the service needs, and says what to do where something is wrong.
+ * @module
+ */
+import type { Settings } from "../../config/config.ts";
+import { withoutPasswords } from "../../config/secret.ts";
+import { visible } from "../../status/text.ts";
+import { checkKafka } from "./kafka.ts";
+import { checkMachine } from "./machine.ts";
+import { checkPostgres } from "./postgres.ts";
+import { EXIT } from "../cli/exit.ts";
+import { type Finding, good } from "./finding.ts";
+import type { Output } from "../cli/progress.ts";
+import type { READS } from "../cli/reads.ts";
+
+const SIGN = { good: "✓", advice: "!", bad: "✗" } as const;
+
+/** Says a line for each check; returns the exit code, 1 if something does not work. */
+export async function doctor(
+  { json }: { readonly json: boolean },
+  settings: Settings<typeof READS.doctor[number]>,
+  { print }: Output,
+): Promise<number> {
+  const all: Finding[] = [];
+  const say = (findings: readonly Finding[]) => {
+    all.push(...findings);
+    if (!json) { for (const finding of findings) print(lineOf(finding)); }
+  };
+  say([good("settings", "all of them can be used")]);
+  say(await checkMachine(settings));
+  const { findings, followed } = await checkPostgres(settings);
+  say(findings);
+  say(await checkKafka(settings, followed));
+  const failed = all.filter(({ verdict }) => verdict === "bad").length;
+  if (json) print(withoutPasswords(JSON.stringify(all)));
+  else print(failed === 0 ? "all that is needed works" : `${failed} of ${all.length} checks failed`);
+  return failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+function lineOf({ check, verdict, found, todo }: Finding): string {
+  return visible(withoutPasswords(`${SIGN[verdict]} ${check}: ${found}${todo === null ? "" : ` → ${todo}`}`));
+}

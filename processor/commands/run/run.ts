@@ -1,0 +1,136 @@
+/**
+ * The service: Kafka into PostgreSQL, until told to stop. One worker for each core: the first in this thread, the others
+ * each in a thread of its own. They share nothing but the process: Kafka's group divides the partitions among them.
+ * @module
+ */
+import { Activity, type Happening } from "../../status/activity.ts";
+import { addressText } from "../../config/address.ts";
+import { supervisor, workersOf } from "../../config/config.ts";
+import { type Database, openPostgres } from "../../postgres/database.ts";
+import { serveHttp } from "../../http/http.ts";
+import { Live } from "../../http/live.ts";
+import { type Log, openLog } from "../../host/log.ts";
+import { Metrics } from "../../http/metrics.ts";
+import { openNotifier } from "../../host/notify.ts";
+import { Watching } from "../../status/sampler.ts";
+import { shownSettings } from "../../config/settings_shown.ts";
+import { VERSION } from "../../version.ts";
+import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
+import { EXIT } from "../cli/exit.ts";
+import { workInThread } from "./threads.ts";
+import { type RunSettings, soon, work } from "./work.ts";
+
+/** A service that can't go on until somebody has done something says so on its page for so long, in milliseconds. */
+const SHOWN_MS = 5_000;
+
+/** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
+export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
+  const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
+  const workers = workersOf(settings);
+  const activity = new Activity(() => Date.now(), workers);
+  const metrics = new Metrics(activity);
+  const instance = `${Deno.hostname()}/${Deno.pid}`;
+  const about = {
+    version: VERSION,
+    instance,
+    topic: settings.KAFKA_TOPIC,
+    startedAt: Date.now(),
+    settings: shownSettings(settings),
+  };
+  const watching = new Watching();
+  const live = new Live({
+    about,
+    activity,
+    open: () => openToLook(settings),
+    watched: (isWatched) => watching.on = isWatched,
+  });
+  const http = serveHttp(
+    settings.HTTP_LISTEN,
+    {
+      notReady: () => activity.notReady,
+      status: () => live.status(),
+      stream: () => live.stream(),
+      metrics,
+    },
+    log,
+    { hosts: settings.HTTP_HOSTS ?? [] },
+  );
+  const address = `http://${addressText(http.address)}/`;
+  log.info("clickstream starts", { version: VERSION, instance, workers, http: address });
+  const announcements = announcing(activity, workers, log);
+  signal.addEventListener("abort", () => {
+    activity.stopping = true;
+    announcements.look();
+    log.info("stopping: commits what it has");
+  });
+  // Where one worker can't go on, none does: whoever keeps the service running starts all of them again.
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const started = Array.from({ length: workers }, async (_, n) => {
+    const tell = (happening: Happening) => {
+      activity.take(happening, n);
+      live.take(happening);
+      announcements.hear(happening, n);
+    };
+    try {
+      const code = n === 0
+        ? await work(settings, instance, stop, log, tell, watching)
+        : await workInThread(`${instance}/${n}`, stop, tell, watching);
+      if (code !== EXIT.done) failed.abort();
+      return code;
+    } catch (error) {
+      failed.abort();
+      throw error;
+    }
+  });
+  try {
+    const ended = await Promise.allSettled(started);
+    if (activity.topicChange !== null) await shownFor(SHOWN_MS, signal);
+    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    const { latenessMs: _, ...totals } = activity.totals;
+    log.info("stopped", totals);
+    return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
+  } finally {
+    await soon(live.close(), http.close());
+    announcements.close();
+  }
+}
+
+/** Resolves after `ms`, or as soon as the signal is aborted. */
+async function shownFor(ms: number, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), ms);
+  if (!signal.aborted) {
+    await new Promise((resolve) => AbortSignal.any([signal, over.signal]).addEventListener("abort", resolve));
+  }
+  clearTimeout(timer);
+}
+
+/** PostgreSQL for the page, which must not be in the way of the work, and changes nothing. */
+async function openToLook({ DATABASE_URL: url, DATABASE_TLS_CA: authorities }: RunSettings): Promise<Database> {
+  return await openPostgres(url.reveal(), {
+    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+    applicationName: "clickstream status page",
+    settings: { statement_timeout: "1500ms", lock_timeout: "500ms", default_transaction_read_only: "on" },
+    connectTimeoutMs: 1500,
+    answerTimeoutMs: 2500,
+  });
+}
+
+/** Tells systemd how it goes, where it wants to hear; then a reload says in the log how the service stands. */
+function announcing(activity: Activity, workers: number, log: Log): Announcements {
+  const systemd = supervisor();
+  if (systemd === null) return NO_ANNOUNCEMENTS;
+  const notifier = openNotifier(systemd, (reason) => log.warn(reason));
+  const announcements = announce(notifier, systemd, { activity, workers, now: () => performance.now() });
+  Deno.addSignalListener("SIGHUP", () => {
+    const { notReady, partitions, totals } = activity;
+    log.info("reloads nothing: settings are read at the start, and a restart takes new ones", {
+      notReady,
+      partitions,
+      totals,
+    });
+    announcements.reload();
+  });
+  return announcements;
+}

@@ -1,0 +1,80 @@
+/**
+ * Workers of the service in threads of their own: both ends of what is said between a thread and the one that started it.
+ * @module
+ */
+/// <reference lib="webworker" />
+import { readSettings, showsStacks } from "../../config/config.ts";
+import type { Happening } from "../../status/activity.ts";
+import { openLog } from "../../host/log.ts";
+import { inWords } from "../../config/secret.ts";
+import { Watching } from "../../status/sampler.ts";
+import { READS } from "../cli/reads.ts";
+import { type Tell, work } from "./work.ts";
+
+/** What a thread is told: to stop, and whether somebody looks. */
+type Told = "stop" | "watched" | "unwatched";
+
+/** The last message of a thread: the exit code of its work, or why it failed. */
+type End = { readonly kind: "ended"; readonly code: number } | { readonly kind: "failed"; readonly reason: string };
+
+/**
+ * Starts a worker in a thread; returns the exit code of its work, once `signal` is aborted.
+ *
+ * @param instance who commits; no two workers are the same
+ */
+export async function workInThread(
+  instance: string,
+  signal: AbortSignal,
+  tell: Tell,
+  watching: Watching,
+): Promise<number> {
+  const thread = new Worker(Deno.mainModule, { type: "module", name: instance });
+  // What is sent before the thread listens is lost; so it is told again when it says its first word.
+  const say = (told: Told) => thread.postMessage(told);
+  const stop = () => say("stop");
+  const over = new AbortController();
+  let heard = false;
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      thread.onmessage = ({ data }: MessageEvent<Happening | End>) => {
+        if (data.kind === "ended") resolve(data.code);
+        else if (data.kind === "failed") reject(new Error(data.reason));
+        else tell(data);
+        if (signal.aborted) stop();
+        if (!heard && watching.on) say("watched");
+        heard = true;
+      };
+      thread.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(event.message));
+      };
+      signal.addEventListener("abort", stop);
+      watching.tell((on) => say(on ? "watched" : "unwatched"), over.signal);
+    });
+  } finally {
+    over.abort();
+    signal.removeEventListener("abort", stop);
+    thread.terminate();
+  }
+}
+
+/** Does the work of this thread. */
+export function serveThread(): void {
+  const thread = globalThis as unknown as DedicatedWorkerGlobalScope;
+  const say = (message: Happening | End) => thread.postMessage(message);
+  const fail = (error: unknown) => say({ kind: "failed", reason: inWords(error, showsStacks()) });
+  thread.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    fail(event.reason);
+  });
+  const stop = new AbortController();
+  const watching = new Watching();
+  thread.onmessage = ({ data }: MessageEvent<Told>) => {
+    if (data === "stop") stop.abort();
+    else watching.on = data === "watched";
+  };
+  say({ kind: "notReady", reason: "starting" });
+  const settings = readSettings(READS.run);
+  const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
+  work(settings, thread.name, stop.signal, log, say, watching).then((code) => say({ kind: "ended", code }), fail);
+}

@@ -1,0 +1,282 @@
+/**
+ * One worker of the service: a pipeline with its own connections, kept going until told to stop.
+ * @module
+ */
+import { setImmediate } from "node:timers";
+import { type Happening, JOINING, type Sampling, telling } from "../../status/activity.ts";
+import { type Settings, workersOf } from "../../config/config.ts";
+import { openPostgres } from "../../postgres/database.ts";
+import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
+import { KafkaSource } from "../../kafka/source.ts";
+import type { Log } from "../../host/log.ts";
+import { SchemaMismatch, verifySchema } from "../../postgres/operations/migrations.ts";
+import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
+import { SqlSink } from "../../postgres/sink/sql_sink.ts";
+import { MIGRATIONS } from "../../../migrations/mod.ts";
+import { type Observer, Pipeline, type Sink, type Source, TopicChanged } from "../../pipeline/pipeline.ts";
+import { Sampler, type Watching } from "../../status/sampler.ts";
+import { ScanDecoder } from "../../decode/scan.ts";
+import { inWords } from "../../config/secret.ts";
+import { type Attendant, supervise, type Surroundings } from "../../pipeline/supervise.ts";
+import { WINDOW_MS } from "../../pipeline/duplicates.ts";
+import { DAY_MS } from "../../views/view.ts";
+import { clusterOf } from "../cli/cluster.ts";
+import { EXIT } from "../cli/exit.ts";
+import type { READS } from "../cli/reads.ts";
+
+/** Settings that the service reads. */
+export type RunSettings = Settings<typeof READS.run[number]>;
+
+/** Is told what happens. Must not throw. */
+export type Tell = (happening: Happening) => void;
+
+/** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
+const COMMIT_RECORDS = 262_144;
+
+/**
+ * The same where a view has rows by user, for all workers together: each has its share of the users, of whose rows as
+ * many are written in a commit of its share of the events.
+ */
+const COMMIT_BY_USER = 262_144;
+
+/** The same where the events themselves are stored, and must be held for it. */
+const COMMIT_EVENTS = 131_072;
+
+/** How long a commit waits for more once everything is read, in milliseconds. */
+const COMMIT_SOON_MS = 40;
+
+/** Longest time to close in, in milliseconds: first a worker, then the service, with `STOP_WITHIN_MS` less than 10 s. */
+const CLOSE_WITHIN_MS = 900;
+
+/** Shortest time between two signs of life, in milliseconds. */
+const TURNED_EVERY_MS = 1000;
+
+/** How often it is told what is known of the partitions, in milliseconds. */
+const STATES_EVERY_MS = 1000;
+
+/** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
+const POLL_MS = 250;
+
+/**
+ * Limits on our own session, so that an instance that freezes in a commit doesn't keep the others from their rows: it
+ * loses its connection before they give up waiting for it.
+ */
+const SESSION = {
+  statement_timeout: "30s",
+  lock_timeout: "20s",
+  idle_in_transaction_session_timeout: "10s",
+};
+
+/** Longest time to wait for an answer from PostgreSQL, in milliseconds: longer than its own limits. */
+const ANSWER_TIMEOUT_MS = 45_000;
+
+/**
+ * Works until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there.
+ *
+ * @param instance who commits: what `progress.committed_by` says
+ * @param watching whether some of what is decoded is to be told
+ */
+export async function work(
+  settings: RunSettings,
+  instance: string,
+  signal: AbortSignal,
+  log: Log,
+  tell: Tell,
+  watching: Watching,
+): Promise<number> {
+  const forgotten = new Forgotten();
+  let isReady = false;
+  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
+  const kafka = new KafkaSource({
+    ...clusterOf(settings),
+    groupId: settings.KAFKA_GROUP_ID,
+    clientId: "clickstream",
+    warn: (message) => log.warn(message),
+    joining: () => {
+      tell({ kind: "rebalancing" });
+      // Whoever is at work and has to join anew goes on as soon as that is done.
+      if (!isReady && !signal.aborted) tell({ kind: "notReady", reason: JOINING });
+    },
+    fetched: (bytes) => tell({ kind: "fetched", bytes }),
+    counted: (partitions) => tell({ kind: "counted", partitions }),
+    noShare: (reason) => {
+      if (reason !== null) log.warn(reason);
+      tell({ kind: "noShare", reason });
+    },
+  });
+  const states = setInterval(() => tell({ kind: "partitions", states: kafka.states }), STATES_EVERY_MS);
+  const source = new HeldSource(polledOften(kafka), forgotten);
+  const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
+  // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
+  const isShown = () => watching.on && forgotten.limits.size === 0;
+  const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
+  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample));
+  const turned = signOfLife(tell);
+  const pipelined = {
+    // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
+    start: async (cause: unknown) => {
+      turned();
+      isReady = false;
+      await sink.open();
+      await pipeline.start(cause);
+      isReady = true;
+    },
+    step: () => {
+      turned();
+      return pipeline.step();
+    },
+    flush: () => pipeline.flush(),
+  };
+  try {
+    await supervise(pipelined, signal, attendant(log, tell, signal), surroundings);
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof TopicChanged) {
+      tell({ kind: "notReady", reason: error.message });
+      tell({ kind: "topicChanged", change: error.change });
+    }
+    if (!(error instanceof SchemaMismatch)) throw error;
+    log.error(error.message);
+    return EXIT.schema;
+  } finally {
+    clearInterval(states);
+    await soon(source.close(), sink.close());
+  }
+}
+
+/** Waits until all is closed, well or not, but no longer than `CLOSE_WITHIN_MS`. */
+export async function soon(...closing: readonly Promise<void>[]): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([Promise.allSettled(closing), surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
+  over.abort();
+}
+
+/** Tells that the loop goes round, but not each time. */
+function signOfLife(tell: Tell): () => void {
+  let toldMs = -Infinity;
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - toldMs < TURNED_EVERY_MS) return;
+    toldMs = nowMs;
+    tell({ kind: "turned" });
+  };
+}
+
+function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
+  return new Pipeline({
+    source,
+    sink,
+    observer,
+    views: settings.VIEWS,
+    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
+    storeEvents: settings.STORE_EVENTS,
+    now: () => performance.now(),
+    breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    commitEveryMs: settings.COMMIT_EVERY_MS,
+    commitSoonMs: COMMIT_SOON_MS,
+    commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))
+      ? Math.ceil(COMMIT_BY_USER / workersOf(settings))
+      : settings.STORE_EVENTS
+      ? COMMIT_EVENTS
+      : COMMIT_RECORDS,
+  });
+}
+
+function polledOften(source: Source): Source {
+  return {
+    topic: source.topic,
+    assigned: () => source.assigned(),
+    topicId: () => source.topicId(),
+    seek: (offsets, committed) => source.seek(offsets, committed),
+    poll: (maxWaitMs) => source.poll(Math.min(maxWaitMs, POLL_MS)),
+    committed: (offsets) => source.committed(offsets),
+    close: () => source.close(),
+  };
+}
+
+async function openSink(settings: RunSettings, instance: string, forgotten: Forgotten): Promise<Sink> {
+  const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
+  const db = await openPostgres(url.reveal(), {
+    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+    settings: SESSION,
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
+  });
+  try {
+    await verifySchema(db, MIGRATIONS);
+    return new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, instance));
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
+  return {
+    ready(failures) {
+      if (!signal.aborted) tell({ kind: "notReady", reason: null });
+      log.info("ready", { failures });
+    },
+    failed({ error, count, again, pauseMs }) {
+      const reason = inWords(error);
+      if (!signal.aborted) tell({ kind: "notReady", reason });
+      tell({ kind: "retrying" });
+      log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
+      if (!again && error.stack !== undefined) log.debug(inWords(error, true));
+    },
+    unfinished(error) {
+      log.warn("stops with records that are not committed; they will be read again", { reason: inWords(error) });
+    },
+  };
+}
+
+/** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
+function observer(log: Log, tell: Tell, sample: Sampling): Observer {
+  const told = telling(tell, () => Date.now(), sample);
+  return {
+    ...told,
+    started(partitions, cause) {
+      told.started(partitions, cause);
+      const why = cause === null ? {} : { cause: inWords(cause) };
+      log.info("reads", { partitions: [...partitions.keys()], ...why });
+    },
+    committed(commit, timing) {
+      told.committed(commit, timing);
+      const records = commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
+      for (const { partition, gap } of commit.advances) {
+        if (gap === null) continue;
+        const { from, to } = gap;
+        const what = `Kafka had deleted ${to - from} records before they were read: offsets ${from} to ${to - 1} of ` +
+          `partition ${partition} are lost`;
+        log.warn(`${what}. See \`clickstream gaps list\`, and keep records for longer (retention.ms)`);
+      }
+      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) });
+    },
+    forgot(partition, { from, to }) {
+      log.warn(
+        `Kafka has deleted offsets ${from} to ${to - 1} of partition ${partition}, which are committed: nothing is ` +
+          `lost, but for up to ${WINDOW_MS / 60_000} minutes repeats of these events can't be recognised, and would ` +
+          "count again",
+      );
+    },
+    groupCommitFailed(error) {
+      told.groupCommitFailed(error);
+      log.warn("could not tell the consumer group how far the commits have got", { reason: inWords(error) });
+    },
+  };
+}
+
+const surroundings: Surroundings = {
+  now: () => performance.now(),
+  random: () => Math.random(),
+  pause: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const over = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", over);
+        resolve();
+      };
+      const timer = setTimeout(over, ms);
+      signal.addEventListener("abort", over);
+    }),
+};

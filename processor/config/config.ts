@@ -1,0 +1,338 @@
+/**
+ * Every setting: its name, default, bounds and meaning. The only reader of the environment and of systemd's credentials.
+ * @module
+ */
+import { rootCertificates } from "node:tls";
+import { z } from "zod";
+import { addressOf, addressText } from "./address.ts";
+import { databaseUrl } from "./database_url.ts";
+import { Secret } from "./secret.ts";
+import type { View } from "../views/view.ts";
+import { type Machine, machine } from "./machine.ts";
+import { VIEWS } from "../views/mod.ts";
+
+/** Settings that can't be used: `message` names each, its value and what is allowed. */
+export class WrongSettings extends Error {
+  override readonly name = "WrongSettings";
+}
+
+/** More workers than these share the cores for nothing. */
+const WORKERS_A_CORE = 4;
+
+/** Memory that a worker needs at least once it is busy, in bytes. */
+const WORKER_BYTES = 200e6;
+
+/** What is known of a setting. */
+export interface Setting {
+  readonly schema: z.ZodType<unknown, string>;
+  /** Text that stands in where it is not set; null: it may be left out; absent: it is needed. */
+  readonly otherwise?: string | null;
+  readonly allowed: string;
+  readonly about: string;
+  readonly secret?: true;
+}
+
+const text = (pattern: RegExp) => z.string().regex(pattern);
+
+const oneOf = <const T extends readonly string[]>(...values: T) => z.enum(values);
+
+const wholeNumber = (least: number, most: number) =>
+  text(/^\d{1,9}$/).transform(Number).pipe(z.number().min(least).max(most));
+
+/** A value that `parse` makes of the text; the message of a `RangeError` is shown, that of any other error is not. */
+const parsed = <T>(parse: (value: string) => T) =>
+  z.string().transform((value, context): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof RangeError ? error.message : "" });
+      return z.NEVER;
+    }
+  });
+
+/** All settings, in the order in which they are shown. */
+export const SETTINGS = {
+  KAFKA_BROKERS: {
+    schema: parsed((value) => list(value).map((broker) => addressText(addressOf(broker, 9092)))),
+    otherwise: "localhost:9092",
+    allowed: "host:port, several separated by commas",
+    about: "Kafka brokers to begin with",
+  },
+  KAFKA_TOPIC: {
+    schema: text(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/),
+    otherwise: "clickstream-events",
+    allowed: "1 to 249 letters, digits, '..', '_' and '-'",
+    about: "topic of the events",
+  },
+  KAFKA_PARTITIONS: {
+    schema: wholeNumber(1, 10_000),
+    otherwise: "6",
+    allowed: "a whole number from 1 to 10000",
+    about: "partitions of a topic that has to be created",
+  },
+  KAFKA_GROUP_ID: {
+    schema: text(/^[\x21-\x7e]{1,255}$/),
+    otherwise: "clickstream",
+    allowed: "1 to 255 printable ASCII characters without spaces",
+    about: "consumer group: processes with the same one share the partitions",
+  },
+  KAFKA_TLS_CA: {
+    schema: parsed(certificates),
+    otherwise: null,
+    allowed: "a readable PEM file, or 'public' for the well-known authorities",
+    about: "speak TLS with the brokers, and trust certificates of these authorities",
+  },
+  KAFKA_SASL_MECHANISM: {
+    schema: oneOf("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    otherwise: null,
+    allowed: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    about: "how to log in to the brokers",
+  },
+  KAFKA_SASL_USERNAME: {
+    schema: text(/^\P{Cc}{1,255}$/u),
+    otherwise: null,
+    allowed: "1 to 255 characters",
+    about: "whom to log in as",
+  },
+  KAFKA_SASL_PASSWORD: {
+    schema: z.string().transform((value) => new Secret(value)),
+    otherwise: null,
+    allowed: "any text",
+    about: "the password of KAFKA_SASL_USERNAME",
+    secret: true,
+  },
+  DATABASE_URL: {
+    schema: parsed(databaseUrl),
+    allowed:
+      "postgres://user:password@host:port/database, several host:port separated by commas, or ?host= with the folder of a socket " +
+      "(in the password, percent-encode @ : / ? # and %)",
+    about: "the PostgreSQL database",
+    secret: true,
+  },
+  DATABASE_TLS_CA: {
+    schema: parsed(certificates),
+    otherwise: null,
+    allowed: "a readable PEM file, or 'public' for the well-known authorities",
+    about: "speak TLS with PostgreSQL, and trust certificates of these authorities",
+  },
+  HTTP_LISTEN: {
+    schema: parsed((value) => addressOf(value, null)),
+    otherwise: "127.0.0.1:8080",
+    allowed: "host:port; port 0 is any that is free",
+    about: "where to serve the status page, /health, /ready, /metrics and /api/status",
+  },
+  HTTP_HOSTS: {
+    schema: parsed((value) => list(value).map((host) => addressOf(host, 80).hostname.toLowerCase())),
+    otherwise: null,
+    allowed: "names of hosts, several separated by commas",
+    about:
+      "more names that the status page is asked for by, such as a reverse proxy's; IP addresses, localhost and the" +
+      " names of the machine and in HTTP_LISTEN are answered without it",
+  },
+  WORKERS: {
+    schema: wholeNumber(1, 256),
+    otherwise: null,
+    allowed: "a whole number from 1 to 256, at most 4 for each core and 1 for each 200 MB of memory",
+    about: "cores to use; without it all of them, as far as the memory is enough",
+  },
+  COMMIT_EVERY_MS: {
+    schema: wholeNumber(10, 60_000),
+    otherwise: "1000",
+    allowed: "a whole number from 10 to 60000",
+    about: "longest time in milliseconds that an event waits for its commit",
+  },
+  EVENTS_KEEP_DAYS: {
+    schema: wholeNumber(1, 3650),
+    otherwise: "30",
+    allowed: "a whole number from 1 to 3650",
+    about: "days that events are kept; an older event is refused",
+  },
+  ROLLUPS_KEEP_DAYS: {
+    schema: wholeNumber(1, 36_500),
+    otherwise: "400",
+    allowed: "a whole number from 1 to 36500, and more than EVENTS_KEEP_DAYS",
+    about: "days that windows and sessions are kept; `maintain` removes older ones",
+  },
+  STORE_EVENTS: {
+    schema: oneOf("true", "false").transform((value) => value === "true"),
+    otherwise: "true",
+    allowed: "true or false",
+    about: "whether events are stored one by one, besides being counted",
+  },
+  HASH_ROUTES: {
+    schema: oneOf("true", "false").transform((value) => value === "true"),
+    otherwise: "true",
+    allowed: "true or false",
+    about: "whether a fragment that begins with / or !/, such as #/cart, belongs to the page",
+  },
+  VIEWS: {
+    schema: parsed(viewsOf),
+    otherwise: VIEWS.map(({ name }) => name).join(","),
+    allowed: `some of ${VIEWS.map(({ name }) => name).join(", ")}, separated by commas`,
+    about: "views to keep",
+  },
+  LOG_LEVEL: {
+    schema: oneOf("debug", "info", "warn", "error"),
+    otherwise: "info",
+    allowed: "debug, info, warn or error",
+    about: "least severe messages to log",
+  },
+  LOG_FORMAT: {
+    schema: oneOf("json", "text"),
+    otherwise: null,
+    allowed: "json or text",
+    about: "form of the log; without it text on a terminal, json elsewhere",
+  },
+} as const satisfies Record<string, Setting>;
+
+type Table = typeof SETTINGS;
+
+/** Name of a setting, which is that of its environment variable. */
+export type SettingName = keyof Table;
+
+type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly otherwise: null } ? null : never);
+
+/** Values of settings by name; null where one that may be left out was. */
+export type Settings<N extends SettingName = SettingName> = { readonly [K in N]: Value<Table[K]> };
+
+const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
+
+/** How many workers share the partitions: one for each core that there is memory for, unless it is set. */
+export function workersOf({ WORKERS }: Settings<"WORKERS">): number {
+  return WORKERS ?? Math.min(navigator.hardwareConcurrency, mostWorkers());
+}
+
+/** Workers that a machine can bear: at most 4 for each core, and 1 for each 200 MB of memory. */
+export function mostWorkers({ cores, memoryBytes }: Machine = machine()): number {
+  return Math.max(1, Math.min(256, cores * WORKERS_A_CORE, Math.floor(memoryBytes / WORKER_BYTES)));
+}
+
+/**
+ * Reads these settings; an empty variable counts as absent.
+ *
+ * @throws {WrongSettings} naming every setting that can't be used
+ */
+export function readSettings<N extends SettingName>(
+  names: readonly N[],
+  env: (name: string) => string | undefined = given,
+): Settings<N> {
+  const wrong: string[] = [];
+  const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)] as const);
+  wrong.push(...incompleteLogin(names, env));
+  // Of a machine that is yet to be made, nobody knows.
+  if (env === given) wrong.push(...tooManyWorkers(values));
+  if (wrong.length > 0) {
+    const count = wrong.length === 1 ? "a setting" : `${wrong.length} settings`;
+    throw new WrongSettings(`${count} can't be used:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
+  }
+  // Each value came out of its own setting's schema.
+  return Object.fromEntries(values) as Settings<N>;
+}
+
+/** Whether a setting is given; an empty variable counts as absent. */
+export function isSet(name: SettingName): boolean {
+  return Boolean(Deno.env.get(name));
+}
+
+/** The value of a setting; what is wrong with it is added to `wrong`. */
+function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
+  const { schema, otherwise, allowed, secret }: Setting = SETTINGS[name];
+  const value = given ?? otherwise;
+  if (value === null) return null;
+  if (value === undefined) return wrong.push(`${name} is not set; it must be ${allowed}`);
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const said = error.issues.find(({ code, message }) => code === "custom" && message !== "")?.message;
+  const is = secret ? "has a value that is not shown" : `is ${quoted(value)}`;
+  return wrong.push(`${name} ${is}${said === undefined ? "" : ` (${said})`}; it must be ${allowed}`);
+}
+
+function tooManyWorkers(values: readonly (readonly [SettingName, unknown])[]): string[] {
+  const [, workers] = values.find(([name]) => name === "WORKERS") ?? [];
+  const most = mostWorkers();
+  if (typeof workers !== "number" || workers <= most) return [];
+  const { cores, memoryBytes } = machine();
+  const has = `${cores} ${cores === 1 ? "core" : "cores"} and ${Math.floor(memoryBytes / 1e6)} MB of memory`;
+  return [`WORKERS is "${workers}"; this machine has ${has}, so it must be from 1 to ${most}`];
+}
+
+function incompleteLogin(names: readonly SettingName[], env: (name: string) => string | undefined): string[] {
+  if (!SASL.every((name) => names.includes(name))) return [];
+  const absent = SASL.filter((name) => !env(name));
+  if (absent.length === SASL.length) return [];
+  return absent.map((name) => `${name} is not set; it must be: ${SASL.join(", ")} go together, or none of them`);
+}
+
+/** Authorities to trust: the file they came from, and their certificates. */
+export interface Authorities {
+  readonly file: string;
+  readonly pem: string;
+}
+
+function certificates(file: string): Authorities {
+  if (file === "public") return { file, pem: rootCertificates.join("\n") };
+  let pem: string;
+  try {
+    pem = Deno.readTextFileSync(file);
+  } catch (error) {
+    throw new RangeError(`it can't be read: ${error instanceof Error ? error.message : error}`);
+  }
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new RangeError("it holds no certificate");
+  return { file, pem };
+}
+
+function list(value: string): string[] {
+  const parts = value.split(",").map((part) => part.trim()).filter((part) => part !== "");
+  if (parts.length === 0) throw new RangeError("it names none");
+  return parts;
+}
+
+function viewsOf(value: string): readonly View[] {
+  const names = list(value);
+  const unknown = names.filter((name) => !VIEWS.some((view) => view.name === name));
+  if (unknown.length > 0) throw new RangeError(`there is no view ${unknown.map(quoted).join(", ")}`);
+  return VIEWS.filter(({ name }) => names.includes(name));
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value);
+}
+
+/**
+ * The text of a setting: its environment variable, or else the file of its name in the folder where systemd puts the
+ * credentials of a service, which nobody else can read and no child inherits.
+ */
+function given(name: string): string | undefined {
+  const variable = Deno.env.get(name);
+  const folder = Deno.env.get("CREDENTIALS_DIRECTORY");
+  if (variable || !folder) return variable;
+  try {
+    return Deno.readTextFileSync(`${folder}/${name}`).replace(/\r?\n$/, "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new WrongSettings(
+      `the credential ${folder}/${name} can't be read: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+/** Whoever keeps the service running and wants to hear from it: systemd. */
+export interface Supervisor {
+  /** Path of the socket that it listens on. */
+  readonly socket: string;
+  /** How often it wants a sign of life at least, in milliseconds; null: it does not. */
+  readonly watchdogMs: number | null;
+}
+
+/** Who supervises the process; null if nobody does. */
+export function supervisor(): Supervisor | null {
+  const socket = Deno.env.get("NOTIFY_SOCKET");
+  if (!socket?.startsWith("/")) return null;
+  const watchdogUs = Number(Deno.env.get("WATCHDOG_USEC") ?? NaN);
+  return { socket, watchdogMs: watchdogUs > 0 ? watchdogUs / 1000 : null };
+}
+
+/** Whether an error that ends the program is to be shown with its stack. */
+export function showsStacks(): boolean {
+  return Deno.env.get("LOG_LEVEL") === "debug";
+}

@@ -1,0 +1,315 @@
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { mostWorkers, readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
+import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
+import { memoryLimits } from "./machine.ts";
+import { withoutPasswords } from "./secret.ts";
+import { describeSettings, SETTING_NAMES, shownSettings } from "./settings_shown.ts";
+
+const DATABASE_URL = "postgres://writer:hunter2@db:5432/clickstream";
+
+type Variables = Readonly<Partial<Record<SettingName, string>>>;
+
+function readFrom<N extends SettingName>(names: readonly N[], variables: Variables): Settings<N> {
+  return readSettings(names, (name) => variables[name as SettingName]);
+}
+
+function messageOf(body: () => unknown): string {
+  try {
+    body();
+  } catch (error) {
+    assert.ok(error instanceof WrongSettings);
+    return error.message;
+  }
+  throw new assert.AssertionError({ message: "these settings should have been refused" });
+}
+
+const GOOD: readonly (readonly [SettingName, string, unknown])[] = [
+  ["KAFKA_BROKERS", "a:1, [::1]:9093,b", ["a:1", "[::1]:9093", "b:9092"]],
+  ["KAFKA_TOPIC", "a.b_c-D", "a.b_c-D"],
+  ["KAFKA_PARTITIONS", "1", 1],
+  ["KAFKA_GROUP_ID", "team/clicks", "team/clicks"],
+  ["KAFKA_SASL_MECHANISM", "", null],
+  ["HTTP_LISTEN", "[::]:0", { hostname: "::", port: 0 }],
+  ["HTTP_LISTEN", "0.0.0.0:65535", { hostname: "0.0.0.0", port: 65_535 }],
+  ["WORKERS", "256", 256],
+  ["COMMIT_EVERY_MS", "10", 10],
+  ["COMMIT_EVERY_MS", "", 1000],
+  ["EVENTS_KEEP_DAYS", "3650", 3650],
+  ["ROLLUPS_KEEP_DAYS", "36500", 36_500],
+  ["STORE_EVENTS", "false", false],
+  ["HASH_ROUTES", "false", false],
+  ["HASH_ROUTES", "", true],
+  ["LOG_LEVEL", "debug", "debug"],
+  ["LOG_FORMAT", "", null],
+  ["LOG_FORMAT", "text", "text"],
+];
+
+Deno.test("reads what is allowed, and takes the default for what is absent or empty", () => {
+  for (const [name, value, expected] of GOOD) {
+    assert.deepEqual(readFrom([name], { [name]: value })[name], expected, `${name}=${value}`);
+  }
+  assert.deepEqual(readFrom(["VIEWS"], { VIEWS: "pages, sessions" }).VIEWS.map(({ name }) => name), [
+    "sessions",
+    "pages",
+  ]);
+});
+
+const BAD: readonly (readonly [SettingName, string])[] = [
+  ["KAFKA_BROKERS", ","],
+  ["KAFKA_BROKERS", "a:b"],
+  ["KAFKA_BROKERS", "a:65536"],
+  ["KAFKA_BROKERS", "kafka://a:9092"],
+  ["KAFKA_TOPIC", "../.."],
+  ["KAFKA_TOPIC", "a b"],
+  ["KAFKA_PARTITIONS", "0"],
+  ["KAFKA_PARTITIONS", "0x10"],
+  ["KAFKA_GROUP_ID", "two words"],
+  ["KAFKA_TLS_CA", "/nowhere/ca.pem"],
+  ["DATABASE_TLS_CA", "/dev/null"],
+  ["KAFKA_SASL_MECHANISM", "GSSAPI"],
+  ["HTTP_LISTEN", "8080"],
+  ["HTTP_LISTEN", ":8080"],
+  ["HTTP_LISTEN", "localhost"],
+  ["WORKERS", "-1"],
+  ["WORKERS", "257"],
+  ["COMMIT_EVERY_MS", "9"],
+  ["COMMIT_EVERY_MS", "1e3"],
+  ["COMMIT_EVERY_MS", " 1000"],
+  ["EVENTS_KEEP_DAYS", "0.5"],
+  ["STORE_EVENTS", "yes"],
+  ["VIEWS", "pages,nothing"],
+  ["LOG_LEVEL", "loud"],
+  ["LOG_FORMAT", "xml"],
+];
+
+Deno.test("refuses anything else, with the name, the value and what is allowed", () => {
+  for (const [name, value] of BAD) {
+    const message = messageOf(() => readFrom([name], { [name]: value }));
+    const { allowed } = describeSettings([name])[0]!;
+    for (const said of [name, JSON.stringify(value), allowed]) assert.ok(message.includes(said), message);
+  }
+});
+
+Deno.test("names everything that is wrong at once", () => {
+  const variables = { WORKERS: "0", VIEWS: "nothing", KAFKA_SASL_USERNAME: "me", HTTP_LISTEN: "here" };
+  const message = messageOf(() => readFrom(SETTING_NAMES, variables));
+  const wrong = ["WORKERS", "VIEWS", "HTTP_LISTEN", "DATABASE_URL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD"];
+  assert.match(message, /^6 settings can't be used:\n/);
+  for (const name of wrong) assert.match(message, new RegExp(`^  ${name} `, "m"));
+});
+
+Deno.test("asks only for the settings that are wanted", () => {
+  assert.deepEqual(readFrom(["WORKERS"], { WORKERS: "3", VIEWS: "nothing" }), { WORKERS: 3 });
+  assert.match(messageOf(() => readFrom(["DATABASE_URL"], {})), /DATABASE_URL is not set; it must be postgres:/);
+});
+
+Deno.test("reads the certificates of a file, and the well-known ones", () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    Deno.writeTextFileSync(file, "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n");
+    const { KAFKA_TLS_CA, DATABASE_TLS_CA } = readFrom(["KAFKA_TLS_CA", "DATABASE_TLS_CA"], {
+      KAFKA_TLS_CA: file,
+      DATABASE_TLS_CA: "public",
+    });
+    assert.match(KAFKA_TLS_CA!.pem, /MII=/);
+    assert.ok(DATABASE_TLS_CA!.pem.split("BEGIN CERTIFICATE").length > 50);
+    assert.deepEqual(shownSettings({ KAFKA_TLS_CA }), { KAFKA_TLS_CA: file });
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
+Deno.test("describes every setting, and every default is allowed", () => {
+  for (const { name, default: otherwise, needed, about } of describeSettings()) {
+    assert.ok(about.length > 0);
+    if (needed) assert.equal(otherwise, null);
+    if (otherwise !== null) assert.ok(readFrom([name], { [name]: otherwise })[name] !== undefined);
+  }
+  assert.deepEqual(describeSettings().filter(({ needed }) => needed).map(({ name }) => name), ["DATABASE_URL"]);
+});
+
+/** Any text, with a word at both ends that is found wherever a part of it is shown. */
+const password = fc.string({ unit: "grapheme", maxLength: 40 }).map((text) => `hunter2${text}hunter2`);
+
+Deno.test("shows no secret, whatever it is and however the settings are printed", () => {
+  fc.assert(fc.property(password, password, (kafka, database) => {
+    const variables = {
+      DATABASE_URL: `postgres://writer:${encodeURIComponent(database)}@db/clickstream?password=${
+        encodeURIComponent(kafka)
+      }`,
+      KAFKA_SASL_MECHANISM: "PLAIN",
+      KAFKA_SASL_USERNAME: "me",
+      KAFKA_SASL_PASSWORD: kafka,
+    };
+    const settings = readFrom(SETTING_NAMES, variables);
+    assert.equal(settings.KAFKA_SASL_PASSWORD?.reveal(), kafka);
+    assert.equal(settings.DATABASE_URL.reveal(), variables.DATABASE_URL);
+    const printed = [
+      JSON.stringify(settings),
+      Deno.inspect(settings, { depth: 9, showHidden: true }),
+      inspect(settings, { depth: 9, showHidden: true }),
+      `${settings.DATABASE_URL}${settings.KAFKA_SASL_PASSWORD}`,
+      JSON.stringify(shownSettings(settings)),
+    ].join("\n");
+    assert.doesNotMatch(printed, /hunter2/);
+  }));
+});
+
+Deno.test("shows no secret in an error about it, nor any part of a database's address with a raw password", () => {
+  fc.assert(fc.property(password, (secret) => {
+    const url = `postgres://writer:${secret}@db:5432/clickstream`;
+    try {
+      const shown = databaseUrl(url).toString();
+      assert.doesNotMatch(shown, /hunter2/);
+      assert.equal(shown, "postgres://writer@db:5432/clickstream");
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+      assert.doesNotMatch(messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url })), /hunter2/);
+    }
+  }));
+  const odd = [
+    "postgres://writer:12/hunter2@db/clickstream",
+    "postgres://writer:12?hunter2@db/x",
+    "hunter2",
+    "://hunter2",
+  ];
+  for (const url of [...odd, DATABASE_URL.replace("hunter2", "hunter2%zz"), DATABASE_URL.replace("@", "#@")]) {
+    assert.doesNotMatch(messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url })), /hunter2/);
+  }
+});
+
+Deno.test("takes passwords out of addresses in others' messages", () => {
+  const said = withoutPasswords(`could not reach ${DATABASE_URL} or http://a:hunter2@b?password=hunter2&x=1`);
+  assert.equal(said, "could not reach postgres://writer@db:5432/clickstream or http://a@b?password=…&x=1");
+});
+
+Deno.test("a setting may be a credential: a file of its name, where its variable is not set", () => {
+  const folder = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${folder}/DATABASE_URL`, `${DATABASE_URL}\n`);
+  Deno.writeTextFileSync(`${folder}/KAFKA_TOPIC`, "of the file");
+  const before = Deno.env.get("CREDENTIALS_DIRECTORY");
+  Deno.env.set("CREDENTIALS_DIRECTORY", folder);
+  Deno.env.set("KAFKA_TOPIC", "of.the.variable");
+  try {
+    const settings = readSettings(["DATABASE_URL", "KAFKA_TOPIC", "WORKERS"]);
+    assert.equal(settings.DATABASE_URL.reveal(), DATABASE_URL);
+    assert.equal(settings.KAFKA_TOPIC, "of.the.variable");
+    assert.equal(settings.WORKERS, null);
+    Deno.removeSync(`${folder}/DATABASE_URL`);
+    Deno.mkdirSync(`${folder}/DATABASE_URL`);
+    assert.match(messageOf(() => readSettings(["DATABASE_URL"])), /^the credential .*\/DATABASE_URL can't be read: /);
+  } finally {
+    Deno.env.delete("KAFKA_TOPIC");
+    if (before === undefined) Deno.env.delete("CREDENTIALS_DIRECTORY");
+    else Deno.env.set("CREDENTIALS_DIRECTORY", before);
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("bounds the workers by cores and memory", () => {
+  const most = (cores: number, gigabytes: number) => mostWorkers({ cores, memoryBytes: gigabytes * 1e9 });
+  assert.deepEqual([most(2, 24), most(2, 1), most(1, 0.1), most(128, 1000)], [8, 5, 1, 256]);
+});
+
+Deno.test("knows the memory limits of a control group and of all above it, in both versions", () => {
+  const folder = Deno.makeTempDirSync();
+  const write = (file: string, text: string) => {
+    Deno.mkdirSync(`${folder}/${file}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    Deno.writeTextFileSync(`${folder}/${file}`, text);
+  };
+  write("of", "12:cpu,memory:/job\n3:pids:/x\n0::/system.slice/clickstream.service\n");
+  write("fs/system.slice/memory.max", "2000\n");
+  write("fs/system.slice/clickstream.service/memory.max", "max\n");
+  write("fs/memory/memory.limit_in_bytes", "3000\n");
+  write("fs/memory/job/memory.limit_in_bytes", "1000\n");
+  assert.deepEqual(memoryLimits(`${folder}/of`, `${folder}/fs`), [3000, 1000, 2000]);
+  assert.deepEqual(memoryLimits(`${folder}/none`, `${folder}/fs`), []);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+/** What a database's address means: servers, user, password, database and more, and how it is shown. */
+const ADDRESSES: readonly (readonly [string, string, Partial<ReturnType<typeof parseDatabaseUrl>>, string])[] = [
+  [DATABASE_URL, "db:5432", {
+    user: "writer",
+    password: "hunter2",
+    database: "clickstream",
+    tls: "disable",
+    wants: "any",
+  }, "postgres://writer@db:5432/clickstream"],
+  [`  ${DATABASE_URL} \n`, "db:5432", { password: "hunter2" }, "postgres://writer@db:5432/clickstream"],
+  ["postgresql://u@h1:5432,h2:5433,[::1]/db?target_session_attrs=read-write", "h1:5432 h2:5433 [::1]:5432", {
+    user: "u",
+    password: null,
+    wants: "read-write",
+  }, "postgresql://u@h1:5432,h2:5433,[::1]:5432/db"],
+  [
+    "postgres://u@%2Fvar%2Frun%2Fpostgresql/db",
+    "/var/run/postgresql/.s.PGSQL.5432",
+    {},
+    "postgres://u@%2Fvar%2Frun%2Fpostgresql/db",
+  ],
+  ["postgres:///db?host=/var/run/postgresql&port=5433&user=me&password=hunter2", "/var/run/postgresql/.s.PGSQL.5433", {
+    user: "me",
+    password: "hunter2",
+  }, "postgres://me@%2Fvar%2Frun%2Fpostgresql:5433/db"],
+  ["postgres://u@?host=a,b&port=1,2&dbname=db", "a:1 b:2", { database: "db" }, "postgres://u@a:1,b:2/db"],
+  ["postgres://u@a,b/db?port=7", "a:7 b:7", {}, "postgres://u@a:7,b:7/db"],
+  ["postgres://wri%40ter:hun%40ter2@db/my%20shop", "db:5432", {
+    user: "wri@ter",
+    password: "hun@ter2",
+    database: "my shop",
+  }, "postgres://wri%40ter@db/my%20shop"],
+  ["postgres://u@h/db?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=1&application_name=x", "h:5432", {
+    tls: "verify-full",
+    connectTimeoutMs: 2000,
+    applicationName: "x",
+    files: { ca: "/ca.pem", cert: null, key: null },
+  }, "postgres://u@h/db"],
+  ["postgres://u@h/db?ssl=true&gssencmode=disable", "h:5432", { tls: "require" }, "postgres://u@h/db"],
+];
+
+Deno.test("reads a database's address as libpq does, and shows it without its password", () => {
+  for (const [url, hosts, expected, shown] of ADDRESSES) {
+    const secret = readFrom(["DATABASE_URL"], { DATABASE_URL: url }).DATABASE_URL;
+    const address = parseDatabaseUrl(secret.reveal());
+    assert.equal(address.hosts.map(hostText).join(" "), hosts, url);
+    assert.deepEqual({ ...address, ...expected }, address, url);
+    assert.equal(String(secret), shown);
+  }
+});
+
+/** Addresses that are refused, and why. */
+const NO_ADDRESSES: readonly (readonly [string, RegExp])[] = [
+  ["", /is not set/],
+  [`database=${DATABASE_URL}`, /not a postgres:\/\/ address/],
+  [`"${DATABASE_URL}"`, /not a postgres:\/\/ address/],
+  ["host=db user=writer password=hunter2", /not a postgres:\/\/ address/],
+  ["mysql://writer:hunter2@db/x", /not a postgres:\/\/ address/],
+  ["postgres://writer:hunter2@/x", /names no host; of a socket/],
+  ["postgres://writer:hunter2@db", /names no database/],
+  ["postgres://writer:hunter2@a,/x", /names no host/],
+  ["postgres://writer:hunter2@a b/x", /a host is not a name/],
+  ["postgres://writer:hunter2@a:0/x", /a port is not/],
+  ["postgres://writer:hunter2@a:1,b:2,c:3/x?port=1,2", /another number of ports/],
+  ["postgres://writer:hunter2@db/x?hostaddr=10.0.0.1", /parameter hostaddr is not supported/],
+  ["postgres://writer:12?hunter2@db/x", /one of its parameters is not supported/],
+  [
+    "postgres://writer:hunter2@db/x?sslmode=prefer",
+    /sslmode may only be disable, require, verify-full: allow and prefer/,
+  ],
+  ["postgres://writer:hunter2@db/x?sslmode=hunter2", /sslmode may only be/],
+  ["postgres://writer:hunter2@db/x?sslmode=require&sslrootcert=/hunter2", /sslmode must be verify-full/],
+  ["postgres://writer:hunter2@db/x?target_session_attrs=standby", /may only be any, read-write, primary/],
+  ["postgres://writer:hunter2%zz@db/x", /write %25/],
+];
+
+Deno.test("refuses an address that it can't take as libpq does, and says why without a part of it", () => {
+  for (const [url, why] of NO_ADDRESSES) {
+    const message = messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url }));
+    assert.match(message, why, url);
+    assert.doesNotMatch(message, /hunter2/);
+    assert.match(message, /DATABASE_URL .*it must be postgres:\/\/user:password@host:port\/database/);
+  }
+});

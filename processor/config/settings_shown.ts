@@ -1,0 +1,48 @@
+/**
+ * Settings as help, documentation and the status page show them.
+ * @module
+ */
+import { type Address, addressText } from "./address.ts";
+import { type Setting, type SettingName, SETTINGS, type Settings } from "./config.ts";
+import { Secret } from "./secret.ts";
+import type { View } from "../views/view.ts";
+
+/** Names of all settings. */
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** A setting as help and documentation show it. */
+export interface SettingDescription {
+  readonly name: SettingName;
+  /** Text that stands in where it is not set; null without one. */
+  readonly default: string | null;
+  /** Whether there is no doing without it. */
+  readonly needed: boolean;
+  readonly secret: boolean;
+  readonly allowed: string;
+  readonly about: string;
+}
+
+/** Describes these settings, all without an argument. */
+export function describeSettings(names: readonly SettingName[] = SETTING_NAMES): SettingDescription[] {
+  return names.map((name) => {
+    const { otherwise, allowed, about, secret }: Setting = SETTINGS[name];
+    const needed = otherwise === undefined;
+    return { name, default: otherwise ?? null, needed, secret: secret === true, allowed, about };
+  });
+}
+
+/** The values as text, of secrets what may be shown; null where one is left out. */
+export function shownSettings(settings: Partial<Settings>): Record<string, string | null> {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, shown(value)]));
+}
+
+type Shown = Settings[SettingName];
+
+function shown(value: Shown): string | null {
+  if (value === null) return null;
+  if (Array.isArray(value)) {
+    return value.map((part: string | View) => typeof part === "string" ? part : part.name).join();
+  }
+  if (typeof value !== "object" || value instanceof Secret) return String(value);
+  return "pem" in value ? value.file : addressText(value as Address);
+}

@@ -1,0 +1,42 @@
+/**
+ * Characters by their bytes.
+ * @module
+ */
+
+/** `!` */
+export const EXCLAMATION = 0x21;
+/** `"` */
+export const QUOTE = 0x22;
+/** `#` */
+export const HASH = 0x23;
+/** `+` */
+export const PLUS = 0x2b;
+/** `,` */
+export const COMMA = 0x2c;
+/** `-` */
+export const MINUS = 0x2d;
+/** `..` */
+export const POINT = 0x2e;
+/** `/` */
+export const SLASH = 0x2f;
+/** `0` */
+export const ZERO = 0x30;
+/** `9` */
+export const NINE = 0x39;
+/** `:` */
+export const COLON = 0x3a;
+/** `Z` */
+export const LETTER_Z = 0x5a;
+/** `\\` */
+export const BACKSLASH = 0x5c;
+/** `{` */
+export const OPEN = 0x7b;
+/** `}` */
+export const CLOSE = 0x7d;
+
+/** A short text, of which what is not ASCII is not made out. */
+export function textOf(view: DataView, start: number, end: number): string {
+  let text = "";
+  for (let i = start; i < end; i++) text += String.fromCharCode(view.getUint8(i));
+  return text;
+}

@@ -1,0 +1,339 @@
+/**
+ * Bytes to columns, or the reason for refusing.
+ * @module
+ */
+import type { Batch, Coded, Dictionaries } from "../columns/batch.ts";
+import { encoded, NONE, SLACK } from "../columns/dictionary.ts";
+import {
+  type ClickEvent,
+  cutPage,
+  DEVICES,
+  EVENT_TYPE,
+  MAX_AHEAD_MS,
+  MAX_CENTS,
+  MAX_EVENT_BYTES,
+  MAX_ID_LENGTH,
+  MAX_PAGE_LENGTH,
+  MAX_REGION_LENGTH,
+  type Reason,
+} from "../event.ts";
+import type { Records, Refusal } from "../pipeline/pipeline.ts";
+import { faultOfTime, inWords, parseEpochMs, parseIso, unitOf } from "./time.ts";
+
+/** Turns records into events of a batch. */
+export interface Decoder {
+  /**
+   * Writes record `i` to place `batch.count` of the batch, which the caller then counts, or says why it can't be an
+   * event. What is refused depends on the record alone.
+   */
+  decode(records: Records, i: number, batch: Batch): Refusal | null;
+  /**
+   * Has a first look at the records from `i` on that are decoded next, so that what they need of memory is waited for
+   * once and not by each; says how many they are. Asked for before each record, it is 0 for those looked at already.
+   *
+   * @param ids takes the first word of the hash of each one's `eventId`, anything for those without; it has room for
+   *   `MOST_AHEAD`
+   */
+  lookAhead?(records: Records, i: number, words: Dictionaries, ids: Int32Array): number;
+}
+
+/** Most records that a decoder looks at ahead: they, and what is known of them, stay in the nearest memory. */
+export const MOST_AHEAD = 64;
+
+/** Why a message can't be an event, thrown where it is found out. No error: nobody needs to know where, which costs. */
+class Refused {
+  readonly reason: Reason;
+  readonly field: string | null;
+  readonly detail: string;
+
+  constructor(reason: Reason, field: string | null, detail: string) {
+    this.reason = reason;
+    this.field = field;
+    this.detail = detail;
+  }
+}
+
+/** The reference decoder: `JSON.parse`, field by field, in the order of the contract. */
+export class JsonDecoder implements Decoder {
+  readonly #keepMs: number;
+  readonly #hashRoutes: boolean;
+  readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  /**
+   * @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds
+   * @param hashRoutes whether a fragment that is a route belongs to the page
+   */
+  constructor(keepMs: number, hashRoutes = true) {
+    this.#keepMs = keepMs;
+    this.#hashRoutes = hashRoutes;
+  }
+
+  decode(records: Records, i: number, batch: Batch): Refusal | null {
+    const start = records.starts[i]!;
+    const value = records.bytes.subarray(start, Math.max(start, records.ends[i]!));
+    try {
+      const event = this.#parse(value);
+      write(event, batch, this.#hashRoutes);
+      const time = batch.time[batch.count]!;
+      // A record without a timestamp has nothing to be held against; its event's time stands in.
+      const kafkaTime = records.times[i]! < 0 ? time : records.times[i]!;
+      this.#checkAge(time, kafkaTime, event.timestamp);
+      batch.kafkaTime[batch.count] = kafkaTime;
+      batch.partition[batch.count] = records.partition;
+      batch.offset[batch.count] = records.offsets[i]!;
+      setId(event, batch);
+      return null;
+    } catch (error) {
+      const { reason, field, detail } = error instanceof Refused ? error : undecodable(error);
+      // Copied, for the record's bytes may be used again; `slice` would not copy a Buffer, as clients hand them out.
+      const payload = new Uint8Array(value.subarray(0, MAX_EVENT_BYTES));
+      return { reason, field, detail, partition: records.partition, offset: records.offsets[i]!, payload };
+    }
+  }
+
+  #parse(value: Uint8Array): Fields {
+    if (value.length === 0) throw new Refused("empty", null, "the record has no value");
+    if (value.length > MAX_EVENT_BYTES) {
+      throw new Refused("too_large", null, `it has ${value.length} bytes; at most ${MAX_EVENT_BYTES} are allowed`);
+    }
+    let text: string;
+    let json: unknown;
+    try {
+      text = this.#text.decode(value);
+    } catch {
+      throw new Refused("not_utf8", null, "the record is not valid UTF-8");
+    }
+    try {
+      json = JSON.parse(text);
+    } catch (error) {
+      if (text.startsWith("\ufeff")) {
+        throw new Refused("not_json", null, "it begins with a byte-order mark (EF BB BF); send it without");
+      }
+      throw new Refused("not_json", null, printable(error instanceof Error ? error.message : String(error)));
+    }
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      throw new Refused("not_an_object", null, `${shown(json)} is not a JSON object`);
+    }
+    return json as Fields;
+  }
+
+  #checkAge(time: number, kafkaTime: number, sent: unknown): void {
+    const ageMs = kafkaTime - time;
+    if (ageMs >= -MAX_AHEAD_MS && ageMs <= this.#keepMs) return;
+    const unit = typeof sent === "number" ? unitOf(sent) : null;
+    const hint = unit === null ? "" : `: ${shown(sent)} ${unit}`;
+    if (ageMs < 0) {
+      const ahead = `${moreThan(-ageMs, MAX_AHEAD_MS)} ahead of its Kafka timestamp`;
+      const detail = `${ahead}; at most ${inWords(MAX_AHEAD_MS)} are allowed${hint}`;
+      throw new Refused("from_the_future", "timestamp", detail);
+    }
+    const detail = `${moreThan(ageMs, this.#keepMs)} old; kept for ${inWords(this.#keepMs)}${hint}`;
+    throw new Refused("expired", "timestamp", detail);
+  }
+}
+
+/** A length of time in words, which shows that it is more than what is allowed. */
+function moreThan(ms: number, allowedMs: number): string {
+  return inWords(ms) === inWords(allowedMs) ? `more than ${inWords(ms)}` : inWords(ms);
+}
+
+/** No record may end the process: what throws anything else is refused as well. */
+function undecodable(error: unknown): Refused {
+  return new Refused("bad_value", null, `it cannot be decoded: ${printable(String(error)).slice(0, 200)}`);
+}
+
+/** The fields of an object that may be an event, whatever they hold. */
+type Fields = { readonly [field in keyof ClickEvent]?: unknown };
+
+/** A field that is kept as text: where it goes, and how long it may be. */
+interface TextField {
+  readonly name: keyof ClickEvent;
+  readonly column: Coded;
+  readonly needed?: true;
+  readonly maxLength?: number;
+  /** What it must look like, and that in words. */
+  readonly form?: readonly [pattern: RegExp, words: string];
+}
+
+const TYPE_FORM = "1 to 64 small letters, digits and _, beginning with a letter, such as page_view";
+
+const USER: TextField = { name: "userId", column: "user", needed: true, maxLength: MAX_ID_LENGTH };
+const SESSION: TextField = { name: "sessionId", column: "session", maxLength: MAX_ID_LENGTH };
+const TYPE: TextField = { name: "eventType", column: "type", needed: true, form: [EVENT_TYPE, TYPE_FORM] };
+const PAGE: TextField = { name: "page", column: "sentPage", needed: true, maxLength: MAX_PAGE_LENGTH };
+const REGION: TextField = { name: "region", column: "region", maxLength: MAX_REGION_LENGTH };
+const REFERRER: TextField = { name: "referrer", column: "referrer" };
+const PRODUCT: TextField = { name: "productId", column: "product" };
+const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
+const CURRENCY: TextField = {
+  name: "currency",
+  column: "currency",
+  form: [/^[A-Z]{3}$/, "three capitals, such as EUR"],
+};
+
+/** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
+function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
+  const at = batch.count;
+  const { codes, words } = batch;
+  checkId(event);
+  codes.user[at] = code(event, USER, batch);
+  codes.session[at] = code(event, SESSION, batch);
+  codes.type[at] = code(event, TYPE, batch);
+  batch.time[at] = timeOf(event.timestamp);
+  const sentPage = codes.sentPage[at] = code(event, PAGE, batch);
+  codes.page[at] = words.page.internText(cutPage(words.sentPage.text(sentPage), hashRoutes));
+  const device = text(event, "device");
+  codes.device[at] = words.device.internText(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
+  const region = code(event, REGION, batch);
+  codes.region[at] = region === NONE ? words.region.internText("unknown") : region;
+  codes.referrer[at] = code(event, REFERRER, batch);
+  codes.product[at] = code(event, PRODUCT, batch);
+  codes.campaign[at] = code(event, CAMPAIGN, batch);
+  const price = centsOf(event.price);
+  const quantity = quantityOf(event.quantity);
+  batch.price[at] = price ?? NaN;
+  batch.quantity[at] = quantity;
+  batch.revenue[at] = event.eventType === "purchase" ? revenueOf(price ?? 0, quantity) : 0;
+  codes.currency[at] = code(event, CURRENCY, batch);
+}
+
+/** The code of a field's text, `NONE` where absent. */
+function code(event: Fields, field: TextField, batch: Batch): number {
+  const value = event[field.name];
+  if (value === undefined || value === null) return field.needed ? missing(field.name) : NONE;
+  if (typeof value !== "string") throw wrongType(field.name, value, "a string");
+  check(value, field);
+  return batch.words[field.column].internText(value);
+}
+
+function checkId(event: Fields): void {
+  const id = text(event, "eventId");
+  if (id !== null) check(id, { name: "eventId", maxLength: MAX_ID_LENGTH });
+}
+
+/** Writes the identity, last: without an `eventId`, it is the event's place in the log. */
+function setId(event: Fields, batch: Batch): void {
+  const id = text(event, "eventId");
+  if (id === null) return batch.setPlaceAsId();
+  const view = encoded(id);
+  const length = view.byteLength - SLACK;
+  const { keyed } = batch.words;
+  keyed.hash(view, 0, length);
+  batch.setId(view, 0, length, keyed.a, keyed.b, keyed.c);
+}
+
+/** Refuses a text that can't be stored, or is not what its field allows. */
+function check(value: string, { name, maxLength, form }: Omit<TextField, "column">): void {
+  if (value.includes("\0") || !value.isWellFormed()) {
+    throw new Refused("bad_value", name, `${name} holds a NUL or a lone surrogate: ${shown(value)}`);
+  }
+  if (maxLength !== undefined && (value.length < 1 || value.length > maxLength)) {
+    const length = value === "" ? "is empty" : `has ${value.length} characters`;
+    throw new Refused("bad_value", name, `${name} ${length}; 1 to ${maxLength} characters are allowed`);
+  }
+  if (form !== undefined && !form[0].test(value)) {
+    throw new Refused("bad_value", name, `${name} is ${shown(value)}; it must be ${form[1]}`);
+  }
+}
+
+/** A string, or null where absent. */
+function text(event: Fields, field: keyof ClickEvent): string | null {
+  const value = event[field] ?? null;
+  if (value !== null && typeof value !== "string") throw wrongType(field, value, "a string");
+  return value;
+}
+
+function timeOf(timestamp: unknown): number {
+  const sent = timestamp ?? missing("timestamp");
+  if (typeof sent !== "string" && typeof sent !== "number") throw wrongType("timestamp", sent, "a string or a number");
+  const time = typeof sent === "string" ? parseIso(sent) : parseEpochMs(sent);
+  if (Number.isNaN(time)) {
+    throw new Refused("bad_timestamp", "timestamp", `${shown(sent)} is not a time: ${faultOfTime(sent)}`);
+  }
+  return time;
+}
+
+function missing(field: string): never {
+  throw new Refused("missing_field", field, `${field} is missing`);
+}
+
+function wrongType(field: string, value: unknown, wanted: string): Refused {
+  return new Refused("wrong_type", field, `${field} is ${shown(value)}; it must be ${wanted}`);
+}
+
+/** A price in cents, rounded half up by its decimal digits; null where absent. */
+function centsOf(price: unknown): number | null {
+  if (price === undefined || price === null) return null;
+  if (typeof price !== "number" && typeof price !== "string") throw wrongType("price", price, "a number or a string");
+  const cents = typeof price === "string" ? centsOfDecimal(price) : centsOfNumber(price);
+  if (Number.isNaN(cents) || cents > MAX_CENTS) {
+    const allowed = `a decimal number from 0 to ${MAX_CENTS / 100}, such as 19.99`;
+    throw new Refused("bad_value", "price", `price is ${shown(price)}; it must be ${allowed}`);
+  }
+  return cents;
+}
+
+function centsOfNumber(price: number): number {
+  // The double nearest to a whole number of cents is written with at most two decimals, so nothing is rounded.
+  const cents = Math.round(price * 100);
+  if (cents / 100 === price && price >= 0) return cents;
+  const digits = String(price);
+  // What is written with a negative exponent is less than half a cent.
+  return digits.includes("e-") && price > 0 ? 0 : centsOfDecimal(digits);
+}
+
+/** Cents of a decimal such as `12.345`, rounded half up; NaN if it is none or too large to be exact. */
+function centsOfDecimal(digits: string): number {
+  const match = /^0*(\d{1,13})(?:\.(\d+))?$/.exec(digits);
+  if (match === null) return NaN;
+  const fraction = (match[2] ?? "").padEnd(3, "0");
+  return +match[1]! * 100 + +fraction.slice(0, 2) + (fraction[2]! >= "5" ? 1 : 0);
+}
+
+function quantityOf(sent: unknown): number {
+  if (sent === undefined || sent === null) return 1;
+  if (typeof sent !== "number" && typeof sent !== "string") throw wrongType("quantity", sent, "a number or a string");
+  const quantity = typeof sent === "number" ? sent : /^\d+$/.test(sent) ? +sent : NaN;
+  if (!Number.isSafeInteger(quantity) || quantity < 1) {
+    throw new Refused("bad_value", "quantity", `quantity is ${shown(sent)}; it must be a whole number from 1`);
+  }
+  return quantity;
+}
+
+function revenueOf(price: number, quantity: number): number {
+  const revenue = price * quantity;
+  if (revenue > MAX_CENTS) {
+    const asked = `${price / 100} × ${quantity}`;
+    throw new Refused("bad_value", "price", `revenue of ${asked} is more than ${MAX_CENTS / 100}`);
+  }
+  return revenue;
+}
+
+/** Longest value that is shown, in UTF-16 code units. */
+const SHOWN = 100;
+
+/** A value as JSON, cut short; so escaped, it can be stored whatever it holds. */
+function shown(value: unknown): string {
+  const json = jsonBegun(value, SHOWN + 1);
+  return json.length > SHOWN ? `${json.slice(0, SHOWN - 1).toWellFormed()}…` : json;
+}
+
+/** At least the first `least` characters of a value's JSON: `JSON.stringify` would go as deep as the value does. */
+function jsonBegun(value: unknown, least: number): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, least));
+  if (typeof value !== "object" || value === null) return String(JSON.stringify(value));
+  const isArray = Array.isArray(value);
+  let json = isArray ? "[" : "{";
+  // Each level adds a character, so that none is deeper than `least`.
+  for (const name in value) {
+    if (json.length >= least) return json;
+    if (json.length > 1) json += ",";
+    if (!isArray) json += `${JSON.stringify(name.slice(0, least))}:`;
+    json += jsonBegun((value as Readonly<Record<string, unknown>>)[name], least - json.length);
+  }
+  return json + (isArray ? "]" : "}");
+}
+
+function printable(message: string): string {
+  return message.replaceAll("\0", "\\0").toWellFormed();
+}

@@ -1,0 +1,67 @@
+/**
+ * Event times from the bytes they come in, where these look as they nearly always do.
+ * @module
+ */
+import { COLON, LETTER_Z, MINUS, PLUS, POINT, textOf, ZERO } from "./ascii.ts";
+import { END_OF_TIME_MS } from "../event.ts";
+import { lowBytes } from "../columns/hash.ts";
+import { parseIso } from "./time.ts";
+
+/** Reads times like `2026-11-24T12:34:56.789Z` and `2026-11-24T12:34:56.789+02:00`. */
+export class Clock {
+  /** The last day read, `2026-11-24T`, as words, and when it began in UTC. */
+  #year = 0;
+  #month = 0;
+  #day = 0;
+  #midnightMs = NaN;
+
+  /** The time in the bytes `[at, end)`, epoch milliseconds; NaN if they look otherwise, or it is out of range. */
+  read(view: DataView, at: number, end: number): number {
+    const length = end - at;
+    if (length !== 24 && length !== 29) return NaN;
+    if (view.getUint8(at + 13) !== COLON || view.getUint8(at + 16) !== COLON || view.getUint8(at + 19) !== POINT) {
+      return NaN;
+    }
+    const hour = twoDigits(view, at + 11);
+    const minute = twoDigits(view, at + 14);
+    const second = twoDigits(view, at + 17);
+    const hundredths = twoDigits(view, at + 20);
+    const thousandth = view.getUint8(at + 22) - ZERO;
+    if (hour > 23 || minute > 59 || second > 59 || hundredths > 99 || thousandth >>> 0 > 9) return NaN;
+    const zoneMs = this.#zone(view, at + 23, length);
+    const time = this.#midnight(view, at) + ((hour * 60 + minute) * 60 + second) * 1000 + hundredths * 10 + thousandth -
+      zoneMs;
+    return time >= 0 && time < END_OF_TIME_MS ? time : NaN;
+  }
+
+  /** When the day began that is written at `at`. */
+  #midnight(view: DataView, at: number): number {
+    const year = view.getInt32(at, true);
+    const month = view.getInt32(at + 4, true);
+    const day = lowBytes(view.getInt32(at + 8, true), 3);
+    if (year !== this.#year || month !== this.#month || day !== this.#day) {
+      this.#midnightMs = parseIso(`${textOf(view, at, at + 11)}00:00:00Z`);
+      this.#year = year;
+      this.#month = month;
+      this.#day = day;
+    }
+    return this.#midnightMs;
+  }
+
+  /** How far a zone is ahead of UTC, in milliseconds; NaN if it is none. */
+  #zone(view: DataView, at: number, length: number): number {
+    const sign = view.getUint8(at);
+    if (length === 24) return sign === LETTER_Z ? 0 : NaN;
+    const hours = twoDigits(view, at + 1);
+    const minutes = twoDigits(view, at + 4);
+    if ((sign !== PLUS && sign !== MINUS) || view.getUint8(at + 3) !== COLON || hours > 23 || minutes > 59) return NaN;
+    return (sign === MINUS ? -1 : 1) * (hours * 60 + minutes) * 60_000;
+  }
+}
+
+/** A number of two digits; more than 99 if one of them is none. */
+function twoDigits(view: DataView, at: number): number {
+  const tens = view.getUint8(at) - ZERO;
+  const ones = view.getUint8(at + 1) - ZERO;
+  return tens >>> 0 > 9 || ones >>> 0 > 9 ? Infinity : tens * 10 + ones;
+}

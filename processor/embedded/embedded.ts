@@ -1,0 +1,59 @@
+/**
+ * PostgreSQL in this process.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { PGlite } from "@electric-sql/pglite";
+import { ARRAY_OIDS } from "../postgres/binary.ts";
+import { databaseError } from "../postgres/database_errors.ts";
+import { readValue, type Result, type Statements, written } from "../postgres/statements.ts";
+
+/** Opens the embedded PostgreSQL in `folder`, or in memory. Only one process may have a folder open at a time. */
+export async function embeddedStatements(folder?: string): Promise<Statements> {
+  // Only where it is asked for, since it takes a while and much memory to load.
+  const { PGlite } = await import("@electric-sql/pglite");
+  const db = await PGlite.create(folder === undefined ? {} : { dataDir: folder });
+  // It has a reader of its own for each of these types, times and large numbers among them.
+  const parsers = Object.keys(db.parsers).map((oid) => [oid, (text: string) => readValue(Number(oid), text)]);
+  db.parsers = Object.fromEntries(parsers);
+  // What is binary already is sent as it is, and everything else is text.
+  db.serializers = Object.fromEntries(ARRAY_OIDS.map((oid) => [oid, (value: string) => value]));
+  await db.exec("set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601'");
+  return new EmbeddedStatements(db);
+}
+
+class EmbeddedStatements implements Statements {
+  readonly begin = "begin";
+  readonly pooled = false;
+  readonly #db: PGlite;
+
+  constructor(db: PGlite) {
+    this.#db = db;
+  }
+
+  async query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {
+    const { rows, affectedRows } = await this.#run(() => this.#db.query<R>(sql, params?.map(written)));
+    return { rows, rowCount: Math.max(affectedRows ?? 0, rows.length) };
+  }
+
+  async exec(sql: string): Promise<void> {
+    await this.#run(() => this.#db.exec(sql));
+  }
+
+  async copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
+    const blob = new Blob([Buffer.concat([...chunks])]);
+    await this.#run(() => this.#db.query(sql.replace(/\bfrom\s+stdin\b/i, "from '/dev/blob'"), [], { blob }));
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  async #run<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      throw databaseError(error, "run a statement on the embedded PostgreSQL", { embedded: true });
+    }
+  }
+}

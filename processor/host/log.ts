@@ -1,0 +1,65 @@
+/**
+ * The log: one line a message on standard error, written before the call returns, so that the last words are kept.
+ * @module
+ */
+import pino from "pino";
+import { prettyFactory } from "pino-pretty";
+import { withoutPasswords } from "../config/secret.ts";
+import { writeError } from "./terminal.ts";
+
+/** What is said besides the message, by name. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Where messages go, by severity. */
+export interface Log {
+  debug(message: string, fields?: Fields): void;
+  info(message: string, fields?: Fields): void;
+  warn(message: string, fields?: Fields): void;
+  error(message: string, fields?: Fields): void;
+}
+
+/** How to log. */
+export interface LogOptions {
+  /** Least severe messages to log. */
+  readonly level: "debug" | "info" | "warn" | "error";
+  /** Null: text on a terminal, JSON elsewhere. */
+  readonly format: "json" | "text" | null;
+  /** Takes each line, its end included; standard error without it. */
+  readonly write?: (line: string) => void;
+}
+
+/** Fields that hold secrets wherever they come from, such as the options of a client. */
+const SECRET_FIELD = /^(.*password|.*secret|token|authorization|connectionString)$/i;
+
+/** Opens the log. */
+export function openLog({ level, format, write = writeError }: LogOptions): Log {
+  const terminal = Deno.stderr.isTerminal();
+  const pretty = prettyFactory({
+    colorize: terminal && !Deno.noColor,
+    translateTime: "UTC:HH:MM:ss.l",
+    ignore: "pid,hostname",
+    singleLine: true,
+  });
+  const asText = format === "text" || (format === null && terminal);
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line: string) => write(withoutPasswords(asText ? String(pretty(line)) : line)) },
+  );
+  const say = (severity: LogOptions["level"]) => (message: string, fields: Fields = {}) => {
+    if (logger.isLevelEnabled(severity)) logger[severity](withoutSecrets(fields), message);
+  };
+  return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+}
+
+/** The fields as JSON has them, which is all that is logged; secrets hidden at any depth. */
+function withoutSecrets(fields: Fields): Fields {
+  return JSON.parse(JSON.stringify(fields, (name, value) => {
+    if (SECRET_FIELD.test(name)) return "(secret)";
+    return typeof value === "bigint" ? String(value) : value;
+  }));
+}

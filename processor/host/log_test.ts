@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { inWords, Secret } from "../config/secret.ts";
+import { type Log, type LogOptions, openLog } from "./log.ts";
+
+function written(options: Pick<LogOptions, "level" | "format">, body: (log: Log) => void): string[] {
+  const lines: string[] = [];
+  body(openLog({ ...options, write: (line) => lines.push(line) }));
+  return lines;
+}
+
+Deno.test("writes one JSON object a line, with the level in words and the time in UTC", () => {
+  const [line, ...others] = written({ level: "info", format: "json" }, (log) => {
+    log.debug("too much");
+    log.warn("two\nlines", { records: 5 });
+  });
+  assert.equal(others.length, 0);
+  assert.match(line!, /^[^\n]+\n$/);
+  const { time, ...rest } = JSON.parse(line!);
+  assert.deepEqual(rest, { level: "warn", msg: "two\nlines", records: 5 });
+  assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+});
+
+Deno.test("writes text for people", () => {
+  const lines = written({ level: "debug", format: "text" }, (log) => {
+    log.debug("looking");
+    log.error("it failed", { reason: "no idea" });
+  });
+  assert.match(lines[0]!, /DEBUG.*looking/);
+  assert.match(lines[1]!, /ERROR.*it failed.*no idea/);
+});
+
+Deno.test("logs no secret, wherever it stands", () => {
+  for (const format of ["json", "text"] as const) {
+    const lines = written({ level: "debug", format }, (log) => {
+      log.info("could not reach postgres://me:hunter2@db/clickstream", { url: "postgres://me:hunter2@db/x" });
+      log.info("options", { password: "hunter2", sasl: { password: "hunter2", username: "me" } });
+      log.info("deep", { kafka: { sasl: { password: "hunter2" } }, DATABASE_URL: new Secret("hunter2", "shown") });
+      log.info(inWords(new Error("postgres://me:hunter2@db/x is down"), true));
+    });
+    assert.equal(lines.length, 4);
+    assert.doesNotMatch(lines.join(""), /hunter2/);
+    assert.match(lines.join(""), /postgres:\/\/me@db\/clickstream.*shown/s);
+  }
+});
+
+Deno.test("finds words for an error that has none", () => {
+  assert.equal(inWords(new Error("", { cause: new Error("inner") })), "inner");
+  assert.equal(inWords(new TypeError("")), "TypeError");
+  assert.equal(inWords("text"), "text");
+  assert.match(inWords(new Error("outer"), true), /outer\n\s+at /);
+});

@@ -1,0 +1,205 @@
+/**
+ * The status of a running process, kept for whoever looks: counted once a second, read from PostgreSQL only while
+ * somebody looks, and sent to all of them at once.
+ * @module
+ */
+import type { Activity, Happening } from "../status/activity.ts";
+import { type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
+import { inWords } from "../config/secret.ts";
+import { History, LOOK_EVERY_MS } from "../status/history.ts";
+import { type About, type StatusReport, statusReport } from "../status/report.ts";
+import type { Database } from "../postgres/database.ts";
+import { type Front, PARTITIONS, readFront, readShop } from "../postgres/operations/shop_reader.ts";
+import { Audience, type Sent } from "./stream.ts";
+
+/** What a `Live` is made of. */
+export interface LiveOptions {
+  readonly about: About;
+  readonly activity: Activity;
+  /** Opens PostgreSQL, with limits on what it may be asked. */
+  readonly open: () => Promise<Database>;
+  /** Is told whether somebody looks. */
+  readonly watched: (isWatched: boolean) => void;
+}
+
+/** Each message to each client costs the work a little: to more clients than this, one goes every other second. */
+const MANY_CLIENTS = 100;
+
+/** The shop is asked for so often at most, in milliseconds; and the longer it takes, the less. */
+const SHOP_EVERY_MS = 2_500;
+const SHOP_REST = 15;
+
+/** What somebody sees of a process. */
+export class Live {
+  readonly #options: LiveOptions;
+  readonly #history: History;
+  readonly #audience: Audience;
+  readonly #timer: number;
+  #isWatched = false;
+  #samples: Sample[] = [];
+  #reason: string | null = null;
+  #database: Promise<Database> | null = null;
+  /** Why PostgreSQL could not be asked the last time; null if it could, or nobody has tried. */
+  #trouble: string | null = null;
+  /** Records in gaps that nobody had acknowledged the last time that PostgreSQL was asked, and those found by then. */
+  #gaps: { readonly open: number; readonly found: number } | null = null;
+  /** What was read last, by its name. */
+  readonly #shown = new Map<string, Sent>();
+  /** What was read since the last message, and goes with the next. */
+  #waiting: Sent[] = [];
+  #shopDueMs = 0;
+  #passedOver = false;
+  #reading: Promise<void> | null = null;
+
+  constructor(options: LiveOptions) {
+    this.#options = options;
+    this.#history = new History(options.activity);
+    this.#history.look(Date.now());
+    this.#audience = new Audience(() => performance.now(), (count) => this.#counted(count));
+    this.#timer = setInterval(() => this.#tick(), LOOK_EVERY_MS);
+  }
+
+  /** The report of this moment. */
+  status(): StatusReport {
+    const { about, activity } = this.#options;
+    const found = activity.totals.gaps;
+    const gaps = this.#gaps === null ? null : this.#gaps.open + found - this.#gaps.found;
+    const moment = { now: Date.now(), stopping: activity.stopping, database: this.#trouble, gaps };
+    return statusReport(about, activity, this.#history, moment);
+  }
+
+  /** What one more client is sent; null if there are too many. */
+  stream(): ReadableStream<Uint8Array> | null {
+    const history: Sent = ["history", this.#history.points];
+    return this.#audience.join([this.#status(), history, ...this.#shown.values(), ...this.#troubled()]);
+  }
+
+  /** Takes note of what a worker tells, after `Activity` has. */
+  take(happening: Happening): void {
+    if (happening.kind === "sampled" && this.#samples.length < SAMPLES_PER_SECOND) {
+      this.#samples.push(...happening.samples);
+    }
+    if (happening.kind === "started" && happening.cause?.kind === "user_forgotten") this.#forgetUser();
+    const { notReady } = this.#options.activity;
+    if (notReady === this.#reason) return;
+    this.#reason = notReady;
+    this.#audience.send([this.#status()]);
+  }
+
+  /** Sends everybody away. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#audience.close();
+    await this.#reading;
+    await this.#closeDatabase();
+  }
+
+  #counted(count: number): void {
+    const isWatched = count > 0;
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.#options.watched(isWatched);
+    if (isWatched) this.#read();
+    else this.#forget();
+  }
+
+  #tick(): void {
+    this.#options.activity.look();
+    const point = this.#history.look(Date.now());
+    if (this.#audience.size === 0) return;
+    this.#passedOver = this.#audience.size > MANY_CLIENTS && !this.#passedOver;
+    if (this.#passedOver) return;
+    const events: Sent[] = this.#samples.length === 0 ? [] : [["events", this.#samples.slice(0, SAMPLES_PER_SECOND)]];
+    this.#audience.send([this.#status(), ["point", point], ...this.#waiting, ...events]);
+    this.#samples = [];
+    this.#waiting = [];
+    this.#read();
+  }
+
+  /** Goes with the next message; at once if it is the first of its name, for the page waits for it. */
+  #show(sent: Sent): void {
+    if (this.#audience.size === 0) return;
+    const [name] = sent;
+    if (this.#shown.has(name)) this.#waiting.push(sent);
+    else this.#audience.send([sent]);
+    this.#shown.set(name, sent);
+  }
+
+  /** What was read is not shown any more. */
+  #forgetRead(): void {
+    this.#samples = [];
+    this.#waiting = [];
+    this.#shown.clear();
+    this.#shopDueMs = 0;
+  }
+
+  /** The report, without those of very many partitions that are nearly read to their end. */
+  #status(): Sent {
+    const report = this.status();
+    if (report.partitions.length <= PARTITIONS) return ["status", report];
+    const partitions = report.partitions.toSorted((a, b) => (b.lag ?? 0) - (a.lag ?? 0)).slice(0, PARTITIONS);
+    return ["status", { ...report, partitions }];
+  }
+
+  #read(): void {
+    this.#reading ??= this.#ask().finally(() => this.#reading = null);
+  }
+
+  /** Asks PostgreSQL, which is found out to be down by this too where there is nothing to commit. */
+  async #ask(): Promise<void> {
+    const before = this.#trouble;
+    try {
+      const db = await (this.#database ??= this.#options.open());
+      const found = this.#options.activity.totals.gaps;
+      const front = await readFront(db, this.#options.about.topic, Date.now());
+      this.#gaps = { open: front.gaps, found };
+      // Whatever was said to be unknown is asked for at once.
+      if (this.#trouble !== null) this.#shopDueMs = 0;
+      this.#trouble = null;
+      this.#show(["front", front]);
+      if (performance.now() >= this.#shopDueMs) await this.#askForShop(db, front);
+    } catch (error) {
+      this.#trouble = inWords(error);
+      await this.#closeDatabase();
+    }
+    if (this.#audience.size === 0) this.#trouble = null;
+    if (before !== this.#trouble) this.#audience.send([this.#status(), ...this.#troubled()]);
+  }
+
+  /** Says that the tables can't be read, where that is so; that they can again, the shop says itself. */
+  #troubled(): Sent[] {
+    return this.#trouble === null ? [] : [["trouble", { reason: this.#trouble }]];
+  }
+
+  /** Where the tables have no time for this, the page says so and goes on; nothing is broken by it. */
+  async #askForShop(db: Database, front: Front): Promise<void> {
+    const sinceMs = performance.now();
+    try {
+      this.#show(["shop", await readShop(db, front)]);
+    } catch (error) {
+      this.#audience.send([["trouble", { reason: inWords(error) }]]);
+    }
+    const nowMs = performance.now();
+    this.#shopDueMs = nowMs + Math.max(SHOP_EVERY_MS, (nowMs - sinceMs) * SHOP_REST);
+  }
+
+  /** Somebody was forgotten: what waits to be shown may be theirs. The page does the same when it hears of the restart. */
+  #forgetUser(): void {
+    this.#forgetRead();
+    this.#audience.send([this.#status()]);
+  }
+
+  /** Nobody looks: what was read for them is gone. */
+  #forget(): void {
+    this.#forgetRead();
+    this.#trouble = null;
+    void this.#closeDatabase();
+  }
+
+  async #closeDatabase(): Promise<void> {
+    const open = this.#database;
+    this.#database = null;
+    // One that can't be opened or closed is gone already.
+    await open?.then((db) => db.close()).catch(() => {});
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * What Prometheus reads. Counting is done in plain fields (see `Activity`): a scrape copies them.
+ * @module
+ */
+import process from "node:process";
+import { Counter, Gauge, type Histogram, Registry } from "prom-client";
+import type { Activity, PartitionActivity } from "../status/activity.ts";
+import { countOf, type Distribution } from "../pipeline/distribution.ts";
+import { STALLS } from "../status/stall.ts";
+import { VERSION } from "../version.ts";
+
+/** A value of the one label, or none, and a number. */
+type Reading = readonly [label: string | null, value: number | null];
+
+/** What is known of a metric, whatever its value. */
+export interface MetricAbout {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly label: string | null;
+  readonly help: string;
+}
+
+/** The metrics of one process. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #abouts: MetricAbout[] = [];
+
+  /** @param activity where the numbers are counted */
+  constructor(activity: Activity) {
+    this.#addCounters(activity);
+    this.#addHistograms(activity);
+    this.#addGauges(activity);
+    this.#addPartitions(activity);
+    this.#addProcess();
+  }
+
+  /** All metrics, in the order of the text. */
+  get abouts(): readonly MetricAbout[] {
+    return this.#abouts;
+  }
+
+  /** Media type of `text`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All metrics in Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #addCounters(activity: Activity): void {
+    this.#counter("clickstream_events_total", "Messages taken in, by what became of them.", "outcome", () => {
+      const { stored, duplicates, refused } = activity.totals;
+      return [["stored", stored], ["duplicate", duplicates], ["refused", refused]];
+    });
+    this.#counter(
+      "clickstream_skipped_offsets_total",
+      "Offsets passed that hold no record to judge: control records, aborted transactions, removed by compaction.",
+      null,
+      () => [[null, activity.totals.skipped]],
+    );
+    this.#counter(
+      "clickstream_gap_records_total",
+      "Records that Kafka had deleted before this process read them: they are in no table.",
+      null,
+      () => [[null, activity.totals.gaps]],
+    );
+    this.#counter(
+      "clickstream_refusals_total",
+      "Messages that can't be events, by reason.",
+      "reason",
+      () => [...activity.refusedByReason],
+    );
+    this.#counter("clickstream_commits_total", "Commits applied.", null, () => [[null, activity.commits]]);
+    this.#counter(
+      "clickstream_commit_rows_total",
+      "Rows that commits have written, by table: of views, events and refusals.",
+      "table",
+      () => [...activity.rowsByTable],
+    );
+    this.#counter(
+      "clickstream_late_events_total",
+      "Events stored that came after the watermark of their partition.",
+      null,
+      () => [[null, activity.totals.late]],
+    );
+    this.#counter(
+      "clickstream_unchecked_events_total",
+      "Events whose Kafka timestamp lies so far behind that the ids of the 10 minutes before it are not all remembered: a repetition among them counts as an event.",
+      null,
+      () => [[null, activity.totals.unchecked]],
+    );
+    this.#counter(
+      "clickstream_restarts_total",
+      "Times that uncommitted work was forgotten and read again, by cause.",
+      "cause",
+      () => [...activity.restartsByCause],
+    );
+    this.#counter(
+      "clickstream_group_commit_failures_total",
+      "Times that the consumer group could not be told how far the commits have got.",
+      null,
+      () => [[null, activity.groupCommitFailures]],
+    );
+    this.#counter(
+      "clickstream_retries_total",
+      "Times that Kafka or PostgreSQL failed, and another try followed after a pause.",
+      null,
+      () => [[null, activity.retries]],
+    );
+    this.#counter(
+      "clickstream_fetch_bytes_total",
+      "Bytes of records fetched from Kafka, as they were sent: compressed, if they were.",
+      null,
+      () => [[null, activity.fetchedBytes]],
+    );
+  }
+
+  #addPartitions(activity: Activity): void {
+    const ofEach = (of: (partition: PartitionActivity) => number | null): Reading[] =>
+      activity.partitions.map((partition) => [String(partition.partition), of(partition)]);
+    this.#counter(
+      "clickstream_partition_changes_total",
+      "Times that partitions were added to the topic, or taken away. Duplicates across the change can't be told.",
+      null,
+      () => [[null, activity.partitionChanges]],
+    );
+    this.#gauge(
+      "clickstream_topic_partitions",
+      "Partitions of the topic.",
+      null,
+      () => [[null, activity.topicPartitions]],
+    );
+    this.#gauge(
+      "clickstream_lag_records",
+      "Records of a partition that are still to be committed: high watermark - next offset.",
+      "partition",
+      () => ofEach(({ lag }) => lag),
+    );
+    this.#gauge(
+      "clickstream_high_watermark_offset",
+      "High watermark of a partition.",
+      "partition",
+      () => ofEach(({ end }) => end),
+    );
+    this.#gauge(
+      "clickstream_last_stable_offset",
+      "Last stable offset of a partition: records from here up to the high watermark wait for a transaction to end.",
+      "partition",
+      () => ofEach(({ stable }) => stable),
+    );
+    this.#gauge(
+      "clickstream_watermark_timestamp_seconds",
+      "Largest event time committed from a partition, less the allowed delay.",
+      "partition",
+      () => ofEach(({ watermark: ms }) => ms === null ? null : ms / 1000),
+    );
+    this.#gauge(
+      "clickstream_stalls",
+      "What stands still of the work, by reason: partitions, commits and workers.",
+      "reason",
+      () => STALLS.map((kind) => [kind, activity.stalls.filter((stall) => stall.kind === kind).length]),
+    );
+  }
+
+  #addHistograms({ seconds }: Activity): void {
+    this.#histogram("clickstream_commit_duration_seconds", "Time that PostgreSQL took for a commit.", seconds.commit);
+    this.#histogram(
+      "clickstream_commit_wait_seconds",
+      "Time from the first record of a commit being read to the commit being sent to PostgreSQL.",
+      seconds.wait,
+    );
+    this.#histogram(
+      "clickstream_event_time_latency_seconds",
+      "Time from an event in the shop to its being committed, of stored events; of many at once some stand for all.",
+      seconds.eventLatency,
+    );
+    this.#histogram(
+      "clickstream_produce_time_latency_seconds",
+      "Time from an event's Kafka timestamp to its being committed, of stored events; of many at once some stand for all.",
+      seconds.produceLatency,
+    );
+    this.#histogram(
+      "clickstream_lateness_seconds",
+      "How far late events came after the watermark of their partition, of stored events.",
+      seconds.lateness,
+    );
+  }
+
+  #addGauges(activity: Activity): void {
+    this.#gauge("clickstream_up", "1 while the process runs.", null, () => [[null, 1]]);
+    this.#gauge(
+      "clickstream_ready",
+      "1 while Kafka, PostgreSQL and the schema are there and nothing stands still, 0 otherwise.",
+      null,
+      () => [[null, activity.notReady === null ? 1 : 0]],
+    );
+    this.#gauge(
+      "clickstream_topic_changed",
+      "1 where the topic is not the one that the tables follow, and the process is about to end; 0 otherwise.",
+      "kind",
+      () => (["recreated", "truncated"] as const).map((kind) => [kind, activity.topicChange?.kind === kind ? 1 : 0]),
+    );
+    this.#gauge(
+      "clickstream_build_info",
+      "Version of the program.",
+      "version",
+      () => [[VERSION, 1]],
+    );
+    this.#gauge(
+      "clickstream_last_commit_timestamp_seconds",
+      "When the last commit was applied.",
+      null,
+      () => [[null, activity.lastCommit === null ? null : activity.lastCommit.at / 1000]],
+    );
+  }
+
+  #addProcess(): void {
+    const startedAt = (Date.now() - performance.now()) / 1000;
+    this.#gauge("process_start_time_seconds", "When the process started.", null, () => [[null, startedAt]]);
+    this.#counter("process_cpu_seconds_total", "Processor time used, user and system.", null, () => {
+      const { user, system } = process.cpuUsage();
+      return [[null, (user + system) / 1e6]];
+    });
+    this.#gauge(
+      "process_resident_memory_bytes",
+      "Memory in use.",
+      null,
+      () => [[null, Deno.memoryUsage().rss]],
+    );
+    this.#gauge("clickstream_heap_bytes", "JavaScript heap in use.", null, () => [[null, Deno.memoryUsage().heapUsed]]);
+  }
+
+  #counter(name: string, help: string, label: string | null, read: () => readonly Reading[]): void {
+    this.#abouts.push({ name, type: "counter", label, help });
+    new Counter({
+      name,
+      help,
+      labelNames: label === null ? [] : [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of read()) this.inc(labelled(label, value), count ?? 0);
+      },
+    });
+  }
+
+  /** A histogram of what has been counted elsewhere: the library's own would have to be told of every single value. */
+  #histogram(name: string, help: string, of: Distribution): void {
+    this.#abouts.push({ name, type: "histogram", label: null, help });
+    const type = "histogram";
+    const get = () => Promise.resolve({ name, help, type, aggregator: "sum", values: samplesOf(name, of) });
+    this.#registry.registerMetric({ name, help, type, get } as unknown as Histogram);
+  }
+
+  /** A gauge; what is not known has no sample. */
+  #gauge(name: string, help: string, label: string | null, read: () => readonly Reading[]): void {
+    this.#abouts.push({ name, type: "gauge", label, help });
+    new Gauge({
+      name,
+      help,
+      labelNames: label === null ? [] : [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [value, number] of read()) {
+          if (number === null) this.remove(labelled(label, value));
+          else this.set(labelled(label, value), number);
+        }
+      },
+    });
+  }
+}
+
+/** What the registry asks of a metric: the samples of a distribution, in Prometheus' way, where each bound counts all below. */
+function samplesOf(
+  name: string,
+  of: Distribution,
+): { metricName: string; labels: Record<string, string>; value: number }[] {
+  let below = 0;
+  const buckets = [...of.bounds.map(String), "+Inf"].map((le, n) => {
+    below += of.counts[n]!;
+    return { metricName: `${name}_bucket`, labels: { le }, value: below };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: {}, value: of.sum },
+    { metricName: `${name}_count`, labels: {}, value: countOf(of) },
+  ];
+}
+
+function labelled(label: string | null, value: string | null): Record<string, string> {
+  return label === null || value === null ? {} : { [label]: value };
+}

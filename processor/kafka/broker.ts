@@ -1,0 +1,213 @@
+/**
+ * A connection to one broker, for what comes in bulk: bytes are read straight into memory that is used again. The
+ * client's own connection has new memory for each read, which costs more than to scan what it brings.
+ * @module
+ */
+import type { Buffer } from "node:buffer";
+import { lookup } from "node:dns/promises";
+import {
+  type Connection,
+  Reader,
+  saslAuthenticateV2,
+  saslHandshakeV1,
+  saslPlain,
+  saslScramSha,
+  Writer,
+} from "@platformatic/kafka";
+import { Unavailable } from "../pipeline/pipeline.ts";
+import { Room } from "./buffer_pool.ts";
+
+/** How brokers want to be spoken to. */
+export interface KafkaAccess {
+  /** PEM text of the authorities that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
+  readonly tlsCa?: string;
+  readonly tls?: boolean;
+  readonly sasl?: {
+    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+    readonly username: string;
+    readonly password: string;
+  };
+}
+
+/** As whom to speak to a broker. */
+export interface BrokerAccess extends KafkaAccess {
+  readonly clientId: string;
+}
+
+const CONNECT_TIMEOUT_MS = 5000;
+/** A broker that sends no byte of its answer for so long is taken for frozen. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Share of the time for which a broker takes our word for who we are, after which we are to say it again. */
+const RENEW_AFTER = 0.8;
+/** What is longer than this is no answer of Kafka's; the first bytes of TLS, taken for a length, are. */
+const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+
+/** In so many steps the time without an answer is measured: so a limit is kept, and a timer is not set for each read. */
+const TIMEOUT_STEPS = 10;
+
+const LENGTH_BYTES = 4;
+const CORRELATION_BYTES = 4;
+
+/** A connection that is open, and has said who it is. One request at a time. */
+export class BrokerConnection {
+  readonly #conn: Deno.Conn;
+  readonly #where: string;
+  readonly #clientId: string;
+  readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
+  #correlationId = 0;
+  #staleAtMs = Infinity;
+  /** Whether bytes have come since this was last asked. */
+  #heard = false;
+
+  private constructor(conn: Deno.Conn, where: string, clientId: string) {
+    this.#conn = conn;
+    this.#where = where;
+    this.#clientId = clientId;
+  }
+
+  /** @throws {Unavailable} if the broker can't be reached, or does not want us */
+  static async open(host: string, port: number, access: BrokerAccess): Promise<BrokerConnection> {
+    const where = `${host}:${port}`;
+    const conn = await connected(host, port, where, access);
+    const connection = new BrokerConnection(conn, where, access.clientId);
+    try {
+      if (access.sasl !== undefined) await connection.#authenticate(access.sasl);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw unavailable(where, error);
+    }
+  }
+
+  /** True if the broker will soon want to know again who we are: time for another connection. */
+  get isStale(): boolean {
+    return Date.now() >= this.#staleAtMs;
+  }
+
+  /**
+   * Sends a request, and resolves with what is behind the head of its response, which lies in `room`.
+   *
+   * @param isFlexible whether this version of the request has heads with tagged fields
+   * @throws {Unavailable} if no answer comes; then the connection is closed
+   */
+  async request(
+    apiKey: number,
+    apiVersion: number,
+    payload: Writer,
+    isFlexible: boolean,
+    room: Room,
+  ): Promise<Buffer> {
+    const correlationId = this.#correlationId = (this.#correlationId + 1) & 0x7fffffff;
+    const head = Writer.create().appendInt16(apiKey).appendInt16(apiVersion).appendInt32(correlationId)
+      .appendString(this.#clientId, false);
+    if (isFlexible) head.appendTaggedFields();
+    let isLate = false;
+    let quietMs = 0;
+    this.#heard = false;
+    const stepMs = ANSWER_TIMEOUT_MS / TIMEOUT_STEPS;
+    const timer = setInterval(() => {
+      quietMs = this.#heard ? 0 : quietMs + stepMs;
+      this.#heard = false;
+      isLate = quietMs >= ANSWER_TIMEOUT_MS;
+      if (isLate) this.close();
+    }, stepMs);
+    try {
+      await this.#write(head.appendFrom(payload).prependLength().buffer);
+      const response = await this.#read(room);
+      if (response.readInt32BE(0) !== correlationId) throw new Error("the answer is to another request");
+      // Of tagged fields in a response's head there are none yet: their number is a byte, and 0.
+      return response.subarray(CORRELATION_BYTES + (isFlexible ? 1 : 0));
+    } catch (error) {
+      this.close();
+      throw unavailable(this.#where, isLate ? new Error(`no answer within ${ANSWER_TIMEOUT_MS / 1000} s`) : error);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Ends the connection, and with it what it is waiting for. */
+  close(): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // It was closed already.
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+  }
+
+  async #read(room: Room): Promise<Buffer> {
+    await this.#fill(new Uint8Array(this.#length.buffer));
+    const length = this.#length.getInt32(0);
+    if (length < CORRELATION_BYTES || length > MAX_RESPONSE_BYTES) {
+      throw new Error(`what answers is not Kafka, or wants TLS: an answer of ${length} bytes`);
+    }
+    const response = room.take(length);
+    await this.#fill(response);
+    return response;
+  }
+
+  async #fill(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const read = await this.#conn.read(bytes.subarray(at));
+      if (read === null) throw new Error("the broker has closed the connection");
+      this.#heard = true;
+      at += read;
+    }
+  }
+
+  async #authenticate({ mechanism, username, password }: NonNullable<KafkaAccess["sasl"]>): Promise<void> {
+    const room = new Room();
+    const send: Connection["send"] = (apiKey, apiVersion, createPayload, parse, isFlexible, _, callback) => {
+      const answer = async () => {
+        const body = await this.request(apiKey, apiVersion, await createPayload(), isFlexible, room);
+        return await parse(this.#correlationId, apiKey, apiVersion, Reader.from(body));
+      };
+      answer().then((value) => callback(null, value), callback);
+    };
+    // Of a connection, the client's authentication wants nothing else.
+    const connection = { send } as unknown as Connection;
+    await saslHandshakeV1.api.async(connection, mechanism);
+    const authenticate = saslAuthenticateV2.api;
+    const { sessionLifetimeMs } = mechanism === "PLAIN"
+      ? await saslPlain.authenticate(authenticate, connection, username, password)
+      : await saslScramSha.authenticate(
+        authenticate,
+        connection,
+        mechanism === "SCRAM-SHA-256" ? "SHA-256" : "SHA-512",
+        username,
+        password,
+      );
+    if (sessionLifetimeMs > 0n) this.#staleAtMs = Date.now() + Number(sessionLifetimeMs) * RENEW_AFTER;
+  }
+}
+
+/** The first of a host's addresses that answers. */
+async function connected(host: string, port: number, where: string, access: KafkaAccess): Promise<Deno.Conn> {
+  const { tlsCa, tls } = access;
+  const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+  try {
+    const addresses = await Promise.race([lookup(host, { all: true }), aborted(signal)]);
+    const conn = await addresses.reduce<Promise<Deno.TcpConn>>(
+      (before, { address }) => before.catch(() => Deno.connect({ hostname: address, port, signal })),
+      Promise.reject(new Error(`${host} has no address`)),
+    );
+    conn.setNoDelay(true);
+    if (tlsCa === undefined && tls !== true) return conn;
+    // Shakes hands with the first request, within its time, and is closed if that fails.
+    return await Deno.startTls(conn, { hostname: host, ...tlsCa !== undefined && { caCerts: [tlsCa] } });
+  } catch (error) {
+    throw unavailable(where, signal.aborted ? new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`) : error);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+}
+
+function unavailable(where: string, error: unknown): Unavailable {
+  if (error instanceof Unavailable) return error;
+  return new Unavailable(`Kafka at ${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
+}

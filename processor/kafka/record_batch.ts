@@ -1,0 +1,453 @@
+/**
+ * Walks the record batches of a fetch response (Kafka's message format 2) without an object for each record.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { crc32c } from "./crc32c.ts";
+import { MAX_EVENT_BYTES } from "../event.ts";
+import type { Records, Unreadable } from "../pipeline/pipeline.ts";
+import { CODECS, MAX_UNPACKED_BYTES, unpack } from "./unpack/unpack.ts";
+
+/** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */
+export interface AbortedTransaction {
+  readonly producerId: bigint;
+  readonly firstOffset: number;
+}
+
+/** What a fetch response says of one partition. */
+export interface FetchedPartition {
+  readonly partition: number;
+  /** Record batches one after the other; the last may be cut off. */
+  readonly bytes: Buffer;
+  readonly aborted: readonly AbortedTransaction[];
+  /** Where the partition ends; -1 with an error. */
+  readonly highWatermark: number;
+  /** Where committed transactions end: nothing from here on may be read yet. */
+  readonly lastStableOffset: number;
+}
+
+/** Bytes of a batch before its length counts, and before its records begin. */
+const LENGTH_END = 12;
+const HEAD_BYTES = 61;
+/** Least bytes of a record: six numbers of a byte each, and its attributes. */
+const LEAST_RECORD_BYTES = 7;
+/** Least length of anything that Kafka has ever written: a message of format 0 without key and value. */
+const LEAST_LENGTH = 14;
+
+const COMPRESSION = 0x07;
+const LOG_APPEND_TIME = 0x08;
+const TRANSACTIONAL = 0x10;
+const CONTROL = 0x20;
+
+/** Most records that are listed together, unless one batch has more. */
+const MOST_TOGETHER = 512;
+
+/**
+ * After so many bytes have been unpacked, the rest of what was fetched is left to be fetched again: small batches that
+ * unpack to much are not all held in memory together.
+ */
+export const UNPACKED_TOGETHER = 16 * 1024 * 1024;
+
+/** Records that were walked, and where reading goes on. */
+export interface Walked {
+  readonly records: Records[];
+  readonly next: number;
+  /** Bytes that batches were unpacked to. */
+  readonly unpacked: number;
+  /** Why nothing was walked: what lies first does not tell where it ends. Null where something was, or there is nothing. */
+  readonly lost: { readonly why: string; readonly bytes: Buffer } | null;
+}
+
+/**
+ * The records of a partition from offset `from` on, and where reading goes on after them. A batch that can't be read
+ * becomes a run without records that says so (`unreadable`). Never throws, and never believes a length or a count that
+ * goes beyond the bytes.
+ *
+ * @param room bytes that may be unpacked; the batch that goes beyond is the last
+ */
+export function walk(fetched: FetchedPartition, from: number, room: number = UNPACKED_TOGETHER): Walked {
+  const { partition, bytes, highWatermark: end, lastStableOffset: stable } = fetched;
+  const place: Place = { partition, end, stable };
+  const aborted = new AbortedProducers(fetched.aborted);
+  const records: Run[] = [];
+  const open: OpenBatch[] = [];
+  let next = from;
+  let unpacked = 0;
+  let lost: Walked["lost"] = null;
+  const refuse = (batch: Pick<OpenBatch, "base" | "floor" | "after" | "count" | "raw">, why: string) => {
+    flush(open, records, place);
+    records.push(unreadableRun(place, batch, why));
+  };
+  for (let at = 0; at < bytes.length;) {
+    const head = headAt(bytes, at, next, stable);
+    if (typeof head === "string") {
+      // What is cut off, or lies behind something else, is fetched again.
+      if (next === from) lost = { why: head, bytes: bytes.subarray(at) };
+      break;
+    }
+    const { base, after, count, state } = head;
+    if (after <= next) {
+      at = head.end;
+      continue;
+    }
+    const batch = { base, floor: next, after, count, raw: bytes.subarray(at, head.end) };
+    next = after;
+    if (state !== "sound") refuse(batch, head.why);
+    // It may have ended a transaction: who is in one is to be asked anew.
+    if (state === "damaged") break;
+    if (state === "sound") {
+      const attributes = bytes.readInt16BE(at + 21);
+      try {
+        if (!aborted.leavesOut(batch.raw, after - 1, attributes)) {
+          const plain = opened(bytes, at, head.end, attributes, count ?? 0);
+          if (plain.bytes !== bytes) unpacked += plain.bytes.length;
+          open.push({ ...batch, ...plain });
+        }
+      } catch (error) {
+        refuse(batch, whyOf(error));
+        // It may have taken as much memory as it is allowed to.
+        if ((attributes & COMPRESSION) !== 0) unpacked += MAX_UNPACKED_BYTES;
+      }
+    }
+    at = head.end;
+    if (unpacked >= room) break;
+  }
+  flush(open, records, place);
+  if (next === from && bytes.length > 0) lost ??= { why: `only offsets before ${from} came`, bytes };
+  // Offsets without a record still move the partition on.
+  if ((records.at(-1)?.next ?? from) < next) records.push({ ...place, ...NO_RECORDS, bytes, next });
+  return { records: counted(records, from), next, unpacked, lost };
+}
+
+/** The partition of a run, and where it ends. */
+export type Place = Pick<Records, "partition" | "end" | "stable">;
+
+/** A run before it is known how many offsets without a record it passes. */
+type Run = Omit<Records, "skipped" | "gap">;
+
+/** Runs that follow each other from an offset on, with the offsets in them that hold no record to judge. */
+function counted(runs: readonly Run[], from: number): Records[] {
+  let at = from;
+  return runs.map((run) => {
+    const skipped = run.next - at - run.count - (run.unreadable === undefined ? 0 : 1);
+    at = run.next;
+    return { ...run, skipped, gap: null };
+  });
+}
+
+/** A run without records, for offsets that can't be read. */
+export function unreadableRun(
+  place: Place,
+  { base, floor, after, count, raw }: Pick<OpenBatch, "base" | "floor" | "after" | "count" | "raw">,
+  why: string,
+): Records {
+  const records = count === null ? "an unknown number of records" : count === 1 ? "1 record" : `${count} records`;
+  const unreadable: Unreadable = {
+    offset: Math.max(base, floor),
+    from: base,
+    to: after,
+    detail: `batch of offsets ${base} to ${after - 1}, ${records}: ${why}`,
+    bytes: raw.subarray(0, MAX_EVENT_BYTES),
+  };
+  const skipped = after - unreadable.offset - 1;
+  return { ...place, next: after, bytes: raw, ...NO_RECORDS, unreadable, skipped, gap: null };
+}
+
+/** What the head of a batch says. */
+interface Head {
+  readonly end: number;
+  readonly base: number;
+  /** The offset after its last. */
+  readonly after: number;
+  /** Null where nobody knows. */
+  readonly count: number | null;
+  /** Whether the checksum is right, or it is of a format without one that can be known. */
+  readonly state: "sound" | "damaged" | "old";
+  /** Why it can't be read, if that is known by the head. */
+  readonly why: string;
+}
+
+/** The head at `at`; a text where it can't be known where the batch ends, in bytes or in offsets. */
+function headAt(bytes: Buffer, at: number, next: number, logEnd: number): Head | string {
+  if (bytes.length - at < LENGTH_END + 5) return "its head is cut off";
+  const length = bytes.readInt32BE(at + 8);
+  const end = at + LENGTH_END + length;
+  if (length < LEAST_LENGTH) return `it says that it is ${length} bytes long`;
+  if (end > bytes.length) return `it says that it is ${length} bytes long, and ${bytes.length - at - LENGTH_END} came`;
+  const base = offsetAt(bytes, at);
+  const magic = bytes[at + 16]!;
+  if (magic < 2) {
+    const why = `message format ${magic}; only 2 (Kafka 0.11 and later) can be read`;
+    if (!isBetween(base, 0, logEnd)) return why;
+    // What holds others has the offset of the last of them.
+    return { end, base: Math.min(next, base), after: base + 1, count: null, state: "old", why };
+  }
+  const whole = wholeHead(bytes, at, end, logEnd);
+  if (typeof whole !== "string") return whole;
+  // The head is not to be trusted; what follows says where it ends.
+  const follower = end < bytes.length - HEAD_BYTES ? wholeHead(bytes, end, endOf(bytes, end), logEnd) : "";
+  const claimed = base + bytes.readInt32BE(Math.min(at + 23, bytes.length - 4)) + 1;
+  const isPlausible = magic === 2 && end - at >= HEAD_BYTES && base >= 0 && claimed > Math.max(base, next);
+  if (typeof follower !== "string" && follower.base > next) {
+    const after = isPlausible ? Math.min(claimed, follower.base) : follower.base;
+    return { end, base: isBetween(base, 0, after) ? base : next, after, count: null, state: "damaged", why: whole };
+  }
+  if (!isPlausible || claimed !== logEnd) return whole;
+  return { end, base, after: claimed, count: null, state: "damaged", why: whole };
+}
+
+/** The head of a batch whose checksum is right and whose offsets are possible; otherwise what is wrong with it. */
+function wholeHead(bytes: Buffer, at: number, end: number, logEnd: number): Head | string {
+  if (end > bytes.length || end - at < HEAD_BYTES) return "its head is cut off";
+  const magic = bytes[at + 16];
+  if (magic !== 2) return `message format ${magic} is unknown`;
+  const expected = bytes.readUInt32BE(at + 17);
+  const found = crc32c(bytes.subarray(at + 21, end));
+  if (found !== expected) return `it is damaged: its checksum is ${found}, it says ${expected}`;
+  const base = offsetAt(bytes, at);
+  const after = base + bytes.readInt32BE(at + 23) + 1;
+  if (base < 0 || after <= base || (logEnd >= 0 && after > logEnd)) {
+    return `it says that it holds the offsets ${base} to ${after - 1}, in a log that ends at ${logEnd}`;
+  }
+  return { end, base, after, count: bytes.readInt32BE(at + 57), state: "sound", why: "" };
+}
+
+function endOf(bytes: Buffer, at: number): number {
+  return at + LENGTH_END + bytes.readInt32BE(at + 8);
+}
+
+function isBetween(offset: number, from: number, to: number): boolean {
+  return offset >= from && (to < 0 || offset < to);
+}
+
+/** A run of no records. */
+export const NO_RECORDS = {
+  count: 0,
+  offsets: new Float64Array(),
+  times: new Float64Array(),
+  starts: new Int32Array(),
+  ends: new Int32Array(),
+} as const;
+
+/** A batch whose records can be read: where they are, and what its head says. */
+interface OpenBatch {
+  readonly bytes: Buffer;
+  /** Where its records begin and end. */
+  readonly at: number;
+  readonly end: number;
+  readonly count: number | null;
+  readonly base: number;
+  /** Records below are passed over. */
+  readonly floor: number;
+  /** The offset after its last. */
+  readonly after: number;
+  readonly firstTime: number;
+  /** The time of all its records, if the broker gave it. */
+  readonly logTime: number | null;
+  /** As it lies in the log. */
+  readonly raw: Buffer;
+}
+
+function opened(
+  bytes: Buffer,
+  from: number,
+  end: number,
+  attributes: number,
+  count: number,
+): Pick<OpenBatch, "bytes" | "at" | "end" | "firstTime" | "logTime"> {
+  const head = {
+    firstTime: offsetAt(bytes, from + 27),
+    logTime: (attributes & LOG_APPEND_TIME) === 0 ? null : offsetAt(bytes, from + 35),
+  };
+  const codec = attributes & COMPRESSION;
+  const plain = codec === 0 ? bytes : unpacked(codec, bytes.subarray(from + HEAD_BYTES, end));
+  const records = codec === 0 ? { at: from + HEAD_BYTES, end } : { at: 0, end: plain.length };
+  const size = records.end - records.at;
+  if (count < 0 || count * LEAST_RECORD_BYTES > size) {
+    throw new Error(`it says that it has ${count} records, in ${size} bytes`);
+  }
+  return { ...head, bytes: plain, ...records };
+}
+
+function unpacked(codec: number, packed: Buffer): Buffer {
+  try {
+    return unpack(codec, packed);
+  } catch (error) {
+    throw new Error(`it can't be unpacked (${CODECS[codec] ?? `codec ${codec}`}): ${whyOf(error)}`);
+  }
+}
+
+/** Lists the records of the batches, and forgets them. */
+function flush(open: OpenBatch[], records: Run[], place: Place): void {
+  for (let from = 0; from < open.length;) {
+    let count = 0;
+    let to = from;
+    // Batches that follow each other in the same bytes, up to some records: one by one they can be very small.
+    for (; to < open.length; to++) {
+      const more = open[to]!.count!;
+      if (to > from && (open[to]!.bytes !== open[from]!.bytes || count + more > MOST_TOGETHER)) break;
+      count += more;
+    }
+    from += list(open.slice(from, to), count, records, place);
+  }
+  open.length = 0;
+}
+
+/**
+ * Lists the records of some batches that are in the same memory, together; returns of how many. It ends with the first
+ * that can't be read.
+ */
+function list(run: readonly OpenBatch[], most: number, all: Run[], place: Place): number {
+  const { bytes } = run[0]!;
+  const listed = arrays(most);
+  let count = 0;
+  for (const [n, batch] of run.entries()) {
+    try {
+      count = listBatch(batch, listed, count);
+    } catch (error) {
+      if (count > 0) all.push({ ...place, bytes, next: run[n - 1]!.after, ...cut(listed, count), count });
+      all.push(unreadableRun(place, batch, whyOf(error)));
+      return n + 1;
+    }
+  }
+  if (count > 0) all.push({ ...place, bytes, next: run.at(-1)!.after, ...cut(listed, count), count });
+  return run.length;
+}
+
+type Listed = Pick<Records, "offsets" | "times" | "starts" | "ends">;
+
+function arrays(count: number): Listed {
+  return {
+    offsets: new Float64Array(count),
+    times: new Float64Array(count),
+    starts: new Int32Array(count),
+    ends: new Int32Array(count),
+  };
+}
+
+function cut({ offsets, times, starts, ends }: Listed, count: number): Listed {
+  return {
+    offsets: offsets.subarray(0, count),
+    times: times.subarray(0, count),
+    starts: starts.subarray(0, count),
+    ends: ends.subarray(0, count),
+  };
+}
+
+/**
+ * Lists a batch's records from place `n` on; returns where it stopped.
+ *
+ * @throws {Error} if a record goes beyond the batch
+ */
+function listBatch(batch: OpenBatch, { offsets, times, starts, ends }: Listed, n: number): number {
+  const { at, end: limit, base, floor, after, firstTime, logTime } = batch;
+  const count = batch.count!;
+  const cursor = new Cursor(batch.bytes, at);
+  let last = base - 1;
+  for (let i = 0; i < count; i++) {
+    const length = cursor.varint();
+    const end = cursor.at + length;
+    if (length < LEAST_RECORD_BYTES - 1 || end > limit) {
+      throw new Error(`record ${i + 1} says that it is ${length} bytes long`);
+    }
+    cursor.at++; // attributes, which are unused
+    const time = firstTime + cursor.varlong();
+    const offset = base + cursor.varint();
+    const keyLength = cursor.varint();
+    if (keyLength > 0) cursor.at += keyLength;
+    const valueLength = cursor.varint();
+    const valueEnd = cursor.at + Math.max(0, valueLength);
+    if (valueEnd > end) throw new Error(`key and value of record ${i + 1} go beyond it`);
+    if (offset <= last || offset >= after) throw new Error(`record ${i + 1} says that it has offset ${offset}`);
+    last = offset;
+    if (offset >= floor) {
+      offsets[n] = offset;
+      times[n] = logTime ?? time;
+      starts[n] = cursor.at;
+      ends[n] = valueLength < 0 ? -1 : valueEnd;
+      n++;
+    }
+    cursor.at = end;
+  }
+  if (cursor.at !== limit) throw new Error(`${limit - cursor.at} bytes are left after its last record`);
+  return n;
+}
+
+function whyOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Reads zig-zag integers of variable length. */
+class Cursor {
+  at: number;
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes;
+    this.at = at;
+  }
+
+  /** An integer of up to 32 bits. */
+  varint(): number {
+    const bytes = this.#bytes;
+    let byte = bytes[this.at++]!;
+    let value = byte & 0x7f;
+    for (let shift = 7; byte > 0x7f; shift += 7) {
+      if (shift > 28) throw new Error("one of its numbers is longer than a number can be");
+      byte = bytes[this.at++]!;
+      value |= (byte & 0x7f) << shift;
+    }
+    return (value >>> 1) ^ -(value & 1);
+  }
+
+  /** An integer of up to 64 bits, as far as doubles are exact. */
+  varlong(): number {
+    const start = this.at;
+    while (this.#bytes[this.at++]! > 0x7f);
+    if (this.at - start <= 4) {
+      this.at = start;
+      return this.varint();
+    }
+    if (this.at - start > 10) throw new Error("one of its numbers is longer than a number can be");
+    let value = 0;
+    for (let i = this.at - 1; i >= start; i--) value = value * 128 + (this.#bytes[i]! & 0x7f);
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+}
+
+/** Which producers are in a transaction that was aborted, at a place in the log. */
+class AbortedProducers {
+  readonly #waiting: AbortedTransaction[];
+  readonly #open = new Set<bigint>();
+
+  constructor(transactions: readonly AbortedTransaction[]) {
+    this.#waiting = [...transactions].sort((a, b) => a.firstOffset - b.firstOffset);
+  }
+
+  /** True for a batch whose records count for nothing: control records, and those of aborted transactions. */
+  leavesOut(batch: Buffer, lastOffset: number, attributes: number): boolean {
+    while (this.#waiting.length > 0 && this.#waiting[0]!.firstOffset <= lastOffset) {
+      this.#open.add(this.#waiting.shift()!.producerId);
+    }
+    if ((attributes & TRANSACTIONAL) === 0) return (attributes & CONTROL) !== 0;
+    const producerId = batch.readBigInt64BE(43);
+    if ((attributes & CONTROL) === 0) return this.#open.has(producerId);
+    if (isAbort(batch)) this.#open.delete(producerId);
+    return true;
+  }
+}
+
+/** True if a control batch ends its transaction by aborting it: the key of its record says 0 for that, 1 for commit. */
+function isAbort(batch: Buffer): boolean {
+  const cursor = new Cursor(batch, HEAD_BYTES);
+  cursor.varint();
+  cursor.at++;
+  cursor.varlong();
+  cursor.varint();
+  cursor.varint();
+  return batch.readInt16BE(cursor.at + 2) === 0;
+}
+
+function offsetAt(bytes: Buffer, at: number): number {
+  return Number(bytes.readBigInt64BE(at));
+}

@@ -1,0 +1,118 @@
+/**
+ * Messages into the topic, each once however often the sender is killed: in transactions of Kafka that leave a number
+ * behind, so that the next sender can ask whether the last one's went through.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { Kafka, type Message, type Producer, type Transaction } from "kafkajs";
+import { configOf, type KafkaSettings, LATER_RETRIES } from "./producer.ts";
+import { attempt } from "./errors.ts";
+
+/** A message for a place in the topic. */
+export interface Resent {
+  readonly partition: number;
+  readonly key: string | null;
+  readonly value: Uint8Array;
+}
+
+/** How to reach the topic, and by which name. */
+export type ResendSettings = Omit<KafkaSettings, "partitions"> & {
+  /** Name of the transactions, and of the group by whose offset they leave their number: no two senders work at once. */
+  readonly name: string;
+};
+
+/**
+ * After this time Kafka gives up a transaction whose sender was killed, in milliseconds. Until then nobody reads on in the
+ * partitions that it wrote to.
+ */
+const TRANSACTION_TIMEOUT_MS = 10_000;
+
+/** Bytes in one request. */
+const REQUEST_BYTES = 512 * 1024;
+
+/** Sends in transactions. Having opened one, it is certain that no other sender of the same name writes any more. */
+export class Resender {
+  readonly #settings: ResendSettings;
+  readonly #producer: Producer;
+  readonly #kafka: Kafka;
+  #open: Transaction | null = null;
+
+  private constructor(settings: ResendSettings) {
+    this.#settings = settings;
+    this.#kafka = new Kafka({ ...configOf(settings, LATER_RETRIES), clientId: "clickstream" });
+    this.#producer = this.#kafka.producer({
+      transactionalId: settings.name,
+      transactionTimeout: TRANSACTION_TIMEOUT_MS,
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
+  }
+
+  /** Connects, and ends what a sender of the same name has begun. */
+  static async open(settings: ResendSettings): Promise<Resender> {
+    const resender = new Resender(settings);
+    try {
+      await attempt("reach", settings, () => resender.#producer.connect());
+      resender.#open = await attempt("write to", settings, () => resender.#producer.transaction());
+      return resender;
+    } catch (error) {
+      await resender.close();
+      throw error;
+    }
+  }
+
+  /** The number that the last transaction that went through has left; null if there was none. */
+  async last(): Promise<string | null> {
+    const { topic, name: groupId } = this.#settings;
+    const admin = this.#kafka.admin();
+    try {
+      const [found] = await attempt("ask", this.#settings, async () => {
+        await admin.connect();
+        return await admin.fetchOffsets({ groupId, topics: [topic] });
+      });
+      const offset = found?.partitions.find(({ partition }) => partition === 0)?.offset ?? "-1";
+      return offset === "-1" ? null : offset;
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  /** Sends all of these and leaves the number, or does neither. */
+  async send(messages: readonly Resent[], number: string): Promise<void> {
+    const { topic, name } = this.#settings;
+    await attempt("write to", this.#settings, async () => {
+      const transaction = this.#open ?? await this.#producer.transaction();
+      this.#open = null;
+      try {
+        for (const part of parts(messages)) await transaction.send({ topic, acks: -1, messages: part });
+        await transaction.sendOffsets({
+          consumerGroupId: name,
+          topics: [{ topic, partitions: [{ partition: 0, offset: number }] }],
+        });
+        await transaction.commit();
+      } catch (error) {
+        if (transaction.isActive()) await transaction.abort().catch(() => {});
+        throw error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.disconnect().catch(() => {});
+  }
+}
+
+function* parts(messages: readonly Resent[]): Generator<Message[]> {
+  let part: Message[] = [];
+  let bytes = 0;
+  for (const { partition, key, value } of messages) {
+    if (bytes > 0 && bytes + value.length > REQUEST_BYTES) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push({ partition, key, value: Buffer.from(value) });
+    bytes += value.length;
+  }
+  if (part.length > 0) yield part;
+}

@@ -1,0 +1,269 @@
+import assert from "node:assert/strict";
+import { encoded, SLACK } from "../columns/dictionary.ts";
+import { Duplicates, KEPT_PIECES, PIECE_LENGTHS, type PieceLengths, WINDOW_MS } from "./duplicates.ts";
+import { testKeyed } from "../testing/fakes/keyed.ts";
+import { Random } from "../../testing/random.ts";
+import { at } from "../testing/scenario.ts";
+
+/** An event on the log of one partition. */
+interface Sent {
+  readonly id: string;
+  readonly time: number;
+}
+
+const MINUTE = 60_000;
+const NOON = at("12:00:00");
+
+/** Pieces so short that a log of a hundred events has many. */
+const SHORT: PieceLengths = { shortest: 1, wrong: 40, longest: 100 };
+
+const keyed = testKeyed();
+const words = new Int32Array(3);
+
+function seen(memory: Duplicates, id: string, kafkaTime: number): boolean {
+  const view = encoded(id);
+  keyed.hash(view, 0, view.byteLength - SLACK);
+  words.set([keyed.a, keyed.b, keyed.c]);
+  return memory.seen(words, 0, kafkaTime);
+}
+
+/** Whether the event at an offset of the log is a duplicate. */
+function tell(memory: Duplicates, log: readonly Sent[], offset: number): boolean {
+  const { id, time } = log[offset]!;
+  memory.pass(offset, time);
+  return seen(memory, id, time);
+}
+
+/** Which events of a log are duplicates, from `from` up to `until`. */
+function told(log: readonly Sent[], memory = new Duplicates(), from = 0, until = log.length): boolean[] {
+  return log.slice(from, until).map((_, i) => tell(memory, log, from + i));
+}
+
+/** The contract, literally: an earlier event of the id within 10 minutes. */
+function toldLiterally(log: readonly Sent[]): boolean[] {
+  return log.map(({ id, time }, i) =>
+    log.slice(0, i).some((earlier) => earlier.id === id && Math.abs(time - earlier.time) <= WINDOW_MS)
+  );
+}
+
+/** Events whose timestamps go forward by up to `stepMs` and lie back behind the latest by up to `disorderMs`. */
+function randomLog(seed: number, events: number, stepMs: number, disorderMs: number): Sent[] {
+  const random = new Random(seed);
+  const ids = 2 + random.below(12);
+  let latest = NOON + random.below(MINUTE);
+  return Array.from({ length: events }, () => {
+    latest += random.pick([0, 0, 1, random.below(stepMs), MINUTE - latest % MINUTE]);
+    const back = random.pick([0, 0, random.below(disorderMs + 1), disorderMs]);
+    // Gaps of exactly the window, and a millisecond more, are where mistakes are made.
+    if (random.chance(0.1)) latest += random.pick([WINDOW_MS, WINDOW_MS + 1, WINDOW_MS - 1]);
+    return { id: `id-${random.below(ids)}`, time: latest - back };
+  });
+}
+
+const TABLE: readonly (readonly [string, readonly (readonly [string, string, boolean])[]])[] = [
+  ["another id is no repetition", [["a", "12:00:00", false], ["b", "12:00:00", false]]],
+  ["the same id at the same time is", [["a", "12:00:00", false], ["a", "12:00:00", true], ["a", "12:00:00", true]]],
+  ["10 minutes to the millisecond", [["a", "12:00:00.000", false], ["a", "12:10:00.000", true]]],
+  ["a millisecond more is another event", [["a", "12:00:00.000", false], ["a", "12:10:00.001", false]]],
+  ["each repetition counts for the next", [
+    ["a", "12:00:00", false],
+    ["a", "12:09:00", true],
+    ["a", "12:18:00", true],
+    ["a", "12:28:00.000", true],
+    ["a", "12:38:00.001", false],
+    ["a", "12:38:00.001", true],
+  ]],
+  ["timestamps may go back", [["a", "12:10:00.000", false], ["a", "12:00:00.000", true]]],
+  ["but not by more", [["a", "12:10:00.001", false], ["a", "12:00:00.000", false]]],
+  ["an early repetition does not hide the one before it", [
+    ["a", "12:01:30", false],
+    ["a", "12:00:00", true],
+    ["a", "12:11:00", true],
+  ]],
+  ["between two that are far apart, near to the first", [
+    ["a", "12:00:00", false],
+    ["a", "13:00:00", false],
+    ["a", "12:00:02", true],
+    ["a", "12:30:00", false],
+    ["a", "12:20:00", true],
+  ]],
+  ["a whole log time apart", [["a", "12:00:00", false], ["b", "12:59:00", false], ["a", "12:59:01", false]]],
+];
+
+for (const [name, log] of TABLE) {
+  Deno.test(`duplicates: ${name}`, () => {
+    const sent = log.map(([id, time]) => ({ id, time: at(time) }));
+    assert.deepEqual(told(sent), log.map(([, , duplicate]) => duplicate));
+    assert.deepEqual(toldLiterally(sent), log.map(([, , duplicate]) => duplicate));
+  });
+}
+
+Deno.test("as the contract says, where timestamps are out of order by up to two minutes", () => {
+  for (let seed = 0; seed < 400; seed++) {
+    const log = randomLog(seed, 150, seed % 2 === 0 ? 5_000 : 3 * MINUTE, seed % 3 * MINUTE);
+    assert.deepEqual(told(log), toldLiterally(log), `seed ${seed}`);
+    const memory = new Duplicates({ ...SHORT, longest: Infinity });
+    assert.deepEqual(told(log, memory), toldLiterally(log), `seed ${seed}, with short pieces`);
+    assert.equal(memory.takeUnchecked(), 0, `seed ${seed}`);
+  }
+});
+
+Deno.test("after a restart anywhere, replayed from where it says, it tells the same", () => {
+  let forgotten = 0;
+  for (let seed = 0; seed < 150; seed++) {
+    // However wild the timestamps: a day out of order, or none at all.
+    const log = randomLog(seed, 120, 4 * MINUTE, [0, 2 * MINUTE, 30 * MINUTE, 24 * 60 * MINUTE][seed % 4]!)
+      .map((sent, i) => seed % 5 === 0 && i % 7 === 0 ? { ...sent, time: -1 } : sent);
+    const lengths = seed % 3 === 0 ? SHORT : { shortest: 1 + seed % 4, wrong: 3 + seed % 5, longest: 9 + seed % 7 };
+    const whole = new Duplicates(lengths);
+    const answers: boolean[] = [];
+    const replayFrom = log.map((_, i) => {
+      answers.push(tell(whole, log, i));
+      return whole.replayFrom(i + 1);
+    });
+    for (let cut = 1; cut < log.length; cut++) {
+      const again = new Duplicates(lengths);
+      const from = replayFrom[cut - 1]!;
+      forgotten += from > 0 ? 1 : 0;
+      assert.ok(from <= cut, `seed ${seed}`);
+      told(log, again, from, cut);
+      assert.equal(again.replayFrom(cut), from, `seed ${seed}, cut at ${cut}`);
+      assert.deepEqual(told(log, again, cut), answers.slice(cut), `seed ${seed}, cut at ${cut}, replayed from ${from}`);
+    }
+  }
+  assert.ok(forgotten > 1000, "most cuts must have something to forget");
+});
+
+Deno.test("nothing passed, nothing to replay", () => {
+  assert.equal(new Duplicates().replayFrom(17), 17);
+});
+
+Deno.test("a record without a timestamp neither repeats one nor is repeated", () => {
+  const log = [{ id: "a", time: -1 }, { id: "a", time: -1 }, { id: "a", time: NOON }, { id: "a", time: -1 }, {
+    id: "a",
+    time: NOON,
+  }];
+  const memory = new Duplicates();
+  assert.deepEqual(told(log, memory), [false, false, false, false, true]);
+  assert.equal(memory.replayFrom(5), 2);
+});
+
+Deno.test("what is forgotten is dropped: memory holds the last minutes, not the day", () => {
+  const memory = new Duplicates();
+  const perMinute = PIECE_LENGTHS.shortest;
+  for (let n = 0; n < 24 * 60 * perMinute; n++) {
+    const time = NOON + n * MINUTE / perMinute;
+    memory.pass(n, time);
+    assert.equal(seen(memory, `id-${n}`, time), false);
+  }
+  const next = 24 * 60 * perMinute;
+  assert.ok(memory.size < (KEPT_PIECES + 1) * perMinute * 3, `${memory.size} ids are held`);
+  assert.equal(memory.replayFrom(next), next - (KEPT_PIECES + 1) * perMinute);
+});
+
+Deno.test("one id sent over and over takes one place a minute", () => {
+  const memory = new Duplicates();
+  memory.pass(0, NOON);
+  assert.equal(seen(memory, "same", NOON), false);
+  for (let n = 1; n < 200_000; n++) {
+    memory.pass(n, NOON + n * 10);
+    assert.equal(seen(memory, "same", NOON + n * 10), true);
+  }
+  assert.ok(memory.size <= 200_000 * 10 / MINUTE + 1);
+});
+
+Deno.test("ids that look alike are told apart", () => {
+  const memory = new Duplicates();
+  memory.pass(0, NOON);
+  for (let n = 0; n < 300_000; n++) {
+    for (const id of [`user-${n}`, `${n}`.padStart(12, "0"), String.fromCodePoint(0x10000 + n, 65)]) {
+      assert.equal(seen(memory, id, NOON), false, id);
+    }
+  }
+});
+
+/** A log of one event a second, each with an id of its own. */
+function steadyLog(seconds: number, name: string, fromMs = NOON): Sent[] {
+  return Array.from({ length: seconds }, (_, n) => ({ id: `${name}-${n}`, time: fromMs + n * 1000 }));
+}
+
+Deno.test("whatever the timestamps between say, an id is told apart for ten minutes", () => {
+  const first = { id: "d1", time: NOON };
+  const again = { id: "d1", time: NOON + 1000 };
+  const HOUR = 60 * MINUTE;
+  const between: Record<string, Sent[]> = {
+    "one, an hour ahead": [{ id: "x", time: NOON + HOUR }],
+    "one, in the year 9999": [{ id: "x", time: 253_402_300_799_999 }],
+    "one, in microseconds": [{ id: "x", time: NOON * 1000 }],
+    "a producer whose clock is an hour ahead": steadyLog(600, "fast", NOON + HOUR),
+    "five thousand, each a day after the other": Array.from({ length: 5000 }, (_, n) => ({
+      id: `day-${n}`,
+      time: NOON + n * 24 * HOUR,
+    })),
+    "a producer whose clock is an hour behind": steadyLog(600, "slow", NOON - HOUR),
+    "the id itself, an hour ahead": [{ id: "d1", time: NOON + HOUR }],
+  };
+  for (const [name, log] of Object.entries(between)) {
+    const answers = told([first, ...log, again]);
+    assert.equal(answers[0], false, name);
+    assert.equal(answers.at(-1), true, name);
+    assert.ok(answers.slice(1, -1).every((isDuplicate) => !isDuplicate), name);
+  }
+});
+
+Deno.test("two producers an hour apart: the repetitions of each are told, and no other", () => {
+  const log: Sent[] = [];
+  const isRepetition: boolean[] = [];
+  for (let n = 0; n < 40_000; n++) {
+    const isFast = n % 2 === 0;
+    const time = NOON + n * 100 + (isFast ? 60 * MINUTE : 0);
+    // For 9 minutes all are new, and for the next 9 every tenth is that of 9 minutes ago, by the same producer.
+    const back = n % 20 < 2 && Math.floor(n / 5400) % 2 === 1 ? 5400 : 0;
+    log.push({ id: `${isFast}-${n - back}`, time });
+    isRepetition.push(back > 0);
+  }
+  assert.deepEqual(told(log), isRepetition);
+});
+
+Deno.test("a clock that was wrong is set back, and memory stays bounded", () => {
+  const memory = new Duplicates({ shortest: 10, wrong: 1000, longest: 5000 });
+  memory.pass(0, NOON + 24 * 60 * MINUTE);
+  let largest = 0;
+  for (let n = 1; n < 100_000; n++) {
+    const time = NOON + n * 600;
+    memory.pass(n, time);
+    assert.equal(seen(memory, `id-${n}`, time), false);
+    largest = Math.max(largest, memory.size);
+  }
+  // A hundred a minute, for thirteen minutes; and once, the thousand of the wrong clock.
+  assert.ok(largest < 3 * (1000 + 13 * 100), `${largest} ids are held`);
+  assert.equal(memory.replayFrom(100_000), 100_000 - 100 * (KEPT_PIECES + 1));
+});
+
+Deno.test("a clock that stands still keeps no more than thirteen of the longest pieces", () => {
+  const memory = new Duplicates({ shortest: 10, wrong: 100, longest: 1000 });
+  for (let n = 0; n < 100_000; n++) {
+    memory.pass(n, NOON);
+    assert.equal(seen(memory, `id-${n}`, NOON), false);
+  }
+  assert.ok(memory.size < 3 * 13_000, `${memory.size} ids are held`);
+  assert.equal(memory.replayFrom(100_000), 100_000 - 13_000);
+  // Those ids were within ten minutes, so there is no knowing about them any more, and it is counted.
+  assert.ok(memory.takeUnchecked() > 80_000);
+});
+
+Deno.test("events that lie too far back to be told are counted", () => {
+  const memory = new Duplicates({ ...SHORT, wrong: 1000 });
+  const log = steadyLog(3600, "id");
+  told(log, memory);
+  assert.equal(memory.takeUnchecked(), 0);
+  const late = [
+    { id: "id-2", time: NOON + 2000 },
+    { id: "other", time: NOON + 40 * MINUTE },
+    { id: "in time", time: NOON + 58 * MINUTE + 1000 },
+    { id: "id-3599", time: NOON + 3599_000 },
+  ];
+  assert.deepEqual(told([...log, ...late], memory, log.length), [false, false, false, true]);
+  assert.equal(memory.takeUnchecked(), 2);
+  assert.equal(memory.takeUnchecked(), 0);
+});

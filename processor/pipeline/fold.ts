@@ -1,0 +1,280 @@
+/**
+ * Adds events up: columns times a view gives a delta. Knows nothing of Kafka, PostgreSQL or the time of day.
+ * @module
+ */
+import { type Batch, BATCH_EVENTS, type Dictionaries } from "../columns/batch.ts";
+import { codesOf, numbersOf, rowsBelow, Texts } from "../columns/cells.ts";
+import { grown } from "../columns/grown.ts";
+import { Groups } from "../columns/groups.ts";
+import { type Accumulator, selector } from "../measures/measure.ts";
+import { type Delta, paneMs, type Row, type Values, type View } from "../views/view.ts";
+
+/** Adds batches up into the delta of one view. */
+export interface Fold {
+  add(batch: Batch): void;
+  /** What has been added up, which stands until `clear`; nothing may be added before. */
+  delta(): Delta;
+  /** Forgets all, once its delta is no longer needed, and keeps the room that it had: the dictionaries are empty too. */
+  clear(): void;
+}
+
+/** A row for each event, where it doesn't matter which. */
+const EVERY = new Int32Array(BATCH_EVENTS);
+
+/** A fold of `view` over batches that share the dictionaries `words`. */
+export function fold(view: View, words: Dictionaries): Fold {
+  return view.window.kind === "session" ? new SessionFold(view, words) : new PaneFold(view, words);
+}
+
+/** Folds into panes, and puts the windows together from them at the end. */
+class PaneFold implements Fold {
+  readonly #view: View;
+  readonly #words: Dictionaries;
+  readonly #groups: Groups;
+  readonly #accumulators: readonly Accumulator<unknown>[];
+  readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
+  #rows = new Int32Array(0);
+
+  constructor(view: View, words: Dictionaries) {
+    this.#view = view;
+    this.#words = words;
+    this.#groups = new Groups(view.by.length);
+    this.#accumulators = Object.values(view.measures).map((measure) => measure.accumulator(words));
+    this.#select = selector(view.where ?? {}, words);
+  }
+
+  add(batch: Batch): void {
+    const widthMs = paneMs(this.#view.window);
+    const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
+    if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
+    const rows = this.#rows;
+    const wanted = this.#select(batch, EVERY);
+    const times = batch.time;
+    for (let i = 0; i < batch.count; i++) {
+      rows[i] = wanted[i]! < 0 ? -1 : this.#groups.row(Math.floor(times[i]! / widthMs), columns, i);
+    }
+    for (const accumulator of this.#accumulators) accumulator.add(batch, rows, this.#groups.count);
+  }
+
+  delta(): Delta {
+    const view = this.#view;
+    const groups = this.#groups;
+    const widthMs = paneMs(view.window);
+    const rows = rowsBelow(groups.count);
+    const panes: Delta = {
+      view,
+      count: rows.length,
+      start: numbersOf(rows, (row) => groups.window(row) * widthMs),
+      end: numbersOf(rows, (row) => (groups.window(row) + 1) * widthMs),
+      keys: view.by.map((dimension, c) =>
+        new Texts(this.#words[dimension], codesOf(rows, (row) => groups.code(row, c)))
+      ),
+      values: this.#accumulators.map((accumulator) => valuesOf(accumulator, rows)),
+    };
+    return view.window.kind === "hopping" ? windowsOf(panes, view.window) : panes;
+  }
+
+  clear(): void {
+    this.#groups.clear();
+    for (const accumulator of this.#accumulators) accumulator.clear();
+  }
+}
+
+/** What has been added up for these rows. */
+function valuesOf(accumulator: Accumulator<unknown>, rows: Int32Array): Values {
+  return {
+    at: (r) => accumulator.value(rows[r]!),
+    ...accumulator.cells !== undefined && { cells: () => accumulator.cells!(rows) },
+  };
+}
+
+/** The overlapping windows that panes belong to. */
+function windowsOf(panes: Delta, window: { widthMs: number; everyMs: number }): Delta {
+  const { view } = panes;
+  const windows = new Map<string, Row>();
+  for (const pane of rowsOf(panes)) {
+    for (let start = pane.start; start > pane.start - window.widthMs; start -= window.everyMs) {
+      const place = JSON.stringify([start, ...pane.key]);
+      const values = windows.get(place)?.values;
+      windows.set(place, {
+        ...pane,
+        start,
+        end: start + window.widthMs,
+        values: values === undefined ? pane.values : mergeValues(view, values, pane.values),
+      });
+    }
+  }
+  return deltaOf(view, [...windows.values()]);
+}
+
+/**
+ * Folds into sessions as the events come: each extends the session of its key that it touches, or begins one. An event
+ * that touches two makes them one, whose values are merged at the end; events nearly always come in order, so that is
+ * rare.
+ */
+class SessionFold implements Fold {
+  readonly #view: View;
+  readonly #words: Dictionaries;
+  readonly #gapMs: number;
+  /** Keys, whatever the time. */
+  readonly #groups: Groups;
+  readonly #accumulators: readonly Accumulator<unknown>[];
+  readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
+  #rows = new Int32Array(0);
+  #count = 0;
+  #starts = new Float64Array(256);
+  #ends = new Float64Array(256);
+  #groupOf = new Int32Array(256);
+  /** The session of the same key that lies before, or -1. */
+  #before = new Int32Array(256);
+  /** The latest session of each key. */
+  #latest = new Int32Array(256);
+  /** Sessions that have become part of another, and of which. */
+  readonly #mergedInto = new Map<number, number>();
+
+  constructor(view: View, words: Dictionaries) {
+    this.#view = view;
+    this.#words = words;
+    this.#gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
+    this.#groups = new Groups(view.by.length);
+    this.#accumulators = Object.values(view.measures).map((measure) => measure.accumulator(words));
+    this.#select = selector(view.where ?? {}, words);
+  }
+
+  add(batch: Batch): void {
+    const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
+    if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
+    const rows = this.#rows;
+    const wanted = this.#select(batch, EVERY);
+    for (let i = 0; i < batch.count; i++) {
+      if (wanted[i]! < 0) {
+        rows[i] = -1;
+        continue;
+      }
+      const known = this.#groups.count;
+      const group = this.#groups.row(0, columns, i);
+      rows[i] = this.#session(group, group === known, batch.time[i]!);
+    }
+    for (const accumulator of this.#accumulators) accumulator.add(batch, rows, this.#count);
+  }
+
+  delta(): Delta {
+    // In the order in which they were joined, so that one that has been taken up has first taken up its own.
+    for (const [gone, into] of this.#mergedInto) {
+      for (const accumulator of this.#accumulators) accumulator.merge(into, gone);
+    }
+    const merged = this.#mergedInto;
+    const kept = rowsBelow(this.#count, merged.size === 0 ? undefined : (row) => !merged.has(row));
+    const groups = this.#groups;
+    return {
+      view: this.#view,
+      count: kept.length,
+      start: numbersOf(kept, (row) => this.#starts[row]!),
+      end: numbersOf(kept, (row) => this.#ends[row]!),
+      keys: this.#view.by.map((dimension, c) =>
+        new Texts(this.#words[dimension], codesOf(kept, (row) => groups.code(this.#groupOf[row]!, c)))
+      ),
+      values: this.#accumulators.map((accumulator) => valuesOf(accumulator, kept)),
+    };
+  }
+
+  clear(): void {
+    this.#groups.clear();
+    this.#count = 0;
+    this.#mergedInto.clear();
+    for (const accumulator of this.#accumulators) accumulator.clear();
+  }
+
+  /** The session of a key that an event at `time` belongs to; it is begun if there is none. */
+  #session(group: number, isNew: boolean, time: number): number {
+    const gapMs = this.#gapMs;
+    let after = -1;
+    let row = isNew ? -1 : this.#latest[group]!;
+    for (; row >= 0 && time <= this.#ends[row]! + gapMs; after = row, row = this.#before[row]!) {
+      if (time < this.#starts[row]! - gapMs) continue;
+      if (time > this.#ends[row]!) this.#ends[row] = time;
+      if (time < this.#starts[row]!) {
+        this.#starts[row] = time;
+        const before = this.#before[row]!;
+        if (before >= 0 && time - this.#ends[before]! <= gapMs) this.#join(row, before);
+      }
+      return row;
+    }
+    return this.#begin(group, time, row, after);
+  }
+
+  /** A session between two others of its key, of which there may be none. */
+  #begin(group: number, time: number, before: number, after: number): number {
+    const row = this.#count++;
+    if (row === this.#starts.length) this.#grow();
+    if (group >= this.#latest.length) this.#latest = grown(this.#latest);
+    this.#starts[row] = time;
+    this.#ends[row] = time;
+    this.#groupOf[row] = group;
+    this.#before[row] = before;
+    if (after < 0) this.#latest[group] = row;
+    else this.#before[after] = row;
+    return row;
+  }
+
+  /** Makes the session before `row` part of it. */
+  #join(row: number, before: number): void {
+    this.#starts[row] = this.#starts[before]!;
+    this.#before[row] = this.#before[before]!;
+    this.#mergedInto.set(before, row);
+  }
+
+  #grow(): void {
+    this.#starts = grown(this.#starts);
+    this.#ends = grown(this.#ends);
+    this.#groupOf = grown(this.#groupOf);
+    this.#before = grown(this.#before);
+  }
+}
+
+/** Rows as the columns of a delta. */
+export function deltaOf(view: View, rows: readonly Row[]): Delta {
+  return {
+    view,
+    count: rows.length,
+    start: Float64Array.from(rows, (row) => row.start),
+    end: Float64Array.from(rows, (row) => row.end),
+    keys: view.by.map((_, k) => rows.map((row) => row.key[k]!)),
+    values: Object.keys(view.measures).map((_, m) => rows.map((row) => row.values[m])),
+  };
+}
+
+/** Row `r` of a delta. */
+export function rowOf(delta: Delta, r: number): Row {
+  return {
+    start: delta.start[r]!,
+    end: delta.end[r]!,
+    key: delta.keys.map((column) => column.at(r) as string | null),
+    values: delta.values.map((column) => column.at(r)),
+  };
+}
+
+/** The rows of a delta. */
+export function rowsOf(delta: Delta): Row[] {
+  return Array.from({ length: delta.count }, (_, r) => rowOf(delta, r));
+}
+
+/** The values of two rows of the same view, merged measure by measure. */
+export function mergeValues(view: View, a: readonly unknown[], b: readonly unknown[]): unknown[] {
+  return Object.values(view.measures).map((measure, m) => measure.merge(a[m], b[m]));
+}
+
+/** Sessions of one key, with those merged that lie no more than a gap apart; sorted by time. */
+export function mergeSessions(view: View, sessions: readonly Row[]): Row[] {
+  const gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
+  const merged: Row[] = [];
+  for (const next of [...sessions].sort((a, b) => a.start - b.start)) {
+    const last = merged.at(-1);
+    if (last === undefined || next.start - last.end > gapMs) merged.push(next);
+    else {
+      const end = Math.max(last.end, next.end);
+      merged[merged.length - 1] = { ...last, end, values: mergeValues(view, last.values, next.values) };
+    }
+  }
+  return merged;
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { EVERYTHING } from "../columns/batch.ts";
+import { count, last } from "../measures/measure.ts";
+import { Pending, wantedBy } from "./pending.ts";
+import { testKeyed } from "../testing/fakes/keyed.ts";
+import { minutes, session, tumbling, type View, view } from "../views/view.ts";
+import { VIEWS } from "../views/mod.ts";
+
+const plain: View = view({
+  name: "plain",
+  about: "events",
+  window: tumbling(minutes(1)),
+  by: ["type"],
+  measures: { events: count() },
+});
+
+Deno.test("what no view looks at is not wanted", () => {
+  assert.deepEqual(wantedBy([plain], false), { ids: false, sessions: false, events: false });
+  assert.deepEqual(wantedBy([], false), { ids: false, sessions: false, events: false });
+});
+
+Deno.test("what any view looks at is wanted, whatever for", () => {
+  const picked = last("page", { at: "last_at", by: "last_by" });
+  const bySession: View = { ...plain, window: session(1000), by: ["user", "session"] };
+  const filtered: View = { ...plain, where: { session: ["s"] } };
+  const measured = (measure: View["measures"][string]): View => ({ ...plain, measures: { measure } });
+  const wanted = (...views: View[]) => wantedBy([plain, ...views], false);
+  assert.deepEqual(wanted(bySession), { ids: false, sessions: true, events: false });
+  assert.deepEqual(wanted(filtered), { ids: false, sessions: true, events: false });
+  assert.deepEqual(wanted(measured(count({ session: ["s"] }))), { ids: false, sessions: true, events: false });
+  assert.deepEqual(wanted(measured(picked)), { ids: true, sessions: false, events: false });
+  assert.deepEqual(wanted(measured(last("session", { at: "a", by: "b" }))), {
+    ids: true,
+    sessions: true,
+    events: false,
+  });
+  assert.deepEqual(wantedBy(VIEWS, false), { ids: true, sessions: true, events: false });
+});
+
+Deno.test("with the raw events, all is wanted", () => {
+  assert.deepEqual(wantedBy([plain], true), EVERYTHING);
+});
+
+Deno.test("what a great commit needed is too roomy for small ones, and not for its like", () => {
+  const pending = new Pending("topic", testKeyed(), VIEWS, true, () => 0);
+  pending.records = 16_000;
+  assert.equal(pending.tooRoomy, false, "it has not been larger before");
+  pending.clear();
+  pending.records = 1_000;
+  assert.equal(pending.tooRoomy, false);
+  pending.records = 999;
+  assert.equal(pending.tooRoomy, true);
+});

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import type { Commit, Records } from "./pipeline.ts";
+import { JsonDecoder } from "../decode/json.ts";
+import { recordsOf } from "../testing/fakes/memory.ts";
+import { at, record } from "../testing/scenario.ts";
+import { bad, click, clicksFrom, GatedSink, late, settled, stand } from "../testing/stand.ts";
+import { tablesOf } from "../testing/fakes/tables.ts";
+import { DAY_MS } from "../views/view.ts";
+import { traffic } from "../views/traffic.ts";
+
+const NOON = at("12:00:00");
+
+function stored(commits: readonly Commit[]): number[] {
+  return commits.map(({ advances }) => advances.reduce((sum, advance) => sum + advance.stored, 0));
+}
+
+Deno.test("a commit is sent when the oldest event has waited long enough, and not before", async () => {
+  const { pipeline, source, sink, clock } = stand([[click("a"), click("b", 1), click("c", 2)]], { limit: 1 });
+  clock.ms = 500;
+  await pipeline.step();
+  clock.ms = 1499;
+  await pipeline.step();
+  await settled();
+  assert.equal(sink.commits, 0);
+  clock.ms = 1500;
+  await pipeline.step();
+  await settled();
+  assert.deepEqual([sink.commits, [...sink.events]], [1, ["a", "b", "c"]]);
+  assert.deepEqual(source.told, [{ 0: 3 }]);
+});
+
+Deno.test("with nothing to commit nothing is committed, and polls wait for as long as a commit may", async () => {
+  const { pipeline, source, sink, clock } = stand([[], []]);
+  for (clock.ms = 0; clock.ms < 10_000; clock.ms += 700) await pipeline.step();
+  await pipeline.flush();
+  assert.equal(sink.commits, 0);
+  assert.deepEqual(new Set(source.waits), new Set([1000]));
+});
+
+Deno.test("a poll waits no longer than the next commit may", async () => {
+  const { pipeline, source, clock } = stand([[click("a")]]);
+  await pipeline.step();
+  clock.ms = 400;
+  await pipeline.step();
+  assert.deepEqual(source.waits, [1000, 600]);
+});
+
+Deno.test("however many records arrive at once, a commit has at most commitRecords of them", async () => {
+  for (
+    const [commitRecords, sizes] of [[3, [3, 3, 3, 1]], [1, new Array<number>(10).fill(1)], [10, [10]], [11, [
+      10,
+    ]]] as const
+  ) {
+    const commits: Commit[] = [];
+    const { pipeline, sink } = stand([clicksFrom("a", 7), clicksFrom("b", 3)], {
+      commitRecords,
+      observer: { committed: (commit) => void commits.push(commit) },
+    });
+    await pipeline.step();
+    await pipeline.flush();
+    assert.deepEqual(stored(commits), sizes);
+    assert.equal(sink.events.length, 10);
+    assert.deepEqual(commits.map(({ advances }) => advances.length > 0), sizes.map(() => true));
+  }
+});
+
+Deno.test("a full commit is sent without waiting for the clock", async () => {
+  const { pipeline, sink } = stand([clicksFrom("a", 4)], { commitRecords: 2, limit: 2 });
+  await pipeline.step();
+  await settled();
+  assert.equal(sink.commits, 1);
+});
+
+Deno.test("how much is still to be read is told before it is taken in, which a commit may hold up", async () => {
+  const ends: number[] = [];
+  const { pipeline, sink } = stand([clicksFrom("a", 9)], {
+    commitRecords: 2,
+    observer: { read: (_partition, _next, end) => void ends.push(end) },
+  });
+  sink.gates = [];
+  const step = pipeline.step();
+  await settled();
+  assert.deepEqual([sink.gates.length, ends], [1, [9]]);
+  while (sink.commits < 4) {
+    sink.gates.shift()?.open();
+    await settled();
+  }
+  await step;
+});
+
+Deno.test("reading and folding go on while a commit is under way; the next one waits for it", async () => {
+  const { pipeline, source, sink, clock } = stand([clicksFrom("a", 6)], { limit: 2 });
+  const gates = sink.gates = [];
+  await pipeline.step();
+  clock.ms = 1000;
+  await pipeline.step();
+  assert.equal(gates.length, 1, "one commit is under way");
+  clock.ms = 5000;
+  await pipeline.step();
+  clock.ms = 9000;
+  await pipeline.step();
+  assert.equal(gates.length, 1, "the next is overdue, and waits");
+  assert.equal(source.waits.at(-1), 20, "polls don't spin meanwhile");
+  sink.gates[0]!.open();
+  await settled();
+  assert.deepEqual(sink.events, ["a0", "a1", "a2", "a3"]);
+  await pipeline.step();
+  assert.equal(gates.length, 2);
+  sink.gates[1]!.open();
+  await pipeline.flush();
+  assert.deepEqual(sink.events, ["a0", "a1", "a2", "a3", "a4", "a5"]);
+  assert.equal(sink.commits, 2);
+});
+
+Deno.test("while a commit is under way, its sink gets a turn between records, and otherwise nobody waits for one", async () => {
+  let turns = 0;
+  const breathe = () => Promise.resolve(void turns++);
+  const log = ["a", "b", "c"].map((prefix) => clicksFrom(prefix, 1950));
+  const { pipeline, sink, clock } = stand(log, { limit: 650, commitRecords: 100_000, breathe });
+  const gates = sink.gates = [];
+  await pipeline.step();
+  clock.ms = 1000;
+  await pipeline.step();
+  assert.deepEqual([gates.length, turns], [1, 0]);
+  await pipeline.step();
+  assert.deepEqual([gates.length, turns], [1, 1]);
+  sink.gates[0]!.open();
+  sink.gates = null;
+  await pipeline.flush();
+  assert.equal(sink.events.length, 5850);
+});
+
+Deno.test("what is read is stored, a duplicate or refused, and progress says so", async () => {
+  const log = [click("a"), click("a", 1), bad(), click(null), click(null), click("b"), click("a"), bad()];
+  const commits: Commit[] = [];
+  const observer = { committed: (commit: Commit) => void commits.push(commit) };
+  const { pipeline, sink } = stand([log, clicksFrom("c", 2)], { commitRecords: 3, observer });
+  await pipeline.step();
+  await pipeline.flush();
+  for (const { advances } of commits) {
+    for (const { consumed, stored, duplicates, refused } of advances) {
+      assert.equal(consumed, stored + duplicates + refused);
+    }
+  }
+  assert.deepEqual(sink.progress.get(0), {
+    ...{ next: 8, replay: 0, watermark: NOON - 10_000, consumed: 8, stored: 4, duplicates: 2, refused: 2 },
+    ...{ topicId: "memory", first: 0, skipped: 0, gaps: 0 },
+  });
+  assert.deepEqual(tablesOf(sink).totals, { consumed: 10, stored: 6, duplicates: 2, refused: 2 });
+  assert.deepEqual(sink.events, ["a", "clickstream-events/0/3", "clickstream-events/0/4", "b", "c0", "c1"]);
+});
+
+Deno.test("the watermark is 10 s behind the latest event stored: no refusal, duplicate or late event moves it", async () => {
+  const future = click("f", 60, { timestamp: NOON + 60_000 + 300_001 });
+  const log = [
+    click("a", 60),
+    late("b", 61),
+    future,
+    click("a", 90, { timestamp: NOON + 90_000 }),
+    bad(95),
+    click("c", 59),
+  ];
+  const { pipeline, sink } = stand([log, [bad()]]);
+  await pipeline.step();
+  await pipeline.flush();
+  assert.equal(sink.progress.get(0)!.watermark, NOON + 50_000);
+  assert.equal(sink.progress.get(1)!.watermark, null);
+});
+
+Deno.test("lateness is told of events behind the watermark, by how much", async () => {
+  const told: number[] = [];
+  const log = [click("a", 60), click("b", 50), click("c", 60, { timestamp: NOON + 49_999 }), late("d", 60)];
+  const { pipeline } = stand([log], { observer: { late: (ms) => void told.push(ms) } });
+  await pipeline.step();
+  assert.deepEqual(told, [1, DAY_MS - 10_000]);
+});
+
+Deno.test("revenue is committed before sums could become inexact", async () => {
+  const most = { eventType: "purchase", price: 10_000_000_000 };
+  const commits: Commit[] = [];
+  const purchases = Array.from({ length: 8_100 }, (_, n) => click(`p${n}`, 0, most));
+  // The first commit is of 4,096 records, whatever they are.
+  const { pipeline, sink } = stand([[...clicksFrom("v", 4096), ...purchases]], {
+    limit: 20_000,
+    commitRecords: 100_000,
+    views: [traffic],
+    observer: { committed: (commit) => void commits.push(commit) },
+  });
+  await pipeline.step();
+  await pipeline.flush();
+  assert.deepEqual(stored(commits), [4096, 8001, 99]);
+  assert.ok(commits.every(({ deltas }) => Number.isSafeInteger(deltas[0]!.values[2]!.at(0))));
+  const sold = sink.rows(traffic).filter(({ key }) => key[0] === "purchase");
+  assert.deepEqual(sold.map(({ values }) => values[2]), [8100 * 1e12]);
+});
+
+Deno.test("refused payloads are committed before they fill the memory", async () => {
+  const commits: Commit[] = [];
+  const large = record("x".repeat(70_000), NOON);
+  const { pipeline } = stand([new Array(600).fill(large)], {
+    limit: 600,
+    observer: { committed: (commit) => void commits.push(commit) },
+  });
+  await pipeline.step();
+  await pipeline.flush();
+  assert.deepEqual(commits.map(({ refusals }) => refusals.length), [513, 87]);
+});
+
+Deno.test("offsets that hold no record for us are passed, and committed", async () => {
+  const { pipeline, source, sink } = stand([[click("a")]]);
+  const skipped: Records = { ...recordsOf(0, 5, [], 9), next: 9, skipped: 4 };
+  source.poll = () => Promise.resolve([skipped]);
+  await pipeline.step();
+  await pipeline.flush();
+  assert.deepEqual(sink.progress.get(0), {
+    ...{ next: 9, replay: 9, watermark: null, consumed: 0, stored: 0, duplicates: 0, refused: 0 },
+    ...{ topicId: "memory", first: 5, skipped: 4, gaps: 0 },
+  });
+});
+
+Deno.test("events are left out of a commit where they aren't stored, and counted all the same", async () => {
+  for (const views of [undefined, [traffic]]) {
+    const { pipeline, sink } = stand([clicksFrom("a", 2000)], {
+      ...{ storeEvents: false, limit: 2000, commitRecords: 5000, ...views === undefined ? {} : { views } },
+    });
+    await pipeline.step();
+    await pipeline.flush();
+    assert.deepEqual([sink.events.length, sink.progress.get(0)!.stored, sink.commits], [0, 2000, 1]);
+    const counted = sink.rows(traffic).reduce((sum, row) => sum + Number(row.values[0]), 0);
+    assert.equal(counted, 2000);
+  }
+});
+
+/** Counts each event twice. */
+class MiscountingDecoder extends JsonDecoder {
+  override decode(...[records, i, batch]: Parameters<JsonDecoder["decode"]>): ReturnType<JsonDecoder["decode"]> {
+    if (super.decode(records, i, batch) === null) batch.keep();
+    return super.decode(records, i, batch);
+  }
+}
+
+Deno.test("our own mistakes are not committed", async () => {
+  const { pipeline, sink } = stand([clicksFrom("a", 3)], { decoder: new MiscountingDecoder(DAY_MS) });
+  await pipeline.step();
+  await assert.rejects(pipeline.flush(), /not conserved: 3 records were read, 6 stored/);
+  assert.equal(sink.commits, 0);
+  const other = stand([clicksFrom("a", 3)], { share: [] });
+  other.source.poll = () => Promise.resolve([recordsOf(0, 0, clicksFrom("a", 1))]);
+  await assert.rejects(other.pipeline.step(), /partition 0 was read but not assigned/);
+  const twice = stand([clicksFrom("a", 3)]);
+  twice.source.poll = () => Promise.resolve([recordsOf(0, 0, clicksFrom("a", 1)), recordsOf(0, 0, clicksFrom("a", 1))]);
+  await assert.rejects(twice.pipeline.step(), /offset 0 of partition 0 was read twice/);
+  assert.ok(twice.sink instanceof GatedSink && twice.sink.commits === 0);
+});

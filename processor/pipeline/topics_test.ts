@@ -1,0 +1,153 @@
+/** Every offset accounted for, and no topic taken for another. */
+import assert from "node:assert/strict";
+import { type Gap, lengthOf, PositionsMoved, type Records, TopicChanged } from "./pipeline.ts";
+import { type LogRecord, recordsOf } from "../testing/fakes/memory.ts";
+import { bad, click, clicksFrom, type Stand, stand } from "../testing/stand.ts";
+import { tablesOf } from "../testing/fakes/tables.ts";
+
+/** A run that begins with a gap of so many offsets, and ends with so many that hold no record. */
+function run(at: number, log: LogRecord[], { gap = 0, skipped = 0 } = {}): Records {
+  const first = at + gap;
+  const next = first + log.length + skipped;
+  return { ...recordsOf(0, first, log, next), next, skipped, gap: gap === 0 ? null : { from: at, to: first } };
+}
+
+/** Takes these runs in, one in a poll, and commits what there is after each. */
+async function taken({ pipeline, source }: Stand, runs: readonly Records[], flush = true): Promise<void> {
+  for (const records of runs) {
+    source.poll = () => Promise.resolve([records]);
+    await pipeline.step();
+    if (flush) await pipeline.flush();
+  }
+  await pipeline.flush();
+}
+
+Deno.test("consumed, skipped and gaps account for every offset, however the commits are cut", async () => {
+  const runs = [
+    run(50, clicksFrom("a", 3), { skipped: 2 }),
+    run(55, [], { gap: 10 }),
+    run(65, [bad(), ...clicksFrom("b", 4)], { gap: 3, skipped: 1 }),
+    run(74, [], { skipped: 4 }),
+  ];
+  for (const flush of [true, false]) {
+    for (const commitRecords of [1, 2, 1000]) {
+      const all = stand([[]], { commitRecords });
+      await taken(all, runs, flush);
+      const { first, next, consumed, skipped, gaps } = all.sink.progress.get(0)!;
+      assert.deepEqual({ first, next, consumed, skipped, gaps }, {
+        first: 50,
+        next: 78,
+        consumed: 8,
+        skipped: 7,
+        gaps: 13,
+      });
+      assert.deepEqual(all.sink.gaps, [{ partition: 0, from: 55, to: 65 }, { partition: 0, from: 65, to: 68 }]);
+    }
+  }
+});
+
+Deno.test("offsets between the records of a run are skipped where they lie", async () => {
+  const all = stand([[]], { commitRecords: 1 });
+  const log = clicksFrom("a", 3);
+  const sparse: Records = { ...recordsOf(0, 0, log), offsets: Float64Array.of(2, 3, 7), next: 9, skipped: 6, end: 9 };
+  const commits: (readonly [next: number, skipped: number])[] = [];
+  const commit = all.sink.commit.bind(all.sink);
+  all.sink.commit = (what) => {
+    for (const { next, skipped } of what.advances) commits.push([next, skipped]);
+    return commit(what);
+  };
+  await taken(all, [sparse]);
+  assert.deepEqual(commits, [[3, 2], [4, 0], [8, 3], [9, 1]]);
+});
+
+Deno.test("a run that does not account for its offsets is not committed", async () => {
+  const cases: readonly (readonly [Partial<Records>, RegExp])[] = [
+    [{ skipped: 0 }, /not conserved: reading partition 0 goes on at offset 3, and the run up to 8/],
+    [{ skipped: 9 }, /offset -3 of partition 0 was read twice/],
+    [{ gap: { from: 2, to: 4 } }, /read twice/],
+  ];
+  for (const [wrong, said] of cases) {
+    const all = stand([[]]);
+    await taken(all, [run(0, clicksFrom("a", 3))]);
+    const records = { ...run(3, clicksFrom("b", 2), { skipped: 3 }), ...wrong };
+    all.source.poll = () => Promise.resolve([records]);
+    await assert.rejects(all.pipeline.step(), said);
+    assert.equal(all.sink.progress.get(0)!.next, 3);
+  }
+});
+
+Deno.test("nothing below what is committed is called lost; above it, exactly what is missing", async () => {
+  const log = [clicksFrom("a", 20)];
+  // By how far the log begins later at the next start, what is lost of it, and what can't be recognised any more.
+  const cases: readonly (readonly [begins: number, lost: Gap | null, forgot: Gap])[] = [
+    [7, null, { from: 0, to: 7 }],
+    [20, null, { from: 0, to: 20 }],
+    [23, { from: 20, to: 23 }, { from: 0, to: 20 }],
+  ];
+  for (const [begins, lost, unknown] of cases) {
+    const before = stand(log);
+    await taken(before, [run(0, log[0]!)]);
+    const forgot: Gap[] = [];
+    const after = stand(log, { sink: before.sink, observer: { forgot: (_, gap) => void forgot.push(gap) } });
+    await taken(after, [
+      run(0, [], { gap: begins }),
+      run(begins, log[0]!.slice(begins)),
+      run(Math.max(20, begins), [click("z", 99)]),
+    ]);
+    assert.deepEqual(after.sink.gaps, lost === null ? [] : [{ partition: 0, ...lost }]);
+    assert.deepEqual(forgot, [unknown]);
+    const { first, next, consumed, gaps, stored } = after.sink.progress.get(0)!;
+    assert.deepEqual([first, gaps, stored], [0, lengthOf(lost), 21]);
+    assert.equal(next - first, consumed + gaps);
+  }
+});
+
+Deno.test("a recreated topic is refused at the start, and nothing of it is read", async () => {
+  for (const records of [1, 3, 9]) {
+    const before = stand([clicksFrom("a", 3)]);
+    await before.pipeline.step();
+    await before.pipeline.flush();
+    const tables = tablesOf(before.sink);
+    const after = stand([clicksFrom("b", records)], { sink: before.sink });
+    after.source.id = "another";
+    await assert.rejects(after.pipeline.step(), (error) => {
+      assert.ok(error instanceof TopicChanged);
+      const topic = "clickstream-events";
+      assert.deepEqual(error.change, { kind: "recreated", topic, followed: "memory", found: "another" });
+      for (const said of ["memory", "another", topic, "clickstream adopt-topic"]) {
+        assert.ok(error.message.includes(said), error.message);
+      }
+      return true;
+    });
+    assert.deepEqual(after.source.seeks, []);
+    assert.deepEqual(tablesOf(before.sink), tables);
+  }
+});
+
+Deno.test("a log that ends before what is committed is refused", async () => {
+  const before = stand([clicksFrom("a", 5)]);
+  await before.pipeline.step();
+  await before.pipeline.flush();
+  const after = stand([clicksFrom("a", 4)], { sink: before.sink });
+  await assert.rejects(after.pipeline.step(), (error) => {
+    assert.ok(error instanceof TopicChanged);
+    assert.deepEqual(error.change, { kind: "truncated", topic: "clickstream-events", partition: 0, next: 5, end: 4 });
+    return true;
+  });
+});
+
+Deno.test("who still believes in the old topic can't commit, though the offsets agree", async () => {
+  const old = stand([clicksFrom("a", 3)], { limit: 2 });
+  await old.pipeline.step();
+  await old.pipeline.flush();
+  await old.pipeline.step();
+  const progress = old.sink.progress.get(0)!;
+  old.sink.progress.set(0, { ...progress, topicId: "another" });
+  await assert.rejects(old.pipeline.flush(), PositionsMoved);
+  assert.equal(old.sink.progress.get(0)!.next, 2);
+  // Where the id is not known yet, whoever comes fills it in.
+  old.sink.progress.set(0, { ...progress, topicId: null });
+  for (let n = 0; n < 2; n++) await old.pipeline.step();
+  await old.pipeline.flush();
+  assert.deepEqual([old.sink.progress.get(0)!.next, old.sink.progress.get(0)!.topicId], [3, "memory"]);
+});

@@ -1,0 +1,179 @@
+/**
+ * Forgetting a user: first, in one transaction that no commit is under way beside, the note that keeps the log's events
+ * out, and the rows by user; then what lies by its offsets, which nobody adds to any more.
+ * @module
+ */
+import type { Database } from "../database.ts";
+import { ERASED, eraseRows, userHash } from "../sink/forgetting.ts";
+
+/** What there is of a user, or was removed. */
+export interface OfUser {
+  readonly events: number;
+  readonly sessions: number;
+  readonly user_days: number;
+  readonly refusals: number;
+}
+
+/** Where a partition ends. */
+export type Ends = ReadonlyMap<number, number>;
+
+const SCHEMAS = ["clickstream", "clickstream_rebuild"] as const;
+
+/** What there is of a user; changes nothing. */
+export async function foundOf(db: Database, topic: string, user: string): Promise<OfUser> {
+  const days = await daysOf(db, user);
+  const { rows: [row] } = await db.query<{ [table in keyof OfUser]: string }>(
+    `select (select count(*) from clickstream.events where user_id = $1::text and ${onDays(days)}) as events,
+       (select count(*) from clickstream.sessions where user_id = $1::text) as sessions,
+       (select count(*) from clickstream.user_days where user_id = $1::text) as user_days,
+       (select count(*) from clickstream.refusals where topic = $2::text and ${NAMED}) as refusals`,
+    [user, topic, quoted(user)],
+  );
+  const { events, sessions, user_days, refusals } = row!;
+  return {
+    events: Number(events),
+    sessions: Number(sessions),
+    user_days: Number(user_days),
+    refusals: Number(refusals),
+  };
+}
+
+/** A forgetting that was noted: what it has still to erase. */
+interface Noted {
+  readonly id: string;
+  /** Null: all. */
+  readonly days: readonly string[] | null;
+}
+
+/** Notes that a user is forgotten, as far as the log goes now, and erases the rows by user and events of former logs. */
+export async function noteForgotten(
+  db: Database,
+  topic: string,
+  user: string,
+  ends: Ends,
+): Promise<{ readonly sessions: number; readonly user_days: number; readonly events: number }> {
+  return await db.transaction(async (tx) => {
+    const schemas = await schemasIn(tx);
+    for (const schema of schemas) await tx.exec(`lock table ${schema}.progress in exclusive mode`);
+    // What was committed since the log was asked for its end is to be forgotten too.
+    const { rows } = await tx.query<{ partition: number; next: string }>(
+      `select partition, next_offset as next from clickstream.progress where topic = $1::text
+       union all select distinct partition, 0 from clickstream.former_progress where topic = $1::text`,
+      [topic],
+    );
+    const below = new Map(ends);
+    for (const { partition, next } of rows) below.set(partition, Math.max(Number(next), below.get(partition) ?? 0));
+    const days = await daysOf(tx, user);
+    await tx.query(
+      `insert into clickstream.forgotten (user_hash, topic, partitions, below, days)
+       values (decode($1::text, 'hex'), $2::text, $3::integer[], $4::bigint[], $5::date[])`,
+      [
+        userHash(user),
+        topic,
+        ...arraysOf(below),
+        days === null ? null : `{${days.join(",")}}`,
+      ],
+    );
+    // While nothing is committed, an event beyond where the log ends can only be of a log that adopt-topic has replaced.
+    const { rowCount: events } = await tx.query(
+      `delete from clickstream.events e using unnest($2::integer[], $3::bigint[]) as v(partition, below)
+        where e.user_id = $1::text and ${onDays(days)} and e.kafka_partition = v.partition and e.kafka_offset >= v.below
+          and exists (select from clickstream.former_progress where topic = $4::text)`,
+      [user, ...arraysOf(below), topic],
+    );
+    const [erased] = await Promise.all(schemas.map((schema) => eraseRows(tx, schema, [user])));
+    return { sessions: erased!["sessions"] ?? 0, user_days: erased!["user_days"] ?? 0, events };
+  });
+}
+
+function arraysOf(below: ReadonlyMap<number, number>): [partitions: string, below: string] {
+  return [`{${[...below.keys()].join(",")}}`, `{${[...below.values()].join(",")}}`];
+}
+
+/** Erases events and refusals of every forgetting of a user that is not done, with those that were ended on the way. */
+export async function finishForgetting(
+  db: Database,
+  topic: string,
+  user: string,
+  say: (line: string) => void,
+): Promise<{ readonly events: number; readonly refusals: number }> {
+  const { rows } = await db.query<{ id: string; days: string | null }>(
+    `select id, array_to_string(days, ',') as days from clickstream.forgotten
+      where user_hash = decode($1::text, 'hex') and topic = $2::text and done_at is null order by id`,
+    [userHash(user), topic],
+  );
+  let [events, refusals] = [0, 0];
+  for (const { id, days } of rows) {
+    for (const schema of await schemasIn(db)) {
+      const noted = { id, days: days === null ? null : days.split(",") };
+      const erased = await eraseLogged(db, schema, user, noted, say);
+      if (schema !== "clickstream") continue;
+      events += erased.events;
+      refusals += erased.refusals;
+    }
+    await db.query("update clickstream.forgotten set done_at = now(), days = null where id = $1::bigint", [id]);
+  }
+  return { events, refusals };
+}
+
+async function eraseLogged(
+  db: Database,
+  schema: string,
+  user: string,
+  { id, days }: Noted,
+  say: (line: string) => void,
+): Promise<{ readonly events: number; readonly refusals: number }> {
+  const below = "select v.* from clickstream.forgotten f, unnest(f.partitions, f.below) v where f.id = $1::bigint";
+  let events = 0;
+  for (const day of days ?? [null]) {
+    const { rowCount } = await db.query(
+      `delete from ${schema}.events e using (${below}) v(partition, below)
+        where e.user_id = $2::text and ${onDays(day === null ? null : [day])}
+          and e.kafka_partition = v.partition and e.kafka_offset < v.below`,
+      [id, user],
+    );
+    events += rowCount;
+    if (schema === "clickstream") say(`${day ?? "all days"}: ${rowCount} events`);
+  }
+  const { rowCount: refusals } = await db.query(
+    `update ${schema}.refusals r set ${ERASED} from (${below}) v(partition, below), clickstream.forgotten f
+      where f.id = $1::bigint and r.topic = f.topic and r.partition = v.partition and (r."offset" < v.below or r.former)
+        and $2::text is not null and ${NAMED}`,
+    [id, user, quoted(user)],
+  );
+  return { events, refusals };
+}
+
+/** The user's id as it stands in a message, as $3. */
+const NAMED = "payload is not null and position($3::bytea in payload) > 0";
+
+function quoted(user: string): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(user));
+}
+
+/** The days on which a user did something; null where `user_days` knows none, for it may not be kept. */
+async function daysOf(db: Database, user: string): Promise<readonly string[] | null> {
+  const { rows } = await db.query<{ day: string }>(
+    "select day::text from clickstream.user_days where user_id = $1::text order by day",
+    [user],
+  );
+  return rows.length === 0 ? null : rows.map(({ day }) => day);
+}
+
+/** A condition that names the days one by one, so that no other partition is looked at. */
+function onDays(days: readonly string[] | null): string {
+  if (days === null) return "true";
+  const ranges = days.map((day) =>
+    `event_time >= '${day}Z' and event_time < '${day}Z'::timestamptz + interval '1 day'`
+  );
+  return `(${ranges.join(" or ")})`;
+}
+
+/** The schemas that hold what was taken in: the tables, and those that a rebuild is filling. */
+async function schemasIn(db: Database): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    "select nspname as name from pg_namespace where nspname = any ($1::text[]) order by nspname",
+    [`{${SCHEMAS.join(",")}}`],
+  );
+  return rows.map(({ name }) => name);
+}

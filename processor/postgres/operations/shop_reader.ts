@@ -1,0 +1,175 @@
+/**
+ * What the page shows out of PostgreSQL, asked for only while somebody looks: by few statements, over little time, each
+ * along an index.
+ * @module
+ */
+import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
+import type {
+  ActiveUsers,
+  Conversion,
+  OpenWindow,
+  RefusalShown,
+  ShopReport,
+  TablePartition,
+  TopPage,
+} from "../../status/shop.ts";
+import type { Database } from "../database.ts";
+import { openGapRecords } from "./gaps.ts";
+
+const MINUTE_MS = 60_000;
+
+/** Times of windows and sessions that are looked at, back from the latest event, in milliseconds. */
+const ACTIVE_MS = 60 * MINUTE_MS;
+const CONVERSION_MS = 60 * MINUTE_MS;
+const PAGES_MS = 15 * MINUTE_MS;
+const WINDOWS_MS = 6 * MINUTE_MS;
+
+/** Bytes of a refused message that are shown. */
+const PAYLOAD_BYTES = 2048;
+
+const REFUSALS = 25;
+const PAGES = 8;
+
+/** Most partitions that are shown. */
+export const PARTITIONS = 200;
+
+/** How far the tables are. */
+export interface Front {
+  readonly partitions: readonly TablePartition[];
+  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
+  readonly gaps: number;
+  /** Windows that end no later are final; epoch milliseconds, null if that is not known. */
+  readonly watermark: number | null;
+  /** The latest event time in the tables, but not after now, epoch milliseconds; null before the first. */
+  readonly latest: number | null;
+}
+
+/** Asks how far the tables are, which takes next to no time. */
+export async function readFront(db: Database, topic: string, nowMs: number): Promise<Front> {
+  const { rows } = await db.query<TablePartition & { readonly final: number | null }>(
+    `select p.partition, p.next_offset::float8 as next, ${ms("p.watermark")} as watermark, p.committed_by as owner,
+            ${ms("p.committed_at")} as "committedAt", ${ms("(select clickstream.watermark())")} as final
+       from clickstream.progress p where p.topic = $1 order by p.partition limit ${PARTITIONS}`,
+    [topic],
+  );
+  const largest = Math.max(...rows.map(({ watermark }) => watermark ?? -Infinity)) + ALLOWED_DELAY_MS;
+  return {
+    partitions: rows.map(({ final: _, ...partition }) => partition),
+    gaps: await openGapRecords(db, topic),
+    watermark: rows[0]?.final ?? null,
+    latest: largest === -Infinity ? null : Math.min(largest, nowMs),
+  };
+}
+
+/** Asks for everything that the page shows of the shop. */
+export async function readShop(db: Database, { watermark, latest }: Front): Promise<ShopReport> {
+  const refusals = await readRefusals(db);
+  if (latest === null) {
+    return { asOf: null, watermark, activeUsers: null, conversion: null, topPages: [], windows: [], refusals };
+  }
+  const active = await readActiveUsers(db, latest);
+  const minutes = await readMinutes(db, latest);
+  const isOpen = ({ end }: OpenWindow) => watermark === null || end > watermark;
+  return {
+    asOf: latest,
+    watermark,
+    activeUsers: active.users,
+    conversion: await readConversion(db, latest),
+    topPages: await readTopPages(db, latest),
+    windows: [...minutes, ...active.windows].filter(isOpen),
+    refusals,
+  };
+}
+
+async function readActiveUsers(db: Database, latest: number): Promise<{ users: ActiveUsers; windows: OpenWindow[] }> {
+  const { rows } = await db.query<{ start: number; end: number; users: number }>(
+    `select ${ms("window_start")} as start, ${ms("window_end")} as end, users::float8 as users
+       from clickstream.active_users
+      where window_start > ${time("$1")} and window_start <= ${time("$2")} order by window_start`,
+    [latest - ACTIVE_MS, latest],
+  );
+  // Of the windows that the latest event is in, the one that has seen most of its time.
+  const now = rows.find(({ end }) => end > latest)?.users ?? 0;
+  const series = rows.filter(({ end }) => end <= latest + MINUTE_MS).map(({ end, users }) => [end, users] as const);
+  const windows = rows.map(({ start, end, users }) => ({
+    view: "active users",
+    start,
+    end,
+    count: users,
+    unit: "users",
+  }));
+  return { users: { now, series }, windows };
+}
+
+async function readMinutes(db: Database, latest: number): Promise<OpenWindow[]> {
+  const { rows } = await db.query<{ start: number; events: number }>(
+    `select ${ms("window_start")} as start, sum(events)::float8 as events from clickstream.traffic
+      where window_start > ${time("$1")} and window_start <= ${time("$2")} group by window_start order by window_start`,
+    [latest - WINDOWS_MS, latest],
+  );
+  return rows.map(({ start, events }) => ({
+    view: "traffic",
+    start,
+    end: start + MINUTE_MS,
+    count: events,
+    unit: "events",
+  }));
+}
+
+async function readConversion(db: Database, latest: number): Promise<Conversion> {
+  const { rows } = await db.query<Conversion>(
+    `select count(*)::float8 as sessions, (count(*) filter (where purchases > 0))::float8 as conversions,
+            coalesce(sum(revenue_cents), 0)::float8 as "revenueCents",
+            (count(*) filter (where funnel_step >= 1))::float8 as views,
+            (count(*) filter (where funnel_step >= 2))::float8 as carts,
+            (count(*) filter (where funnel_step >= 3))::float8 as purchases
+       from clickstream.sessions where started_at > ${time("$1")} and started_at <= ${time("$2")}`,
+    [latest - CONVERSION_MS, latest],
+  );
+  return rows[0]!;
+}
+
+async function readTopPages(db: Database, latest: number): Promise<TopPage[]> {
+  const { rows } = await db.query<TopPage>(
+    `select left(page, 200) as page, sum(views)::float8 as views from clickstream.pages
+      where window_start > ${time("$1")} and window_start <= ${time("$2")}
+      group by page order by 2 desc, 1 limit ${PAGES}`,
+    [latest - PAGES_MS, latest],
+  );
+  return rows;
+}
+
+async function readRefusals(db: Database): Promise<RefusalShown[]> {
+  const { rows } = await db.query<Omit<RefusalShown, "payload"> & { readonly payload: Uint8Array | null }>(
+    `select id::text as id, reason, field, detail, partition, "offset"::float8 as "offset",
+            substring(payload from 1 for ${PAYLOAD_BYTES}) as payload, coalesce(octet_length(payload), 0) as bytes,
+            ${ms("refused_at")} as "refusedAt", ${ms("replayed_at")} as "replayedAt"
+       from clickstream.refusals order by refusals.id desc limit ${REFUSALS}`,
+  );
+  return rows.map((row) => ({ ...row, payload: textOf(row.payload ?? new Uint8Array(), row.bytes > PAYLOAD_BYTES) }));
+}
+
+/**
+ * Bytes as text: UTF-8 where they are that; otherwise what isn't ASCII as `\xNN`.
+ *
+ * @param isCut whether there was more, so that the last character may be cut in two
+ */
+export function textOf(bytes: Uint8Array, isCut: boolean): string {
+  for (const less of isCut ? [0, 1, 2, 3] : [0]) {
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, bytes.length - less));
+    } catch {
+      // Not up to here.
+    }
+  }
+  const hex = (byte: number) => `\\x${byte.toString(16).padStart(2, "0")}`;
+  return [...bytes].map((byte) => byte < 0x80 ? String.fromCharCode(byte) : hex(byte)).join("");
+}
+
+function ms(expression: string): string {
+  return `(extract(epoch from ${expression}) * 1000)::float8`;
+}
+
+function time(parameter: string): string {
+  return `to_timestamp(${parameter}::float8 / 1000)`;
+}

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { Pipeline } from "../../pipeline/pipeline.ts";
+import { migrated, onEachDatabase } from "../../../testing/servers/databases.ts";
+import { MemorySource } from "../../testing/fakes/memory.ts";
+import { at, clicks, decoder, record } from "../../testing/scenario.ts";
+import { VIEWS } from "../../views/mod.ts";
+import type { Database } from "../database.ts";
+import { readFront, readShop, textOf } from "./shop_reader.ts";
+import { SqlSink } from "../sink/sql_sink.ts";
+
+// Ann's first visit is more than an hour over when the latest event comes, at 12:04:30, and so is her page view.
+const CLICKS = `
+  time         userId eventType   page    price quantity
+  10:59:00.000 ann    page_view   /old    -     -
+  11:30:00.000 bob    page_view   /home   -     -
+  11:31:00.000 bob    add_to_cart /shoes  10.00 2
+  11:32:00.000 bob    purchase    /pay    10.00 2
+  12:01:00.000 ann    page_view   /home   -     -
+  12:04:00.000 cat    page_view   /home   -     -
+  12:04:10.000 cat    page_view   /shoes  -     -
+  12:04:30.000 dan    search      /search -     -
+`;
+const LATEST = at("12:04:30.000");
+
+/** A database with these clicks and messages in it, asked as the processor is allowed to. */
+async function filled(db: Database, messages: readonly (string | Uint8Array)[] = []): Promise<string> {
+  const records = [...clicks(CLICKS), ...messages].map((message) => record(message, LATEST));
+  const source = new MemorySource([records], 100);
+  const pipeline = new Pipeline({
+    source,
+    sink: new SqlSink(db, "here/1"),
+    views: VIEWS,
+    decoder: decoder(),
+    storeEvents: true,
+    now: () => 0,
+    commitEveryMs: 1000,
+    commitRecords: 1000,
+  });
+  await pipeline.step();
+  await pipeline.flush();
+  await db.exec("set role clickstream_writer; set default_transaction_read_only = on");
+  return source.topic;
+}
+
+onEachDatabase("what the page reads", {
+  "is nothing before the first event": async (open) => {
+    const db = await migrated(open);
+    const front = await readFront(db, "clicks", LATEST);
+    assert.deepEqual(front, { partitions: [], gaps: 0, watermark: null, latest: null });
+    const { activeUsers, conversion, windows, topPages, refusals } = await readShop(db, front);
+    assert.deepEqual({ activeUsers, conversion, windows, topPages, refusals }, {
+      activeUsers: null,
+      conversion: null,
+      windows: [],
+      topPages: [],
+      refusals: [],
+    });
+  },
+
+  "is how far the tables are, and the shop as of the latest event": async (open) => {
+    const db = await migrated(open);
+    const topic = await filled(db);
+    const front = await readFront(db, topic, LATEST + 5000);
+    assert.deepEqual(front.partitions.map(({ partition, next, owner }) => [partition, next, owner]), [[
+      0,
+      8,
+      "here/1",
+    ]]);
+    assert.deepEqual([front.latest, front.watermark], [LATEST, LATEST - 10_000]);
+    const shop = await readShop(db, front);
+    assert.deepEqual(shop.conversion, {
+      sessions: 4,
+      conversions: 1,
+      revenueCents: 2000,
+      views: 3,
+      carts: 1,
+      purchases: 1,
+    });
+    assert.deepEqual(shop.topPages, [{ page: "/home", views: 2 }, { page: "/shoes", views: 1 }]);
+    assert.equal(shop.activeUsers!.now, 3);
+    assert.deepEqual(shop.activeUsers!.series.at(-1), [at("12:05:00.000"), 3]);
+    assert.deepEqual(
+      shop.windows.map(({ view, start, count }) => [view, new Date(start).toISOString().slice(11, 16), count]),
+      [
+        ["traffic", "12:04", 3],
+        ["active users", "12:00", 3],
+        ["active users", "12:01", 3],
+        ["active users", "12:02", 2],
+        ["active users", "12:03", 2],
+        ["active users", "12:04", 2],
+      ],
+    );
+  },
+
+  "looks no further ahead than now": async (open) => {
+    const db = await migrated(open);
+    const topic = await filled(db);
+    assert.equal((await readFront(db, topic, LATEST - 60_000)).latest, LATEST - 60_000);
+  },
+
+  "is the latest refusals, their bytes as text": async (open) => {
+    const db = await migrated(open);
+    const topic = await filled(db, ["<b>", new Uint8Array([0x61, 0xff, 0x00]), "é".repeat(3000)]);
+    const { refusals } = await readShop(db, await readFront(db, topic, LATEST));
+    assert.deepEqual(refusals.map(({ reason, offset, bytes }) => [reason, offset, bytes]), [
+      ["not_json", 10, 6000],
+      ["not_utf8", 9, 3],
+      ["not_json", 8, 3],
+    ]);
+    assert.deepEqual(refusals.map(({ payload }) => payload), ["é".repeat(1024), "a\\xff\0", "<b>"]);
+    assert.equal(refusals[0]!.replayedAt, null);
+  },
+});
+
+Deno.test("bytes are text where they can be", () => {
+  const bytes = new TextEncoder().encode("aé😀");
+  assert.equal(textOf(bytes, false), "aé😀");
+  for (const cut of [1, 2, 3]) assert.equal(textOf(bytes.subarray(0, bytes.length - cut), true), "aé");
+  assert.equal(textOf(bytes.subarray(0, 2), false), "a\\xc3");
+});

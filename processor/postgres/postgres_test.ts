@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import { JsonDecoder } from "../decode/json.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
+import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
+import { startPostgres, using } from "../../testing/servers/postgres.ts";
+import { sinkContract } from "../testing/contracts/sink_contract.ts";
+import { sinkUnderTest } from "../testing/contracts/sql_reading.ts";
+import { DAY_MS } from "../views/view.ts";
+import { VIEWS } from "../views/mod.ts";
+import { type Database, openPostgres } from "./database.ts";
+import { migrate } from "./operations/migrations.ts";
+import { SqlSink } from "./sink/sql_sink.ts";
+
+sinkContract("PostgreSQL sink", async () => {
+  const server = await startPostgres();
+  const db = await openPostgres(await server.createDatabase());
+  await migrate(db, MIGRATIONS);
+  return sinkUnderTest(db, async () => {
+    await db.close();
+    await server[Symbol.asyncDispose]();
+  });
+});
+
+const NOON = Date.UTC(2026, 10, 1, 12);
+
+/** A view of a page by each of so many users, at noon. */
+function clicksOf(users: number): LogRecord[] {
+  return Array.from({ length: users }, (_, n) => ({
+    time: NOON,
+    value: new TextEncoder().encode(
+      JSON.stringify({ userId: `u${n}`, eventType: "page_view", page: "/", timestamp: NOON }),
+    ),
+  }));
+}
+
+/** A pipeline that commits these records at once. */
+function pipelineInto(db: Database, clicks: LogRecord[]): Pipeline {
+  return new Pipeline({
+    source: new MemorySource([clicks], clicks.length),
+    sink: new SqlSink(db, "here"),
+    views: VIEWS,
+    decoder: new JsonDecoder(30 * DAY_MS),
+    storeEvents: true,
+    now: () => 0,
+    commitEveryMs: 1000,
+    commitRecords: clicks.length,
+  });
+}
+
+Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", async () => {
+  await using server = await startPostgres();
+  const url = await server.createDatabase();
+  const clicks = clicksOf(3000);
+  const read = () =>
+    using(url, async (db) => {
+      const { rows } = await db.query<{ table: string; read: string }>(
+        `select relname as table, seq_tup_read::text as read from pg_stat_user_tables
+          where relname in ('sessions', 'user_days', 'users') order by 1`,
+      );
+      return rows;
+    });
+  await using(url, async (db) => {
+    await migrate(db, MIGRATIONS);
+    // Enough that looking three thousand up costs more, by the planner's reckoning, than reading all.
+    await db.exec(`
+      insert into clickstream.user_days (day, user_id, events, purchases, revenue_cents)
+        select '2026-11-01', 'u' || n, 1, 0, 0 from generate_series(1, 30000) n;
+      insert into clickstream.sessions (started_at, ended_at, events, page_views, carts, purchases, revenue_cents,
+          funnel_step, user_id, device, region, first_event_id)
+        select '2026-11-01 11:50Z', '2026-11-01 11:50Z', 1, 1, 0, 0, 0, 1, 'u' || n, 'other', 'unknown', 'e' || n
+          from generate_series(1, 30000) n;
+      analyze clickstream.user_days, clickstream.sessions, clickstream.users;`);
+  });
+  const before = await read();
+  await using(url, async (db) => {
+    const pipeline = pipelineInto(db, clicks);
+    await pipeline.step();
+    await pipeline.flush();
+    const { rows } = await db.query<{ events: string }>(
+      "select sum(events)::text as events from clickstream.user_days",
+    );
+    assert.equal(rows[0]!.events, "33000");
+  });
+  assert.equal(before.length, 3);
+  // The sum that was asked for is one reading of user_days, 30,001 rows: u0 is new.
+  const expected = before.map(({ table, read }) => ({
+    table,
+    read: String(Number(read) + (table === "user_days" ? 30_001 : 0)),
+  }));
+  assert.deepEqual(await read(), expected);
+});
+
+Deno.test("PostgreSQL sink: of a commit of which one part is given up, no other part stays", async () => {
+  await using server = await startPostgres();
+  await using(await server.createDatabase(), async (db) => {
+    await migrate(db, MIGRATIONS);
+    // Who asks for the update of a session is told that there is none, as if another had just removed it.
+    await db.exec(`
+      insert into clickstream.sessions (started_at, ended_at, events, page_views, carts, purchases, revenue_cents,
+          funnel_step, user_id, device, region, first_event_id)
+        values ('2026-11-01 11:50Z', '2026-11-01 11:50Z', 1, 1, 0, 0, 0, 1, 'u0', 'other', 'unknown', 'e');
+      create function nothing() returns trigger language plpgsql as 'begin return null; end';
+      create trigger nothing before update on clickstream.sessions for each row execute function nothing();`);
+    const pipeline = pipelineInto(db, clicksOf(10));
+    await pipeline.step();
+    await assert.rejects(pipeline.flush(), /could not go on with 1 sessions/);
+    const { rows } = await db.query<{ n: number }>(
+      `select ((select count(*) from clickstream.progress) + (select count(*) from clickstream.events)
+         + (select count(*) from clickstream.user_days) + (select count(*) from clickstream.traffic)
+         + (select count(*) from clickstream.pages) + (select count(*) from clickstream.active_users))::integer as n`,
+    );
+    assert.equal(rows[0]!.n, 0);
+  });
+});

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { type Commit, PositionsMoved, Unavailable } from "../../pipeline/pipeline.ts";
+import { MemorySink } from "../../testing/fakes/memory.ts";
+import { ReopeningSink } from "./reopening_sink.ts";
+
+const NOTHING: Commit = { topic: "t", topicId: null, advances: [], deltas: [], events: null, refusals: [] };
+
+/** A memory sink that fails as told, and says when it is closed. */
+class Failing extends MemorySink {
+  failure: Error | null = null;
+  closed = 0;
+
+  override commit(commit: Commit): Promise<void> {
+    return this.failure === null ? super.commit(commit) : Promise.reject(this.failure);
+  }
+
+  override close(): Promise<void> {
+    this.closed++;
+    return Promise.resolve();
+  }
+}
+
+function reopening(): { sink: ReopeningSink; opened: Failing[]; down: { is: boolean } } {
+  const opened: Failing[] = [];
+  const down = { is: false };
+  const sink = new ReopeningSink(() => {
+    if (down.is) return Promise.reject(new Unavailable("down"));
+    const inner = new Failing();
+    opened.push(inner);
+    return Promise.resolve(inner);
+  });
+  return { sink, opened, down };
+}
+
+Deno.test("opens one connection and keeps it", async () => {
+  const { sink, opened } = reopening();
+  await Promise.all([sink.open(), sink.open(), sink.commit(NOTHING), sink.positions("t", [0])]);
+  assert.equal(opened.length, 1);
+  assert.equal(opened[0]!.commits, 1);
+  await sink.close();
+  assert.equal(opened[0]!.closed, 1);
+});
+
+Deno.test("opens another one after a failure, and closes the one that failed", async () => {
+  const { sink, opened } = reopening();
+  await sink.open();
+  opened[0]!.failure = new Unavailable("gone");
+  await assert.rejects(sink.commit(NOTHING), Unavailable);
+  await sink.commit(NOTHING);
+  assert.deepEqual(opened.map(({ closed, commits }) => [closed, commits]), [[1, 0], [0, 1]]);
+});
+
+Deno.test("tries to open again after that failed", async () => {
+  const { sink, opened, down } = reopening();
+  down.is = true;
+  await assert.rejects(sink.open(), Unavailable);
+  await assert.rejects(sink.positions("t", [0]), Unavailable);
+  down.is = false;
+  await sink.open();
+  assert.equal(opened.length, 1);
+});
+
+Deno.test("keeps the connection when positions have moved", async () => {
+  const { sink, opened } = reopening();
+  await sink.open();
+  opened[0]!.failure = new PositionsMoved("moved");
+  await assert.rejects(sink.commit(NOTHING), PositionsMoved);
+  await sink.open();
+  assert.deepEqual(opened.map(({ closed }) => closed), [0]);
+});

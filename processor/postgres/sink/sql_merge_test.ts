@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { count, type Measure, sum } from "../../measures/measure.ts";
+import { EVENT, folded } from "../../testing/contracts/laws.ts";
+import { VIEWS } from "../../views/mod.ts";
+import { arrayOf, arrayParameter } from "../binary.ts";
+import { openEmbedded } from "../database.ts";
+import { cellFrom, selected } from "./sql_windows.ts";
+
+const MEASURES: readonly (readonly [string, string, Measure])[] = [
+  ...VIEWS.flatMap((view) =>
+    Object.entries(view.measures).map(([name, measure]) => [view.name, name, measure as Measure] as const)
+  ),
+  ["none", "n", count() as Measure],
+  ["none", "cents", sum("revenue") as Measure],
+];
+
+Deno.test("SQL merges cells as memory merges values", async () => {
+  const db = await openEmbedded();
+  const events = fc.array(EVENT, { maxLength: 6 });
+  const pairs = fc.sample(fc.tuple(events, events), { seed: 21, numRuns: 400 });
+  let checked = 0;
+  for (const [view, name, measure] of MEASURES) {
+    if (measure.merged === undefined) continue;
+    const columns = measure.columns(name);
+    const values = pairs.map((pair) => pair.map((part) => folded(measure, part)) as [unknown, unknown]);
+    const cells = values.map(([a, b]) => [...measure.encode(a), ...measure.encode(b)]);
+    const sources = [...columns, ...columns];
+    const merged = measure.merged(name, "a", "b");
+    const { rows } = await db.query<Record<string, string | null>>(
+      `select ${columns.map(selected).join(", ")}
+         from unnest(${sources.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")}) with ordinality
+              as v(${sources.map((_, c) => `c${c}`).join(", ")}, n)
+        cross join lateral (select ${columns.map((column, c) => `c${c} as ${column.name}`).join(", ")}) a
+        cross join lateral (select ${
+        columns.map((column, c) => `c${c + columns.length} as ${column.name}`).join(", ")
+      }) b
+        cross join lateral (select ${columns.map((column) => `${merged[column.name]} as ${column.name}`).join(", ")}) t
+        order by v.n`,
+      sources.map(({ type }, c) => arrayOf(cells.map((row) => row[c]!), type)),
+    );
+    assert.equal(rows.length, pairs.length);
+    rows.forEach((row, r) => {
+      const found = columns.map((column) => cellFrom(row[column.name]!, column.type));
+      assert.deepEqual(found, [...measure.encode(measure.merge(...values[r]!))], `${view}.${name}, ${r}`);
+      checked++;
+    });
+  }
+  assert.ok(checked >= 10 * pairs.length);
+  await db.close();
+});

@@ -1,0 +1,286 @@
+/**
+ * Sessions: nearly each is new, or goes on with one stored session. A new one comes in by `copy`; one that goes on is
+ * merged by SQL where it lies. What is more involved, such as an event that makes two sessions one, is read, merged as
+ * memory does it, and written back.
+ * @module
+ */
+import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../../columns/cells.ts";
+import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
+import { Groups } from "../../columns/groups.ts";
+import { Unavailable } from "../../pipeline/pipeline.ts";
+import { COLUMN_OF, columnsOf, mergedBy, tableOf, valuesOf } from "../../translate/table.ts";
+import type { Delta, Row, View } from "../../views/view.ts";
+import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
+import type { Database } from "../database.ts";
+import { insert, portions } from "./sql_own.ts";
+import { upsert } from "./sql_upsert.ts";
+import { cellFrom, selected } from "./sql_windows.ts";
+
+/** A stored session that a new one goes on with. */
+interface Continued {
+  /** Of the new one, in the delta. */
+  readonly row: number;
+  /** Of the stored one, in its table. */
+  readonly place: Uint8Array;
+  /** Cells of the stored one that SQL can't merge. */
+  readonly stored: (column: string) => Cell;
+}
+
+/** Merges the sessions of a delta into the table. */
+export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
+  const crowded = new Set<number>();
+  const cells = columnsOf(delta);
+  const isNew = new Uint8Array(delta.count).fill(1);
+  const alone = rowsAlone(delta);
+  for (let row = 0; row < delta.count; row++) if (alone[row] === 0) crowded.add(row);
+  for (const rows of portions(rowsBelow(delta.count, (row) => alone[row] === 1))) {
+    const continued = await continuedBy(tx, delta.view, cells, rows);
+    const timesFound = new Map<number, number>();
+    for (const { row } of continued) timesFound.set(row, (timesFound.get(row) ?? 0) + 1);
+    for (const [row, times] of timesFound) {
+      isNew[row] = 0;
+      if (times > 1) crowded.add(row);
+    }
+    await goOn(tx, delta, cells, continued.filter(({ row }) => !crowded.has(row)));
+  }
+  await insert(
+    tx,
+    tableOf(delta.view),
+    cells,
+    rowsBelow(delta.count, (row) => isNew[row] === 1 && !crowded.has(row)),
+  );
+  if (crowded.size === 0) return;
+  await upsert(
+    tx,
+    await mergedSessions(tx, deltaOf(delta.view, [...crowded].map((row) => rowOf(delta, row)))),
+    "replace",
+  );
+}
+
+/** Marks the rows whose key has no other row in the delta. */
+function rowsAlone({ count, keys }: Delta): Int32Array {
+  const groups = new Groups(keys.length);
+  const codes = keys.map(numbered);
+  const groupOf = new Int32Array(count);
+  const sizes = new Int32Array(count);
+  for (let row = 0; row < count; row++) sizes[groupOf[row] = groups.row(0, codes, row)]!++;
+  return groupOf.map((group) => sizes[group]! === 1 ? 1 : 0);
+}
+
+/** Numbers that are the same for the same cells. */
+function numbered(cells: Cells): Int32Array {
+  if (cells instanceof Texts) return cells.codes;
+  const known = new Map<Cell, number>();
+  return Int32Array.from(cells as readonly Cell[], (cell) => {
+    const code = known.get(cell) ?? known.size;
+    known.set(cell, code);
+    return code;
+  });
+}
+
+/**
+ * Stored sessions that these rows touch, lying no more than a gap apart. Sessions of one key lie apart, so a row that
+ * touches any touches one of the last two that begin before its end, and both if it touches two or more.
+ */
+async function continuedBy(
+  tx: Database,
+  view: View,
+  cells: ReadonlyMap<string, Cells>,
+  rows: Int32Array,
+): Promise<Continued[]> {
+  const gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
+  const table = tableOf(view);
+  const merged = mergedBy(view, "t", "v");
+  const unmerged = table.measured.filter(({ name }) => !merged.has(name));
+  const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
+  const names = unmerged.map(({ name }) => `, t.${name}`).join("");
+  const { rows: found } = await tx.query<
+    Record<string, string | null> & { readonly n: number; readonly place: string }
+  >(
+    `select v.n::integer - 1 as n, t.ctid::text as place${unmerged.map((column) => `, ${selected(column)}`).join("")}
+       from unnest($1::timestamptz[], $2::timestamptz[], ${view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")})
+            with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
+      cross join lateral (
+        select t.ctid, t.ended_at${names} from clickstream.${table.name} t
+         where ${same} and t.started_at <= v.hi order by t.started_at desc limit 2
+      ) t
+      where t.ended_at >= v.lo`,
+    [
+      arrayOf(numbersOf(rows, (row) => (cells.get("started_at") as Float64Array)[row]! - gapMs), "timestamptz"),
+      arrayOf(numbersOf(rows, (row) => (cells.get("ended_at") as Float64Array)[row]! + gapMs), "timestamptz"),
+      ...view.by.map((d) => arrayOf(cells.get(COLUMN_OF[d])!, "text", rows)),
+    ],
+  );
+  const types = new Map(unmerged.map(({ name, type }) => [name, type]));
+  return found.map((stored) => ({
+    row: rows[stored.n]!,
+    place: placeOf(stored.place),
+    stored: (column) => cellFrom(stored[column]!, types.get(column)!),
+  }));
+}
+
+/**
+ * Merges rows into the stored sessions that they go on with.
+ *
+ * @throws {Unavailable} if these are no longer where they were
+ */
+async function goOn(
+  tx: Database,
+  delta: Delta,
+  cells: ReadonlyMap<string, Cells>,
+  continued: readonly Continued[],
+): Promise<void> {
+  if (continued.length === 0) return;
+  const { view } = delta;
+  const table = tableOf(view);
+  const merged = mergedBy(view, "t", "v");
+  const rows = Int32Array.from(continued, ({ row }) => row);
+  const read = mergedHere(delta, continued);
+  const columns = [...table.window, ...table.key.filter(({ name }) => name === COLUMN_OF.user), ...table.measured];
+  const sources = columns.map(({ type }, c) => arrayParameter(c + 2, type));
+  const set = [...table.window, ...table.measured].map(({ name }) => `${name} = ${merged.get(name) ?? `v.${name}`}`);
+  const { rowCount } = await tx.query(
+    `update clickstream.${table.name} t set ${set.join(", ")}
+       from unnest(${arrayParameter(1, "tid")}, ${sources.join(", ")})
+            as v(place, ${columns.map(({ name }) => name).join(", ")})
+      where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}`,
+    [
+      arrayOf(continued.map(({ place }) => place), "tid"),
+      ...columns.map(({ name, type }) =>
+        read.has(name) ? arrayOf(read.get(name)!, type) : arrayOf(cells.get(name)!, type, rows)
+      ),
+    ],
+  );
+  if (rowCount !== continued.length) {
+    throw new Unavailable(`could not go on with ${continued.length} sessions: somebody else has just changed some`);
+  }
+}
+
+/** The cells of the measures that SQL can't merge, a cell for each of the continued. */
+function mergedHere({ view, values }: Delta, continued: readonly Continued[]): Map<string, Cell[]> {
+  const cells = new Map<string, Cell[]>();
+  Object.entries(view.measures).forEach(([name, measure], m) => {
+    if (measure.merged !== undefined) return;
+    const columns = measure.columns(name);
+    for (const { name } of columns) cells.set(name, []);
+    for (const { row, stored } of continued) {
+      const before = measure.decode(columns.map((column) => stored(column.name)));
+      measure.encode(measure.merge(before, values[m]!.at(row))).forEach((cell, c) =>
+        cells.get(columns[c]!.name)!.push(cell)
+      );
+    }
+  });
+  return cells;
+}
+
+/** The new sessions of one key, and the span that they cover. */
+interface Group {
+  readonly key: Row["key"];
+  readonly rows: Row[];
+  from: number;
+  until: number;
+}
+
+/** The sessions of a delta, merged with the stored ones that they touch; those that are no more are deleted. */
+async function mergedSessions(tx: Database, delta: Delta): Promise<Delta> {
+  const { view } = delta;
+  const groups = groupsOf(delta);
+  const stored = await touched(tx, view, groups);
+  if (stored.size === 0) return delta;
+  const merged: Row[] = [];
+  const gone: Row[] = [];
+  groups.forEach((group, g) => {
+    const before = stored.get(g);
+    const after = before === undefined ? group.rows : mergeSessions(view, [...group.rows, ...before]);
+    merged.push(...after);
+    if (before === undefined) return;
+    const starts = new Set(after.map((row) => row.start));
+    gone.push(...before.filter((row) => !starts.has(row.start)));
+  });
+  await remove(tx, view, gone);
+  return deltaOf(view, merged);
+}
+
+function groupsOf(delta: Delta): Group[] {
+  const groups = new Map<string, Group>();
+  for (let r = 0; r < delta.count; r++) {
+    const row = rowOf(delta, r);
+    // No id holds a NUL, so it can stand between them.
+    const name = row.key.join("\0");
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, { key: row.key, rows: [row], from: row.start, until: row.end });
+    else {
+      group.rows.push(row);
+      group.from = Math.min(group.from, row.start);
+      group.until = Math.max(group.until, row.end);
+    }
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Stored sessions that lie no more than a gap from a group's span, by the group's place. Sessions of one key lie apart,
+ * so these are the ones that begin in the span, and the last one before it.
+ */
+async function touched(tx: Database, view: View, groups: readonly Group[]): Promise<Map<number, Row[]>> {
+  const gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
+  const table = tableOf(view);
+  const measured = table.measured.map(({ name }) => name);
+  const columns = [...table.window, ...table.measured];
+  const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
+  const names = [...new Set(["started_at", "ended_at", ...measured])].map((name) => `t.${name}`).join(", ");
+  const { rows } = await tx.query<Record<string, string | null>>(
+    `select v.n::text as n, ${columns.map(selected).join(", ")}
+       from unnest($1::timestamptz[], $2::timestamptz[], ${
+      view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")
+    }) with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
+      cross join lateral (
+        (select ${names} from clickstream.${table.name} t
+          where ${same} and t.started_at >= v.lo and t.started_at <= v.hi)
+        union all
+        (select ${names} from clickstream.${table.name} t
+          where ${same} and t.started_at < v.lo order by t.started_at desc limit 1)
+      ) t
+      where t.ended_at >= v.lo`,
+    [
+      arrayOf(groups.map(({ from }) => from - gapMs), "timestamptz"),
+      arrayOf(groups.map(({ until }) => until + gapMs), "timestamptz"),
+      ...view.by.map((_, k) => arrayOf(groups.map(({ key }) => key[k]!), "text")),
+    ],
+  );
+  const types = new Map(columns.map(({ name, type }) => [name, type]));
+  const found = new Map<number, Row[]>();
+  for (const row of rows) {
+    const g = Number(row["n"]) - 1;
+    const cell = (column: string): Cell => cellFrom(row[column]!, types.get(column)!);
+    const values = valuesOf(view, cell);
+    const session = {
+      start: cell("started_at") as number,
+      end: cell("ended_at") as number,
+      key: groups[g]!.key,
+      values,
+    };
+    found.set(g, [...found.get(g) ?? [], session]);
+  }
+  return found;
+}
+
+async function remove(tx: Database, view: View, rows: readonly Row[]): Promise<void> {
+  if (rows.length === 0) return;
+  const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
+  await tx.query(
+    `delete from clickstream.${tableOf(view).name} t
+      using unnest($1::timestamptz[], ${view.by.map((_, k) => `$${k + 2}::text[]`).join(", ")})
+            as v(start, ${view.by.map((_, k) => `k${k}`).join(", ")})
+      where ${same} and t.started_at = v.start`,
+    [
+      arrayOf(rows.map(({ start }) => start), "timestamptz"),
+      ...view.by.map((_, k) => arrayOf(rows.map(({ key }) => key[k]!), "text")),
+    ],
+  );
+}
+
+/** An absent session is stored as null, and found by the empty text, which no session is called. */
+function keyMatch(column: string, value: string, mayBeAbsent: boolean): string {
+  return mayBeAbsent ? `coalesce(t.${column}, '') = coalesce(${value}, '')` : `t.${column} = ${value}`;
+}

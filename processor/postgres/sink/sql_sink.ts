@@ -1,0 +1,224 @@
+/**
+ * The sink that counts: rows and the offsets they came from, in one transaction.
+ * @module
+ */
+import type { Batch } from "../../columns/batch.ts";
+import type { Cell } from "../../columns/cells.ts";
+import type { Column } from "../../measures/measure.ts";
+import {
+  type Commit,
+  lengthOf,
+  type Position,
+  PositionsMoved,
+  type Refusal,
+  type Sink,
+  Unstorable,
+} from "../../pipeline/pipeline.ts";
+import type { Delta } from "../../views/view.ts";
+import type { Database } from "../database.ts";
+import { isOfData } from "../database_errors.ts";
+import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
+import { writeOwn } from "./sql_own.ts";
+import { writeSessions } from "./sql_sessions.ts";
+import { upsert } from "./sql_upsert.ts";
+import { mergedWindows } from "./sql_windows.ts";
+
+/**
+ * Held by one commit at a time while it writes what all instances share: windows, and with sessions the days of pages.
+ * They would queue for the rows of the current minute anyway; with one lock they do so in any order of rows, and what was
+ * read can't change before it is written.
+ */
+const SHARED_LOCK = 7_226_914_055;
+
+/**
+ * A commit looks its rows up by their keys, some thousands at a time. Otherwise the planner would rather read a table from
+ * end to end and hash it, which is cheap while the table is small, and dearer with every day.
+ */
+const BY_KEY = "set local enable_hashjoin = off; set local enable_mergejoin = off";
+
+/** Keeps views in the tables of schema `clickstream`. */
+export class SqlSink implements Sink {
+  readonly #db: Database;
+  readonly #instance: string;
+
+  /** @param instance who commits: what `progress.committed_by` says */
+  constructor(db: Database, instance: string) {
+    this.#db = db;
+    this.#instance = instance;
+  }
+
+  async hashKey(): Promise<Uint8Array> {
+    const { rows } = await this.#db.query<{ key: string }>(
+      `select encode(key, 'hex') as key from clickstream.hash_key`,
+    );
+    if (rows.length !== 1) {
+      throw new Error(
+        "clickstream.hash_key has lost its row: restore it from a backup, for stored sets of users need it",
+      );
+    }
+    return Uint8Array.fromHex(rows[0]!.key);
+  }
+
+  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+    // A partition that was last committed before ids were known is of the topic that the others are of.
+    const { rows } = await this.#db.query<
+      Record<"partition" | "next" | "replay" | "watermark" | "topic_id", string | null>
+    >(
+      `select partition::text, next_offset::text as next, replay_offset::text as replay,
+              (extract(epoch from watermark) * 1000)::bigint::text as watermark,
+              coalesce(topic_id, (select max(o.topic_id) from clickstream.progress o where o.topic = $1::text)) as topic_id
+         from clickstream.progress where topic = $1::text and partition = any($2::text::int[])`,
+      [topic, `{${partitions.join(",")}}`],
+    );
+    return new Map(rows.map(({ partition, next, replay, watermark, topic_id }) => [
+      Number(partition),
+      {
+        next: Number(next),
+        replay: Number(replay),
+        watermark: watermark === null ? null : Number(watermark),
+        topicId: topic_id,
+      },
+    ]));
+  }
+
+  async commit(commit: Commit): Promise<void> {
+    try {
+      await this.#commit(commit);
+    } catch (error) {
+      throw isOfData(error) ? new Unstorable(error.message, { cause: error }) : error;
+    }
+  }
+
+  async #commit(commit: Commit): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      await tx.exec(BY_KEY);
+      await this.#advance(tx, commit);
+      const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
+      await together([
+        store(tx, commit.events ?? []),
+        refuse(tx, commit.topic, commit.refusals),
+        ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) => write(tx, delta)),
+      ]);
+      if (shared.length === 0) return;
+      await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_LOCK)]);
+      await together(shared.map((delta) => write(tx, delta)));
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  /** Compare-and-swap: moves every partition from where we believe it to be, or none. */
+  async #advance(tx: Database, { topic, topicId, advances }: Commit): Promise<void> {
+    const columns: readonly (readonly [string, Column["type"], (advance: Commit["advances"][number]) => Cell])[] = [
+      ["partition", "bigint", (a) => a.partition],
+      ["next", "bigint", (a) => a.next],
+      ["replay", "bigint", (a) => a.replay],
+      ["watermark", "timestamptz", (a) => a.watermark],
+      ["consumed", "bigint", (a) => a.consumed],
+      ["stored", "bigint", (a) => a.stored],
+      ["duplicates", "bigint", (a) => a.duplicates],
+      ["refused", "bigint", (a) => a.refused],
+      ["skipped", "bigint", (a) => a.skipped],
+      ["gaps", "bigint", (a) => lengthOf(a.gap)],
+      ["first", "bigint", (a) => a.first],
+      ["was", "bigint", (a) => a.from],
+    ];
+    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 4, type)).join(", ")})
+      as v(${columns.map(([name]) => name).join(", ")})`;
+    const run = async (sql: string, of: Commit["advances"]) => {
+      if (of.length === 0) return;
+      const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
+      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, ...literals]);
+      if (rowCount === of.length) return;
+      const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
+      throw new PositionsMoved(`another instance has moved some of ${topic}: partition ${expected}`);
+    };
+    await run(
+      `update clickstream.progress p
+          set next_offset = v.next, replay_offset = v.replay, watermark = greatest(p.watermark, v.watermark),
+              consumed = p.consumed + v.consumed, stored = p.stored + v.stored,
+              duplicates = p.duplicates + v.duplicates, refused = p.refused + v.refused,
+              skipped = p.skipped + v.skipped, gaps = p.gaps + v.gaps, topic_id = coalesce($3::text, p.topic_id),
+              committed_at = clock_timestamp(), committed_by = $2::text
+         from ${moves}
+        where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was
+          and coalesce(p.topic_id = $3::text, true)`,
+      advances.filter(({ from }) => from !== null),
+    );
+    await run(
+      `insert into clickstream.progress (topic, topic_id, partition, first_offset, next_offset, replay_offset, watermark,
+              consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
+       select $1::text, $3::text, v.partition, v.first, v.next, v.replay, v.watermark,
+              v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
+         from ${moves} where v.was is null order by v.partition
+           on conflict (topic, partition) do nothing`,
+      advances.filter(({ from }) => from === null),
+    );
+    await noteGaps(tx, topic, advances);
+  }
+}
+
+async function noteGaps(tx: Database, topic: string, advances: Commit["advances"]): Promise<void> {
+  for (const { partition, gap } of advances) {
+    if (gap === null) continue;
+    await tx.query(
+      `insert into clickstream.gaps (topic, partition, from_offset, to_offset)
+       values ($1::text, $2::integer, $3::bigint, $4::bigint)`,
+      [topic, partition, gap.from, gap.to],
+    );
+  }
+}
+
+/**
+ * Waits for all of these, also where one has failed: a statement that came after the transaction's end would stand by
+ * itself. While PostgreSQL runs a statement of one, what another wants of it is made ready.
+ */
+async function together(works: readonly Promise<void>[]): Promise<void> {
+  const failures: unknown[] = [];
+  // The first failure is the reason for those that follow.
+  await Promise.all(works.map((work) => work.catch((error) => void failures.push(error))));
+  if (failures.length > 0) throw failures[0];
+}
+
+async function store(tx: Database, events: readonly Batch[]): Promise<void> {
+  if (events.length === 0) return;
+  await tx.copyIn(
+    `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
+    copyRows(events),
+  );
+}
+
+async function refuse(tx: Database, topic: string, refusals: readonly Refusal[]): Promise<void> {
+  if (refusals.length === 0) return;
+  const column = (of: (refusal: Refusal) => Cell, type: Parameters<typeof arrayOf>[1] = "text") =>
+    arrayOf(refusals.map(of), type);
+  await tx.query(
+    `insert into clickstream.refusals (topic, reason, field, detail, partition, "offset", payload)
+     select $1::text, v.reason, v.field, v.detail, v.partition, v."offset", v.payload
+       from unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[])
+         as v(reason, field, detail, partition, "offset", payload)`,
+    [
+      topic,
+      column((r) => r.reason),
+      column((r) => r.field),
+      column((r) => r.detail),
+      column((r) => r.partition, "integer"),
+      column((r) => r.offset, "bigint"),
+      column((r) => r.payload, "bytea"),
+    ],
+  );
+}
+
+/** Merges a delta into its table. */
+async function write(tx: Database, delta: Delta): Promise<void> {
+  const { by, measures, window } = delta.view;
+  if (window.kind === "session") return await writeSessions(tx, delta);
+  if (!Object.values(measures).every(({ merged }) => merged !== undefined)) {
+    return await upsert(tx, await mergedWindows(tx, delta), "replace");
+  }
+  // Rows of users are many, and nobody else writes them at the same time.
+  if (by.includes("user")) await writeOwn(tx, delta);
+  else await upsert(tx, delta, "add");
+}

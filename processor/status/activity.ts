@@ -1,0 +1,502 @@
+/**
+ * What a running processor has done and is doing, in plain numbers: the one source of the metrics and the status page.
+ * @module
+ */
+import { addUp, countOf, type Distribution, distribution, observe } from "../pipeline/distribution.ts";
+import { type Reason, REASONS } from "../event.ts";
+import {
+  type Advance,
+  type Commit,
+  lengthOf,
+  type Observer,
+  type Position,
+  type Records,
+} from "../pipeline/pipeline.ts";
+import type { Spent, TopicChange } from "../pipeline/pipeline.ts";
+import type { Sample } from "./sampler.ts";
+import { type PartitionState, type Stall, stallInWords, StallWatch } from "./stall.ts";
+import { VIEWS } from "../views/mod.ts";
+
+/** What a worker tells of its work; it can be sent from one thread to another. */
+export type Happening =
+  | {
+    readonly kind: "started";
+    readonly partitions: ReadonlyMap<number, Position | null>;
+    readonly cause: Cause | null;
+  }
+  /** Bytes of records have come from Kafka, as they were sent. */
+  | { readonly kind: "fetched"; readonly bytes: number }
+  | { readonly kind: "read"; readonly partition: number; readonly end: number }
+  /** What is known of each partition that the worker reads; told about once a second. */
+  | { readonly kind: "partitions"; readonly states: readonly PartitionState[] }
+  /** How many partitions the topic has. */
+  | { readonly kind: "counted"; readonly partitions: number }
+  /** The group has been asked for partitions. */
+  | { readonly kind: "rebalancing" }
+  /** Why the group has given this worker no partition, where that is a fault; null where it is none. */
+  | { readonly kind: "noShare"; readonly reason: string | null }
+  /** A commit has been sent. */
+  | { readonly kind: "committing" }
+  | ({ readonly kind: "committed" } & Committed)
+  | { readonly kind: "groupCommitFailed" }
+  /** Some of what was decoded, while somebody looks. */
+  | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
+  /** What another try may get past has happened; the try follows. */
+  | { readonly kind: "retrying" }
+  /** The loop has gone round: a sign of life, told about once a second. */
+  | { readonly kind: "turned" }
+  /** The topic is not the one that the tables follow: the work ends. */
+  | { readonly kind: "topicChanged"; readonly change: TopicChange }
+  /** Why the work has stopped, in words; null while it goes on. */
+  | { readonly kind: "notReady"; readonly reason: string | null };
+
+/** Why a pipeline started again: the kind of the error, such as `positions_moved`, and what it says. */
+export interface Cause {
+  readonly kind: string;
+  readonly message: string;
+}
+
+/** Why the work has stopped while Kafka answers, and its group has not said yet which partitions are whose. */
+export const JOINING = "waits for the group to divide its partitions";
+
+/** A commit that was applied, in numbers. */
+export interface Committed {
+  readonly advances: readonly Advance[];
+  /** The reason of each refusal. */
+  readonly refused: readonly Reason[];
+  /** Rows written, by table: of views, events and refusals. */
+  readonly rows: readonly (readonly [table: string, rows: number])[];
+  /** Of the events stored that came after the watermark, how far after it. */
+  readonly lateness: Distribution;
+  /** Of the events stored, how long ago they happened. */
+  readonly eventLatency: Distribution;
+  /** The same, and how long ago Kafka got them. */
+  readonly produceLatency: Distribution;
+  /** From the first record being read to the commit being sent, in milliseconds. */
+  readonly waitedMs: number;
+  /** The sink's part, in milliseconds. */
+  readonly tookMs: number;
+  /** Of its events those that may repeat one that lies too far back to be remembered. */
+  readonly unchecked: number;
+  /** What it took to get there. */
+  readonly spent: Spent;
+}
+
+/** Chooses what is shown of records that were decoded, from place `from` on. */
+export type Sampling = (records: Records, from: number) => readonly Sample[];
+
+const NOTHING_SPENT: Spent = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, oldest: null };
+
+/** Bounds of distributions, in seconds. */
+const COMMIT_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const LATENCY_BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 86_400];
+const LATENESS_BOUNDS = [1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800];
+
+/**
+ * An observer of one pipeline, that tells what happens. Late events are told with the next commit.
+ *
+ * @param now epoch milliseconds
+ */
+export function telling(
+  tell: (happening: Happening) => void,
+  now: () => number,
+  sample: Sampling = () => [],
+): Required<Omit<Observer, "forgot">> {
+  let lateness = distribution(LATENESS_BOUNDS);
+  let spent = NOTHING_SPENT;
+  return {
+    started(partitions, cause) {
+      // What was read and not committed will be read again.
+      lateness = distribution(LATENESS_BOUNDS);
+      tell({ kind: "started", partitions, cause: cause === null ? null : causeOf(cause) });
+    },
+    read: (partition, _next, end) => tell({ kind: "read", partition, end }),
+    decoded(records, from) {
+      const samples = sample(records, from);
+      if (samples.length > 0) tell({ kind: "sampled", samples });
+    },
+    late: (ms) => observe(lateness, ms / 1000),
+    worked(what) {
+      spent = what;
+      tell({ kind: "committing" });
+    },
+    committed(commit, { waitedMs, tookMs, times, unchecked }) {
+      const at = now();
+      tell({
+        kind: "committed",
+        advances: commit.advances,
+        refused: commit.refusals.map(({ reason }) => reason),
+        rows: rowsOf(commit),
+        lateness,
+        eventLatency: times.event.secondsBefore(at, LATENCY_BOUNDS),
+        produceLatency: times.kafka.secondsBefore(at, LATENCY_BOUNDS),
+        waitedMs,
+        tookMs,
+        unchecked,
+        spent,
+      });
+      lateness = distribution(LATENESS_BOUNDS);
+    },
+    groupCommitFailed: () => tell({ kind: "groupCommitFailed" }),
+  };
+}
+
+/** Where a partition stands. */
+export interface PartitionActivity {
+  readonly partition: number;
+  /** First offset that has not been committed; null before the first commit. */
+  readonly next: number | null;
+  /** High watermark, as far as known. */
+  readonly end: number | null;
+  /** Last stable offset, as far as known: records from here on wait for a transaction to end. */
+  readonly stable: number | null;
+  /** Records that are still to be committed: high watermark − next offset, as far as known. */
+  readonly lag: number | null;
+  /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
+  readonly watermark: number | null;
+  /** Which worker of this process reads it. */
+  readonly worker: number;
+  /** When it was last committed here, epoch milliseconds; null before that. */
+  readonly committedAt: number | null;
+}
+
+/** Sums since the process started. */
+export interface Totals {
+  readonly consumed: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly refused: number;
+  /** Offsets that held no record to judge. */
+  readonly skipped: number;
+  /** Offsets whose records Kafka had deleted before they were read. */
+  readonly gaps: number;
+  /** Stored events that came after the watermark. */
+  readonly late: number;
+  /** How far after it, summed over them, in milliseconds. */
+  readonly latenessMs: number;
+  /** Events that may repeat one that lies too far back to be remembered. */
+  readonly unchecked: number;
+}
+
+/** A commit that was applied. */
+export interface CommitActivity {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly tookMs: number;
+  readonly records: number;
+  /** Rows written: of views, events and refusals. */
+  readonly rows: number;
+  /** How long the record that waited longest had been in Kafka and here; null if it has no timestamp. */
+  readonly latencyMs: number | null;
+}
+
+/** Where the time of all workers went, summed since the process started, in milliseconds. */
+export interface Work {
+  readonly readMs: number;
+  readonly decodeMs: number;
+  readonly foldMs: number;
+  readonly gatherMs: number;
+  /** In the sink. */
+  readonly commitMs: number;
+  readonly rows: number;
+}
+
+/** The pipeline started again. */
+export interface Restart {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** Kind of the error, such as `positions_moved`. */
+  readonly cause: string;
+  readonly message: string;
+}
+
+/** Kinds of restarts that are counted from the first moment, so that a rate over them has a beginning. */
+const CAUSES = ["positions_moved", "user_forgotten", "reassigned", "unavailable", "database_unavailable"];
+
+/** So long after it, a partition that went from one worker to another may be why the positions of either have moved. */
+const HANDED_OVER_MS = 60_000;
+
+/** Restarts that are remembered one by one. */
+const RECENT_RESTARTS = 20;
+
+/** Most partitions are read by few processes; what is not known is null. */
+interface Standing {
+  next: number | null;
+  /** Where reading began. */
+  first: number | null;
+  end: number | null;
+  stable: number | null;
+  watermark: number | null;
+  committedAt: number | null;
+}
+
+/** Sums up what the workers of a process tell. */
+export class Activity {
+  /** True once the process has been told to stop: it is not ready from then on, whatever its workers say. */
+  stopping = false;
+  /** How the topic is not the one that the tables follow, which ends the process; null while it is. */
+  topicChange: TopicChange | null = null;
+  commits = 0;
+  groupCommitFailures = 0;
+  retries = 0;
+  fetchedBytes = 0;
+  /** How many partitions the topic has; null before that is known. */
+  topicPartitions: number | null = null;
+  /** Times that the number of partitions of the topic has changed. */
+  partitionChanges = 0;
+  lastCommit: CommitActivity | null = null;
+  readonly restarts: Restart[] = [];
+  readonly restartsByCause = new Map(CAUSES.map((cause) => [cause, 0]));
+  readonly refusedByReason = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
+  readonly rowsByTable = new Map([...VIEWS.map(({ name }) => name), "events", "refusals"].map((table) => [table, 0]));
+  /** In seconds: what commits took, what they waited, and how old and how late their events were. */
+  readonly seconds = {
+    commit: distribution(COMMIT_BOUNDS),
+    wait: distribution(COMMIT_BOUNDS),
+    eventLatency: distribution(LATENCY_BOUNDS),
+    produceLatency: distribution(LATENCY_BOUNDS),
+    lateness: distribution(LATENESS_BOUNDS),
+  };
+  readonly #now: () => number;
+  /** When each worker gave a partition to another of this process, or took one from it, epoch milliseconds. */
+  readonly #handedOverAt: number[];
+  /** The worker that each partition was given to last. */
+  readonly #ownerOf = new Map<number, number>();
+  readonly #notReady: (string | null)[];
+  /** Of each worker, why it has no partition, where that is a fault. */
+  readonly #noShare: (string | null)[];
+  readonly #watches: StallWatch[];
+  /** The partitions of each worker. */
+  readonly #partitions: Map<number, Standing>[];
+  #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
+  #totals: Totals = {
+    ...{ consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0, late: 0, latenessMs: 0, unchecked: 0 },
+  };
+
+  /** @param now epoch milliseconds */
+  constructor(now: () => number, workers = 1) {
+    this.#now = now;
+    this.#handedOverAt = Array.from({ length: workers }, () => -Infinity);
+    this.#notReady = Array.from({ length: workers }, () => "starting");
+    this.#noShare = Array.from({ length: workers }, () => null);
+    this.#watches = Array.from({ length: workers }, () => new StallWatch());
+    this.#partitions = Array.from({ length: workers }, () => new Map());
+  }
+
+  /** Why the work, or a part of it, has stopped or stands still, in words; null while all of it goes on. */
+  get notReady(): string | null {
+    const [stall] = this.stalls;
+    return this.stopped ?? (stall === undefined ? null : stallInWords(stall));
+  }
+
+  /** The same without what stands still: that is in `stalls`. */
+  get stopped(): string | null {
+    if (this.stopping) return "stopping";
+    return [...this.#notReady, ...this.#noShare].find((reason) => reason !== null) ?? null;
+  }
+
+  /** What stands still of the work that goes on otherwise. */
+  get stalls(): readonly Stall[] {
+    return this.#watches.flatMap(({ stalls }, worker) => this.#notReady[worker] === null ? stalls : []);
+  }
+
+  /** Looks whether something stands still; to be called about once a second. */
+  look(): void {
+    const nowMs = this.#now();
+    for (const [worker, watch] of this.#watches.entries()) {
+      watch.look(nowMs, lagOf([...this.#partitions[worker]!.values()]) ?? 0);
+    }
+  }
+
+  get totals(): Totals {
+    return this.#totals;
+  }
+
+  get work(): Work {
+    return this.#work;
+  }
+
+  /** How many workers there are. */
+  get workers(): number {
+    return this.#notReady.length;
+  }
+
+  /** Records of all partitions that are still to be committed; null where no end is known. */
+  get lag(): number | null {
+    return lagOf(this.#partitions.flatMap((mine) => [...mine.values()]));
+  }
+
+  get partitions(): PartitionActivity[] {
+    const all = this.#partitions.flatMap((mine, worker) =>
+      [...mine].map(([partition, standing]) => ({ partition, worker, ...standing }))
+    );
+    return all.sort((a, b) => a.partition - b.partition).map(({ first, ...standing }) => {
+      const from = standing.next ?? first;
+      return { ...standing, lag: standing.end === null || from === null ? null : Math.max(0, standing.end - from) };
+    });
+  }
+
+  /** Takes note of what a worker tells. */
+  take(happening: Happening, worker = 0): void {
+    const watch = this.#watches[worker]!;
+    switch (happening.kind) {
+      case "started":
+        watch.started();
+        return this.#start(happening.partitions, happening.cause, worker);
+      case "fetched":
+        this.fetchedBytes += happening.bytes;
+        return;
+      case "read": {
+        const standing = this.#partitions[worker]!.get(happening.partition);
+        if (standing === undefined) return;
+        standing.end = Math.max(standing.end ?? 0, happening.end);
+        return;
+      }
+      case "partitions":
+        watch.states(happening.states);
+        return this.#know(happening.states, worker);
+      case "counted":
+        if (this.topicPartitions !== null && this.topicPartitions !== happening.partitions) this.partitionChanges++;
+        this.topicPartitions = happening.partitions;
+        return;
+      case "rebalancing":
+        return watch.rebalancing();
+      case "noShare":
+        this.#noShare[worker] = happening.reason;
+        return;
+      case "committing":
+        return watch.committing();
+      case "committed":
+        watch.committed();
+        return this.#commit(happening, worker);
+      case "groupCommitFailed":
+        this.groupCommitFailures++;
+        return;
+      case "retrying":
+        this.retries++;
+        return;
+      case "sampled":
+        return;
+      case "topicChanged":
+        this.topicChange ??= happening.change;
+        return;
+      case "notReady":
+        this.#notReady[worker] = happening.reason;
+        return;
+      case "turned":
+        watch.turned();
+    }
+  }
+
+  #start(partitions: ReadonlyMap<number, Position | null>, cause: Cause | null, worker: number): void {
+    const before = new Map(this.#partitions.flatMap((all) => [...all]));
+    this.#partitions[worker] = new Map([...partitions].map(([partition, position]) => [partition, {
+      next: position?.next ?? null,
+      first: before.get(partition)?.first ?? null,
+      end: before.get(partition)?.end ?? null,
+      stable: before.get(partition)?.stable ?? null,
+      watermark: position?.watermark ?? null,
+      committedAt: before.get(partition)?.committedAt ?? null,
+    }]));
+    // What one worker has been given, another has given up, be it that it doesn't know yet.
+    for (const [other, theirs] of this.#partitions.entries()) {
+      if (other === worker) continue;
+      for (const partition of partitions.keys()) theirs.delete(partition);
+    }
+    for (const partition of partitions.keys()) {
+      const owner = this.#ownerOf.get(partition) ?? worker;
+      this.#ownerOf.set(partition, worker);
+      if (owner !== worker) this.#handedOverAt[owner] = this.#handedOverAt[worker] = this.#now();
+    }
+    if (cause === null) return;
+    const { kind, message } = cause;
+    this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
+    // Workers of a process divide the partitions as processes do: no other instance had a part in it.
+    if (kind === "positions_moved" && this.#now() - this.#handedOverAt[worker]! < HANDED_OVER_MS) return;
+    this.restarts.unshift({ at: this.#now(), cause: kind, message });
+    this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
+  }
+
+  /** Takes note of where partitions begin and end. */
+  #know(states: readonly PartitionState[], worker: number): void {
+    for (const { partition, first, end, stable } of states) {
+      const standing = this.#partitions[worker]!.get(partition);
+      if (standing !== undefined) Object.assign(standing, { first, end, stable });
+    }
+  }
+
+  #commit(committed: Committed, worker: number): void {
+    const { advances, refused, rows, lateness, tookMs, spent } = committed;
+    const at = this.#now();
+    const before = this.#totals;
+    const plus = (of: "consumed" | "stored" | "duplicates" | "skipped") =>
+      advances.reduce((sum, advance) => sum + advance[of], before[of]);
+    const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
+    const written = sumOf(rows);
+    this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows: written, latencyMs };
+    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows: written });
+    this.#totals = {
+      consumed: plus("consumed"),
+      stored: plus("stored"),
+      duplicates: plus("duplicates"),
+      refused: before.refused + refused.length,
+      skipped: plus("skipped"),
+      gaps: advances.reduce((sum, { gap }) => sum + lengthOf(gap), before.gaps),
+      late: before.late + countOf(lateness),
+      latenessMs: before.latenessMs + lateness.sum * 1000,
+      unchecked: before.unchecked + committed.unchecked,
+    };
+    for (const [table, count] of rows) this.rowsByTable.set(table, (this.rowsByTable.get(table) ?? 0) + count);
+    observe(this.seconds.commit, tookMs / 1000);
+    observe(this.seconds.wait, committed.waitedMs / 1000);
+    addUp(this.seconds.eventLatency, committed.eventLatency);
+    addUp(this.seconds.produceLatency, committed.produceLatency);
+    addUp(this.seconds.lateness, lateness);
+    for (const reason of refused) this.refusedByReason.set(reason, this.refusedByReason.get(reason)! + 1);
+    for (const { partition, next, watermark } of advances) {
+      const standing = this.#partitions[worker]!.get(partition);
+      if (standing !== undefined) Object.assign(standing, { next, watermark, committedAt: at });
+    }
+    this.commits++;
+  }
+}
+
+/** Records of a partition that are still to be committed, as far as known. */
+function waiting({ next, first, end }: Standing): number {
+  return Math.max(0, (end ?? 0) - (next ?? first ?? 0));
+}
+
+/** The same of several; null where no high watermark is known. */
+function lagOf(standings: readonly Standing[]): number | null {
+  const known = standings.filter(({ end }) => end !== null);
+  return known.length === 0 ? null : known.reduce((sum, standing) => sum + waiting(standing), 0);
+}
+
+/** Rows that a commit writes, by table: of views, events and refusals. */
+function rowsOf({ deltas, events, refusals }: Commit): Committed["rows"] {
+  return [
+    ...deltas.map(({ view, count }) => [view.name, count] as const),
+    ["events", events?.reduce((sum, batch) => sum + batch.count, 0) ?? 0],
+    ["refusals", refusals.length],
+  ];
+}
+
+function sumOf(rows: Committed["rows"]): number {
+  return rows.reduce((sum, [, count]) => sum + count, 0);
+}
+
+function sum(a: Work, b: Work): Work {
+  return {
+    readMs: a.readMs + b.readMs,
+    decodeMs: a.decodeMs + b.decodeMs,
+    foldMs: a.foldMs + b.foldMs,
+    gatherMs: a.gatherMs + b.gatherMs,
+    commitMs: a.commitMs + b.commitMs,
+    rows: a.rows + b.rows,
+  };
+}
+
+function causeOf(error: unknown): Cause {
+  const { name, message } = error instanceof Error ? error : { name: "unknown", message: String(error) };
+  return { kind: name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase(), message };
+}

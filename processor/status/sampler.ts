@@ -1,0 +1,126 @@
+/**
+ * A few of the events that stream past, for people to look at: chosen from what was decoded, never more than a bounded
+ * number a second, and nothing at all unless somebody looks.
+ * @module
+ */
+import { Batch, dictionaries } from "../columns/batch.ts";
+import { JsonDecoder } from "../decode/json.ts";
+import { KeyedHash, NO_KEY } from "../columns/keyed_hash.ts";
+import type { Reason } from "../event.ts";
+import type { Records } from "../pipeline/pipeline.ts";
+
+/** A record as it is shown: an event, or a refusal. Texts are cut short. */
+export interface Sample {
+  readonly partition: number;
+  readonly offset: number;
+  /** Event time, or that of a refused record in Kafka, epoch milliseconds; null if it has none. */
+  readonly time: number | null;
+  readonly type: string | null;
+  readonly user: string | null;
+  readonly page: string | null;
+  readonly device: string | null;
+  readonly region: string | null;
+  /** Of a purchase; otherwise 0. */
+  readonly revenueCents: number;
+  /** Why it can't be an event; null if it is one. */
+  readonly reason: Reason | null;
+  readonly detail: string | null;
+}
+
+/** Most samples of one worker in a second. */
+export const SAMPLES_PER_SECOND = 50;
+
+/** Samples are given out in portions, so that they don't all come from one moment. */
+const PORTIONS_PER_SECOND = 5;
+
+/** Longest text shown, in UTF-16 code units. */
+const SHOWN = 120;
+
+/** Whether somebody looks, told to all workers of a process. */
+export class Watching {
+  readonly #listeners = new Set<(on: boolean) => void>();
+  #on = false;
+
+  get on(): boolean {
+    return this.#on;
+  }
+
+  set on(on: boolean) {
+    if (on === this.#on) return;
+    this.#on = on;
+    for (const listener of this.#listeners) listener(on);
+  }
+
+  /** Tells whenever it changes, until the signal is aborted. */
+  tell(listener: (on: boolean) => void, signal: AbortSignal): void {
+    this.#listeners.add(listener);
+    signal.addEventListener("abort", () => this.#listeners.delete(listener));
+  }
+}
+
+/** Chooses samples. */
+export class Sampler {
+  readonly #topic: string;
+  readonly #decoder: JsonDecoder;
+  readonly #keyed = new KeyedHash(NO_KEY);
+  readonly #now: () => number;
+  #portionNo = -1;
+  #left = 0;
+
+  /**
+   * @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds
+   * @param now milliseconds on a clock that only goes forward
+   */
+  constructor(topic: string, keepMs: number, now: () => number) {
+    this.#topic = topic;
+    this.#decoder = new JsonDecoder(keepMs);
+    this.#now = now;
+  }
+
+  /** Some of these records, from place `from` on, as far apart as they can be. */
+  take(records: Records, from: number): Sample[] {
+    const portionNo = Math.floor(this.#now() * PORTIONS_PER_SECOND / 1000);
+    if (portionNo !== this.#portionNo) this.#left = SAMPLES_PER_SECOND / PORTIONS_PER_SECOND;
+    this.#portionNo = portionNo;
+    const count = Math.min(this.#left, records.count - from);
+    this.#left -= count;
+    const step = (records.count - from) / count;
+    try {
+      return Array.from({ length: count }, (_, i) => this.#sample(records, from + Math.floor(i * step)));
+    } catch {
+      // Nothing that is only looked at may be in the way of what is counted.
+      return [];
+    }
+  }
+
+  #sample(records: Records, i: number): Sample {
+    const batch = new Batch(dictionaries(this.#topic, this.#keyed), 1);
+    const refusal = this.#decoder.decode(records, i, batch);
+    const { partition } = records;
+    const offset = records.offsets[i]!;
+    const kafkaTime = records.times[i]! < 0 ? null : records.times[i]!;
+    if (refusal !== null) {
+      const { reason, detail } = refusal;
+      const nothing = { type: null, user: null, page: null, device: null, region: null, revenueCents: 0 };
+      return { partition, offset, time: kafkaTime, ...nothing, reason, detail: cut(detail) };
+    }
+    const text = (column: "type" | "user" | "sentPage" | "device" | "region") => cut(batch.text(column, 0));
+    return {
+      partition,
+      offset,
+      time: batch.time[0]!,
+      type: text("type"),
+      user: text("user"),
+      page: text("sentPage"),
+      device: text("device"),
+      region: text("region"),
+      revenueCents: batch.revenue[0]!,
+      reason: null,
+      detail: null,
+    };
+  }
+}
+
+function cut(text: string | null): string | null {
+  return text === null || text.length <= SHOWN ? text : `${text.slice(0, SHOWN - 1).toWellFormed()}…`;
+}

@@ -1,0 +1,218 @@
+/**
+ * What every sink promises, said once and run against each of them.
+ * @module
+ */
+import assert from "node:assert/strict";
+import {
+  type Advance,
+  type Commit,
+  Pipeline,
+  type Position,
+  PositionsMoved,
+  type Sink,
+  TopicChanged,
+} from "../../pipeline/pipeline.ts";
+import type { Row } from "../../views/view.ts";
+import { VIEWS } from "../../views/mod.ts";
+import { JsonDecoder } from "../../decode/json.ts";
+import { type LogRecord, MemorySource } from "../fakes/memory.ts";
+
+/** A sink under test, and what can be seen of it from outside. */
+export interface SinkUnderTest {
+  readonly sink: Sink;
+  /** Rows of a view, sorted by key and window. */
+  rows(view: string): Promise<readonly Pick<Row, "start" | "end" | "key">[]>;
+  /** Sums over `progress`. */
+  totals(): Promise<{ consumed: number; stored: number; duplicates: number; refused: number }>;
+  /** Reason and payload of the refusals, in the order of the log. */
+  refusals(): Promise<readonly { reason: string; payload: Uint8Array }[]>;
+  /** The gaps that were noted, in the order of the log. */
+  gaps(): Promise<readonly { partition: number; from: number; to: number }[]>;
+  /** Ids of stored events, sorted. */
+  events(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+const NOON = Date.UTC(2026, 10, 1, 12);
+const text = new TextEncoder();
+
+function click(user: string, seconds: number, more: Readonly<Record<string, unknown>> = {}): LogRecord {
+  const time = NOON + seconds * 1000;
+  const event = { eventId: `${user}-${seconds}`, userId: user, eventType: "page_view", page: "/a", timestamp: time };
+  return { time, value: text.encode(JSON.stringify({ ...event, ...more })) };
+}
+
+function pipelineInto(sink: Sink, partitions: LogRecord[][], id = "memory"): Pipeline {
+  const source = new MemorySource(partitions, 100);
+  source.id = id;
+  return new Pipeline({
+    source,
+    sink,
+    views: VIEWS,
+    decoder: new JsonDecoder(30 * 86_400_000),
+    storeEvents: true,
+    now: () => 0,
+    commitEveryMs: 1000,
+    commitRecords: 1000,
+  });
+}
+
+/** Takes everything in that the log holds now, in one commit. */
+async function drain(pipeline: Pipeline): Promise<void> {
+  await pipeline.step();
+  await pipeline.flush();
+}
+
+/** A commit of nothing but offsets. */
+function moving(topicId: string | null, ...advances: readonly Partial<Advance>[]): Commit {
+  const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gap: null };
+  const place = { partition: 0, topicId, from: null, first: 0, next: 0, replay: 0, watermark: null };
+  return {
+    ...{ topic: "clickstream-events", topicId, deltas: [], events: null, refusals: [] },
+    advances: advances.map((advance) => ({ ...place, ...counts, ...advance })),
+  };
+}
+
+/** Registers the tests that any sink must pass. `make` gives an empty one each time. */
+export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): void {
+  const test = (promise: string, body: (under: SinkUnderTest) => Promise<void>) =>
+    Deno.test(`${name}: ${promise}`, async () => {
+      const under = await make();
+      try {
+        await body(under);
+      } finally {
+        await under.close();
+      }
+    });
+
+  test("knows no position of a partition that was never committed", async ({ sink }) => {
+    assert.deepEqual(await sink.positions("clickstream-events", [0, 1]), new Map<number, Position>());
+  });
+
+  test("moves positions together with the rows", async ({ sink, rows, totals, events }) => {
+    await drain(pipelineInto(sink, [[click("u1", 0), click("u1", 1)], [click("u2", 0)]]));
+    const positions = await sink.positions("clickstream-events", [0, 1, 2]);
+    assert.deepEqual([...positions.keys()].sort(), [0, 1]);
+    assert.equal(positions.get(0)!.next, 2);
+    assert.equal(positions.get(0)!.replay, 0);
+    assert.equal(positions.get(0)!.watermark, NOON + 1000 - 10_000);
+    assert.deepEqual(await totals(), { consumed: 3, stored: 3, duplicates: 0, refused: 0 });
+    assert.deepEqual(await events(), ["u1-0", "u1-1", "u2-0"]);
+    assert.equal((await rows("sessions")).length, 2);
+    assert.equal((await rows("active_users")).length, 5);
+    assert.equal((await rows("traffic")).length, 1);
+  });
+
+  test("refuses a commit from where it no longer is, and changes nothing", async ({ sink, totals, rows }) => {
+    const log = [[click("u1", 0)]];
+    const [ahead, behind] = [pipelineInto(sink, log), pipelineInto(sink, log)];
+    await behind.start();
+    await drain(ahead);
+    await behind.step();
+    await assert.rejects(behind.flush(), PositionsMoved);
+    assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
+    assert.equal((await rows("user_days")).length, 1);
+  });
+
+  test("moves all partitions of a commit or none", async ({ sink, totals }) => {
+    const first = [click("u1", 0)];
+    const both = pipelineInto(sink, [first, [click("u2", 0)]]);
+    await both.start();
+    await drain(pipelineInto(sink, [first]));
+    await both.step();
+    await assert.rejects(both.flush(), PositionsMoved);
+    assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
+  });
+
+  test("keeps the topic's id, and lets nobody commit for another", async ({ sink, totals }) => {
+    const log = [click("u1", 0)];
+    await drain(pipelineInto(sink, [log], "old"));
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, "old");
+    await assert.rejects(pipelineInto(sink, [log], "new").start(), TopicChanged);
+    const next = { from: 1, first: 1, next: 2, skipped: 1 };
+    await assert.rejects(sink.commit(moving("new", next)), PositionsMoved);
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.next, 1);
+    await sink.commit(moving("old", next));
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.next, 2);
+    assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
+  });
+
+  test("fills in an id that was not known", async ({ sink }) => {
+    await sink.commit(moving(null, { next: 1, skipped: 1 }));
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, null);
+    await sink.commit(moving("new", { from: 1, first: 1, next: 2, skipped: 1 }));
+    await sink.commit(moving(null, { from: 2, first: 2, next: 3, skipped: 1 }));
+    const { topicId, next } = (await sink.positions("clickstream-events", [0])).get(0)!;
+    assert.deepEqual({ topicId, next }, { topicId: "new", next: 3 });
+    await assert.rejects(sink.commit(moving("old", { from: 3, first: 3, next: 4, skipped: 1 })), PositionsMoved);
+  });
+
+  test("notes gaps together with the offsets that pass them", async ({ sink, gaps }) => {
+    const [one, two] = [{ from: 50, to: 60 }, { from: 60, to: 61 }];
+    await sink.commit(moving("memory", { first: 40, next: 60, skipped: 10, gap: one }));
+    const passed = { from: 60, first: 60, next: 61, gap: two };
+    await assert.rejects(
+      sink.commit(moving("memory", passed, { partition: 1, from: 7, first: 7, next: 8, skipped: 1 })),
+    );
+    assert.deepEqual(await gaps(), [{ partition: 0, ...one }]);
+    await sink.commit(moving("memory", passed));
+    assert.deepEqual(await gaps(), [{ partition: 0, ...one }, { partition: 0, ...two }]);
+  });
+
+  test("merges a session that a late event bridges, and leaves no part of it behind", async ({ sink, rows }) => {
+    const log = [click("u1", 0), click("u1", 3600)];
+    const pipeline = pipelineInto(sink, [log]);
+    await drain(pipeline);
+    assert.equal((await rows("sessions")).length, 2);
+    log.push(click("u1", 1800));
+    await drain(pipeline);
+    const [session, ...others] = await rows("sessions");
+    assert.equal(others.length, 0);
+    assert.deepEqual([session!.start, session!.end], [NOON, NOON + 3_600_000]);
+  });
+
+  test("moves a session's beginning when an earlier event comes late", async ({ sink, rows }) => {
+    const log = [click("u1", 600), click("u1", 601, { sessionId: "s" })];
+    const pipeline = pipelineInto(sink, [log]);
+    await drain(pipeline);
+    log.push(click("u1", 0));
+    await drain(pipeline);
+    assert.deepEqual((await rows("sessions")).map((row) => [...row.key, row.start, row.end]), [
+      ["u1", "s", NOON + 601_000, NOON + 601_000],
+      ["u1", null, NOON, NOON + 600_000],
+    ]);
+  });
+
+  test("keeps what was refused byte for byte", async ({ sink, refusals, totals }) => {
+    const bytes = Uint8Array.of(0xff, 0x00, 0x5c, 0x7b);
+    await drain(pipelineInto(sink, [[{ time: NOON, value: bytes }, click("u1", 0), { time: NOON, value: null }]]));
+    assert.deepEqual((await refusals()).map(({ reason, payload }) => [reason, [...payload]]), [
+      ["not_utf8", [...bytes]],
+      ["empty", []],
+    ]);
+    assert.deepEqual(await totals(), { consumed: 3, stored: 1, duplicates: 0, refused: 2 });
+  });
+
+  test("stores texts that look like syntax", async ({ sink, events, rows }) => {
+    const odd = ["\\N", "tab\tnew\nline\rend", "{\"a\",'b'}", "NULL", "ünïcödé 💥", "\\x00", '"'];
+    await drain(pipelineInto(sink, [odd.map((id, i) => click("u1", i, { eventId: id, page: id, region: id }))]));
+    assert.deepEqual(await events(), [...odd].sort());
+    assert.equal((await rows("pages")).length, odd.length);
+  });
+
+  test("keeps a page that is longer than an index entry can be", async ({ sink, rows }) => {
+    let page = "/";
+    for (let i = 1; page.length < 2048; i++) page += String.fromCodePoint(0x4e00 + (i * 7919) % 20_000);
+    await drain(pipelineInto(sink, [[click("u1", 0, { page }), click("u2", 1, { page })]]));
+    assert.equal((await rows("pages")).length, 1);
+  });
+
+  test("goes on from a watermark that only rises", async ({ sink }) => {
+    const log = [click("u1", 100)];
+    const pipeline = pipelineInto(sink, [log]);
+    await drain(pipeline);
+    log.push(click("u1", 0));
+    await drain(pipeline);
+    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.watermark, NOON + 90_000);
+  });
+}

@@ -1,0 +1,232 @@
+/**
+ * A log and a database held in memory: the same promises as Kafka's and PostgreSQL's, and nothing to install.
+ * @module
+ */
+import type { Batch } from "../../columns/batch.ts";
+import type { PieceLengths } from "../../pipeline/duplicates.ts";
+import { mergeSessions, mergeValues, rowOf } from "../../pipeline/fold.ts";
+import {
+  type Commit,
+  type Gap,
+  lengthOf,
+  type Position,
+  PositionsMoved,
+  type Records,
+  type Refusal,
+  type Seek,
+  type Sink,
+  type Source,
+  TopicChanged,
+} from "../../pipeline/pipeline.ts";
+import type { Row, View } from "../../views/view.ts";
+import { TEST_KEY } from "./keyed.ts";
+
+/** Pieces that end with every minute, so that a log of a hundred records has many. */
+export const SHORT_PIECES: PieceLengths = { shortest: 1, wrong: Infinity, longest: Infinity };
+
+/** A record as it lies in a log. */
+export interface LogRecord {
+  readonly value: Uint8Array | null;
+  /** Kafka timestamp, epoch milliseconds. */
+  readonly time: number;
+}
+
+/** A topic held in memory: an array of records for each partition. */
+export class MemorySource implements Source {
+  readonly topic: string;
+  readonly partitions: LogRecord[][];
+  /** The topic's id, as of the next start. */
+  id: string | null = "memory";
+  #at = new Map<number, number>();
+  #committed: ReadonlyMap<number, number> = new Map();
+  #id: string | null = null;
+  readonly #limit: number;
+
+  /** @param limit most records of one partition in a poll */
+  constructor(partitions: LogRecord[][], limit = 3, topic = "clickstream-events") {
+    this.partitions = partitions;
+    this.#limit = limit;
+    this.topic = topic;
+  }
+
+  assigned(): Promise<readonly number[]> {
+    this.#id = this.id;
+    return Promise.resolve([...this.partitions.keys()]);
+  }
+
+  topicId(): string | null {
+    return this.#id;
+  }
+
+  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
+    this.#at = new Map([...offsets].map(([partition, offset]) => [partition, offset ?? 0]));
+    this.#committed = committed;
+  }
+
+  poll(_maxWaitMs: number): Promise<readonly Records[]> {
+    const all: Records[] = [];
+    for (const [partition, at] of this.#at) {
+      const log = this.partitions[partition]!;
+      const committed = this.#committed.get(partition) ?? 0;
+      if (log.length < committed) {
+        const where = { topic: this.topic, partition, next: committed, end: log.length };
+        return Promise.reject(new TopicChanged({ kind: "truncated", ...where }));
+      }
+      const next = Math.min(log.length, at + this.#limit);
+      if (next === at) continue;
+      all.push(recordsOf(partition, at, log.slice(at, next), log.length));
+      this.#at.set(partition, next);
+    }
+    return Promise.resolve(all);
+  }
+
+  committed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Records as a source hands them out; they begin at offset `first`. */
+export function recordsOf(
+  partition: number,
+  first: number,
+  log: readonly LogRecord[],
+  end = first + log.length,
+): Records {
+  const bytes = new Uint8Array(log.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
+  const starts = new Int32Array(log.length);
+  const ends = new Int32Array(log.length);
+  let at = 0;
+  log.forEach(({ value }, i) => {
+    starts[i] = at;
+    if (value !== null) bytes.set(value, at);
+    at += value?.length ?? 0;
+    ends[i] = value === null ? -1 : at;
+  });
+  return {
+    partition,
+    count: log.length,
+    bytes,
+    offsets: Float64Array.from(log, (_, i) => first + i),
+    times: Float64Array.from(log, ({ time }) => time),
+    starts,
+    ends,
+    next: first + log.length,
+    end,
+    skipped: 0,
+    gap: null,
+    stable: end,
+  };
+}
+
+/** What `progress` holds of a partition. */
+export interface Progress extends Position {
+  readonly first: number;
+  readonly skipped: number;
+  /** How many offsets were gone before they could be read. */
+  readonly gaps: number;
+  readonly consumed: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly refused: number;
+}
+
+/** A database held in memory, with the one promise that matters: a commit is whole or absent. */
+export class MemorySink implements Sink {
+  readonly tables = new Map<string, Map<string, Row>>();
+  readonly progress = new Map<number, Progress>();
+  /** Ids of the stored events, in the order of the commits. */
+  readonly events: string[] = [];
+  readonly refusals: Refusal[] = [];
+  readonly gaps: (Gap & { readonly partition: number })[] = [];
+  commits = 0;
+  /** Sessions of each key, so that merging one doesn't look through all. */
+  readonly #sessions = new Map<string, Row[]>();
+
+  hashKey(): Promise<Uint8Array> {
+    return Promise.resolve(TEST_KEY);
+  }
+
+  positions(_topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+    return Promise.resolve(new Map([...this.progress].filter(([partition]) => partitions.includes(partition))));
+  }
+
+  commit(commit: Commit): Promise<void> {
+    for (const { partition, from } of commit.advances) {
+      const before = this.progress.get(partition);
+      const [mine, theirs] = [commit.topicId, before?.topicId ?? null];
+      if ((before?.next ?? null) !== from || (mine !== null && theirs !== null && mine !== theirs)) {
+        return Promise.reject(new PositionsMoved(`partition ${partition} is not at ${from}`));
+      }
+    }
+    for (const advance of commit.advances) this.#advance(advance);
+    for (const delta of commit.deltas) {
+      for (let r = 0; r < delta.count; r++) this.#merge(delta.view, rowOf(delta, r));
+    }
+    commit.events?.forEach((batch) => this.#store(batch));
+    this.refusals.push(...commit.refusals);
+    this.commits++;
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Rows of a view, sorted by key and window, values as cells would hold them. */
+  rows(view: View): Row[] {
+    const place = (row: Row) => JSON.stringify([row.key, row.start]);
+    return [...this.tables.get(view.name)?.values() ?? []].sort((a, b) => place(a) < place(b) ? -1 : 1);
+  }
+
+  #advance(advance: Commit["advances"][number]): void {
+    const { partition, first, next, replay, watermark, gap, topicId } = advance;
+    const before = this.progress.get(partition);
+    const plus = (of: "consumed" | "stored" | "duplicates" | "refused" | "skipped") =>
+      (before?.[of] ?? 0) + advance[of];
+    if (gap !== null) this.gaps.push({ partition, ...gap });
+    const marks = [watermark, before?.watermark ?? null].filter((mark) => mark !== null);
+    this.progress.set(partition, {
+      topicId: topicId ?? before?.topicId ?? null,
+      first: before?.first ?? first,
+      next,
+      replay,
+      watermark: marks.length === 0 ? null : Math.max(...marks),
+      consumed: plus("consumed"),
+      stored: plus("stored"),
+      duplicates: plus("duplicates"),
+      refused: plus("refused"),
+      skipped: plus("skipped"),
+      gaps: (before?.gaps ?? 0) + lengthOf(gap),
+    });
+  }
+
+  #merge(view: View, row: Row): void {
+    const table = this.tables.get(view.name) ?? new Map<string, Row>();
+    this.tables.set(view.name, table);
+    if (view.window.kind === "session") return this.#mergeSession(view, table, row);
+    const place = placeOf(row);
+    const mine = table.get(place);
+    table.set(place, mine === undefined ? row : { ...row, values: mergeValues(view, mine.values, row.values) });
+  }
+
+  #mergeSession(view: View, table: Map<string, Row>, row: Row): void {
+    const key = JSON.stringify([view.name, ...row.key]);
+    const before = this.#sessions.get(key) ?? [];
+    const after = mergeSessions(view, [...before, row]);
+    for (const session of before) table.delete(placeOf(session));
+    for (const session of after) table.set(placeOf(session), session);
+    this.#sessions.set(key, after);
+  }
+
+  #store(batch: Batch): void {
+    for (let i = 0; i < batch.count; i++) this.events.push(batch.id(i));
+  }
+}
+
+function placeOf({ start, key }: Row): string {
+  return JSON.stringify([start, ...key]);
+}

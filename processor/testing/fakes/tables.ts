@@ -1,0 +1,71 @@
+/**
+ * What a sink holds, as lines of text that can be compared to the byte.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { cellAt } from "../../columns/cells.ts";
+import { deltaOf } from "../../pipeline/fold.ts";
+import type { Cell } from "../../measures/measure.ts";
+import { columnsOf } from "../../translate/table.ts";
+import type { View } from "../../views/view.ts";
+import { VIEWS } from "../../views/mod.ts";
+import type { MemorySink, Progress } from "./memory.ts";
+
+/** Everything that a memory sink holds, sorted. */
+export interface Tables {
+  /** A line for each row of each view: all its cells, states included. */
+  readonly rows: readonly string[];
+  /** Reason and payload of each refused message. */
+  readonly refusals: readonly string[];
+  /** Ids of the stored events. */
+  readonly events: readonly string[];
+  /** Sums over all partitions. */
+  readonly totals: Readonly<Record<string, number>>;
+}
+
+/** The rows of a view as cells by column. */
+export function rowsOf(sink: MemorySink, view: View): ReadonlyMap<string, Cell>[] {
+  const rows = sink.rows(view);
+  const columns = [...columnsOf(deltaOf(view, rows))];
+  return rows.map((_, r) => new Map(columns.map(([column, cells]) => [column, cellAt(cells, r)])));
+}
+
+/** The tables of a sink, which do not tell how the topic was partitioned. */
+export function tablesOf(sink: MemorySink, views: readonly View[] = VIEWS): Tables {
+  const rows = views.flatMap((view) =>
+    rowsOf(sink, view).map((row) => {
+      const cells = [...row].map(([column, cell]) => `${column}=${cellText(cell)}`);
+      return `${view.name}: ${cells.join(" ")}`;
+    })
+  );
+  const sum = (of: (progress: Progress) => number) =>
+    [...sink.progress.values()].reduce((total, progress) => total + of(progress), 0);
+  return {
+    rows: rows.sort(),
+    refusals: sink.refusals.map(({ reason, field, payload }) => `${reason} ${field} ${hex(payload)}`).sort(),
+    events: [...sink.events].sort(),
+    totals: {
+      consumed: sum((p) => p.consumed),
+      stored: sum((p) => p.stored),
+      duplicates: sum((p) => p.duplicates),
+      refused: sum((p) => p.refused),
+    },
+  };
+}
+
+/** The lines of `progress`, and where each refusal lies: what does depend on the partitions. */
+export function placesOf(sink: MemorySink): string[] {
+  const progress = [...sink.progress].map(([partition, at]) =>
+    `${partition}: ${JSON.stringify(Object.entries(at).sort())}`
+  );
+  return [...progress, ...sink.refusals.map(({ partition, offset, reason }) => `${partition}/${offset} ${reason}`)]
+    .sort();
+}
+
+function cellText(cell: Cell): string {
+  return cell instanceof Uint8Array ? hex(cell) : JSON.stringify(cell);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { course, KEEP_DAYS, takeIn } from "../courses.ts";
+import { compareTable, formatDifferences } from "./differences.ts";
+import { tablesOf, WholeSink } from "../fakes/memory_tables.ts";
+import { expectedOf, type OracleLog } from "./oracle.ts";
+import { fromJson, KAFKA_MS } from "./stand.ts";
+import { isDecided, oracleLog } from "./arbitrary.ts";
+import { TABLES } from "./table_shapes.ts";
+
+// More of them, or others: AGREEMENT_RUNS=5000 AGREEMENT_SEED=7 deno test …
+const RUNS = Number(Deno.env.get("AGREEMENT_RUNS") ?? 150);
+const SEED = Number(Deno.env.get("AGREEMENT_SEED") ?? 1);
+
+Deno.test("whatever the log, memory holds what the oracle expects", async () => {
+  await fc.assert(
+    fc.asyncProperty(oracleLog, course, async (log, course) => {
+      const expected = expectedOf(log, { keepDays: KEEP_DAYS });
+      fc.pre(isDecided(expected));
+      const sink = new WholeSink();
+      await takeIn(log, sink, course);
+      const actual = tablesOf(sink, log.topic);
+      const differences = TABLES.flatMap((table) => compareTable(table, expected[table], actual[table]));
+      assert.equal(formatDifferences(differences), "every table agrees");
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+});
+
+// Twelve minutes, of which most have more users than are counted exactly: 3,000 to 6,300 in each minute.
+function crowd(): OracleLog {
+  const clicks = Array.from({ length: 12 * 6_400 }, (_, i) => {
+    const minute = Math.floor(i / 6_400);
+    const user = (i * 7_919 + minute * 4_001) % (3_000 + minute * 300);
+    return {
+      ...{ eventId: `e${i}`, userId: `user-${user}`, eventType: "page_view", page: i % 2 === 0 ? "/" : `/${i % 3}` },
+      timestamp: KAFKA_MS - 720_000 + Math.floor(i * 720_000 / (12 * 6_400)),
+    };
+  });
+  return fromJson(clicks);
+}
+
+Deno.test("in a crowd, distinct users are exact up to 4,096 and near beyond", async () => {
+  const log = crowd();
+  const expected = expectedOf(log, { keepDays: KEEP_DAYS });
+  const windows = expected.active_users.map(({ users }) => users);
+  assert.ok(windows.some((users) => users <= 4_096) && windows.some((users) => users > 6_000));
+  const sink = new WholeSink();
+  await takeIn(log, sink, { inAPoll: 5_000, inACommit: 20_000, turnsOfALife: 5 });
+  const actual = tablesOf(sink, log.topic);
+  const differences = TABLES.flatMap((table) => compareTable(table, expected[table], actual[table]));
+  assert.equal(formatDifferences(differences), "every table agrees");
+});

@@ -1,0 +1,152 @@
+import { judge, type OracleEvent, type OracleRecord, Refused } from "./judge.ts";
+import type { EventRow, Expected, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
+import { sessionsOf } from "./sessions.ts";
+import { isoTime } from "./values.ts";
+import { activeUsersOf, pagesOf, trafficOf, userDaysOf } from "./windows.ts";
+
+export type { OracleRecord } from "./judge.ts";
+export type { Expected } from "./rows.ts";
+
+/** A whole topic: per partition, its records in the order of their offsets. */
+export interface OracleLog {
+  readonly topic: string;
+  readonly partitions: readonly (readonly OracleRecord[])[];
+}
+
+/** What the tables depend on besides the log. */
+export interface OracleSettings {
+  /** `EVENTS_KEEP_DAYS`: events older than this at their Kafka timestamp are refused. */
+  readonly keepDays: number;
+}
+
+const DUPLICATE_WITHIN_MS = 10 * 60_000;
+const WATERMARK_LAG_MS = 10_000;
+const PAYLOAD_BYTES = 64 * 1024;
+
+/** What every table must hold once the whole log is consumed: the contract, written down with loops and maps. */
+export function expectedOf(log: OracleLog, settings: OracleSettings): Expected {
+  const { progress, stored, refusals } = readLog(log, settings);
+  return {
+    progress,
+    events: stored.map(eventRow),
+    traffic: trafficOf(stored),
+    pages: pagesOf(stored),
+    active_users: activeUsersOf(stored),
+    sessions: sessionsOf(stored),
+    user_days: userDaysOf(stored),
+    refusals,
+  };
+}
+
+interface Reading {
+  readonly progress: ProgressRow[];
+  readonly stored: StoredEvent[];
+  readonly refusals: RefusalRow[];
+}
+
+function readLog(log: OracleLog, settings: OracleSettings): Reading {
+  const reading: Reading = { progress: [], stored: [], refusals: [] };
+  const known = new Map<string, string>();
+  log.partitions.forEach((records, partition) => {
+    const counts = { stored: 0, duplicates: 0, refused: 0 };
+    const seenMs = new Map<string, number[]>();
+    let latestMs = -Infinity;
+    for (const record of records) {
+      const event = judged(record, settings.keepDays);
+      if (event instanceof Refused) {
+        counts.refused += 1;
+        reading.refusals.push(refusalRow(log.topic, partition, record, event));
+      } else if (isDuplicate(event, record, seenMs)) {
+        counts.duplicates += 1;
+      } else {
+        counts.stored += 1;
+        latestMs = Math.max(latestMs, event.timeMs);
+        reading.stored.push(sharing(known, storedEvent(log.topic, partition, record, event)));
+      }
+    }
+    const watermark = counts.stored === 0 ? null : isoTime(latestMs - WATERMARK_LAG_MS);
+    const next_offset = (records.at(-1)?.offset ?? -1) + 1;
+    reading.progress.push({
+      ...{ topic: log.topic, partition, next_offset, watermark },
+      ...{ consumed: records.length, ...counts },
+    });
+  });
+  return reading;
+}
+
+function judged(record: OracleRecord, keepDays: number): OracleEvent | Refused {
+  try {
+    return judge(record, keepDays);
+  } catch (error) {
+    if (error instanceof Refused) return error;
+    throw error;
+  }
+}
+
+// A duplicate is a sight of its id like any other. Ids that stand in are never sent twice.
+function isDuplicate(event: OracleEvent, record: OracleRecord, seenMs: Map<string, number[]>): boolean {
+  if (event.eventId === null) return false;
+  const earlier = seenMs.get(event.eventId) ?? [];
+  seenMs.set(event.eventId, [...earlier, record.time]);
+  return earlier.some((timeMs) => Math.abs(record.time - timeMs) <= DUPLICATE_WITHIN_MS);
+}
+
+function storedEvent(topic: string, partition: number, record: OracleRecord, event: OracleEvent): StoredEvent {
+  const eventId = event.eventId ?? `${topic}/${partition}/${record.offset}`;
+  return { ...event, eventId, partition, offset: record.offset, kafkaTimeMs: record.time };
+}
+
+// One copy of every text that recurs: a log of millions of events fits in memory.
+function sharing(known: Map<string, string>, event: StoredEvent): StoredEvent {
+  const shared = <T extends string | null>(text: T): T => {
+    if (text === null) return text;
+    if (!known.has(text)) known.set(text, text);
+    return known.get(text) as T;
+  };
+  return {
+    ...event,
+    userId: shared(event.userId),
+    sessionId: shared(event.sessionId),
+    eventType: shared(event.eventType),
+    page: shared(event.page),
+    device: shared(event.device),
+    region: shared(event.region),
+    referrer: shared(event.referrer),
+    productId: shared(event.productId),
+    campaign: shared(event.campaign),
+    currency: shared(event.currency),
+  };
+}
+
+function eventRow(event: StoredEvent): EventRow {
+  return {
+    event_id: event.eventId,
+    event_time: isoTime(event.timeMs),
+    user_id: event.userId,
+    session_id: event.sessionId,
+    event_type: event.eventType,
+    page: event.page,
+    device: event.device,
+    region: event.region,
+    referrer: event.referrer,
+    product_id: event.productId,
+    campaign: event.campaign,
+    price_cents: event.priceCents === null ? null : event.priceCents.toString(),
+    quantity: event.quantity,
+    currency: event.currency,
+    revenue_cents: event.revenueCents.toString(),
+    kafka_partition: event.partition,
+    kafka_offset: event.offset,
+    kafka_time: isoTime(event.kafkaTimeMs),
+  };
+}
+
+function refusalRow(topic: string, partition: number, record: OracleRecord, refused: Refused): RefusalRow {
+  const payload = (record.value ?? new Uint8Array()).subarray(0, PAYLOAD_BYTES);
+  const { reason, field } = refused;
+  return { topic, partition, offset: record.offset, reason, field, payload: hexOf(payload) };
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,252 @@
+import {
+  bouncesOf,
+  carts,
+  type Chosen,
+  conversionOf,
+  conversionsOf,
+  devicesOf,
+  entryPaths,
+  eventRatesOf,
+  funnelOf,
+  heatmapOf,
+  newUsers,
+  regionsOf,
+  sessionDepths,
+  sessionLengths,
+  topUsersOf,
+} from "./behavior.ts";
+import { activityHeatmap, conversion, devices, funnel, type Range, retention, topPages, topUsers } from "./reports.ts";
+import type { Expected } from "./rows.ts";
+import { type Cell, type Columns, type Reader, readRows, type Row } from "./table_shapes.ts";
+
+/** A number of a report that is not what the definitions say; a whole row where `column` is null. */
+export interface ReportDifference {
+  readonly report: string;
+  readonly range: Range;
+  readonly key: string;
+  readonly column: string | null;
+  readonly expected: Cell;
+  readonly actual: Cell;
+}
+
+/** What the reports are asked for. */
+export interface ReportOptions {
+  readonly ranges: readonly Range[];
+  /** Days that ended by then are over. */
+  readonly nowMs: number;
+  /** All by default. */
+  readonly reports?: readonly string[];
+}
+
+interface Report {
+  /** The function, where it is not called as the report; and what it is given after the range, as SQL. */
+  readonly call?: { readonly name: string; readonly more: string };
+  readonly key: readonly string[];
+  readonly columns: Columns;
+  readonly isByDay?: true;
+  readonly rowsOf: (expected: Expected, range: Range, nowMs: number) => Row[];
+}
+
+const RATES_MAY_DIFFER_BY = 1e-9;
+
+/** Chosen for the reports that can be asked so: of the devices and regions of the logs, some. */
+const CHOSEN: Chosen = { devices: ["mobile", "unknown"], regions: ["eu", "unknown"] };
+const CHOSEN_SQL = "array['mobile', 'unknown'], array['eu', 'unknown']";
+const ALL: Chosen = { devices: null, regions: null };
+
+const STEPS = {
+  "search and purchase": ["search", "purchase"],
+  "the default": ["page_view", "add_to_cart", "purchase"],
+  "backwards": ["purchase", "checkout", "add_to_cart", "page_view", "z_9"],
+};
+
+const CONVERSION_COLUMNS: Columns = {
+  ...{ sessions: "count", conversions: "count", conversion_rate: "rate", users: "count", buyers: "count" },
+  revenue_cents: "cents",
+};
+const DEVICES_COLUMNS: Columns = { device: "text", events: "count", sessions: "count" };
+const REGIONS_COLUMNS: Columns = { region: "text", events: "count", sessions: "count" };
+const HEATMAP_COLUMNS: Columns = { day_of_week: "count", hour: "count", events: "count" };
+const FUNNEL_COLUMNS: Columns = {
+  ...{ step: "count", name: "text", sessions: "count", step_rate: "rate", overall_rate: "rate" },
+};
+const DISTRIBUTION_COLUMNS: Columns = { bucket: "count", name: "text", sessions: "count", share: "rate" };
+
+/** The report that a function makes of the chosen devices and regions. */
+function chosenOf(name: string, { key, columns }: Report, rowsOf: Report["rowsOf"]): Report {
+  return { call: { name, more: CHOSEN_SQL }, key, columns, rowsOf };
+}
+
+const CONVERSION: Report = { key: [], columns: CONVERSION_COLUMNS, rowsOf: conversion };
+const DEVICES: Report = { key: ["device"], columns: DEVICES_COLUMNS, rowsOf: devices };
+const REGIONS: Report = { key: ["region"], columns: REGIONS_COLUMNS, rowsOf: regionsOf(ALL) };
+const HEATMAP: Report = { key: ["day_of_week", "hour"], columns: HEATMAP_COLUMNS, rowsOf: activityHeatmap };
+
+const USERS_COLUMNS: Columns = {
+  ...{ user_id: "text", events: "count", sessions: "count", purchases: "count", revenue_cents: "cents" },
+  last_seen: "time",
+};
+const CONVERSIONS_COLUMNS: Columns = {
+  ...{ time: "time", sessions: "count", conversions: "count", conversion_rate: "rate", revenue_cents: "cents" },
+};
+const RATES_COLUMNS: Columns = { time: "time", event_type: "text", events: "count", per_second: "rate" };
+
+/** Rates by a step, of all or of the chosen. */
+function ratesOf(minutes: number, chosen: Chosen): Report {
+  return {
+    call: { name: "event_rates", more: `interval '${minutes} minutes', ${chosen === ALL ? "null, null" : CHOSEN_SQL}` },
+    key: ["time", "event_type"],
+    columns: RATES_COLUMNS,
+    rowsOf: eventRatesOf(minutes * 60_000, chosen),
+  };
+}
+
+/** The report functions by name, with what the definitions make of them. */
+export const REPORTS: Readonly<Record<string, Report>> = {
+  conversion: CONVERSION,
+  top_pages: {
+    key: ["page"],
+    columns: {
+      ...{ page: "text", views: "count", entries: "count", bounces: "count", bounce_rate: "rate" },
+      ...{ exits: "count", exit_rate: "rate" },
+    },
+    rowsOf: topPages,
+  },
+  devices: DEVICES,
+  regions: REGIONS,
+  activity_heatmap: HEATMAP,
+  "conversion of some": chosenOf("conversion", CONVERSION, conversionOf(CHOSEN)),
+  "devices of some": chosenOf("devices", DEVICES, devicesOf(CHOSEN)),
+  "regions of some": chosenOf("regions", REGIONS, regionsOf(CHOSEN)),
+  "heatmap of some": chosenOf("activity_heatmap", HEATMAP, heatmapOf(CHOSEN)),
+  "bounces of some": {
+    call: { name: "bounces", more: CHOSEN_SQL },
+    key: [],
+    columns: { sessions: "count", bounces: "count", bounce_rate: "rate" },
+    rowsOf: bouncesOf(CHOSEN),
+  },
+  "conversions of some": {
+    call: { name: "conversions", more: `interval '47 minutes', ${CHOSEN_SQL}` },
+    key: ["time"],
+    columns: CONVERSIONS_COLUMNS,
+    rowsOf: conversionsOf(47 * 60_000, CHOSEN),
+  },
+  "rates of minutes": ratesOf(7, ALL),
+  "rates of hours": ratesOf(180, CHOSEN),
+  funnel: { key: ["step"], columns: FUNNEL_COLUMNS, rowsOf: funnel },
+  ...Object.fromEntries(
+    Object.entries(STEPS).map(([name, steps]) => [`funnel of ${name}`, {
+      call: { name: "funnel", more: `array['${steps.join("', '")}']` },
+      key: ["step"],
+      columns: FUNNEL_COLUMNS,
+      rowsOf: funnelOf(steps),
+    }]),
+  ),
+  session_lengths: { key: ["bucket"], columns: DISTRIBUTION_COLUMNS, rowsOf: sessionLengths },
+  session_depths: { key: ["bucket"], columns: DISTRIBUTION_COLUMNS, rowsOf: sessionDepths },
+  carts: {
+    key: [],
+    columns: { carts: "count", bought: "count", abandoned: "count", open: "count", abandonment_rate: "rate" },
+    rowsOf: carts,
+  },
+  entry_paths: {
+    key: ["entry_page"],
+    columns: {
+      ...{ entry_page: "text", sessions: "count", carted: "count", purchased: "count", cart_rate: "rate" },
+      ...{ purchase_rate: "rate", revenue_cents: "cents" },
+    },
+    rowsOf: entryPaths,
+  },
+  new_users: {
+    key: ["day"],
+    columns: { day: "day", users: "count", new_users: "count", returning_users: "count" },
+    isByDay: true,
+    rowsOf: newUsers,
+  },
+  top_users: { key: ["user_id"], columns: USERS_COLUMNS, rowsOf: topUsers },
+  ...Object.fromEntries(
+    [1, 2, 4].map((most) => [`top_users, ${most} of them`, {
+      call: { name: "top_users", more: String(most) },
+      key: ["user_id"],
+      columns: USERS_COLUMNS,
+      rowsOf: topUsersOf(most),
+    }]),
+  ),
+  retention: {
+    key: ["cohort_day", "day_number"],
+    columns: { cohort_day: "day", cohort_size: "count", day_number: "count", users: "count", rate: "rate" },
+    isByDay: true,
+    rowsOf: retention,
+  },
+};
+
+/** Asks every report for every range and compares the rows, in any order, with what the definitions make of them. */
+export async function compareReports(
+  database: Reader,
+  expected: Expected,
+  options: ReportOptions,
+): Promise<ReportDifference[]> {
+  const differences: ReportDifference[] = [];
+  for (const name of options.reports ?? Object.keys(REPORTS)) {
+    const report = REPORTS[name]!;
+    for (const range of options.ranges) {
+      const asked = report.isByDay ? { from: range.from.slice(0, 10), to: range.to.slice(0, 10) } : range;
+      const wanted = report.rowsOf(expected, asked, options.nowMs);
+      for (const found of compareRows(report, wanted, await readReport(database, name, asked))) {
+        differences.push({ report: name, range: asked, ...found });
+      }
+    }
+  }
+  return differences;
+}
+
+/** Calls a report of the database; hours of the heatmap in which nothing happened are left out. */
+export async function readReport(database: Reader, name: string, range: Range): Promise<Row[]> {
+  const { columns, isByDay, call } = REPORTS[name]!;
+  const type = isByDay ? "date" : "timestamptz";
+  const more = call === undefined ? "" : `, ${call.more}`;
+  const source = `clickstream.${call?.name ?? name}($1::text::${type}, $2::text::${type}${more})`;
+  const rows = await readRows(database, columns, source, "", [range.from, range.to]);
+  return "hour" in columns ? rows.filter((row) => row["events"] !== 0) : rows;
+}
+
+/** The differences as lines to read. */
+export function formatReportDifferences(differences: readonly ReportDifference[]): string {
+  if (differences.length === 0) return "every report agrees";
+  return differences.map(({ report, range, key, column, expected, actual }) => {
+    const what = column === null ? "row" : column;
+    const values = `should be ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`;
+    return `${report}(${range.from}, ${range.to}) ${key}: ${what} ${values}`;
+  }).join("\n");
+}
+
+type Found = Omit<ReportDifference, "report" | "range">;
+
+function* compareRows(report: Report, expected: readonly Row[], actual: readonly Row[]): Generator<Found> {
+  const keyOf = (row: Row) => report.key.map((column) => `${column}=${JSON.stringify(row[column])}`).join(" ");
+  const whole = (row: Row | undefined) => row === undefined ? null : JSON.stringify(row);
+  const unmatched = new Map<string, Row>();
+  for (const row of actual) {
+    const key = keyOf(row);
+    if (unmatched.has(key)) yield { key, column: null, expected: null, actual: whole(row) };
+    else unmatched.set(key, row);
+  }
+  for (const row of expected) {
+    const key = keyOf(row);
+    const match = unmatched.get(key);
+    unmatched.delete(key);
+    if (match === undefined) yield { key, column: null, expected: whole(row), actual: null };
+    else yield* compareRow(report.columns, key, row, match);
+  }
+  for (const [key, row] of unmatched) yield { key, column: null, expected: null, actual: whole(row) };
+}
+
+function* compareRow(columns: Columns, key: string, expected: Row, actual: Row): Generator<Found> {
+  for (const [column, kind] of Object.entries(columns)) {
+    const [wanted, got] = [expected[column]!, actual[column]!];
+    if (wanted === got) continue;
+    const areClose = kind === "rate" && typeof wanted === "number" && typeof got === "number" &&
+      Math.abs(wanted - got) <= RATES_MAY_DIFFER_BY;
+    if (!areClose) yield { key, column, expected: wanted, actual: got };
+  }
+}

@@ -1,0 +1,147 @@
+import type { Expected, SessionRow } from "./rows.ts";
+import { isoTime } from "./values.ts";
+import { byText, groupBy } from "./windows.ts";
+import type { Row } from "./table_shapes.ts";
+
+/** A range of a report, half open: times as ISO text in UTC with milliseconds, or days as `YYYY-MM-DD`. */
+export interface Range {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** `k ÷ n`, or null of nothing. */
+function share(k: number, n: number): number | null {
+  return n === 0 ? null : k / n;
+}
+
+// ISO texts of one form stand in the order of their times.
+function isIn(time: string, range: Range): boolean {
+  return range.from <= time && time < range.to;
+}
+
+function sessionsIn(expected: Expected, range: Range): SessionRow[] {
+  return expected.sessions.filter((session) => isIn(session.started_at, range));
+}
+
+/** The row of `conversion(from, to)`. */
+export function conversion(expected: Expected, range: Range): Row[] {
+  const sessions = sessionsIn(expected, range);
+  const converted = sessions.filter((session) => session.purchases > 0);
+  return [{
+    sessions: sessions.length,
+    conversions: converted.length,
+    conversion_rate: share(converted.length, sessions.length),
+    users: new Set(sessions.map((session) => session.user_id)).size,
+    buyers: new Set(converted.map((session) => session.user_id)).size,
+    revenue_cents: centsIn(sessions),
+  }];
+}
+
+/** The rows of `top_pages(from, to)`, by page: every page that was viewed, entered on or left from in the range. */
+export function topPages(expected: Expected, range: Range): Row[] {
+  const views = new Map<string, number>();
+  for (const row of expected.pages) {
+    if (isIn(row.window_start, range)) views.set(row.page, (views.get(row.page) ?? 0) + row.views);
+  }
+  const viewing = sessionsIn(expected, range).filter((session) => session.page_views > 0);
+  const entered = groupBy(viewing, (session) => session.entry_page!);
+  const left = groupBy(viewing, (session) => session.exit_page!);
+  const pages = new Set([...views.keys(), ...entered.keys(), ...left.keys()]);
+  return [...pages].map((page) => {
+    const ofPage = { views: views.get(page) ?? 0, entries: entered.get(page) ?? [], exits: left.get(page) ?? [] };
+    const bounces = ofPage.entries.filter((session) => session.bounced).length;
+    return {
+      ...{ page, views: ofPage.views, entries: ofPage.entries.length, bounces },
+      bounce_rate: share(bounces, ofPage.entries.length),
+      exits: ofPage.exits.length,
+      exit_rate: share(ofPage.exits.length, ofPage.views),
+    };
+  });
+}
+
+/** The rows of `devices(from, to)`: events by the minute and the event's device, sessions by start and theirs. */
+export function devices(expected: Expected, range: Range): Row[] {
+  const events = new Map<string, number>();
+  for (const row of expected.traffic) {
+    if (isIn(row.window_start, range)) events.set(row.device, (events.get(row.device) ?? 0) + row.events);
+  }
+  const sessions = groupBy(sessionsIn(expected, range), (session) => session.device);
+  return [...new Set([...events.keys(), ...sessions.keys()])].map((device) => {
+    return { device, events: events.get(device) ?? 0, sessions: sessions.get(device)?.length ?? 0 };
+  });
+}
+
+/** The rows of `activity_heatmap(from, to)` that count anything. */
+export function activityHeatmap(expected: Expected, range: Range): Row[] {
+  const cells = new Map<string, { day_of_week: number; hour: number; events: number }>();
+  for (const row of expected.traffic) {
+    if (!isIn(row.window_start, range)) continue;
+    const start = new Date(row.window_start);
+    // Sunday is 0 in JavaScript and 7 in ISO 8601.
+    const [day_of_week, hour] = [start.getUTCDay() || 7, start.getUTCHours()];
+    const cell = cells.get(`${day_of_week} ${hour}`) ?? { day_of_week, hour, events: 0 };
+    cells.set(`${day_of_week} ${hour}`, { ...cell, events: cell.events + row.events });
+  }
+  return [...cells.values()];
+}
+
+/** The rows of `funnel(from, to)`; the first step has none before it to be a rate of. */
+export function funnel(expected: Expected, range: Range): Row[] {
+  const sessions = sessionsIn(expected, range);
+  const reached = (step: number) => sessions.filter((session) => session.funnel_step >= step).length;
+  return ["page_view", "add_to_cart", "purchase"].map((name, index) => {
+    const step = index + 1;
+    return {
+      ...{ step, name, sessions: reached(step) },
+      step_rate: step === 1 ? null : share(reached(step), reached(step - 1)),
+      overall_rate: share(reached(step), reached(1)),
+    };
+  });
+}
+
+/** The rows of `top_users(from, to)`. */
+export function topUsers(expected: Expected, range: Range): Row[] {
+  return byText(groupBy(sessionsIn(expected, range), (session) => session.user_id)).map(([user_id, sessions]) => ({
+    user_id,
+    events: sessions.reduce((sum, session) => sum + session.events, 0),
+    sessions: sessions.length,
+    purchases: sessions.reduce((sum, session) => sum + session.purchases, 0),
+    revenue_cents: centsIn(sessions),
+    last_seen: sessions.map((session) => session.ended_at).sort().at(-1)!,
+  }));
+}
+
+/** The rows of `retention(from_day, to_day)`; of days that ended by `nowMs`. */
+export function retention(expected: Expected, range: Range, nowMs: number): Row[] {
+  const rows: Row[] = [];
+  const daysOf = new Map<string, Set<string>>();
+  for (const [user, events] of groupBy(expected.events, (event) => event.user_id)) {
+    daysOf.set(user, new Set(events.map((event) => event.event_time.slice(0, 10))));
+  }
+  const cohorts = groupBy(daysOf.values(), (days) => [...days].sort()[0]!);
+  for (const [cohort_day, cohort] of byText(cohorts)) {
+    if (!isIn(cohort_day, range)) continue;
+    for (const day of new Set(cohort.flatMap((days) => [...days]))) {
+      if (startOf(day) + DAY_MS > nowMs) continue;
+      const users = cohort.filter((days) => days.has(day)).length;
+      const day_number = (startOf(day) - startOf(cohort_day)) / DAY_MS;
+      rows.push({ cohort_day, cohort_size: cohort.length, day_number, users, rate: users / cohort.length });
+    }
+  }
+  return rows;
+}
+
+const DAY_MS = 24 * 60 * 60_000;
+
+function startOf(day: string): number {
+  return Date.parse(`${day}T00:00:00.000Z`);
+}
+
+function centsIn(sessions: readonly SessionRow[]): string {
+  return sessions.reduce((sum, session) => sum + BigInt(session.revenue_cents), 0n).toString();
+}
+
+/** The range between two times in epoch milliseconds. */
+export function rangeOf(fromMs: number, toMs: number): Range {
+  return { from: isoTime(fromMs), to: isoTime(toMs) };
+}

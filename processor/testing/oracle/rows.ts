@@ -1,0 +1,122 @@
+import type { OracleEvent } from "./judge.ts";
+
+/** A stored event: what the record says, and where in the log it stands. `eventId` is the id that it goes by. */
+export interface StoredEvent extends OracleEvent {
+  readonly eventId: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly kafkaTimeMs: number;
+}
+
+// Rows are shaped the same for every table: times and days as ISO text (UTC, milliseconds), cents as decimal text
+// (sums pass 2^53), everything else that PostgreSQL counts as a number.
+
+/** A row of `progress`; `next_offset` is the lowest that can hold once the whole log is consumed. */
+export type ProgressRow = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly next_offset: number;
+  readonly watermark: string | null;
+  readonly consumed: number;
+  readonly stored: number;
+  readonly duplicates: number;
+  readonly refused: number;
+};
+
+/** A row of `events`. */
+export type EventRow = {
+  readonly event_id: string;
+  readonly event_time: string;
+  readonly user_id: string;
+  readonly session_id: string | null;
+  readonly event_type: string;
+  readonly page: string;
+  readonly device: string;
+  readonly region: string;
+  readonly referrer: string | null;
+  readonly product_id: string | null;
+  readonly campaign: string | null;
+  readonly price_cents: string | null;
+  readonly quantity: number;
+  readonly currency: string | null;
+  readonly revenue_cents: string;
+  readonly kafka_partition: number;
+  readonly kafka_offset: number;
+  readonly kafka_time: string;
+};
+
+/** A row of `traffic`: one minute, event type, device and region. */
+export type TrafficRow = {
+  readonly window_start: string;
+  readonly event_type: string;
+  readonly device: string;
+  readonly region: string;
+  readonly events: number;
+  readonly users: number;
+  readonly revenue_cents: string;
+};
+
+/** A row of `pages`: one minute and cut page. */
+export type PageRow = {
+  readonly window_start: string;
+  readonly page: string;
+  readonly views: number;
+  readonly users: number;
+};
+
+/** A row of `active_users`: one hopping window. */
+export type ActiveUsersRow = {
+  readonly window_start: string;
+  readonly window_end: string;
+  readonly users: number;
+};
+
+/** A row of `sessions`. */
+export type SessionRow = {
+  readonly user_id: string;
+  readonly session_id: string | null;
+  readonly started_at: string;
+  readonly ended_at: string;
+  readonly events: number;
+  readonly page_views: number;
+  readonly entry_page: string | null;
+  readonly exit_page: string | null;
+  readonly device: string;
+  readonly region: string;
+  readonly carts: number;
+  readonly purchases: number;
+  readonly revenue_cents: string;
+  readonly funnel_step: number;
+  readonly bounced: boolean;
+};
+
+/** A row of `user_days`: one user and UTC day. */
+export type UserDayRow = {
+  readonly user_id: string;
+  readonly day: string;
+  readonly events: number;
+  readonly purchases: number;
+  readonly revenue_cents: string;
+};
+
+/** A row of `refusals`; `payload` is hexadecimal. */
+export type RefusalRow = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly reason: string;
+  readonly field: string | null;
+  readonly payload: string;
+};
+
+/** What every table must hold, each sorted by its key. */
+export interface Expected {
+  readonly progress: readonly ProgressRow[];
+  readonly events: readonly EventRow[];
+  readonly traffic: readonly TrafficRow[];
+  readonly pages: readonly PageRow[];
+  readonly active_users: readonly ActiveUsersRow[];
+  readonly sessions: readonly SessionRow[];
+  readonly user_days: readonly UserDayRow[];
+  readonly refusals: readonly RefusalRow[];
+}

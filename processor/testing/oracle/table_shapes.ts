@@ -1,0 +1,143 @@
+import type { Database } from "../../postgres/database.ts";
+import type { Expected } from "./rows.ts";
+
+/** A table of the contract, by its name. */
+export type TableName = keyof Expected;
+
+/** What a column holds once it is read. */
+export type Cell = string | number | boolean | null;
+
+/** A row as it is compared: column name to value. */
+export type Row = { readonly [column: string]: Cell };
+
+/** Something that answers SQL. */
+export type Reader = Pick<Database, "query">;
+
+/** How a column is read: times and days as ISO text (UTC), cents as decimal text, bytes as hexadecimal. */
+export type Kind = "text" | "count" | "rate" | "cents" | "flag" | "time" | "day" | "bytes";
+
+/** Columns by name, in the order in which they are read. */
+export type Columns = Readonly<Record<string, Kind>>;
+
+/** What is compared of a table. */
+export interface TableShape {
+  /** The columns that tell its rows apart. */
+  readonly key: readonly string[];
+  /** The column by whose values a large table is cut into pieces. */
+  readonly cutBy: string;
+  readonly columns: Columns;
+  /** Distinct counts, which may be off beyond 4,096. */
+  readonly sketched: readonly string[];
+}
+
+/** Every table of the contract with the columns that follow from the log. */
+export const SHAPES: Readonly<Record<TableName, TableShape>> = {
+  progress: shape("topic partition", "partition", {
+    ...{ topic: "text", partition: "count", next_offset: "count", watermark: "time" },
+    ...{ consumed: "count", stored: "count", duplicates: "count", refused: "count" },
+  }),
+  events: shape("kafka_partition kafka_offset", "kafka_offset", {
+    ...{ event_id: "text", event_time: "time", user_id: "text", session_id: "text", event_type: "text" },
+    ...{ page: "text", device: "text", region: "text", referrer: "text", product_id: "text", campaign: "text" },
+    ...{ price_cents: "cents", quantity: "count", currency: "text", revenue_cents: "cents" },
+    ...{ kafka_partition: "count", kafka_offset: "count", kafka_time: "time" },
+  }),
+  traffic: shape("window_start event_type device region", "window_start", {
+    ...{ window_start: "time", event_type: "text", device: "text", region: "text" },
+    ...{ events: "count", users: "count", revenue_cents: "cents" },
+  }, ["users"]),
+  pages: shape("window_start page", "window_start", {
+    ...{ window_start: "time", page: "text", views: "count", users: "count" },
+  }, ["users"]),
+  active_users: shape("window_start", "window_start", {
+    ...{ window_start: "time", window_end: "time", users: "count" },
+  }, ["users"]),
+  sessions: shape("user_id session_id started_at", "user_id", {
+    ...{ user_id: "text", session_id: "text", started_at: "time", ended_at: "time", events: "count" },
+    ...{ page_views: "count", entry_page: "text", exit_page: "text", device: "text", region: "text" },
+    ...{ carts: "count", purchases: "count", revenue_cents: "cents", funnel_step: "count", bounced: "flag" },
+  }),
+  user_days: shape("user_id day", "user_id", {
+    ...{ user_id: "text", day: "day", events: "count", purchases: "count", revenue_cents: "cents" },
+  }),
+  refusals: shape("topic partition offset", "offset", {
+    ...{ topic: "text", partition: "count", offset: "count", reason: "text", field: "text", payload: "bytes" },
+  }),
+};
+
+/** All tables, in the contract's order. */
+export const TABLES = Object.keys(SHAPES) as readonly TableName[];
+
+/** The piece of a table with `from <= cutBy < to`; without a bound it is open to that side. */
+export interface Piece {
+  readonly from?: Cell;
+  readonly to?: Cell;
+}
+
+/** Reads a table, or a piece of it, sorted by its key: text by its bytes, no session id before any. */
+export async function readTable(database: Reader, table: TableName, piece: Piece = {}): Promise<Row[]> {
+  const { columns, cutBy, key } = SHAPES[table];
+  const bounds: string[] = [];
+  const params: string[] = [];
+  const bound = (operator: string, value: Cell | undefined) => {
+    if (value === undefined) return;
+    params.push(String(value));
+    bounds.push(`${ordered(cutBy, columns)} ${operator} $${params.length}::text::${SQL_TYPES[columns[cutBy]!]}`);
+  };
+  bound(">=", piece.from);
+  bound("<", piece.to);
+  const where = bounds.length === 0 ? "" : ` where ${bounds.join(" and ")}`;
+  const order = ` order by ${key.map((name) => `${ordered(name, columns)} nulls first`).join(", ")}`;
+  return await readRows(database, columns, `clickstream.${table}`, where + order, params);
+}
+
+/** Reads columns from anything that can stand after `from`; the rest of the statement calls it `t`. */
+export async function readRows(
+  database: Reader,
+  columns: Columns,
+  source: string,
+  rest: string,
+  params: readonly string[],
+): Promise<Row[]> {
+  const names = Object.keys(columns);
+  const list = names.map((name) => `${asText(name, columns[name]!)} as "${name}"`).join(", ");
+  const { rows } = await database.query<Record<string, string | null>>(
+    `select ${list} from ${source} as t${rest}`,
+    params,
+  );
+  return rows.map((row) => Object.fromEntries(names.map((name) => [name, cellOf(row[name]!, columns[name]!)])));
+}
+
+const SQL_TYPES: Readonly<Record<Kind, string>> = {
+  ...{ text: "text", count: "bigint", rate: "float8", cents: "bigint", flag: "boolean" },
+  ...{ time: "timestamptz", day: "date", bytes: "bytea" },
+};
+
+// A name without its table would mean the column of the result, which is text.
+function ordered(name: string, columns: Columns): string {
+  return columns[name] === "text" ? `t."${name}" collate "C"` : `t."${name}"`;
+}
+
+function asText(name: string, kind: Kind): string {
+  // Microseconds, so that a time that was not cut to its millisecond shows.
+  if (kind === "time") return `to_char(t."${name}" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+  if (kind === "day") return `to_char(t."${name}", 'YYYY-MM-DD')`;
+  if (kind === "bytes") return `encode(t."${name}", 'hex')`;
+  return `t."${name}"::text`;
+}
+
+function cellOf(text: string | null, kind: Kind): Cell {
+  if (text === null) return null;
+  if (kind === "count" || kind === "rate") return Number(text);
+  if (kind === "flag") return text === "true";
+  return kind === "time" ? text.replace(/000Z$/, "Z") : text;
+}
+
+function shape(
+  key: string,
+  cutBy: string,
+  columns: Columns,
+  sketched: readonly string[] = [],
+): TableShape {
+  return { key: key.split(" "), cutBy, columns, sketched };
+}

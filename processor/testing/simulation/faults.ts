@@ -1,0 +1,188 @@
+/**
+ * Faults to be planted: sinks, sources and pipelines that are wrong in a way that somebody once shipped. A simulation that
+ * ends well with one of them proves nothing.
+ * @module
+ */
+import type { Commit, Position, Refusal, Sink, Source } from "../../pipeline/pipeline.ts";
+import type { MemorySink } from "../fakes/memory.ts";
+import type { Parts } from "./simulation.ts";
+import { down } from "../stand.ts";
+
+/** A fault, and what it breaks. */
+export interface Fault {
+  readonly name: string;
+  /** Found in what the simulation says of it. */
+  readonly breaks: RegExp;
+  /** Faulty parts for one simulation. */
+  parts(): Parts;
+}
+
+/** Faults of committing, reading and starting again. */
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "a sink that does not look where the positions are",
+    breaks: /is at \d+, and \d+ records|totals differ/,
+    parts: () => ({ database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit))) }),
+  },
+  {
+    name: "a sink that looks at the first position alone",
+    breaks: /is at \d+, and \d+ records|totals differ/,
+    parts: () => ({ database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit, 1))) }),
+  },
+  {
+    name: "rows that are committed without the offsets when the reply is lost",
+    breaks: /rows differ/,
+    parts: () => ({
+      database: (memory, random) =>
+        sinkOf(memory, async (commit) => {
+          if (!random.chance(0.1)) return await memory.commit(commit);
+          const rowsAlone = { ...commit, advances: [], events: null };
+          await memory.commit(rowsAlone);
+          throw down("the reply");
+        }),
+    }),
+  },
+  {
+    name: "offsets that are committed without the rows when the reply is lost",
+    breaks: /rows differ/,
+    parts: () => ({
+      database: (memory, random) =>
+        sinkOf(memory, async (commit) => {
+          if (!random.chance(0.1)) return await memory.commit(commit);
+          await memory.commit({ ...commit, deltas: [] });
+          throw down("the reply");
+        }),
+    }),
+  },
+  {
+    name: "a sink that applies half of a commit",
+    breaks: /rows differ/,
+    parts: () => ({
+      database: (memory, random) =>
+        sinkOf(memory, (commit) => {
+          const deltas = random.chance(0.1) ? commit.deltas.slice(0, commit.deltas.length / 2) : commit.deltas;
+          return memory.commit({ ...commit, deltas });
+        }),
+    }),
+  },
+  {
+    name: "refusals that are written outside the transaction",
+    breaks: /refusals differ: 0 are missing/,
+    parts: () => ({
+      database: (memory) =>
+        sinkOf(memory, (commit) => {
+          memory.refusals.push(...commit.refusals);
+          return memory.commit({ ...commit, refusals: [] });
+        }),
+    }),
+  },
+  {
+    name: "a pipeline that does not forget what a failed commit held",
+    breaks: /rows differ/,
+    parts: () => ({
+      sink(sink) {
+        let kept: Commit["deltas"] = [];
+        return sinkOf(sink, async (commit) => {
+          kept = [...kept, ...commit.deltas];
+          await sink.commit({ ...commit, deltas: kept });
+          kept = [];
+        });
+      },
+    }),
+  },
+  {
+    name: "a pipeline that reads on where it was after it has started again",
+    breaks: /is at \d+, and \d+ records/,
+    parts: () => ({
+      source(source) {
+        let sought = false;
+        return sourceOf(source, (offsets, committed) => {
+          if (!sought) source.seek(offsets, committed);
+          sought = true;
+        });
+      },
+    }),
+  },
+  {
+    name: "offsets that are kept by the group, apart from the rows",
+    breaks: /is at \d+, and \d+ records/,
+    parts() {
+      const group = new Map<number, number>();
+      const next = (partition: number, position: Position) => ({ ...position, next: group.get(partition) ?? 0 });
+      return {
+        database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit))),
+        source: (source) =>
+          sourceOf(source, (offsets, committed) => source.seek(offsets, committed), async (offsets) => {
+            await source.committed(offsets);
+            for (const [partition, offset] of offsets) group.set(partition, offset);
+          }),
+        sink: (sink) =>
+          sinkOf(sink, (commit) => sink.commit(commit), async (topic, partitions) => {
+            const positions = await sink.positions(topic, partitions);
+            return new Map([...positions].map(([partition, position]) => [partition, next(partition, position)]));
+          }),
+      };
+    },
+  },
+  {
+    name: "ids that are forgotten on a restart",
+    breaks: /totals differ/,
+    parts: () => ({
+      sink: (sink) =>
+        sinkOf(sink, (commit) => sink.commit(commit), async (topic, partitions) => {
+          const positions = await sink.positions(topic, partitions);
+          return new Map([...positions].map(([p, position]) => [p, { ...position, replay: position.next }]));
+        }),
+    }),
+  },
+  {
+    name: "a watermark that refused events move",
+    breaks: /places differ/,
+    parts: () => ({
+      sink: (sink) =>
+        sinkOf(sink, ({ advances, ...commit }) => {
+          const moved = advances.map((advance) => {
+            const times = timesOf(commit.refusals.filter(({ partition }) => partition === advance.partition));
+            return { ...advance, watermark: Math.max(advance.watermark ?? 0, ...times) || null };
+          });
+          return sink.commit({ ...commit, advances: moved });
+        }),
+    }),
+  },
+];
+
+/** A sink with another way of committing, or of finding positions. */
+function sinkOf(
+  sink: Sink,
+  commit: Sink["commit"],
+  positions: Sink["positions"] = (t, p) => sink.positions(t, p),
+): Sink {
+  return { hashKey: () => sink.hashKey(), commit, positions, close: () => sink.close() };
+}
+
+function sourceOf(
+  source: Source,
+  seek: Source["seek"],
+  committed: Source["committed"] = (o) => source.committed(o),
+): Source {
+  return {
+    topic: source.topic,
+    assigned: () => source.assigned(),
+    topicId: () => source.topicId(),
+    seek,
+    poll: (maxWaitMs) => source.poll(maxWaitMs),
+    committed,
+    close: () => source.close(),
+  };
+}
+
+/** The commit as if it had been made from where the partitions are. */
+function fromHere(memory: MemorySink, commit: Commit, from = 0): Commit {
+  const advances = commit.advances.map((advance, n) =>
+    n < from ? advance : { ...advance, from: memory.progress.get(advance.partition)?.next ?? null }
+  );
+  return { ...commit, advances };
+}
+
+const timesOf = (refusals: readonly Refusal[]): number[] =>
+  refusals.map(({ payload }) => Number(/"timestamp":(\d+)/.exec(new TextDecoder().decode(payload))?.[1] ?? 0));

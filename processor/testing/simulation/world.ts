@@ -1,0 +1,219 @@
+/**
+ * A world in which every reply takes its time and any of them may be lost, all by seed: who goes on next is drawn, so
+ * that two runs of one seed are the same to the last step. Nothing waits for a timer.
+ * @module
+ */
+import {
+  type Commit,
+  type Position,
+  Reassigned,
+  type Records,
+  type Seek,
+  type Sink,
+  type Source,
+} from "../../pipeline/pipeline.ts";
+import { type LogRecord, MemorySource } from "../fakes/memory.ts";
+import { Random } from "../../../testing/random.ts";
+import { down } from "../stand.ts";
+
+/** One run of the processor, from its start to its crash. */
+export interface Instance {
+  readonly name: string;
+  alive: boolean;
+  paused: boolean;
+  /** The share of the partitions that it believes to be its own, and the generation of the group that it had it from. */
+  share: readonly number[];
+  generation: number;
+}
+
+/** What happened how often. */
+export type Counts = Record<string, number>;
+
+/** Who waits for what, and the chance that decides. */
+export class World {
+  readonly random: Random;
+  readonly counts: Counts = {};
+  /** From now on nothing fails. */
+  calm = false;
+  nowMs = 0;
+  readonly #waiting: { readonly instance: Instance | null; readonly go: () => void }[] = [];
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+  }
+
+  /** Counts something that happened. */
+  count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  /** Resolves when it is this instance's turn; never, once it has crashed. */
+  turn(instance: Instance | null): Promise<void> {
+    return new Promise((go) => {
+      if (instance?.alive !== false) this.#waiting.push({ instance, go });
+    });
+  }
+
+  /** True with a probability of `p` while the world isn't calm; counted as `what`. */
+  mishap(p: number, what: string): boolean {
+    if (this.calm || !this.random.chance(p)) return false;
+    this.count(what);
+    return true;
+  }
+
+  /** Lets one of those that wait go on. False if none can. */
+  async next(): Promise<boolean> {
+    for (let hop = 0; this.#ready().length === 0; hop++) {
+      if (hop === 500) return false;
+      await null;
+    }
+    const chosen = this.random.pick(this.#ready());
+    this.#waiting.splice(this.#waiting.indexOf(chosen), 1);
+    this.nowMs += this.random.below(20);
+    chosen.go();
+    // As far as it gets without waiting for anything else.
+    for (let hop = 0; hop < 16; hop++) await null;
+    return true;
+  }
+
+  #ready() {
+    return this.#waiting.filter(({ instance }) => instance === null || instance.alive && !instance.paused);
+  }
+
+  /** Forgets what a crashed instance was waiting for. What the database was doing for it goes on. */
+  bury(instance: Instance): void {
+    instance.alive = false;
+    for (let i = this.#waiting.length - 1; i >= 0; i--) {
+      if (this.#waiting[i]!.instance === instance) this.#waiting.splice(i, 1);
+    }
+  }
+}
+
+/** A group that divides partitions among its members, who hear of it late, or keep them all for themselves. */
+export class Group {
+  generation = 0;
+  readonly #world: World;
+  readonly #partitions: readonly number[];
+  readonly #divides: boolean;
+  #shares = new Map<Instance, readonly number[]>();
+
+  /** @param divides whether partitions are divided at all; otherwise every member reads all of them */
+  constructor(world: World, partitions: readonly number[], divides: boolean) {
+    this.#world = world;
+    this.#partitions = partitions;
+    this.#divides = divides;
+  }
+
+  /** Divides the partitions anew. */
+  rebalance(members: readonly Instance[]): void {
+    const { random } = this.#world;
+    this.generation++;
+    const owners = this.#partitions.map(() => random.below(members.length));
+    this.#shares = new Map(members.map((member, m) => [
+      member,
+      this.#divides ? this.#partitions.filter((_, p) => owners[p] === m) : this.#partitions,
+    ]));
+  }
+
+  /** What a member has been given. */
+  shareOf(member: Instance): readonly number[] {
+    return this.#shares.get(member) ?? [];
+  }
+}
+
+/** A topic as one instance sees it: slow, sometimes away, and with news of the group that come late. */
+export class SlowSource implements Source {
+  readonly topic = "clickstream-events";
+  readonly #world: World;
+  readonly #group: Group;
+  readonly #instance: Instance;
+  readonly #log: MemorySource;
+
+  constructor(world: World, group: Group, instance: Instance, log: LogRecord[][]) {
+    this.#world = world;
+    this.#group = group;
+    this.#instance = instance;
+    this.#log = new MemorySource(log, 1 + world.random.below(12));
+  }
+
+  async assigned(): Promise<readonly number[]> {
+    await this.#reply("assigned");
+    await this.#log.assigned();
+    this.#instance.generation = this.#group.generation;
+    return this.#instance.share = this.#group.shareOf(this.#instance);
+  }
+
+  topicId(): string | null {
+    return this.#log.topicId();
+  }
+
+  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+    this.#log.seek(offsets, committed);
+  }
+
+  async poll(maxWaitMs: number): Promise<readonly Records[]> {
+    await this.#reply("poll");
+    const { generation } = this.#instance;
+    if (generation !== this.#group.generation && (this.#world.calm || this.#world.random.chance(0.3))) {
+      this.#world.count("reassigned");
+      throw new Reassigned("the group has divided its partitions anew");
+    }
+    return await this.#log.poll(maxWaitMs);
+  }
+
+  async committed(): Promise<void> {
+    await this.#reply("committed");
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #reply(what: string): Promise<void> {
+    await this.#world.turn(this.#instance);
+    if (this.#world.mishap(0.02, `${what} failed`)) throw down(what);
+  }
+}
+
+/** A database as one instance sees it: commits are slow, fail, succeed unheard of, or are applied when given up. */
+export class SlowSink implements Sink {
+  readonly #world: World;
+  readonly #instance: Instance;
+  readonly #database: Sink;
+
+  constructor(world: World, instance: Instance, database: Sink) {
+    this.#world = world;
+    this.#instance = instance;
+    this.#database = database;
+  }
+
+  hashKey(): Promise<Uint8Array> {
+    return this.#database.hashKey();
+  }
+
+  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+    await this.#world.turn(this.#instance);
+    if (this.#world.mishap(0.03, "positions failed")) throw down("positions");
+    const positions = new Map(await this.#database.positions(topic, partitions));
+    await this.#world.turn(this.#instance);
+    return positions;
+  }
+
+  async commit(commit: Commit): Promise<void> {
+    const world = this.#world;
+    await world.turn(this.#instance);
+    if (world.mishap(0.06, "commit failed")) throw down("commit");
+    if (world.mishap(0.06, "commit given up")) {
+      // The connection is gone; the server has the transaction and finishes it when it comes to it.
+      void world.turn(null).then(() => this.#database.commit(commit)).catch(() => world.count("late commit refused"));
+      throw down("the connection");
+    }
+    await this.#database.commit(commit);
+    await world.turn(this.#instance);
+    if (world.mishap(0.08, "reply lost")) throw down("the reply");
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

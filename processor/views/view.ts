@@ -1,0 +1,124 @@
+/**
+ * A view is a question that the shop keeps asking, written as data: what it counts, by what, over which window.
+ * @module
+ */
+import type { Dimension } from "../columns/batch.ts";
+import type { Cells } from "../columns/cells.ts";
+import type { Filter, Measure } from "../measures/measure.ts";
+
+/** How a view cuts event time. All windows are half open, in UTC, and aligned to the epoch. */
+export type Window =
+  | { readonly kind: "tumbling"; readonly widthMs: number }
+  | { readonly kind: "hopping"; readonly widthMs: number; readonly everyMs: number }
+  | { readonly kind: "session"; readonly gapMs: number }
+  | { readonly kind: "day" };
+
+/** A question that the shop keeps asking, as data. */
+export interface View {
+  /** Name of the view and of its table. */
+  readonly name: string;
+  readonly about: string;
+  /** Which events it counts; without it, all. */
+  readonly where?: Filter;
+  readonly window: Window;
+  readonly by: readonly Dimension[];
+  readonly measures: Readonly<Record<string, Measure>>;
+  /** Columns that follow from the others of the same row, as SQL conditions. */
+  readonly derived?: Readonly<Record<string, string>>;
+}
+
+/** Partial answers to a view since the last commit, column by column; place `r` of each column is row `r`. */
+export interface Delta {
+  readonly view: View;
+  readonly count: number;
+  /** Where each row's window begins, epoch milliseconds; of a session, its earliest event. */
+  readonly start: Float64Array;
+  /** Where each row's window ends, epoch milliseconds, excluded; of a session, its latest event, included. */
+  readonly end: Float64Array;
+  /** One column per dimension of `view.by`; null only for an absent session. */
+  readonly keys: readonly Cells[];
+  /** One column per measure, in the order of `view.measures`. */
+  readonly values: readonly Values[];
+}
+
+/** One column of a measure's values. */
+export interface Values {
+  /** The value of a row. */
+  at(row: number): unknown;
+  /** The values as cells, for each of the measure's columns; without it, they are to be encoded one by one. */
+  cells?(): readonly Cells[];
+}
+
+/** One row of a view: its window, its key and the values of its measures. */
+export interface Row {
+  readonly start: number;
+  readonly end: number;
+  readonly key: readonly (string | null)[];
+  readonly values: readonly unknown[];
+}
+
+/** The given number of minutes, in milliseconds. */
+export function minutes(n: number): number {
+  return n * 60_000;
+}
+
+/** Length of a UTC day, in milliseconds. */
+export const DAY_MS = minutes(24 * 60);
+
+/** Windows of one width, each beginning where the last ends. */
+export function tumbling(widthMs: number): Window {
+  return { kind: "tumbling", widthMs };
+}
+
+/** Windows that overlap: `widthMs` wide, one beginning every `everyMs`. */
+export function hopping(widthMs: number, everyMs: number): Window {
+  return { kind: "hopping", widthMs, everyMs };
+}
+
+/** Events of one key, each at most `gapMs` after the one before. */
+export function session(gapMs: number): Window {
+  return { kind: "session", gapMs };
+}
+
+/** UTC days. */
+export function day(): Window {
+  return { kind: "day" };
+}
+
+/** Width of the panes that a window is put together from, in milliseconds; a session has none. */
+export function paneMs(window: Window): number {
+  switch (window.kind) {
+    case "tumbling":
+      return window.widthMs;
+    case "hopping":
+      return window.everyMs;
+    case "day":
+      return DAY_MS;
+    case "session":
+      throw new TypeError("a session window has no panes");
+  }
+}
+
+/**
+ * A view whose parts fit together.
+ *
+ * @throws {RangeError} naming the view and what does not fit
+ */
+export function view(definition: View): View {
+  const { name, window, by, measures } = definition;
+  const refuse = (what: string): never => {
+    throw new RangeError(`view ${JSON.stringify(name)}: ${what}`);
+  };
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) refuse("a name is lower case letters, digits and _, as a table's is");
+  if (new Set(by).size !== by.length) refuse(`groups twice by the same dimension: ${by.join(", ")}`);
+  if (Object.keys(measures).length === 0) refuse("measures nothing");
+  const widths = Object.values(window).filter((part) => typeof part === "number");
+  if (!widths.every((ms) => Number.isInteger(ms) && ms > 0)) {
+    refuse("a window's lengths are whole milliseconds above 0");
+  }
+  if (window.kind === "hopping" && window.widthMs % window.everyMs !== 0) {
+    refuse(`a window of ${window.widthMs} ms can't be put together from panes of ${window.everyMs} ms`);
+  }
+  if (window.kind === "session" && !by.includes("user")) refuse("a session belongs to a user");
+  return definition;
+}

@@ -1,0 +1,60 @@
+/**
+ * The compiled program, as people run it: to its end, or killed on the way.
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import type { Random } from "../random.ts";
+
+/** Where `deno task build` puts it. */
+export const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Settings by name. */
+export type Env = Readonly<Record<string, string>>;
+
+function start(args: readonly string[], env: Env): Deno.ChildProcess {
+  return new Deno.Command(BINARY, {
+    args: [...args],
+    env: { PATH: "/usr/bin:/bin", NO_COLOR: "1", ...env },
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function ended(child: Deno.ChildProcess): Promise<Ended> {
+  const { code, stdout, stderr } = await child.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, out: out!, err: err! };
+}
+
+/** Runs a command to its end, with nothing but these settings. */
+export async function clickstream(args: readonly string[], env: Env): Promise<Ended> {
+  return await ended(start(args, env));
+}
+
+/** How often a command is killed, and when. */
+export interface Kills {
+  readonly times: number;
+  /** Longest life of one that is to be killed, in milliseconds. */
+  readonly withinMs: number;
+  readonly chance: Random;
+}
+
+/** Runs a command that is killed at random so many times, and then once to its end, which is what is returned. */
+export async function killed(args: readonly string[], env: Env, { times, withinMs, chance }: Kills): Promise<Ended> {
+  for (let n = 0; n < times; n++) {
+    const child = start(args, env);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60 + chance.next() * withinMs);
+    await ended(child);
+    clearTimeout(timer);
+  }
+  return await clickstream(args, env);
+}

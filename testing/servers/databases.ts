@@ -1,0 +1,59 @@
+/**
+ * The databases that the program runs on, for tests that must hold on each of them.
+ * @module
+ */
+import { MIGRATIONS } from "../../migrations/mod.ts";
+import { type Database, openEmbedded, openPostgres } from "../../processor/postgres/database.ts";
+import { migrate } from "../../processor/postgres/operations/migrations.ts";
+import { type PostgresServerOptions, type Server, startPostgres } from "./postgres.ts";
+
+/** A step of a test; `open` makes an empty database and connects to it until the step is over. */
+export type Step = (open: () => Promise<Database>) => Promise<void>;
+
+/** Registers the same steps twice: on the embedded PostgreSQL, and on a server of this test. */
+export function onEachDatabase(about: string, steps: Readonly<Record<string, Step>>): void {
+  Deno.test(`${about}, embedded`, (t) => each(t, steps, openEmbedded));
+  onServer(about, async (t, server) => {
+    await each(t, steps, async () => await openPostgres(await server.createDatabase()));
+  });
+}
+
+/** Registers a test that has a server of its own. */
+export function onServer(
+  about: string,
+  body: (t: Deno.TestContext, server: Server) => Promise<void>,
+  options: PostgresServerOptions = {},
+): void {
+  Deno.test(`${about}, on a server`, async (t) => {
+    await using server = await startPostgres(options);
+    await body(t, server);
+  });
+}
+
+/** The same as `open`, with the schema in place. */
+export async function migrated(open: () => Promise<Database>): Promise<Database> {
+  const db = await open();
+  await migrate(db, MIGRATIONS);
+  return db;
+}
+
+async function each(
+  t: Deno.TestContext,
+  steps: Readonly<Record<string, Step>>,
+  openNew: () => Promise<Database>,
+): Promise<void> {
+  for (const [name, step] of Object.entries(steps)) {
+    await t.step(name, async () => {
+      const opened: Database[] = [];
+      try {
+        await step(async () => {
+          const db = await openNew();
+          opened.push(db);
+          return db;
+        });
+      } finally {
+        for (const db of opened) await db.close();
+      }
+    });
+  }
+}

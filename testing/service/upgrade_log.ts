@@ -1,0 +1,41 @@
+/**
+ * The log of `testdata/schema_0009.sql`: the first half of each partition is in those tables.
+ * @module
+ */
+import type { OracleLog } from "../../processor/testing/oracle/oracle.ts";
+import { KAFKA_MS, logOf, type Sent } from "../../processor/testing/oracle/stand.ts";
+import { Random } from "../random.ts";
+
+const PARTITIONS = 2;
+const RECORDS = 400;
+
+/** Twenty minutes of clicks in two partitions: late ones, repetitions, purchases, and what can't be an event. */
+export function upgradeLog(): OracleLog {
+  const random = new Random(9);
+  const users = Array.from({ length: 60 }, (_, n) => `user-${n}`);
+  return logOf(
+    Array.from({ length: PARTITIONS }, (_, partition) =>
+      Array.from({ length: RECORDS }, (_, n): Sent => {
+        const time = KAFKA_MS + n * 3000;
+        // The second half has clicks in the windows of the first.
+        const lateMs = random.chance(0.3) ? random.below(600) * 1000 : 0;
+        const fields = {
+          eventId: random.chance(0.1) && n > 20 ? `${partition}-${n - random.below(20)}` : `${partition}-${n}`,
+          userId: `${random.pick(users)}-${partition}`,
+          sessionId: random.chance(0.5) ? "s" : undefined,
+          eventType: random.pick(["page_view", "page_view", "add_to_cart", "purchase"]),
+          timestamp: time - lateMs,
+          page: random.pick(["/", "/cart", "/p/1?from=ad"]),
+          device: random.pick(["desktop", "mobile"]),
+          region: random.pick(["eu", "us"]),
+          price: "12.50",
+        };
+        return { time, fields: random.chance(0.02) ? { ...fields, userId: undefined } : fields };
+      })),
+  );
+}
+
+/** The first half of each partition. */
+export function firstHalf(log: OracleLog): OracleLog {
+  return { ...log, partitions: log.partitions.map((records) => records.slice(0, RECORDS / 2)) };
+}
