@@ -5,13 +5,14 @@
  */
 import { cpuUsage } from "node:process";
 import { Batch, BATCH_EVENTS, dictionaries, EVERYTHING, ID_WORDS } from "../processor/columns/batch.ts";
-import { type Decoder, JsonDecoder } from "../processor/decode/json.ts";
+import type { Decoder } from "../processor/decode/decoder.ts";
+import { JsonDecoder } from "../processor/decode/json.ts";
 import { Duplicates } from "../processor/pipeline/duplicates.ts";
 import { fold } from "../processor/pipeline/fold.ts";
 import { copyRows } from "../processor/postgres/binary.ts";
 import { KeyedHash, NO_KEY } from "../processor/columns/keyed_hash.ts";
 import { wantedBy } from "../processor/pipeline/pending.ts";
-import type { Records } from "../processor/pipeline/pipeline.ts";
+import type { Records } from "../processor/records.ts";
 import { ScanDecoder } from "../processor/decode/scan.ts";
 import { activeUsers } from "../processor/views/active_users.ts";
 import { VIEWS } from "../processor/views/mod.ts";

@@ -2,29 +2,15 @@
  * The simulated shop: a seed and a span of time in, records in the order of their time out, the same every time.
  * @module
  */
-import type { ClickEvent, RecordReason } from "../processor/event.ts";
 import { Agenda } from "./agenda.ts";
 import { Faults } from "./faults.ts";
 import { EVENT_ID_BYTES, Ids } from "./ids.ts";
 import { complete, type CompleteOptions, type ShopOptions } from "./options.ts";
 import { Random } from "./random.ts";
+import type { ShopRecord } from "./record.ts";
 import { Tally } from "./tally.ts";
 import { type Happening, Visits } from "./visits.ts";
-
-/** A record to send. */
-export interface ShopRecord {
-  /** The user's id, for bad records too. */
-  readonly key: string;
-  readonly value: Uint8Array | null;
-  /** When it is sent: its Kafka timestamp, epoch milliseconds. */
-  readonly timestampMs: number;
-  /** A late one is an event, a duplicate is none that counts, and what has a reason is refused for it. */
-  readonly kind: "event" | "late" | "duplicate" | RecordReason;
-  /** Empty where it is not an event. */
-  readonly eventType: string;
-  /** What the event adds to the revenue: 0 but for purchases. */
-  readonly revenueCents: number;
-}
+import type { ClickEvent } from "../processor/event.ts";
 
 /** A record that waits for its time. */
 interface Waiting {

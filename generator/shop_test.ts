@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 import { judge, type OracleEvent, Refused } from "../processor/testing/oracle/judge.ts";
 import type { ShopOptions } from "./options.ts";
-import { Shop, type ShopRecord } from "./shop.ts";
+import { Shop } from "./shop.ts";
+import type { ShopRecord } from "./record.ts";
 import type { Counts } from "./tally.ts";
 
 const FROM_MS = Date.UTC(2026, 10, 2, 9);

@@ -3,7 +3,7 @@
  * @module
  */
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
-import type { ShopRecord } from "./shop.ts";
+import type { ShopRecord } from "./record.ts";
 
 /** How many of each. `records` is `events` + `duplicates` + all `refusals`. */
 export interface Counts {

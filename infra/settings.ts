@@ -213,8 +213,9 @@ export function deploySettings(
   const architecture = read("DEPLOY_ARCHITECTURE", set("DEPLOY_ARCHITECTURE"), wrong) as Architecture | undefined;
   if (size === undefined || architecture === undefined) throw wrongSettings(wrong);
   const names = Object.keys(SETTINGS) as SettingName[];
+  const chosen: Readonly<Partial<Record<SettingName, string>>> = CHOICES[size];
   const values = names.map((name) => {
-    const [arm, x86 = arm] = CHOICES[size][name]?.split("/") ?? [];
+    const [arm, x86 = arm] = chosen[name]?.split("/") ?? [];
     return [name, read(name, set(name) ?? (architecture === "arm64" ? arm : x86), wrong)];
   });
   wrong.push(...passedOnWrong(env));

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { cidrText } from "./addresses.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { deploySettings, SETTINGS, WrongSettings } from "./settings.ts";
-import { SIZES } from "./sizes.ts";
+import { CHOICES, SIZES } from "./sizes.ts";
 
 const read = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
 
@@ -40,6 +40,12 @@ Deno.test("infra: every size can be chosen for either architecture", () => {
       assert.deepEqual(said({ DEPLOY_SIZE: size, DEPLOY_ARCHITECTURE: architecture }), []);
     }
   }
+});
+
+Deno.test("infra: what a size chooses are settings", () => {
+  const known = new Set(Object.keys(SETTINGS));
+  const unknown = SIZES.flatMap((size) => Object.keys(CHOICES[size]).filter((name) => !known.has(name)));
+  assert.deepEqual(unknown, []);
 });
 
 Deno.test("infra: the binary's settings go on under their own names", () => {

@@ -2,7 +2,6 @@
  * How large a deployment is: what each size chooses where nothing else is said.
  * @module
  */
-import type { SettingName } from "./settings.ts";
 
 /** The sizes. */
 export const SIZES = ["dev", "small", "production"] as const;
@@ -11,7 +10,7 @@ export const SIZES = ["dev", "small", "production"] as const;
 export type Size = typeof SIZES[number];
 
 /** What a size chooses, as it would be set; hosts of x86_64 have the machine behind the stroke. */
-export const CHOICES: Readonly<Record<Size, Readonly<Partial<Record<SettingName, string>>>>> = {
+export const CHOICES = {
   dev: {
     DEPLOY_ZONES: "a,b",
     DEPLOY_BROKERS: "1",
@@ -66,4 +65,4 @@ export const CHOICES: Readonly<Record<Size, Readonly<Partial<Record<SettingName,
     DEPLOY_LOG_DAYS: "90",
     DEPLOY_RATE: "100",
   },
-};
+} as const satisfies Readonly<Record<Size, Readonly<Record<string, string>>>>;

@@ -18,7 +18,7 @@ function countsOf(report: string): { passed: number; failed: number } {
 }
 
 /** Folders whose tests run side by side: most of their time they wait for brokers, servers and machines to start. */
-const GROUPS: readonly (readonly string[])[] = [["processor", "tasks"], ["generator", "grafana", "infra"]];
+const GROUPS: readonly (readonly string[])[] = [["processor", "tasks", "testing"], ["generator", "grafana", "infra"]];
 
 /** Runs tests; returns how many passed and failed. */
 async function run(args: readonly string[], stdout: "inherit" | "piped"): Promise<{ passed: number; failed: number }> {

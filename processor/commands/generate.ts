@@ -5,7 +5,8 @@
 import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { writeLines } from "../../generator/ndjson.ts";
 import type { CompleteOptions } from "../../generator/options.ts";
-import { Shop, type ShopRecord } from "../../generator/shop.ts";
+import { Shop } from "../../generator/shop.ts";
+import type { ShopRecord } from "../../generator/record.ts";
 import type { Counts } from "../../generator/tally.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { type Output, Progress, withCommas } from "./cli/progress.ts";

@@ -5,7 +5,7 @@
 import { Batch, clear, dictionaries } from "../columns/batch.ts";
 import { JsonDecoder } from "../decode/json.ts";
 import { KeyedHash, NO_KEY } from "../columns/keyed_hash.ts";
-import type { Refusal } from "../pipeline/pipeline.ts";
+import type { Refusal } from "../refusal.ts";
 import { DAY_MS } from "../views/view.ts";
 
 /** After so many messages, the strings of those before are forgotten. */

@@ -4,7 +4,8 @@
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Settings } from "../config/config.ts";
-import { type Database, openPostgres } from "../postgres/database.ts";
+import type { Database } from "../postgres/database.ts";
+import { openPostgres } from "../postgres/postgres.ts";
 import { nowAndThen } from "../postgres/locks.ts";
 import {
   limitReaders,

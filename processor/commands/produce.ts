@@ -5,7 +5,7 @@
 import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { type Line, readLines, type Skipped } from "../../generator/ndjson.ts";
 import { type Reason, REASONS } from "../event.ts";
-import type { Refusal } from "../pipeline/pipeline.ts";
+import type { Refusal } from "../refusal.ts";
 import { visible } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
 import { judge } from "./judge.ts";

@@ -4,8 +4,9 @@
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Settings } from "../config/config.ts";
-import type { Decoder } from "../decode/json.ts";
-import { type Database, openPostgres } from "../postgres/database.ts";
+import type { Decoder } from "../decode/decoder.ts";
+import type { Database } from "../postgres/database.ts";
+import { openPostgres } from "../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../kafka/source.ts";
 import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
@@ -30,7 +31,8 @@ import {
   verifyRoomForSwap,
 } from "../postgres/operations/rebuild.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
-import { Pipeline, type Sink } from "../pipeline/pipeline.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
+import type { Sink } from "../pipeline/commit.ts";
 import { ScanDecoder } from "../decode/scan.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../views/view.ts";

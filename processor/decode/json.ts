@@ -2,8 +2,10 @@
  * Bytes to columns, or the reason for refusing.
  * @module
  */
-import type { Batch, Coded, Dictionaries } from "../columns/batch.ts";
+import type { Batch, Coded } from "../columns/batch.ts";
 import { encoded, NONE, SLACK } from "../columns/dictionary.ts";
+import type { Decoder } from "./decoder.ts";
+import { faultOfTime, inWords, parseEpochMs, parseIso, unitOf } from "./time.ts";
 import {
   type ClickEvent,
   cutPage,
@@ -17,28 +19,8 @@ import {
   MAX_REGION_LENGTH,
   type Reason,
 } from "../event.ts";
-import type { Records, Refusal } from "../pipeline/pipeline.ts";
-import { faultOfTime, inWords, parseEpochMs, parseIso, unitOf } from "./time.ts";
-
-/** Turns records into events of a batch. */
-export interface Decoder {
-  /**
-   * Writes record `i` to place `batch.count` of the batch, which the caller then counts, or says why it can't be an
-   * event. What is refused depends on the record alone.
-   */
-  decode(records: Records, i: number, batch: Batch): Refusal | null;
-  /**
-   * Has a first look at the records from `i` on that are decoded next, so that what they need of memory is waited for
-   * once and not by each; says how many they are. Asked for before each record, it is 0 for those looked at already.
-   *
-   * @param ids takes the first word of the hash of each one's `eventId`, anything for those without; it has room for
-   *   `MOST_AHEAD`
-   */
-  lookAhead?(records: Records, i: number, words: Dictionaries, ids: Int32Array): number;
-}
-
-/** Most records that a decoder looks at ahead: they, and what is known of them, stay in the nearest memory. */
-export const MOST_AHEAD = 64;
+import type { Records } from "../records.ts";
+import type { Refusal } from "../refusal.ts";
 
 /** Why a message can't be an event, thrown where it is found out. No error: nobody needs to know where, which costs. */
 class Refused {

@@ -25,7 +25,8 @@ import {
 } from "./ascii.ts";
 import { type Batch, type Coded, type Dictionaries, ID_WORDS } from "../columns/batch.ts";
 import { Clock } from "./timestamp.ts";
-import { type Decoder, JsonDecoder, MOST_AHEAD } from "./json.ts";
+import { type Decoder, MOST_AHEAD } from "./decoder.ts";
+import { JsonDecoder } from "./json.ts";
 import { type Dictionary, NONE } from "../columns/dictionary.ts";
 import {
   DEVICES,
@@ -40,7 +41,8 @@ import {
 import { Expected, MARGIN } from "./separators.ts";
 import { grown } from "../columns/grown.ts";
 import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "../columns/hash.ts";
-import type { Records, Refusal } from "../pipeline/pipeline.ts";
+import type { Records } from "../records.ts";
+import type { Refusal } from "../refusal.ts";
 import { parseEpochMs } from "./time.ts";
 
 /** How the scanner decodes. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Batch, CODED, dictionaries, EVERYTHING } from "../columns/batch.ts";
-import { type Decoder, JsonDecoder, MOST_AHEAD } from "./json.ts";
-import type { Records } from "../pipeline/pipeline.ts";
+import { type Decoder, MOST_AHEAD } from "./decoder.ts";
+import { JsonDecoder } from "./json.ts";
+import type { Records } from "../records.ts";
 import { ScanDecoder } from "./scan.ts";
 import { Random } from "../../testing/random.ts";
 import { message } from "../testing/scan_inputs.ts";

@@ -7,6 +7,7 @@ import type { PGlite } from "@electric-sql/pglite";
 import { ARRAY_OIDS } from "../postgres/binary.ts";
 import { databaseError } from "../postgres/database_errors.ts";
 import { readValue, type Result, type Statements, written } from "../postgres/statements.ts";
+import { type Database, OneByOne } from "../postgres/database.ts";
 
 /** Opens the embedded PostgreSQL in `folder`, or in memory. Only one process may have a folder open at a time. */
 export async function embeddedStatements(folder?: string): Promise<Statements> {
@@ -56,4 +57,9 @@ class EmbeddedStatements implements Statements {
       throw databaseError(error, "run a statement on the embedded PostgreSQL", { embedded: true });
     }
   }
+}
+
+/** Opens the embedded PostgreSQL in `folder`, or in memory. */
+export async function openEmbedded(folder?: string): Promise<Database> {
+  return new OneByOne(await embeddedStatements(folder));
 }

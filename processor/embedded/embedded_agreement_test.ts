@@ -4,13 +4,14 @@ import { MIGRATIONS } from "../../migrations/mod.ts";
 import { course, KEEP_DAYS, takeIn } from "../testing/courses.ts";
 import { compareTables, formatDifferences } from "../testing/oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../testing/oracle/oracle.ts";
-import { isDecided, oracleLog, START_MS } from "../testing/oracle/arbitrary.ts";
+import { isDecided, oracleLog, START_MS } from "../testing/arbitrary_log.ts";
 import { type Range, rangeOf } from "../testing/oracle/reports.ts";
 import { fromJson } from "../testing/oracle/stand.ts";
 import { compareReports, formatReportDifferences } from "../testing/oracle/report_tables.ts";
 import { TABLES } from "../testing/oracle/table_shapes.ts";
 import { DAY_MS } from "../views/view.ts";
-import { type Database, openEmbedded } from "../postgres/database.ts";
+import type { Database } from "../postgres/database.ts";
+import { openEmbedded } from "./embedded.ts";
 import { migrate } from "../postgres/operations/migrations.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 

@@ -3,7 +3,8 @@
  * one after the other, each `length u32 (2^32 - 1: no value), time f64, tag u8, value`, little-endian.
  * @module
  */
-import { type Records, type Seek, type Source, TopicChanged } from "../pipeline/pipeline.ts";
+import type { Records, Seek } from "../records.ts";
+import { type Source, TopicChanged } from "../pipeline/source.ts";
 
 const HEAD_BYTES = 13;
 const NO_VALUE = 0xffffffff;

@@ -1,7 +1,7 @@
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { sinkContract } from "../testing/contracts/sink_contract.ts";
 import { sinkUnderTest } from "../testing/contracts/sql_reading.ts";
-import { openEmbedded } from "../postgres/database.ts";
+import { openEmbedded } from "./embedded.ts";
 import { migrate } from "../postgres/operations/migrations.ts";
 
 sinkContract("embedded sink", async () => {

@@ -8,8 +8,7 @@ import { type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
 import { inWords } from "../config/secret.ts";
 import { History, LOOK_EVERY_MS } from "../status/history.ts";
 import { type About, type StatusReport, statusReport } from "../status/report.ts";
-import type { Database } from "../postgres/database.ts";
-import { type Front, PARTITIONS, readFront, readShop } from "../postgres/operations/shop_reader.ts";
+import { type Front, PARTITIONS, type ShopSource } from "../status/shop.ts";
 import { Audience, type Sent } from "./stream.ts";
 
 /** What a `Live` is made of. */
@@ -17,7 +16,7 @@ export interface LiveOptions {
   readonly about: About;
   readonly activity: Activity;
   /** Opens PostgreSQL, with limits on what it may be asked. */
-  readonly open: () => Promise<Database>;
+  readonly open: () => Promise<ShopSource>;
   /** Is told whether somebody looks. */
   readonly watched: (isWatched: boolean) => void;
 }
@@ -38,7 +37,7 @@ export class Live {
   #isWatched = false;
   #samples: Sample[] = [];
   #reason: string | null = null;
-  #database: Promise<Database> | null = null;
+  #shop: Promise<ShopSource> | null = null;
   /** Why PostgreSQL could not be asked the last time; null if it could, or nobody has tried. */
   #trouble: string | null = null;
   /** Records in gaps that nobody had acknowledged the last time that PostgreSQL was asked, and those found by then. */
@@ -91,7 +90,7 @@ export class Live {
     clearInterval(this.#timer);
     this.#audience.close();
     await this.#reading;
-    await this.#closeDatabase();
+    await this.#closeShop();
   }
 
   #counted(count: number): void {
@@ -149,18 +148,18 @@ export class Live {
   async #ask(): Promise<void> {
     const before = this.#trouble;
     try {
-      const db = await (this.#database ??= this.#options.open());
+      const shop = await (this.#shop ??= this.#options.open());
       const found = this.#options.activity.totals.gaps;
-      const front = await readFront(db, this.#options.about.topic, Date.now());
+      const front = await shop.front(Date.now());
       this.#gaps = { open: front.gaps, found };
       // Whatever was said to be unknown is asked for at once.
       if (this.#trouble !== null) this.#shopDueMs = 0;
       this.#trouble = null;
       this.#show(["front", front]);
-      if (performance.now() >= this.#shopDueMs) await this.#askForShop(db, front);
+      if (performance.now() >= this.#shopDueMs) await this.#askForShop(shop, front);
     } catch (error) {
       this.#trouble = inWords(error);
-      await this.#closeDatabase();
+      await this.#closeShop();
     }
     if (this.#audience.size === 0) this.#trouble = null;
     if (before !== this.#trouble) this.#audience.send([this.#status(), ...this.#troubled()]);
@@ -172,10 +171,10 @@ export class Live {
   }
 
   /** Where the tables have no time for this, the page says so and goes on; nothing is broken by it. */
-  async #askForShop(db: Database, front: Front): Promise<void> {
+  async #askForShop(shop: ShopSource, front: Front): Promise<void> {
     const sinceMs = performance.now();
     try {
-      this.#show(["shop", await readShop(db, front)]);
+      this.#show(["shop", await shop.report(front)]);
     } catch (error) {
       this.#audience.send([["trouble", { reason: inWords(error) }]]);
     }
@@ -193,13 +192,13 @@ export class Live {
   #forget(): void {
     this.#forgetRead();
     this.#trouble = null;
-    void this.#closeDatabase();
+    void this.#closeShop();
   }
 
-  async #closeDatabase(): Promise<void> {
-    const open = this.#database;
-    this.#database = null;
+  async #closeShop(): Promise<void> {
+    const open = this.#shop;
+    this.#shop = null;
     // One that can't be opened or closed is gone already.
-    await open?.then((db) => db.close()).catch(() => {});
+    await open?.then((shop) => shop.close()).catch(() => {});
   }
 }

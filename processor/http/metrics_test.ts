@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Activity, telling } from "../status/activity.ts";
 import { Times } from "../pipeline/distribution.ts";
 import { REASONS } from "../event.ts";
-import { type Commit, PositionsMoved, type Timing, Unavailable } from "../pipeline/pipeline.ts";
+import { type Commit, PositionsMoved, Unavailable } from "../pipeline/commit.ts";
+import type { Timing } from "../pipeline/observer.ts";
 import { Metrics } from "./metrics.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);

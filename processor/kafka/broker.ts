@@ -14,7 +14,7 @@ import {
   saslScramSha,
   Writer,
 } from "@platformatic/kafka";
-import { Unavailable } from "../pipeline/pipeline.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import { Room } from "./buffer_pool.ts";
 
 /** How brokers want to be spoken to. */

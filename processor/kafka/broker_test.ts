@@ -1,7 +1,7 @@
 /** The connection against servers that behave as brokers seldom do; real brokers are what `kafka_test.ts` has. */
 import assert from "node:assert/strict";
 import { Writer } from "@platformatic/kafka";
-import { Unavailable } from "../pipeline/pipeline.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import { BrokerConnection } from "./broker.ts";
 import { Room } from "./buffer_pool.ts";
 

@@ -5,7 +5,7 @@
  */
 import { Reader, Writer } from "@platformatic/kafka";
 import type { Buffer } from "node:buffer";
-import { Unavailable } from "../pipeline/pipeline.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerConnection } from "./broker.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
 import type { Room } from "./buffer_pool.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Producer } from "@platformatic/kafka";
 import { Kafka, logLevel } from "kafkajs";
-import { Unavailable } from "../pipeline/pipeline.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import { type Broker, type Mechanism, startKafka, USER } from "../../testing/servers/kafka.ts";
 import { type KafkaSettings, KafkaSource } from "./source.ts";
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { Consumer, FetchIsolationLevels, type GroupPartitionsAssigner } from "@platformatic/kafka";
-import { Unavailable } from "../pipeline/pipeline.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
 
 /** Where and as whom a consumer reads. */

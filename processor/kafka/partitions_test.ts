@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { migrated, onEachDatabase, onServer } from "../../testing/servers/databases.ts";
 import { until } from "../../testing/servers/child.ts";
 import { using } from "../../testing/servers/postgres.ts";
-import { type Database, openPostgres } from "../postgres/database.ts";
+import type { Database } from "../postgres/database.ts";
+import { openPostgres } from "../postgres/postgres.ts";
 import { makePartitions } from "../postgres/operations/migrations.ts";
 
 /** Stores an event of a time, which is its id as well. */

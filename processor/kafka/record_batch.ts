@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { crc32c } from "./crc32c.ts";
 import { MAX_EVENT_BYTES } from "../event.ts";
-import type { Records, Unreadable } from "../pipeline/pipeline.ts";
+import type { Records, Unreadable } from "../records.ts";
 import { CODECS, MAX_UNPACKED_BYTES, unpack } from "./unpack/unpack.ts";
 
 /** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */

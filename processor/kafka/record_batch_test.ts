@@ -1,7 +1,7 @@
 /** The walk over record batches: what is right is listed, what is wrong is refused, and nothing is believed unchecked. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Records, Unreadable } from "../pipeline/pipeline.ts";
+import type { Records, Unreadable } from "../records.ts";
 import { batchBytes, type BatchOptions, type BatchRecord, bombOf, recordBytes, sealed } from "../testing/batches.ts";
 import { Random } from "../../testing/random.ts";
 import { nextReadable } from "./source.ts";

@@ -5,8 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
-import { Reassigned, type Records, type Seek, type Source, TopicChanged, Unavailable } from "../pipeline/pipeline.ts";
-import type { PartitionState } from "../status/stall.ts";
+import { type PartitionState, Reassigned, type Source, TopicChanged } from "../pipeline/source.ts";
+import type { Records, Seek } from "../records.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import { answeringBrokers } from "./bootstrap.ts";
 import { type BrokerAccess, BrokerConnection } from "./broker.ts";
 import { fetchFrom, type PartitionResponse, topicIdOf } from "./fetch.ts";

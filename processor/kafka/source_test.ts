@@ -9,7 +9,9 @@ import {
   IncrementalAlterConfigOperationTypes,
 } from "@platformatic/kafka";
 import { Kafka, logLevel, type Producer } from "kafkajs";
-import { type Gap, Reassigned, type Records, type Source, TopicChanged, Unavailable } from "../pipeline/pipeline.ts";
+import type { Gap, Records } from "../records.ts";
+import { Reassigned, type Source, TopicChanged } from "../pipeline/source.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import { until } from "../../testing/servers/child.ts";
 import { type Broker, startKafka } from "../../testing/servers/kafka.ts";
 import { ReferenceSource } from "../testing/contracts/reference_source.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Buffer } from "node:buffer";
 import type { Cell } from "../measures/measure.ts";
-import type { Sink } from "./pipeline.ts";
+import type { Sink } from "./commit.ts";
 import { type LogOptions, partitioned, randomLog, type Sent } from "../testing/clicks.ts";
 import { type LogRecord, MemorySink } from "../testing/fakes/memory.ts";
 import { expectedOf } from "../testing/oracle/oracle.ts";

@@ -14,7 +14,7 @@ import {
 import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
-import type { Refusal } from "./pipeline.ts";
+import type { Refusal } from "../refusal.ts";
 import type { Delta, View } from "../views/view.ts";
 
 /**

@@ -4,234 +4,16 @@
  * @module
  */
 import { Batch, dictionaries, ID_WORDS } from "../columns/batch.ts";
-import { type Decoder, MOST_AHEAD } from "../decode/json.ts";
-import type { Times } from "./distribution.ts";
-import { Duplicates, PIECE_LENGTHS, type PieceLengths } from "./duplicates.ts";
-import { MAX_EVENT_BYTES, type Reason } from "../event.ts";
 import { KeyedHash } from "../columns/keyed_hash.ts";
+import { type Decoder, MOST_AHEAD } from "../decode/decoder.ts";
+import { MAX_EVENT_BYTES } from "../event.ts";
+import { type Advance, type Commit, type Position, PositionsMoved, type Sink, Unstorable } from "./commit.ts";
+import { Duplicates, PIECE_LENGTHS, type PieceLengths } from "./duplicates.ts";
+import type { Observer, Timing } from "./observer.ts";
 import { Pending } from "./pending.ts";
-import type { Delta, View } from "../views/view.ts";
-
-/**
- * Consecutive records of one partition, walked and not copied: record `i` is `bytes[starts[i], ends[i])`. Valid until
- * the next poll. Only data records of committed transactions are listed; `next` passes the others too.
- */
-export interface Records {
-  readonly partition: number;
-  readonly count: number;
-  readonly bytes: Uint8Array;
-  readonly offsets: Float64Array;
-  /** Kafka timestamps, epoch milliseconds; -1 where a record has none. */
-  readonly times: Float64Array;
-  readonly starts: Int32Array;
-  /** Ends of the values, excluded; -1 where a record has no value at all. */
-  readonly ends: Int32Array;
-  /** Where reading goes on after these. A run begins at `next - count - skipped`, less the length of `gap`. */
-  readonly next: number;
-  /**
-   * Offsets passed in this run that hold no record to judge: control records, aborted transactions, offsets removed by
-   * compaction, all but the first of a batch that can't be read. Counted from the heads of the batches.
-   */
-  readonly skipped: number;
-  /** Offsets that were gone before they could be read, with which this run begins; null if none were. */
-  readonly gap: Gap | null;
-  /** High watermark of the partition, as far as known: lag = high watermark − next offset. */
-  readonly end: number;
-  /** Last stable offset: where committed transactions end. Nothing from here on can be read yet. */
-  readonly stable: number;
-  /** Set where the run stands for a batch that can't be read; then it has no records, and `next` is after the batch. */
-  readonly unreadable?: Unreadable;
-}
-
-/** Offsets of a log whose records can't be read: a batch that is damaged, or can't be unpacked. */
-export interface Unreadable {
-  /** The first of them that was asked for. */
-  readonly offset: number;
-  /** The first offset of the batch. */
-  readonly from: number;
-  /** The offset after its last. */
-  readonly to: number;
-  /** In words: which offsets, how many records, and why. */
-  readonly detail: string;
-  /** Its first 64 KiB, as they lie in the log; valid as long as the records are. */
-  readonly bytes: Uint8Array;
-}
-
-/** The offset that a run begins with. */
-export function beginOf({ next, count, skipped, gap, unreadable }: Records): number {
-  return next - count - skipped - lengthOf(gap) - (unreadable === undefined ? 0 : 1);
-}
-
-/** Consecutive offsets of a partition. */
-export interface Gap {
-  readonly from: number;
-  /** The first offset after them. */
-  readonly to: number;
-}
-
-/** Where to read a partition from; null is the earliest record that the log still has. */
-export type Seek = ReadonlyMap<number, number | null>;
-
-/** A log cut into partitions. */
-export interface Source {
-  readonly topic: string;
-  /** The partitions to read, once this member of the group has been given its share. */
-  assigned(): Promise<readonly number[]>;
-  /**
-   * The id of the topic that is read, as of `assigned`: a topic made anew under the same name has another. Null where it
-   * has none, or is not known.
-   */
-  topicId(): string | null;
-  /**
-   * Goes to these offsets; the next poll reads from there, and nothing else.
-   *
-   * @param committed the first offset of each partition that has not been committed: no log may end before it
-   */
-  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void;
-  /**
-   * Resolves with whatever has arrived, or with nothing after `maxWaitMs`.
-   *
-   * @throws {Reassigned} when the group divides its partitions anew
-   * @throws {TopicChanged} when a log ends before what has been committed
-   */
-  poll(maxWaitMs: number): Promise<readonly Records[]>;
-  /** Tells the group how far the sink has got, for tools that show lag; what counts is the sink. */
-  committed(offsets: ReadonlyMap<number, number>): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Where a partition stands in the sink. */
-export interface Position {
-  /** First offset that has not been committed. */
-  readonly next: number;
-  /** Where to read again from after a start, so that duplicates are told apart as if there had been none. */
-  readonly replay: number;
-  /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
-  readonly watermark: number | null;
-  /** The topic that the offsets belong to; null where it isn't known. */
-  readonly topicId: string | null;
-}
-
-/**
- * How far a commit moves one partition. `consumed` is `stored + duplicates + refused`, and every offset from `from`, or
- * from `first`, to `next` is consumed, skipped, or in the gap.
- */
-export interface Advance extends Position {
-  readonly partition: number;
-  /** Where the partition stood in the sink before; null if it had never been committed. */
-  readonly from: number | null;
-  /** Where reading the partition began, if it had never been committed; otherwise the same as `from`. */
-  readonly first: number;
-  /** Offsets that held no record to judge. */
-  readonly skipped: number;
-  /** Offsets that were gone before they could be read; null if none were. */
-  readonly gap: Gap | null;
-  readonly consumed: number;
-  readonly stored: number;
-  readonly duplicates: number;
-  readonly refused: number;
-}
-
-/** A message that can't be an event, and why. */
-export interface Refusal {
-  readonly reason: Reason;
-  /** The field at fault, if it is one. */
-  readonly field: string | null;
-  /** In words: the value, and what is allowed. */
-  readonly detail: string;
-  readonly partition: number;
-  readonly offset: number;
-  /** First 64 KiB of the message, byte for byte; nothing if it had no value. */
-  readonly payload: Uint8Array;
-}
-
-/** Everything learnt between two positions. Applied whole or not at all; stands until it has been. */
-export interface Commit {
-  readonly topic: string;
-  /** The topic that was read; null where it isn't known. */
-  readonly topicId: string | null;
-  readonly advances: readonly Advance[];
-  readonly deltas: readonly Delta[];
-  /** Events to store one by one; null where the raw events aren't kept. */
-  readonly events: readonly Batch[] | null;
-  readonly refusals: readonly Refusal[];
-}
-
-/** Where rows and offsets are kept together. */
-export interface Sink {
-  /** The secret of the sink, under which whatever is told apart by its hash alone is hashed: `KEY_BYTES` bytes. */
-  hashKey(): Promise<Uint8Array>;
-  /** Positions of those of the partitions that have been committed before. */
-  positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>>;
-  /**
-   * Applies a commit whole.
-   *
-   * @throws {PositionsMoved} having changed nothing, if an `Advance.from` is no longer current, or of another topic
-   */
-  commit(commit: Commit): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Another instance has committed past us: forget what we know and start from what it left. */
-export class PositionsMoved extends Error {
-  override readonly name: string = "PositionsMoved";
-}
-
-/** The group has divided its partitions anew: forget what we know and start with the new share. */
-export class Reassigned extends Error {
-  override readonly name = "Reassigned";
-}
-
-/** How the topic is not the one that the sink has followed. */
-export type TopicChange =
-  /** Another topic has the name now. */
-  | { readonly kind: "recreated"; readonly topic: string; readonly followed: string; readonly found: string }
-  /** A partition ends before what has been read of it. */
-  | {
-    readonly kind: "truncated";
-    readonly topic: string;
-    readonly partition: number;
-    /** First offset that has not been read. */
-    readonly next: number;
-    /** Where the partition ends now. */
-    readonly end: number;
-  };
-
-/** The command that ends a `TopicChanged`. */
-export const ADOPT = "clickstream adopt-topic";
-
-/** What has changed, in words. */
-export function topicChangeInWords(change: TopicChange): string {
-  return change.kind === "recreated"
-    ? `topic ${change.topic} was recreated: its id is ${change.found}, and the tables follow ${change.followed}. ` +
-      "None of the new topic has been read."
-    : `partition ${change.partition} of ${change.topic} was truncated, or the topic was recreated: it ends at offset ` +
-      `${change.end}, before ${change.next}, up to which it has been read.`;
-}
-
-/**
- * The offsets that are committed are not those of the log that Kafka has now. No other try gets past it: somebody has to
- * accept the new log.
- */
-export class TopicChanged extends Error {
-  override readonly name = "TopicChanged";
-  readonly change: TopicChange;
-
-  constructor(change: TopicChange) {
-    super(`${topicChangeInWords(change)} To go on with what Kafka has now, type: ${ADOPT}`);
-    this.change = change;
-  }
-}
-
-/** The sink refuses what a commit holds, and would again: one of its records is to blame. */
-export class Unstorable extends Error {
-  override readonly name = "Unstorable";
-}
-
-/** The world is down, slow or refusing: worth another try after a pause. */
-export class Unavailable extends Error {
-  override readonly name: string = "Unavailable";
-}
+import { Reassigned, type Source, TopicChanged } from "./source.ts";
+import { beginOf, type Gap, lengthOf, type Records, type Unreadable } from "../records.ts";
+import type { View } from "../views/view.ts";
 
 /** How much later than the largest event time of its partition an event may come without being late, in milliseconds. */
 export const ALLOWED_DELAY_MS = 10_000;
@@ -263,53 +45,6 @@ export interface PipelineOptions {
   readonly observer?: Observer;
   /** How the log is cut to remember ids; without it, `PIECE_LENGTHS`. */
   readonly pieces?: PieceLengths;
-}
-
-/** Where the time went between two commits, in milliseconds. Taken per batch, for an event is too short to be timed. */
-export interface Spent {
-  /** Waiting for the source, while it was known to have more. */
-  readonly readMs: number;
-  readonly decodeMs: number;
-  readonly foldMs: number;
-  /** Making rows of what was folded. */
-  readonly gatherMs: number;
-  /** Kafka timestamp of the record that has waited longest, epoch milliseconds; null if none has one. */
-  readonly oldest: number | null;
-}
-
-/** What a commit took, and how old its events are. */
-export interface Timing {
-  /** From the first of its records being read to its being sent to the sink, in milliseconds. */
-  readonly waitedMs: number;
-  /** The sink's part, in milliseconds. */
-  readonly tookMs: number;
-  /** Of its stored events: when they happened, and when Kafka got them. */
-  readonly times: { readonly event: Times; readonly kafka: Times };
-  /** Of its events those that may repeat one that lies too far back to be remembered: see `Duplicates`. */
-  readonly unchecked: number;
-}
-
-/** Is told what happens, to show it. Must not throw. */
-export interface Observer {
-  /** A commit is sent off, and this is what it took to get there. */
-  worked?(spent: Spent): void;
-  /** A commit was applied. */
-  committed?(commit: Commit, timing: Timing): void;
-  /** The pipeline has started, or started again because of `cause`. */
-  started?(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void;
-  /** An event came `latenessMs` after the watermark. */
-  late?(latenessMs: number): void;
-  /** What is known of a partition: `end`, its high watermark, less `next` is how many records are still to be read. */
-  read?(partition: number, next: number, end: number): void;
-  /** Records were decoded for the first time, from place `from` on; they can be looked at until this returns. */
-  decoded?(records: Records, from: number): void;
-  /** The group could not be told how far the sink has got. */
-  groupCommitFailed?(error: unknown): void;
-  /**
-   * Committed records that are read again for their ids were deleted: nothing is lost, but repeats of these events can't
-   * be recognised.
-   */
-  forgot?(partition: number, gap: Gap): void;
 }
 
 /** A partition as far as it has been read. */
@@ -812,11 +547,6 @@ function readingFrom(position: Position | null, pieces: PieceLengths): Reading {
     skipped: 0,
     gap: null,
   };
-}
-
-/** How many offsets a gap has. */
-export function lengthOf(gap: Gap | null): number {
-  return gap === null ? 0 : gap.to - gap.from;
 }
 
 /** Our own mistakes must not be committed: what was taken from the log has to be in the commit, once. */

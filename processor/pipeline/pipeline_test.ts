@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { Commit, Records } from "./pipeline.ts";
+import type { Commit } from "./commit.ts";
+import type { Records } from "../records.ts";
 import { JsonDecoder } from "../decode/json.ts";
 import { recordsOf } from "../testing/fakes/memory.ts";
 import { at, record } from "../testing/scenario.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Commit, PositionsMoved, Reassigned, Unavailable } from "./pipeline.ts";
+import { type Commit, PositionsMoved, Unavailable } from "./commit.ts";
+import { Reassigned } from "./source.ts";
 import { at } from "../testing/scenario.ts";
 import { bad, click, clicksFrom, down, GatedSink, settled, stand } from "../testing/stand.ts";
 import { placesOf, tablesOf } from "../testing/fakes/tables.ts";

@@ -2,7 +2,8 @@
  * The one place where the world being down is retried.
  * @module
  */
-import { PositionsMoved, Reassigned, Unavailable, Unstorable } from "./pipeline.ts";
+import { PositionsMoved, Unavailable, Unstorable } from "./commit.ts";
+import { Reassigned } from "./source.ts";
 
 /**
  * Shortest and longest cap of a pause, in milliseconds; it doubles with every failure. The longest is as long as

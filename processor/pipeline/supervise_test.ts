@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PositionsMoved, Reassigned, Unavailable } from "./pipeline.ts";
+import { PositionsMoved, Unavailable } from "./commit.ts";
+import { Reassigned } from "./source.ts";
 import { type Attendant, pauseMsAfter, STOP_WITHIN_MS, supervise, type Surroundings, type Work } from "./supervise.ts";
 
 /** Work that does what a test says: each turn takes the next of `turns`, and after the last it is told to stop. */

@@ -1,6 +1,8 @@
 /** Every offset accounted for, and no topic taken for another. */
 import assert from "node:assert/strict";
-import { type Gap, lengthOf, PositionsMoved, type Records, TopicChanged } from "./pipeline.ts";
+import { type Gap, lengthOf, type Records } from "../records.ts";
+import { PositionsMoved } from "./commit.ts";
+import { TopicChanged } from "./source.ts";
 import { type LogRecord, recordsOf } from "../testing/fakes/memory.ts";
 import { bad, click, clicksFrom, type Stand, stand } from "../testing/stand.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";

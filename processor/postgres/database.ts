@@ -2,12 +2,8 @@
  * PostgreSQL, on a server or embedded: the little that the processor asks of it.
  * @module
  */
-import { embeddedStatements } from "../embedded/embedded.ts";
-import { type PostgresOptions, postgresStatements } from "./postgres.ts";
 import type { Result, Statements } from "./statements.ts";
-
 export { DatabaseError, DatabaseUnavailable } from "./database_errors.ts";
-export type { PostgresOptions, Result };
 
 /** One connection to PostgreSQL. Statements and transactions wait for each other. */
 export interface Database extends Omit<Statements, "begin"> {
@@ -16,16 +12,6 @@ export interface Database extends Omit<Statements, "begin"> {
    * used: the connection itself waits for the end. A transaction in a transaction is a part of it.
    */
   transaction<T>(body: (tx: Database) => Promise<T>): Promise<T>;
-}
-
-/** Connects to a server. `url` is `postgres://user:password@host:port/database`; its password is never shown. */
-export async function openPostgres(url: string, options: PostgresOptions = {}): Promise<Database> {
-  return new OneByOne(await postgresStatements(url, options));
-}
-
-/** Opens the embedded PostgreSQL in `folder`, or in memory. */
-export async function openEmbedded(folder?: string): Promise<Database> {
-  return new OneByOne(await embeddedStatements(folder));
 }
 
 /** Lets one thing be done after another. */
@@ -40,7 +26,7 @@ class Queue {
 }
 
 /** Lets statements and transactions wait for each other, so that none strays into the transaction of another. */
-class OneByOne implements Database {
+export class OneByOne implements Database {
   readonly #statements: Statements;
   readonly #queue = new Queue();
 

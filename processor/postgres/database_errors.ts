@@ -2,7 +2,7 @@
  * What can go wrong with a database, by what it means for the caller: try again later, or don't.
  * @module
  */
-import { Unavailable } from "../pipeline/pipeline.ts";
+import { Unavailable } from "../pipeline/commit.ts";
 import { withoutPasswords } from "../config/secret.ts";
 
 /** PostgreSQL can't be reached, is starting, stopping or full, or gave up a statement: worth another try. */

@@ -3,8 +3,9 @@ import { freePort, run, until } from "../../testing/servers/child.ts";
 import { onServer } from "../../testing/servers/databases.ts";
 import { FAULTS, startFaults } from "../../testing/servers/network_faults.ts";
 import { startPostgres, using } from "../../testing/servers/postgres.ts";
-import { Unavailable } from "../pipeline/pipeline.ts";
-import { type Database, DatabaseError, DatabaseUnavailable, openPostgres } from "./database.ts";
+import { Unavailable } from "../pipeline/commit.ts";
+import { type Database, DatabaseError, DatabaseUnavailable } from "./database.ts";
+import { openPostgres } from "./postgres.ts";
 import { isTransient } from "./database_errors.ts";
 
 Deno.test("an error is worth another try if it may pass", () => {

@@ -11,6 +11,7 @@ import { from as copyFrom } from "pg-copy-streams";
 import { type DatabaseAddress, type DatabaseHost, hostText, parseDatabaseUrl } from "../config/database_url.ts";
 import { databaseError, DatabaseUnavailable, OwnMistake } from "./database_errors.ts";
 import { readValue, type Result, type Statements, written } from "./statements.ts";
+import { type Database, OneByOne } from "./database.ts";
 
 /** How to connect. */
 export interface PostgresOptions {
@@ -245,4 +246,9 @@ class PostgresStatements implements Statements {
     this.#lost ??= new Error(`the connection gave no answer in ${timeoutMs} ms`);
     this.#client.connection.stream.destroy();
   }
+}
+
+/** Connects to a server. `url` is `postgres://user:password@host:port/database`; its password is never shown. */
+export async function openPostgres(url: string, options: PostgresOptions = {}): Promise<Database> {
+  return new OneByOne(await postgresStatements(url, options));
 }

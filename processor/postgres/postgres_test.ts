@@ -8,7 +8,8 @@ import { sinkContract } from "../testing/contracts/sink_contract.ts";
 import { sinkUnderTest } from "../testing/contracts/sql_reading.ts";
 import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
-import { type Database, openPostgres } from "./database.ts";
+import type { Database } from "./database.ts";
+import { openPostgres } from "./postgres.ts";
 import { migrate } from "./operations/migrations.ts";
 import { SqlSink } from "./sink/sql_sink.ts";
 

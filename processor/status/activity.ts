@@ -4,17 +4,12 @@
  */
 import { addUp, countOf, type Distribution, distribution, observe } from "../pipeline/distribution.ts";
 import { type Reason, REASONS } from "../event.ts";
-import {
-  type Advance,
-  type Commit,
-  lengthOf,
-  type Observer,
-  type Position,
-  type Records,
-} from "../pipeline/pipeline.ts";
-import type { Spent, TopicChange } from "../pipeline/pipeline.ts";
+import type { Advance, Commit, Position } from "../pipeline/commit.ts";
+import { lengthOf, type Records } from "../records.ts";
+import type { Observer, Spent } from "../pipeline/observer.ts";
+import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import type { Sample } from "./sampler.ts";
-import { type PartitionState, type Stall, stallInWords, StallWatch } from "./stall.ts";
+import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 import { VIEWS } from "../views/mod.ts";
 
 /** What a worker tells of its work; it can be sent from one thread to another. */

@@ -7,7 +7,7 @@ import { Batch, dictionaries } from "../columns/batch.ts";
 import { JsonDecoder } from "../decode/json.ts";
 import { KeyedHash, NO_KEY } from "../columns/keyed_hash.ts";
 import type { Reason } from "../event.ts";
-import type { Records } from "../pipeline/pipeline.ts";
+import type { Records } from "../records.ts";
 
 /** A record as it is shown: an event, or a refusal. Texts are cut short. */
 export interface Sample {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { MemorySource } from "../testing/fakes/memory.ts";
+import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
 import { bad, click, clicksFrom } from "../testing/stand.ts";
-import type { LogRecord } from "../testing/fakes/memory.ts";
-import type { Records } from "../pipeline/pipeline.ts";
+import type { Records } from "../records.ts";
 import { Sampler, SAMPLES_PER_SECOND, Watching } from "./sampler.ts";
 import { DAY_MS } from "../views/view.ts";
 

@@ -74,3 +74,26 @@ export interface ShopReport {
   /** The latest first. */
   readonly refusals: readonly RefusalShown[];
 }
+
+/** Most partitions that are shown. */
+export const PARTITIONS = 200;
+
+/** Where the page's answers about the shop come from. Rejects where PostgreSQL cannot be asked. */
+export interface ShopSource {
+  /** How far the tables are, at `nowMs`, epoch milliseconds. */
+  front(nowMs: number): Promise<Front>;
+  /** The shop, as of that. */
+  report(front: Front): Promise<ShopReport>;
+  close(): Promise<void>;
+}
+
+/** How far the tables are. */
+export interface Front {
+  readonly partitions: readonly TablePartition[];
+  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
+  readonly gaps: number;
+  /** Windows that end no later are final; epoch milliseconds, null if that is not known. */
+  readonly watermark: number | null;
+  /** The latest event time in the tables, but not after now, epoch milliseconds; null before the first. */
+  readonly latest: number | null;
+}

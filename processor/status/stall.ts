@@ -1,25 +1,4 @@
-/**
- * Whether the work stands still though there is something to do, and why. A busy drain, an idle topic and a long commit
- * are no stalls.
- * @module
- */
-
-/** What a worker knows of a partition that it reads; what no broker has said yet is null. */
-export interface PartitionState {
-  readonly partition: number;
-  /** Where reading began. */
-  readonly first: number | null;
-  /** Where reading goes on. */
-  readonly next: number | null;
-  /** High watermark. */
-  readonly end: number | null;
-  /** Last stable offset: records from here on wait for a transaction to end. */
-  readonly stable: number | null;
-  /** How many times its leader has answered. */
-  readonly answers: number;
-  /** True while its leader owes an answer. */
-  readonly isAsked: boolean;
-}
+import type { PartitionState } from "../pipeline/source.ts";
 
 /** Kinds of stalls, the first of which is said first. */
 export const STALLS = [

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type PartitionState, type Stall, stallInWords, StallWatch } from "./stall.ts";
+import type { PartitionState } from "../pipeline/source.ts";
+import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 
 /** What a test does to the watch in each second, or what it tells of partition 0; `waiting` records are not committed. */
 interface Second {

@@ -5,7 +5,7 @@
 import { JOINING } from "./activity.ts";
 import { type Stall, stallInWords, type StallKind } from "./stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
-import { ADOPT, type TopicChange } from "../pipeline/pipeline.ts";
+import { ADOPT, type TopicChange } from "../pipeline/source.ts";
 
 /** How grave it is. */
 export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";

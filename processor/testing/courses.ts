@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { JsonDecoder } from "../decode/json.ts";
-import { Pipeline, type Sink } from "../pipeline/pipeline.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
+import type { Sink } from "../pipeline/commit.ts";
 import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { MemorySource } from "./fakes/memory.ts";

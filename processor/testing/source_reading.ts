@@ -3,7 +3,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { lengthOf, type Records, type Seek, type Source } from "../pipeline/pipeline.ts";
+import { lengthOf, type Records, type Seek } from "../records.ts";
+import type { Source } from "../pipeline/source.ts";
 import type { LogRecord } from "./fakes/memory.ts";
 
 /** A record to append. */

@@ -2,7 +2,9 @@
  * A pipeline with its log, its sink and its clock in the hands of a test.
  * @module
  */
-import { Pipeline, type PipelineOptions, type Records, type Sink, Unavailable } from "../pipeline/pipeline.ts";
+import { Pipeline, type PipelineOptions } from "../pipeline/pipeline.ts";
+import type { Records } from "../records.ts";
+import { type Sink, Unavailable } from "../pipeline/commit.ts";
 import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { type LogRecord, MemorySink, MemorySource, SHORT_PIECES } from "./fakes/memory.ts";

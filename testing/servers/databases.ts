@@ -3,7 +3,9 @@
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { type Database, openEmbedded, openPostgres } from "../../processor/postgres/database.ts";
+import type { Database } from "../../processor/postgres/database.ts";
+import { openEmbedded } from "../../processor/embedded/embedded.ts";
+import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { migrate } from "../../processor/postgres/operations/migrations.ts";
 import { type PostgresServerOptions, type Server, startPostgres } from "./postgres.ts";
 

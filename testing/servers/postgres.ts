@@ -2,7 +2,8 @@
  * A real PostgreSQL, for tests: its binaries fetched once, one server, gone with the test.
  * @module
  */
-import { type Database, openPostgres } from "../../processor/postgres/database.ts";
+import type { Database } from "../../processor/postgres/database.ts";
+import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { Child, exists, freePort, prepared, run, until } from "./child.ts";
 
 const VERSION = "18.4.0-beta.17";

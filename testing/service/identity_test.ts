@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
 import { fileURLToPath } from "node:url";
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { openPostgres } from "../../processor/postgres/database.ts";
+import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { migrate } from "../../processor/postgres/operations/migrations.ts";
 import { SqlSink } from "../../processor/postgres/sink/sql_sink.ts";
 import { Child, freePort, until } from "../servers/child.ts";

@@ -3,7 +3,9 @@
  * @module
  */
 import type { Settings } from "../../config/config.ts";
-import { type Database, openPostgres, type PostgresOptions } from "../../postgres/database.ts";
+import type { Database } from "../../postgres/database.ts";
+import type { PostgresOptions } from "../../postgres/postgres.ts";
+import { openPostgres } from "../../postgres/postgres.ts";
 
 /** Settings that say where the database is. */
 export type DatabaseSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA">;

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Where a command says what it does; `io/terminal.ts` is one. */
+/** Where a command says what it does; `host/terminal.ts` is one. */
 export interface Output {
   /** Writes a line of its result. */
   print(line: string): void;

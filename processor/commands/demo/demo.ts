@@ -4,14 +4,17 @@
  */
 import { type ClickEvent, RECORD_REASONS } from "../../event.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
-import { Shop, type ShopRecord } from "../../../generator/shop.ts";
+import { Shop } from "../../../generator/shop.ts";
+import type { ShopRecord } from "../../../generator/record.ts";
 import { Tally } from "../../../generator/tally.ts";
 import { addressText } from "../../config/address.ts";
-import { type Database, openEmbedded } from "../../postgres/database.ts";
+import type { Database } from "../../postgres/database.ts";
+import { openEmbedded } from "../../embedded/embedded.ts";
 import { EmbeddedLog, type Entry } from "../../embedded/embedded_log.ts";
 import { makePartitions, migrate, SchemaMismatch } from "../../postgres/operations/migrations.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
-import { type Observer, Pipeline } from "../../pipeline/pipeline.ts";
+import type { Observer } from "../../pipeline/observer.ts";
+import { Pipeline } from "../../pipeline/pipeline.ts";
 import { ScanDecoder } from "../../decode/scan.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";

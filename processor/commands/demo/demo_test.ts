@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { openEmbedded } from "../../postgres/database.ts";
+import { openEmbedded } from "../../embedded/embedded.ts";
 import { Child, until } from "../../../testing/servers/child.ts";
 
 const BINARY = fileURLToPath(new URL("../../../dist/clickstream", import.meta.url));

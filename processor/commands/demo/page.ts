@@ -3,12 +3,13 @@
  * @module
  */
 import { Activity, type Happening, type Sampling, telling } from "../../status/activity.ts";
+import { shopSource } from "../../postgres/operations/shop_reader.ts";
 import type { Database } from "../../postgres/database.ts";
 import { type HttpServer, serveHttp } from "../../http/http.ts";
 import { Live } from "../../http/live.ts";
 import { openLog } from "../../host/log.ts";
 import { Metrics } from "../../http/metrics.ts";
-import type { Observer } from "../../pipeline/pipeline.ts";
+import type { Observer } from "../../pipeline/observer.ts";
 import { Sampler, Watching } from "../../status/sampler.ts";
 import { VERSION } from "../../version.ts";
 import { DAY_MS } from "../../views/view.ts";
@@ -43,7 +44,7 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
     about: { version: VERSION, instance: "demo", topic, startedAt: Date.now(), settings },
     activity,
     // The one connection there is, which is the pipeline's too.
-    open: () => Promise.resolve(kept(db)),
+    open: () => Promise.resolve(shopSource(kept(db), topic)),
     watched: (isWatched) => watching.on = isWatched,
   });
   const sampler = new Sampler(topic, keepDays * DAY_MS, () => performance.now());

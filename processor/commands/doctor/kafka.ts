@@ -9,7 +9,7 @@ import { attempt } from "../../kafka/errors.ts";
 import { addressOf } from "../../config/address.ts";
 import type { Settings } from "../../config/config.ts";
 import { currentTopicId } from "../../kafka/source.ts";
-import { ADOPT, type TopicChange, topicChangeInWords } from "../../pipeline/pipeline.ts";
+import { ADOPT, type TopicChange, topicChangeInWords } from "../../pipeline/source.ts";
 import { askBroker } from "../../kafka/bootstrap.ts";
 import { memberInWords, topicsOf } from "../../kafka/group.ts";
 import { inWords } from "../../config/secret.ts";

@@ -6,7 +6,9 @@
 import { Activity, type Happening } from "../../status/activity.ts";
 import { addressText } from "../../config/address.ts";
 import { supervisor, workersOf } from "../../config/config.ts";
-import { type Database, openPostgres } from "../../postgres/database.ts";
+import type { Database } from "../../postgres/database.ts";
+import { openPostgres } from "../../postgres/postgres.ts";
+import { shopSource } from "../../postgres/operations/shop_reader.ts";
 import { serveHttp } from "../../http/http.ts";
 import { Live } from "../../http/live.ts";
 import { type Log, openLog } from "../../host/log.ts";
@@ -41,7 +43,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   const live = new Live({
     about,
     activity,
-    open: () => openToLook(settings),
+    open: async () => shopSource(await openToLook(settings), settings.KAFKA_TOPIC),
     watched: (isWatched) => watching.on = isWatched,
   });
   const http = serveHttp(

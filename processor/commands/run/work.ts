@@ -5,7 +5,7 @@
 import { setImmediate } from "node:timers";
 import { type Happening, JOINING, type Sampling, telling } from "../../status/activity.ts";
 import { type Settings, workersOf } from "../../config/config.ts";
-import { openPostgres } from "../../postgres/database.ts";
+import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../../kafka/source.ts";
 import type { Log } from "../../host/log.ts";
@@ -13,7 +13,10 @@ import { SchemaMismatch, verifySchema } from "../../postgres/operations/migratio
 import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
-import { type Observer, Pipeline, type Sink, type Source, TopicChanged } from "../../pipeline/pipeline.ts";
+import type { Observer } from "../../pipeline/observer.ts";
+import { Pipeline } from "../../pipeline/pipeline.ts";
+import type { Sink } from "../../pipeline/commit.ts";
+import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import { Sampler, type Watching } from "../../status/sampler.ts";
 import { ScanDecoder } from "../../decode/scan.ts";
 import { inWords } from "../../config/secret.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Database } from "../database.ts";
-import { ERASED, eraseRows, userHash } from "../sink/forgetting.ts";
+import { ERASED, eraseRows, userHash } from "../erase.ts";
 
 /** What there is of a user, or was removed. */
 export interface OfUser {

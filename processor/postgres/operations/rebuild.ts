@@ -8,11 +8,13 @@
  */
 import { KEPT_PIECES } from "../../pipeline/duplicates.ts";
 import { MAX_AHEAD_MS } from "../../event.ts";
-import { ALLOWED_DELAY_MS, type Commit, type Records, type Seek, type Source } from "../../pipeline/pipeline.ts";
+import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
+import type { Commit } from "../../pipeline/commit.ts";
+import { cutAt, type Records, type Seek } from "../../records.ts";
+import type { Source } from "../../pipeline/source.ts";
 import { tableOf } from "../../translate/table.ts";
 import { DAY_MS, type View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
-import { cutAt } from "../sink/forgetting.ts";
 import { PORTION } from "./migrations.ts";
 
 /** Where the new tables are filled. */

@@ -4,17 +4,20 @@
  * @module
  */
 import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
-import type {
-  ActiveUsers,
-  Conversion,
-  OpenWindow,
-  RefusalShown,
-  ShopReport,
-  TablePartition,
-  TopPage,
-} from "../../status/shop.ts";
 import type { Database } from "../database.ts";
 import { openGapRecords } from "./gaps.ts";
+import {
+  type ActiveUsers,
+  type Conversion,
+  type Front,
+  type OpenWindow,
+  PARTITIONS,
+  type RefusalShown,
+  type ShopReport,
+  type ShopSource,
+  type TablePartition,
+  type TopPage,
+} from "../../status/shop.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -30,18 +33,13 @@ const PAYLOAD_BYTES = 2048;
 const REFUSALS = 25;
 const PAGES = 8;
 
-/** Most partitions that are shown. */
-export const PARTITIONS = 200;
-
-/** How far the tables are. */
-export interface Front {
-  readonly partitions: readonly TablePartition[];
-  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
-  readonly gaps: number;
-  /** Windows that end no later are final; epoch milliseconds, null if that is not known. */
-  readonly watermark: number | null;
-  /** The latest event time in the tables, but not after now, epoch milliseconds; null before the first. */
-  readonly latest: number | null;
+/** The shop behind a connection, for the page; closing it closes the connection. */
+export function shopSource(db: Database, topic: string): ShopSource {
+  return {
+    front: (nowMs) => readFront(db, topic, nowMs),
+    report: (front) => readShop(db, front),
+    close: () => db.close(),
+  };
 }
 
 /** Asks how far the tables are, which takes next to no time. */

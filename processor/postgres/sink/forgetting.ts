@@ -5,32 +5,17 @@
  * what a user does who comes back is never in one commit with what is to be erased.
  * @module
  */
-import { createHash } from "node:crypto";
 import type { Batch } from "../../columns/batch.ts";
 import { cellAt } from "../../columns/cells.ts";
-import {
-  beginOf,
-  type Commit,
-  lengthOf,
-  type Position,
-  PositionsMoved,
-  Reassigned,
-  type Records,
-  type Seek,
-} from "../../pipeline/pipeline.ts";
-import type { Sink, Source } from "../../pipeline/pipeline.ts";
-import { tableOf } from "../../translate/table.ts";
-import { VIEWS } from "../../views/mod.ts";
+import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { Reassigned, type Source } from "../../pipeline/source.ts";
 import type { Database } from "../database.ts";
+import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
+import { cutAt, type Records, type Seek } from "../../records.ts";
 
 /** Somebody was forgotten since the pipeline began: it begins again, and knows. */
 export class UserForgotten extends PositionsMoved {
   override readonly name = "UserForgotten";
-}
-
-/** By what a user is known who is not to be known any more: SHA-256 of the id, in hexadecimal. */
-export function userHash(user: string): string {
-  return createHash("sha256").update(user).digest("hex");
 }
 
 /** What a worker knows of forgotten users: its source and its sink share it. */
@@ -108,30 +93,6 @@ export class HeldSource implements Source {
   close(): Promise<void> {
     return this.#inner.close();
   }
-}
-
-/** The part of a run below an offset; nothing if it begins there or later. */
-export function cutAt(records: Records, limit: number): Records[] {
-  if (records.next <= limit) return [records];
-  const { offsets, times, starts, ends, unreadable } = records;
-  const from = beginOf(records);
-  if (from >= limit) return [];
-  // What can't be read can't be cut either.
-  if (unreadable !== undefined) return [records];
-  const gap = records.gap === null ? null : { from, to: Math.min(limit, records.gap.to) };
-  let count = 0;
-  while (count < records.count && offsets[count]! < limit) count++;
-  return [{
-    ...records,
-    count,
-    gap,
-    skipped: limit - from - count - lengthOf(gap),
-    offsets: offsets.subarray(0, count),
-    times: times.subarray(0, count),
-    starts: starts.subarray(0, count),
-    ends: ends.subarray(0, count),
-    next: limit,
-  }];
 }
 
 /** A sink that stores nothing of what is forgotten. */
@@ -235,41 +196,6 @@ export class ForgettingSink implements Sink {
     }
     return users;
   }
-}
-
-/** What is left of a refusal that named a forgotten user. */
-export const ERASED = "payload = null, detail = 'erased with its user'";
-
-/** Erases what is kept by user, in a schema; returns how many rows of each table. */
-export async function eraseRows(
-  tx: Database,
-  schema: string,
-  users: readonly string[],
-): Promise<Readonly<Record<string, number>>> {
-  const erased: Record<string, number> = {};
-  if (users.length === 0) return erased;
-  for (const view of VIEWS) {
-    if (!view.by.includes("user")) continue;
-    const { rowCount } = await tx.query(
-      `delete from ${schema}.${tableOf(view).name}
-        where user_id = any (array(select jsonb_array_elements_text($1::jsonb)))`,
-      [JSON.stringify(users)],
-    );
-    erased[view.name] = rowCount;
-  }
-  return erased;
-}
-
-/** The users that a message names which could not be an event. */
-function usersIn(payload: Uint8Array): string[] {
-  const text = new TextDecoder().decode(payload);
-  return [...text.matchAll(/"userId"\s*:\s*("(?:[^"\\]|\\.)*")/g)].flatMap(([, quoted]) => {
-    try {
-      return [JSON.parse(quoted!) as string];
-    } catch {
-      return [];
-    }
-  });
 }
 
 async function latest(db: Database): Promise<string> {

@@ -2,7 +2,7 @@
  * A sink whose connection may be lost.
  * @module
  */
-import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/pipeline.ts";
+import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 
 /** Passes everything on to a sink that it opens when needed, and opens anew after any failure of it. */
 export class ReopeningSink implements Sink {

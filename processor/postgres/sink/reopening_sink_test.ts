@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Commit, PositionsMoved, Unavailable } from "../../pipeline/pipeline.ts";
+import { type Commit, PositionsMoved, Unavailable } from "../../pipeline/commit.ts";
 import { MemorySink } from "../../testing/fakes/memory.ts";
 import { ReopeningSink } from "./reopening_sink.ts";
 

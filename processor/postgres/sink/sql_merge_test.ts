@@ -4,7 +4,7 @@ import { count, type Measure, sum } from "../../measures/measure.ts";
 import { EVENT, folded } from "../../testing/contracts/laws.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
-import { openEmbedded } from "../database.ts";
+import { openEmbedded } from "../../embedded/embedded.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
 const MEASURES: readonly (readonly [string, string, Measure])[] = [

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Cells, rowsBelow } from "../../columns/cells.ts";
-import { Unavailable } from "../../pipeline/pipeline.ts";
+import { Unavailable } from "../../pipeline/commit.ts";
 import { columnsOf, mergedBy, type Table, tableOf } from "../../translate/table.ts";
 import type { Delta } from "../../views/view.ts";
 import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";

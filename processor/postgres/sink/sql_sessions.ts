@@ -7,7 +7,7 @@
 import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../../columns/cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
-import { Unavailable } from "../../pipeline/pipeline.ts";
+import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, mergedBy, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, placeOf } from "../binary.ts";

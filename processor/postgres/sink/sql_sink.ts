@@ -5,15 +5,9 @@
 import type { Batch } from "../../columns/batch.ts";
 import type { Cell } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
-import {
-  type Commit,
-  lengthOf,
-  type Position,
-  PositionsMoved,
-  type Refusal,
-  type Sink,
-  Unstorable,
-} from "../../pipeline/pipeline.ts";
+import { type Commit, type Position, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
+import { lengthOf } from "../../records.ts";
+import type { Refusal } from "../../refusal.ts";
 import type { Delta } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { isOfData } from "../database_errors.ts";

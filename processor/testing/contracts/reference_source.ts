@@ -15,7 +15,8 @@ import {
 } from "@platformatic/kafka";
 import { decompress as unpackZstd } from "fzstd";
 import type { KafkaSettings } from "../../kafka/source.ts";
-import { Reassigned, type Records, type Seek, type Source } from "../../pipeline/pipeline.ts";
+import { Reassigned, type Source } from "../../pipeline/source.ts";
+import type { Records, Seek } from "../../records.ts";
 import { recordsOf } from "../fakes/memory.ts";
 
 // The client takes Zstandard from Node, and Deno 2.6 has none.

@@ -3,15 +3,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import {
-  type Advance,
-  type Commit,
-  Pipeline,
-  type Position,
-  PositionsMoved,
-  type Sink,
-  TopicChanged,
-} from "../../pipeline/pipeline.ts";
+import { type Advance, type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { Pipeline } from "../../pipeline/pipeline.ts";
+import { TopicChanged } from "../../pipeline/source.ts";
 import type { Row } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { JsonDecoder } from "../../decode/json.ts";

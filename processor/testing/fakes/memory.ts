@@ -5,19 +5,10 @@
 import type { Batch } from "../../columns/batch.ts";
 import type { PieceLengths } from "../../pipeline/duplicates.ts";
 import { mergeSessions, mergeValues, rowOf } from "../../pipeline/fold.ts";
-import {
-  type Commit,
-  type Gap,
-  lengthOf,
-  type Position,
-  PositionsMoved,
-  type Records,
-  type Refusal,
-  type Seek,
-  type Sink,
-  type Source,
-  TopicChanged,
-} from "../../pipeline/pipeline.ts";
+import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { type Gap, lengthOf, type Records, type Seek } from "../../records.ts";
+import type { Refusal } from "../../refusal.ts";
+import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import type { Row, View } from "../../views/view.ts";
 import { TEST_KEY } from "./keyed.ts";
 

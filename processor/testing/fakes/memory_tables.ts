@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Batch } from "../../columns/batch.ts";
 import type { Cell as ViewCell, Column } from "../../measures/measure.ts";
-import type { Commit } from "../../pipeline/pipeline.ts";
+import type { Commit } from "../../pipeline/commit.ts";
 import { tableOf } from "../../translate/table.ts";
 import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";

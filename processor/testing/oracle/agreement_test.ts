@@ -5,7 +5,7 @@ import { compareTable, formatDifferences } from "./differences.ts";
 import { tablesOf, WholeSink } from "../fakes/memory_tables.ts";
 import { expectedOf, type OracleLog } from "./oracle.ts";
 import { fromJson, KAFKA_MS } from "./stand.ts";
-import { isDecided, oracleLog } from "./arbitrary.ts";
+import { isDecided, oracleLog } from "../arbitrary_log.ts";
 import { TABLES } from "./table_shapes.ts";
 
 // More of them, or others: AGREEMENT_RUNS=5000 AGREEMENT_SEED=7 deno test …

@@ -1,4 +1,3 @@
-import type { Database } from "../../postgres/database.ts";
 import type { Expected } from "./rows.ts";
 
 /** A table of the contract, by its name. */
@@ -11,7 +10,9 @@ export type Cell = string | number | boolean | null;
 export type Row = { readonly [column: string]: Cell };
 
 /** Something that answers SQL. */
-export type Reader = Pick<Database, "query">;
+export interface Reader {
+  query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<{ readonly rows: R[] }>;
+}
 
 /** How a column is read: times and days as ISO text (UTC), cents as decimal text, bytes as hexadecimal. */
 export type Kind = "text" | "count" | "rate" | "cents" | "flag" | "time" | "day" | "bytes";

@@ -3,7 +3,9 @@
  * ends well with one of them proves nothing.
  * @module
  */
-import type { Commit, Position, Refusal, Sink, Source } from "../../pipeline/pipeline.ts";
+import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
+import type { Refusal } from "../../refusal.ts";
+import type { Source } from "../../pipeline/source.ts";
 import type { MemorySink } from "../fakes/memory.ts";
 import type { Parts } from "./simulation.ts";
 import { down } from "../stand.ts";

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
-import type { Decoder } from "../../decode/json.ts";
+import type { Decoder } from "../../decode/decoder.ts";
 import { count, distinctUsers, first, type Measure, type Pick, sum } from "../../measures/measure.ts";
 import { minutes, session, type View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";

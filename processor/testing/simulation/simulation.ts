@@ -4,8 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Decoder } from "../../decode/json.ts";
-import { Pipeline, PositionsMoved, type Sink, type Source, Unavailable } from "../../pipeline/pipeline.ts";
+import type { Decoder } from "../../decode/decoder.ts";
+import { Pipeline } from "../../pipeline/pipeline.ts";
+import { PositionsMoved, type Sink, Unavailable } from "../../pipeline/commit.ts";
+import type { Source } from "../../pipeline/source.ts";
 import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { partitioned, randomLog } from "../clicks.ts";

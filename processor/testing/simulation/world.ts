@@ -3,15 +3,9 @@
  * that two runs of one seed are the same to the last step. Nothing waits for a timer.
  * @module
  */
-import {
-  type Commit,
-  type Position,
-  Reassigned,
-  type Records,
-  type Seek,
-  type Sink,
-  type Source,
-} from "../../pipeline/pipeline.ts";
+import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
+import { Reassigned, type Source } from "../../pipeline/source.ts";
+import type { Records, Seek } from "../../records.ts";
 import { type LogRecord, MemorySource } from "../fakes/memory.ts";
 import { Random } from "../../../testing/random.ts";
 import { down } from "../stand.ts";
