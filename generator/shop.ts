@@ -9,7 +9,7 @@ import { complete, type CompleteOptions, type ShopOptions } from "./options.ts";
 import { Random } from "./random.ts";
 import type { ShopRecord } from "./record.ts";
 import { Tally } from "./tally.ts";
-import { type Happening, Visits } from "./visits.ts";
+import { type Click, Visits } from "./visits.ts";
 import type { ClickEvent } from "../processor/event.ts";
 
 /** A record that waits for its time. */
@@ -69,8 +69,8 @@ export class Shop implements Iterable<ShopRecord> {
       if (nowMs >= this.options.toMs) return;
       let record: ShopRecord | null = null;
       if (nowMs === happeningMs) {
-        const happening = this.#visits.step();
-        if (happening !== null) record = this.#report(happening, nowMs);
+        const click = this.#visits.step();
+        if (click !== null) record = this.#report(click, nowMs);
       } else if (nowMs === sendMs) record = this.#send(this.#waiting.take());
       else record = this.#fail();
       if (record === null) continue;
@@ -80,7 +80,7 @@ export class Shop implements Iterable<ShopRecord> {
   }
 
   /** Sends an event, or puts it off. */
-  #report({ shopper, value, eventType, revenueCents }: Happening, nowMs: number): ShopRecord | null {
+  #report({ shopper, value, eventType, revenueCents }: Click, nowMs: number): ShopRecord | null {
     const { userId: key, client } = shopper;
     const record: ShopRecord = { key, value, timestampMs: nowMs, kind: "event", eventType, revenueCents };
     const latestMs = Math.min(this.#maxLateMs, this.options.toMs - 1 - nowMs);

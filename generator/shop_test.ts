@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
-import { judge, type OracleEvent, Refused } from "../processor/testing/oracle/judge.ts";
+import { decodeRecord, type OracleEvent, Refused } from "../processor/testing/oracle/reference_decoder.ts";
 import type { ShopOptions } from "./options.ts";
 import { Shop } from "./shop.ts";
 import type { ShopRecord } from "./record.ts";
@@ -25,7 +25,7 @@ function bytesOf(options: ShopOptions): string {
 /** What an independent reading of the contract says of a record: the event, or the reason for refusing it. */
 function judged({ value, timestampMs }: ShopRecord): OracleEvent | RecordReason {
   try {
-    return judge({ offset: 0, value, time: timestampMs }, KEEP_DAYS);
+    return decodeRecord({ offset: 0, value, time: timestampMs }, KEEP_DAYS);
   } catch (error) {
     if (error instanceof Refused) return error.reason as RecordReason;
     throw error;

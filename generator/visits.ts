@@ -14,7 +14,7 @@ import { Sender } from "./sender.ts";
 import { type Shopper, Shoppers } from "./shoppers.ts";
 
 /** An event at the time when it happens. */
-export interface Happening {
+export interface Click {
   readonly shopper: Shopper;
   readonly value: Uint8Array;
   readonly eventType: string;
@@ -89,7 +89,7 @@ export class Visits {
   }
 
   /** Lets it happen; null if it is nothing that anybody hears of. */
-  step(): Happening | null {
+  step(): Click | null {
     if (this.#arrivalMs <= this.#under.nextMs) {
       this.#arrive();
       return null;
@@ -117,7 +117,7 @@ export class Visits {
     this.#arrivalMs += this.#random.exponential(TYPICAL_CLICKS / (wanted * Math.min(2, Math.max(0.25, correction))));
   }
 
-  #click(visit: Visit, nowMs: number): Happening | null {
+  #click(visit: Visit, nowMs: number): Click | null {
     const { journey, shopper } = visit;
     const click = journey.click();
     const { atEntry } = journey;

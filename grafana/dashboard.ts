@@ -49,12 +49,12 @@ export interface Design {
   readonly sources: readonly DataSource[];
   readonly variables?: readonly Builder<VariableModel>[];
   /** What happened, by the expression that tells. */
-  readonly happenings?: Readonly<Record<string, Happening>>;
+  readonly annotations?: Readonly<Record<string, Annotation>>;
   readonly sections: readonly Section[];
 }
 
 /** Something that is marked in every panel over time. */
-export interface Happening {
+export interface Annotation {
   readonly expr: string;
   readonly color: string;
   /** Labels that it shows. */
@@ -85,10 +85,10 @@ export function dashboard(design: Design): Dashboard {
     );
   for (const name of design.sources) builder.withVariable(sourceVariable(name));
   for (const variable of design.variables ?? []) builder.withVariable(variable);
-  for (const [name, happening] of Object.entries(design.happenings ?? {})) {
+  for (const [name, annotation] of Object.entries(design.annotations ?? {})) {
     builder.annotation(
       new AnnotationQueryBuilder().name(name).datasource(reference("prometheus")).enable(true).hide(false)
-        .iconColor(happening.color).expr(happening.expr).step("1m").titleFormat(name).tagKeys(happening.tags),
+        .iconColor(annotation.color).expr(annotation.expr).step("1m").titleFormat(name).tagKeys(annotation.tags),
     );
   }
   const { links = [], annotations, ...built } = builder.build();

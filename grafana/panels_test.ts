@@ -9,7 +9,7 @@ import { migrated, onServer } from "../testing/servers/databases.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { openPostgres } from "../processor/postgres/postgres.ts";
 import { SqlSink } from "../processor/postgres/sink/sql_sink.ts";
-import { takeIn } from "../processor/testing/courses.ts";
+import { ingest } from "../processor/testing/ingest_schedules.ts";
 import { logOfRecords } from "../processor/testing/fakes/log.ts";
 import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard";
 import { expand, type Look, panelsOf, type SqlTarget, sqlTargetsOf } from "./expand.ts";
@@ -27,7 +27,7 @@ async function shop(db: Database, nowMs: number): Promise<void> {
     ...{ bad: 0.01, duplicates: 0.01, late: 0.01 },
   });
   const log = logOfRecords(shop, "clickstream-events", 4);
-  await takeIn(log, new SqlSink(db, "panels"), { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 });
+  await ingest(log, new SqlSink(db, "panels"), { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 });
   // All were refused just now: as if it had been one after the other.
   await db.exec(
     `update clickstream.refusals set refused_at = '${

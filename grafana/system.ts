@@ -340,7 +340,7 @@ export const SYSTEM: Dashboard = dashboard({
   refresh: "30s",
   sources: ["postgres", "prometheus"],
   variables: [choice("reason", "Reason of refusal", REASONS)],
-  happenings: {
+  annotations: {
     "Work begun again": {
       expr: "sum by (cause) (increase(clickstream_restarts_total[1m])) > 0",
       color: "orange",

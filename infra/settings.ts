@@ -14,7 +14,7 @@ export { WrongSettings };
 interface Setting {
   readonly schema: z.ZodType<unknown, string>;
   /** Text that stands in where it is not set and the size doesn't choose; null: it may be left out. */
-  readonly otherwise?: string | null;
+  readonly default?: string | null;
   readonly allowed: string;
   readonly about: string;
 }
@@ -46,13 +46,13 @@ const LOG_DAYS = ["1", "3", "5", "7", "14", "30", "60", "90", "180", "365", "731
 export const SETTINGS = {
   DEPLOY_SIZE: {
     schema: oneOf(...SIZES),
-    otherwise: "dev",
+    default: "dev",
     allowed: SIZES.join(", "),
     about: "what everything below is where it isn't set",
   },
   DEPLOY_NAME: {
     schema: z.string().regex(/^[a-z](?:-?[a-z0-9]){0,19}$/),
-    otherwise: "clickstream",
+    default: "clickstream",
     allowed: "1 to 20 small letters, digits and '-' between them, a letter first",
     about: "what all that is created is named after; two deployments in an account have two names",
   },
@@ -60,7 +60,7 @@ export const SETTINGS = {
     schema: z.string().regex(
       /^(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]$/,
     ),
-    otherwise: "us-east-1",
+    default: "us-east-1",
     allowed: "a region of AWS's own partition, like eu-central-1",
     about: "where everything is created",
   },
@@ -71,19 +71,19 @@ export const SETTINGS = {
   },
   DEPLOY_NETWORK: {
     schema: parsed(network),
-    otherwise: "10.40.0.0/16",
+    default: "10.40.0.0/16",
     allowed: "a private network of /16 to /22, like 10.40.0.0/16",
     about: "addresses of the private network",
   },
   DEPLOY_EGRESS: {
     schema: oneOf("endpoints", "nat"),
-    otherwise: "endpoints",
+    default: "endpoints",
     allowed: "endpoints or nat",
     about: "how hosts reach AWS: by endpoints in the private network, or over one NAT, which reaches the Internet too",
   },
   DEPLOY_ARCHITECTURE: {
     schema: oneOf("arm64", "x86_64"),
-    otherwise: "arm64",
+    default: "arm64",
     allowed: "arm64 or x86_64",
     about: "what the hosts' processors run",
   },
@@ -108,7 +108,7 @@ export const SETTINGS = {
   },
   DEPLOY_RETENTION_HOURS: {
     schema: wholeNumber(1, 8760),
-    otherwise: "168",
+    default: "168",
     allowed: "a whole number from 1 to 8760",
     about: "how long the topic keeps events",
   },
@@ -154,19 +154,19 @@ export const SETTINGS = {
   },
   DEPLOY_RESERVED: {
     schema: yesOrNo,
-    otherwise: "true",
+    default: "true",
     allowed: "true or false",
     about: "whether the function has a place reserved, which an account that may run only 10 functions at once refuses",
   },
   DEPLOY_ALARM_EMAIL: {
     schema: z.email().max(254),
-    otherwise: null,
+    default: null,
     allowed: "an e-mail address",
     about: "who is told of alarms; AWS asks that address first whether it wants to be",
   },
   DEPLOY_STATE_BUCKET: {
     schema: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
-    otherwise: null,
+    default: null,
     allowed: "the name of a bucket of S3 that exists",
     about: "where Terraform's state is kept; without it in files beside deno.json",
   },
@@ -175,7 +175,7 @@ export const SETTINGS = {
 /** Name of a choice. */
 export type SettingName = keyof typeof SETTINGS;
 
-type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly otherwise: null } ? null : never);
+type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly default: null } ? null : never);
 
 /** The binary's settings that hosts get as they are set here. */
 export const PASSED_ON = [
@@ -233,8 +233,8 @@ export function deploySettings(
 }
 
 function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
-  const { schema, otherwise, allowed }: Setting = SETTINGS[name];
-  const value = given ?? otherwise;
+  const { schema, default: fallback, allowed }: Setting = SETTINGS[name];
+  const value = given ?? fallback;
   if (value === null) return null;
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;

@@ -54,7 +54,7 @@ export class StreamStack extends AwsStack {
   /** The binary's settings by which all find the topic. */
   environment(user: "processor" | "generator"): Record<string, string> {
     const standing = Object.fromEntries(
-      (["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID"] as const).map((name) => [name, SETTINGS[name].otherwise]),
+      (["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID"] as const).map((name) => [name, SETTINGS[name].default]),
     );
     return {
       ...standing,

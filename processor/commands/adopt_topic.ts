@@ -5,7 +5,7 @@
 import type { Settings } from "../config/config.ts";
 import { adopt, type Adoption, adoptionsOf, type TopicNow } from "../postgres/operations/adopt.ts";
 import { currentTopicId } from "../kafka/source.ts";
-import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
+import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
@@ -47,7 +47,7 @@ export async function adoptTopic(
       return EXIT.failed;
     }
     const say = (line: string) => writeError(`${line}\n`);
-    const { adoptions, replayed } = await patiently("keep commits away", say, () => adopt(db, now));
+    const { adoptions, replayed } = await retryOnLockTimeout("keep commits away", say, () => adopt(db, now));
     if (replayed > 0) {
       print(
         `${
@@ -58,7 +58,7 @@ export async function adoptTopic(
     }
     print(`done: ${adoptions.length} partitions of ${now.topic} are followed anew. Start the service`);
     return EXIT.done;
-  }, POLITE);
+  }, SHORT_LOCK_TIMEOUT);
 }
 
 function consent(ask: AdoptOptions["ask"]): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Settings } from "../config/config.ts";
 import { finishForgetting, foundOf, noteForgotten, type OfUser } from "../postgres/operations/forget.ts";
-import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
+import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
@@ -33,13 +33,13 @@ export async function forget(
     await holdOperationLock(db);
     const say = (line: string) => writeError(`${line}\n`);
     const ends = new Map((await boundsOf(clusterOf(settings))).map(({ partition, end }) => [partition, end]));
-    const rows = await patiently("keep commits away", say, () => noteForgotten(db, topic, user, ends));
+    const rows = await retryOnLockTimeout("keep commits away", say, () => noteForgotten(db, topic, user, ends));
     const logged = await finishForgetting(db, topic, user, say);
     const all = { ...rows, ...logged, events: rows.events + logged.events };
     print(`removed ${inWords(all)} of user ${JSON.stringify(user)}`);
     print("the counts in traffic, pages and active_users stay; what Kafka still holds of the user is not stored again");
     return EXIT.done;
-  }, POLITE);
+  }, SHORT_LOCK_TIMEOUT);
 }
 
 function inWords({ events, sessions, user_days, refusals }: OfUser): string {

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Settings } from "../config/config.ts";
-import { POLITE } from "../postgres/locks.ts";
+import { SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { maintain } from "../postgres/operations/maintenance.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
@@ -33,5 +33,5 @@ export async function maintainCommand(
     const rows = Object.entries(removed).map(([table, count]) => `${withCommas(count)} of ${table}`);
     print(`rows past their age: ${rows.length === 0 ? "none" : rows.join(", ")} removed`);
     return EXIT.done;
-  }, POLITE);
+  }, SHORT_LOCK_TIMEOUT);
 }

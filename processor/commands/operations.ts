@@ -179,7 +179,7 @@ function addRefusals(clickstream: Command, ends: Ends): void {
   withFilter(refusals.command("list").description("lists refusals, the most recent first"))
     .option("--replayed", "only those that were sent back")
     .option("--open", "only those that were not sent back")
-    .addOption(numberOption("--limit <rows>", "how many", { least: 1, most: 100_000, whole: true, otherwise: 50 }))
+    .addOption(numberOption("--limit <rows>", "how many", { least: 1, most: 100_000, whole: true, default: 50 }))
     .option("--json", "one JSON object a line, with the whole message")
     .addHelpText("after", examples(["clickstream refusals list --reason bad_value --field price", "the last 50"]))
     .addHelpText("after", () => settingsRead(READS.refusals))

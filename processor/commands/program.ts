@@ -66,12 +66,12 @@ interface DemoFlags {
 function addDemo(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("demo")
     .description("everything in one process and nothing installed; prints what it counted")
-    .addOption(numberOption("--rate <records>", "records a second", { least: 1, most: 20_000, otherwise: 500 }))
+    .addOption(numberOption("--rate <records>", "records a second", { least: 1, most: 20_000, default: 500 }))
     .addOption(
-      numberOption("--seconds <seconds>", "how long the shop is open", { least: 1, most: 86_400, otherwise: 30 }),
+      numberOption("--seconds <seconds>", "how long the shop is open", { least: 1, most: 86_400, default: 30 }),
     )
     .addOption(
-      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, otherwise: 1 }),
+      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, default: 1 }),
     )
     .addOption(
       numberOption("--port <port>", "where the status page is, 0 for any; 8080, or any where that is taken", {
@@ -102,12 +102,12 @@ function addGenerate(clickstream: Command, ends: (code: number) => void): void {
   const { rate, seed, bad, duplicates, late } = GENERATE_DEFAULTS;
   clickstream.command("generate")
     .description("a simulated shop into Kafka, in real time; says how many records of each kind it made")
-    .addOption(numberOption("--rate <records>", "records a second", { least: 0.001, most: 1_000_000, otherwise: rate }))
+    .addOption(numberOption("--rate <records>", "records a second", { least: 0.001, most: 1_000_000, default: rate }))
     .addOption(
       numberOption("--seconds <seconds>", "how much time; until stopped if left out", { least: 0.001, most: 1e9 }),
     )
     .addOption(
-      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, otherwise: seed }),
+      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, default: seed }),
     )
     .addOption(numberOption("--users <number>", "how many shoppers", { least: 1, most: 10_000_000, whole: true }))
     .addOption(shareOption("--bad <share>", "share of records that can't be events", bad))

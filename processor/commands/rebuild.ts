@@ -9,7 +9,7 @@ import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../kafka/source.ts";
-import { holdOperationLock, patiently, POLITE } from "../postgres/locks.ts";
+import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { verifySchema } from "../postgres/operations/migrations.ts";
 import {
   begin,
@@ -93,7 +93,7 @@ export async function rebuild(
     }
     output.print(`all windows, sessions, days and events from ${day} on are those that the log makes now`);
     return EXIT.done;
-  }, POLITE);
+  }, SHORT_LOCK_TIMEOUT);
 }
 
 function consent(ask: RebuildOptions["ask"]): boolean {
@@ -194,7 +194,7 @@ async function fillAndSwap(
   // The first round reads nearly all of it, the second what has come meanwhile; the last one holds up the service.
   for (let round = 0; round < 2; round++) await filling.readTo(await nextOffsets(db, plan.topic));
   await verifyRoomForSwap(db);
-  await patiently("put the new rows in place", say, () =>
+  await retryOnLockTimeout("put the new rows in place", say, () =>
     db.transaction(async (tx) => {
       await tx.exec("lock table clickstream.progress in exclusive mode");
       await filling.readTo(await nextOffsets(tx, plan.topic));

@@ -25,8 +25,8 @@ const WORKER_BYTES = 200e6;
 /** What is known of a setting. */
 export interface Setting {
   readonly schema: z.ZodType<unknown, string>;
-  /** Text that stands in where it is not set; null: it may be left out; absent: it is needed. */
-  readonly otherwise?: string | null;
+  /** Text that stands in where it is not set; null: it may be left out; absent: it is required. */
+  readonly default?: string | null;
   readonly allowed: string;
   readonly about: string;
   readonly secret?: true;
@@ -54,49 +54,49 @@ const parsed = <T>(parse: (value: string) => T) =>
 export const SETTINGS = {
   KAFKA_BROKERS: {
     schema: parsed((value) => list(value).map((broker) => addressText(addressOf(broker, 9092)))),
-    otherwise: "localhost:9092",
+    default: "localhost:9092",
     allowed: "host:port, several separated by commas",
     about: "Kafka brokers to begin with",
   },
   KAFKA_TOPIC: {
     schema: text(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/),
-    otherwise: "clickstream-events",
+    default: "clickstream-events",
     allowed: "1 to 249 letters, digits, '..', '_' and '-'",
     about: "topic of the events",
   },
   KAFKA_PARTITIONS: {
     schema: wholeNumber(1, 10_000),
-    otherwise: "6",
+    default: "6",
     allowed: "a whole number from 1 to 10000",
     about: "partitions of a topic that has to be created",
   },
   KAFKA_GROUP_ID: {
     schema: text(/^[\x21-\x7e]{1,255}$/),
-    otherwise: "clickstream",
+    default: "clickstream",
     allowed: "1 to 255 printable ASCII characters without spaces",
     about: "consumer group: processes with the same one share the partitions",
   },
   KAFKA_TLS_CA: {
     schema: parsed(certificates),
-    otherwise: null,
+    default: null,
     allowed: "a readable PEM file, or 'public' for the well-known authorities",
     about: "speak TLS with the brokers, and trust certificates of these authorities",
   },
   KAFKA_SASL_MECHANISM: {
     schema: oneOf("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-    otherwise: null,
+    default: null,
     allowed: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
     about: "how to log in to the brokers",
   },
   KAFKA_SASL_USERNAME: {
     schema: text(/^\P{Cc}{1,255}$/u),
-    otherwise: null,
+    default: null,
     allowed: "1 to 255 characters",
     about: "whom to log in as",
   },
   KAFKA_SASL_PASSWORD: {
     schema: z.string().transform((value) => new Secret(value)),
-    otherwise: null,
+    default: null,
     allowed: "any text",
     about: "the password of KAFKA_SASL_USERNAME",
     secret: true,
@@ -111,19 +111,19 @@ export const SETTINGS = {
   },
   DATABASE_TLS_CA: {
     schema: parsed(certificates),
-    otherwise: null,
+    default: null,
     allowed: "a readable PEM file, or 'public' for the well-known authorities",
     about: "speak TLS with PostgreSQL, and trust certificates of these authorities",
   },
   HTTP_LISTEN: {
     schema: parsed((value) => addressOf(value, null)),
-    otherwise: "127.0.0.1:8080",
+    default: "127.0.0.1:8080",
     allowed: "host:port; port 0 is any that is free",
     about: "where to serve the status page, /health, /ready, /metrics and /api/status",
   },
   HTTP_HOSTS: {
     schema: parsed((value) => list(value).map((host) => addressOf(host, 80).hostname.toLowerCase())),
-    otherwise: null,
+    default: null,
     allowed: "names of hosts, several separated by commas",
     about:
       "more names that the status page is asked for by, such as a reverse proxy's; IP addresses, localhost and the" +
@@ -131,55 +131,55 @@ export const SETTINGS = {
   },
   WORKERS: {
     schema: wholeNumber(1, 256),
-    otherwise: null,
+    default: null,
     allowed: "a whole number from 1 to 256, at most 4 for each core and 1 for each 200 MB of memory",
     about: "cores to use; without it all of them, as far as the memory is enough",
   },
   COMMIT_EVERY_MS: {
     schema: wholeNumber(10, 60_000),
-    otherwise: "1000",
+    default: "1000",
     allowed: "a whole number from 10 to 60000",
     about: "longest time in milliseconds that an event waits for its commit",
   },
   EVENTS_KEEP_DAYS: {
     schema: wholeNumber(1, 3650),
-    otherwise: "30",
+    default: "30",
     allowed: "a whole number from 1 to 3650",
     about: "days that events are kept; an older event is refused",
   },
   ROLLUPS_KEEP_DAYS: {
     schema: wholeNumber(1, 36_500),
-    otherwise: "400",
+    default: "400",
     allowed: "a whole number from 1 to 36500, and more than EVENTS_KEEP_DAYS",
     about: "days that windows and sessions are kept; `maintain` removes older ones",
   },
   STORE_EVENTS: {
     schema: oneOf("true", "false").transform((value) => value === "true"),
-    otherwise: "true",
+    default: "true",
     allowed: "true or false",
     about: "whether events are stored one by one, besides being counted",
   },
   HASH_ROUTES: {
     schema: oneOf("true", "false").transform((value) => value === "true"),
-    otherwise: "true",
+    default: "true",
     allowed: "true or false",
     about: "whether a fragment that begins with / or !/, such as #/cart, belongs to the page",
   },
   VIEWS: {
     schema: parsed(viewsOf),
-    otherwise: VIEWS.map(({ name }) => name).join(","),
+    default: VIEWS.map(({ name }) => name).join(","),
     allowed: `some of ${VIEWS.map(({ name }) => name).join(", ")}, separated by commas`,
     about: "views to keep",
   },
   LOG_LEVEL: {
     schema: oneOf("debug", "info", "warn", "error"),
-    otherwise: "info",
+    default: "info",
     allowed: "debug, info, warn or error",
     about: "least severe messages to log",
   },
   LOG_FORMAT: {
     schema: oneOf("json", "text"),
-    otherwise: null,
+    default: null,
     allowed: "json or text",
     about: "form of the log; without it text on a terminal, json elsewhere",
   },
@@ -190,7 +190,7 @@ type Table = typeof SETTINGS;
 /** Name of a setting, which is that of its environment variable. */
 export type SettingName = keyof Table;
 
-type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly otherwise: null } ? null : never);
+type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly default: null } ? null : never);
 
 /** Values of settings by name; null where one that may be left out was. */
 export type Settings<N extends SettingName = SettingName> = { readonly [K in N]: Value<Table[K]> };
@@ -236,8 +236,8 @@ export function isSet(name: SettingName): boolean {
 
 /** The value of a setting; what is wrong with it is added to `wrong`. */
 function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
-  const { schema, otherwise, allowed, secret }: Setting = SETTINGS[name];
-  const value = given ?? otherwise;
+  const { schema, default: fallback, allowed, secret }: Setting = SETTINGS[name];
+  const value = given ?? fallback;
   if (value === null) return null;
   if (value === undefined) return wrong.push(`${name} is not set; it must be ${allowed}`);
   const { success, data, error } = schema.safeParse(value);

@@ -122,12 +122,12 @@ Deno.test("reads the certificates of a file, and the well-known ones", () => {
 });
 
 Deno.test("describes every setting, and every default is allowed", () => {
-  for (const { name, default: otherwise, needed, about } of describeSettings()) {
+  for (const { name, default: otherwise, required, about } of describeSettings()) {
     assert.ok(about.length > 0);
-    if (needed) assert.equal(otherwise, null);
+    if (required) assert.equal(otherwise, null);
     if (otherwise !== null) assert.ok(readFrom([name], { [name]: otherwise })[name] !== undefined);
   }
-  assert.deepEqual(describeSettings().filter(({ needed }) => needed).map(({ name }) => name), ["DATABASE_URL"]);
+  assert.deepEqual(describeSettings().filter(({ required }) => required).map(({ name }) => name), ["DATABASE_URL"]);
 });
 
 /** Any text, with a word at both ends that is found wherever a part of it is shown. */

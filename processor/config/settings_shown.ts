@@ -16,7 +16,7 @@ export interface SettingDescription {
   /** Text that stands in where it is not set; null without one. */
   readonly default: string | null;
   /** Whether there is no doing without it. */
-  readonly needed: boolean;
+  readonly required: boolean;
   readonly secret: boolean;
   readonly allowed: string;
   readonly about: string;
@@ -25,9 +25,9 @@ export interface SettingDescription {
 /** Describes these settings, all without an argument. */
 export function describeSettings(names: readonly SettingName[] = SETTING_NAMES): SettingDescription[] {
   return names.map((name) => {
-    const { otherwise, allowed, about, secret }: Setting = SETTINGS[name];
-    const needed = otherwise === undefined;
-    return { name, default: otherwise ?? null, needed, secret: secret === true, allowed, about };
+    const { default: fallback, allowed, about, secret }: Setting = SETTINGS[name];
+    const required = fallback === undefined;
+    return { name, default: fallback ?? null, required, secret: secret === true, allowed, about };
   });
 }
 

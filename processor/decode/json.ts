@@ -131,7 +131,7 @@ type Fields = { readonly [field in keyof ClickEvent]?: unknown };
 interface TextField {
   readonly name: keyof ClickEvent;
   readonly column: Coded;
-  readonly needed?: true;
+  readonly required?: true;
   readonly maxLength?: number;
   /** What it must look like, and that in words. */
   readonly form?: readonly [pattern: RegExp, words: string];
@@ -139,10 +139,10 @@ interface TextField {
 
 const TYPE_FORM = "1 to 64 small letters, digits and _, beginning with a letter, such as page_view";
 
-const USER: TextField = { name: "userId", column: "user", needed: true, maxLength: MAX_ID_LENGTH };
+const USER: TextField = { name: "userId", column: "user", required: true, maxLength: MAX_ID_LENGTH };
 const SESSION: TextField = { name: "sessionId", column: "session", maxLength: MAX_ID_LENGTH };
-const TYPE: TextField = { name: "eventType", column: "type", needed: true, form: [EVENT_TYPE, TYPE_FORM] };
-const PAGE: TextField = { name: "page", column: "sentPage", needed: true, maxLength: MAX_PAGE_LENGTH };
+const TYPE: TextField = { name: "eventType", column: "type", required: true, form: [EVENT_TYPE, TYPE_FORM] };
+const PAGE: TextField = { name: "page", column: "sentPage", required: true, maxLength: MAX_PAGE_LENGTH };
 const REGION: TextField = { name: "region", column: "region", maxLength: MAX_REGION_LENGTH };
 const REFERRER: TextField = { name: "referrer", column: "referrer" };
 const PRODUCT: TextField = { name: "productId", column: "product" };
@@ -182,7 +182,7 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
 /** The code of a field's text, `NONE` where absent. */
 function code(event: Fields, field: TextField, batch: Batch): number {
   const value = event[field.name];
-  if (value === undefined || value === null) return field.needed ? missing(field.name) : NONE;
+  if (value === undefined || value === null) return field.required ? missing(field.name) : NONE;
   if (typeof value !== "string") throw wrongType(field.name, value, "a string");
   check(value, field);
   return batch.words[field.column].internText(value);

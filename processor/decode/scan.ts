@@ -24,7 +24,7 @@ import {
   ZERO,
 } from "./ascii.ts";
 import { type Batch, type Coded, type Dictionaries, ID_WORDS } from "../columns/batch.ts";
-import { Clock } from "./timestamp.ts";
+import { TimestampParser } from "./timestamp.ts";
 import { type Decoder, MOST_AHEAD } from "./decoder.ts";
 import { JsonDecoder } from "./json.ts";
 import { type Dictionary, NONE } from "../columns/dictionary.ts";
@@ -38,7 +38,7 @@ import {
   MAX_PAGE_LENGTH,
   MAX_REGION_LENGTH,
 } from "../event.ts";
-import { Expected, MARGIN } from "./separators.ts";
+import { MARGIN, Separators } from "./separators.ts";
 import { grown } from "../columns/grown.ts";
 import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "../columns/hash.ts";
 import type { Records } from "../records.ts";
@@ -112,8 +112,8 @@ export class ScanDecoder implements Decoder {
   readonly #reference: Decoder;
   readonly #keepMs: number;
   readonly #hashRoutes: boolean;
-  readonly #expected = new Expected(BEGINNING + 1);
-  readonly #clock = new Clock();
+  readonly #separators = new Separators(BEGINNING + 1);
+  readonly #timestamps = new TimestampParser();
   readonly #hasher = new Hasher();
   /** Of each record looked at, and each of its fields: where its value lies; of a string without quotes, and its hash. */
   readonly #starts = new Int32Array(MOST_AHEAD << FIELD_BITS);
@@ -237,7 +237,7 @@ export class ScanDecoder implements Decoder {
   /** Finds the fields of record `n`; returns those with a value as bits, or 0 if there is anything unusual. */
   #scan(n: number, start: number, end: number): number {
     const view = this.#view;
-    const expected = this.#expected;
+    const expected = this.#separators;
     const first = n << FIELD_BITS;
     let at = start;
     let field = BEGINNING;
@@ -537,7 +537,7 @@ export class ScanDecoder implements Decoder {
     const start = this.#starts[n << FIELD_BITS | TIMESTAMP]!;
     const end = this.#ends[n << FIELD_BITS | TIMESTAMP]!;
     if ((this.#numbers[n]! & 1 << TIMESTAMP) !== 0) return parseEpochMs(wholeOf(this.#view, start, end));
-    return this.#clock.read(this.#view, start, end);
+    return this.#timestamps.read(this.#view, start, end);
   }
 }
 

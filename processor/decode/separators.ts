@@ -11,7 +11,7 @@ export const MARGIN = 16;
 const WAYS = 4;
 
 /** What stands between one value and the next: the bytes from the end of a value to the beginning of the next. */
-export class Expected {
+export class Separators {
   /** By way, `WAYS` for each field that came before: the field that comes next, and what stands before its value. */
   readonly #next: Int32Array;
   /** How many bytes stand there; 0 where nothing is remembered. */

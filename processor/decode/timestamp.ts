@@ -8,7 +8,7 @@ import { lowBytes } from "../columns/hash.ts";
 import { parseIso } from "./time.ts";
 
 /** Reads times like `2026-11-24T12:34:56.789Z` and `2026-11-24T12:34:56.789+02:00`. */
-export class Clock {
+export class TimestampParser {
   /** The last day read, `2026-11-24T`, as words, and when it began in UTC. */
   #year = 0;
   #month = 0;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { course, KEEP_DAYS, takeIn } from "../testing/courses.ts";
+import { ingest, KEEP_DAYS, schedule } from "../testing/ingest_schedules.ts";
 import { compareTables, formatDifferences } from "../testing/oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../testing/oracle/oracle.ts";
 import { isDecided, oracleLog, START_MS } from "../testing/arbitrary_log.ts";
 import { type Range, rangeOf } from "../testing/oracle/reports.ts";
-import { fromJson } from "../testing/oracle/stand.ts";
+import { fromJson } from "../testing/oracle/logs.ts";
 import { compareReports, formatReportDifferences } from "../testing/oracle/report_tables.ts";
 import { TABLES } from "../testing/oracle/table_shapes.ts";
 import { DAY_MS } from "../views/view.ts";
@@ -53,10 +53,10 @@ Deno.test("whatever the log, the embedded PostgreSQL holds and reports what the 
     await migrate(database, MIGRATIONS);
     const ranges = fc.array(range, { minLength: 2, maxLength: 3 });
     await fc.assert(
-      fc.asyncProperty(oracleLog, course, ranges, async (log, course, ranges) => {
+      fc.asyncProperty(oracleLog, schedule, ranges, async (log, schedule, ranges) => {
         fc.pre(isDecided(expectedOf(log, { keepDays: KEEP_DAYS })));
         await empty(database);
-        await takeIn(log, new SqlSink(database, "agreement"), course);
+        await ingest(log, new SqlSink(database, "agreement"), schedule);
         await agree(database, log, [EVER, ...DAYS, ...ranges]);
       }),
       { numRuns: RUNS, seed: SEED },
@@ -79,7 +79,7 @@ Deno.test("retention has no row for a day that is not over", async () => {
       })),
       nowMs,
     );
-    await takeIn(log, new SqlSink(database, "agreement"), { inAPoll: 10, inACommit: 10, turnsOfALife: 10 });
+    await ingest(log, new SqlSink(database, "agreement"), { inAPoll: 10, inACommit: 10, turnsOfALife: 10 });
     const days = rangeOf(nowMs - 5 * DAY_MS, nowMs + 5 * DAY_MS);
     await agree(database, log, [days]);
     const { rows: retained } = await database.query<{ row: string }>(

@@ -3,7 +3,7 @@
  * somebody looks, and sent to all of them at once.
  * @module
  */
-import type { Activity, Happening } from "../status/activity.ts";
+import type { Activity, WorkerEvent } from "../status/activity.ts";
 import { type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
 import { inWords } from "../config/secret.ts";
 import { History, LOOK_EVERY_MS } from "../status/history.ts";
@@ -74,11 +74,11 @@ export class Live {
   }
 
   /** Takes note of what a worker tells, after `Activity` has. */
-  take(happening: Happening): void {
-    if (happening.kind === "sampled" && this.#samples.length < SAMPLES_PER_SECOND) {
-      this.#samples.push(...happening.samples);
+  take(event: WorkerEvent): void {
+    if (event.kind === "sampled" && this.#samples.length < SAMPLES_PER_SECOND) {
+      this.#samples.push(...event.samples);
     }
-    if (happening.kind === "started" && happening.cause?.kind === "user_forgotten") this.#forgetUser();
+    if (event.kind === "started" && event.cause?.kind === "user_forgotten") this.#forgetUser();
     const { notReady } = this.#options.activity;
     if (notReady === this.#reason) return;
     this.#reason = notReady;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Activity, telling } from "../status/activity.ts";
+import { Activity, reportTo } from "../status/activity.ts";
 import { Times } from "../pipeline/distribution.ts";
 import { REASONS } from "../event.ts";
 import { type Commit, PositionsMoved, Unavailable } from "../pipeline/commit.ts";
@@ -47,9 +47,9 @@ function watched(workers = 1) {
   const activity = new Activity(() => NOON, workers);
   const metrics = new Metrics(activity);
   const worker = (n: number) =>
-    telling((happening) => {
+    reportTo((event) => {
       // As from one thread to another.
-      activity.take(structuredClone(happening), n);
+      activity.take(structuredClone(event), n);
     }, () => NOON);
   return { activity, metrics, worker, all: worker(0) };
 }

@@ -15,7 +15,7 @@ import {
   Writer,
 } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
-import { Room } from "./buffer_pool.ts";
+import { BufferPool } from "./buffer_pool.ts";
 
 /** How brokers want to be spoken to. */
 export interface KafkaAccess {
@@ -85,7 +85,7 @@ export class BrokerConnection {
   }
 
   /**
-   * Sends a request, and resolves with what is behind the head of its response, which lies in `room`.
+   * Sends a request, and resolves with what is behind the head of its response, which lies in `pool`.
    *
    * @param isFlexible whether this version of the request has heads with tagged fields
    * @throws {Unavailable} if no answer comes; then the connection is closed
@@ -95,7 +95,7 @@ export class BrokerConnection {
     apiVersion: number,
     payload: Writer,
     isFlexible: boolean,
-    room: Room,
+    pool: BufferPool,
   ): Promise<Buffer> {
     const correlationId = this.#correlationId = (this.#correlationId + 1) & 0x7fffffff;
     const head = Writer.create().appendInt16(apiKey).appendInt16(apiVersion).appendInt32(correlationId)
@@ -113,7 +113,7 @@ export class BrokerConnection {
     }, stepMs);
     try {
       await this.#write(head.appendFrom(payload).prependLength().buffer);
-      const response = await this.#read(room);
+      const response = await this.#read(pool);
       if (response.readInt32BE(0) !== correlationId) throw new Error("the answer is to another request");
       // Of tagged fields in a response's head there are none yet: their number is a byte, and 0.
       return response.subarray(CORRELATION_BYTES + (isFlexible ? 1 : 0));
@@ -138,13 +138,13 @@ export class BrokerConnection {
     for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
   }
 
-  async #read(room: Room): Promise<Buffer> {
+  async #read(pool: BufferPool): Promise<Buffer> {
     await this.#fill(new Uint8Array(this.#length.buffer));
     const length = this.#length.getInt32(0);
     if (length < CORRELATION_BYTES || length > MAX_RESPONSE_BYTES) {
       throw new Error(`what answers is not Kafka, or wants TLS: an answer of ${length} bytes`);
     }
-    const response = room.take(length);
+    const response = pool.take(length);
     await this.#fill(response);
     return response;
   }
@@ -159,10 +159,10 @@ export class BrokerConnection {
   }
 
   async #authenticate({ mechanism, username, password }: NonNullable<KafkaAccess["sasl"]>): Promise<void> {
-    const room = new Room();
+    const pool = new BufferPool();
     const send: Connection["send"] = (apiKey, apiVersion, createPayload, parse, isFlexible, _, callback) => {
       const answer = async () => {
-        const body = await this.request(apiKey, apiVersion, await createPayload(), isFlexible, room);
+        const body = await this.request(apiKey, apiVersion, await createPayload(), isFlexible, pool);
         return await parse(this.#correlationId, apiKey, apiVersion, Reader.from(body));
       };
       answer().then((value) => callback(null, value), callback);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Writer } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
 import { BrokerConnection } from "./broker.ts";
-import { Room } from "./buffer_pool.ts";
+import { BufferPool } from "./buffer_pool.ts";
 
 /** What a server answers to the bytes of a request. */
 type Answer = (request: Uint8Array, conn: Deno.Conn) => Promise<void>;
@@ -38,8 +38,8 @@ async function send(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
   await conn.write(bytes).catch(() => 0);
 }
 
-const ask = (connection: BrokerConnection, room = new Room()) =>
-  connection.request(1, 12, Writer.create().appendInt32(7), true, room);
+const ask = (connection: BrokerConnection, pool = new BufferPool()) =>
+  connection.request(1, 12, Writer.create().appendInt32(7), true, pool);
 
 /** True for an error that is worth another try, and says this. */
 function isUnavailable(message: RegExp): (error: unknown) => boolean {
@@ -55,9 +55,9 @@ Deno.test("a request is asked as Kafka wants it, and its answer is put together 
     for (const byte of answered(request, [1, 2, 3, asked.length])) await send(conn, Uint8Array.of(byte));
   };
   await talking(answer, async (connection) => {
-    const room = new Room();
-    const first = await ask(connection, room);
-    const second = await ask(connection, room);
+    const pool = new BufferPool();
+    const first = await ask(connection, pool);
+    const second = await ask(connection, pool);
     // Both lie in the room until that is cleared.
     assert.deepEqual([[...first], [...second]], [[1, 2, 3, 1], [1, 2, 3, 2]]);
   });

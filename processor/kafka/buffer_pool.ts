@@ -5,8 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 
-/** Room for what one round of fetches brings. */
-export class Room {
+/** BufferPool for what one round of fetches brings. */
+export class BufferPool {
   #bytes = Buffer.allocUnsafeSlow(64 * 1024);
   #used = 0;
 

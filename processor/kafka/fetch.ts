@@ -8,7 +8,7 @@ import type { Buffer } from "node:buffer";
 import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerConnection } from "./broker.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
-import type { Room } from "./buffer_pool.ts";
+import type { BufferPool } from "./buffer_pool.ts";
 
 const FETCH = 1;
 const BY_ID = 13;
@@ -37,14 +37,14 @@ export interface PartitionResponse extends FetchedPartition {
   readonly highWatermark: number;
 }
 
-/** Sends one request over a connection, and parses the response, whose records lie in `room`. */
+/** Sends one request over a connection, and parses the response, whose records lie in `pool`. */
 export async function fetchFrom(
   connection: BrokerConnection,
   request: FetchRequest,
-  room: Room,
+  pool: BufferPool,
 ): Promise<readonly PartitionResponse[]> {
   const version = request.topicId === null ? BY_NAME : BY_ID;
-  return parsed(await connection.request(FETCH, version, written(request), true, room), version === BY_ID);
+  return parsed(await connection.request(FETCH, version, written(request), true, pool), version === BY_ID);
 }
 
 /** A topic's id as Kafka prints it, from the same in hexadecimal; null for the id of topics that have none. */

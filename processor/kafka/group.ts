@@ -5,7 +5,7 @@
 import { Reader, Writer } from "@platformatic/kafka";
 import type { Buffer } from "node:buffer";
 import type { BrokerConnection } from "./broker.ts";
-import { Room } from "./buffer_pool.ts";
+import { BufferPool } from "./buffer_pool.ts";
 
 /** A member of a group. */
 export interface GroupMember {
@@ -43,7 +43,7 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
     false,
     false,
   );
-  const reader = Reader.from(await coordinator.request(DESCRIBE_GROUPS, 0, request, false, new Room()));
+  const reader = Reader.from(await coordinator.request(DESCRIBE_GROUPS, 0, request, false, new BufferPool()));
   const [group] = reader.readArray(
     (r) => {
       const errorCode = r.readInt16();

@@ -65,7 +65,7 @@ export interface Walked {
  *
  * @param room bytes that may be unpacked; the batch that goes beyond is the last
  */
-export function walk(fetched: FetchedPartition, from: number, room: number = UNPACKED_TOGETHER): Walked {
+export function walk(fetched: FetchedPartition, from: number, pool: number = UNPACKED_TOGETHER): Walked {
   const { partition, bytes, highWatermark: end, lastStableOffset: stable } = fetched;
   const place: Place = { partition, end, stable };
   const aborted = new AbortedProducers(fetched.aborted);
@@ -110,7 +110,7 @@ export function walk(fetched: FetchedPartition, from: number, room: number = UNP
       }
     }
     at = head.end;
-    if (unpacked >= room) break;
+    if (unpacked >= pool) break;
   }
   flush(open, records, place);
   if (next === from && bytes.length > 0) lost ??= { why: `only offsets before ${from} came`, bytes };

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
-import { type PartitionState, Reassigned, type Source, TopicChanged } from "../pipeline/source.ts";
+import { type PartitionState, Rebalanced, type Source, TopicChanged } from "../pipeline/source.ts";
 import type { Records, Seek } from "../records.ts";
 import { Unavailable } from "../pipeline/commit.ts";
 import { answeringBrokers } from "./bootstrap.ts";
@@ -14,7 +14,7 @@ import { fetchFrom, type PartitionResponse, topicIdOf } from "./fetch.ts";
 import { describeGroup, memberInWords, strangersTo } from "./group.ts";
 import { closed, consumerOf, Member } from "./member.ts";
 import { NO_RECORDS, UNPACKED_TOGETHER, unreadableRun, walk, type Walked } from "./record_batch.ts";
-import { Room } from "./buffer_pool.ts";
+import { BufferPool } from "./buffer_pool.ts";
 
 /** How to reach Kafka, and as whom. */
 export interface KafkaSettings extends BrokerAccess {
@@ -80,7 +80,7 @@ export class KafkaSource implements Source {
   /** Bytes that the round of fetches under way may still unpack. */
   #unpackable = UNPACKED_TOGETHER;
   /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
-  #rooms: [Room, Room] = [new Room(), new Room()];
+  #pools: [BufferPool, BufferPool] = [new BufferPool(), new BufferPool()];
   #failure: { readonly error: unknown } | null = null;
   /** What is known of the partitions that are read. */
   #states = new Map<number, PartitionState>();
@@ -184,11 +184,11 @@ export class KafkaSource implements Source {
   }
 
   #throwIfReassigned(): void {
-    if (this.#repartitioned !== null) throw new Reassigned(this.#repartitioned);
+    if (this.#repartitioned !== null) throw new Rebalanced(this.#repartitioned);
     const member = this.#member;
     if (this.#settings.groupId === null) return;
     if (member === null) throw new Unavailable("not a member of a Kafka group yet");
-    if (member.lost || member.reassigned) throw new Reassigned(member.reason);
+    if (member.lost || member.reassigned) throw new Rebalanced(member.reason);
   }
 
   /** How many partitions the topic has, and its id; null where topics have none. */
@@ -277,13 +277,13 @@ export class KafkaSource implements Source {
       const share = shares.get(leader) ?? new Map<number, number>();
       shares.set(leader, share.set(partition, offset!));
     }
-    const [before, room] = this.#rooms;
-    this.#rooms = [room, before];
-    room.clear();
+    const [before, pool] = this.#pools;
+    this.#pools = [pool, before];
+    pool.clear();
     this.#unpackable = UNPACKED_TOGETHER;
     await Promise.all([...shares].map(async ([leader, offsets]) => {
       const connection = await this.#connection(fetcher, leader, metadata);
-      const responses = await this.#fetch(connection, offsets, room);
+      const responses = await this.#fetch(connection, offsets, pool);
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
       this.#lastBytes += size;
       if (size > 0) this.#settings.fetched?.(size);
@@ -325,7 +325,7 @@ export class KafkaSource implements Source {
   async #fetch(
     connection: BrokerConnection,
     offsets: ReadonlyMap<number, number>,
-    room: Room,
+    pool: BufferPool,
     maxWaitMs: number = FETCH_WAIT_MS,
   ): Promise<readonly PartitionResponse[]> {
     const request = {
@@ -335,7 +335,7 @@ export class KafkaSource implements Source {
       maxWaitMs,
       maxBytes: RESPONSE_BYTES,
     };
-    return await fetchFrom(connection, request, room);
+    return await fetchFrom(connection, request, pool);
   }
 
   async #take(
@@ -469,7 +469,7 @@ export class KafkaSource implements Source {
     partition: number,
     offset: number,
   ): Promise<PartitionResponse | null> {
-    const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new Room(), 0);
+    const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new BufferPool(), 0);
     const { errorCode, bytes, lastStableOffset } = response!;
     if (errorCode === CORRUPT_MESSAGE || (errorCode === 0 && bytes.length === 0 && offset < lastStableOffset)) {
       return null;
@@ -597,7 +597,7 @@ export async function nextReadable(
 
 /** The error as one that says what was attempted and where; all but our own complaints are worth another try. */
 function explained(error: unknown, what: string, { brokers }: KafkaSettings): Error {
-  if (error instanceof Unavailable || error instanceof Reassigned || error instanceof TopicChanged) return error;
+  if (error instanceof Unavailable || error instanceof Rebalanced || error instanceof TopicChanged) return error;
   const messages = new Set<string>();
   const collect = (cause: unknown): void => {
     if (!(cause instanceof Error)) return;

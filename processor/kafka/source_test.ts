@@ -10,7 +10,7 @@ import {
 } from "@platformatic/kafka";
 import { Kafka, logLevel, type Producer } from "kafkajs";
 import type { Gap, Records } from "../records.ts";
-import { Reassigned, type Source, TopicChanged } from "../pipeline/source.ts";
+import { Rebalanced, type Source, TopicChanged } from "../pipeline/source.ts";
 import { Unavailable } from "../pipeline/commit.ts";
 import { until } from "../../testing/servers/child.ts";
 import { type Broker, startKafka } from "../../testing/servers/kafka.ts";
@@ -19,7 +19,7 @@ import { sourceContract } from "../testing/contracts/source_contract.ts";
 import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from "../testing/source_reading.ts";
 import { BrokerConnection } from "./broker.ts";
 import { fetchFrom } from "./fetch.ts";
-import { Room } from "./buffer_pool.ts";
+import { BufferPool } from "./buffer_pool.ts";
 import { type KafkaSettings, KafkaSource } from "./source.ts";
 
 // The clients leave timers behind.
@@ -112,7 +112,7 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   try {
     const bytes = 10_000_000;
     const request = { topic, topicId: null, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes };
-    const [response] = await fetchFrom(connection, request, new Room());
+    const [response] = await fetchFrom(connection, request, new BufferPool());
     const batches = response!.bytes;
     const codecs: number[] = [];
     for (let at = 0; at < batches.length; at += 12 + batches.readInt32BE(at + 8)) {
@@ -129,7 +129,7 @@ async function fetched(topic: string, topicId: string | null): Promise<number[]>
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId: "test" });
   try {
     const request = { topic, topicId, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: 100_000 };
-    const responses = await fetchFrom(connection, request, new Room());
+    const responses = await fetchFrom(connection, request, new BufferPool());
     return responses.flatMap(({ errorCode, bytes }) => [errorCode, bytes.length]);
   } finally {
     connection.close();
@@ -319,7 +319,7 @@ async function reassigned(source: Source): Promise<readonly number[]> {
   const deadline = performance.now() + 30_000;
   await assert.rejects(async () => {
     while (performance.now() < deadline) await source.poll(300);
-  }, Reassigned);
+  }, Rebalanced);
   return await source.assigned();
 }
 

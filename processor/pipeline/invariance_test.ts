@@ -7,7 +7,7 @@ import { type LogOptions, partitioned, randomLog, type Sent } from "../testing/c
 import { type LogRecord, MemorySink } from "../testing/fakes/memory.ts";
 import { expectedOf } from "../testing/oracle/oracle.ts";
 import { Random } from "../../testing/random.ts";
-import { down, stand } from "../testing/stand.ts";
+import { down, harness } from "../testing/pipeline_harness.ts";
 import { placesOf, rowsOf, type Tables, tablesOf } from "../testing/fakes/tables.ts";
 import { tableOf } from "../translate/table.ts";
 import { VIEWS } from "../views/mod.ts";
@@ -40,7 +40,7 @@ async function read(log: LogRecord[][], { limit, commitRecords, crashes }: Way):
   sink.random = random;
   const total = log.reduce((sum, records) => sum + records.length, 0);
   const consumed = () => [...sink.progress.values()].reduce((sum, progress) => sum + progress.consumed, 0);
-  let { pipeline } = stand(log, { sink, limit, commitRecords });
+  let { pipeline } = harness(log, { sink, limit, commitRecords });
   for (let steps = 0; consumed() < total; steps++) {
     assert.ok(steps < 10_000, `${consumed()} of ${total} records are consumed`);
     try {
@@ -49,7 +49,7 @@ async function read(log: LogRecord[][], { limit, commitRecords, crashes }: Way):
     } catch (error) {
       if ((error as Error).name !== "Unavailable") throw error;
     }
-    if (random?.chance(0.1)) ({ pipeline } = stand(log, { sink, limit, commitRecords }));
+    if (random?.chance(0.1)) ({ pipeline } = harness(log, { sink, limit, commitRecords }));
   }
   assert.equal(consumed(), total);
   return sink;

@@ -7,13 +7,13 @@ import type { Times } from "./distribution.ts";
 import type { Gap, Records } from "../records.ts";
 
 /** Where the time went between two commits, in milliseconds. Taken per batch, for an event is too short to be timed. */
-export interface Spent {
+export interface StageTimings {
   /** Waiting for the source, while it was known to have more. */
   readonly readMs: number;
   readonly decodeMs: number;
   readonly foldMs: number;
   /** Making rows of what was folded. */
-  readonly gatherMs: number;
+  readonly encodeMs: number;
   /** Kafka timestamp of the record that has waited longest, epoch milliseconds; null if none has one. */
   readonly oldest: number | null;
 }
@@ -33,7 +33,7 @@ export interface Timing {
 /** Is told what happens, to show it. Must not throw. */
 export interface Observer {
   /** A commit is sent off, and this is what it took to get there. */
-  worked?(spent: Spent): void;
+  onBatchReady?(timings: StageTimings): void;
   /** A commit was applied. */
   committed?(commit: Commit, timing: Timing): void;
   /** The pipeline has started, or started again because of `cause`. */

@@ -102,7 +102,7 @@ export class Pending {
   }
 
   /** True if it has room for far more than it holds: then clearing it costs more than making another does. */
-  get tooRoomy(): boolean {
+  get isOversized(): boolean {
     return this.records * ROOMY < this.#most;
   }
 

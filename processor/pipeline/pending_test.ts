@@ -44,10 +44,10 @@ Deno.test("with the raw events, all is wanted", () => {
 Deno.test("what a great commit needed is too roomy for small ones, and not for its like", () => {
   const pending = new Pending("topic", testKeyed(), VIEWS, true, () => 0);
   pending.records = 16_000;
-  assert.equal(pending.tooRoomy, false, "it has not been larger before");
+  assert.equal(pending.isOversized, false, "it has not been larger before");
   pending.clear();
   pending.records = 1_000;
-  assert.equal(pending.tooRoomy, false);
+  assert.equal(pending.isOversized, false);
   pending.records = 999;
-  assert.equal(pending.tooRoomy, true);
+  assert.equal(pending.isOversized, true);
 });

@@ -11,7 +11,7 @@ import { type Advance, type Commit, type Position, PositionsMoved, type Sink, Un
 import { Duplicates, PIECE_LENGTHS, type PieceLengths } from "./duplicates.ts";
 import type { Observer, Timing } from "./observer.ts";
 import { Pending } from "./pending.ts";
-import { Reassigned, type Source, TopicChanged } from "./source.ts";
+import { Rebalanced, type Source, TopicChanged } from "./source.ts";
 import { beginOf, type Gap, lengthOf, type Records, type Unreadable } from "../records.ts";
 import type { View } from "../views/view.ts";
 
@@ -41,7 +41,7 @@ export interface PipelineOptions {
   /** Most records in one commit. The first are smaller, so that there is soon something to be seen. */
   readonly commitRecords: number;
   /** Resolves once whatever waits for this thread has had its turn; without it, that waits until the next poll. */
-  readonly breathe?: () => Promise<void>;
+  readonly yieldToEventLoop?: () => Promise<void>;
   readonly observer?: Observer;
   /** How the log is cut to remember ids; without it, `PIECE_LENGTHS`. */
   readonly pieces?: PieceLengths;
@@ -165,13 +165,13 @@ export class Pipeline {
         stretch += records.count;
         if (this.#underWay === null || stretch < STRETCH_RECORDS) continue;
         stretch = 0;
-        await this.#options.breathe?.();
+        await this.#options.yieldToEventLoop?.();
       }
       this.#throwFailure();
       if (this.#due() && this.#underWay === null) this.#commit();
     } catch (error) {
       this.#started = false;
-      if (!(error instanceof PositionsMoved || error instanceof Reassigned || error instanceof Unstorable)) throw error;
+      if (!(error instanceof PositionsMoved || error instanceof Rebalanced || error instanceof Unstorable)) throw error;
       await this.start(error);
     }
   }
@@ -386,11 +386,11 @@ export class Pipeline {
     const sinceMs = now() - pending.foldMs;
     const last = this.#last();
     const { deltas, batches } = this.#finished(pending, last);
-    observer?.worked?.({
+    observer?.onBatchReady?.({
       readMs: this.#readMs,
       decodeMs: this.#decodeMs,
       foldMs: pending.foldMs,
-      gatherMs: now() - pending.foldMs - sinceMs,
+      encodeMs: now() - pending.foldMs - sinceMs,
       oldest: this.#oldest === Infinity ? null : this.#oldest,
     });
     this.#readMs = this.#decodeMs = 0;
@@ -414,7 +414,7 @@ export class Pipeline {
       this.#goal = Math.min(this.#caughtUp() ? FIRST_COMMIT_RECORDS : this.#goal * 2, this.#options.commitRecords);
     }
     this.#underWay = this.#apply(commit, waitedSinceMs, { times, unchecked }).then(() => {
-      if (pending.tooRoomy) return;
+      if (pending.isOversized) return;
       // Never after a failure: the sink may still be reading what it was given.
       pending.clear();
       this.#spare = pending;

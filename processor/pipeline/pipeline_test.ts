@@ -4,7 +4,7 @@ import type { Records } from "../records.ts";
 import { JsonDecoder } from "../decode/json.ts";
 import { recordsOf } from "../testing/fakes/memory.ts";
 import { at, record } from "../testing/scenario.ts";
-import { bad, click, clicksFrom, GatedSink, late, settled, stand } from "../testing/stand.ts";
+import { bad, click, clicksFrom, GatedSink, harness, late, settled } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 import { DAY_MS } from "../views/view.ts";
 import { traffic } from "../views/traffic.ts";
@@ -16,7 +16,7 @@ function stored(commits: readonly Commit[]): number[] {
 }
 
 Deno.test("a commit is sent when the oldest event has waited long enough, and not before", async () => {
-  const { pipeline, source, sink, clock } = stand([[click("a"), click("b", 1), click("c", 2)]], { limit: 1 });
+  const { pipeline, source, sink, clock } = harness([[click("a"), click("b", 1), click("c", 2)]], { limit: 1 });
   clock.ms = 500;
   await pipeline.step();
   clock.ms = 1499;
@@ -31,7 +31,7 @@ Deno.test("a commit is sent when the oldest event has waited long enough, and no
 });
 
 Deno.test("with nothing to commit nothing is committed, and polls wait for as long as a commit may", async () => {
-  const { pipeline, source, sink, clock } = stand([[], []]);
+  const { pipeline, source, sink, clock } = harness([[], []]);
   for (clock.ms = 0; clock.ms < 10_000; clock.ms += 700) await pipeline.step();
   await pipeline.flush();
   assert.equal(sink.commits, 0);
@@ -39,7 +39,7 @@ Deno.test("with nothing to commit nothing is committed, and polls wait for as lo
 });
 
 Deno.test("a poll waits no longer than the next commit may", async () => {
-  const { pipeline, source, clock } = stand([[click("a")]]);
+  const { pipeline, source, clock } = harness([[click("a")]]);
   await pipeline.step();
   clock.ms = 400;
   await pipeline.step();
@@ -53,7 +53,7 @@ Deno.test("however many records arrive at once, a commit has at most commitRecor
     ]]] as const
   ) {
     const commits: Commit[] = [];
-    const { pipeline, sink } = stand([clicksFrom("a", 7), clicksFrom("b", 3)], {
+    const { pipeline, sink } = harness([clicksFrom("a", 7), clicksFrom("b", 3)], {
       commitRecords,
       observer: { committed: (commit) => void commits.push(commit) },
     });
@@ -66,7 +66,7 @@ Deno.test("however many records arrive at once, a commit has at most commitRecor
 });
 
 Deno.test("a full commit is sent without waiting for the clock", async () => {
-  const { pipeline, sink } = stand([clicksFrom("a", 4)], { commitRecords: 2, limit: 2 });
+  const { pipeline, sink } = harness([clicksFrom("a", 4)], { commitRecords: 2, limit: 2 });
   await pipeline.step();
   await settled();
   assert.equal(sink.commits, 1);
@@ -74,7 +74,7 @@ Deno.test("a full commit is sent without waiting for the clock", async () => {
 
 Deno.test("how much is still to be read is told before it is taken in, which a commit may hold up", async () => {
   const ends: number[] = [];
-  const { pipeline, sink } = stand([clicksFrom("a", 9)], {
+  const { pipeline, sink } = harness([clicksFrom("a", 9)], {
     commitRecords: 2,
     observer: { read: (_partition, _next, end) => void ends.push(end) },
   });
@@ -90,7 +90,7 @@ Deno.test("how much is still to be read is told before it is taken in, which a c
 });
 
 Deno.test("reading and folding go on while a commit is under way; the next one waits for it", async () => {
-  const { pipeline, source, sink, clock } = stand([clicksFrom("a", 6)], { limit: 2 });
+  const { pipeline, source, sink, clock } = harness([clicksFrom("a", 6)], { limit: 2 });
   const gates = sink.gates = [];
   await pipeline.step();
   clock.ms = 1000;
@@ -115,9 +115,9 @@ Deno.test("reading and folding go on while a commit is under way; the next one w
 
 Deno.test("while a commit is under way, its sink gets a turn between records, and otherwise nobody waits for one", async () => {
   let turns = 0;
-  const breathe = () => Promise.resolve(void turns++);
+  const yieldToEventLoop = () => Promise.resolve(void turns++);
   const log = ["a", "b", "c"].map((prefix) => clicksFrom(prefix, 1950));
-  const { pipeline, sink, clock } = stand(log, { limit: 650, commitRecords: 100_000, breathe });
+  const { pipeline, sink, clock } = harness(log, { limit: 650, commitRecords: 100_000, yieldToEventLoop });
   const gates = sink.gates = [];
   await pipeline.step();
   clock.ms = 1000;
@@ -135,7 +135,7 @@ Deno.test("what is read is stored, a duplicate or refused, and progress says so"
   const log = [click("a"), click("a", 1), bad(), click(null), click(null), click("b"), click("a"), bad()];
   const commits: Commit[] = [];
   const observer = { committed: (commit: Commit) => void commits.push(commit) };
-  const { pipeline, sink } = stand([log, clicksFrom("c", 2)], { commitRecords: 3, observer });
+  const { pipeline, sink } = harness([log, clicksFrom("c", 2)], { commitRecords: 3, observer });
   await pipeline.step();
   await pipeline.flush();
   for (const { advances } of commits) {
@@ -161,7 +161,7 @@ Deno.test("the watermark is 10 s behind the latest event stored: no refusal, dup
     bad(95),
     click("c", 59),
   ];
-  const { pipeline, sink } = stand([log, [bad()]]);
+  const { pipeline, sink } = harness([log, [bad()]]);
   await pipeline.step();
   await pipeline.flush();
   assert.equal(sink.progress.get(0)!.watermark, NOON + 50_000);
@@ -171,7 +171,7 @@ Deno.test("the watermark is 10 s behind the latest event stored: no refusal, dup
 Deno.test("lateness is told of events behind the watermark, by how much", async () => {
   const told: number[] = [];
   const log = [click("a", 60), click("b", 50), click("c", 60, { timestamp: NOON + 49_999 }), late("d", 60)];
-  const { pipeline } = stand([log], { observer: { late: (ms) => void told.push(ms) } });
+  const { pipeline } = harness([log], { observer: { late: (ms) => void told.push(ms) } });
   await pipeline.step();
   assert.deepEqual(told, [1, DAY_MS - 10_000]);
 });
@@ -181,7 +181,7 @@ Deno.test("revenue is committed before sums could become inexact", async () => {
   const commits: Commit[] = [];
   const purchases = Array.from({ length: 8_100 }, (_, n) => click(`p${n}`, 0, most));
   // The first commit is of 4,096 records, whatever they are.
-  const { pipeline, sink } = stand([[...clicksFrom("v", 4096), ...purchases]], {
+  const { pipeline, sink } = harness([[...clicksFrom("v", 4096), ...purchases]], {
     limit: 20_000,
     commitRecords: 100_000,
     views: [traffic],
@@ -198,7 +198,7 @@ Deno.test("revenue is committed before sums could become inexact", async () => {
 Deno.test("refused payloads are committed before they fill the memory", async () => {
   const commits: Commit[] = [];
   const large = record("x".repeat(70_000), NOON);
-  const { pipeline } = stand([new Array(600).fill(large)], {
+  const { pipeline } = harness([new Array(600).fill(large)], {
     limit: 600,
     observer: { committed: (commit) => void commits.push(commit) },
   });
@@ -208,7 +208,7 @@ Deno.test("refused payloads are committed before they fill the memory", async ()
 });
 
 Deno.test("offsets that hold no record for us are passed, and committed", async () => {
-  const { pipeline, source, sink } = stand([[click("a")]]);
+  const { pipeline, source, sink } = harness([[click("a")]]);
   const skipped: Records = { ...recordsOf(0, 5, [], 9), next: 9, skipped: 4 };
   source.poll = () => Promise.resolve([skipped]);
   await pipeline.step();
@@ -221,7 +221,7 @@ Deno.test("offsets that hold no record for us are passed, and committed", async 
 
 Deno.test("events are left out of a commit where they aren't stored, and counted all the same", async () => {
   for (const views of [undefined, [traffic]]) {
-    const { pipeline, sink } = stand([clicksFrom("a", 2000)], {
+    const { pipeline, sink } = harness([clicksFrom("a", 2000)], {
       ...{ storeEvents: false, limit: 2000, commitRecords: 5000, ...views === undefined ? {} : { views } },
     });
     await pipeline.step();
@@ -241,14 +241,14 @@ class MiscountingDecoder extends JsonDecoder {
 }
 
 Deno.test("our own mistakes are not committed", async () => {
-  const { pipeline, sink } = stand([clicksFrom("a", 3)], { decoder: new MiscountingDecoder(DAY_MS) });
+  const { pipeline, sink } = harness([clicksFrom("a", 3)], { decoder: new MiscountingDecoder(DAY_MS) });
   await pipeline.step();
   await assert.rejects(pipeline.flush(), /not conserved: 3 records were read, 6 stored/);
   assert.equal(sink.commits, 0);
-  const other = stand([clicksFrom("a", 3)], { share: [] });
+  const other = harness([clicksFrom("a", 3)], { share: [] });
   other.source.poll = () => Promise.resolve([recordsOf(0, 0, clicksFrom("a", 1))]);
   await assert.rejects(other.pipeline.step(), /partition 0 was read but not assigned/);
-  const twice = stand([clicksFrom("a", 3)]);
+  const twice = harness([clicksFrom("a", 3)]);
   twice.source.poll = () => Promise.resolve([recordsOf(0, 0, clicksFrom("a", 1)), recordsOf(0, 0, clicksFrom("a", 1))]);
   await assert.rejects(twice.pipeline.step(), /offset 0 of partition 0 was read twice/);
   assert.ok(twice.sink instanceof GatedSink && twice.sink.commits === 0);

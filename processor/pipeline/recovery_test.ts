@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { type Commit, PositionsMoved, Unavailable } from "./commit.ts";
-import { Reassigned } from "./source.ts";
+import { Rebalanced } from "./source.ts";
 import { at } from "../testing/scenario.ts";
-import { bad, click, clicksFrom, down, GatedSink, settled, stand } from "../testing/stand.ts";
+import { bad, click, clicksFrom, down, GatedSink, harness, settled } from "../testing/pipeline_harness.ts";
 import { placesOf, tablesOf } from "../testing/fakes/tables.ts";
 
 const NOON = at("12:00:00");
 
 Deno.test("whoever finds the positions moved forgets all, and goes on from where they are", async () => {
   const log = [clicksFrom("a", 6), clicksFrom("b", 2)];
-  const one = stand(log, { limit: 3 });
+  const one = harness(log, { limit: 3 });
   const causes: unknown[] = [];
   const observer = { started: (_: unknown, cause: unknown) => void causes.push(cause) };
-  const other = stand(log, { sink: one.sink, limit: 3, observer });
+  const other = harness(log, { sink: one.sink, limit: 3, observer });
   await other.pipeline.step();
   await one.pipeline.step();
   await one.pipeline.flush();
@@ -25,7 +25,7 @@ Deno.test("whoever finds the positions moved forgets all, and goes on from where
   assert.deepEqual(causes.map((cause) => cause instanceof PositionsMoved), [false, true]);
   for (let n = 0; n < 3; n++) await other.pipeline.step();
   await other.pipeline.flush();
-  const alone = stand(log);
+  const alone = harness(log);
   await alone.pipeline.step();
   await alone.pipeline.flush();
   assert.deepEqual(tablesOf(one.sink), tablesOf(alone.sink));
@@ -34,8 +34,8 @@ Deno.test("whoever finds the positions moved forgets all, and goes on from where
 
 Deno.test("two that begin at the beginning: one begins, the other notices", async () => {
   const log = [clicksFrom("a", 3)];
-  const one = stand(log);
-  const other = stand(log, { sink: one.sink });
+  const one = harness(log);
+  const other = harness(log, { sink: one.sink });
   await one.pipeline.step();
   await other.pipeline.step();
   await one.pipeline.flush();
@@ -44,16 +44,16 @@ Deno.test("two that begin at the beginning: one begins, the other notices", asyn
 });
 
 Deno.test("with a new share, what is uncommitted of the old one is forgotten", async () => {
-  const { pipeline, source, sink } = stand([clicksFrom("a", 3), clicksFrom("b", 3)], { share: [0] });
+  const { pipeline, source, sink } = harness([clicksFrom("a", 3), clicksFrom("b", 3)], { share: [0] });
   await pipeline.step();
   source.share = [1];
-  source.failure = new Reassigned("a member has joined");
+  source.failure = new Rebalanced("a member has joined");
   await pipeline.step();
   await pipeline.step();
   await pipeline.flush();
   assert.deepEqual(sink.events, ["b0", "b1", "b2"]);
   source.share = [0, 1];
-  source.failure = new Reassigned("it has left");
+  source.failure = new Rebalanced("it has left");
   await pipeline.step();
   await pipeline.step();
   await pipeline.flush();
@@ -62,12 +62,12 @@ Deno.test("with a new share, what is uncommitted of the old one is forgotten", a
 });
 
 Deno.test("a commit that is under way when the share changes is waited for before positions are read", async () => {
-  const { pipeline, source, sink, clock } = stand([clicksFrom("a", 3)], { limit: 2 });
+  const { pipeline, source, sink, clock } = harness([clicksFrom("a", 3)], { limit: 2 });
   const gates = sink.gates = [];
   await pipeline.step();
   clock.ms = 1000;
   await pipeline.step();
-  source.failure = new Reassigned("again");
+  source.failure = new Rebalanced("again");
   const restarting = pipeline.step();
   await settled();
   assert.deepEqual(source.seeks, [{ 0: null }], "not yet");
@@ -83,7 +83,7 @@ Deno.test("a commit that is under way when the share changes is waited for befor
 });
 
 Deno.test("while the world is down a step fails, and the next one starts again", async () => {
-  const { pipeline, source, sink, clock } = stand([[click("a"), bad(), click("b", 1)]]);
+  const { pipeline, source, sink, clock } = harness([[click("a"), bad(), click("b", 1)]]);
   source.failure = down("the broker");
   await assert.rejects(pipeline.step(), Unavailable);
   await pipeline.step();
@@ -114,15 +114,15 @@ class LosingSink extends GatedSink {
 
 Deno.test("a commit whose reply is lost counts once, rows, refusals and offsets alike", async () => {
   const log = [[click("a"), bad(), click("a", 1), click("b", 2)], [bad()]];
-  const { pipeline, sink } = stand(log, { sink: new LosingSink(), commitRecords: 3 });
+  const { pipeline, sink } = harness(log, { sink: new LosingSink(), commitRecords: 3 });
   await assert.rejects(async () => {
     await pipeline.step();
     await pipeline.flush();
   }, Unavailable);
-  const afterwards = stand(log, { sink });
+  const afterwards = harness(log, { sink });
   await afterwards.pipeline.step();
   await afterwards.pipeline.flush();
-  const alone = stand(log);
+  const alone = harness(log);
   await alone.pipeline.step();
   await alone.pipeline.flush();
   assert.deepEqual(tablesOf(sink), tablesOf(alone.sink));
@@ -130,7 +130,7 @@ Deno.test("a commit whose reply is lost counts once, rows, refusals and offsets 
 });
 
 Deno.test("flush commits what is pending, waits for it, and says if it failed", async () => {
-  const { pipeline, sink } = stand([clicksFrom("a", 2)]);
+  const { pipeline, sink } = harness([clicksFrom("a", 2)]);
   await pipeline.flush();
   assert.equal(sink.commits, 0, "nothing has been started");
   await pipeline.step();
@@ -149,7 +149,7 @@ Deno.test("flush commits what is pending, waits for it, and says if it failed", 
 });
 
 Deno.test("a failed commit can't be forgotten by going on", async () => {
-  const { pipeline, sink, clock } = stand([clicksFrom("a", 4)], { limit: 2 });
+  const { pipeline, sink, clock } = harness([clicksFrom("a", 4)], { limit: 2 });
   await pipeline.step();
   sink.gates = [];
   const flushing = pipeline.flush();
@@ -176,15 +176,15 @@ Deno.test("after a restart the log is read again from the ids that still count, 
     click("old", 34 * minute, { timestamp: NOON }),
     click("a", 44 * minute + 1, { timestamp: NOON + 14 * minute * 1000 }),
   ]];
-  const alone = stand(log);
+  const alone = harness(log);
   await alone.pipeline.step();
   await alone.pipeline.flush();
   assert.deepEqual(alone.sink.events, ["old", "a", "b", "old", "a"]);
   for (let cut = 1; cut < log[0]!.length; cut++) {
-    const before = stand(log, { limit: cut });
+    const before = harness(log, { limit: cut });
     await before.pipeline.step();
     await before.pipeline.flush();
-    const after = stand(log, { sink: before.sink });
+    const after = harness(log, { sink: before.sink });
     await after.pipeline.step();
     await after.pipeline.flush();
     const replayFrom = cut <= 13 ? 0 : [1, 2, 2, 3, 4, 5, 5][cut - 14];
@@ -195,10 +195,10 @@ Deno.test("after a restart the log is read again from the ids that still count, 
 });
 
 Deno.test("a replay asks for no more of the log than is remembered", async () => {
-  const { pipeline, sink } = stand([Array.from({ length: 40 }, (_, minute) => click(`m${minute}`, minute * 60))]);
+  const { pipeline, sink } = harness([Array.from({ length: 40 }, (_, minute) => click(`m${minute}`, minute * 60))]);
   await pipeline.step();
   await pipeline.flush();
-  const again = stand([sink.events.map((id, minute) => click(id, minute * 60))], { sink });
+  const again = harness([sink.events.map((id, minute) => click(id, minute * 60))], { sink });
   await again.pipeline.step();
   assert.deepEqual(again.source.seeks, [{ 0: 27 }]);
   assert.equal(sink.progress.get(0)!.replay, 27);
@@ -207,7 +207,7 @@ Deno.test("a replay asks for no more of the log than is remembered", async () =>
 Deno.test("a group that can't be told does not hold the commits up", async () => {
   const failures: unknown[] = [];
   const observer = { groupCommitFailed: (error: unknown) => void failures.push(error) };
-  const { pipeline, source, sink } = stand([clicksFrom("a", 4)], { limit: 2, observer });
+  const { pipeline, source, sink } = harness([clicksFrom("a", 4)], { limit: 2, observer });
   source.deaf = down("the coordinator");
   for (let n = 0; n < 2; n++) {
     await pipeline.step();
@@ -218,11 +218,11 @@ Deno.test("a group that can't be told does not hold the commits up", async () =>
 
 Deno.test("the watermark and the counts go on after a restart", async () => {
   const log = [[click("a", 60), click("b", 30), bad(30)]];
-  const first = stand(log, { limit: 1 });
+  const first = harness(log, { limit: 1 });
   await first.pipeline.step();
   await first.pipeline.flush();
   const late: number[] = [];
-  const second = stand(log, { sink: first.sink, observer: { late: (ms) => void late.push(ms) } });
+  const second = harness(log, { sink: first.sink, observer: { late: (ms) => void late.push(ms) } });
   await second.pipeline.step();
   await second.pipeline.flush();
   assert.deepEqual(late, [20_000]);

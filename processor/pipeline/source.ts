@@ -23,7 +23,7 @@ export interface Source {
   /**
    * Resolves with whatever has arrived, or with nothing after `maxWaitMs`.
    *
-   * @throws {Reassigned} when the group divides its partitions anew
+   * @throws {Rebalanced} when the group divides its partitions anew
    * @throws {TopicChanged} when a log ends before what has been committed
    */
   poll(maxWaitMs: number): Promise<readonly Records[]>;
@@ -33,8 +33,8 @@ export interface Source {
 }
 
 /** The group has divided its partitions anew: forget what we know and start with the new share. */
-export class Reassigned extends Error {
-  override readonly name = "Reassigned";
+export class Rebalanced extends Error {
+  override readonly name = "Rebalanced";
 }
 
 /** How the topic is not the one that the sink has followed. */

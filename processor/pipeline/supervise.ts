@@ -3,7 +3,7 @@
  * @module
  */
 import { PositionsMoved, Unavailable, Unstorable } from "./commit.ts";
-import { Reassigned } from "./source.ts";
+import { Rebalanced } from "./source.ts";
 
 /**
  * Shortest and longest cap of a pause, in milliseconds; it doubles with every failure. The longest is as long as
@@ -19,7 +19,7 @@ const STEADY_MS = 10_000;
 export const STOP_WITHIN_MS = 8_000;
 
 /** What is kept going; a pipeline is one. */
-export interface Work {
+export interface Task {
   /** Begins, or begins again because of `cause`. */
   start(cause: unknown): Promise<void>;
   step(): Promise<void>;
@@ -39,8 +39,8 @@ export interface Failure {
 }
 
 /** Is told how it goes. Must not throw. */
-export interface Attendant {
-  /** Work has begun, after so many failures in a row. */
+export interface Listener {
+  /** Task has begun, after so many failures in a row. */
   ready(failures: number): void;
   failed(failure: Failure): void;
   /** What was still on its way when told to stop could not be finished; it will be done again. */
@@ -48,7 +48,7 @@ export interface Attendant {
 }
 
 /** Time and chance. */
-export interface Surroundings {
+export interface Clock {
   /** Milliseconds on a clock that only goes forward. */
   now(): number;
   /** From 0 to 1, excluded. */
@@ -64,7 +64,7 @@ export function pauseMsAfter(failures: number, random: () => number): number {
 
 /** True for what another try may get past; anything else is a mistake of ours, or needs somebody to act. */
 function isPassing(error: unknown): error is Error {
-  return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Reassigned ||
+  return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Rebalanced ||
     error instanceof Unstorable;
 }
 
@@ -74,17 +74,17 @@ function isPassing(error: unknown): error is Error {
  * @throws whatever is not passing; nothing uncommitted is lost by that, it will be read again
  */
 export async function supervise(
-  work: Work,
+  work: Task,
   signal: AbortSignal,
-  attendant: Attendant,
-  surroundings: Surroundings,
+  listener: Listener,
+  clock: Clock,
 ): Promise<void> {
   const over = new AbortController();
-  const finished = untilAborted(work, signal, attendant, surroundings);
-  const overdue = deadline(signal, over.signal, surroundings);
+  const finished = untilAborted(work, signal, listener, clock);
+  const overdue = deadline(signal, over.signal, clock);
   try {
     if (await Promise.race([finished, overdue]) !== "overdue") return;
-    attendant.unfinished(new Error(`not finished within ${STOP_WITHIN_MS} ms`));
+    listener.unfinished(new Error(`not finished within ${STOP_WITHIN_MS} ms`));
   } finally {
     over.abort();
     // What is given up may still fail, with nobody left to care.
@@ -92,20 +92,20 @@ export async function supervise(
   }
 }
 
-async function deadline(signal: AbortSignal, over: AbortSignal, surroundings: Surroundings): Promise<"overdue"> {
+async function deadline(signal: AbortSignal, over: AbortSignal, clock: Clock): Promise<"overdue"> {
   await new Promise<unknown>((resolve) => {
     if (signal.aborted) return resolve(null);
     signal.addEventListener("abort", resolve, { once: true, signal: over });
   });
-  await surroundings.pause(STOP_WITHIN_MS, over);
+  await clock.pause(STOP_WITHIN_MS, over);
   return "overdue";
 }
 
 async function untilAborted(
-  work: Work,
+  work: Task,
   signal: AbortSignal,
-  attendant: Attendant,
-  surroundings: Surroundings,
+  listener: Listener,
+  clock: Clock,
 ): Promise<void> {
   let last: Error | null = null;
   let failures = 0;
@@ -114,28 +114,28 @@ async function untilAborted(
     try {
       if (readyMs === null) {
         await work.start(last);
-        readyMs = surroundings.now();
-        attendant.ready(failures);
+        readyMs = clock.now();
+        listener.ready(failures);
       }
       await work.step();
     } catch (error) {
       if (!isPassing(error)) throw error;
-      if (readyMs !== null && surroundings.now() - readyMs >= STEADY_MS) failures = 0;
-      const pauseMs = pauseMsAfter(++failures, () => surroundings.random());
-      attendant.failed({ error, count: failures, again: failures > 1 && last?.message === error.message, pauseMs });
+      if (readyMs !== null && clock.now() - readyMs >= STEADY_MS) failures = 0;
+      const pauseMs = pauseMsAfter(++failures, () => clock.random());
+      listener.failed({ error, count: failures, again: failures > 1 && last?.message === error.message, pauseMs });
       last = error;
       readyMs = null;
-      await surroundings.pause(pauseMs, signal);
+      await clock.pause(pauseMs, signal);
     }
   }
-  await finish(work, attendant);
+  await finish(work, listener);
 }
 
-async function finish(work: Work, attendant: Attendant): Promise<void> {
+async function finish(work: Task, listener: Listener): Promise<void> {
   try {
     await work.flush();
   } catch (error) {
     if (!isPassing(error)) throw error;
-    attendant.unfinished(error);
+    listener.unfinished(error);
   }
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PositionsMoved, Unavailable } from "./commit.ts";
-import { Reassigned } from "./source.ts";
-import { type Attendant, pauseMsAfter, STOP_WITHIN_MS, supervise, type Surroundings, type Work } from "./supervise.ts";
+import { Rebalanced } from "./source.ts";
+import { type Clock, type Listener, pauseMsAfter, STOP_WITHIN_MS, supervise, type Task } from "./supervise.ts";
 
-/** Work that does what a test says: each turn takes the next of `turns`, and after the last it is told to stop. */
-class Scripted implements Work, Attendant, Surroundings {
+/** Task that does what a test says: each turn takes the next of `turns`, and after the last it is told to stop. */
+class Scripted implements Task, Listener, Clock {
   readonly said: string[] = [];
   readonly stop = new AbortController();
   chance = 0.5;
@@ -38,7 +38,7 @@ class Scripted implements Work, Attendant, Surroundings {
     this.said.push(`ready after ${failures}`);
   }
 
-  failed({ error, again, pauseMs }: Parameters<Attendant["failed"]>[0]): void {
+  failed({ error, again, pauseMs }: Parameters<Listener["failed"]>[0]): void {
     this.said.push(`${again ? "again" : "failed"}: ${error.message}, ${pauseMs} ms`);
   }
 
@@ -99,7 +99,7 @@ Deno.test("starts again after a failure, and says which ones are new", async () 
 });
 
 Deno.test("takes moved positions and a new division of partitions for what they are", async () => {
-  for (const error of [new PositionsMoved("moved"), new Reassigned("divided")]) {
+  for (const error of [new PositionsMoved("moved"), new Rebalanced("divided")]) {
     const work = new Scripted([() => Promise.reject(error), fine]);
     assert.ok((await work.run()).includes(`start after ${error.message}`));
   }

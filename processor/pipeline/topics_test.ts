@@ -4,7 +4,7 @@ import { type Gap, lengthOf, type Records } from "../records.ts";
 import { PositionsMoved } from "./commit.ts";
 import { TopicChanged } from "./source.ts";
 import { type LogRecord, recordsOf } from "../testing/fakes/memory.ts";
-import { bad, click, clicksFrom, type Stand, stand } from "../testing/stand.ts";
+import { bad, click, clicksFrom, type Harness, harness } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 
 /** A run that begins with a gap of so many offsets, and ends with so many that hold no record. */
@@ -15,7 +15,7 @@ function run(at: number, log: LogRecord[], { gap = 0, skipped = 0 } = {}): Recor
 }
 
 /** Takes these runs in, one in a poll, and commits what there is after each. */
-async function taken({ pipeline, source }: Stand, runs: readonly Records[], flush = true): Promise<void> {
+async function taken({ pipeline, source }: Harness, runs: readonly Records[], flush = true): Promise<void> {
   for (const records of runs) {
     source.poll = () => Promise.resolve([records]);
     await pipeline.step();
@@ -33,7 +33,7 @@ Deno.test("consumed, skipped and gaps account for every offset, however the comm
   ];
   for (const flush of [true, false]) {
     for (const commitRecords of [1, 2, 1000]) {
-      const all = stand([[]], { commitRecords });
+      const all = harness([[]], { commitRecords });
       await taken(all, runs, flush);
       const { first, next, consumed, skipped, gaps } = all.sink.progress.get(0)!;
       assert.deepEqual({ first, next, consumed, skipped, gaps }, {
@@ -49,7 +49,7 @@ Deno.test("consumed, skipped and gaps account for every offset, however the comm
 });
 
 Deno.test("offsets between the records of a run are skipped where they lie", async () => {
-  const all = stand([[]], { commitRecords: 1 });
+  const all = harness([[]], { commitRecords: 1 });
   const log = clicksFrom("a", 3);
   const sparse: Records = { ...recordsOf(0, 0, log), offsets: Float64Array.of(2, 3, 7), next: 9, skipped: 6, end: 9 };
   const commits: (readonly [next: number, skipped: number])[] = [];
@@ -69,7 +69,7 @@ Deno.test("a run that does not account for its offsets is not committed", async 
     [{ gap: { from: 2, to: 4 } }, /read twice/],
   ];
   for (const [wrong, said] of cases) {
-    const all = stand([[]]);
+    const all = harness([[]]);
     await taken(all, [run(0, clicksFrom("a", 3))]);
     const records = { ...run(3, clicksFrom("b", 2), { skipped: 3 }), ...wrong };
     all.source.poll = () => Promise.resolve([records]);
@@ -87,10 +87,10 @@ Deno.test("nothing below what is committed is called lost; above it, exactly wha
     [23, { from: 20, to: 23 }, { from: 0, to: 20 }],
   ];
   for (const [begins, lost, unknown] of cases) {
-    const before = stand(log);
+    const before = harness(log);
     await taken(before, [run(0, log[0]!)]);
     const forgot: Gap[] = [];
-    const after = stand(log, { sink: before.sink, observer: { forgot: (_, gap) => void forgot.push(gap) } });
+    const after = harness(log, { sink: before.sink, observer: { forgot: (_, gap) => void forgot.push(gap) } });
     await taken(after, [
       run(0, [], { gap: begins }),
       run(begins, log[0]!.slice(begins)),
@@ -106,11 +106,11 @@ Deno.test("nothing below what is committed is called lost; above it, exactly wha
 
 Deno.test("a recreated topic is refused at the start, and nothing of it is read", async () => {
   for (const records of [1, 3, 9]) {
-    const before = stand([clicksFrom("a", 3)]);
+    const before = harness([clicksFrom("a", 3)]);
     await before.pipeline.step();
     await before.pipeline.flush();
     const tables = tablesOf(before.sink);
-    const after = stand([clicksFrom("b", records)], { sink: before.sink });
+    const after = harness([clicksFrom("b", records)], { sink: before.sink });
     after.source.id = "another";
     await assert.rejects(after.pipeline.step(), (error) => {
       assert.ok(error instanceof TopicChanged);
@@ -127,10 +127,10 @@ Deno.test("a recreated topic is refused at the start, and nothing of it is read"
 });
 
 Deno.test("a log that ends before what is committed is refused", async () => {
-  const before = stand([clicksFrom("a", 5)]);
+  const before = harness([clicksFrom("a", 5)]);
   await before.pipeline.step();
   await before.pipeline.flush();
-  const after = stand([clicksFrom("a", 4)], { sink: before.sink });
+  const after = harness([clicksFrom("a", 4)], { sink: before.sink });
   await assert.rejects(after.pipeline.step(), (error) => {
     assert.ok(error instanceof TopicChanged);
     assert.deepEqual(error.change, { kind: "truncated", topic: "clickstream-events", partition: 0, next: 5, end: 4 });
@@ -139,7 +139,7 @@ Deno.test("a log that ends before what is committed is refused", async () => {
 });
 
 Deno.test("who still believes in the old topic can't commit, though the offsets agree", async () => {
-  const old = stand([clicksFrom("a", 3)], { limit: 2 });
+  const old = harness([clicksFrom("a", 3)], { limit: 2 });
   await old.pipeline.step();
   await old.pipeline.flush();
   await old.pipeline.step();

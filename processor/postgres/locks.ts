@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
 import { DatabaseUnavailable } from "./database_errors.ts";
 
 /** Session settings of a command that must not hold up the service: it gives up soon, and tries again. */
-export const POLITE = { lock_timeout: "300ms" };
+export const SHORT_LOCK_TIMEOUT = { lock_timeout: "300ms" };
 
 /** Held by whoever replays, forgets or rebuilds, so that none of them works on what another is about to change. */
 export const OPERATION_LOCK = 7_226_914_058;
@@ -21,7 +21,11 @@ const PATIENCE_MS = 5 * 60_000;
  * @param what is being done, for whoever waits for it
  * @throws {Error} that says so, after five minutes
  */
-export async function patiently<T>(what: string, say: (line: string) => void, body: () => Promise<T>): Promise<T> {
+export async function retryOnLockTimeout<T>(
+  what: string,
+  say: (line: string) => void,
+  body: () => Promise<T>,
+): Promise<T> {
   const startMs = performance.now();
   for (let tries = 0;; tries++) {
     try {

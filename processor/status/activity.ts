@@ -6,14 +6,14 @@ import { addUp, countOf, type Distribution, distribution, observe } from "../pip
 import { type Reason, REASONS } from "../event.ts";
 import type { Advance, Commit, Position } from "../pipeline/commit.ts";
 import { lengthOf, type Records } from "../records.ts";
-import type { Observer, Spent } from "../pipeline/observer.ts";
+import type { Observer, StageTimings } from "../pipeline/observer.ts";
 import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import type { Sample } from "./sampler.ts";
 import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 import { VIEWS } from "../views/mod.ts";
 
 /** What a worker tells of its work; it can be sent from one thread to another. */
-export type Happening =
+export type WorkerEvent =
   | {
     readonly kind: "started";
     readonly partitions: ReadonlyMap<number, Position | null>;
@@ -74,13 +74,13 @@ export interface Committed {
   /** Of its events those that may repeat one that lies too far back to be remembered. */
   readonly unchecked: number;
   /** What it took to get there. */
-  readonly spent: Spent;
+  readonly spent: StageTimings;
 }
 
 /** Chooses what is shown of records that were decoded, from place `from` on. */
 export type Sampling = (records: Records, from: number) => readonly Sample[];
 
-const NOTHING_SPENT: Spent = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, oldest: null };
+const NOTHING_SPENT: StageTimings = { readMs: 0, decodeMs: 0, foldMs: 0, encodeMs: 0, oldest: null };
 
 /** Bounds of distributions, in seconds. */
 const COMMIT_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -92,8 +92,8 @@ const LATENESS_BOUNDS = [1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_8
  *
  * @param now epoch milliseconds
  */
-export function telling(
-  tell: (happening: Happening) => void,
+export function reportTo(
+  tell: (event: WorkerEvent) => void,
   now: () => number,
   sample: Sampling = () => [],
 ): Required<Omit<Observer, "forgot">> {
@@ -111,7 +111,7 @@ export function telling(
       if (samples.length > 0) tell({ kind: "sampled", samples });
     },
     late: (ms) => observe(lateness, ms / 1000),
-    worked(what) {
+    onBatchReady(what) {
       spent = what;
       tell({ kind: "committing" });
     },
@@ -186,11 +186,11 @@ export interface CommitActivity {
 }
 
 /** Where the time of all workers went, summed since the process started, in milliseconds. */
-export interface Work {
+export interface StageTotals {
   readonly readMs: number;
   readonly decodeMs: number;
   readonly foldMs: number;
-  readonly gatherMs: number;
+  readonly encodeMs: number;
   /** In the sink. */
   readonly commitMs: number;
   readonly rows: number;
@@ -263,7 +263,7 @@ export class Activity {
   readonly #watches: StallWatch[];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
-  #work: Work = { readMs: 0, decodeMs: 0, foldMs: 0, gatherMs: 0, commitMs: 0, rows: 0 };
+  #work: StageTotals = { readMs: 0, decodeMs: 0, foldMs: 0, encodeMs: 0, commitMs: 0, rows: 0 };
   #totals: Totals = {
     ...{ consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0, late: 0, latenessMs: 0, unchecked: 0 },
   };
@@ -307,7 +307,7 @@ export class Activity {
     return this.#totals;
   }
 
-  get work(): Work {
+  get work(): StageTotals {
     return this.#work;
   }
 
@@ -332,38 +332,38 @@ export class Activity {
   }
 
   /** Takes note of what a worker tells. */
-  take(happening: Happening, worker = 0): void {
+  take(event: WorkerEvent, worker = 0): void {
     const watch = this.#watches[worker]!;
-    switch (happening.kind) {
+    switch (event.kind) {
       case "started":
         watch.started();
-        return this.#start(happening.partitions, happening.cause, worker);
+        return this.#start(event.partitions, event.cause, worker);
       case "fetched":
-        this.fetchedBytes += happening.bytes;
+        this.fetchedBytes += event.bytes;
         return;
       case "read": {
-        const standing = this.#partitions[worker]!.get(happening.partition);
+        const standing = this.#partitions[worker]!.get(event.partition);
         if (standing === undefined) return;
-        standing.end = Math.max(standing.end ?? 0, happening.end);
+        standing.end = Math.max(standing.end ?? 0, event.end);
         return;
       }
       case "partitions":
-        watch.states(happening.states);
-        return this.#know(happening.states, worker);
+        watch.states(event.states);
+        return this.#know(event.states, worker);
       case "counted":
-        if (this.topicPartitions !== null && this.topicPartitions !== happening.partitions) this.partitionChanges++;
-        this.topicPartitions = happening.partitions;
+        if (this.topicPartitions !== null && this.topicPartitions !== event.partitions) this.partitionChanges++;
+        this.topicPartitions = event.partitions;
         return;
       case "rebalancing":
         return watch.rebalancing();
       case "noShare":
-        this.#noShare[worker] = happening.reason;
+        this.#noShare[worker] = event.reason;
         return;
       case "committing":
         return watch.committing();
       case "committed":
         watch.committed();
-        return this.#commit(happening, worker);
+        return this.#commit(event, worker);
       case "groupCommitFailed":
         this.groupCommitFailures++;
         return;
@@ -373,10 +373,10 @@ export class Activity {
       case "sampled":
         return;
       case "topicChanged":
-        this.topicChange ??= happening.change;
+        this.topicChange ??= event.change;
         return;
       case "notReady":
-        this.#notReady[worker] = happening.reason;
+        this.#notReady[worker] = event.reason;
         return;
       case "turned":
         watch.turned();
@@ -480,12 +480,12 @@ function sumOf(rows: Committed["rows"]): number {
   return rows.reduce((sum, [, count]) => sum + count, 0);
 }
 
-function sum(a: Work, b: Work): Work {
+function sum(a: StageTotals, b: StageTotals): StageTotals {
   return {
     readMs: a.readMs + b.readMs,
     decodeMs: a.decodeMs + b.decodeMs,
     foldMs: a.foldMs + b.foldMs,
-    gatherMs: a.gatherMs + b.gatherMs,
+    encodeMs: a.encodeMs + b.encodeMs,
     commitMs: a.commitMs + b.commitMs,
     rows: a.rows + b.rows,
   };

@@ -2,14 +2,14 @@
  * How fast it goes: what `Activity` has summed up, looked at once a second and remembered for ten minutes.
  * @module
  */
-import type { Activity, Totals, Work } from "./activity.ts";
+import type { Activity, StageTotals, Totals } from "./activity.ts";
 
 /** Sums as they stood at one moment. */
 interface Reading {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly totals: Totals;
-  readonly work: Work;
+  readonly work: StageTotals;
   readonly commits: number;
   readonly lag: number | null;
 }
@@ -152,7 +152,7 @@ export class History {
   get stages(): Stage[] {
     const { before, now, seconds } = this.#span(AVERAGED);
     const { consumed, stored, commits, rows } = this.rates;
-    const stage = (name: Stage["name"], unit: Stage["unit"], rate: number, part: keyof Work): Stage => {
+    const stage = (name: Stage["name"], unit: Stage["unit"], rate: number, part: keyof StageTotals): Stage => {
       const tookMs = now.work[part] - before.work[part];
       const busy = seconds === 0 ? 0 : tookMs / 1000 / seconds / this.#activity.workers;
       const count = rate * seconds;
@@ -162,7 +162,7 @@ export class History {
       stage("Kafka", "records", consumed, "readMs"),
       stage("decode", "records", consumed, "decodeMs"),
       stage("fold", "events", stored, "foldMs"),
-      stage("commit", "commits", commits, "gatherMs"),
+      stage("commit", "commits", commits, "encodeMs"),
       stage("PostgreSQL", "rows", rows, "commitMs"),
     ];
   }

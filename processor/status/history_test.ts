@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { Activity, type Happening } from "./activity.ts";
+import { Activity, type WorkerEvent } from "./activity.ts";
 import { distribution } from "../pipeline/distribution.ts";
 import { History } from "./history.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);
 
 /** A commit of so many stored events and refusals. */
-function commit(next: number, stored: number, refused = 0): Happening {
+function commit(next: number, stored: number, refused = 0): WorkerEvent {
   const consumed = stored + refused;
   return {
     kind: "committed",
@@ -22,7 +22,7 @@ function commit(next: number, stored: number, refused = 0): Happening {
     waitedMs: 300,
     unchecked: 0,
     tookMs: 200,
-    spent: { readMs: 50, decodeMs: 100, foldMs: 40, gatherMs: 10, oldest: NOON },
+    spent: { readMs: 50, decodeMs: 100, foldMs: 40, encodeMs: 10, oldest: NOON },
   };
 }
 
@@ -40,9 +40,9 @@ function watched(workers = 1) {
     activity,
     history,
     /** A second later, after this has happened. */
-    second(...happenings: Happening[]) {
+    second(...happenings: WorkerEvent[]) {
       now += 1000;
-      for (const happening of happenings) activity.take(happening);
+      for (const event of happenings) activity.take(event);
       return history.look(now);
     },
   };

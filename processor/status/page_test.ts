@@ -121,7 +121,7 @@ async function verdict(page: Page, words: string | RegExp, part = "h1"): Promise
 }
 
 /** Does what has consequences; they must be there within `SOON_MS`, once at least. What is in `times` took how long. */
-async function soon(body: (times: Record<string, number>, attempt: number) => Promise<void>): Promise<void> {
+async function retryWhenSlow(body: (times: Record<string, number>, attempt: number) => Promise<void>): Promise<void> {
   const all: Record<string, number>[] = [];
   do {
     const times = {};
@@ -186,7 +186,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
 
   await step("says soon that bad events arrive, and shows them", async () => {
-    await soon(async (times, attempt) => {
+    await retryWhenSlow(async (times, attempt) => {
       await scene.send(Array.from({ length: 20 }, (_, i) => `{"userId": ${i}`));
       times["bad events"] = await timed(verdict(page, `${20 * attempt} of`, "#verdict-detail"));
     });
@@ -286,7 +286,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
 
   await step("says soon that it is behind, and that it has caught up", async () => {
-    await soon(async (times) => {
+    await retryWhenSlow(async (times) => {
       await using(scene.url, (db) =>
         db.transaction(async (tx) => {
           await tx.exec("lock table clickstream.progress in share mode");
@@ -298,7 +298,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
 
   await step("says soon that PostgreSQL is gone, what to do, and that it is back", async () => {
-    await soon(async (times, attempt) => {
+    await retryWhenSlow(async (times, attempt) => {
       await scene.server.stop();
       times["PostgreSQL stopped"] = await timed(verdict(page, "PostgreSQL can't be reached"));
       assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
@@ -319,7 +319,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   });
 
   await step("says soon that Kafka is gone, and that it is back", async () => {
-    await soon(async (times) => {
+    await retryWhenSlow(async (times) => {
       await scene.broker.stop("SIGKILL");
       times["Kafka stopped"] = await timed(verdict(page, "Kafka can't be reached"));
       await scene.broker.start();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
-import { bad, click, clicksFrom } from "../testing/stand.ts";
+import { bad, click, clicksFrom } from "../testing/pipeline_harness.ts";
 import type { Records } from "../records.ts";
 import { Sampler, SAMPLES_PER_SECOND, Watching } from "./sampler.ts";
 import { DAY_MS } from "../views/view.ts";

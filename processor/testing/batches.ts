@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import { compressionsAlgorithms, Reader, Writer } from "@platformatic/kafka";
 import { crc32c } from "../kafka/crc32c.ts";
 import type { BrokerConnection } from "../kafka/broker.ts";
-import { Room } from "../kafka/buffer_pool.ts";
+import { BufferPool } from "../kafka/buffer_pool.ts";
 
 /** A record of a batch. */
 export interface BatchRecord {
@@ -202,7 +202,13 @@ export async function produce(
     batches,
     Uint8Array.of(0, 0, 0),
   ]);
-  const response = await connection.request(PRODUCE, PRODUCE_VERSION, Writer.create().append(body), true, new Room());
+  const response = await connection.request(
+    PRODUCE,
+    PRODUCE_VERSION,
+    Writer.create().append(body),
+    true,
+    new BufferPool(),
+  );
   const reader = Reader.from(response);
   let result = { offset: -1, errorCode: -1 };
   reader.readArray((topics) => {

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { Producer } from "@platformatic/kafka";
 import { BrokerConnection } from "../../processor/kafka/broker.ts";
 import { fetchFrom } from "../../processor/kafka/fetch.ts";
-import { Room } from "../../processor/kafka/buffer_pool.ts";
+import { BufferPool } from "../../processor/kafka/buffer_pool.ts";
 import { batchBytes, type BatchRecord, bombOf, produce } from "../../processor/testing/batches.ts";
 import { BINARY, clickstream } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
@@ -16,7 +16,7 @@ import { compareTables, formatDifferences } from "../../processor/testing/oracle
 import { oddRecord } from "./fuzz_records.ts";
 import type { Broker } from "../servers/kafka.ts";
 import { expectedOf } from "../../processor/testing/oracle/oracle.ts";
-import { judge, type OracleRecord } from "../../processor/testing/oracle/judge.ts";
+import { decodeRecord, type OracleRecord } from "../../processor/testing/oracle/reference_decoder.ts";
 import type { Expected } from "../../processor/testing/oracle/rows.ts";
 import { type Server, using } from "../servers/postgres.ts";
 import { Random } from "../random.ts";
@@ -165,7 +165,7 @@ class SentLog {
         maxWaitMs: 0,
         maxBytes: 1,
       };
-      const [response] = await fetchFrom(connection, request, new Room());
+      const [response] = await fetchFrom(connection, request, new BufferPool());
       const payload = response!.bytes.subarray(0, 65_536).toString("hex");
       const place = { topic: this.#topic, partition, offset };
       refusals.push({ ...place, reason: "unreadable_batch", field: null, payload });
@@ -259,7 +259,7 @@ const bombs: Record<number, Uint8Array> = {};
 /** What stands in for the time of a record that has none: that of its event. */
 function ownTime(record: OracleRecord): number {
   try {
-    return judge({ ...record, time: Infinity }, Infinity).timeMs;
+    return decodeRecord({ ...record, time: Infinity }, Infinity).timeMs;
   } catch {
     return 0;
   }

@@ -11,7 +11,7 @@ import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { migrate } from "../../processor/postgres/operations/migrations.ts";
 import { SqlSink } from "../../processor/postgres/sink/sql_sink.ts";
 import { Child, freePort, until } from "../servers/child.ts";
-import { KEEP_DAYS, takeIn } from "../../processor/testing/courses.ts";
+import { ingest, KEEP_DAYS } from "../../processor/testing/ingest_schedules.ts";
 import { onEachDatabase } from "../servers/databases.ts";
 import { compareTables, formatDifferences } from "../../processor/testing/oracle/differences.ts";
 import { startKafka } from "../servers/kafka.ts";
@@ -57,7 +57,7 @@ onEachDatabase("tables of the schema before hashes had a key", {
       formatDifferences(await compareTables(db, expectedOf(firstHalf(log), { keepDays: KEEP_DAYS }))),
       "every table agrees",
     );
-    await takeIn(log, new SqlSink(db, "new"), { inAPoll: 100, inACommit: 120, turnsOfALife: 3 });
+    await ingest(log, new SqlSink(db, "new"), { inAPoll: 100, inACommit: 120, turnsOfALife: 3 });
     assert.equal(
       formatDifferences(await compareTables(db, expectedOf(log, { keepDays: KEEP_DAYS }))),
       "every table agrees",

@@ -148,7 +148,7 @@ function sorted(payloads: readonly (Uint8Array | null)[]): string[] {
 
 Deno.test("the operator's commands beside a running service, killed at random and run again", leaky, async (t) => {
   await using broker = await startKafka();
-  // Room for few locks, so that what takes many at once is noticed.
+  // BufferPool for few locks, so that what takes many at once is noticed.
   await using server = await startPostgres({ settings: { max_locks_per_transaction: "10", max_connections: "30" } });
   const chance = new Random(20_261_125);
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { BrokerConnection } from "../../processor/kafka/broker.ts";
 import { fetchFrom } from "../../processor/kafka/fetch.ts";
-import { Room } from "../../processor/kafka/buffer_pool.ts";
+import { BufferPool } from "../../processor/kafka/buffer_pool.ts";
 import { batchBytes, type BatchRecord, bombOf, produce } from "../../processor/testing/batches.ts";
 import { BINARY, clickstream, type Env } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
@@ -89,7 +89,7 @@ async function inTheLog(topic: string, offset: number): Promise<Uint8Array> {
   const connection = await BrokerConnection.open("127.0.0.1", broker.port, { clientId: "test" });
   try {
     const request = { topic, topicId: null, offsets: new Map([[0, offset]]), maxWaitMs: 0, maxBytes: 1 };
-    return (await fetchFrom(connection, request, new Room()))[0]!.bytes.slice(0, 65_536);
+    return (await fetchFrom(connection, request, new BufferPool()))[0]!.bytes.slice(0, 65_536);
   } finally {
     connection.close();
   }

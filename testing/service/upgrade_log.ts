@@ -3,7 +3,7 @@
  * @module
  */
 import type { OracleLog } from "../../processor/testing/oracle/oracle.ts";
-import { KAFKA_MS, logOf, type Sent } from "../../processor/testing/oracle/stand.ts";
+import { KAFKA_MS, logOf, type Sent } from "../../processor/testing/oracle/logs.ts";
 import { Random } from "../random.ts";
 
 const PARTITIONS = 2;

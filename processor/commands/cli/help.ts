@@ -14,8 +14,8 @@ export function examples(...lines: readonly (readonly [command: string, does: st
 /** The settings that a command reads: name, meaning, default and what is allowed. */
 export function settingsRead(names: readonly SettingName[]): string {
   const width = Math.max(...names.map((name) => name.length)) + 2;
-  const lines = describeSettings(names).flatMap(({ name, about, allowed, default: otherwise, needed }) => {
-    const rest = needed ? " (needed)" : otherwise === null ? "" : ` (default: ${otherwise})`;
+  const lines = describeSettings(names).flatMap(({ name, about, allowed, default: otherwise, required }) => {
+    const rest = required ? " (required)" : otherwise === null ? "" : ` (default: ${otherwise})`;
     return [`  ${name.padEnd(width)}${about}${rest}`, `  ${" ".repeat(width)}${allowed}`];
   });
   return `\nSettings, read from the environment, or from files of their names in $CREDENTIALS_DIRECTORY:\n${

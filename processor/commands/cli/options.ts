@@ -12,11 +12,11 @@ export const GENERATE_DEFAULTS = { rate: 1000, seed: 1, bad: 0.01, duplicates: 0
 export function numberOption(
   flags: string,
   about: string,
-  { least, most, whole = false, otherwise }: {
+  { least, most, whole = false, default: fallback }: {
     readonly least: number;
     readonly most: number;
     readonly whole?: boolean;
-    readonly otherwise?: number;
+    readonly default?: number;
   },
 ): Option {
   const allowed = `${whole ? "a whole number" : "a number"} from ${least} to ${most}`;
@@ -25,12 +25,12 @@ export function numberOption(
     if (value >= least && value <= most && (!whole || Number.isSafeInteger(value))) return value;
     throw new InvalidArgumentError(`Allowed is ${allowed}.`);
   });
-  return otherwise === undefined ? option : option.default(otherwise);
+  return fallback === undefined ? option : option.default(fallback);
 }
 
 /** A share from 0 to 0.5, 0 if left out. */
-export function shareOption(flags: string, about: string, otherwise = 0): Option {
-  return numberOption(flags, about, { least: 0, most: 0.5, otherwise });
+export function shareOption(flags: string, about: string, fallback = 0): Option {
+  return numberOption(flags, about, { least: 0, most: 0.5, default: fallback });
 }
 
 /** An instant, as epoch milliseconds. */

@@ -23,7 +23,7 @@ export async function takeFolder(path: string | null): Promise<Folder> {
   const folder = path ?? await Deno.makeTempDir({ prefix: "clickstream-demo-" });
   const lock = await opened(folder);
   // It is let go of by the end of this process too, however that comes.
-  if (!await soon(lock.lock(true))) {
+  if (!await withTimeout(lock.lock(true))) {
     throw new WrongUse(`another demo is at work in --data ${folder}; wait for its end, or choose another folder`);
   }
   return {
@@ -45,7 +45,7 @@ async function opened(folder: string): Promise<Deno.FsFile> {
   }
 }
 
-async function soon(done: Promise<void>): Promise<boolean> {
+async function withTimeout(done: Promise<void>): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), PATIENCE_MS));
   const isDone = await Promise.race([done.then(() => true), late]);

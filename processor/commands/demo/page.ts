@@ -2,7 +2,7 @@
  * The page of a demo: the same page, metrics and status as the service has.
  * @module
  */
-import { Activity, type Happening, type Sampling, telling } from "../../status/activity.ts";
+import { Activity, reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
 import { shopSource } from "../../postgres/operations/shop_reader.ts";
 import type { Database } from "../../postgres/database.ts";
 import { type HttpServer, serveHttp } from "../../http/http.ts";
@@ -48,12 +48,12 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
     watched: (isWatched) => watching.on = isWatched,
   });
   const sampler = new Sampler(topic, keepDays * DAY_MS, () => performance.now());
-  const tell = (happening: Happening) => {
-    activity.take(happening);
-    live.take(happening);
+  const tell = (event: WorkerEvent) => {
+    activity.take(event);
+    live.take(event);
   };
   const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
-  const observer = telling(tell, () => Date.now(), sample);
+  const observer = reportTo(tell, () => Date.now(), sample);
   const shown = {
     notReady: () => activity.notReady,
     status: () => live.status(),

@@ -3,7 +3,7 @@
  * worker's loop goes round. So a worker that hangs is noticed and ended, not only a process that does.
  * @module
  */
-import type { Activity, Happening } from "../../status/activity.ts";
+import type { Activity, WorkerEvent } from "../../status/activity.ts";
 import type { Supervisor } from "../../config/config.ts";
 import type { Notifier } from "../../host/notify.ts";
 import { type Reading, statusLine } from "../../status/line.ts";
@@ -11,7 +11,7 @@ import { type Reading, statusLine } from "../../status/line.ts";
 /** The announcements of one process. */
 export interface Announcements {
   /** Something has happened in a worker. */
-  hear(happening: Happening, worker: number): void;
+  hear(event: WorkerEvent, worker: number): void;
   /** The service may have become ready, or been told to stop. */
   look(): void;
   /** Told to read its settings again. */
@@ -62,9 +62,9 @@ export function announce(
   };
   return {
     look,
-    hear(happening, worker) {
-      if (happening.kind === "turned") turned.add(worker);
-      else if (happening.kind === "notReady") look();
+    hear(event, worker) {
+      if (event.kind === "turned") turned.add(worker);
+      else if (event.kind === "notReady") look();
     },
     reload() {
       // Its state goes back to what it was: before it was ready there is nothing to take back.

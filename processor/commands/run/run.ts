@@ -3,7 +3,7 @@
  * each in a thread of its own. They share nothing but the process: Kafka's group divides the partitions among them.
  * @module
  */
-import { Activity, type Happening } from "../../status/activity.ts";
+import { Activity, type WorkerEvent } from "../../status/activity.ts";
 import { addressText } from "../../config/address.ts";
 import { supervisor, workersOf } from "../../config/config.ts";
 import type { Database } from "../../postgres/database.ts";
@@ -20,7 +20,7 @@ import { VERSION } from "../../version.ts";
 import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
 import { EXIT } from "../cli/exit.ts";
 import { workInThread } from "./threads.ts";
-import { type RunSettings, soon, work } from "./work.ts";
+import { type RunSettings, withTimeout, work } from "./work.ts";
 
 /** A service that can't go on until somebody has done something says so on its page for so long, in milliseconds. */
 const SHOWN_MS = 5_000;
@@ -69,10 +69,10 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const started = Array.from({ length: workers }, async (_, n) => {
-    const tell = (happening: Happening) => {
-      activity.take(happening, n);
-      live.take(happening);
-      announcements.hear(happening, n);
+    const tell = (event: WorkerEvent) => {
+      activity.take(event, n);
+      live.take(event);
+      announcements.hear(event, n);
     };
     try {
       const code = n === 0
@@ -93,7 +93,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     log.info("stopped", totals);
     return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
   } finally {
-    await soon(live.close(), http.close());
+    await withTimeout(live.close(), http.close());
     announcements.close();
   }
 }

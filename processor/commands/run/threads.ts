@@ -4,7 +4,7 @@
  */
 /// <reference lib="webworker" />
 import { readSettings, showsStacks } from "../../config/config.ts";
-import type { Happening } from "../../status/activity.ts";
+import type { WorkerEvent } from "../../status/activity.ts";
 import { openLog } from "../../host/log.ts";
 import { inWords } from "../../config/secret.ts";
 import { Watching } from "../../status/sampler.ts";
@@ -36,7 +36,7 @@ export async function workInThread(
   let heard = false;
   try {
     return await new Promise<number>((resolve, reject) => {
-      thread.onmessage = ({ data }: MessageEvent<Happening | End>) => {
+      thread.onmessage = ({ data }: MessageEvent<WorkerEvent | End>) => {
         if (data.kind === "ended") resolve(data.code);
         else if (data.kind === "failed") reject(new Error(data.reason));
         else tell(data);
@@ -61,7 +61,7 @@ export async function workInThread(
 /** Does the work of this thread. */
 export function serveThread(): void {
   const thread = globalThis as unknown as DedicatedWorkerGlobalScope;
-  const say = (message: Happening | End) => thread.postMessage(message);
+  const say = (message: WorkerEvent | End) => thread.postMessage(message);
   const fail = (error: unknown) => say({ kind: "failed", reason: inWords(error, showsStacks()) });
   thread.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

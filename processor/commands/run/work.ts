@@ -3,7 +3,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
-import { type Happening, JOINING, type Sampling, telling } from "../../status/activity.ts";
+import { JOINING, reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
 import { type Settings, workersOf } from "../../config/config.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
@@ -20,7 +20,7 @@ import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import { Sampler, type Watching } from "../../status/sampler.ts";
 import { ScanDecoder } from "../../decode/scan.ts";
 import { inWords } from "../../config/secret.ts";
-import { type Attendant, supervise, type Surroundings } from "../../pipeline/supervise.ts";
+import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
@@ -31,7 +31,7 @@ import type { READS } from "../cli/reads.ts";
 export type RunSettings = Settings<typeof READS.run[number]>;
 
 /** Is told what happens. Must not throw. */
-export type Tell = (happening: Happening) => void;
+export type Tell = (event: WorkerEvent) => void;
 
 /** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
 const COMMIT_RECORDS = 262_144;
@@ -131,7 +131,7 @@ export async function work(
     flush: () => pipeline.flush(),
   };
   try {
-    await supervise(pipelined, signal, attendant(log, tell, signal), surroundings);
+    await supervise(pipelined, signal, listener(log, tell, signal), clock);
     return EXIT.done;
   } catch (error) {
     if (error instanceof TopicChanged) {
@@ -143,14 +143,14 @@ export async function work(
     return EXIT.schema;
   } finally {
     clearInterval(states);
-    await soon(source.close(), sink.close());
+    await withTimeout(source.close(), sink.close());
   }
 }
 
 /** Waits until all is closed, well or not, but no longer than `CLOSE_WITHIN_MS`. */
-export async function soon(...closing: readonly Promise<void>[]): Promise<void> {
+export async function withTimeout(...closing: readonly Promise<void>[]): Promise<void> {
   const over = new AbortController();
-  await Promise.race([Promise.allSettled(closing), surroundings.pause(CLOSE_WITHIN_MS, over.signal)]);
+  await Promise.race([Promise.allSettled(closing), clock.pause(CLOSE_WITHIN_MS, over.signal)]);
   over.abort();
 }
 
@@ -174,7 +174,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
-    breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
     commitEveryMs: settings.COMMIT_EVERY_MS,
     commitSoonMs: COMMIT_SOON_MS,
     commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))
@@ -213,7 +213,7 @@ async function openSink(settings: RunSettings, instance: string, forgotten: Forg
   }
 }
 
-function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
+function listener(log: Log, tell: Tell, signal: AbortSignal): Listener {
   return {
     ready(failures) {
       if (!signal.aborted) tell({ kind: "notReady", reason: null });
@@ -234,7 +234,7 @@ function attendant(log: Log, tell: Tell, signal: AbortSignal): Attendant {
 
 /** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
 function observer(log: Log, tell: Tell, sample: Sampling): Observer {
-  const told = telling(tell, () => Date.now(), sample);
+  const told = reportTo(tell, () => Date.now(), sample);
   return {
     ...told,
     started(partitions, cause) {
@@ -268,7 +268,7 @@ function observer(log: Log, tell: Tell, sample: Sampling): Observer {
   };
 }
 
-const surroundings: Surroundings = {
+const clock: Clock = {
   now: () => performance.now(),
   random: () => Math.random(),
   pause: (ms, signal) =>

@@ -6,7 +6,7 @@
  */
 import { DAY_MS } from "../../views/view.ts";
 import type { Database } from "../database.ts";
-import { nowAndThen, patiently } from "../locks.ts";
+import { nowAndThen, retryOnLockTimeout } from "../locks.ts";
 import { makePartitions } from "./migrations.ts";
 
 /** How much is kept. */
@@ -58,12 +58,12 @@ export async function maintain(db: Database, keep: Keep, say: (line: string) => 
   const { eventDays: keepDays, aheadDays } = keep;
   const made = await makePartitions(db, {
     ...{ nowMs, keepDays, aheadDays },
-    attempt: (portion) => patiently("make partitions of events", say, portion),
+    attempt: (portion) => retryOnLockTimeout("make partitions of events", say, portion),
     progress: nowAndThen((count) => say(`made ${count} partitions of events so far`)),
   });
   const dropped: string[] = [];
   for (const name of await expiredPartitions(db, dayText(nowMs, -keepDays))) {
-    await patiently(`drop ${name}`, say, () => dropPartition(db, name));
+    await retryOnLockTimeout(`drop ${name}`, say, () => dropPartition(db, name));
     say(`dropped ${name}`);
     dropped.push(name);
   }

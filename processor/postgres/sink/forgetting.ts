@@ -8,7 +8,7 @@
 import type { Batch } from "../../columns/batch.ts";
 import { cellAt } from "../../columns/cells.ts";
 import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
-import { Reassigned, type Source } from "../../pipeline/source.ts";
+import { Rebalanced, type Source } from "../../pipeline/source.ts";
 import type { Database } from "../database.ts";
 import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
 import { cutAt, type Records, type Seek } from "../../records.ts";
@@ -75,7 +75,7 @@ export class HeldSource implements Source {
   }
 
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
-    if (this.#passed) throw new Reassigned("what had been read before a user was forgotten is committed");
+    if (this.#passed) throw new Rebalanced("what had been read before a user was forgotten is committed");
     const all = await this.#inner.poll(maxWaitMs);
     const { limits } = this.#forgotten;
     return limits.size === 0

@@ -12,7 +12,7 @@ import { COLUMN_OF, columnsOf, mergedBy, tableOf, valuesOf } from "../../transla
 import type { Delta, Row, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
 import type { Database } from "../database.ts";
-import { insert, portions } from "./sql_own.ts";
+import { insert, portions } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
@@ -28,31 +28,31 @@ interface Continued {
 
 /** Merges the sessions of a delta into the table. */
 export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
-  const crowded = new Set<number>();
+  const ambiguous = new Set<number>();
   const cells = columnsOf(delta);
   const isNew = new Uint8Array(delta.count).fill(1);
   const alone = rowsAlone(delta);
-  for (let row = 0; row < delta.count; row++) if (alone[row] === 0) crowded.add(row);
+  for (let row = 0; row < delta.count; row++) if (alone[row] === 0) ambiguous.add(row);
   for (const rows of portions(rowsBelow(delta.count, (row) => alone[row] === 1))) {
     const continued = await continuedBy(tx, delta.view, cells, rows);
     const timesFound = new Map<number, number>();
     for (const { row } of continued) timesFound.set(row, (timesFound.get(row) ?? 0) + 1);
     for (const [row, times] of timesFound) {
       isNew[row] = 0;
-      if (times > 1) crowded.add(row);
+      if (times > 1) ambiguous.add(row);
     }
-    await goOn(tx, delta, cells, continued.filter(({ row }) => !crowded.has(row)));
+    await extendStored(tx, delta, cells, continued.filter(({ row }) => !ambiguous.has(row)));
   }
   await insert(
     tx,
     tableOf(delta.view),
     cells,
-    rowsBelow(delta.count, (row) => isNew[row] === 1 && !crowded.has(row)),
+    rowsBelow(delta.count, (row) => isNew[row] === 1 && !ambiguous.has(row)),
   );
-  if (crowded.size === 0) return;
+  if (ambiguous.size === 0) return;
   await upsert(
     tx,
-    await mergedSessions(tx, deltaOf(delta.view, [...crowded].map((row) => rowOf(delta, row)))),
+    await mergedSessions(tx, deltaOf(delta.view, [...ambiguous].map((row) => rowOf(delta, row)))),
     "replace",
   );
 }
@@ -124,7 +124,7 @@ async function continuedBy(
  *
  * @throws {Unavailable} if these are no longer where they were
  */
-async function goOn(
+async function extendStored(
   tx: Database,
   delta: Delta,
   cells: ReadonlyMap<string, Cells>,
@@ -188,16 +188,16 @@ async function mergedSessions(tx: Database, delta: Delta): Promise<Delta> {
   const stored = await touched(tx, view, groups);
   if (stored.size === 0) return delta;
   const merged: Row[] = [];
-  const gone: Row[] = [];
+  const absorbed: Row[] = [];
   groups.forEach((group, g) => {
     const before = stored.get(g);
     const after = before === undefined ? group.rows : mergeSessions(view, [...group.rows, ...before]);
     merged.push(...after);
     if (before === undefined) return;
     const starts = new Set(after.map((row) => row.start));
-    gone.push(...before.filter((row) => !starts.has(row.start)));
+    absorbed.push(...before.filter((row) => !starts.has(row.start)));
   });
-  await remove(tx, view, gone);
+  await remove(tx, view, absorbed);
   return deltaOf(view, merged);
 }
 

@@ -12,7 +12,7 @@ import type { Delta } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { isOfData } from "../database_errors.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
-import { writeOwn } from "./sql_own.ts";
+import { writeByUser } from "./sql_by_user.ts";
 import { writeSessions } from "./sql_sessions.ts";
 import { upsert } from "./sql_upsert.ts";
 import { mergedWindows } from "./sql_windows.ts";
@@ -88,14 +88,14 @@ export class SqlSink implements Sink {
       await tx.exec(BY_KEY);
       await this.#advance(tx, commit);
       const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
-      await together([
+      await allSettledOrThrow([
         store(tx, commit.events ?? []),
         refuse(tx, commit.topic, commit.refusals),
         ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) => write(tx, delta)),
       ]);
       if (shared.length === 0) return;
       await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_LOCK)]);
-      await together(shared.map((delta) => write(tx, delta)));
+      await allSettledOrThrow(shared.map((delta) => write(tx, delta)));
     });
   }
 
@@ -169,7 +169,7 @@ async function noteGaps(tx: Database, topic: string, advances: Commit["advances"
  * Waits for all of these, also where one has failed: a statement that came after the transaction's end would stand by
  * itself. While PostgreSQL runs a statement of one, what another wants of it is made ready.
  */
-async function together(works: readonly Promise<void>[]): Promise<void> {
+async function allSettledOrThrow(works: readonly Promise<void>[]): Promise<void> {
   const failures: unknown[] = [];
   // The first failure is the reason for those that follow.
   await Promise.all(works.map((work) => work.catch((error) => void failures.push(error))));
@@ -213,6 +213,6 @@ async function write(tx: Database, delta: Delta): Promise<void> {
     return await upsert(tx, await mergedWindows(tx, delta), "replace");
   }
   // Rows of users are many, and nobody else writes them at the same time.
-  if (by.includes("user")) await writeOwn(tx, delta);
+  if (by.includes("user")) await writeByUser(tx, delta);
   else await upsert(tx, delta, "add");
 }

@@ -15,7 +15,7 @@ import {
 } from "@platformatic/kafka";
 import { decompress as unpackZstd } from "fzstd";
 import type { KafkaSettings } from "../../kafka/source.ts";
-import { Reassigned, type Source } from "../../pipeline/source.ts";
+import { Rebalanced, type Source } from "../../pipeline/source.ts";
 import type { Records, Seek } from "../../records.ts";
 import { recordsOf } from "../fakes/memory.ts";
 
@@ -79,7 +79,7 @@ export class ReferenceSource implements Source {
     const seeks = this.#seeks;
     if (this.#sought !== null) await this.#go(this.#sought);
     if (seeks === this.#seeks && this.#ready.length === 0 && !this.#reassigned) await this.#something(maxWaitMs);
-    if (this.#reassigned) throw new Reassigned("the group divides its partitions anew");
+    if (this.#reassigned) throw new Rebalanced("the group divides its partitions anew");
     if (seeks !== this.#seeks) return [];
     if (this.#failure !== null) throw this.#failure.error;
     const messages = this.#ready;

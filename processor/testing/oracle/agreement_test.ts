@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { course, KEEP_DAYS, takeIn } from "../courses.ts";
+import { ingest, KEEP_DAYS, schedule } from "../ingest_schedules.ts";
 import { compareTable, formatDifferences } from "./differences.ts";
 import { tablesOf, WholeSink } from "../fakes/memory_tables.ts";
 import { expectedOf, type OracleLog } from "./oracle.ts";
-import { fromJson, KAFKA_MS } from "./stand.ts";
+import { fromJson, KAFKA_MS } from "./logs.ts";
 import { isDecided, oracleLog } from "../arbitrary_log.ts";
 import { TABLES } from "./table_shapes.ts";
 
@@ -14,11 +14,11 @@ const SEED = Number(Deno.env.get("AGREEMENT_SEED") ?? 1);
 
 Deno.test("whatever the log, memory holds what the oracle expects", async () => {
   await fc.assert(
-    fc.asyncProperty(oracleLog, course, async (log, course) => {
+    fc.asyncProperty(oracleLog, schedule, async (log, schedule) => {
       const expected = expectedOf(log, { keepDays: KEEP_DAYS });
       fc.pre(isDecided(expected));
       const sink = new WholeSink();
-      await takeIn(log, sink, course);
+      await ingest(log, sink, schedule);
       const actual = tablesOf(sink, log.topic);
       const differences = TABLES.flatMap((table) => compareTable(table, expected[table], actual[table]));
       assert.equal(formatDifferences(differences), "every table agrees");
@@ -46,7 +46,7 @@ Deno.test("in a crowd, distinct users are exact up to 4,096 and near beyond", as
   const windows = expected.active_users.map(({ users }) => users);
   assert.ok(windows.some((users) => users <= 4_096) && windows.some((users) => users > 6_000));
   const sink = new WholeSink();
-  await takeIn(log, sink, { inAPoll: 5_000, inACommit: 20_000, turnsOfALife: 5 });
+  await ingest(log, sink, { inAPoll: 5_000, inACommit: 20_000, turnsOfALife: 5 });
   const actual = tablesOf(sink, log.topic);
   const differences = TABLES.flatMap((table) => compareTable(table, expected[table], actual[table]));
   assert.equal(formatDifferences(differences), "every table agrees");

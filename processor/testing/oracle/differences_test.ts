@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Database } from "../../postgres/database.ts";
 import { openEmbedded } from "../../embedded/embedded.ts";
 import { expectedOf } from "./oracle.ts";
-import { fromJson, KAFKA_MS, MINUTE_MS } from "./stand.ts";
+import { fromJson, KAFKA_MS, MINUTE_MS } from "./logs.ts";
 import type { Expected } from "./rows.ts";
 import { compareTable, compareTables, type Difference, formatDifferences } from "./differences.ts";
 import { type Kind, readTable, SHAPES, TABLES } from "./table_shapes.ts";

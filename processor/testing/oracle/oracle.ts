@@ -1,10 +1,10 @@
-import { judge, type OracleEvent, type OracleRecord, Refused } from "./judge.ts";
+import { decodeRecord, type OracleEvent, type OracleRecord, Refused } from "./reference_decoder.ts";
 import type { EventRow, Expected, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
 import { sessionsOf } from "./sessions.ts";
 import { isoTime } from "./values.ts";
 import { activeUsersOf, pagesOf, trafficOf, userDaysOf } from "./windows.ts";
 
-export type { OracleRecord } from "./judge.ts";
+export type { OracleRecord } from "./reference_decoder.ts";
 export type { Expected } from "./rows.ts";
 
 /** A whole topic: per partition, its records in the order of their offsets. */
@@ -76,7 +76,7 @@ function readLog(log: OracleLog, settings: OracleSettings): Reading {
 
 function judged(record: OracleRecord, keepDays: number): OracleEvent | Refused {
   try {
-    return judge(record, keepDays);
+    return decodeRecord(record, keepDays);
   } catch (error) {
     if (error instanceof Refused) return error;
     throw error;

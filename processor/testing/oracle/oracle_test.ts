@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { expectedOf, type OracleLog } from "./oracle.ts";
-import { clicks, fromJson, KAFKA_MS, logOf, MINUTE_MS } from "./stand.ts";
+import { clicks, fromJson, KAFKA_MS, logOf, MINUTE_MS } from "./logs.ts";
 
 const SETTINGS = { keepDays: 30 };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { expectedOf } from "./oracle.ts";
 import { activityHeatmap, conversion, devices, funnel, type Range, retention, topPages, topUsers } from "./reports.ts";
-import { type Click, clicks, fromJson } from "./stand.ts";
+import { type Click, clicks, fromJson } from "./logs.ts";
 import type { Row } from "./table_shapes.ts";
 
 const DAY: Range = { from: "2026-03-01T00:00:00.000Z", to: "2026-03-02T00:00:00.000Z" };

@@ -1,4 +1,4 @@
-import type { OracleEvent } from "./judge.ts";
+import type { OracleEvent } from "./reference_decoder.ts";
 
 /** A stored event: what the record says, and where in the log it stands. `eventId` is the id that it goes by. */
 export interface StoredEvent extends OracleEvent {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { expectedOf } from "./oracle.ts";
 import type { SessionRow } from "./rows.ts";
-import { type Click, clicks } from "./stand.ts";
+import { type Click, clicks } from "./logs.ts";
 import { compareText } from "./values.ts";
 
 function sessionsOf(...rows: Click[]): readonly SessionRow[] {

@@ -8,7 +8,7 @@ import type { Refusal } from "../../refusal.ts";
 import type { Source } from "../../pipeline/source.ts";
 import type { MemorySink } from "../fakes/memory.ts";
 import type { Parts } from "./simulation.ts";
-import { down } from "../stand.ts";
+import { down } from "../pipeline_harness.ts";
 
 /** A fault, and what it breaks. */
 export interface Fault {

@@ -14,7 +14,7 @@ import { partitioned, randomLog } from "../clicks.ts";
 import { type LogRecord, MemorySink, SHORT_PIECES } from "../fakes/memory.ts";
 import { Random } from "../../../testing/random.ts";
 import { decoder } from "../scenario.ts";
-import { stand } from "../stand.ts";
+import { harness } from "../pipeline_harness.ts";
 import { placesOf, type Tables, tablesOf } from "../fakes/tables.ts";
 import { type Counts, Group, type Instance, SlowSink, SlowSource, World } from "./world.ts";
 
@@ -208,7 +208,7 @@ function without(lines: readonly string[], others: readonly string[]): string[] 
 
 /** Reads everything in one commit. */
 async function straightPass(log: LogRecord[][]): Promise<MemorySink> {
-  const { pipeline, sink } = stand(log, { limit: 10_000, commitRecords: 10_000 });
+  const { pipeline, sink } = harness(log, { limit: 10_000, commitRecords: 10_000 });
   await pipeline.step();
   await pipeline.flush();
   return sink;

@@ -4,11 +4,11 @@
  * @module
  */
 import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
-import { Reassigned, type Source } from "../../pipeline/source.ts";
+import { Rebalanced, type Source } from "../../pipeline/source.ts";
 import type { Records, Seek } from "../../records.ts";
 import { type LogRecord, MemorySource } from "../fakes/memory.ts";
 import { Random } from "../../../testing/random.ts";
-import { down } from "../stand.ts";
+import { down } from "../pipeline_harness.ts";
 
 /** One run of the processor, from its start to its crash. */
 export interface Instance {
@@ -150,7 +150,7 @@ export class SlowSource implements Source {
     const { generation } = this.#instance;
     if (generation !== this.#group.generation && (this.#world.calm || this.#world.random.chance(0.3))) {
       this.#world.count("reassigned");
-      throw new Reassigned("the group has divided its partitions anew");
+      throw new Rebalanced("the group has divided its partitions anew");
     }
     return await this.#log.poll(maxWaitMs);
   }

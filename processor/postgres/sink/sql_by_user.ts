@@ -17,7 +17,7 @@ const STATEMENT_ROWS = 8192;
 const UNIQUE_VIOLATION = "23505";
 
 /** Adds the rows of a delta to those that exist, and makes the others. */
-export async function writeOwn(tx: Database, delta: Delta): Promise<void> {
+export async function writeByUser(tx: Database, delta: Delta): Promise<void> {
   const table = tableOf(delta.view);
   const cells = columnsOf(delta);
   const merged = mergedBy(delta.view, "t", "v");

@@ -12,21 +12,25 @@ import type { OracleLog } from "./oracle/oracle.ts";
 export const KEEP_DAYS = 30;
 
 /** How a log is taken in: records in a poll and in a commit, and after how many turns the pipeline is another one. */
-export interface Course {
+export interface IngestSchedule {
   readonly inAPoll: number;
   readonly inACommit: number;
   readonly turnsOfALife: number;
 }
 
 /** Courses from one record at a time to all at once. */
-export const course: fc.Arbitrary<Course> = fc.record({
+export const schedule: fc.Arbitrary<IngestSchedule> = fc.record({
   inAPoll: fc.constantFrom(1, 3, 17, 1_000),
   inACommit: fc.constantFrom(1, 2, 10, 1_000),
   turnsOfALife: fc.constantFrom(1, 2, 5, 1_000),
 });
 
 /** Takes a whole log in by one pipeline after another. Every other one is lost with what it had not committed. */
-export async function takeIn(log: OracleLog, sink: Sink, { inAPoll, inACommit, turnsOfALife }: Course): Promise<void> {
+export async function ingest(
+  log: OracleLog,
+  sink: Sink,
+  { inAPoll, inACommit, turnsOfALife }: IngestSchedule,
+): Promise<void> {
   const partitions = log.partitions.map((records) => [...records]);
   for (let life = 0; !await isIn(log, sink); life++) {
     assert.ok(life < 1_000, "the pipeline doesn't get on");

@@ -40,7 +40,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const DEVICES = ["desktop", "mobile", "tablet"];
 
 /** The event in a record, by the contract's sections 1 and 2; throws `Refused` if there is none. */
-export function judge(record: OracleRecord, keepDays: number): OracleEvent {
+export function decodeRecord(record: OracleRecord, keepDays: number): OracleEvent {
   const event = eventOf(parse(record.value));
   if (event.timeMs > record.time + AHEAD_MS) throw new Refused("from_the_future", "timestamp");
   if (event.timeMs < record.time - keepDays * DAY_MS) throw new Refused("expired", "timestamp");

@@ -80,7 +80,7 @@ export class WatchedSource extends MemorySource {
 }
 
 /** Everything around a pipeline. */
-export interface Stand {
+export interface Harness {
   readonly pipeline: Pipeline;
   readonly source: WatchedSource;
   readonly sink: GatedSink;
@@ -88,10 +88,10 @@ export interface Stand {
 }
 
 /** A pipeline over the given partitions; polls take up to `limit` records of each. */
-export function stand(
+export function harness(
   log: LogRecord[][],
   options: Partial<PipelineOptions> & { readonly limit?: number; readonly share?: readonly number[] } = {},
-): Stand {
+): Harness {
   const { limit = 100, share, sink = new GatedSink(), ...others } = options;
   const source = new WatchedSource(log, limit);
   if (share !== undefined) source.share = share;
