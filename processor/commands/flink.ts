@@ -5,7 +5,7 @@
 import type { Settings } from "../config/config.ts";
 import { hostText, parseDatabaseUrl } from "../config/database_url.ts";
 import { WINDOW_MS } from "../pipeline/duplicates.ts";
-import { ALLOWED_DELAY_MS } from "../pipeline/pipeline.ts";
+import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
 import type { Secret } from "../config/secret.ts";
 import { type FlinkJob, flinkJob } from "../translate/flink.ts";
 import { DAY_MS, minutes } from "../views/view.ts";

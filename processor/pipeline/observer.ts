@@ -18,6 +18,32 @@ export interface StageTimings {
   readonly oldest: number | null;
 }
 
+/** Adds up where the time goes between two commits. */
+export class SpentTime {
+  /** Waiting for the source, in milliseconds. */
+  readMs = 0;
+  #decodeMs = 0;
+  #oldest = Infinity;
+
+  /** Counts the time of decoding records, the first of them with this Kafka timestamp. */
+  decode(ms: number, kafkaTime: number): void {
+    this.#decodeMs += ms;
+    if (kafkaTime >= 0) this.#oldest = Math.min(this.#oldest, kafkaTime);
+  }
+
+  /** The sums so far, and what folding and encoding took. */
+  timings(foldMs: number, encodeMs: number): StageTimings {
+    const oldest = this.#oldest === Infinity ? null : this.#oldest;
+    return { readMs: this.readMs, decodeMs: this.#decodeMs, foldMs, encodeMs, oldest };
+  }
+
+  /** Begins again. */
+  clear(): void {
+    this.readMs = this.#decodeMs = 0;
+    this.#oldest = Infinity;
+  }
+}
+
 /** What a commit took, and how old its events are. */
 export interface Timing {
   /** From the first of its records being read to its being sent to the sink, in milliseconds. */

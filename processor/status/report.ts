@@ -3,7 +3,7 @@
  * @module
  */
 import type { Activity, PartitionActivity, Totals } from "./activity.ts";
-import { ALLOWED_DELAY_MS } from "../pipeline/pipeline.ts";
+import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
 import type { History, Rates, Stage } from "./history.ts";
 import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
 

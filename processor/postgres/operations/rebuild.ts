@@ -8,7 +8,7 @@
  */
 import { KEPT_PIECES } from "../../pipeline/duplicates.ts";
 import { MAX_AHEAD_MS } from "../../event.ts";
-import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
+import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
 import type { Commit } from "../../pipeline/commit.ts";
 import { cutAt, type Records, type Seek } from "../../records.ts";
 import type { Source } from "../../pipeline/source.ts";

@@ -3,7 +3,7 @@
  * along an index.
  * @module
  */
-import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
+import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
 import type { Database } from "../database.ts";
 import { openGapRecords } from "./gaps.ts";
 import {
