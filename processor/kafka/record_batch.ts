@@ -3,9 +3,9 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { crc32c } from "./crc32c.ts";
-import { MAX_EVENT_BYTES } from "../event.ts";
-import type { Records, Unreadable } from "../records.ts";
+import { HEAD_BYTES, headAt, offsetAt } from "./batch_head.ts";
+import type { Records } from "../records.ts";
+import { type BatchPlace, NO_RECORDS, type Place, unreadableRun } from "./unreadable.ts";
 import { CODECS, MAX_UNPACKED_BYTES, unpack } from "./unpack/unpack.ts";
 
 /** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */
@@ -26,13 +26,8 @@ export interface FetchedPartition {
   readonly lastStableOffset: number;
 }
 
-/** Bytes of a batch before its length counts, and before its records begin. */
-const LENGTH_END = 12;
-const HEAD_BYTES = 61;
 /** Least bytes of a record: six numbers of a byte each, and its attributes. */
 const LEAST_RECORD_BYTES = 7;
-/** Least length of anything that Kafka has ever written: a message of format 0 without key and value. */
-const LEAST_LENGTH = 14;
 
 const COMPRESSION = 0x07;
 const LOG_APPEND_TIME = 0x08;
@@ -63,9 +58,9 @@ export interface Walked {
  * becomes a run without records that says so (`unreadable`). Never throws, and never believes a length or a count that
  * goes beyond the bytes.
  *
- * @param room bytes that may be unpacked; the batch that goes beyond is the last
+ * @param unpackable bytes that may be unpacked; the batch that goes beyond is the last
  */
-export function walk(fetched: FetchedPartition, from: number, pool: number = UNPACKED_TOGETHER): Walked {
+export function walk(fetched: FetchedPartition, from: number, unpackable: number = UNPACKED_TOGETHER): Walked {
   const { partition, bytes, highWatermark: end, lastStableOffset: stable } = fetched;
   const place: Place = { partition, end, stable };
   const aborted = new AbortedProducers(fetched.aborted);
@@ -74,7 +69,7 @@ export function walk(fetched: FetchedPartition, from: number, pool: number = UNP
   let next = from;
   let unpacked = 0;
   let lost: Walked["lost"] = null;
-  const refuse = (batch: Pick<OpenBatch, "base" | "floor" | "after" | "count" | "raw">, why: string) => {
+  const refuse = (batch: BatchPlace, why: string) => {
     flush(open, records, place);
     records.push(unreadableRun(place, batch, why));
   };
@@ -110,7 +105,7 @@ export function walk(fetched: FetchedPartition, from: number, pool: number = UNP
       }
     }
     at = head.end;
-    if (unpacked >= pool) break;
+    if (unpacked >= unpackable) break;
   }
   flush(open, records, place);
   if (next === from && bytes.length > 0) lost ??= { why: `only offsets before ${from} came`, bytes };
@@ -118,9 +113,6 @@ export function walk(fetched: FetchedPartition, from: number, pool: number = UNP
   if ((records.at(-1)?.next ?? from) < next) records.push({ ...place, ...NO_RECORDS, bytes, next });
   return { records: counted(records, from), next, unpacked, lost };
 }
-
-/** The partition of a run, and where it ends. */
-export type Place = Pick<Records, "partition" | "end" | "stable">;
 
 /** A run before it is known how many offsets without a record it passes. */
 type Run = Omit<Records, "skipped" | "gap">;
@@ -135,117 +127,15 @@ function counted(runs: readonly Run[], from: number): Records[] {
   });
 }
 
-/** A run without records, for offsets that can't be read. */
-export function unreadableRun(
-  place: Place,
-  { base, floor, after, count, raw }: Pick<OpenBatch, "base" | "floor" | "after" | "count" | "raw">,
-  why: string,
-): Records {
-  const records = count === null ? "an unknown number of records" : count === 1 ? "1 record" : `${count} records`;
-  const unreadable: Unreadable = {
-    offset: Math.max(base, floor),
-    from: base,
-    to: after,
-    detail: `batch of offsets ${base} to ${after - 1}, ${records}: ${why}`,
-    bytes: raw.subarray(0, MAX_EVENT_BYTES),
-  };
-  const skipped = after - unreadable.offset - 1;
-  return { ...place, next: after, bytes: raw, ...NO_RECORDS, unreadable, skipped, gap: null };
-}
-
-/** What the head of a batch says. */
-interface Head {
-  readonly end: number;
-  readonly base: number;
-  /** The offset after its last. */
-  readonly after: number;
-  /** Null where nobody knows. */
-  readonly count: number | null;
-  /** Whether the checksum is right, or it is of a format without one that can be known. */
-  readonly state: "sound" | "damaged" | "old";
-  /** Why it can't be read, if that is known by the head. */
-  readonly why: string;
-}
-
-/** The head at `at`; a text where it can't be known where the batch ends, in bytes or in offsets. */
-function headAt(bytes: Buffer, at: number, next: number, logEnd: number): Head | string {
-  if (bytes.length - at < LENGTH_END + 5) return "its head is cut off";
-  const length = bytes.readInt32BE(at + 8);
-  const end = at + LENGTH_END + length;
-  if (length < LEAST_LENGTH) return `it says that it is ${length} bytes long`;
-  if (end > bytes.length) return `it says that it is ${length} bytes long, and ${bytes.length - at - LENGTH_END} came`;
-  const base = offsetAt(bytes, at);
-  const magic = bytes[at + 16]!;
-  if (magic < 2) {
-    const why = `message format ${magic}; only 2 (Kafka 0.11 and later) can be read`;
-    if (!isBetween(base, 0, logEnd)) return why;
-    // What holds others has the offset of the last of them.
-    return { end, base: Math.min(next, base), after: base + 1, count: null, state: "old", why };
-  }
-  const whole = wholeHead(bytes, at, end, logEnd);
-  if (typeof whole !== "string") return whole;
-  // The head is not to be trusted; what follows says where it ends.
-  const follower = end < bytes.length - HEAD_BYTES ? wholeHead(bytes, end, endOf(bytes, end), logEnd) : "";
-  const claimed = base + bytes.readInt32BE(Math.min(at + 23, bytes.length - 4)) + 1;
-  const isPlausible = magic === 2 && end - at >= HEAD_BYTES && base >= 0 && claimed > Math.max(base, next);
-  if (typeof follower !== "string" && follower.base > next) {
-    const after = isPlausible ? Math.min(claimed, follower.base) : follower.base;
-    return { end, base: isBetween(base, 0, after) ? base : next, after, count: null, state: "damaged", why: whole };
-  }
-  if (!isPlausible || claimed !== logEnd) return whole;
-  return { end, base, after: claimed, count: null, state: "damaged", why: whole };
-}
-
-/** The head of a batch whose checksum is right and whose offsets are possible; otherwise what is wrong with it. */
-function wholeHead(bytes: Buffer, at: number, end: number, logEnd: number): Head | string {
-  if (end > bytes.length || end - at < HEAD_BYTES) return "its head is cut off";
-  const magic = bytes[at + 16];
-  if (magic !== 2) return `message format ${magic} is unknown`;
-  const expected = bytes.readUInt32BE(at + 17);
-  const found = crc32c(bytes.subarray(at + 21, end));
-  if (found !== expected) return `it is damaged: its checksum is ${found}, it says ${expected}`;
-  const base = offsetAt(bytes, at);
-  const after = base + bytes.readInt32BE(at + 23) + 1;
-  if (base < 0 || after <= base || (logEnd >= 0 && after > logEnd)) {
-    return `it says that it holds the offsets ${base} to ${after - 1}, in a log that ends at ${logEnd}`;
-  }
-  return { end, base, after, count: bytes.readInt32BE(at + 57), state: "sound", why: "" };
-}
-
-function endOf(bytes: Buffer, at: number): number {
-  return at + LENGTH_END + bytes.readInt32BE(at + 8);
-}
-
-function isBetween(offset: number, from: number, to: number): boolean {
-  return offset >= from && (to < 0 || offset < to);
-}
-
-/** A run of no records. */
-export const NO_RECORDS = {
-  count: 0,
-  offsets: new Float64Array(),
-  times: new Float64Array(),
-  starts: new Int32Array(),
-  ends: new Int32Array(),
-} as const;
-
 /** A batch whose records can be read: where they are, and what its head says. */
-interface OpenBatch {
+interface OpenBatch extends BatchPlace {
   readonly bytes: Buffer;
   /** Where its records begin and end. */
   readonly at: number;
   readonly end: number;
-  readonly count: number | null;
-  readonly base: number;
-  /** Records below are passed over. */
-  readonly floor: number;
-  /** The offset after its last. */
-  readonly after: number;
   readonly firstTime: number;
   /** The time of all its records, if the broker gave it. */
   readonly logTime: number | null;
-  /** As it lies in the log. */
-  readonly raw: Buffer;
 }
 
 function opened(
@@ -446,8 +336,4 @@ function isAbort(batch: Buffer): boolean {
   cursor.varint();
   cursor.varint();
   return batch.readInt16BE(cursor.at + 2) === 0;
-}
-
-function offsetAt(bytes: Buffer, at: number): number {
-  return Number(bytes.readBigInt64BE(at));
 }

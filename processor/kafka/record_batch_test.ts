@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { Records, Unreadable } from "../records.ts";
 import { batchBytes, type BatchOptions, type BatchRecord, bombOf, recordBytes, sealed } from "../testing/batches.ts";
 import { Random } from "../../testing/random.ts";
-import { nextReadable } from "./source.ts";
+import { nextReadable } from "./damaged.ts";
 import { type AbortedTransaction, walk, type Walked } from "./record_batch.ts";
 import { MAX_UNPACKED_BYTES } from "./unpack/unpack.ts";
 

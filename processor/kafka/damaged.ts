@@ -1,0 +1,75 @@
+/**
+ * What lies in the log and can't be read, and does not tell where it ends, which takes a damaged disk: the next offset
+ * that can be read is looked for.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { Records } from "../records.ts";
+import type { PartitionResponse } from "./fetch.ts";
+import { walk, type Walked } from "./record_batch.ts";
+import { type Place, unreadableRun } from "./unreadable.ts";
+
+/** Why what lies at an offset can't be read, and as much as came of it. */
+export type Lost = NonNullable<Walked["lost"]>;
+
+/** What is known of a batch that the broker itself can't read. */
+export const CORRUPT: Lost = { why: "the broker says that it is corrupt", bytes: Buffer.alloc(0) };
+
+/** Where reading goes on after damage. */
+export interface PastDamage {
+  readonly base: number;
+  /** Says what was passed; null if what lies at the offset can be read after all. */
+  readonly run: Records | null;
+  /** What the broker sent of what can be read; null if that is where the log ends. */
+  readonly response: PartitionResponse | null;
+}
+
+/**
+ * Passes what lies at `from`, up to the next batch that can be read.
+ *
+ * @param fetchAlone fetches from an offset on; null if the broker says that there is something, and brings nothing
+ */
+export async function pastDamage(
+  place: Place,
+  from: number,
+  { why, bytes }: Lost,
+  fetchAlone: (offset: number) => Promise<PartitionResponse | null>,
+): Promise<PastDamage> {
+  const last: { response: PartitionResponse | null } = { response: null };
+  const base = await nextReadable(from, place.stable, async (offset) => {
+    const found = await fetchAlone(offset);
+    // One batch is enough; whatever it holds, it begins here.
+    const isThere = found !== null && (found.bytes.length === 0 || walk(found, offset, 0).next > offset);
+    if (!isThere) return null;
+    last.response = found;
+    return found.bytes.length === 0 ? offset : Math.max(from, Number(found.bytes.readBigInt64BE(0)));
+  });
+  const batch = { base: from, floor: from, after: base, count: null, raw: bytes };
+  return { base, run: base > from ? unreadableRun(place, batch, why) : null, response: last.response };
+}
+
+/**
+ * The first offset after `from` that can be read, or `from` itself.
+ *
+ * @param readableFrom the first offset from the one given on that can be read, null if none can
+ * @param end where the log ends, from where on it can be read for certain
+ */
+export async function nextReadable(
+  from: number,
+  end: number,
+  readableFrom: (offset: number) => Promise<number | null>,
+): Promise<number> {
+  if (await readableFrom(from) !== null) return from;
+  let bad = from;
+  let good = end;
+  let found = end;
+  const look = async (offset: number) => {
+    const readable = await readableFrom(offset);
+    if (readable === null) bad = offset;
+    else [good, found] = [offset, readable];
+    return readable !== null;
+  };
+  for (let step = 1; from + step < end && !await look(from + step);) step *= 2;
+  while (good - bad > 1) await look(bad + Math.floor((good - bad) / 2));
+  return found;
+}

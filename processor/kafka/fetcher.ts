@@ -1,0 +1,367 @@
+/**
+ * What the partitions of a topic hold, fetched from the brokers that lead them while what came before is looked at.
+ * Metadata and offsets come through a client; what is fetched is read and walked by ourselves.
+ * @module
+ */
+import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
+import { type PartitionState, TopicChanged } from "../pipeline/source.ts";
+import type { Records, Seek } from "../records.ts";
+import { Unavailable } from "../pipeline/commit.ts";
+import { type BrokerAccess, BrokerConnection } from "./broker.ts";
+import { BufferPool } from "./buffer_pool.ts";
+import { CORRUPT, type Lost, pastDamage } from "./damaged.ts";
+import { fetchFrom, type PartitionResponse } from "./fetch.ts";
+import { UNPACKED_TOGETHER, walk, type Walked } from "./record_batch.ts";
+import { NO_RECORDS } from "./unreadable.ts";
+
+/** What to fetch, and as whom. */
+export interface FetcherSettings extends BrokerAccess {
+  readonly topic: string;
+  /** Is told how many bytes of records have come, as they were sent. */
+  readonly fetched?: (bytes: number) => void;
+}
+
+/** Kafka's error codes that are worth a name here. */
+const OFFSET_OUT_OF_RANGE = 1;
+const CORRUPT_MESSAGE = 2;
+const UNKNOWN_TOPIC_ID = 100;
+const EARLIEST = -2n;
+const LATEST = -1n;
+
+/** The broker answers a fetch after this much time, if nothing arrives. */
+const FETCH_WAIT_MS = 250;
+/** Much enough to be worth the way, little enough that partitions advance side by side. */
+const RESPONSE_BYTES = 512 * 1024;
+/** After a response of fewer bytes the next is asked for a moment later, for each costs the same however little it has. */
+const SMALL_BYTES = 64 * 1024;
+const MOMENT_MS = 10;
+
+/** Fetches ahead: one round of fetches is under way while the records of the one before are looked at. */
+export class Fetcher {
+  readonly #settings: FetcherSettings;
+  readonly #changed: () => void;
+  /** Knows the brokers, and who leads which partition. */
+  #client: Consumer | null = null;
+  /** The topic as it was when the client was given. */
+  #topicId: string | null = null;
+  /** Fetching, by broker. */
+  readonly #connections = new Map<number, BrokerConnection>();
+  /** Next offset of each partition, the one that was read last at the end; null where it is the earliest there is. */
+  #next = new Map<number, number | null>();
+  /** Up to where each partition has been committed. */
+  #committed: ReadonlyMap<number, number> = new Map();
+  /** Kafka timestamp of the last record that was read of each partition. */
+  readonly #times = new Map<number, number>();
+  /** Counts seeks: what was fetched before the last one is thrown away. */
+  #seeks = 0;
+  #underWay: Promise<void> | null = null;
+  /** Bytes that the last round of fetches brought. */
+  #lastBytes = 0;
+  #ready: Records[] = [];
+  /** Bytes that the round of fetches under way may still unpack. */
+  #unpackable = UNPACKED_TOGETHER;
+  /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
+  #pools: [BufferPool, BufferPool] = [new BufferPool(), new BufferPool()];
+  #failure: { readonly error: unknown } | null = null;
+  /** What is known of the partitions that are read. */
+  #states = new Map<number, PartitionState>();
+
+  /** @param changed is told when a round of fetches is over */
+  constructor(settings: FetcherSettings, changed: () => void) {
+    this.#settings = settings;
+    this.#changed = changed;
+  }
+
+  /** What is known of each partition that is read, at this moment. */
+  get states(): readonly PartitionState[] {
+    return [...this.#states.values()].map((state) => ({ ...state, next: this.#next.get(state.partition) ?? null }));
+  }
+
+  /** Whether `take` has anything to give, or an error to throw. */
+  get isReady(): boolean {
+    return this.#ready.length > 0 || this.#failure !== null;
+  }
+
+  /** From now on brokers and offsets are asked for through `client`, and `topicId` is the topic that is read. */
+  use(client: Consumer, topicId: string | null): void {
+    this.#client = client;
+    this.#topicId = topicId;
+  }
+
+  /** Reads these partitions from these offsets on, and forgets what was fetched before. */
+  seek(offsets: Seek, committed: ReadonlyMap<number, number>): void {
+    this.#seeks++;
+    this.#next = new Map(offsets);
+    this.#committed = committed;
+    const before = this.#states;
+    const unknown = { first: null, next: null, end: null, stable: null, answers: 0, isAsked: false };
+    this.#states = new Map(
+      [...offsets].map(([partition, first]) => [partition, { ...before.get(partition) ?? unknown, partition, first }]),
+    );
+    this.#times.clear();
+    this.#ready = [];
+    this.#failure = null;
+  }
+
+  /**
+   * The records that have come, while more are fetched; empty if none have.
+   *
+   * @throws what a fetch failed with
+   */
+  take(): readonly Records[] {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure.error;
+    const ready = this.#ready;
+    this.#ready = [];
+    this.fetchAhead();
+    return ready;
+  }
+
+  /** Closes the connections, and no longer asks the client. */
+  hangUp(): void {
+    this.#client = null;
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
+  /** Reads no partition any more, and hangs up. */
+  close(): void {
+    this.#seeks++;
+    this.#next.clear();
+    this.hangUp();
+  }
+
+  /** Starts the next round of fetches, unless one is under way or what it brought has not been taken. */
+  fetchAhead(): void {
+    if (this.#underWay !== null || this.#ready.length > 0 || this.#failure !== null || this.#next.size === 0) return;
+    const seeks = this.#seeks;
+    this.#underWay = this.#fetchRound(seeks).catch((error) => {
+      if (seeks === this.#seeks) this.#failure = { error };
+    }).finally(() => {
+      this.#underWay = null;
+      this.#changed();
+      if (seeks !== this.#seeks) this.fetchAhead();
+    });
+  }
+
+  /** One fetch from each leader, side by side. */
+  async #fetchRound(seeks: number): Promise<void> {
+    const client = this.#client!;
+    if (this.#lastBytes > 0 && this.#lastBytes < SMALL_BYTES) {
+      await new Promise((resolve) => setTimeout(resolve, MOMENT_MS));
+      if (seeks !== this.#seeks) return;
+    }
+    this.#lastBytes = 0;
+    for (const partition of this.#next.keys()) this.#note(partition, { isAsked: true });
+    const metadata = await client.metadata({ topics: [this.#settings.topic], autocreateTopics: false });
+    await this.#findEarliest(client, seeks);
+    if (seeks !== this.#seeks) return;
+    const shares = new Map<number, Map<number, number>>();
+    for (const [partition, offset] of this.#inTurn()) {
+      const leader = metadata.topics.get(this.#settings.topic)?.partitions[partition]?.leader ?? -1;
+      if (leader < 0) {
+        throw new Unavailable(`partition ${partition} of ${this.#settings.topic} has no leader at the moment`);
+      }
+      const share = shares.get(leader) ?? new Map<number, number>();
+      shares.set(leader, share.set(partition, offset!));
+    }
+    const [before, pool] = this.#pools;
+    this.#pools = [pool, before];
+    pool.clear();
+    this.#unpackable = UNPACKED_TOGETHER;
+    await Promise.all([...shares].map(async ([leader, offsets]) => {
+      const connection = await this.#connection(client, leader, metadata);
+      const responses = await this.#fetch(connection, offsets, pool);
+      const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      this.#lastBytes += size;
+      if (size > 0) this.#settings.fetched?.(size);
+      if (seeks === this.#seeks) await this.#take(client, connection, responses, offsets, seeks);
+    }));
+  }
+
+  /**
+   * The partitions in the order of asking: while there is much to read, a response has room for the first alone. That is
+   * the one whose log has been read up to the earliest time, so that all come to the same time together and a commit has
+   * few windows; of several, the one that waits longest.
+   */
+  #inTurn(): [number, number | null][] {
+    const timeOf = (partition: number) => this.#times.get(partition) ?? -1;
+    return [...this.#next].sort(([a], [b]) => timeOf(a) - timeOf(b));
+  }
+
+  async #connection(client: Consumer, leader: number, { brokers }: ClusterMetadata): Promise<BrokerConnection> {
+    const known = this.#connections.get(leader);
+    if (known !== undefined && !known.isStale) return known;
+    known?.close();
+    this.#connections.delete(leader);
+    const broker = brokers.get(leader);
+    if (broker === undefined) throw new Unavailable(`Kafka does not say where its broker ${leader} is`);
+    const connection = await BrokerConnection.open(broker.host, broker.port, this.#settings);
+    if (this.#client !== client) {
+      connection.close();
+      throw new Unavailable("the connections to Kafka have been closed");
+    }
+    this.#connections.set(leader, connection);
+    return connection;
+  }
+
+  async #fetch(
+    connection: BrokerConnection,
+    offsets: ReadonlyMap<number, number>,
+    pool: BufferPool,
+    maxWaitMs: number = FETCH_WAIT_MS,
+  ): Promise<readonly PartitionResponse[]> {
+    const request = {
+      topic: this.#settings.topic,
+      topicId: this.#topicId,
+      offsets,
+      maxWaitMs,
+      maxBytes: RESPONSE_BYTES,
+    };
+    return await fetchFrom(connection, request, pool);
+  }
+
+  async #take(
+    client: Consumer,
+    connection: BrokerConnection,
+    responses: readonly PartitionResponse[],
+    offsets: ReadonlyMap<number, number>,
+    seeks: number,
+  ): Promise<void> {
+    // Of the first in order that has anything left, Kafka always sends something.
+    const next = [...offsets].find(([partition, from]) =>
+      responses.some((r) => r.partition === partition && r.errorCode === 0 && r.lastStableOffset > from)
+    )?.[0];
+    for (const response of responses) {
+      // While the bounds of one partition were asked for, all may have been sent elsewhere.
+      if (seeks !== this.#seeks) return;
+      const { partition, errorCode, highWatermark: end, lastStableOffset: stable } = response;
+      const from = offsets.get(partition)!;
+      const answers = (this.#states.get(partition)?.answers ?? 0) + 1;
+      if (errorCode === 0) this.#note(partition, { end, stable, answers, isAsked: false });
+      if (errorCode === OFFSET_OUT_OF_RANGE) {
+        await this.#passGap(client, partition, from, seeks);
+      } else if (errorCode === UNKNOWN_TOPIC_ID) {
+        // Whoever starts again learns whether another topic has the name now.
+        client.clearMetadata();
+        throw new Unavailable(`Kafka no longer has the topic ${this.#settings.topic} with the id ${this.#topicId}`);
+      } else if (errorCode === CORRUPT_MESSAGE) {
+        await this.#passLost(client, connection, response, from, CORRUPT, seeks);
+      } else if (errorCode !== 0) {
+        client.clearMetadata();
+        throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
+      } else {
+        // A new leader may know of an earlier end for a moment; when it is asked for it, it waits until it knows.
+        if (response.highWatermark < (this.#committed.get(partition) ?? 0)) {
+          this.#mustReach(partition, await this.#offset(client, partition, LATEST));
+          if (seeks !== this.#seeks) return;
+        }
+        // What there is no memory for is fetched again.
+        if (this.#unpackable <= 0) continue;
+        const isMissing = partition === next && response.bytes.length === 0;
+        const walked = walk(response, from, this.#unpackable);
+        const lost = isMissing ? { why: "the broker does not find it", bytes: response.bytes } : walked.lost;
+        if (lost !== null) await this.#passLost(client, connection, response, from, lost, seeks);
+        else if (walked.next > from) this.#deliver(partition, walked);
+      }
+    }
+  }
+
+  /** Takes note of what is new of a partition. */
+  #note(partition: number, news: Partial<PartitionState>): void {
+    const state = this.#states.get(partition);
+    if (state !== undefined) this.#states.set(partition, { ...state, ...news });
+  }
+
+  /** Hands over what was walked, and notes where to go on. */
+  #deliver(partition: number, { records, next, unpacked }: Walked): void {
+    this.#unpackable -= unpacked;
+    this.#next.delete(partition);
+    this.#next.set(partition, next);
+    const last = records.findLast(({ count }) => count > 0);
+    if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
+    this.#ready.push(...records);
+  }
+
+  /** Passes what lies at `from` and can't be read. */
+  async #passLost(
+    client: Consumer,
+    connection: BrokerConnection,
+    { partition, highWatermark, lastStableOffset }: PartitionResponse,
+    from: number,
+    lost: Lost,
+    seeks: number,
+  ): Promise<void> {
+    const end = lastStableOffset > from ? lastStableOffset : await this.#offset(client, partition, LATEST);
+    const place = { partition, end: Math.max(highWatermark, end), stable: end };
+    const { base, run, response } = await pastDamage(
+      place,
+      from,
+      lost,
+      (offset) => this.#fetchAlone(connection, partition, offset),
+    );
+    if (seeks !== this.#seeks) return;
+    if (run !== null) this.#deliver(partition, { records: [run], next: base, unpacked: 0, lost: null });
+    // The broker finds it by an offset in it, and perhaps not by its first.
+    if (response !== null) {
+      const walked = walk(response, base, this.#unpackable);
+      if (walked.next > base) this.#deliver(partition, walked);
+    }
+  }
+
+  /** What a fetch of this partition alone brings; null if the broker says that there is something, and brings nothing. */
+  async #fetchAlone(
+    connection: BrokerConnection,
+    partition: number,
+    offset: number,
+  ): Promise<PartitionResponse | null> {
+    const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new BufferPool(), 0);
+    const { errorCode, bytes, lastStableOffset } = response!;
+    if (errorCode === CORRUPT_MESSAGE || (errorCode === 0 && bytes.length === 0 && offset < lastStableOffset)) {
+      return null;
+    }
+    if (errorCode === 0) return response!;
+    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
+  }
+
+  async #findEarliest(client: Consumer, seeks: number): Promise<void> {
+    const unknown = [...this.#next].filter(([, offset]) => offset === null).map(([partition]) => partition);
+    for (const partition of unknown) {
+      const earliest = await this.#offset(client, partition, EARLIEST);
+      if (seeks !== this.#seeks) return;
+      this.#next.set(partition, earliest);
+      this.#note(partition, { first: earliest });
+    }
+  }
+
+  /** Fails if a partition ends before what has been committed of it. */
+  #mustReach(partition: number, end: number): void {
+    const next = Math.max(this.#committed.get(partition) ?? 0, this.#next.get(partition) ?? 0);
+    if (end < next) throw new TopicChanged({ kind: "truncated", topic: this.#settings.topic, partition, next, end });
+  }
+
+  /** The log no longer has an offset: goes on where it begins; records in between are gone. */
+  async #passGap(client: Consumer, partition: number, from: number, seeks: number): Promise<void> {
+    const earliest = await this.#offset(client, partition, EARLIEST);
+    const latest = await this.#offset(client, partition, LATEST);
+    if (seeks !== this.#seeks) return;
+    this.#mustReach(partition, latest);
+    if (earliest <= from) throw new Unavailable(`Kafka says that partition ${partition} has no offset ${from}`);
+    const gap = { from, to: earliest };
+    this.#ready.push({
+      ...NO_RECORDS,
+      ...{ partition, bytes: new Uint8Array(), next: earliest, end: latest, stable: latest, skipped: 0, gap },
+    });
+    this.#next.set(partition, earliest);
+  }
+
+  async #offset(client: Consumer, partition: number, timestamp: bigint): Promise<number> {
+    const offsets = await client.listOffsets({
+      topics: [this.#settings.topic],
+      partitions: { [this.#settings.topic]: [partition] },
+      timestamp,
+    });
+    return Number(offsets.get(this.#settings.topic)![partition]!);
+  }
+}

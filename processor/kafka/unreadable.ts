@@ -1,0 +1,50 @@
+/**
+ * Runs of records that say what can't be read.
+ * @module
+ */
+import type { Buffer } from "node:buffer";
+import { MAX_EVENT_BYTES } from "../event.ts";
+import type { Records, Unreadable } from "../records.ts";
+
+/** The partition of a run, and where it ends. */
+export type Place = Pick<Records, "partition" | "end" | "stable">;
+
+/** A run of no records. */
+export const NO_RECORDS = {
+  count: 0,
+  offsets: new Float64Array(),
+  times: new Float64Array(),
+  starts: new Int32Array(),
+  ends: new Int32Array(),
+} as const;
+
+/** What is known of a batch, whether or not its records can be read. */
+export interface BatchPlace {
+  readonly base: number;
+  /** Records below are passed over. */
+  readonly floor: number;
+  /** The offset after its last. */
+  readonly after: number;
+  /** Null where nobody knows. */
+  readonly count: number | null;
+  /** As it lies in the log. */
+  readonly raw: Buffer;
+}
+
+/** A run without records, for offsets that can't be read. */
+export function unreadableRun(
+  place: Place,
+  { base, floor, after, count, raw }: BatchPlace,
+  why: string,
+): Records {
+  const records = count === null ? "an unknown number of records" : count === 1 ? "1 record" : `${count} records`;
+  const unreadable: Unreadable = {
+    offset: Math.max(base, floor),
+    from: base,
+    to: after,
+    detail: `batch of offsets ${base} to ${after - 1}, ${records}: ${why}`,
+    bytes: raw.subarray(0, MAX_EVENT_BYTES),
+  };
+  const skipped = after - unreadable.offset - 1;
+  return { ...place, next: after, bytes: raw, ...NO_RECORDS, unreadable, skipped, gap: null };
+}
