@@ -123,7 +123,7 @@ Deno.test("README: how it is run, and what it says of the tables", leaky, async 
   });
   assert.equal(await shop.end("SIGTERM"), 0, await shop.tail());
   assert.equal(await service.end("SIGTERM"), 0, await service.tail());
-  assert.match(await shell("dist/clickstream help", folder), /run +the service/);
+  assert.match(await shell("dist/clickstream help", folder), /run +Run the service/);
   assert.match(await shell("dist/clickstream help run", folder), /COMMIT_EVERY_MS/);
   await Deno.remove(folder, { recursive: true });
 });

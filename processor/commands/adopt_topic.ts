@@ -37,17 +37,17 @@ export async function adoptTopic(
     const now = await topicNow(settings);
     const planned = await adoptionsOf(db, now);
     if (planned.length === 0) {
-      print(`topic ${now.topic}${idText(now.id)} is the one that the tables follow; there is nothing to do`);
+      print(`topic ${now.topic}${idText(now.id)} is the topic that the tables follow; nothing to do`);
       return EXIT.done;
     }
     for (const line of inWords(planned, now)) print(line);
-    print("What has been counted stays counted. Events that are sent again into the new topic count again.");
+    print("Counted events stay counted. Events that are sent again to the new topic count again.");
     if (!yes && !consent(ask)) {
       print("nothing was changed");
       return EXIT.failed;
     }
     const say = (line: string) => writeError(`${line}\n`);
-    const { adoptions, replayed } = await retryOnLockTimeout("keep commits away", say, () => adopt(db, now));
+    const { adoptions, replayed } = await retryOnLockTimeout("block commits", say, () => adopt(db, now));
     if (replayed > 0) {
       print(
         `${
@@ -56,15 +56,15 @@ export async function adoptTopic(
           "it had them is not known, so they are marked as sent",
       );
     }
-    print(`done: ${adoptions.length} partitions of ${now.topic} are followed anew. Start the service`);
+    print(`done: the tables now follow ${adoptions.length} partitions of ${now.topic}. Start the service`);
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
 }
 
 function consent(ask: AdoptOptions["ask"]): boolean {
-  const answer = ask("Adopt the topic that Kafka has now?");
+  const answer = ask("Adopt this topic?");
   if (answer !== null) return answer;
-  throw new WrongUse("nothing was changed: adopt-topic asks before, and there is no terminal to ask on; add --yes");
+  throw new WrongUse("adopt-topic asks first, and there is no terminal to ask on; add --yes. Nothing was changed");
 }
 
 async function topicNow(settings: Settings<typeof READS.adoptTopic[number]>): Promise<TopicNow> {
@@ -86,18 +86,18 @@ function inWords(adoptions: readonly Adoption[], now: TopicNow): string[] {
   const former = recreated!.find(({ formerId }) => formerId !== null)?.formerId ?? null;
   return [
     ...(recreated!.length === 0 ? [] : [
-      `topic ${now.topic} was recreated: the tables follow ${former ?? "one whose id is not known"}, Kafka has ` +
-      `${now.id ?? "one without an id"} now`,
+      `topic ${now.topic} was recreated: the tables follow ${former ?? "a topic of unknown id"}, Kafka now has ` +
+      `${now.id ?? "a topic without an id"}`,
     ]),
     ...recreated!.map(({ partition, next, from }) =>
-      `partition ${partition}: begins at offset ${from} of the new topic` +
-      (next === null ? "" : `; of the former one all was read up to ${next}`)
+      `partition ${partition}: starts at offset ${from} of the new topic` +
+      (next === null ? "" : `; the former topic was read up to ${next}`)
     ),
     ...truncated!.map(({ partition, next, from }) =>
-      `partition ${partition}: was truncated, it was read up to ${next} and ends at ${from} now; goes on at ${from}. What ` +
-      `was written since the truncation and lies below ${from} is not read, for it can't be told from what was counted`
+      `partition ${partition}: was truncated; it was read up to ${next} and now ends at ${from}. Reading continues at ${from}; what ` +
+      `was written below ${from} since the truncation is not read, because it cannot be told from what was counted`
     ),
-    ...gone!.map(({ partition }) => `partition ${partition}: the new topic does not have it`),
+    ...gone!.map(({ partition }) => `partition ${partition}: missing in the new topic`),
   ];
 }
 

@@ -26,23 +26,25 @@ export async function forget(
     if (!await ready(db, writeError)) return EXIT.schema;
     const topic = settings.KAFKA_TOPIC;
     if (!yes) {
-      print(`there are ${inWords(await foundOf(db, topic, user))} of user ${JSON.stringify(user)}`);
-      print("nothing was removed; with --yes they are, and cannot be brought back");
+      print(`user ${JSON.stringify(user)} has ${inWords(await foundOf(db, topic, user))}`);
+      print("nothing was erased; add --yes to erase them for good");
       return EXIT.done;
     }
     await holdOperationLock(db);
     const say = (line: string) => writeError(`${line}\n`);
     const ends = new Map((await boundsOf(clusterOf(settings))).map(({ partition, end }) => [partition, end]));
-    const rows = await retryOnLockTimeout("keep commits away", say, () => noteForgotten(db, topic, user, ends));
+    const rows = await retryOnLockTimeout("block commits", say, () => noteForgotten(db, topic, user, ends));
     const logged = await finishForgetting(db, topic, user, say);
     const all = { ...rows, ...logged, events: rows.events + logged.events };
-    print(`removed ${inWords(all)} of user ${JSON.stringify(user)}`);
-    print("the counts in traffic, pages and active_users stay; what Kafka still holds of the user is not stored again");
+    print(`erased ${inWords(all)} of user ${JSON.stringify(user)}`);
+    print(
+      "counts in traffic, pages and active_users stay; the user's events that Kafka still holds are not stored again",
+    );
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
 }
 
 function inWords({ events, sessions, user_days, refusals }: OfUser): string {
-  const counts = { events, sessions, days: user_days, "refused messages": refusals };
+  const counts = { events, sessions, days: user_days, "refused records": refusals };
   return Object.entries(counts).map(([what, count]) => `${withCommas(count)} ${what}`).join(", ");
 }

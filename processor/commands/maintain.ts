@@ -20,18 +20,18 @@ export async function maintainCommand(
   const { EVENTS_KEEP_DAYS: eventDays, ROLLUPS_KEEP_DAYS: rollupDays } = settings;
   if (rollupDays <= eventDays) {
     throw new WrongUse(
-      `ROLLUPS_KEEP_DAYS is ${rollupDays} and EVENTS_KEEP_DAYS is ${eventDays}: an event may be that late, and would ` +
-        `begin a window anew that has been removed; ROLLUPS_KEEP_DAYS must be more`,
+      `ROLLUPS_KEEP_DAYS is ${rollupDays} and EVENTS_KEEP_DAYS is ${eventDays}: an event that late would ` +
+        `recreate a window that was deleted; make ROLLUPS_KEEP_DAYS larger`,
     );
   }
   return await connected(settings, "maintain", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
     const keep = { eventDays, rollupDays, aheadDays: AHEAD_DAYS };
     const { made, dropped, removed } = await maintain(db, keep, (line) => writeError(`${line}\n`));
-    print(`events has partitions to ${AHEAD_DAYS} days ahead: ${made} made`);
-    print(`partitions of events older than ${eventDays} days: ${dropped.length} dropped`);
+    print(`created ${made} partitions of events, up to ${AHEAD_DAYS} days ahead`);
+    print(`dropped ${dropped.length} partitions of events older than ${eventDays} days`);
     const rows = Object.entries(removed).map(([table, count]) => `${withCommas(count)} of ${table}`);
-    print(`rows past their age: ${rows.length === 0 ? "none" : rows.join(", ")} removed`);
+    print(`deleted expired rows: ${rows.length === 0 ? "none" : rows.join(", ")}`);
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
 }

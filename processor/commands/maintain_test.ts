@@ -56,12 +56,12 @@ onServer("maintain", async (t, server) => {
     assert.equal(code, 0, err);
     assert.equal(
       out,
-      "events has partitions to 7 days ahead: 2 made\npartitions of events older than 5 days: 5 dropped\n" +
-        "rows past their age: 19 of events_default, 9 of traffic, 10,800 of pages, 9 of active_users, 9 of sessions removed\n",
+      "created 2 partitions of events, up to 7 days ahead\ndropped 5 partitions of events older than 5 days\n" +
+        "deleted expired rows: 19 of events_default, 9 of traffic, 10,800 of pages, 9 of active_users, 9 of sessions\n",
     );
     assert.deepEqual(await left(url), LEFT);
     const again = await clickstream(["maintain"], { DATABASE_URL: url, ...KEEP });
-    assert.match(again.out, / 0 made\n.* 0 dropped\n.* none removed\n$/);
+    assert.match(again.out, /^created 0 .*\ndropped 0 .*\n.*: none\n$/);
     assert.deepEqual(await left(url), LEFT);
   });
 

@@ -56,15 +56,15 @@ async function say(db: Database, out: (line: string) => void): Promise<number> {
 async function bringUpToDate(db: Database, keepDays: number, out: (line: string) => void): Promise<void> {
   const { applied, already } = await migrate(db, MIGRATIONS);
   for (const name of applied) out(`applied ${name}`);
-  out(`schema clickstream is current: ${applied.length} migrations applied, ${already} had been before`);
-  const progress = nowAndThen((count) => out(`made ${count} partitions of events so far`));
+  out(`schema clickstream is current: ${applied.length} migrations applied now, ${already} before`);
+  const progress = nowAndThen((count) => out(`created ${count} partitions of events so far`));
   const made = await makePartitions(db, { nowMs: Date.now(), keepDays, aheadDays: AHEAD_DAYS, progress });
-  out(`events has partitions from ${keepDays} days ago to ${AHEAD_DAYS} days ahead: ${made} made`);
+  out(`created ${made} partitions of events, from ${keepDays} days ago to ${AHEAD_DAYS} days ahead`);
   for (const { name, limited } of await limitReaders(db)) {
     out(
       limited
-        ? `${name} only reads, and has a statement_timeout of 30 s from now on`
-        : `${name} only reads, and has no statement_timeout; as an administrator: alter role ${name} set statement_timeout = '30s'`,
+        ? `role ${name} only reads; its statement_timeout is 30 s from now on`
+        : `role ${name} only reads, and has no statement_timeout; run as an administrator: alter role ${name} set statement_timeout = '30s'`,
     );
   }
 }

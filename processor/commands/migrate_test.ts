@@ -32,23 +32,23 @@ onServer("migrate", async (t, server) => {
     const { code, lines } = await run(url, false);
     assert.equal(code, 0);
     assert.equal(lines[0], "applied 0001_roles.sql");
-    assert.match(lines.at(-2)!, /^schema clickstream is current: \d+ migrations applied, 0 had been before$/);
-    assert.equal(lines.at(-1), "events has partitions from 3 days ago to 7 days ahead: 11 made");
+    assert.match(lines.at(-2)!, /^schema clickstream is current: \d+ migrations applied now, 0 before$/);
+    assert.equal(lines.at(-1), "created 11 partitions of events, from 3 days ago to 7 days ahead");
     assert.deepEqual((await run(url, true)).code, 0);
   });
 
   await t.step("has nothing to do the second time", async () => {
     const { code, lines } = await run(url, false);
     assert.equal(code, 0);
-    assert.match(lines[0]!, /^schema clickstream is current: 0 migrations applied, \d+ had been before$/);
-    assert.equal(lines[1], "events has partitions from 3 days ago to 7 days ahead: 0 made");
+    assert.match(lines[0]!, /^schema clickstream is current: 0 migrations applied now, \d+ before$/);
+    assert.equal(lines[1], "created 0 partitions of events, from 3 days ago to 7 days ahead");
   });
 
   await t.step("limits those who only read", async () => {
     await using(url, (db) => db.exec("create role looker login in role clickstream_reader"));
     assert.equal(
       (await run(url, false)).lines.at(-1),
-      "looker only reads, and has a statement_timeout of 30 s from now on",
+      "role looker only reads; its statement_timeout is 30 s from now on",
     );
   });
 
@@ -71,11 +71,11 @@ onServer("migrate", async (t, server) => {
     assert.ok(before < 258, `${before} of 258`);
     const { code, out, err } = await clickstream(["migrate"], env);
     assert.equal(code, 0, out + err);
-    assert.match(out, /events has partitions from 250 days ago to 7 days ahead: \d+ made/);
+    assert.match(out, /created \d+ partitions of events, from 250 days ago to 7 days ahead/);
     assert.equal(await count(), 259);
     assert.match(
       (await clickstream(["maintain"], { ...env, EVENTS_KEEP_DAYS: "9" })).out,
-      /older than 9 days: 241 dropped/,
+      /dropped 241 partitions of events older than 9 days/,
     );
   });
 

@@ -29,10 +29,10 @@ export function addOperations(clickstream: Command, ends: Ends): void {
 
 function addMaintain(clickstream: Command, ends: Ends): void {
   clickstream.command("maintain")
-    .description("makes tomorrow's partitions, drops expired ones, removes windows past their age; for once a day")
+    .description("Create tomorrow's partitions, drop expired ones, delete old windows; run it once a day")
     .addHelpText(
       "after",
-      examples(["DATABASE_URL=postgres://owner@db/shop clickstream maintain", "beside a running service"]),
+      examples(["DATABASE_URL=postgres://owner@db/shop clickstream maintain", "safe beside a running service"]),
     )
     .addHelpText("after", () => settingsRead(READS.maintain))
     .action(async () => {
@@ -44,12 +44,15 @@ function addMaintain(clickstream: Command, ends: Ends): void {
 
 function addForget(clickstream: Command, ends: Ends): void {
   clickstream.command("forget")
-    .description("erases one user everywhere but from the anonymous counts; says what it removes")
-    .argument("<user>", "the userId")
-    .option("--yes", "does it; without, only says what there is")
+    .description("Erase one user from all tables; anonymous counts stay")
+    .argument("<user>", "userId of the user")
+    .option("--yes", "Erase; without it, only report what would be erased")
     .addHelpText(
       "after",
-      examples(["clickstream forget u-17", "what there is"], ["clickstream forget u-17 --yes", "erases it"]),
+      examples(["clickstream forget u-17", "report what would be erased"], [
+        "clickstream forget u-17 --yes",
+        "erase it",
+      ]),
     )
     .addHelpText("after", () => settingsRead(READS.forget))
     .action(async (user: string, { yes }: { readonly yes?: true }) => {
@@ -61,17 +64,17 @@ function addForget(clickstream: Command, ends: Ends): void {
 
 function addRebuild(clickstream: Command, ends: Ends): void {
   clickstream.command("rebuild")
-    .description("makes the tables anew from the log, next to those in use, and swaps them in at once")
+    .description("Rebuild the tables from the log beside those in use, then swap them in one transaction")
     .addOption(
-      new Option("--from <time>", "rows from the beginning of its UTC day on; the log must reach as far back")
+      new Option("--from <time>", "Rebuild rows from the start of this UTC day; the log must reach back that far")
         .argParser(timeArgument).makeOptionMandatory(),
     )
-    .option("--yes", "begins without asking")
+    .option("--yes", "Do not ask before starting")
     .addHelpText(
       "after",
       examples(
         ["clickstream rebuild --from 2026-11-20T00:00:00Z", "beside a running service, with its settings"],
-        ["clickstream rebuild --from 2026-11-20T00:00:00Z --yes", "where nobody can be asked"],
+        ["clickstream rebuild --from 2026-11-20T00:00:00Z --yes", "without a terminal"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.rebuild))
@@ -84,13 +87,13 @@ function addRebuild(clickstream: Command, ends: Ends): void {
 
 function addAdoptTopic(clickstream: Command, ends: Ends): void {
   clickstream.command("adopt-topic")
-    .description("accept the topic that Kafka has now, where it was recreated or truncated; say before what changes")
-    .option("--yes", "do it without asking")
+    .description("Accept a topic that was recreated or truncated; print first what changes")
+    .option("--yes", "Do not ask before starting")
     .addHelpText(
       "after",
       examples(
-        ["clickstream adopt-topic", "says what it would do, and asks on a terminal"],
-        ["clickstream adopt-topic --yes", "does it; run again, it finds nothing to do"],
+        ["clickstream adopt-topic", "print what would change, and ask"],
+        ["clickstream adopt-topic --yes", "without a terminal; safe to repeat"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.adoptTopic))
@@ -103,10 +106,10 @@ function addAdoptTopic(clickstream: Command, ends: Ends): void {
 
 function addGaps(clickstream: Command, ends: Ends): void {
   const gaps = clickstream.command("gaps")
-    .description("records that Kafka had deleted before they were read: list them, acknowledge them");
+    .description("List or acknowledge records that Kafka deleted before they were read");
   gaps.command("list")
-    .description("list the gaps of the topic, the most recent first")
-    .option("--json", "one JSON object a line")
+    .description("List the topic's gaps, newest first")
+    .option("--json", "Print one JSON object per line")
     .addHelpText("after", () => settingsRead(READS.gaps))
     .action(async ({ json }: { readonly json?: true }) => {
       const settings = readSettings(READS.gaps);
@@ -114,8 +117,8 @@ function addGaps(clickstream: Command, ends: Ends): void {
       ends(await listGaps({ json: json === true }, settings, output));
     });
   gaps.command("acknowledge")
-    .description("take note of gaps, which ends their alert")
-    .argument("[ids...]", "their numbers; without any, all", idsArgument)
+    .description("Acknowledge gaps, which ends their alert")
+    .argument("[ids...]", "Numbers of the gaps (default: all)", idsArgument)
     .addHelpText("after", () => settingsRead(READS.gaps))
     .action(async (ids: readonly string[]) => {
       const settings = readSettings(READS.gaps);
@@ -126,10 +129,10 @@ function addGaps(clickstream: Command, ends: Ends): void {
 
 function addStatus(clickstream: Command, ends: Ends): void {
   clickstream.command("status")
-    .description("what a running processor is doing; on a terminal over and over, in place")
-    .option("--once", "shows it once")
-    .option("--json", "as one line of JSON")
-    .addHelpText("after", examples(["clickstream status", "asks the processor at HTTP_LISTEN"]))
+    .description("Show what the running service does; on a terminal, refreshed in place")
+    .option("--once", "Print it once")
+    .option("--json", "Print one line of JSON")
+    .addHelpText("after", examples(["clickstream status", "ask the service at HTTP_LISTEN"]))
     .addHelpText("after", () => settingsRead(READS.status))
     .action(async ({ json, once }: { readonly json?: true; readonly once?: true }) => {
       const { HTTP_LISTEN: address } = readSettings(READS.status);
@@ -141,9 +144,9 @@ function addStatus(clickstream: Command, ends: Ends): void {
 
 function addDoctor(clickstream: Command, ends: Ends): void {
   clickstream.command("doctor")
-    .description("tries every connection, right, topic, schema and clock that the service needs; says what to do")
-    .option("--json", "as one line of JSON")
-    .addHelpText("after", examples(["clickstream doctor", "with the settings of the service, where it runs"]))
+    .description("Check every connection, right, topic, schema and clock that the service needs, and print what to do")
+    .option("--json", "Print one line of JSON")
+    .addHelpText("after", examples(["clickstream doctor", "on its host, with its settings"]))
     .addHelpText("after", () => settingsRead(READS.doctor))
     .action(async ({ json }: { readonly json?: true }) => {
       const settings = readSettings(READS.doctor);
@@ -162,11 +165,17 @@ interface FilterFlags {
 
 function withFilter(command: Command): Command {
   return command
-    .addOption(new Option("--reason <reason>", "only those refused for it").choices(REASONS))
-    .option("--field <field>", "only those with this field at fault")
-    .addOption(numberOption("--partition <number>", "only those of it", { least: 0, most: 2 ** 31 - 1, whole: true }))
-    .addOption(new Option("--from <time>", "only those refused since then").argParser(timeArgument))
-    .addOption(new Option("--to <time>", "only those refused before then").argParser(timeArgument));
+    .addOption(new Option("--reason <reason>", "Only refusals with this reason").choices(REASONS))
+    .option("--field <field>", "Only refusals of this field")
+    .addOption(
+      numberOption("--partition <number>", "Only refusals of this partition", {
+        least: 0,
+        most: 2 ** 31 - 1,
+        whole: true,
+      }),
+    )
+    .addOption(new Option("--from <time>", "Only refusals since this time").argParser(timeArgument))
+    .addOption(new Option("--to <time>", "Only refusals before this time").argParser(timeArgument));
 }
 
 function filterOf({ reason, field, partition, from, to }: FilterFlags): RefusalFilter {
@@ -175,13 +184,13 @@ function filterOf({ reason, field, partition, from, to }: FilterFlags): RefusalF
 
 function addRefusals(clickstream: Command, ends: Ends): void {
   const refusals = clickstream.command("refusals")
-    .description("what could not be an event: lists it, shows it, sends it back once it can");
-  withFilter(refusals.command("list").description("lists refusals, the most recent first"))
-    .option("--replayed", "only those that were sent back")
-    .option("--open", "only those that were not sent back")
-    .addOption(numberOption("--limit <rows>", "how many", { least: 1, most: 100_000, whole: true, default: 50 }))
-    .option("--json", "one JSON object a line, with the whole message")
-    .addHelpText("after", examples(["clickstream refusals list --reason bad_value --field price", "the last 50"]))
+    .description("List, show or replay refused records");
+  withFilter(refusals.command("list").description("List refusals, newest first"))
+    .option("--replayed", "Only refusals that were replayed")
+    .option("--open", "Only refusals that were not replayed")
+    .addOption(numberOption("--limit <rows>", "Number of rows", { least: 1, most: 100_000, whole: true, default: 50 }))
+    .option("--json", "Print one JSON object per line, with the whole payload")
+    .addHelpText("after", examples(["clickstream refusals list --reason bad_value --field price", "the newest 50"]))
     .addHelpText("after", () => settingsRead(READS.refusals))
     .action(async ({ limit, json, replayed, open, ...flags }: FilterFlags & {
       readonly limit: number;
@@ -196,23 +205,23 @@ function addRefusals(clickstream: Command, ends: Ends): void {
       ends(await listRefusals({ filter, limit, json: json === true }, settings, output));
     });
   refusals.command("show")
-    .description("shows all that is known of a refusal, its message included")
-    .argument("<id>", "its number", idArgument)
-    .option("--json", "as one line of JSON")
+    .description("Show one refusal with its payload")
+    .argument("<id>", "Number of the refusal", idArgument)
+    .option("--json", "Print one line of JSON")
     .addHelpText("after", () => settingsRead(READS.refusals))
     .action(async (id: string, { json }: { readonly json?: true }) => {
       const settings = readSettings(READS.refusals);
       const { showRefusal } = await import("./refusals.ts");
       ends(await showRefusal({ id, json: json === true }, settings, output));
     });
-  withFilter(refusals.command("replay").description("sends refused messages back into the topic, each at most once"))
-    .argument("[ids...]", "their numbers; without any, all that were not sent back yet", idsArgument)
-    .option("--if-accepted", "only those that would be taken now")
+  withFilter(refusals.command("replay").description("Send refused records to the topic again, each at most once"))
+    .argument("[ids...]", "Numbers of the refusals (default: all that were not replayed yet)", idsArgument)
+    .option("--if-accepted", "Only records that would be accepted now")
     .addHelpText(
       "after",
       examples(
         ["clickstream refusals replay --reason expired --if-accepted", "after EVENTS_KEEP_DAYS was raised"],
-        ["clickstream refusals replay 17 18", "these two"],
+        ["clickstream refusals replay 17 18", "only these two"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.replay))

@@ -14,19 +14,19 @@ import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./cl
 import { READS } from "./cli/reads.ts";
 
 const AFTER = `
-Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 the schema is missing or behind.
+Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 schema missing or out of date.
 Settings are environment variables; "clickstream COMMAND --help" lists those that a command reads.
 `;
 
 /** The program. `ends` is told the exit code of the command that ran. */
 export function program(ends: (code: number) => void): Command {
   const clickstream = new Command("clickstream")
-    .description("Clicks of a shop: from Kafka, counted exactly, into PostgreSQL.")
-    .version(VERSION, "--version", "says which version this is")
-    .helpOption("-h, --help", "says what can be typed")
-    .helpCommand("help [command]", "says what a command does")
+    .description("Count a shop's clicks from Kafka into PostgreSQL, exactly once.")
+    .version(VERSION, "--version", "Print the version")
+    .helpOption("-h, --help", "Print this help")
+    .helpCommand("help [command]", "Print the help of a command")
     .configureOutput({ writeOut: write, writeErr: writeError })
-    .showHelpAfterError("(--help says what is allowed)")
+    .showHelpAfterError("(--help lists what is allowed)")
     .exitOverride()
     .addHelpText("after", AFTER);
   addRun(clickstream, ends);
@@ -41,10 +41,10 @@ export function program(ends: (code: number) => void): Command {
 
 function addRun(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("run")
-    .description("the service: Kafka into PostgreSQL until SIGTERM, then commits what it has")
+    .description("Run the service: read Kafka into PostgreSQL until SIGTERM, then commit what was read")
     .addHelpText(
       "after",
-      examples(["DATABASE_URL=postgres://me@db/shop clickstream run", "with brokers on localhost:9092"]),
+      examples(["DATABASE_URL=postgres://me@db/shop clickstream run", "brokers on localhost:9092"]),
     )
     .addHelpText("after", () => settingsRead(READS.run))
     .action(async () => {
@@ -65,27 +65,32 @@ interface DemoFlags {
 
 function addDemo(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("demo")
-    .description("everything in one process and nothing installed; prints what it counted")
-    .addOption(numberOption("--rate <records>", "records a second", { least: 1, most: 20_000, default: 500 }))
+    .description("Run the whole pipeline in one process, with nothing installed, and print the counts")
+    .addOption(numberOption("--rate <records>", "Records per second", { least: 1, most: 20_000, default: 500 }))
     .addOption(
-      numberOption("--seconds <seconds>", "how long the shop is open", { least: 1, most: 86_400, default: 30 }),
+      numberOption("--seconds <seconds>", "Duration in seconds", { least: 1, most: 86_400, default: 30 }),
     )
     .addOption(
-      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, default: 1 }),
+      numberOption("--seed <number>", "Seed: the same seed generates the same shop", {
+        least: 0,
+        most: 2 ** 32,
+        whole: true,
+        default: 1,
+      }),
     )
     .addOption(
-      numberOption("--port <port>", "where the status page is, 0 for any; 8080, or any where that is taken", {
+      numberOption("--port <port>", "Port of the status page; 0 picks a free one (default: 8080 if free)", {
         least: 0,
         most: 65_535,
         whole: true,
       }),
     )
-    .addOption(new Option("--data <folder>", "keeps everything there, to go on from next time"))
+    .addOption(new Option("--data <folder>", "Keep the data in this folder and continue from it next time"))
     .addHelpText(
       "after",
       examples(
-        ["clickstream demo", "half a minute of a shop"],
-        ["clickstream demo --data /tmp/shop --seconds 300", "five minutes, to go on from later"],
+        ["clickstream demo", "30 seconds of a simulated shop"],
+        ["clickstream demo --data /tmp/shop --seconds 300", "5 minutes, and keep the data"],
       ),
     )
     .action(async ({ data, port, ...flags }: DemoFlags) => {
@@ -101,29 +106,34 @@ interface GenerateFlags extends GenerateOptions {
 function addGenerate(clickstream: Command, ends: (code: number) => void): void {
   const { rate, seed, bad, duplicates, late } = GENERATE_DEFAULTS;
   clickstream.command("generate")
-    .description("a simulated shop into Kafka, in real time; says how many records of each kind it made")
-    .addOption(numberOption("--rate <records>", "records a second", { least: 0.001, most: 1_000_000, default: rate }))
+    .description("Send the clicks of a simulated shop to Kafka in real time, and print the counts")
+    .addOption(numberOption("--rate <records>", "Records per second", { least: 0.001, most: 1_000_000, default: rate }))
     .addOption(
-      numberOption("--seconds <seconds>", "how much time; until stopped if left out", { least: 0.001, most: 1e9 }),
+      numberOption("--seconds <seconds>", "Duration in seconds (default: until stopped)", { least: 0.001, most: 1e9 }),
     )
     .addOption(
-      numberOption("--seed <number>", "which shop it is", { least: 0, most: 2 ** 32, whole: true, default: seed }),
+      numberOption("--seed <number>", "Seed: the same seed generates the same shop", {
+        least: 0,
+        most: 2 ** 32,
+        whole: true,
+        default: seed,
+      }),
     )
-    .addOption(numberOption("--users <number>", "how many shoppers", { least: 1, most: 10_000_000, whole: true }))
-    .addOption(shareOption("--bad <share>", "share of records that can't be events", bad))
-    .addOption(shareOption("--duplicates <share>", "share of records that repeat an event", duplicates))
-    .addOption(shareOption("--late <share>", "share of events that are sent late", late))
-    .addOption(numberOption("--pace <factor>", "how many times faster than people", { least: 0.01, most: 10_000_000 }))
-    .addOption(new Option("--from <time>", "when the simulated time starts; nothing waits").argParser(timeArgument))
-    .option("--fast", "nothing waits: what is simulated ends now")
-    .option("--out <file>", "writes NDJSON to a file instead; nothing waits")
-    .option("--json", "says the counts as one line of JSON")
+    .addOption(numberOption("--users <number>", "Number of shoppers", { least: 1, most: 10_000_000, whole: true }))
+    .addOption(shareOption("--bad <share>", "Share of records that cannot be events", bad))
+    .addOption(shareOption("--duplicates <share>", "Share of records that repeat an event", duplicates))
+    .addOption(shareOption("--late <share>", "Share of events that are sent late", late))
+    .addOption(numberOption("--pace <factor>", "Speed of the shoppers, as a factor", { least: 0.01, most: 10_000_000 }))
+    .addOption(new Option("--from <time>", "Start of the simulated time; implies no waiting").argParser(timeArgument))
+    .option("--fast", "Send at once; the simulated time ends now")
+    .option("--out <file>", "Write NDJSON to a file instead, at once")
+    .option("--json", "Print the counts as one line of JSON")
     .addHelpText(
       "after",
       examples(
-        ["clickstream generate --rate 2000", "a busy shop, until Ctrl-C"],
-        ["clickstream generate --fast --seconds 3600", "an hour of it, at once"],
-        ["clickstream generate --seconds 60 --out clicks.ndjson", "a minute of it, into a file"],
+        ["clickstream generate --rate 2000", "2,000 records/s until Ctrl-C"],
+        ["clickstream generate --fast --seconds 3600", "one simulated hour, at once"],
+        ["clickstream generate --seconds 60 --out clicks.ndjson", "one minute, into a file"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.generate))
@@ -138,16 +148,16 @@ function addGenerate(clickstream: Command, ends: (code: number) => void): void {
 
 function addProduce(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("produce")
-    .description("send a file of your own events, one JSON object a line, to Kafka; say which will be refused, and why")
-    .argument("<file>", "the file; - is standard input")
-    .option("--check", "send nothing, only say which lines can't be events")
-    .option("--json", "print the result as one line of JSON")
+    .description("Send your own events to Kafka, one JSON object per line; report which will be refused, and why")
+    .argument("<file>", "File to send; - is standard input")
+    .option("--check", "Send nothing; only report the lines that cannot be events")
+    .option("--json", "Print the result as one line of JSON")
     .addHelpText(
       "after",
       examples(
-        ["clickstream produce events.ndjson", "a bad line is sent as it is; then the exit code is 1"],
-        ["clickstream produce --check events.ndjson", "tries every line, without Kafka"],
-        ["tail -f shop.log | clickstream produce -", "as they come"],
+        ["clickstream produce events.ndjson", "invalid lines are sent too; then the exit code is 1"],
+        ["clickstream produce --check events.ndjson", "check every line, without Kafka"],
+        ["tail -f shop.log | clickstream produce -", "send lines as they are written"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.produce))
@@ -161,13 +171,13 @@ function addProduce(clickstream: Command, ends: (code: number) => void): void {
 
 function addMigrate(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("migrate")
-    .description("brings the schema up to date")
-    .option("--check", "only says whether it is; exit code 3 if not")
+    .description("Create or upgrade the schema")
+    .option("--check", "Change nothing; exit with 3 if the schema is not up to date")
     .addHelpText(
       "after",
       examples(
-        ["DATABASE_URL=postgres://owner@db/shop clickstream migrate", "makes the schema, or what is missing of it"],
-        ["DATABASE_URL=postgres://owner@db/shop clickstream migrate --check", "changes nothing"],
+        ["DATABASE_URL=postgres://owner@db/shop clickstream migrate", "create or upgrade the schema"],
+        ["DATABASE_URL=postgres://owner@db/shop clickstream migrate --check", "only check it"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.migrate))
@@ -180,16 +190,16 @@ function addMigrate(clickstream: Command, ends: (code: number) => void): void {
 
 function addFlink(clickstream: Command, ends: (code: number) => void): void {
   clickstream.command("flink")
-    .description("prints the same views as a job in Flink SQL, with placeholders for what is secret or not set")
+    .description("Print the views as a Flink SQL job, with placeholders for secrets and settings that are missing")
     .addHelpText(
       "after",
       examples(
-        ["clickstream flink > views.sql", "with the settings of the service; without DATABASE_URL a placeholder"],
-        ["sql-client.sh -f views.sql", "once the placeholders are filled in, by a Flink cluster"],
+        ["clickstream flink > views.sql", "with the service's settings"],
+        ["sql-client.sh -f views.sql", "run it on a Flink cluster, placeholders filled in"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.flink))
-    .addHelpText("after", "  DATABASE_URL          where the tables are; its password is left out")
+    .addHelpText("after", "  DATABASE_URL          the database, printed without its password")
     .action(async () => {
       const given = isSet("DATABASE_URL") ? readSettings(["DATABASE_URL"]) : { DATABASE_URL: null };
       const settings = { ...readSettings(READS.flink), ...given };

@@ -33,7 +33,7 @@ function kept(...names: readonly string[]): Record<string, string> {
 /** What is typed, with which settings; the exit code, and what must be said: on stdout if all is well, else on stderr. */
 const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, number, RegExp])[] = [
   ["--version", {}, 0, new RegExp(`^${VERSION}\n$`)],
-  ["--help", {}, 0, /run +the service[\s\S]*Exit codes: 0 done/],
+  ["--help", {}, 0, /run +Run the service[\s\S]*Exit codes: 0 success/],
   ["help migrate", {}, 0, /--check[\s\S]*DATABASE_URL/],
   ["run --help", {}, 0, /COMMIT_EVERY_MS[\s\S]*default: 1000[\s\S]*from 10 to 60000/],
   ["", {}, 2, /Usage: clickstream/],

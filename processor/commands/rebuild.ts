@@ -83,7 +83,7 @@ export async function rebuild(
       output.print("nothing was changed");
       return EXIT.failed;
     }
-    if (goesOn) output.writeError(`goes on with the rebuild from ${dayText(plan.fromMs)} that was ended before\n`);
+    if (goesOn) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
     else await begin(db, plan, reach);
     const filling = await Filling.open(settings, plan, output);
     try {
@@ -91,7 +91,7 @@ export async function rebuild(
     } finally {
       await filling.close();
     }
-    output.print(`all windows, sessions, days and events from ${day} on are those that the log makes now`);
+    output.print(`rebuilt all windows, sessions, user days and events from ${day}`);
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
 }
@@ -99,7 +99,7 @@ export async function rebuild(
 function consent(ask: RebuildOptions["ask"]): boolean {
   const answer = ask("Rebuild these tables?");
   if (answer !== null) return answer;
-  throw new WrongUse("rebuild asks before it begins, and there is no terminal to ask on; add --yes");
+  throw new WrongUse("rebuild asks first, and there is no terminal to ask on; add --yes");
 }
 
 function dayText(timeMs: number): string {
@@ -126,10 +126,10 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
     `replaces rows from ${dayText(firstMs)} to now` +
     (logBeginsMs === null
       ? ""
-      : `: the log begins on ${dayText(logBeginsMs)}, and of its events that came late also their days`),
+      : `: the log starts on ${dayText(logBeginsMs)}, and its late events belong to earlier days`),
     `reads about ${withCommas(records)} records of topic ${plan.topic}, in about ${minutes} min`,
-    `needs about ${row!.size} more until it is done` +
-    (plan.storeEvents ? `, in about ${days} daily partitions of events` : ""),
+    `needs about ${row!.size} of disk space until it is done` +
+    (plan.storeEvents ? `, and about ${days} daily partitions of events` : ""),
   ];
 }
 

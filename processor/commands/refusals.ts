@@ -53,7 +53,7 @@ export async function listRefusals(
         ...[row.replayed_at === null ? "" : "replayed", row.payload === null ? "(erased)" : printable(row.payload)],
       ]);
       if (rows.length > 0) {
-        const heads = ["id", "refused at", "reason", "field", "partition/offset", "", "message"];
+        const heads = ["id", "refused at", "reason", "field", "partition/offset", "", "payload"];
         table(heads, cells).forEach((line) => print(line));
       }
       print(`${withCommas(rows.length)} of ${withCommas(total)} refusals shown`);
@@ -72,7 +72,7 @@ export async function showRefusal(
     if (!await ready(db, writeError)) return EXIT.schema;
     const [row] = await refusalsIn(db, { ids: [id] }, { limit: 1, payloadBytes: 64 * 1024 });
     if (row === undefined) {
-      throw new Error(`there is no refusal ${id}; \`clickstream refusals list\` says which there are`);
+      throw new Error(`there is no refusal ${id}; \`clickstream refusals list\` lists them`);
     }
     if (json) print(JSON.stringify(asJson(row)));
     else {
@@ -81,7 +81,7 @@ export async function showRefusal(
       print(`${"payload".padEnd(12)} ${payload === null ? "(erased with its user)" : `${payload.length} bytes:`}`);
       if (payload !== null) print(printable(payload));
       if (row.reason === "unreadable_batch") {
-        print("A batch that cannot be read cannot be replayed: send its records again, from where they came.");
+        print("An unreadable batch cannot be replayed: send its records again from their origin.");
       }
     }
     return EXIT.done;
@@ -125,11 +125,11 @@ export async function replayRefusals(
       const refusalOf = judge(settings.EVENTS_KEEP_DAYS);
       const accepted = ({ payload }: RefusalRow) => !ifAccepted || refusalOf(payload!) === null;
       const { sent, left } = await replayAll(db, resender, settings.KAFKA_TOPIC, filter, accepted, output);
-      output.print(`sent ${withCommas(sent)} refused messages back to topic ${settings.KAFKA_TOPIC}`);
-      if (left > 0) output.print(`${withCommas(left)} would be refused again, and were left as they are`);
+      output.print(`replayed ${withCommas(sent)} refused records into topic ${settings.KAFKA_TOPIC}`);
+      if (left > 0) output.print(`${withCommas(left)} would be refused again and were not replayed`);
       const partial = await countPartial(db, settings.KAFKA_TOPIC, filter);
       if (partial > 0) {
-        output.print(`${withCommas(partial)} cannot be replayed: only the beginning of what was refused is kept`);
+        output.print(`${withCommas(partial)} cannot be replayed: only the beginning of their payload is kept`);
       }
       return EXIT.done;
     } finally {
@@ -168,7 +168,7 @@ async function replayAll(
 async function finishLast(db: Database, resender: Resender, { writeError }: Output): Promise<number> {
   const noted = await unfinishedReplay(db);
   if (noted === null) return 0;
-  writeError(`finishes a replay of ${noted.refusals.length} refusals that was ended before\n`);
+  writeError(`finishing an interrupted replay of ${noted.refusals.length} refusals\n`);
   if (await resender.last() === noted.id) return await markReplayed(db, noted.id, noted.refusals);
   return await finish(db, resender, noted);
 }

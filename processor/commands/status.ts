@@ -42,7 +42,7 @@ export async function status(
       if (first) throw new Error(nobody(asked, error));
       return null;
     });
-    const lines = report === null ? [`no answer from ${asked} at the moment`] : linesOf(report);
+    const lines = report === null ? [`no answer from ${asked}`] : linesOf(report);
     if (json) output.print(JSON.stringify(report));
     else output.print((watch ? HOME : "") + lines.join("\n"));
     if (!watch) return EXIT.done;
@@ -54,14 +54,16 @@ export async function status(
 async function ask(url: string): Promise<Report> {
   const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   const text = await response.text();
-  if (!response.ok) throw new Error(`it answers ${response.status}`);
+  if (!response.ok) throw new Error(`HTTP status ${response.status}`);
   const report = JSON.parse(text);
-  if (typeof report?.state !== "string") throw new Error("what answers there is not clickstream");
+  if (typeof report?.state !== "string") throw new Error("another program answers there");
   return report;
 }
 
 function nobody(url: string, error: unknown): string {
-  return `no processor says at ${url} how it is: ${inWords(error)}. See that it runs (\`clickstream run\`), and that ` +
+  return `Cannot get the status from ${url}: ${
+    inWords(error)
+  }. Check that the service runs (\`clickstream run\`) and that ` +
     "HTTP_LISTEN is the same here and there; `clickstream doctor` says what keeps it from running";
 }
 
@@ -99,7 +101,7 @@ function linesOf(report: Report): string[] {
     `${withCommas(lag)} records behind, ${withCommas(report.restarts.length)} recent restarts`,
     ...report.restarts.slice(0, 3).map(({ at, cause, message }) => `  ${at} ${cause}: ${message}`),
     "",
-    ...table(["partition", "next offset", "end", "lag", "watermark"], rows),
+    ...table(["partition", "next offset", "high watermark", "lag", "watermark"], rows),
   ].map(visible);
 }
 

@@ -16,16 +16,16 @@ export class WrongSettings extends Error {
   override readonly name = "WrongSettings";
 }
 
-/** More workers than these share the cores for nothing. */
+/** Most workers per core; more would only share the cores. */
 const WORKERS_A_CORE = 4;
 
-/** Memory that a worker needs at least once it is busy, in bytes. */
+/** Memory that a busy worker needs, in bytes. */
 const WORKER_BYTES = 200e6;
 
 /** What is known of a setting. */
 export interface Setting {
   readonly schema: z.ZodType<unknown, string>;
-  /** Text that stands in where it is not set; null: it may be left out; absent: it is required. */
+  /** Value where it is not set; null: optional; absent: required. */
   readonly default?: string | null;
   readonly allowed: string;
   readonly about: string;
@@ -39,7 +39,7 @@ const oneOf = <const T extends readonly string[]>(...values: T) => z.enum(values
 const wholeNumber = (least: number, most: number) =>
   text(/^\d{1,9}$/).transform(Number).pipe(z.number().min(least).max(most));
 
-/** A value that `parse` makes of the text; the message of a `RangeError` is shown, that of any other error is not. */
+/** A value parsed from text. The message of a `RangeError` is shown; the message of any other error is not. */
 const parsed = <T>(parse: (value: string) => T) =>
   z.string().transform((value, context): T => {
     try {
@@ -56,49 +56,49 @@ export const SETTINGS = {
     schema: parsed((value) => list(value).map((broker) => addressText(addressOf(broker, 9092)))),
     default: "localhost:9092",
     allowed: "host:port, several separated by commas",
-    about: "Kafka brokers to begin with",
+    about: "Kafka bootstrap brokers",
   },
   KAFKA_TOPIC: {
     schema: text(/^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/),
     default: "clickstream-events",
-    allowed: "1 to 249 letters, digits, '..', '_' and '-'",
-    about: "topic of the events",
+    allowed: "1 to 249 letters, digits, '.', '_' and '-'",
+    about: "topic with the events",
   },
   KAFKA_PARTITIONS: {
     schema: wholeNumber(1, 10_000),
     default: "6",
     allowed: "a whole number from 1 to 10000",
-    about: "partitions of a topic that has to be created",
+    about: "partitions of the topic, where `generate` or `produce` creates it",
   },
   KAFKA_GROUP_ID: {
     schema: text(/^[\x21-\x7e]{1,255}$/),
     default: "clickstream",
     allowed: "1 to 255 printable ASCII characters without spaces",
-    about: "consumer group: processes with the same one share the partitions",
+    about: "consumer group; processes of one group share the partitions",
   },
   KAFKA_TLS_CA: {
     schema: parsed(certificates),
     default: null,
     allowed: "a readable PEM file, or 'public' for the well-known authorities",
-    about: "speak TLS with the brokers, and trust certificates of these authorities",
+    about: "certificate authorities of the brokers; turns TLS on",
   },
   KAFKA_SASL_MECHANISM: {
     schema: oneOf("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
     default: null,
     allowed: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
-    about: "how to log in to the brokers",
+    about: "SASL mechanism of the brokers",
   },
   KAFKA_SASL_USERNAME: {
     schema: text(/^\P{Cc}{1,255}$/u),
     default: null,
     allowed: "1 to 255 characters",
-    about: "whom to log in as",
+    about: "SASL user",
   },
   KAFKA_SASL_PASSWORD: {
     schema: z.string().transform((value) => new Secret(value)),
     default: null,
     allowed: "any text",
-    about: "the password of KAFKA_SASL_USERNAME",
+    about: "password of KAFKA_SASL_USERNAME",
     secret: true,
   },
   DATABASE_URL: {
@@ -106,82 +106,82 @@ export const SETTINGS = {
     allowed:
       "postgres://user:password@host:port/database, several host:port separated by commas, or ?host= with the folder of a socket " +
       "(in the password, percent-encode @ : / ? # and %)",
-    about: "the PostgreSQL database",
+    about: "PostgreSQL database",
     secret: true,
   },
   DATABASE_TLS_CA: {
     schema: parsed(certificates),
     default: null,
     allowed: "a readable PEM file, or 'public' for the well-known authorities",
-    about: "speak TLS with PostgreSQL, and trust certificates of these authorities",
+    about: "certificate authorities of PostgreSQL; turns TLS on",
   },
   HTTP_LISTEN: {
     schema: parsed((value) => addressOf(value, null)),
     default: "127.0.0.1:8080",
-    allowed: "host:port; port 0 is any that is free",
-    about: "where to serve the status page, /health, /ready, /metrics and /api/status",
+    allowed: "host:port; port 0 picks a free one",
+    about: "address of the status page, /health, /ready, /metrics and /api/status",
   },
   HTTP_HOSTS: {
     schema: parsed((value) => list(value).map((host) => addressOf(host, 80).hostname.toLowerCase())),
     default: null,
-    allowed: "names of hosts, several separated by commas",
+    allowed: "host names, separated by commas",
     about:
-      "more names that the status page is asked for by, such as a reverse proxy's; IP addresses, localhost and the" +
-      " names of the machine and in HTTP_LISTEN are answered without it",
+      "further host names of the status page, such as a reverse proxy's; IP addresses, localhost, the machine's name and the " +
+      "name in HTTP_LISTEN are always answered",
   },
   WORKERS: {
     schema: wholeNumber(1, 256),
     default: null,
     allowed: "a whole number from 1 to 256, at most 4 for each core and 1 for each 200 MB of memory",
-    about: "cores to use; without it all of them, as far as the memory is enough",
+    about: "workers (default: one per core, fewer where memory is short)",
   },
   COMMIT_EVERY_MS: {
     schema: wholeNumber(10, 60_000),
     default: "1000",
     allowed: "a whole number from 10 to 60000",
-    about: "longest time in milliseconds that an event waits for its commit",
+    about: "longest time that an event waits for its commit, in milliseconds",
   },
   EVENTS_KEEP_DAYS: {
     schema: wholeNumber(1, 3650),
     default: "30",
     allowed: "a whole number from 1 to 3650",
-    about: "days that events are kept; an older event is refused",
+    about: "retention of events, in days; an older event is refused",
   },
   ROLLUPS_KEEP_DAYS: {
     schema: wholeNumber(1, 36_500),
     default: "400",
     allowed: "a whole number from 1 to 36500, and more than EVENTS_KEEP_DAYS",
-    about: "days that windows and sessions are kept; `maintain` removes older ones",
+    about: "retention of windows and sessions, in days; `maintain` deletes older ones",
   },
   STORE_EVENTS: {
     schema: oneOf("true", "false").transform((value) => value === "true"),
     default: "true",
     allowed: "true or false",
-    about: "whether events are stored one by one, besides being counted",
+    about: "store each event, besides counting it",
   },
   HASH_ROUTES: {
     schema: oneOf("true", "false").transform((value) => value === "true"),
     default: "true",
     allowed: "true or false",
-    about: "whether a fragment that begins with / or !/, such as #/cart, belongs to the page",
+    about: "count a fragment that begins with / or !/, such as #/cart, as part of the page",
   },
   VIEWS: {
     schema: parsed(viewsOf),
     default: VIEWS.map(({ name }) => name).join(","),
     allowed: `some of ${VIEWS.map(({ name }) => name).join(", ")}, separated by commas`,
-    about: "views to keep",
+    about: "views to maintain",
   },
   LOG_LEVEL: {
     schema: oneOf("debug", "info", "warn", "error"),
     default: "info",
     allowed: "debug, info, warn or error",
-    about: "least severe messages to log",
+    about: "lowest severity that is logged",
   },
   LOG_FORMAT: {
     schema: oneOf("json", "text"),
     default: null,
     allowed: "json or text",
-    about: "form of the log; without it text on a terminal, json elsewhere",
+    about: "log format (default: text on a terminal, otherwise json)",
   },
 } as const satisfies Record<string, Setting>;
 

@@ -26,7 +26,7 @@ export function openNotifier({ socket }: Supervisor, warn: (reason: string) => v
     say(...lines) {
       const bytes = encoder.encode(`${lines.join("\n")}\n`);
       last = last.then(() => from.send(bytes, to)).catch((error) => {
-        if (!silent) warn(`NOTIFY_SOCKET=${socket} does not take what it is told: ${error.message}`);
+        if (!silent) warn(`Cannot notify systemd through NOTIFY_SOCKET=${socket}: ${error.message}`);
         silent = true;
       });
     },
@@ -45,7 +45,7 @@ function bound(socket: string): Deno.DatagramConn {
     }
   } catch (error) {
     throw new Error(
-      `could not open a way to NOTIFY_SOCKET=${socket}: ${error instanceof Error ? error.message : error}`,
+      `Cannot open NOTIFY_SOCKET=${socket}: ${error instanceof Error ? error.message : error}`,
       {
         cause: error,
       },

@@ -61,7 +61,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
     if (isHead) return answer(200, "text/event-stream", null);
     const events = stream();
     if (events !== null) return answer(200, "text/event-stream", events);
-    return json(503, { error: "too many look at it already; /api/status says the same" }, { "retry-after": "10" });
+    return json(503, { error: "too many clients; /api/status has the same data" }, { "retry-after": "10" });
   },
 };
 
@@ -136,7 +136,9 @@ function answer(
 }
 
 function whyNot(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "another program listens there; choose another port, or 0 for any";
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "another program listens there; choose another port, or 0 for a free one";
+  }
   if (error instanceof Deno.errors.AddrNotAvailable) return "no network interface of this machine has that address";
   if (error instanceof Deno.errors.PermissionDenied) return "ports below 1024 need a privilege; choose a higher one";
   return inWords(error);

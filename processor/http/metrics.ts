@@ -50,68 +50,68 @@ export class Metrics {
   }
 
   #addCounters(activity: Activity): void {
-    this.#counter("clickstream_events_total", "Messages taken in, by what became of them.", "outcome", () => {
+    this.#counter("clickstream_events_total", "Records consumed, by outcome.", "outcome", () => {
       const { stored, duplicates, refused } = activity.totals;
       return [["stored", stored], ["duplicate", duplicates], ["refused", refused]];
     });
     this.#counter(
       "clickstream_skipped_offsets_total",
-      "Offsets passed that hold no record to judge: control records, aborted transactions, removed by compaction.",
+      "Offsets without a record to decode: control records, aborted transactions, compacted offsets.",
       null,
       () => [[null, activity.totals.skipped]],
     );
     this.#counter(
       "clickstream_gap_records_total",
-      "Records that Kafka had deleted before this process read them: they are in no table.",
+      "Records that Kafka deleted before this process read them; they are in no table.",
       null,
       () => [[null, activity.totals.gaps]],
     );
     this.#counter(
       "clickstream_refusals_total",
-      "Messages that can't be events, by reason.",
+      "Records refused, by reason.",
       "reason",
       () => [...activity.refusedByReason],
     );
     this.#counter("clickstream_commits_total", "Commits applied.", null, () => [[null, activity.commits]]);
     this.#counter(
       "clickstream_commit_rows_total",
-      "Rows that commits have written, by table: of views, events and refusals.",
+      "Rows written by commits, by table.",
       "table",
       () => [...activity.rowsByTable],
     );
     this.#counter(
       "clickstream_late_events_total",
-      "Events stored that came after the watermark of their partition.",
+      "Events stored that came after the event-time watermark of their partition.",
       null,
       () => [[null, activity.totals.late]],
     );
     this.#counter(
       "clickstream_unchecked_events_total",
-      "Events whose Kafka timestamp lies so far behind that the ids of the 10 minutes before it are not all remembered: a repetition among them counts as an event.",
+      "Events whose Kafka timestamp is so old that not all ids of the 10 minutes before it are remembered; a duplicate of them counts as an event.",
       null,
       () => [[null, activity.totals.unchecked]],
     );
     this.#counter(
       "clickstream_restarts_total",
-      "Times that uncommitted work was forgotten and read again, by cause.",
+      "Restarts of the pipeline, which reads uncommitted records again, by cause.",
       "cause",
       () => [...activity.restartsByCause],
     );
     this.#counter(
       "clickstream_group_commit_failures_total",
-      "Times that the consumer group could not be told how far the commits have got.",
+      "Failed commits of offsets to the consumer group.",
       null,
       () => [[null, activity.groupCommitFailures]],
     );
     this.#counter(
       "clickstream_retries_total",
-      "Times that Kafka or PostgreSQL failed, and another try followed after a pause.",
+      "Retries after Kafka or PostgreSQL failed.",
       null,
       () => [[null, activity.retries]],
     );
     this.#counter(
       "clickstream_fetch_bytes_total",
-      "Bytes of records fetched from Kafka, as they were sent: compressed, if they were.",
+      "Bytes of record batches fetched from Kafka, as compressed by the producer.",
       null,
       () => [[null, activity.fetchedBytes]],
     );
@@ -122,7 +122,7 @@ export class Metrics {
       activity.partitions.map((partition) => [String(partition.partition), of(partition)]);
     this.#counter(
       "clickstream_partition_changes_total",
-      "Times that partitions were added to the topic, or taken away. Duplicates across the change can't be told.",
+      "Changes of the number of partitions of the topic; duplicates across a change are not recognised.",
       null,
       () => [[null, activity.partitionChanges]],
     );
@@ -134,7 +134,7 @@ export class Metrics {
     );
     this.#gauge(
       "clickstream_lag_records",
-      "Records of a partition that are still to be committed: high watermark - next offset.",
+      "Lag of a partition in records: high watermark - next offset.",
       "partition",
       () => ofEach(({ lag }) => lag),
     );
@@ -146,7 +146,7 @@ export class Metrics {
     );
     this.#gauge(
       "clickstream_last_stable_offset",
-      "Last stable offset of a partition: records from here up to the high watermark wait for a transaction to end.",
+      "Last stable offset of a partition; records from here to the high watermark wait for a transaction to end.",
       "partition",
       () => ofEach(({ stable }) => stable),
     );
@@ -158,32 +158,32 @@ export class Metrics {
     );
     this.#gauge(
       "clickstream_stalls",
-      "What stands still of the work, by reason: partitions, commits and workers.",
+      "Stalled partitions, commits and workers, by reason.",
       "reason",
       () => STALLS.map((kind) => [kind, activity.stalls.filter((stall) => stall.kind === kind).length]),
     );
   }
 
   #addHistograms({ seconds }: Activity): void {
-    this.#histogram("clickstream_commit_duration_seconds", "Time that PostgreSQL took for a commit.", seconds.commit);
+    this.#histogram("clickstream_commit_duration_seconds", "Duration of commits in PostgreSQL.", seconds.commit);
     this.#histogram(
       "clickstream_commit_wait_seconds",
-      "Time from the first record of a commit being read to the commit being sent to PostgreSQL.",
+      "Time from reading the first record of a commit to sending the commit to PostgreSQL.",
       seconds.wait,
     );
     this.#histogram(
       "clickstream_event_time_latency_seconds",
-      "Time from an event in the shop to its being committed, of stored events; of many at once some stand for all.",
+      "Time from an event in the shop to its commit; sampled in large commits.",
       seconds.eventLatency,
     );
     this.#histogram(
       "clickstream_produce_time_latency_seconds",
-      "Time from an event's Kafka timestamp to its being committed, of stored events; of many at once some stand for all.",
+      "Time from an event's Kafka timestamp to its commit; sampled in large commits.",
       seconds.produceLatency,
     );
     this.#histogram(
       "clickstream_lateness_seconds",
-      "How far late events came after the watermark of their partition, of stored events.",
+      "How late the late events came after the event-time watermark of their partition.",
       seconds.lateness,
     );
   }
@@ -192,13 +192,13 @@ export class Metrics {
     this.#gauge("clickstream_up", "1 while the process runs.", null, () => [[null, 1]]);
     this.#gauge(
       "clickstream_ready",
-      "1 while Kafka, PostgreSQL and the schema are there and nothing stands still, 0 otherwise.",
+      "1 while Kafka, PostgreSQL and the schema are available and nothing is stalled, otherwise 0.",
       null,
       () => [[null, activity.notReady === null ? 1 : 0]],
     );
     this.#gauge(
       "clickstream_topic_changed",
-      "1 where the topic is not the one that the tables follow, and the process is about to end; 0 otherwise.",
+      "1 if the topic was recreated or truncated, and the process is about to exit; otherwise 0.",
       "kind",
       () => (["recreated", "truncated"] as const).map((kind) => [kind, activity.topicChange?.kind === kind ? 1 : 0]),
     );

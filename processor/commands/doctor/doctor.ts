@@ -33,7 +33,7 @@ export async function doctor(
   say(await checkKafka(settings, followed));
   const failed = all.filter(({ verdict }) => verdict === "bad").length;
   if (json) print(withoutPasswords(JSON.stringify(all)));
-  else print(failed === 0 ? "all that is needed works" : `${failed} of ${all.length} checks failed`);
+  else print(failed === 0 ? "all checks passed" : `${failed} of ${all.length} checks failed`);
   return failed === 0 ? EXIT.done : EXIT.failed;
 }
 

@@ -59,7 +59,7 @@ export async function maintain(db: Database, keep: Keep, say: (line: string) => 
   const made = await makePartitions(db, {
     ...{ nowMs, keepDays, aheadDays },
     attempt: (portion) => retryOnLockTimeout("make partitions of events", say, portion),
-    progress: nowAndThen((count) => say(`made ${count} partitions of events so far`)),
+    progress: nowAndThen((count) => say(`created ${count} partitions of events so far`)),
   });
   const dropped: string[] = [];
   for (const name of await expiredPartitions(db, dayText(nowMs, -keepDays))) {
@@ -69,13 +69,7 @@ export async function maintain(db: Database, keep: Keep, say: (line: string) => 
   }
   const removed: Record<string, number> = {};
   for (const [table, days, old] of AGING) {
-    const rows = await removeOld(
-      db,
-      table,
-      old,
-      dayText(nowMs, -keep[days]),
-      (sofar) => say(`${table}: ${sofar} rows`),
-    );
+    const rows = await removeOld(db, table, old, dayText(nowMs, -keep[days]), say);
     if (rows > 0) removed[table] = rows;
   }
   return { made, dropped, removed };
@@ -107,19 +101,24 @@ async function removeOld(
   table: string,
   old: string,
   before: string,
-  progress: (rows: number) => void,
+  say: (line: string) => void,
 ): Promise<number> {
   for (let removed = 0;;) {
     // A row that somebody is writing is left for the next time.
-    const { rowCount } = await asOwner(db, (tx) =>
-      tx.query(
-        `delete from clickstream.${table} where ctid = any (array(
-           select ctid from clickstream.${table} where ${old} limit ${ROWS} for update skip locked))`,
-        [`${before}T00:00:00Z`],
-      ));
+    const { rowCount } = await retryOnLockTimeout(
+      `delete expired rows of ${table}`,
+      say,
+      () =>
+        asOwner(db, (tx) =>
+          tx.query(
+            `delete from clickstream.${table} where ctid = any (array(
+             select ctid from clickstream.${table} where ${old} limit ${ROWS} for update skip locked))`,
+            [`${before}T00:00:00Z`],
+          )),
+    );
     removed += rowCount;
     if (rowCount < ROWS) return removed;
-    progress(removed);
+    say(`${table}: ${removed} rows`);
   }
 }
 
