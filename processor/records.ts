@@ -1,11 +1,11 @@
 /**
- * What a log holds, as it is handed over: runs of records, and what is missing between them.
+ * Records as a source hands them over: runs of one partition, and the gaps between them.
  * @module
  */
 
 /**
- * Consecutive records of one partition, walked and not copied: record `i` is `bytes[starts[i], ends[i])`. Valid until
- * the next poll. Only data records of committed transactions are listed; `next` passes the others too.
+ * A run of consecutive records of one partition, not copied: record `i` is `bytes[starts[i], ends[i])`. Valid until the
+ * next poll. Lists only data records of committed transactions; `next` lies behind the others too.
  */
 export interface Records {
   readonly partition: number;
@@ -15,40 +15,40 @@ export interface Records {
   /** Kafka timestamps, epoch milliseconds; -1 where a record has none. */
   readonly times: Float64Array;
   readonly starts: Int32Array;
-  /** Ends of the values, excluded; -1 where a record has no value at all. */
+  /** Ends of the values, exclusive; -1 where a record has no value. */
   readonly ends: Int32Array;
-  /** Where reading goes on after these. A run begins at `next - count - skipped`, less the length of `gap`. */
+  /** Offset after the run. The run begins at `next - count - skipped`, less the length of `gap`. */
   readonly next: number;
   /**
-   * Offsets passed in this run that hold no record to judge: control records, aborted transactions, offsets removed by
-   * compaction, all but the first of a batch that can't be read. Counted from the heads of the batches.
+   * Offsets of this run without a record to decode: control records, aborted transactions, compacted offsets, all but the
+   * first offset of an unreadable batch. Counted from the headers of the batches.
    */
   readonly skipped: number;
-  /** Offsets that were gone before they could be read, with which this run begins; null if none were. */
+  /** Offsets that Kafka deleted before they were read, at the start of the run; null if none. */
   readonly gap: Gap | null;
-  /** High watermark of the partition, as far as known: lag = high watermark − next offset. */
+  /** High watermark, as last known: lag = high watermark − next offset. */
   readonly end: number;
-  /** Last stable offset: where committed transactions end. Nothing from here on can be read yet. */
+  /** Last stable offset: records from here on wait for a transaction to end. */
   readonly stable: number;
-  /** Set where the run stands for a batch that can't be read; then it has no records, and `next` is after the batch. */
+  /** Set where the run stands for an unreadable batch: it then has no records, and `next` lies behind the batch. */
   readonly unreadable?: Unreadable;
 }
 
-/** Offsets of a log whose records can't be read: a batch that is damaged, or can't be unpacked. */
+/** A batch that cannot be read: it is damaged, or cannot be decompressed. */
 export interface Unreadable {
-  /** The first of them that was asked for. */
+  /** First offset that was asked for. */
   readonly offset: number;
-  /** The first offset of the batch. */
+  /** First offset of the batch. */
   readonly from: number;
-  /** The offset after its last. */
+  /** Offset after its last. */
   readonly to: number;
-  /** In words: which offsets, how many records, and why. */
+  /** Which offsets, how many records, and why, in words. */
   readonly detail: string;
-  /** Its first 64 KiB, as they lie in the log; valid as long as the records are. */
+  /** Its first 64 KiB, as in the log; valid as long as the records. */
   readonly bytes: Uint8Array;
 }
 
-/** The offset that a run begins with. */
+/** First offset of a run. */
 export function beginOf({ next, count, skipped, gap, unreadable }: Records): number {
   return next - count - skipped - lengthOf(gap) - (unreadable === undefined ? 0 : 1);
 }
@@ -56,25 +56,25 @@ export function beginOf({ next, count, skipped, gap, unreadable }: Records): num
 /** Consecutive offsets of a partition. */
 export interface Gap {
   readonly from: number;
-  /** The first offset after them. */
+  /** Offset after the last of them. */
   readonly to: number;
 }
 
-/** Where to read a partition from; null is the earliest record that the log still has. */
+/** Offset to read each partition from; null is the earliest offset of the log. */
 export type Seek = ReadonlyMap<number, number | null>;
 
-/** How many offsets a gap has. */
+/** Number of offsets in a gap. */
 export function lengthOf(gap: Gap | null): number {
   return gap === null ? 0 : gap.to - gap.from;
 }
 
-/** The part of a run below an offset; nothing if it begins there or later. */
+/** The part of a run below offset `limit`; empty if the run begins there or later. */
 export function cutAt(records: Records, limit: number): Records[] {
   if (records.next <= limit) return [records];
   const { offsets, times, starts, ends, unreadable } = records;
   const from = beginOf(records);
   if (from >= limit) return [];
-  // What can't be read can't be cut either.
+  // An unreadable batch cannot be cut.
   if (unreadable !== undefined) return [records];
   const gap = records.gap === null ? null : { from, to: Math.min(limit, records.gap.to) };
   let count = 0;

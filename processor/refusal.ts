@@ -4,15 +4,15 @@
  */
 import type { Reason } from "./event.ts";
 
-/** A message that can't be an event, and why. */
+/** A record that cannot be an event, and why. */
 export interface Refusal {
   readonly reason: Reason;
-  /** The field at fault, if it is one. */
+  /** The invalid field; null if it is not about a field. */
   readonly field: string | null;
-  /** In words: the value, and what is allowed. */
+  /** The value and what is allowed, in words. */
   readonly detail: string;
   readonly partition: number;
   readonly offset: number;
-  /** First 64 KiB of the message, byte for byte; nothing if it had no value. */
+  /** First 64 KiB of the value, byte for byte; empty if the record had no value. */
   readonly payload: Uint8Array;
 }

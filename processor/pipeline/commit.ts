@@ -9,29 +9,29 @@ import type { Delta } from "../views/view.ts";
 
 /** Where a partition stands in the sink. */
 export interface Position {
-  /** First offset that has not been committed. */
+  /** Next offset: the first that is not committed. */
   readonly next: number;
-  /** Where to read again from after a start, so that duplicates are told apart as if there had been none. */
+  /** Offset to read from after a restart, so that duplicates are recognised as if there had been none. */
   readonly replay: number;
-  /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
+  /** Event-time watermark: largest event time − allowed delay, epoch milliseconds; null before the first event. */
   readonly watermark: number | null;
-  /** The topic that the offsets belong to; null where it isn't known. */
+  /** Id of the topic of the offsets; null where it is unknown. */
   readonly topicId: string | null;
 }
 
 /**
- * How far a commit moves one partition. `consumed` is `stored + duplicates + refused`, and every offset from `from`, or
- * from `first`, to `next` is consumed, skipped, or in the gap.
+ * How far a commit moves one partition. `consumed = stored + duplicates + refused`, and every offset from `first` to
+ * `next` is consumed, skipped, or in the gap.
  */
 export interface Advance extends Position {
   readonly partition: number;
-  /** Where the partition stood in the sink before; null if it had never been committed. */
+  /** Next offset in the sink before the commit; null if the partition was never committed. */
   readonly from: number | null;
-  /** Where reading the partition began, if it had never been committed; otherwise the same as `from`. */
+  /** The same as `from`, or where reading began if the partition was never committed. */
   readonly first: number;
-  /** Offsets that held no record to judge. */
+  /** Offsets without a record to decode. */
   readonly skipped: number;
-  /** Offsets that were gone before they could be read; null if none were. */
+  /** Offsets that Kafka deleted before they were read; null if none. */
   readonly gap: Gap | null;
   readonly consumed: number;
   readonly stored: number;
@@ -39,44 +39,44 @@ export interface Advance extends Position {
   readonly refused: number;
 }
 
-/** Everything learnt between two positions. Applied whole or not at all; stands until it has been. */
+/** Everything between two positions. Applied as a whole or not at all; not changed until it has been applied. */
 export interface Commit {
   readonly topic: string;
-  /** The topic that was read; null where it isn't known. */
+  /** Id of the topic that was read; null where it is unknown. */
   readonly topicId: string | null;
   readonly advances: readonly Advance[];
   readonly deltas: readonly Delta[];
-  /** Events to store one by one; null where the raw events aren't kept. */
+  /** Raw events to store; null where they are not kept. */
   readonly events: readonly Batch[] | null;
   readonly refusals: readonly Refusal[];
 }
 
-/** Where rows and offsets are kept together. */
+/** Stores rows and offsets together. */
 export interface Sink {
-  /** The secret of the sink, under which whatever is told apart by its hash alone is hashed: `KEY_BYTES` bytes. */
+  /** The secret key of the sink for all hashes that stand for ids, `KEY_BYTES` bytes. */
   hashKey(): Promise<Uint8Array>;
-  /** Positions of those of the partitions that have been committed before. */
+  /** Positions of the partitions that have been committed before. */
   positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>>;
   /**
-   * Applies a commit whole.
+   * Applies a commit as a whole.
    *
-   * @throws {PositionsMoved} having changed nothing, if an `Advance.from` is no longer current, or of another topic
+   * @throws {PositionsMoved} and changes nothing, if an `Advance.from` is not the current offset, or the topic is another
    */
   commit(commit: Commit): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Another instance has committed past us: forget what we know and start from what it left. */
+/** Another instance has committed these partitions: start again from its offsets. */
 export class PositionsMoved extends Error {
   override readonly name: string = "PositionsMoved";
 }
 
-/** The sink refuses what a commit holds, and would again: one of its records is to blame. */
+/** The sink rejects a commit and would reject it again, because of one of its records. */
 export class Unstorable extends Error {
   override readonly name = "Unstorable";
 }
 
-/** The world is down, slow or refusing: worth another try after a pause. */
+/** Kafka or PostgreSQL is down, slow or refuses: worth a retry after a pause. */
 export class Unavailable extends Error {
   override readonly name: string = "Unavailable";
 }

@@ -1,60 +1,60 @@
 /**
- * Tells the first event of an id from its repetitions, from the log alone.
+ * Recognises duplicates: events whose id was seen within 10 minutes. The log alone decides.
  *
- * The log of a partition is cut into pieces: one for each minute that its clock, the Kafka timestamps, shows. Ids are
- * remembered for the current piece and the `KEPT_PIECES` before it, each with the Kafka timestamps at which it was seen;
- * an event is a duplicate if one of these is at most `WINDOW_MS` from its own.
+ * The log of a partition is cut into pieces, one per minute of its Kafka timestamps. Ids are remembered for the current
+ * piece and the `KEPT_PIECES` before it, with the Kafka timestamps of their events. An event is a duplicate if one of
+ * these timestamps is at most `WINDOW_MS` from its own.
  *
- * A timestamp may be wrong, so pieces go by the place in the log too:
- * - A piece has 512 offsets or more: timestamps far ahead, one after the other, can't push out what is remembered. A
- *   clock that is an hour fast begins one piece, and what came before is still remembered.
- * - A piece whose minute is more than two ahead of the records that come ends after 262,144 offsets: the clock is taken
- *   to have been wrong, and is set back. Any piece ends after 2,097,152, which bounds the memory.
+ * Timestamps may be wrong, so offsets limit a piece too:
+ * - A piece has at least 512 offsets. A series of timestamps far ahead cannot push out what is remembered, and a clock
+ *   that is an hour fast starts only one piece.
+ * - A piece ends after 262,144 offsets if its minute is more than two ahead of the current records: the clock was wrong.
+ *   Any piece ends after 2,097,152 offsets, which bounds the memory.
  *
- * So an event is compared with all events of its id within 10 minutes, except where its timestamp is less than 10 minutes
- * after that of a piece that has been forgotten: where timestamps are out of order by more than two minutes, or a
- * partition has more than 27 million events in twelve minutes. These are counted.
+ * So an event is compared with all events of its id within 10 minutes, with one exception: its timestamp lies less than
+ * 10 minutes after a forgotten piece. That happens if timestamps are out of order by more than two minutes, or if a
+ * partition has more than 27 million events in twelve minutes. Such events are counted as unchecked.
  *
- * Every piece begins at a record that alone decides where the clock stands. So what is remembered at any offset can be
- * had again by reading the log from where the oldest piece began: that offset is all that a restart needs. A record
- * without a timestamp neither repeats one nor is repeated.
+ * The record at which a piece begins decides alone about its minute. So reading the log again from the begin of the
+ * oldest piece restores the memory exactly: a restart needs only that offset. A record without a timestamp is never a
+ * duplicate and has none.
  * @module
  */
 /** How far apart the Kafka timestamps of two events of one id may lie for the second to be a duplicate. */
 export const WINDOW_MS = 10 * 60_000;
 
-/** Minutes by which timestamps may go back before the clock is taken to have been wrong. */
+/** Minutes by which timestamps may be out of order. */
 const DISORDER_MINUTES = 2;
 
-/** Pieces that are remembered besides the current one, at least a minute each. */
+/** Remembered pieces besides the current one. */
 export const KEPT_PIECES = WINDOW_MS / 60_000 + DISORDER_MINUTES;
 
-/** How long pieces are, in offsets. */
+/** Lengths of pieces, in offsets. */
 export interface PieceLengths {
   readonly shortest: number;
-  /** Of one whose minute is ahead of the records that come. */
+  /** Limit for a piece whose minute is ahead of its records. */
   readonly wrong: number;
   readonly longest: number;
 }
 
-/** Short enough that a slow partition costs little memory, and as long as a minute of 35,000 events a second. */
+/** Short enough to cost a slow partition little memory, and as long as a minute of 35,000 events/s. */
 export const PIECE_LENGTHS: PieceLengths = { shortest: 512, wrong: 2 ** 18, longest: 2 ** 21 };
 
 /** A piece of the log. */
 interface Piece {
-  /** Minute of the record that it begins with. */
+  /** Minute of its first record. */
   readonly minute: number;
   readonly offset: number;
 }
 
-/** What one partition remembers of the ids that went by. */
+/** The remembered ids of one partition. */
 export class Duplicates {
-  /** Those remembered, oldest first. */
+  /** Remembered pieces, oldest first. */
   readonly #pieces: Piece[] = [];
-  /** How many pieces were begun: the number of the current one. */
+  /** Number of the current piece. */
   #begun = 0;
   #current: Piece = { minute: -1, offset: -Infinity };
-  /** The end of what is forgotten, epoch milliseconds: ids that were seen later are remembered. */
+  /** End of what is forgotten, epoch milliseconds. */
   #forgottenMs = -Infinity;
   #unchecked = 0;
   readonly #ids = new Ids();
@@ -64,7 +64,7 @@ export class Duplicates {
     this.#lengths = lengths;
   }
 
-  /** Takes note of a record, in the order of the log, whether it is an event or not. */
+  /** Notes a record, event or not, in the order of the log. */
   pass(offset: number, kafkaTime: number): void {
     const { minute: current, offset: begin } = this.#current;
     const { shortest, wrong, longest } = this.#lengths;
@@ -76,8 +76,7 @@ export class Duplicates {
   }
 
   /**
-   * True if an event is a repetition, by the three words of the hash of its id that begin at `at`. Call `pass` with its
-   * record first.
+   * True if an event is a duplicate, by the three words of its id hash from index `at`. Call `pass` with its record first.
    */
   seen(hash: Int32Array, at: number, kafkaTime: number): boolean {
     if (kafkaTime < 0) return false;
@@ -86,24 +85,24 @@ export class Duplicates {
     return isRepeated;
   }
 
-  /** Has what is known of ids, by the first words of their hashes, brought into the nearest memory. */
+  /** Prefetches the entries of ids, by the first words of their hashes. */
   touch(firsts: Int32Array, count: number): void {
     this.#ids.touch(firsts, count);
   }
 
-  /** Ids held in memory, with those that are forgotten but whose place has not been needed yet. */
+  /** Number of ids in memory, with forgotten ones that were not dropped yet. */
   get size(): number {
     return this.#ids.size;
   }
 
-  /** How many events since it was asked last were not found to be repetitions, but may be of what has been forgotten. */
+  /** Number of unchecked events since the last call. */
   takeUnchecked(): number {
     const unchecked = this.#unchecked;
     this.#unchecked = 0;
     return unchecked;
   }
 
-  /** Where the log must be read again from to remember what is remembered now; `next` if nothing is. */
+  /** Offset from which reading restores the memory; `next` if it is empty. */
   replayFrom(next: number): number {
     return this.#pieces[0]?.offset ?? next;
   }
@@ -119,15 +118,15 @@ export class Duplicates {
   }
 }
 
-/** The arrays of a table of ids, of one length. */
+/** The arrays of a hash table of ids, all of one length. */
 class Table {
   readonly a: Int32Array;
   readonly b: Int32Array;
   readonly c: Int32Array;
-  /** Largest Kafka timestamp of the id in a piece, and how much before it the smallest was: none is far from the next. */
+  /** Latest Kafka timestamp of the id in a piece, and how long before it the earliest was. */
   readonly last: Float64Array;
   readonly spread: Int32Array;
-  /** Number of the piece; 0 marks a free place. An id seen in several pieces has a place for each. */
+  /** Number of the piece; 0 marks a free entry. An id has an entry per piece. */
   readonly piece: Int32Array;
 
   constructor(capacity: number) {
@@ -140,25 +139,25 @@ class Table {
   }
 }
 
-/** The table that was left last: every partition in turn moves to one of the same size, most of the time. */
+/** The table that was replaced last: most partitions move to one of the same size in turn. */
 let spare: Table | null = null;
 
-/** Widest range of timestamps that one place holds, in milliseconds: it must fit 31 bits. */
+/** Widest range of timestamps in one entry, in milliseconds: it must fit into 31 bits. */
 const WIDEST_SPREAD_MS = 2 ** 31 - 1;
 
-/** Ids by 96 bits of a keyed hash, in typed arrays of open addressing: 28 bytes an id. */
+/** Hash table of ids with open addressing: 96 bits of a keyed hash, 28 bytes per id. */
 class Ids {
   #table = new Table(1024);
   #count = 0;
   #oldest = 1;
-  /** Takes what was read for nothing else, so that it is read. */
+  /** Keeps the compiler from dropping the reads of `touch`. */
   readonly #touched = new Int32Array(1);
 
   get size(): number {
     return this.#count;
   }
 
-  /** Has the places of ids brought into the nearest memory: together they are waited for once. */
+  /** Prefetches entries: waiting for many at once costs as much as waiting for one. */
   touch(firsts: Int32Array, count: number): void {
     const { a, b, c, piece } = this.#table;
     const mask = piece.length - 1;
@@ -170,7 +169,7 @@ class Ids {
     this.#touched[0] = all;
   }
 
-  /** Remembers an id, and tells whether it has been seen no more than `WINDOW_MS` from `time`. */
+  /** Remembers an id; true if it was seen at most `WINDOW_MS` from `time`. */
   put(a: number, b: number, c: number, time: number, piece: number): boolean {
     if (this.#count * 3 > this.#table.piece.length * 2) this.#rehash();
     const table = this.#table;
@@ -184,7 +183,7 @@ class Ids {
       const first = last - table.spread[at]!;
       if (time > last + WINDOW_MS || time < first - WINDOW_MS) continue;
       isRepeated = true;
-      // Within the window of one that is held, so that any time between is within the window of either.
+      // Any time between the two is within the window of one of them.
       if (isHeld || table.piece[at] !== piece) continue;
       const latest = Math.max(last, time);
       const spread = latest - Math.min(first, time);
@@ -204,12 +203,12 @@ class Ids {
     return isRepeated;
   }
 
-  /** Ids of earlier pieces are as good as never seen. */
+  /** Forgets the ids of earlier pieces. */
   forgetBefore(piece: number): void {
     this.#oldest = piece;
   }
 
-  /** Drops what is forgotten, into a table with room to spare. */
+  /** Moves the remembered ids to a table of twice their number. */
   #rehash(): void {
     const from = this.#table;
     let alive = 0;
@@ -234,7 +233,7 @@ class Ids {
   }
 }
 
-/** The spare table, emptied, if it is of this size. */
+/** The spare table, emptied, if it has this size. */
 function takenSpare(capacity: number): Table | null {
   const table = spare;
   if (table?.piece.length !== capacity) return null;

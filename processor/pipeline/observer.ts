@@ -1,80 +1,80 @@
 /**
- * What a pipeline tells about its work.
+ * What a pipeline reports about its work.
  * @module
  */
 import type { Commit, Position } from "./commit.ts";
 import type { Times } from "./distribution.ts";
 import type { Gap, Records } from "../records.ts";
 
-/** Where the time went between two commits, in milliseconds. Taken per batch, for an event is too short to be timed. */
+/** Time per stage between two commits, in milliseconds. Measured per batch: a single event is too short to be timed. */
 export interface StageTimings {
-  /** Waiting for the source, while it was known to have more. */
+  /** Waiting for the source while it had more records. */
   readonly readMs: number;
   readonly decodeMs: number;
   readonly foldMs: number;
-  /** Making rows of what was folded. */
+  /** Turning folded values into deltas. */
   readonly encodeMs: number;
-  /** Kafka timestamp of the record that has waited longest, epoch milliseconds; null if none has one. */
+  /** Oldest Kafka timestamp of the records, epoch milliseconds; null if none has one. */
   readonly oldest: number | null;
 }
 
-/** Adds up where the time goes between two commits. */
+/** Adds up the time per stage between two commits. */
 export class SpentTime {
   /** Waiting for the source, in milliseconds. */
   readMs = 0;
   #decodeMs = 0;
   #oldest = Infinity;
 
-  /** Counts the time of decoding records, the first of them with this Kafka timestamp. */
+  /** Adds the time of decoding records, the first with this Kafka timestamp. */
   decode(ms: number, kafkaTime: number): void {
     this.#decodeMs += ms;
     if (kafkaTime >= 0) this.#oldest = Math.min(this.#oldest, kafkaTime);
   }
 
-  /** The sums so far, and what folding and encoding took. */
+  /** The sums so far, with the time of folding and encoding. */
   timings(foldMs: number, encodeMs: number): StageTimings {
     const oldest = this.#oldest === Infinity ? null : this.#oldest;
     return { readMs: this.readMs, decodeMs: this.#decodeMs, foldMs, encodeMs, oldest };
   }
 
-  /** Begins again. */
+  /** Starts again from zero. */
   clear(): void {
     this.readMs = this.#decodeMs = 0;
     this.#oldest = Infinity;
   }
 }
 
-/** What a commit took, and how old its events are. */
+/** How long a commit took, and how old its events are. */
 export interface Timing {
-  /** From the first of its records being read to its being sent to the sink, in milliseconds. */
+  /** From reading its first record to sending it to the sink, in milliseconds. */
   readonly waitedMs: number;
-  /** The sink's part, in milliseconds. */
+  /** Time in the sink, in milliseconds. */
   readonly tookMs: number;
-  /** Of its stored events: when they happened, and when Kafka got them. */
+  /** Event times and Kafka timestamps of its stored events. */
   readonly times: { readonly event: Times; readonly kafka: Times };
-  /** Of its events those that may repeat one that lies too far back to be remembered: see `Duplicates`. */
+  /** Events that may be duplicates of forgotten ones: see `Duplicates`. */
   readonly unchecked: number;
 }
 
-/** Is told what happens, to show it. Must not throw. */
+/** Receives what a pipeline reports. Must not throw. */
 export interface Observer {
-  /** A commit is sent off, and this is what it took to get there. */
+  /** A commit is about to be sent. */
   onBatchReady?(timings: StageTimings): void;
   /** A commit was applied. */
   committed?(commit: Commit, timing: Timing): void;
-  /** The pipeline has started, or started again because of `cause`. */
+  /** The pipeline started, or restarted because of `cause`. */
   started?(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void;
-  /** An event came `latenessMs` after the watermark. */
+  /** An event came `latenessMs` after the event-time watermark. */
   late?(latenessMs: number): void;
-  /** What is known of a partition: `end`, its high watermark, less `next` is how many records are still to be read. */
+  /** Next offset and high watermark of a partition. */
   read?(partition: number, next: number, end: number): void;
-  /** Records were decoded for the first time, from place `from` on; they can be looked at until this returns. */
+  /** Records from index `from` on were decoded for the first time; valid until this returns. */
   decoded?(records: Records, from: number): void;
-  /** The group could not be told how far the sink has got. */
+  /** Committing offsets to the consumer group failed. */
   groupCommitFailed?(error: unknown): void;
   /**
-   * Committed records that are read again for their ids were deleted: nothing is lost, but repeats of these events can't
-   * be recognised.
+   * Committed records that were to be read again for their ids are deleted: nothing is lost, but duplicates of these
+   * events are not recognised.
    */
   forgot?(partition: number, gap: Gap): void;
 }

@@ -1,5 +1,5 @@
 /**
- * What has been read since the last commit, on its way into the next.
+ * The content of the next commit.
  * @module
  */
 import {
@@ -18,27 +18,26 @@ import type { Refusal } from "../refusal.ts";
 import type { Delta, View } from "../views/view.ts";
 
 /**
- * Most cents that are added up before a commit: sums of more than 2^53 would no longer be exact, and one event adds at
- * most `MAX_CENTS`.
+ * Most cents in one commit: sums above 2^53 are not exact, and one event adds at most `MAX_CENTS`.
  */
 const MAX_PENDING_CENTS = 8e15;
 
-/** Room for as many times the records of a commit is too much, as it is after much was caught up with. */
+/** A capacity of more than this many times the records is too much; it happens after catching up. */
 const ROOMY = 16;
 
 /**
- * Events, folded as they come, and refusals. Its memory is as large as a commit's, and serves one commit after the other:
- * taking it anew each time would keep the garbage collector busier than anything else.
+ * Folds events as they come, and keeps refusals. Its memory is reused from commit to commit: allocating it anew would
+ * keep the garbage collector busier than anything else.
  */
 export class Pending {
-  /** Records taken: events, duplicates and refusals. */
+  /** Records read: events, duplicates and refusals. */
   records = 0;
   refusals: Refusal[] = [];
-  /** Time that folding has taken, in milliseconds. */
+  /** Time spent folding, in milliseconds. */
   foldMs = 0;
-  /** Most records that it has held for a commit so far, which is what it has room for. */
+  /** Most records of a commit so far, which is its capacity. */
   #most = 0;
-  /** When the stored events happened, and when Kafka got them. */
+  /** Event times and Kafka timestamps of the stored events. */
   times = { event: new Times(), kafka: new Times() };
   #stored = 0;
   #cents = 0;
@@ -46,16 +45,16 @@ export class Pending {
   readonly #words: Dictionaries;
   readonly #folds: readonly Fold[];
   #kept: Batch[] = [];
-  /** Batches that have been kept for a commit before. */
+  /** Batches of earlier commits, to be reused. */
   #spare: Batch[] = [];
   readonly #keep: boolean;
   readonly #now: () => number;
   #batch: Batch;
 
   /**
-   * @param keyed hashes under the key of the sink that the commit is for
-   * @param storeEvents whether the events themselves go into the commit
-   * @param now milliseconds on a clock that only goes forward
+   * @param keyed hash under the key of the sink
+   * @param storeEvents whether raw events go into the commit
+   * @param now monotonic clock, in milliseconds
    */
   constructor(topic: string, keyed: KeyedHash, views: readonly View[], storeEvents: boolean, now: () => number) {
     this.#now = now;
@@ -65,17 +64,17 @@ export class Pending {
     this.#batch = new Batch(this.#words, 256);
   }
 
-  /** Where the next event is to be written, at place `count`; `store` makes it count. */
+  /** The batch to write the next event to, at index `count`; `store` keeps it. */
   get batch(): Batch {
     return this.#batch;
   }
 
-  /** Number of events stored. */
+  /** Number of stored events. */
   get stored(): number {
     return this.#stored;
   }
 
-  /** Counts the event just written. */
+  /** Keeps the event just written. */
   store(): void {
     const batch = this.#batch;
     this.#stored++;
@@ -90,23 +89,23 @@ export class Pending {
     this.#refusedBytes += refusal.payload.length;
   }
 
-  /** True when a commit must come first: sums could become inexact, or refused payloads fill the memory. */
+  /** True when a commit must come first, because sums could become inexact or refused payloads fill the memory. */
   get full(): boolean {
     return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > 32 * 1024 * 1024;
   }
 
-  /** The deltas of everything stored, and the batches if they were kept. Both stand until `clear`. */
+  /** The deltas of all stored events, and the batches if raw events are stored. Both are valid until `clear`. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
     if (this.#batch.count > 0) this.#turnTimed();
     return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
   }
 
-  /** True if it has room for far more than it holds: then clearing it costs more than making another does. */
+  /** True if its capacity is far larger than its content: then clearing costs more than allocating anew. */
   get isOversized(): boolean {
     return this.records * ROOMY < this.#most;
   }
 
-  /** Makes room for another commit, once what `finish` returned is no longer needed. */
+  /** Prepares for another commit, once what `finish` returned is not needed any more. */
   clear(): void {
     this.#most = Math.max(this.#most, this.records);
     clear(this.#words);
@@ -143,7 +142,7 @@ export class Pending {
   }
 }
 
-/** What these views look at of each event, and the raw events if they are stored. */
+/** The columns that these views read, or all if raw events are stored. */
 export function wantedBy(views: readonly View[], storeEvents: boolean): Wanted {
   if (storeEvents) return EVERYTHING;
   const measures = views.flatMap((view) => Object.values(view.measures));

@@ -18,7 +18,7 @@ import { Rebalanced, type Source, TopicChanged } from "./source.ts";
 import type { Records, Unreadable } from "../records.ts";
 import type { View } from "../views/view.ts";
 
-/** Records that are taken in at a stretch while a commit is under way, whose sink has more to send with every answer. */
+/** Records between two yields to the event loop while a commit is in flight, which continues with every answer. */
 const STRETCH_RECORDS = 1024;
 
 /** What a pipeline is made of. */
@@ -27,42 +27,42 @@ export interface PipelineOptions {
   readonly sink: Sink;
   readonly views: readonly View[];
   readonly decoder: Decoder;
-  /** Whether events are stored one by one, besides being counted. */
+  /** Whether raw events are stored, besides being counted. */
   readonly storeEvents: boolean;
-  /** Milliseconds on a clock that only goes forward. */
+  /** Monotonic clock, in milliseconds. */
   readonly now: () => number;
   /** Longest time that an event waits for its commit, in milliseconds. */
   readonly commitEveryMs: number;
-  /** The same, once all that the log has is read, so that nothing more is to be had by waiting; without it, as above. */
+  /** The same once the log is read to its end (default: `commitEveryMs`). */
   readonly commitSoonMs?: number;
-  /** Most records in one commit. The first are smaller, so that there is soon something to be seen. */
+  /** Most records in one commit. The first commits are smaller, so that rows show up soon. */
   readonly commitRecords: number;
-  /** Resolves once whatever waits for this thread has had its turn; without it, that waits until the next poll. */
+  /** Lets pending I/O of this thread proceed (default: not before the next poll). */
   readonly yieldToEventLoop?: () => Promise<void>;
   readonly observer?: Observer;
-  /** How the log is cut to remember ids; without it, `PIECE_LENGTHS`. */
+  /** Lengths of the pieces of the log whose ids are remembered (default: `PIECE_LENGTHS`). */
   readonly pieces?: PieceLengths;
 }
 
-/** Poll, fold, commit. Holds no state that a crash would miss. */
+/** Poll, fold, commit. Holds no state that a crash would lose. */
 export class Pipeline {
   readonly #options: PipelineOptions;
   #reading = new Map<number, Reading>();
   #pending: Pending;
-  /** What served the last commit, and can serve the next. */
+  /** Memory of the last commit, to be reused. */
   #spare: Pending | null = null;
-  /** When the first of what is to be committed was read; Infinity while there is nothing. */
+  /** When the first pending record was read; Infinity while there is none. */
   #sinceMs = Infinity;
   readonly #size: CommitSize;
-  /** The commit under way: the next batch is read and folded meanwhile. Never rejects. */
+  /** The commit in flight; the next one is read and folded meanwhile. Never rejects. */
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
   #started = false;
   /** Hashes under the sink's key. */
   readonly #keyed = new KeyedHash();
-  /** The topic that is read. */
+  /** Id of the topic that is read. */
   #topicId: string | null = null;
-  /** Of the ids of the records looked at ahead, the first words of their hashes. */
+  /** First words of the id hashes of the records that were looked at ahead. */
   readonly #ahead = new Int32Array(MOST_AHEAD);
   readonly #spent = new SpentTime();
 
@@ -73,9 +73,9 @@ export class Pipeline {
   }
 
   /**
-   * Forgets everything uncommitted, and reads on from what the sink remembers.
+   * Drops everything uncommitted and reads on from the positions of the sink.
    *
-   * @throws {TopicChanged} if that is of another topic
+   * @throws {TopicChanged} if they belong to another topic
    */
   async start(cause: unknown = null): Promise<void> {
     const { source, sink, observer, pieces = PIECE_LENGTHS } = this.#options;
@@ -100,12 +100,12 @@ export class Pipeline {
     observer?.started?.(new Map(partitions.map((p) => [p, positions.get(p) ?? null])), cause);
   }
 
-  /** One turn of the loop. The service is this until told to stop; tests call it by hand. */
+  /** One turn of the loop: poll, fold, and commit if it is due. */
   async step(): Promise<void> {
     try {
       if (!this.#started) await this.start();
       const dueInMs = Math.min(this.#options.commitEveryMs, this.#dueMs() - this.#options.now());
-      // With a commit under way the next one has to wait for it, which is no reason to spin.
+      // The next commit has to wait for the one in flight: do not spin meanwhile.
       const waitMs = Math.max(this.#underWay === null ? 0 : 20, dueInMs);
       let stretch = 0;
       for (const records of await this.#poll(waitMs)) {
@@ -124,7 +124,7 @@ export class Pipeline {
     }
   }
 
-  /** Commits what has been read, and waits until it is; if that fails, the next step starts again. */
+  /** Commits what has been read and waits for it; if that fails, the next step starts again. */
   async flush(): Promise<void> {
     if (!this.#started) return;
     try {
@@ -152,7 +152,7 @@ export class Pipeline {
 
   async #poll(waitMs: number): Promise<readonly Records[]> {
     const { source, now } = this.#options;
-    // With all of it read, waiting is nobody's work.
+    // Idle time is not counted as read time.
     if (this.#caughtUp()) return await source.poll(waitMs);
     const sinceMs = now();
     const all = await source.poll(waitMs);
@@ -164,7 +164,7 @@ export class Pipeline {
     return this.#pending.records >= this.#size.goal || this.#pending.full || this.#options.now() >= this.#dueMs();
   }
 
-  /** When what is pending is to be committed, however little it is. */
+  /** When pending records are due for a commit, however few they are. */
   #dueMs(): number {
     const { commitEveryMs, commitSoonMs = commitEveryMs } = this.#options;
     return this.#sinceMs + (this.#caughtUp() ? Math.min(commitSoonMs, commitEveryMs) : commitEveryMs);
@@ -175,11 +175,11 @@ export class Pipeline {
     return true;
   }
 
-  /** Takes records in, waiting for a commit whenever there are enough for one. */
+  /** Reads a run of records, and commits whenever there are enough. */
   async #take(records: Records): Promise<void> {
     const reading = this.#reading.get(records.partition);
     if (reading === undefined) throw new Error(`partition ${records.partition} was read but not assigned`);
-    // Told first: taking them in may have to wait for a commit, and how much waits with them is to be known meanwhile.
+    // Reported first: reading may have to wait for a commit, and the lag should be known meanwhile.
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
     reading.stable = records.stable;
     await this.#pass(reading, records);
@@ -194,7 +194,7 @@ export class Pipeline {
       try {
         at = this.#read(reading, records, at);
       } catch (error) {
-        // Of what is pending, one can't be folded; without any, it is this one.
+        // One of the pending records cannot be folded; if there is none, it is this one.
         const { topic } = this.#options.source;
         const last = { topic, partition: records.partition, offset: records.offsets[at]!, isStored: true };
         throw this.#size.blame(error, this.#pending.records + 1, last);
@@ -202,7 +202,7 @@ export class Pipeline {
       if (at < records.count || this.#pending.records >= this.#size.goal) await this.#commitNow();
     }
     if (records.next > reading.next) {
-      // The last of the run hold no records; that there are so many of them has been checked when it came.
+      // The last offsets of the run have no records; `reach` has checked their number.
       reading.skipped += records.next - reading.next;
       reading.next = records.next;
       this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
@@ -210,7 +210,7 @@ export class Pipeline {
     if (first < records.count) this.#options.observer?.decoded?.(records, first);
   }
 
-  /** Passes the gap that a run begins with. */
+  /** Accounts for the gap at the start of a run. */
   async #pass(reading: Reading, records: Records): Promise<void> {
     reading.reach(records);
     const { partition, gap } = records;
@@ -220,7 +220,7 @@ export class Pipeline {
     }
     if (gap.to <= reading.next) return;
     if (reading.gap !== null) {
-      // A commit has one gap of a partition.
+      // A commit has at most one gap per partition.
       await this.#commitNow();
     }
     reading.gap = { from: reading.next, to: gap.to };
@@ -228,7 +228,7 @@ export class Pipeline {
     this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
   }
 
-  /** Refuses a batch that can't be read, as one record, unless that has been committed. */
+  /** Refuses an unreadable batch as one record, unless it was committed before. */
   async #refuseBatch(reading: Reading, { offset, to, detail, bytes }: Unreadable, partition: number): Promise<void> {
     const first = Math.max(offset, reading.next, reading.replayUntil);
     if (first >= to) return;
@@ -239,7 +239,7 @@ export class Pipeline {
       detail,
       partition,
       offset: first,
-      // Copied, for the bytes may be used again; `slice` would not copy a Buffer.
+      // Copied, because the bytes are reused; `slice` would not copy a Buffer.
       payload: new Uint8Array(bytes.subarray(0, MAX_EVENT_BYTES)),
     });
     this.#pending.records++;
@@ -251,14 +251,14 @@ export class Pipeline {
     if (this.#pending.records >= this.#size.goal) await this.#commitNow();
   }
 
-  /** Sends off what is pending, once what is under way is through. */
+  /** Commits the pending records as soon as the commit in flight is done. */
   async #commitNow(): Promise<void> {
     await this.#underWay;
     this.#throwFailure();
     this.#commit();
   }
 
-  /** Stores, refuses or tells as duplicates as many records as the commit has room for; returns where it stopped. */
+  /** Decodes records until the commit is full: each is stored, a duplicate or refused. Returns the index where it stopped. */
   #read(reading: Reading, records: Records, from: number): number {
     const { decoder, now } = this.#options;
     const pending = this.#pending;
@@ -301,7 +301,7 @@ export class Pipeline {
     reading.stored++;
   }
 
-  /** Sends off what is pending. Nothing else may be under way: commits follow each other in the order of the log. */
+  /** Commits the pending records. No other commit may be in flight: commits follow the order of the log. */
   #commit(): void {
     const { source, storeEvents, now, observer } = this.#options;
     const pending = this.#pending;
@@ -328,7 +328,7 @@ export class Pipeline {
     this.#size.sent(this.#caughtUp());
     this.#underWay = this.#apply(commit, waitedSinceMs, { times, unchecked }).then(() => {
       if (pending.isOversized) return;
-      // Never after a failure: the sink may still be reading what it was given.
+      // Not after a failure: the sink may still be reading it.
       pending.clear();
       this.#spare = pending;
     }, (error) => {
@@ -346,7 +346,7 @@ export class Pipeline {
     }
   }
 
-  /** The record that was taken last, of those that are pending. */
+  /** The last record of those that are pending. */
   #last(): Taken | null {
     const { topic } = this.#options.source;
     for (const [partition, { last, stored, duplicated, refused }] of this.#reading) {
@@ -355,13 +355,13 @@ export class Pipeline {
     return null;
   }
 
-  /** Refuses record `i` if it is known that it can't be stored. */
+  /** Refuses record `i` if it is known that it cannot be stored. */
   #isRefused(records: Records, i: number): boolean {
     const { partition } = records;
     const offset = records.offsets[i]!;
     const why = this.#size.culprit(partition, offset);
     if (why === null) return false;
-    // Copied, for the bytes may be used again; `slice` would not copy a Buffer.
+    // Copied, because the bytes are reused; `slice` would not copy a Buffer.
     const payload = new Uint8Array(records.bytes.subarray(records.starts[i]!, records.ends[i]!));
     const detail = `it cannot be stored: ${why}`;
     this.#pending.refuse({ reason: "bad_value", field: null, detail, partition, offset, payload });

@@ -7,41 +7,40 @@ import type { Records, Seek } from "../records.ts";
 /** A log cut into partitions. */
 export interface Source {
   readonly topic: string;
-  /** The partitions to read, once this member of the group has been given its share. */
+  /** The partitions to read, once the group has assigned them. */
   assigned(): Promise<readonly number[]>;
   /**
-   * The id of the topic that is read, as of `assigned`: a topic made anew under the same name has another. Null where it
-   * has none, or is not known.
+   * The id of the topic, as of the last `assigned`; a recreated topic has another. Null where it has none or is unknown.
    */
   topicId(): string | null;
   /**
-   * Goes to these offsets; the next poll reads from there, and nothing else.
+   * Moves to these offsets: the next poll reads from there and nothing else.
    *
-   * @param committed the first offset of each partition that has not been committed: no log may end before it
+   * @param committed next offset of each committed partition; a log that ends before it was truncated
    */
   seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void;
   /**
-   * Resolves with whatever has arrived, or with nothing after `maxWaitMs`.
+   * Resolves with the records that have arrived, or with none after `maxWaitMs`.
    *
-   * @throws {Rebalanced} when the group divides its partitions anew
-   * @throws {TopicChanged} when a log ends before what has been committed
+   * @throws {Rebalanced} when the consumer group rebalances
+   * @throws {TopicChanged} when a log ends before its committed offset
    */
   poll(maxWaitMs: number): Promise<readonly Records[]>;
-  /** Tells the group how far the sink has got, for tools that show lag; what counts is the sink. */
+  /** Commits offsets to the consumer group, for tools that show lag. The sink has the offsets that count. */
   committed(offsets: ReadonlyMap<number, number>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The group has divided its partitions anew: forget what we know and start with the new share. */
+/** The consumer group rebalanced: start again with the new assignment. */
 export class Rebalanced extends Error {
   override readonly name = "Rebalanced";
 }
 
-/** How the topic is not the one that the sink has followed. */
+/** How the topic differs from the one that the sink follows. */
 export type TopicChange =
-  /** Another topic has the name now. */
+  /** Another topic has the name. */
   | { readonly kind: "recreated"; readonly topic: string; readonly followed: string; readonly found: string }
-  /** A partition ends before what has been read of it. */
+  /** A partition ends before the offset up to which it was read. */
   | {
     readonly kind: "truncated";
     readonly topic: string;
@@ -52,44 +51,35 @@ export type TopicChange =
     readonly end: number;
   };
 
-/** The command that ends a `TopicChanged`. */
+/** The command that accepts a changed topic. */
 export const ADOPT = "clickstream adopt-topic";
 
-/** What has changed, in words. */
+/** A change in words. */
 export function topicChangeInWords(change: TopicChange): string {
   return change.kind === "recreated"
     ? `topic ${change.topic} was recreated: its id is ${change.found}, and the tables follow ${change.followed}. ` +
       "None of the new topic has been read."
-    : `partition ${change.partition} of ${change.topic} was truncated, or the topic was recreated: it ends at offset ` +
-      `${change.end}, before ${change.next}, up to which it has been read.`;
+    : `partition ${change.partition} of ${change.topic} was truncated, or the topic was recreated: it was read up to offset ` +
+      `${change.next} and now ends at ${change.end}.`;
 }
 
-/**
- * The offsets that are committed are not those of the log that Kafka has now. No other try gets past it: somebody has to
- * accept the new log.
- */
+/** The committed offsets belong to another log than Kafka has now. A retry does not help: somebody must accept the new log. */
 export class TopicChanged extends Error {
   override readonly name = "TopicChanged";
   readonly change: TopicChange;
 
   constructor(change: TopicChange) {
-    super(`${topicChangeInWords(change)} To go on with what Kafka has now, type: ${ADOPT}`);
+    super(`${topicChangeInWords(change)} To continue with the log that Kafka has now, run: ${ADOPT}`);
     this.change = change;
   }
 }
 
-/**
- * Whether the work stands still though there is something to do, and why. A busy drain, an idle topic and a long commit
- * are no stalls.
- * @module
- */
-
-/** What a worker knows of a partition that it reads; what no broker has said yet is null. */
+/** What a worker knows of a partition that it reads; null where no broker has answered yet. */
 export interface PartitionState {
   readonly partition: number;
-  /** Where reading began. */
+  /** Offset where reading began. */
   readonly first: number | null;
-  /** Where reading goes on. */
+  /** Next offset to read. */
   readonly next: number | null;
   /** High watermark. */
   readonly end: number | null;
@@ -97,6 +87,6 @@ export interface PartitionState {
   readonly stable: number | null;
   /** How many times its leader has answered. */
   readonly answers: number;
-  /** True while its leader owes an answer. */
+  /** True while a fetch waits for its leader. */
   readonly isAsked: boolean;
 }

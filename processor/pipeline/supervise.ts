@@ -1,77 +1,77 @@
 /**
- * The one place where the world being down is retried.
+ * The one place that retries when Kafka or PostgreSQL is down.
  * @module
  */
 import { PositionsMoved, Unavailable, Unstorable } from "./commit.ts";
 import { Rebalanced } from "./source.ts";
 
 /**
- * Shortest and longest cap of a pause, in milliseconds; it doubles with every failure. The longest is as long as
- * somebody who has mended what was broken should have to wait to see it.
+ * Shortest and longest cap of a pause, in milliseconds; the cap doubles with every failure. The longest is short enough
+ * that a repair shows at once.
  */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
-/** After as long at work a failure counts as the first again, in milliseconds. */
+/** After this long without a failure, the next one counts as the first again, in milliseconds. */
 const STEADY_MS = 10_000;
 
-/** Longest time from being told to stop to giving up what is still on its way, in milliseconds. */
+/** Longest time for the last commit after a stop signal, in milliseconds. */
 export const STOP_WITHIN_MS = 8_000;
 
-/** What is kept going; a pipeline is one. */
+/** A task to keep running, such as a pipeline. */
 export interface Task {
-  /** Begins, or begins again because of `cause`. */
+  /** Starts, or restarts because of `cause`. */
   start(cause: unknown): Promise<void>;
   step(): Promise<void>;
-  /** Finishes what was begun. */
+  /** Finishes pending work. */
   flush(): Promise<void>;
 }
 
-/** A failure that another try may get past. */
+/** A failure that is worth a retry. */
 export interface Failure {
   readonly error: Error;
-  /** How many there have been in a row. */
+  /** Number of failures in a row. */
   readonly count: number;
-  /** Whether the one before said the same. */
+  /** Whether the previous failure had the same message. */
   readonly again: boolean;
-  /** When the next try follows, in milliseconds. */
+  /** Time until the next try, in milliseconds. */
   readonly pauseMs: number;
 }
 
-/** Is told how it goes. Must not throw. */
+/** Receives what happens to the task. Must not throw. */
 export interface Listener {
-  /** Task has begun, after so many failures in a row. */
+  /** The task runs, after so many failures in a row. */
   ready(failures: number): void;
   failed(failure: Failure): void;
-  /** What was still on its way when told to stop could not be finished; it will be done again. */
+  /** Pending work could not be finished before the stop; it will be done again. */
   unfinished(error: Error): void;
 }
 
 /** Time and chance. */
 export interface Clock {
-  /** Milliseconds on a clock that only goes forward. */
+  /** Monotonic time, in milliseconds. */
   now(): number;
-  /** From 0 to 1, excluded. */
+  /** A random number in [0, 1). */
   random(): number;
   /** Resolves after `ms`, or as soon as the signal is aborted. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Milliseconds until the try after so many failures in a row: anything up to a cap, so that instances don't meet. */
+/** Milliseconds until the next try: random up to a cap, so that instances do not retry at the same time. */
 export function pauseMsAfter(failures: number, random: () => number): number {
   return random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
-/** True for what another try may get past; anything else is a mistake of ours, or needs somebody to act. */
+/** True for errors that are worth a retry; any other is a bug, or needs somebody to act. */
 function isPassing(error: unknown): error is Error {
   return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Rebalanced ||
     error instanceof Unstorable;
 }
 
 /**
- * Keeps the work going until the signal is aborted, then finishes what was begun, within `STOP_WITHIN_MS`.
+ * Keeps a task running until the signal is aborted, then finishes pending work within `STOP_WITHIN_MS`.
  *
- * @throws whatever is not passing; nothing uncommitted is lost by that, it will be read again
+ * @throws any error that is not worth a retry; nothing is lost, uncommitted records will be read again
  */
 export async function supervise(
   work: Task,
@@ -87,7 +87,7 @@ export async function supervise(
     listener.unfinished(new Error(`not finished within ${STOP_WITHIN_MS} ms`));
   } finally {
     over.abort();
-    // What is given up may still fail, with nobody left to care.
+    // It may still fail later, which does not matter any more.
     finished.catch(() => {});
   }
 }

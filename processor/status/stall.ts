@@ -1,6 +1,11 @@
+/**
+ * Finds out whether the work is stalled though there is something to do, and why. A busy catch-up, an idle topic and a
+ * long commit are no stalls.
+ * @module
+ */
 import type { PartitionState } from "../pipeline/source.ts";
 
-/** Kinds of stalls, the first of which is said first. */
+/** Kinds of stalls, most important first. */
 export const STALLS = [
   "rebalancing",
   "leader_silent",
