@@ -3,6 +3,8 @@
  * no more than what a later event could still change.
  * @module
  */
+import { grown } from "../columns/grown.ts";
+import { CodeTable, type Measure } from "./measure.ts";
 
 /**
  * Times of the three steps, thinned out: `first` is the earliest time of step 1, `last` the latest of step 3, `middle`
@@ -85,4 +87,67 @@ function thinned(first: number, middle: readonly number[], last: number): number
   const notBeforeFirst = times.filter((time) => time > last && time >= first);
   const between = times.filter((time) => time > last && time < first);
   return [...notAfterLast.slice(-1), ...between, ...notBeforeFirst.slice(0, 1)];
+}
+
+/**
+ * How far events get through steps that must follow each other in event time, at the same time or later; what a later
+ * event could still change is kept in the column `state`.
+ */
+export function funnel(steps: readonly [string, string, string], state: string): Measure<Funnel> {
+  return {
+    kind: "funnel",
+    where: { type: steps },
+    steps,
+    zero: EMPTY_FUNNEL,
+    merge: (a, b) => a.merge(b),
+    columns: (name) => [
+      { name, type: "smallint", nullable: false },
+      { name: state, type: "bytea", nullable: true },
+    ],
+    encode: (value) => [value.step, value.bytes],
+    decode: ([step, bytes]) => Funnel.of(step as number, bytes as Uint8Array | null),
+    accumulator(words) {
+      let first = new Float64Array(0);
+      let last = new Float64Array(0);
+      // Thinned out once, at the end: merging event by event would take the square of a robot's thousands of events.
+      const middle = new Map<number, number[]>();
+      const stepOf = new CodeTable(words.type, (type) => steps.indexOf(type));
+      return {
+        add(batch, rows, rowCount) {
+          const stepsOf = stepOf.values();
+          if (rowCount > first.length) {
+            first = grown(first, rowCount, Infinity);
+            last = grown(last, rowCount, -Infinity);
+          }
+          const types = batch.codes.type;
+          const times = batch.time;
+          for (let i = 0; i < batch.count; i++) {
+            const row = rows[i]!;
+            if (row < 0) continue;
+            const step = stepsOf[types[i]!]!;
+            const time = times[i]!;
+            if (step === 0 && time < first[row]!) first[row] = time;
+            else if (step === 2 && time > last[row]!) last[row] = time;
+            else if (step === 1) {
+              const before = middle.get(row);
+              if (before === undefined) middle.set(row, [time]);
+              else before.push(time);
+            }
+          }
+        },
+        merge(into, from) {
+          first[into] = Math.min(first[into]!, first[from]!);
+          last[into] = Math.max(last[into]!, last[from]!);
+          const times = middle.get(from);
+          if (times !== undefined) middle.set(into, [...middle.get(into) ?? [], ...times]);
+        },
+        value: (row) => Funnel.from(first[row] ?? Infinity, middle.get(row) ?? [], last[row] ?? -Infinity),
+        clear() {
+          first.fill(Infinity);
+          last.fill(-Infinity);
+          middle.clear();
+        },
+      };
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EVERYTHING } from "../columns/batch.ts";
-import { count, last } from "../measures/measure.ts";
+import { last } from "../measures/picks.ts";
+import { count } from "../measures/totals.ts";
 import { Pending, wantedBy } from "./pending.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 import { minutes, session, tumbling, type View, view } from "../views/view.ts";

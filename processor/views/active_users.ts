@@ -1,4 +1,4 @@
-import { distinctUsers } from "../measures/measure.ts";
+import { distinctUsers } from "../measures/distinct_users.ts";
 import { hopping, minutes, type View, view } from "./view.ts";
 
 /** Users with any event in the last five minutes, every minute. */

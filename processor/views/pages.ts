@@ -1,4 +1,5 @@
-import { count, distinctUsers } from "../measures/measure.ts";
+import { distinctUsers } from "../measures/distinct_users.ts";
+import { count } from "../measures/totals.ts";
 import { minutes, tumbling, type View, view } from "./view.ts";
 
 /** Page views and their users by page, each minute. */

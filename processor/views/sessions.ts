@@ -1,4 +1,6 @@
-import { count, first, funnel, last, sum } from "../measures/measure.ts";
+import { funnel } from "../measures/funnel.ts";
+import { first, last } from "../measures/picks.ts";
+import { count, sum } from "../measures/totals.ts";
 import { minutes, session, type View, view } from "./view.ts";
 
 const pageView = { type: ["page_view"] };

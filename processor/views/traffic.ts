@@ -1,4 +1,5 @@
-import { count, distinctUsers, sum } from "../measures/measure.ts";
+import { distinctUsers } from "../measures/distinct_users.ts";
+import { count, sum } from "../measures/totals.ts";
 import { minutes, tumbling, type View, view } from "./view.ts";
 
 /** Events, users and revenue by event type, device and region, each minute. */

@@ -1,4 +1,4 @@
-import { count, sum } from "../measures/measure.ts";
+import { count, sum } from "../measures/totals.ts";
 import { day, type View, view } from "./view.ts";
 
 /** Events, purchases and revenue of each user, each UTC day. */

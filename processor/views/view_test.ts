@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { count } from "../measures/measure.ts";
+import { count } from "../measures/totals.ts";
 import { day, DAY_MS, hopping, minutes, paneMs, session, tumbling, type View, view } from "./view.ts";
 import { VIEWS } from "./mod.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { count, type Measure, sum } from "../../measures/measure.ts";
+import type { Measure } from "../../measures/measure.ts";
+import { count, sum } from "../../measures/totals.ts";
 import { EVENT, folded } from "../../testing/contracts/laws.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";

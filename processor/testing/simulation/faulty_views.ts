@@ -4,7 +4,10 @@
  */
 import type { Batch } from "../../columns/batch.ts";
 import type { Decoder } from "../../decode/decoder.ts";
-import { count, distinctUsers, first, type Measure, type Pick, sum } from "../../measures/measure.ts";
+import { distinctUsers } from "../../measures/distinct_users.ts";
+import type { Measure } from "../../measures/measure.ts";
+import { first, type Pick } from "../../measures/picks.ts";
+import { count, sum } from "../../measures/totals.ts";
 import { minutes, session, type View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import type { Fault } from "./faults.ts";

@@ -1,0 +1,139 @@
+/**
+ * Measures that pick a value: of the earliest or of the latest event of a row.
+ * @module
+ */
+import type { Dimension } from "../columns/batch.ts";
+import { codesOf, numbersOf, Texts } from "../columns/cells.ts";
+import { NONE } from "../columns/dictionary.ts";
+import { grown } from "../columns/grown.ts";
+import { type Filter, type Measure, selector } from "./measure.ts";
+
+/** The value at one end of a row's events, and the event that it was taken from. */
+export interface Pick {
+  readonly time: number;
+  readonly id: string;
+  readonly value: string | null;
+}
+
+/** Names of the columns that hold the time and the id of the event that a value was picked from. */
+export interface PickColumns {
+  readonly at: string;
+  readonly by: string;
+}
+
+/** Value of a dimension in the earliest event; of two at the same time, in the one with the smaller id. */
+export function first(of: Dimension, columns: PickColumns, where: Filter = {}): Measure<Pick | null> {
+  return pick("first", of, columns, where, -1);
+}
+
+/** Value of a dimension in the latest event; of two at the same time, in the one with the greater id. */
+export function last(of: Dimension, columns: PickColumns, where: Filter = {}): Measure<Pick | null> {
+  return pick("last", of, columns, where, 1);
+}
+
+function pick(
+  kind: string,
+  of: Dimension,
+  { at, by }: PickColumns,
+  where: Filter,
+  sign: -1 | 1,
+): Measure<Pick | null> {
+  // Every row has an event, but perhaps none that passes the filter.
+  const mayBeNone = Object.keys(where).length > 0;
+  const better = (a: Pick | null, b: Pick | null) => a === null ? b : b === null || compareAt(a, b) * sign >= 0 ? a : b;
+  return {
+    kind,
+    where,
+    of,
+    zero: null,
+    merge: better,
+    merged(name, stored, added) {
+      const end = (row: string) => `(${row}.${at}, ${row}.${by} collate "C", coalesce(${row}.${name}, '') collate "C")`;
+      // Comparing with what is missing is neither true nor false, and leaves what is stored.
+      const wins = `${stored}.${at} is null or ${end(added)} ${sign < 0 ? "<" : ">"} ${end(stored)}`;
+      const pickOf = (column: string) => `case when ${wins} then ${added}.${column} else ${stored}.${column} end`;
+      return { [name]: pickOf(name), [at]: pickOf(at), [by]: pickOf(by) };
+    },
+    columns: (name) => [
+      { name, type: "text", nullable: mayBeNone || of === "session" },
+      { name: at, type: "timestamptz", nullable: mayBeNone },
+      { name: by, type: "text", nullable: mayBeNone },
+    ],
+    encode: (value) => value === null ? [null, null, null] : [value.value, value.time, value.id],
+    decode: ([value, time, id]) =>
+      time === null ? null : { value: value as string | null, time: time as number, id: id as string },
+    accumulator(words) {
+      const select = selector(where, words);
+      const { ids } = words;
+      let times = new Float64Array(64);
+      /** Place in `ids` of the event that each row's value is from, plus one; 0 where there is none. */
+      let events = new Int32Array(64);
+      /** Code of the value. */
+      let codes = new Int32Array(64);
+      const textOf = (code: number) => code === NONE ? null : words[of].text(code);
+      /** Whether the event `a` with value `x` goes before `b` with `y`, which happened at the same time. */
+      const winsTie = (a: number, x: number, b: number, y: number) =>
+        (ids.compare(a, b) || compareText(textOf(x) ?? "", textOf(y) ?? "")) * sign > 0;
+      /** Gives a row an event, by its place plus one, if it goes before the one that the row has. */
+      const take = (row: number, time: number, event: number, code: number) => {
+        const ahead = (time - times[row]!) * sign;
+        const known = events[row]!;
+        if (known > 0 && (ahead < 0 || ahead === 0 && !winsTie(event - 1, code, known - 1, codes[row]!))) return;
+        times[row] = time;
+        events[row] = event;
+        codes[row] = code;
+      };
+      return {
+        add(batch, allRows, rowCount) {
+          const rows = select(batch, allRows);
+          if (rowCount > times.length) {
+            times = grown(times, rowCount);
+            events = grown(events, rowCount);
+            codes = grown(codes, rowCount);
+          }
+          const time = batch.time;
+          const values = batch.codes[of];
+          for (let i = 0; i < batch.count; i++) {
+            const row = rows[i]!;
+            if (row < 0) continue;
+            take(row, time[i]!, batch.first + i + 1, values[i]!);
+          }
+        },
+        merge(into, from) {
+          if (events[from]! > 0) take(into, times[from]!, events[from]!, codes[from]!);
+        },
+        value(row) {
+          const event = events[row] ?? 0;
+          return event === 0 ? null : { time: times[row]!, id: ids.text(event - 1), value: textOf(codes[row]!) };
+        },
+        cells(rows) {
+          const has = (row: number) => (events[row] ?? 0) > 0;
+          return [
+            new Texts(words[of], codesOf(rows, (row) => has(row) ? codes[row]! : NONE)),
+            numbersOf(rows, (row) => has(row) ? times[row]! : NaN),
+            new Texts(ids, codesOf(rows, (row) => has(row) ? events[row]! - 1 : NONE)),
+          ];
+        },
+        clear: () => void events.fill(0),
+      };
+    },
+  };
+}
+
+/** Orders picks by time, then by id; where one id came with two values, by these, so that the order of merging can't tell. */
+function compareAt(a: Pick, b: Pick): number {
+  return a.time - b.time || compareText(a.id, b.id) || compareText(a.value ?? "", b.value ?? "");
+}
+
+/** Orders strings by code point, which is how PostgreSQL's collation "C" orders UTF-8; negative, zero or positive. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    // A surrogate stands for a code point above every other code unit.
+    if (x !== y) return (x >= 0xd800 && x < 0xe000 ? x + 0x10000 : x) - (y >= 0xd800 && y < 0xe000 ? y + 0x10000 : y);
+  }
+  return a.length - b.length;
+}
