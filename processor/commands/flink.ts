@@ -7,6 +7,7 @@ import { hostText, parseDatabaseUrl } from "../config/database_url.ts";
 import { WINDOW_MS } from "../pipeline/duplicates.ts";
 import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
 import type { Secret } from "../config/secret.ts";
+import { flinkPreparation } from "../postgres/dialect.ts";
 import { type FlinkJob, flinkJob } from "../translate/flink.ts";
 import { DAY_MS, minutes } from "../views/view.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
@@ -25,6 +26,7 @@ export function flink(settings: FlinkSettings, write: (text: string) => void): n
 export function jobOf(settings: FlinkSettings): FlinkJob {
   return {
     views: settings.VIEWS,
+    preparation: settings.VIEWS.flatMap(flinkPreparation),
     kafka: {
       connector: "kafka",
       topic: settings.KAFKA_TOPIC,

@@ -34,9 +34,12 @@ export interface Accumulator<V> {
   clear(): void;
 }
 
+/** The ways of adding up. Each says in PostgreSQL's and in Flink's SQL how: a new kind does not compile without. */
+export type MeasureKind = "count" | "sum" | "distinct" | "first" | "last" | "funnel";
+
 /** A way of adding events up. */
 export interface Measure<V = unknown> {
-  readonly kind: string;
+  readonly kind: MeasureKind;
   readonly where: Filter;
   /** What is added up or picked, for translations: the quantity of a sum, the dimension of `first` and `last`. */
   readonly of?: Quantity | Dimension;
@@ -52,11 +55,6 @@ export interface Measure<V = unknown> {
   encode(value: V): readonly Cell[];
   /** The value back from its cells. */
   decode(cells: readonly Cell[]): V;
-  /**
-   * How SQL merges the cells of two rows, `stored` and `added`, of a measure called `name`: an expression for each column.
-   * Without it they must be read and merged here before they are written.
-   */
-  readonly merged?: (name: string, stored: string, added: string) => Readonly<Record<string, string>>;
 }
 
 /**

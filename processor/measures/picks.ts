@@ -32,7 +32,7 @@ export function last(of: Dimension, columns: PickColumns, where: Filter = {}): M
 }
 
 function pick(
-  kind: string,
+  kind: "first" | "last",
   of: Dimension,
   { at, by }: PickColumns,
   where: Filter,
@@ -47,13 +47,6 @@ function pick(
     of,
     zero: null,
     merge: better,
-    merged(name, stored, added) {
-      const end = (row: string) => `(${row}.${at}, ${row}.${by} collate "C", coalesce(${row}.${name}, '') collate "C")`;
-      // Comparing with what is missing is neither true nor false, and leaves what is stored.
-      const wins = `${stored}.${at} is null or ${end(added)} ${sign < 0 ? "<" : ">"} ${end(stored)}`;
-      const pickOf = (column: string) => `case when ${wins} then ${added}.${column} else ${stored}.${column} end`;
-      return { [name]: pickOf(name), [at]: pickOf(at), [by]: pickOf(by) };
-    },
     columns: (name) => [
       { name, type: "text", nullable: mayBeNone || of === "session" },
       { name: at, type: "timestamptz", nullable: mayBeNone },

@@ -17,13 +17,12 @@ export function sum(of: Quantity, where: Filter = {}): Measure<number> {
   return total("sum", where, of);
 }
 
-function total(kind: string, where: Filter, of: Quantity | null): Measure<number> {
+function total(kind: "count" | "sum", where: Filter, of: Quantity | null): Measure<number> {
   return {
     kind,
     where,
     ...(of === null ? {} : { of }),
     zero: 0,
-    merged: (name, stored, added) => ({ [name]: `${stored}.${name} + ${added}.${name}` }),
     merge: (a, b) => a + b,
     columns: (name) => [{ name, type: "bigint", nullable: false }],
     encode: (value) => [value],

@@ -4,6 +4,7 @@ import { tableOf } from "../translate/table.ts";
 import { VIEWS } from "../views/mod.ts";
 import { EVENT_COLUMNS } from "./binary.ts";
 import type { Database } from "./database.ts";
+import { identityOf } from "./dialect.ts";
 
 /** Columns that PostgreSQL makes of others: every other one is written by the processor. */
 async function columnsIn(db: Database, table: string): Promise<{ written: string[]; generated: string[] }> {
@@ -37,7 +38,8 @@ onEachDatabase("the schema", {
   "has for each view exactly the columns that it declares": async (open) => {
     const db = await migrated(open);
     for (const view of VIEWS) {
-      const { name, window, key, measured, identity } = tableOf(view);
+      const { name, window, key, measured } = tableOf(view);
+      const identity = identityOf(view);
       const declared = [...window, ...key, ...measured].map(({ name, type, nullable }) =>
         `${name} ${type}${nullable ? " null" : ""}`
       );

@@ -4,11 +4,13 @@
  */
 import type { View } from "../views/view.ts";
 import { type Bounds, clicksTable, type Connector, eventsView, quoted } from "./flink_events.ts";
-import { insertOf, preparation, SCHEMA, sinkTable } from "./flink_view.ts";
+import { insertOf, SCHEMA, sinkTable } from "./flink_view.ts";
 
 /** What a job needs to know besides its views. */
 export interface FlinkJob extends Bounds {
   readonly views: readonly View[];
+  /** What PostgreSQL must be told once, line by line, so that Flink can find rows; empty if nothing. */
+  readonly preparation: readonly string[];
   /** Where the events come from: options of the connector `kafka`. */
   readonly kafka: Connector;
   /** Where rows go: options of the connector `jdbc`. */
@@ -43,11 +45,10 @@ What Flink does otherwise than the processor:
 
 /** The job as text that sql-client runs with -f. */
 export function flinkJob(job: FlinkJob): string {
-  const once = job.views.flatMap(preparation);
-  const prepare = once.length === 0
+  const prepare = job.preparation.length === 0
     ? ""
     : `\nOnce, in PostgreSQL, as the owner of schema ${SCHEMA}:\n\n${
-      once.map((line) => `    ${line}`).join("\n")
+      job.preparation.map((line) => `    ${line}`).join("\n")
     }\n\nA page of more bytes than an index holds is left out of views by page.`;
   return [
     commented(`${HEAD.trim()}\n${prepare}\n${DIFFERENT.replace("{repeat}", duration(job.repeatMs))}`),

@@ -15,7 +15,7 @@ import {
   quoted,
   table,
 } from "./flink_events.ts";
-import { COLUMN_OF, type Table, tableOf } from "./table.ts";
+import { COLUMN_OF, tableOf } from "./table.ts";
 
 /** Schema of the tables. */
 export const SCHEMA = "clickstream";
@@ -40,35 +40,17 @@ function identifier(name: string): string {
   return WORDS.has(name) ? `\`${name}\`` : name;
 }
 
-/** The columns that tell rows of a view apart, as an upsert names them. */
-function keyOf({ window, by }: View, { window: columns }: Table): string[] {
-  const [start] = columns.map(({ name }) => name);
-  const key = by.map((dimension) => COLUMN_OF[dimension]);
-  return window.kind === "session" ? [...key, start!] : [start!, ...key];
-}
-
-/** What PostgreSQL must be told once, so that rows of this view can be found by plain columns; empty if nothing. */
-export function preparation(view: View): readonly string[] {
-  const known = tableOf(view);
-  const key = keyOf(view, known);
-  if (key.every((column) => known.identity.includes(column))) return [];
-  const target = `${SCHEMA}.${view.name}`;
-  const index = `create unique index flink_${view.name} on ${target} (${key.join(", ")}) nulls not distinct;`;
-  if (!view.by.includes("session")) return [index];
-  const noSession = `${SCHEMA}.flink_no_session()`;
-  return [
-    index,
-    `create function ${noSession} returns trigger language plpgsql as`,
-    `  $$ begin new.session_id := nullif(new.session_id, ''); return new; end $$;`,
-    `create trigger flink_no_session before insert on ${target}`,
-    `  for each row execute function ${noSession};`,
-  ];
+/** The columns that tell rows of a view apart, as Flink's upsert names them. */
+export function keyOf(view: View): string[] {
+  const { window, key } = tableOf(view);
+  const [start, names] = [window[0]!.name, key.map(({ name }) => name)];
+  return view.window.kind === "session" ? [...names, start] : [start, ...names];
 }
 
 /** The sink of a view. */
 export function sinkTable(view: View, database: Connector): string {
   const known = tableOf(view);
-  const key = keyOf(view, known);
+  const key = keyOf(view);
   const all = [...known.window, ...known.key, ...known.measured].filter(({ type, nullable }) =>
     // What the processor keeps for itself is left out where it may be.
     !(type === "bytea" && nullable)
@@ -184,8 +166,6 @@ function aggregate(measure: Measure): string {
       const trail = `${HAPPENED} || CASE ${COLUMN_OF.type} ${steps} END`;
       return `ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(${trail})${only}), '')`;
     }
-    default:
-      throw new TypeError(`Flink SQL has no word for the measure ${JSON.stringify(measure.kind)}`);
   }
 }
 
@@ -207,7 +187,8 @@ function unpacked(name: string, measure: Measure): readonly (string | undefined)
       });
       return [`CAST(CASE ${reached.reverse().join(" ")} ELSE 0 END AS SMALLINT)`];
     }
-    default:
+    case "count":
+    case "sum":
       return [name];
   }
 }

@@ -14,8 +14,6 @@ export interface Table {
   readonly key: readonly Column[];
   /** Columns of the measures, each once. */
   readonly measured: readonly Column[];
-  /** The columns, or expressions, of the unique index that tells rows apart. */
-  readonly identity: readonly string[];
 }
 
 /** Column that holds a dimension. */
@@ -42,8 +40,6 @@ export function tableOf(view: View): Table {
     window,
     key,
     measured: [...measured.values()],
-    identity: [...(view.window.kind === "session" ? [] : [window[0]!.name]), ...view.by.map(identityOf)]
-      .concat(view.window.kind === "session" ? ["started_at"] : []),
   };
 }
 
@@ -59,12 +55,6 @@ function windowColumns({ window }: View): Column[] {
     case "day":
       return [{ name: "day", type: "date", nullable: false }];
   }
-}
-
-/** A page may be longer than an entry of an index can be, and a session may be absent. */
-function identityOf(dimension: Dimension): string {
-  if (dimension === "page") return "page_key";
-  return dimension === "session" ? "coalesce(session_id, '')" : COLUMN_OF[dimension];
 }
 
 /** The cells of a delta, column by column. Times are epoch milliseconds. */
@@ -85,19 +75,6 @@ function encodedOf(measure: Measure, values: Values, count: number): Cells[] {
   const columns = measure.columns("").map((): Cell[] => []);
   for (let r = 0; r < count; r++) measure.encode(values.at(r)).forEach((cell, c) => columns[c]!.push(cell));
   return columns;
-}
-
-/** The expressions by which SQL merges the cells of two rows, for the columns of those measures that it can merge. */
-export function mergedBy(view: View, stored: string, added: string): Map<string, string> {
-  const expressions = new Map<string, string>();
-  for (const [name, { merged }] of Object.entries(view.measures)) {
-    for (const [column, sql] of Object.entries(merged?.(name, stored, added) ?? {})) expressions.set(column, sql);
-  }
-  if (view.window.kind === "session") {
-    expressions.set("started_at", `least(${stored}.started_at, ${added}.started_at)`);
-    expressions.set("ended_at", `greatest(${stored}.ended_at, ${added}.ended_at)`);
-  }
-  return expressions;
 }
 
 /** The values of a view's measures, back from the cells of a row. */

@@ -6,10 +6,11 @@
  */
 import { type Cells, rowsBelow } from "../../columns/cells.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
-import { columnsOf, mergedBy, type Table, tableOf } from "../../translate/table.ts";
+import { COLUMN_OF, columnsOf, type Table, tableOf } from "../../translate/table.ts";
 import type { Delta } from "../../views/view.ts";
 import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
+import { keyMatch, mergedBy } from "../dialect.ts";
 
 /** Rows in one statement: enough to forget the round trip, and few enough to hold them twice. */
 const STATEMENT_ROWS = 8192;
@@ -23,13 +24,17 @@ export async function writeByUser(tx: Database, delta: Delta): Promise<void> {
   const merged = mergedBy(delta.view, "t", "v");
   const columns = [...table.window, ...table.key, ...table.measured];
   const set = table.measured.map(({ name }) => `${name} = ${merged.get(name)}`);
+  const same = [
+    ...table.window.map(({ name }) => `t.${name} = v.${name}`),
+    ...delta.view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
+  ];
   const isNew = new Uint8Array(delta.count).fill(1);
   for (const rows of portions(rowsBelow(delta.count))) {
     const { rows: found } = await tx.query<{ n: number }>(
       `update clickstream.${table.name} t set ${set.join(", ")}
          from unnest(${columns.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")})
               with ordinality as v(${columns.map(({ name }) => name).join(", ")}, n)
-        where ${table.identity.map((name) => `t.${name} = v.${name}`).join(" and ")}
+        where ${same.join(" and ")}
     returning v.n::integer - 1 as n`,
       columns.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
     );

@@ -8,10 +8,11 @@ import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../../column
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
-import { COLUMN_OF, columnsOf, mergedBy, tableOf, valuesOf } from "../../translate/table.ts";
+import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
 import type { Database } from "../database.ts";
+import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { insert, portions } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
@@ -92,7 +93,7 @@ async function continuedBy(
   const table = tableOf(view);
   const merged = mergedBy(view, "t", "v");
   const unmerged = table.measured.filter(({ name }) => !merged.has(name));
-  const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
+  const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   const names = unmerged.map(({ name }) => `, t.${name}`).join("");
   const { rows: found } = await tx.query<
     Record<string, string | null> & { readonly n: number; readonly place: string }
@@ -160,7 +161,7 @@ async function extendStored(
 function mergedHere({ view, values }: Delta, continued: readonly Continued[]): Map<string, Cell[]> {
   const cells = new Map<string, Cell[]>();
   Object.entries(view.measures).forEach(([name, measure], m) => {
-    if (measure.merged !== undefined) return;
+    if (mergesInSql(measure)) return;
     const columns = measure.columns(name);
     for (const { name } of columns) cells.set(name, []);
     for (const { row, stored } of continued) {
@@ -227,7 +228,7 @@ async function touched(tx: Database, view: View, groups: readonly Group[]): Prom
   const table = tableOf(view);
   const measured = table.measured.map(({ name }) => name);
   const columns = [...table.window, ...table.measured];
-  const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
+  const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   const names = [...new Set(["started_at", "ended_at", ...measured])].map((name) => `t.${name}`).join(", ");
   const { rows } = await tx.query<Record<string, string | null>>(
     `select v.n::text as n, ${columns.map(selected).join(", ")}
@@ -267,7 +268,7 @@ async function touched(tx: Database, view: View, groups: readonly Group[]): Prom
 
 async function remove(tx: Database, view: View, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
-  const same = view.by.map((d, k) => keyMatch(COLUMN_OF[d], `v.k${k}`, d === "session")).join(" and ");
+  const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   await tx.query(
     `delete from clickstream.${tableOf(view).name} t
       using unnest($1::timestamptz[], ${view.by.map((_, k) => `$${k + 2}::text[]`).join(", ")})
@@ -278,9 +279,4 @@ async function remove(tx: Database, view: View, rows: readonly Row[]): Promise<v
       ...view.by.map((_, k) => arrayOf(rows.map(({ key }) => key[k]!), "text")),
     ],
   );
-}
-
-/** An absent session is stored as null, and found by the empty text, which no session is called. */
-function keyMatch(column: string, value: string, mayBeAbsent: boolean): string {
-  return mayBeAbsent ? `coalesce(t.${column}, '') = coalesce(${value}, '')` : `t.${column} = ${value}`;
 }

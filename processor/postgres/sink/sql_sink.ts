@@ -11,6 +11,7 @@ import type { Refusal } from "../../refusal.ts";
 import type { Delta } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { isOfData } from "../database_errors.ts";
+import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
 import { writeByUser } from "./sql_by_user.ts";
 import { writeSessions } from "./sql_sessions.ts";
@@ -209,7 +210,7 @@ async function refuse(tx: Database, topic: string, refusals: readonly Refusal[])
 async function write(tx: Database, delta: Delta): Promise<void> {
   const { by, measures, window } = delta.view;
   if (window.kind === "session") return await writeSessions(tx, delta);
-  if (!Object.values(measures).every(({ merged }) => merged !== undefined)) {
+  if (!Object.values(measures).every(mergesInSql)) {
     return await upsert(tx, await mergedWindows(tx, delta), "replace");
   }
   // Rows of users are many, and nobody else writes them at the same time.

@@ -2,10 +2,11 @@
  * Rows written whether they exist or not.
  * @module
  */
-import { columnsOf, mergedBy, tableOf } from "../../translate/table.ts";
+import { columnsOf, tableOf } from "../../translate/table.ts";
 import type { Delta } from "../../views/view.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
+import { identityOf, mergedBy } from "../dialect.ts";
 
 /** Writes rows: merges them with those that exist where SQL can, replaces them where they were read and merged. */
 export async function upsert(tx: Database, delta: Delta, existing: "add" | "replace"): Promise<void> {
@@ -14,16 +15,16 @@ export async function upsert(tx: Database, delta: Delta, existing: "add" | "repl
   const cells = columnsOf(delta);
   const names = columns.map(({ name }) => name);
   const values = columns.map(({ name }) => `v.${name}`);
-  const identity = new Set(table.identity);
+  const identity = identityOf(delta.view);
   const merged = existing === "add" ? mergedBy(delta.view, "t", "excluded") : new Map<string, string>();
-  const set = [...table.window, ...table.measured].filter(({ name }) => !identity.has(name))
+  const set = [...table.window, ...table.measured].filter(({ name }) => !identity.includes(name))
     .map(({ name }) => `${name} = ${merged.get(name) ?? `excluded.${name}`}`);
   const sources = columns.map(({ type }, n) => arrayParameter(n + 1, type));
   await tx.query(
     `insert into clickstream.${table.name} as t (${names.join(", ")})
      select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
       order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
-         on conflict (${table.identity.join(", ")}) do update set ${set.join(", ")}`,
+         on conflict (${identity.join(", ")}) do update set ${set.join(", ")}`,
     columns.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
 }

@@ -4,10 +4,11 @@
  */
 import type { Cell } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
-import { columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
+import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
+import { keyMatch } from "../dialect.ts";
 
 /** What PostgreSQL is asked to return for a column, so that no client's parser stands between. */
 export function selected({ name, type }: Column): string {
@@ -33,17 +34,15 @@ export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> 
   const table = tableOf(view);
   const place = [...table.window, ...table.key];
   const cells = columnsOf(delta);
-  // Equal texts have equal hashes, and the hash is what the index holds where a text may be too long for it.
-  const match = place.map(({ name }) =>
-    table.identity.includes(`${name}_key`)
-      ? `t.${name}_key = sha256(replace(v.${name}, '\\', '\\\\')::bytea)`
-      : `t.${name} = v.${name}`
-  );
+  const same = [
+    ...table.window.map(({ name }) => `t.${name} = v.${name}`),
+    ...view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
+  ];
   const { rows: stored } = await tx.query<Record<string, string | null>>(
     `select v.n::text as n, ${table.measured.map(selected).join(", ")}
        from unnest(${place.map(({ type }, n) => arrayParameter(n + 1, type)).join(", ")})
             with ordinality as v(${place.map(({ name }) => name).join(", ")}, n)
-       join clickstream.${table.name} t on ${match.join(" and ")}`,
+       join clickstream.${table.name} t on ${same.join(" and ")}`,
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
   const types = new Map(table.measured.map(({ name, type }) => [name, type]));
