@@ -11,25 +11,13 @@ import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetti
 import { KafkaSource } from "../kafka/source.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { verifySchema } from "../postgres/operations/migrations.ts";
-import {
-  begin,
-  isUnderWay,
-  latestFormer,
-  type Plan,
-  positionsOf,
-  type Reach,
-  reachOf,
-  replayedPlaces,
-  staged,
-  StagedDays,
-  STAGING,
-  type Start,
-  swap,
-  timesToRead,
-  topicIdOf,
-  UpToSource,
-  verifyRoomForSwap,
-} from "../postgres/operations/rebuild.ts";
+import { latestFormer, positionsOf, topicIdOf } from "../postgres/operations/progress.ts";
+import { type Plan, type Reach, type Start, timesToRead } from "../postgres/operations/rebuild_plan.ts";
+import { swap, verifyRoomForSwap } from "../postgres/operations/rebuild_swap.ts";
+import { begin, isUnderWay, reachOf, StagedDays } from "../postgres/operations/rebuild_tables.ts";
+import { replayedPlaces } from "../postgres/operations/refusals.ts";
+import { UpToSource } from "../postgres/operations/up_to_source.ts";
+import { STAGING } from "../postgres/schema.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Sink } from "../pipeline/commit.ts";
@@ -240,7 +228,7 @@ class Filling {
     const pipeline = new Pipeline({
       source: new HeldSource(source, forgotten),
       sink: withDays(
-        new ForgettingSink(staged(db), forgotten, (guarded) => new SqlSink(guarded, "rebuild")),
+        new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, "rebuild", STAGING), STAGING),
         new StagedDays(db, plan),
       ),
       views: settings.VIEWS,

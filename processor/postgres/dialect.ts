@@ -5,8 +5,8 @@
  */
 import type { Dimension } from "../columns/batch.ts";
 import type { Measure, MeasureKind } from "../measures/measure.ts";
-import { keyOf, SCHEMA } from "../translate/flink_view.ts";
-import { COLUMN_OF } from "../translate/table.ts";
+import { keyOf } from "../translate/flink_view.ts";
+import { COLUMN_OF, SCHEMA } from "../translate/table.ts";
 import type { View } from "../views/view.ts";
 
 /** The merged cells of two rows, `stored` and `added`: an expression for each of the measure's columns, in their order. */

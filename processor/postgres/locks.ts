@@ -2,14 +2,12 @@
  * Waiting for what somebody else holds, without keeping others waiting behind us.
  * @module
  */
+import { holdersOf, tryLockForSession } from "./advisory_locks.ts";
 import type { Database } from "./database.ts";
 import { DatabaseUnavailable } from "./database_errors.ts";
 
 /** Session settings of a command that must not hold up the service: it gives up soon, and tries again. */
 export const SHORT_LOCK_TIMEOUT = { lock_timeout: "300ms" };
-
-/** Held by whoever replays, forgets or rebuilds, so that none of them works on what another is about to change. */
-export const OPERATION_LOCK = 7_226_914_058;
 
 const SAY_EVERY_MS = 2000;
 const PAUSE_MS = 500;
@@ -60,7 +58,7 @@ function isLockTimeout(error: unknown): boolean {
 }
 
 /**
- * Holds `OPERATION_LOCK` for as long as the connection lives.
+ * Holds the lock `operation` for as long as the connection lives.
  *
  * @throws {Error} naming who holds it, if it is not to be had; or where a pooler is between, which would leave it to others
  */
@@ -72,18 +70,10 @@ export async function holdOperationLock(db: Database): Promise<void> {
         "DATABASE_URL name PostgreSQL itself for this command",
     );
   }
-  const { rows: [got] } = await db.query<{ got: boolean }>(
-    "select pg_try_advisory_lock($1::text::bigint) as got",
-    [String(OPERATION_LOCK)],
-  );
-  if (got!.got) return;
-  const { rows } = await db.query<{ who: string; pid: number }>(
-    `select a.application_name as who, a.pid from pg_locks l join pg_stat_activity a using (pid)
-      where l.locktype = 'advisory' and l.granted
-        and l.classid::bigint << 32 | l.objid::bigint = $1::text::bigint`,
-    [String(OPERATION_LOCK)],
-  );
-  const who = rows.map(({ who, pid }) => `${who} (process ${pid} of the server)`).join(", ") || "another command";
+  if (await tryLockForSession(db, "operation")) return;
+  const holders = await holdersOf(db, "operation");
+  const who = holders.map(({ program, pid }) => `${program} (process ${pid} of the server)`).join(", ") ||
+    "another command";
   throw new Error(
     `${who} is at work: one of refusals replay, forget and rebuild runs at a time; try again when it is done`,
   );

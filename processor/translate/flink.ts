@@ -4,7 +4,8 @@
  */
 import type { View } from "../views/view.ts";
 import { type Bounds, clicksTable, type Connector, eventsView, quoted } from "./flink_events.ts";
-import { insertOf, SCHEMA, sinkTable } from "./flink_view.ts";
+import { insertOf, sinkTable } from "./flink_view.ts";
+import { SCHEMA } from "./table.ts";
 
 /** What a job needs to know besides its views. */
 export interface FlinkJob extends Bounds {

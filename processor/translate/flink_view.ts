@@ -15,10 +15,7 @@ import {
   quoted,
   table,
 } from "./flink_events.ts";
-import { COLUMN_OF, tableOf } from "./table.ts";
-
-/** Schema of the tables. */
-export const SCHEMA = "clickstream";
+import { COLUMN_OF, SCHEMA, tableOf } from "./table.ts";
 
 /** Longest page in bytes that fits into an entry of an index. */
 const MAX_INDEXED_BYTES = 2600;

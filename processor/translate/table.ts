@@ -16,6 +16,9 @@ export interface Table {
   readonly measured: readonly Column[];
 }
 
+/** Schema of the tables. */
+export const SCHEMA = "clickstream";
+
 /** Column that holds a dimension. */
 export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   type: "event_type",

@@ -10,7 +10,7 @@ import type { Database } from "../../postgres/database.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { schemaState } from "../../postgres/operations/migrations.ts";
 import { gapsIn, openGapRecords, unaccounted } from "../../postgres/operations/gaps.ts";
-import { positionsOf, topicIdOf } from "../../postgres/operations/rebuild.ts";
+import { positionsOf, topicIdOf } from "../../postgres/operations/progress.ts";
 import { missingRights, needlessRights } from "../../postgres/operations/rights.ts";
 import { inWords } from "../../config/secret.ts";
 import { checkPeer, isWell } from "./network.ts";

@@ -5,6 +5,7 @@
  */
 import type { Database } from "../database.ts";
 import { ERASED, eraseRows, userHash } from "../erase.ts";
+import { SCHEMA, STAGING } from "../schema.ts";
 
 /** What there is of a user, or was removed. */
 export interface OfUser {
@@ -16,8 +17,6 @@ export interface OfUser {
 
 /** Where a partition ends. */
 export type Ends = ReadonlyMap<number, number>;
-
-const SCHEMAS = ["clickstream", "clickstream_rebuild"] as const;
 
 /** What there is of a user; changes nothing. */
 export async function foundOf(db: Database, topic: string, user: string): Promise<OfUser> {
@@ -107,7 +106,7 @@ export async function finishForgetting(
     for (const schema of await schemasIn(db)) {
       const noted = { id, days: days === null ? null : days.split(",") };
       const erased = await eraseLogged(db, schema, user, noted, say);
-      if (schema !== "clickstream") continue;
+      if (schema !== SCHEMA) continue;
       events += erased.events;
       refusals += erased.refusals;
     }
@@ -133,7 +132,7 @@ async function eraseLogged(
       [id, user],
     );
     events += rowCount;
-    if (schema === "clickstream") say(`${day ?? "all days"}: ${rowCount} events`);
+    if (schema === SCHEMA) say(`${day ?? "all days"}: ${rowCount} events`);
   }
   const { rowCount: refusals } = await db.query(
     `update ${schema}.refusals r set ${ERASED} from (${below}) v(partition, below), clickstream.forgotten f
@@ -173,7 +172,7 @@ function onDays(days: readonly string[] | null): string {
 async function schemasIn(db: Database): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     "select nspname as name from pg_namespace where nspname = any ($1::text[]) order by nspname",
-    [`{${SCHEMAS.join(",")}}`],
+    [`{${SCHEMA},${STAGING}}`],
   );
   return rows.map(({ name }) => name);
 }

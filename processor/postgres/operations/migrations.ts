@@ -6,11 +6,9 @@ import { createHash } from "node:crypto";
 import type { UmzugStorage } from "umzug";
 import type { Migration } from "../../../migrations/mod.ts";
 import { DAY_MS } from "../../views/view.ts";
+import { lockToTheEnd } from "../advisory_locks.ts";
 import type { Database } from "../database.ts";
 import { databaseError } from "../database_errors.ts";
-
-/** Held by whoever migrates, so that two at once don't race. */
-const MIGRATION_LOCK = 7_226_914_057;
 
 /** How the schema of a database stands to the migrations of this program. */
 export interface SchemaState {
@@ -162,7 +160,7 @@ async function apply(db: Database, name: string, sql: string): Promise<boolean> 
   try {
     return await db.transaction(async (tx) => {
       // A lock of the transaction's, which a pooler of connections can't leave to somebody else.
-      await tx.query("select pg_advisory_xact_lock($1::bigint)", [MIGRATION_LOCK]);
+      await lockToTheEnd(tx, "migration");
       if ((await appliedTo(tx)).has(name)) return false;
       // No object of another schema takes the place of one that is meant.
       await tx.exec("set local search_path = pg_catalog, pg_temp");

@@ -162,3 +162,13 @@ function condition(filter: RefusalFilter): { readonly where: string; readonly va
   add("(replayed_at is not null) = ?::boolean", filter.replayed);
   return { where: parts.join(" and ") || "true", values };
 }
+
+/** The places of refusals that were sent back: `partition/offset`. */
+export async function replayedPlaces(db: Database, topic: string): Promise<string[]> {
+  const { rows } = await db.query<{ place: string }>(
+    `select partition || '/' || "offset" as place from clickstream.refusals
+      where topic = $1::text and replayed_at is not null and not former order by id`,
+    [topic],
+  );
+  return rows.map(({ place }) => place);
+}

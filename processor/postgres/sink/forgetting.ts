@@ -11,6 +11,7 @@ import { type Commit, type Position, PositionsMoved, type Sink } from "../../pip
 import { Rebalanced, type Source } from "../../pipeline/source.ts";
 import type { Database } from "../database.ts";
 import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
+import { SCHEMA } from "../schema.ts";
 import { cutAt, type Records, type Seek } from "../../records.ts";
 
 /** Somebody was forgotten since the pipeline began: it begins again, and knows. */
@@ -100,12 +101,17 @@ export class ForgettingSink implements Sink {
   readonly #db: Database;
   readonly #inner: Sink;
   readonly #forgotten: Forgotten;
+  readonly #schema: string;
   #commit: Commit | null = null;
 
-  /** @param open makes the sink that does the work, over a connection whose transactions end with our part */
-  constructor(db: Database, forgotten: Forgotten, open: (db: Database) => Sink) {
+  /**
+   * @param open makes the sink that does the work, over a connection whose transactions end with our part
+   * @param schema where that sink keeps its rows
+   */
+  constructor(db: Database, forgotten: Forgotten, open: (db: Database) => Sink, schema: string = SCHEMA) {
     this.#db = db;
     this.#forgotten = forgotten;
+    this.#schema = schema;
     this.#inner = open(endedBy(db, (tx) => this.#finish(tx)));
   }
 
@@ -149,13 +155,13 @@ export class ForgettingSink implements Sink {
 
   async #erase(tx: Database, { topic, deltas, events, refusals }: Commit): Promise<void> {
     const users = events === null ? this.#inRows(deltas) : this.#inEvents(events);
-    await eraseRows(tx, "clickstream", [...users]);
+    await eraseRows(tx, this.#schema, [...users]);
     for (const batch of events ?? []) {
       for (let i = 0; i < batch.count; i++) {
         const partition = batch.partition[i]!;
         if (!this.#forgotten.erases(partition, batch.text("user", i)!)) continue;
         await tx.query(
-          `delete from clickstream.events where event_time = to_timestamp($1::double precision / 1000)
+          `delete from ${this.#schema}.events where event_time = to_timestamp($1::double precision / 1000)
               and kafka_partition = $2::integer and kafka_offset = $3::bigint`,
           [batch.time[i]!, partition, batch.offset[i]!],
         );
@@ -164,7 +170,7 @@ export class ForgettingSink implements Sink {
     for (const { partition, offset, payload } of refusals) {
       if (!usersIn(payload).some((user) => this.#forgotten.erases(partition, user))) continue;
       await tx.query(
-        `update clickstream.refusals set ${ERASED}
+        `update ${this.#schema}.refusals set ${ERASED}
           where topic = $1::text and partition = $2::integer and "offset" = $3::bigint and not former`,
         [topic, partition, offset],
       );

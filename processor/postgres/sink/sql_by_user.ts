@@ -17,8 +17,8 @@ const STATEMENT_ROWS = 8192;
 
 const UNIQUE_VIOLATION = "23505";
 
-/** Adds the rows of a delta to those that exist, and makes the others. */
-export async function writeByUser(tx: Database, delta: Delta): Promise<void> {
+/** Adds the rows of a delta to those that exist in its table of a schema, and makes the others. */
+export async function writeByUser(tx: Database, schema: string, delta: Delta): Promise<void> {
   const table = tableOf(delta.view);
   const cells = columnsOf(delta);
   const merged = mergedBy(delta.view, "t", "v");
@@ -31,7 +31,7 @@ export async function writeByUser(tx: Database, delta: Delta): Promise<void> {
   const isNew = new Uint8Array(delta.count).fill(1);
   for (const rows of portions(rowsBelow(delta.count))) {
     const { rows: found } = await tx.query<{ n: number }>(
-      `update clickstream.${table.name} t set ${set.join(", ")}
+      `update ${schema}.${table.name} t set ${set.join(", ")}
          from unnest(${columns.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")})
               with ordinality as v(${columns.map(({ name }) => name).join(", ")}, n)
         where ${same.join(" and ")}
@@ -40,7 +40,7 @@ export async function writeByUser(tx: Database, delta: Delta): Promise<void> {
     );
     for (const { n } of found) isNew[rows[n]!] = 0;
   }
-  await insert(tx, table, cells, rowsBelow(delta.count, (row) => isNew[row] === 1));
+  await insert(tx, schema, table, cells, rowsBelow(delta.count, (row) => isNew[row] === 1));
 }
 
 /**
@@ -50,6 +50,7 @@ export async function writeByUser(tx: Database, delta: Delta): Promise<void> {
  */
 export async function insert(
   tx: Database,
+  schema: string,
   table: Table,
   cells: ReadonlyMap<string, Cells>,
   rows: Int32Array,
@@ -58,7 +59,7 @@ export async function insert(
   const columns = [...table.window, ...table.key, ...table.measured];
   try {
     await tx.copyIn(
-      `copy clickstream.${table.name} (${columns.map(({ name }) => name).join(", ")}) from stdin (format binary)`,
+      `copy ${schema}.${table.name} (${columns.map(({ name }) => name).join(", ")}) from stdin (format binary)`,
       copyCells(
         columns.map(({ name, type }): { cells: Cells; type: Type } => ({ cells: cells.get(name)!, type })),
         rows,

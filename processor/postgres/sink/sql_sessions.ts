@@ -27,25 +27,26 @@ interface Continued {
   readonly stored: (column: string) => Cell;
 }
 
-/** Merges the sessions of a delta into the table. */
-export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
+/** Merges the sessions of a delta into their table of a schema. */
+export async function writeSessions(tx: Database, schema: string, delta: Delta): Promise<void> {
   const ambiguous = new Set<number>();
   const cells = columnsOf(delta);
   const isNew = new Uint8Array(delta.count).fill(1);
   const alone = rowsAlone(delta);
   for (let row = 0; row < delta.count; row++) if (alone[row] === 0) ambiguous.add(row);
   for (const rows of portions(rowsBelow(delta.count, (row) => alone[row] === 1))) {
-    const continued = await continuedBy(tx, delta.view, cells, rows);
+    const continued = await continuedBy(tx, schema, delta.view, cells, rows);
     const timesFound = new Map<number, number>();
     for (const { row } of continued) timesFound.set(row, (timesFound.get(row) ?? 0) + 1);
     for (const [row, times] of timesFound) {
       isNew[row] = 0;
       if (times > 1) ambiguous.add(row);
     }
-    await extendStored(tx, delta, cells, continued.filter(({ row }) => !ambiguous.has(row)));
+    await extendStored(tx, schema, delta, cells, continued.filter(({ row }) => !ambiguous.has(row)));
   }
   await insert(
     tx,
+    schema,
     tableOf(delta.view),
     cells,
     rowsBelow(delta.count, (row) => isNew[row] === 1 && !ambiguous.has(row)),
@@ -53,7 +54,8 @@ export async function writeSessions(tx: Database, delta: Delta): Promise<void> {
   if (ambiguous.size === 0) return;
   await upsert(
     tx,
-    await mergedSessions(tx, deltaOf(delta.view, [...ambiguous].map((row) => rowOf(delta, row)))),
+    schema,
+    await mergedSessions(tx, schema, deltaOf(delta.view, [...ambiguous].map((row) => rowOf(delta, row)))),
     "replace",
   );
 }
@@ -85,6 +87,7 @@ function numbered(cells: Cells): Int32Array {
  */
 async function continuedBy(
   tx: Database,
+  schema: string,
   view: View,
   cells: ReadonlyMap<string, Cells>,
   rows: Int32Array,
@@ -102,7 +105,7 @@ async function continuedBy(
        from unnest($1::timestamptz[], $2::timestamptz[], ${view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")})
             with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
       cross join lateral (
-        select t.ctid, t.ended_at${names} from clickstream.${table.name} t
+        select t.ctid, t.ended_at${names} from ${schema}.${table.name} t
          where ${same} and t.started_at <= v.hi order by t.started_at desc limit 2
       ) t
       where t.ended_at >= v.lo`,
@@ -127,6 +130,7 @@ async function continuedBy(
  */
 async function extendStored(
   tx: Database,
+  schema: string,
   delta: Delta,
   cells: ReadonlyMap<string, Cells>,
   continued: readonly Continued[],
@@ -141,7 +145,7 @@ async function extendStored(
   const sources = columns.map(({ type }, c) => arrayParameter(c + 2, type));
   const set = [...table.window, ...table.measured].map(({ name }) => `${name} = ${merged.get(name) ?? `v.${name}`}`);
   const { rowCount } = await tx.query(
-    `update clickstream.${table.name} t set ${set.join(", ")}
+    `update ${schema}.${table.name} t set ${set.join(", ")}
        from unnest(${arrayParameter(1, "tid")}, ${sources.join(", ")})
             as v(place, ${columns.map(({ name }) => name).join(", ")})
       where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}`,
@@ -183,10 +187,10 @@ interface Group {
 }
 
 /** The sessions of a delta, merged with the stored ones that they touch; those that are no more are deleted. */
-async function mergedSessions(tx: Database, delta: Delta): Promise<Delta> {
+async function mergedSessions(tx: Database, schema: string, delta: Delta): Promise<Delta> {
   const { view } = delta;
   const groups = groupsOf(delta);
-  const stored = await touched(tx, view, groups);
+  const stored = await touched(tx, schema, view, groups);
   if (stored.size === 0) return delta;
   const merged: Row[] = [];
   const absorbed: Row[] = [];
@@ -198,7 +202,7 @@ async function mergedSessions(tx: Database, delta: Delta): Promise<Delta> {
     const starts = new Set(after.map((row) => row.start));
     absorbed.push(...before.filter((row) => !starts.has(row.start)));
   });
-  await remove(tx, view, absorbed);
+  await remove(tx, schema, view, absorbed);
   return deltaOf(view, merged);
 }
 
@@ -223,7 +227,12 @@ function groupsOf(delta: Delta): Group[] {
  * Stored sessions that lie no more than a gap from a group's span, by the group's place. Sessions of one key lie apart,
  * so these are the ones that begin in the span, and the last one before it.
  */
-async function touched(tx: Database, view: View, groups: readonly Group[]): Promise<Map<number, Row[]>> {
+async function touched(
+  tx: Database,
+  schema: string,
+  view: View,
+  groups: readonly Group[],
+): Promise<Map<number, Row[]>> {
   const gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
   const table = tableOf(view);
   const measured = table.measured.map(({ name }) => name);
@@ -236,10 +245,10 @@ async function touched(tx: Database, view: View, groups: readonly Group[]): Prom
       view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")
     }) with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
       cross join lateral (
-        (select ${names} from clickstream.${table.name} t
+        (select ${names} from ${schema}.${table.name} t
           where ${same} and t.started_at >= v.lo and t.started_at <= v.hi)
         union all
-        (select ${names} from clickstream.${table.name} t
+        (select ${names} from ${schema}.${table.name} t
           where ${same} and t.started_at < v.lo order by t.started_at desc limit 1)
       ) t
       where t.ended_at >= v.lo`,
@@ -266,11 +275,11 @@ async function touched(tx: Database, view: View, groups: readonly Group[]): Prom
   return found;
 }
 
-async function remove(tx: Database, view: View, rows: readonly Row[]): Promise<void> {
+async function remove(tx: Database, schema: string, view: View, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
   const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   await tx.query(
-    `delete from clickstream.${tableOf(view).name} t
+    `delete from ${schema}.${tableOf(view).name} t
       using unnest($1::timestamptz[], ${view.by.map((_, k) => `$${k + 2}::text[]`).join(", ")})
             as v(start, ${view.by.map((_, k) => `k${k}`).join(", ")})
       where ${same} and t.started_at = v.start`,

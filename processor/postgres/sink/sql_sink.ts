@@ -9,21 +9,16 @@ import { type Commit, type Position, PositionsMoved, type Sink, Unstorable } fro
 import { lengthOf } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
 import type { Delta } from "../../views/view.ts";
+import { lockToTheEnd } from "../advisory_locks.ts";
 import type { Database } from "../database.ts";
 import { isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
+import { SCHEMA } from "../schema.ts";
 import { writeByUser } from "./sql_by_user.ts";
 import { writeSessions } from "./sql_sessions.ts";
 import { upsert } from "./sql_upsert.ts";
 import { mergedWindows } from "./sql_windows.ts";
-
-/**
- * Held by one commit at a time while it writes what all instances share: windows, and with sessions the days of pages.
- * They would queue for the rows of the current minute anyway; with one lock they do so in any order of rows, and what was
- * read can't change before it is written.
- */
-const SHARED_LOCK = 7_226_914_055;
 
 /**
  * A commit looks its rows up by their keys, some thousands at a time. Otherwise the planner would rather read a table from
@@ -31,15 +26,17 @@ const SHARED_LOCK = 7_226_914_055;
  */
 const BY_KEY = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
-/** Keeps views in the tables of schema `clickstream`. */
+/** Keeps views in the tables of a schema; the secret key is always that of `clickstream`. */
 export class SqlSink implements Sink {
   readonly #db: Database;
   readonly #instance: string;
+  readonly #schema: string;
 
   /** @param instance who commits: what `progress.committed_by` says */
-  constructor(db: Database, instance: string) {
+  constructor(db: Database, instance: string, schema: string = SCHEMA) {
     this.#db = db;
     this.#instance = instance;
+    this.#schema = schema;
   }
 
   async hashKey(): Promise<Uint8Array> {
@@ -61,8 +58,8 @@ export class SqlSink implements Sink {
     >(
       `select partition::text, next_offset::text as next, replay_offset::text as replay,
               (extract(epoch from watermark) * 1000)::bigint::text as watermark,
-              coalesce(topic_id, (select max(o.topic_id) from clickstream.progress o where o.topic = $1::text)) as topic_id
-         from clickstream.progress where topic = $1::text and partition = any($2::text::int[])`,
+              coalesce(topic_id, (select max(o.topic_id) from ${this.#schema}.progress o where o.topic = $1::text)) as topic_id
+         from ${this.#schema}.progress where topic = $1::text and partition = any($2::text::int[])`,
       [topic, `{${partitions.join(",")}}`],
     );
     return new Map(rows.map(({ partition, next, replay, watermark, topic_id }) => [
@@ -90,13 +87,13 @@ export class SqlSink implements Sink {
       await this.#advance(tx, commit);
       const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
       await allSettledOrThrow([
-        store(tx, commit.events ?? []),
-        refuse(tx, commit.topic, commit.refusals),
-        ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) => write(tx, delta)),
+        store(tx, this.#schema, commit.events ?? []),
+        refuse(tx, this.#schema, commit.topic, commit.refusals),
+        ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) => write(tx, this.#schema, delta)),
       ]);
       if (shared.length === 0) return;
-      await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(SHARED_LOCK)]);
-      await allSettledOrThrow(shared.map((delta) => write(tx, delta)));
+      await lockToTheEnd(tx, "sharedRows");
+      await allSettledOrThrow(shared.map((delta) => write(tx, this.#schema, delta)));
     });
   }
 
@@ -131,7 +128,7 @@ export class SqlSink implements Sink {
       throw new PositionsMoved(`another instance has moved some of ${topic}: partition ${expected}`);
     };
     await run(
-      `update clickstream.progress p
+      `update ${this.#schema}.progress p
           set next_offset = v.next, replay_offset = v.replay, watermark = greatest(p.watermark, v.watermark),
               consumed = p.consumed + v.consumed, stored = p.stored + v.stored,
               duplicates = p.duplicates + v.duplicates, refused = p.refused + v.refused,
@@ -143,7 +140,7 @@ export class SqlSink implements Sink {
       advances.filter(({ from }) => from !== null),
     );
     await run(
-      `insert into clickstream.progress (topic, topic_id, partition, first_offset, next_offset, replay_offset, watermark,
+      `insert into ${this.#schema}.progress (topic, topic_id, partition, first_offset, next_offset, replay_offset, watermark,
               consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
        select $1::text, $3::text, v.partition, v.first, v.next, v.replay, v.watermark,
               v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
@@ -151,15 +148,15 @@ export class SqlSink implements Sink {
            on conflict (topic, partition) do nothing`,
       advances.filter(({ from }) => from === null),
     );
-    await noteGaps(tx, topic, advances);
+    await noteGaps(tx, this.#schema, topic, advances);
   }
 }
 
-async function noteGaps(tx: Database, topic: string, advances: Commit["advances"]): Promise<void> {
+async function noteGaps(tx: Database, schema: string, topic: string, advances: Commit["advances"]): Promise<void> {
   for (const { partition, gap } of advances) {
     if (gap === null) continue;
     await tx.query(
-      `insert into clickstream.gaps (topic, partition, from_offset, to_offset)
+      `insert into ${schema}.gaps (topic, partition, from_offset, to_offset)
        values ($1::text, $2::integer, $3::bigint, $4::bigint)`,
       [topic, partition, gap.from, gap.to],
     );
@@ -177,20 +174,20 @@ async function allSettledOrThrow(works: readonly Promise<void>[]): Promise<void>
   if (failures.length > 0) throw failures[0];
 }
 
-async function store(tx: Database, events: readonly Batch[]): Promise<void> {
+async function store(tx: Database, schema: string, events: readonly Batch[]): Promise<void> {
   if (events.length === 0) return;
   await tx.copyIn(
-    `copy clickstream.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
+    `copy ${schema}.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
     copyRows(events),
   );
 }
 
-async function refuse(tx: Database, topic: string, refusals: readonly Refusal[]): Promise<void> {
+async function refuse(tx: Database, schema: string, topic: string, refusals: readonly Refusal[]): Promise<void> {
   if (refusals.length === 0) return;
   const column = (of: (refusal: Refusal) => Cell, type: Parameters<typeof arrayOf>[1] = "text") =>
     arrayOf(refusals.map(of), type);
   await tx.query(
-    `insert into clickstream.refusals (topic, reason, field, detail, partition, "offset", payload)
+    `insert into ${schema}.refusals (topic, reason, field, detail, partition, "offset", payload)
      select $1::text, v.reason, v.field, v.detail, v.partition, v."offset", v.payload
        from unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[])
          as v(reason, field, detail, partition, "offset", payload)`,
@@ -207,13 +204,13 @@ async function refuse(tx: Database, topic: string, refusals: readonly Refusal[])
 }
 
 /** Merges a delta into its table. */
-async function write(tx: Database, delta: Delta): Promise<void> {
+async function write(tx: Database, schema: string, delta: Delta): Promise<void> {
   const { by, measures, window } = delta.view;
-  if (window.kind === "session") return await writeSessions(tx, delta);
+  if (window.kind === "session") return await writeSessions(tx, schema, delta);
   if (!Object.values(measures).every(mergesInSql)) {
-    return await upsert(tx, await mergedWindows(tx, delta), "replace");
+    return await upsert(tx, schema, await mergedWindows(tx, schema, delta), "replace");
   }
   // Rows of users are many, and nobody else writes them at the same time.
-  if (by.includes("user")) await writeByUser(tx, delta);
-  else await upsert(tx, delta, "add");
+  if (by.includes("user")) await writeByUser(tx, schema, delta);
+  else await upsert(tx, schema, delta, "add");
 }

@@ -9,7 +9,12 @@ import type { Database } from "../database.ts";
 import { identityOf, mergedBy } from "../dialect.ts";
 
 /** Writes rows: merges them with those that exist where SQL can, replaces them where they were read and merged. */
-export async function upsert(tx: Database, delta: Delta, existing: "add" | "replace"): Promise<void> {
+export async function upsert(
+  tx: Database,
+  schema: string,
+  delta: Delta,
+  existing: "add" | "replace",
+): Promise<void> {
   const table = tableOf(delta.view);
   const columns = [...table.window, ...table.key, ...table.measured];
   const cells = columnsOf(delta);
@@ -21,7 +26,7 @@ export async function upsert(tx: Database, delta: Delta, existing: "add" | "repl
     .map(({ name }) => `${name} = ${merged.get(name) ?? `excluded.${name}`}`);
   const sources = columns.map(({ type }, n) => arrayParameter(n + 1, type));
   await tx.query(
-    `insert into clickstream.${table.name} as t (${names.join(", ")})
+    `insert into ${schema}.${table.name} as t (${names.join(", ")})
      select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
       order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
          on conflict (${identity.join(", ")}) do update set ${set.join(", ")}`,

@@ -28,8 +28,8 @@ export function cellFrom(text: string | null, type: Column["type"]): Cell {
   return type === "bytea" ? Uint8Array.fromHex(text) : Number(text);
 }
 
-/** The rows of a delta, each merged with the stored row of the same window and key. */
-export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> {
+/** The rows of a delta, each merged with the row of a schema's table of the same window and key. */
+export async function mergedWindows(tx: Database, schema: string, delta: Delta): Promise<Delta> {
   const { view } = delta;
   const table = tableOf(view);
   const place = [...table.window, ...table.key];
@@ -42,7 +42,7 @@ export async function mergedWindows(tx: Database, delta: Delta): Promise<Delta> 
     `select v.n::text as n, ${table.measured.map(selected).join(", ")}
        from unnest(${place.map(({ type }, n) => arrayParameter(n + 1, type)).join(", ")})
             with ordinality as v(${place.map(({ name }) => name).join(", ")}, n)
-       join clickstream.${table.name} t on ${same.join(" and ")}`,
+       join ${schema}.${table.name} t on ${same.join(" and ")}`,
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
   );
   const types = new Map(table.measured.map(({ name, type }) => [name, type]));

@@ -1,0 +1,47 @@
+/**
+ * How far the tables have come, and of which log they are.
+ * @module
+ */
+import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
+import type { Database } from "../database.ts";
+import { SCHEMA } from "../schema.ts";
+
+/** Kafka's id of the topic that the tables follow; null where it is not known. */
+export async function topicIdOf(db: Database, topic: string): Promise<string | null> {
+  const { rows } = await db.query<{ id: string | null }>(
+    "select max(topic_id) as id from clickstream.progress where topic = $1::text",
+    [topic],
+  );
+  return rows[0]!.id;
+}
+
+/**
+ * The latest time of an event in the tables that is of a log that adopt-topic has replaced, epoch milliseconds; null if
+ * there is none.
+ */
+export async function latestFormer(db: Database, topic: string): Promise<number | null> {
+  const { rows } = await db.query<{ latest: string | null }>(
+    `select (extract(epoch from max(watermark)) * 1000)::bigint as latest
+       from clickstream.former_progress where topic = $1::text`,
+    [topic],
+  );
+  return rows[0]!.latest === null ? null : Number(rows[0]!.latest) + ALLOWED_DELAY_MS;
+}
+
+/** How far the tables of a schema have come; by default, those in use. */
+export async function positionsOf(
+  db: Database,
+  topic: string,
+  schema: string = SCHEMA,
+): Promise<ReadonlyMap<number, { readonly next: number; readonly replay: number; readonly latestMs: number | null }>> {
+  const { rows } = await db.query<{ partition: number; next: string; replay: string; latest: string | null }>(
+    `select partition, next_offset as next, replay_offset as replay, (extract(epoch from watermark) * 1000)::bigint as latest
+       from ${schema}.progress where topic = $1::text`,
+    [topic],
+  );
+  return new Map(rows.map(({ partition, next, replay, latest }) => [partition, {
+    next: Number(next),
+    replay: Number(replay),
+    latestMs: latest === null ? null : Number(latest) + ALLOWED_DELAY_MS,
+  }]));
+}

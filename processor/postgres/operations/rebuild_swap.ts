@@ -1,0 +1,159 @@
+/**
+ * The new tables take the place of those in use, in one transaction.
+ * @module
+ */
+import { tableOf } from "../../translate/table.ts";
+import { DAY_MS, type View } from "../../views/view.ts";
+import type { Database } from "../database.ts";
+import { SCHEMA, STAGING } from "../schema.ts";
+import type { Plan, Reach, Start } from "./rebuild_plan.ts";
+import { dayAfter } from "./rebuild_tables.ts";
+
+const OWNER = "set local role clickstream_owner";
+
+/** Locks that exchanging a day of events takes: tables, their indexes and what lies beneath them, old and new. */
+const LOCKS_A_DAY = 12;
+
+/**
+ * Throws if the server's table of locks, which all its databases share, has too little room to exchange all days at once.
+ *
+ * @throws {Error} that says what to do
+ */
+export async function verifyRoomForSwap(db: Database): Promise<void> {
+  const { rows: [row] } = await db.query<{ days: string; room: string; each: string }>(
+    `select current_setting('max_locks_per_transaction') as each,
+       current_setting('max_locks_per_transaction')::bigint
+         * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) as room,
+       (select count(*) from pg_inherits where inhparent = '${STAGING}.events'::regclass) as days`,
+  );
+  const { days, room, each } = row!;
+  if (Number(days) * LOCKS_A_DAY <= Number(room) / 2) return;
+  throw new Error(
+    `could not exchange ${days} days of events at once: that takes ${
+      Number(days) * LOCKS_A_DAY
+    } locks, and the server ` +
+      `has room for ${room}, which all its databases share. Raise max_locks_per_transaction (${each}) and run it again, ` +
+      `which goes on here; or choose a later --from`,
+  );
+}
+
+/**
+ * Puts the new rows in the place of the old ones, in the transaction `tx`, which must hold `progress` against every
+ * commit; the new tables must have come just as far as those in use.
+ */
+export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
+  await tx.exec(OWNER);
+  const fromMs = await replacedFrom(tx, plan, views, reach);
+  const from = `'${new Date(fromMs).toISOString()}'::timestamptz`;
+  for (const view of views) await replaceRows(tx, tableOf(view).name, tableOf(view).window[0]!.name, from);
+  if (plan.storeEvents) await replaceEvents(tx, from);
+  for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
+  await tx.exec(`drop schema ${STAGING} cascade`);
+}
+
+/**
+ * Midnight from which on rows are replaced, in epoch milliseconds: as asked for, or where the log begins later, that of
+ * its first day. What is older is of another log, and this one can't make it again.
+ */
+async function replacedFrom(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<number> {
+  if (reach.logBeginsMs === null) return plan.fromMs;
+  const times = [
+    ...views.map((view) =>
+      `(select min(${tableOf(view).window[0]!.name})::timestamptz from ${STAGING}.${tableOf(view).name})`
+    ),
+    ...(plan.storeEvents ? [`(select min(event_time) from ${STAGING}.events)`] : []),
+  ];
+  const { rows: [row] } = await tx.query<{ first: string | null }>(
+    `select (extract(epoch from least(${times.join(", ")})) * 1000)::bigint::text as first`,
+  );
+  // An event may have come late, and lie before the record that is the log's first.
+  const firstMs = Math.min(reach.logBeginsMs, row!.first === null ? Infinity : Number(row!.first));
+  return Math.max(plan.fromMs, Math.floor(firstMs / DAY_MS) * DAY_MS);
+}
+
+async function replaceRows(tx: Database, table: string, time: string, from: string): Promise<void> {
+  const { rows } = await tx.query<{ columns: string }>(
+    `select string_agg(quote_ident(attname), ', ') as columns from pg_attribute
+      where attrelid = '${SCHEMA}.${table}'::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+  );
+  const columns = rows[0]!.columns;
+  // Of a day's date, the comparison is in UTC: so it is on all our connections.
+  await tx.exec(`delete from ${SCHEMA}.${table} where ${time} >= ${from};
+    insert into ${SCHEMA}.${table} (${columns}) select ${columns} from ${STAGING}.${table} where ${time} >= ${from}`);
+}
+
+/** Whole days change places by their partitions, and no event is written twice. */
+async function replaceEvents(tx: Database, from: string): Promise<void> {
+  const { rows } = await tx.query<{ name: string; live: boolean; staged: boolean }>(
+    `select v.name, bool_or(v.schema = '${SCHEMA}') as live, bool_or(v.schema <> '${SCHEMA}') as staged
+       from (select c.relname as name, n.nspname as schema, pg_relation_size(c.oid) as size
+               from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_namespace n on n.oid = c.relnamespace
+              where i.inhparent in ('${STAGING}.events'::regclass, '${SCHEMA}.events'::regclass)
+                and c.relname ~ '^events_[0-9]{8}$'
+                and c.relname >= 'events_' || to_char(${from} at time zone 'UTC', 'YYYYMMDD')) v
+      group by 1 having bool_or(v.size > 0 or v.schema <> '${SCHEMA}') order by 1`,
+  );
+  await tx.exec(`delete from ${SCHEMA}.events_default where event_time >= ${from}`);
+  for (const { name, live, staged } of rows) {
+    if (!staged) {
+      await tx.exec(`delete from ${SCHEMA}.${name}`);
+      continue;
+    }
+    const day = name.replace(/^events_(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3");
+    if (live) {
+      await tx.exec(
+        `alter table ${SCHEMA}.events detach partition ${SCHEMA}.${name}; drop table ${SCHEMA}.${name}`,
+      );
+    }
+    await tx.exec(`alter table ${STAGING}.events detach partition ${STAGING}.${name};
+      alter table ${STAGING}.${name} set schema ${SCHEMA};
+      revoke all on ${SCHEMA}.${name} from clickstream_writer;
+      alter table ${SCHEMA}.events attach partition ${SCHEMA}.${name}
+        for values from ('${day}Z') to (${dayAfter(day)});
+      alter table ${SCHEMA}.${name} drop constraint of_day`);
+  }
+  await tx.exec(`insert into ${SCHEMA}.events select * from ${STAGING}.events_default where event_time >= ${from}`);
+}
+
+/** A refusal that is one no more goes, unless it was sent back; what was erased of one stays erased. */
+async function replaceRefusals(tx: Database, topic: string, { partition, from }: Start): Promise<void> {
+  const here = [topic, partition, from];
+  const place = `topic = $1::text and partition = $2::integer and "offset" >= $3::bigint and not former`;
+  const same = `n.topic = r.topic and n.partition = r.partition and n."offset" = r."offset" and not r.former`;
+  const { rows: [before] } = await tx.query<{ n: string }>(
+    `select count(*) as n from ${SCHEMA}.refusals where ${place}`,
+    here,
+  );
+  await tx.query(
+    `delete from ${SCHEMA}.refusals r where ${place} and replayed_at is null
+        and not exists (select from ${STAGING}.refusals n where ${same})`,
+    here,
+  );
+  await tx.query(
+    `update ${SCHEMA}.refusals r set reason = n.reason, field = n.field, detail = n.detail
+       from ${STAGING}.refusals n
+      where ${same} and r.topic = $1::text and r.partition = $2::integer and r."offset" >= $3::bigint
+        and r.payload is not null and r.replayed_at is null`,
+    here,
+  );
+  await tx.query(
+    `insert into ${SCHEMA}.refusals (reason, field, detail, topic, partition, "offset", payload)
+     select reason, field, detail, topic, partition, "offset", payload from ${STAGING}.refusals n
+      where ${place} and not exists (select from ${SCHEMA}.refusals r where ${same})`,
+    here,
+  );
+  // Of the whole log all counts are new; of a part, what is refused more or less is stored less or more.
+  await tx.query(
+    from === 0
+      ? `update ${SCHEMA}.progress p set consumed = n.consumed, stored = n.stored, duplicates = n.duplicates,
+                refused = n.refused, skipped = n.skipped, gaps = n.gaps, first_offset = n.first_offset
+           from ${STAGING}.progress n
+          where n.topic = p.topic and n.partition = p.partition and p.topic = $1::text and p.partition = $2::integer
+            and $3::bigint = 0 and $4::bigint >= 0`
+      : `update ${SCHEMA}.progress p
+            set refused = p.refused + d.n - $4::bigint, stored = p.stored - d.n + $4::bigint
+           from (select count(*) as n from ${SCHEMA}.refusals where ${place}) d
+          where p.topic = $1::text and p.partition = $2::integer`,
+    [...here, before!.n],
+  );
+}
