@@ -2,7 +2,7 @@
  * How far the tables have come, and of which log they are.
  * @module
  */
-import { ALLOWED_DELAY_MS } from "../../pipeline/pipeline.ts";
+import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA } from "../schema.ts";
 
