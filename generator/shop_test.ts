@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 import { decodeRecord, type OracleEvent, Refused } from "../processor/testing/oracle/reference_decoder.ts";
@@ -92,6 +93,27 @@ Deno.test("the same seed makes the same bytes, another seed or start makes other
   assert.equal(bytesOf(short(5, 200)), once);
   assert.notEqual(bytesOf(short(5, 200, { seed: 2 })), once);
   assert.notEqual(bytesOf(short(5, 200, { fromMs: FROM_MS - 1 })), once);
+});
+
+Deno.test("a seed's records stay the same from version to version, byte for byte", () => {
+  const expected = {
+    1: "0f2850aaa8bdebb2abd836cfaa4f86f8dce3b1aa1694514caf8cc02ad3c36170",
+    20261102: "e3031b96b57447fcd978ad6bae3df6ec84735cdd63563097ec49e540c7c1bdab",
+  };
+  for (const [seed, sha256] of Object.entries(expected)) {
+    const hash = createHash("sha256");
+    let left = 100_000;
+    for (
+      const { key, value, timestampMs, kind, eventType, revenueCents } of new Shop(
+        short(60, 2000, { seed: Number(seed) }),
+      )
+    ) {
+      hash.update(JSON.stringify([key, timestampMs, kind, eventType, revenueCents])).update(value ?? "none");
+      if (--left === 0) break;
+    }
+    assert.equal(left, 0);
+    assert.equal(hash.digest("hex"), sha256, `seed ${seed}`);
+  }
 });
 
 Deno.test("no identity is given twice, not even by another seed or another span of the same shop", () => {
