@@ -38,12 +38,12 @@ export function* recordsOf({ events, users, spanMs, late, seed }: Load): Generat
   const random = new Random(seed);
   for (let n = 0; n < events; n++) {
     const sentMs = FROM_MS + Math.floor(n / events * spanMs);
-    const time = random.unit() < late ? sentMs - Math.floor(random.unit() * LATE_MS) : sentMs;
+    const time = random.next() < late ? sentMs - Math.floor(random.next() * LATE_MS) : sentMs;
     // A whole number whose logarithm is even: rank k has a chance of log(1 + 1/k) / log(users + 1).
-    const user = Math.floor(Math.exp(random.unit() * Math.log(users + 1)));
-    const page = Math.floor(Math.exp(random.unit() * Math.log(PAGES + 1)));
-    const views = random.unit() < 0.7;
-    const type = views ? "page_view" : TYPES[Math.floor(random.unit() ** 2 * TYPES.length)]!;
+    const user = Math.floor(Math.exp(random.next() * Math.log(users + 1)));
+    const page = Math.floor(Math.exp(random.next() * Math.log(PAGES + 1)));
+    const views = random.next() < 0.7;
+    const type = views ? "page_view" : TYPES[Math.floor(random.next() ** 2 * TYPES.length)]!;
     const price = type === "purchase" || type === "add_to_cart" ? `,"price":${page}.99,"quantity":1` : "";
     const id = `${hex(random)}-${hex(random)}-${(n + 0x10000000).toString(16)}`;
     const key = `user-${user}`;
@@ -55,5 +55,5 @@ export function* recordsOf({ events, users, spanMs, late, seed }: Load): Generat
 }
 
 function hex(random: Random): string {
-  return Math.floor(random.unit() * 0x100000000).toString(16).padStart(8, "0");
+  return Math.floor(random.next() * 0x100000000).toString(16).padStart(8, "0");
 }

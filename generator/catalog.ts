@@ -2,8 +2,7 @@
  * What the shop sells, and where its shoppers come from.
  * @module
  */
-import { Random } from "./random.ts";
-import { Urn } from "./urn.ts";
+import { Random, WeightedChoice } from "./random.ts";
 
 /** Something to buy. */
 export interface Product {
@@ -44,7 +43,7 @@ const ENDINGS = [99, 95, 0, 49, 90];
 export const CAMPAIGNS = ["autumn-sale", "newsletter-47", "free-shipping", "welcome-back"] as const;
 
 /** Where visits come from; null is a bookmark or a typed address. */
-export const REFERRERS: Urn<string | null> = new Urn<string | null>([
+export const REFERRERS: WeightedChoice<string | null> = new WeightedChoice<string | null>([
   [null, 38],
   ["https://www.google.com/", 34],
   ["https://www.bing.com/", 5],
@@ -57,24 +56,24 @@ export const REFERRERS: Urn<string | null> = new Urn<string | null>([
 
 /** What a seed's shop has on its shelves. */
 export class Catalog {
-  readonly #products: Urn<Product>;
-  readonly #categories: Urn<string> = new Urn(CATEGORIES);
+  readonly #products: WeightedChoice<Product>;
+  readonly #categories: WeightedChoice<string> = new WeightedChoice(CATEGORIES);
 
   constructor(seed: number) {
     const random = new Random(seed, 101);
     const products = Array.from({ length: PRODUCTS }, (_, i) => product(i, random));
-    this.#products = new Urn(products.map((each, i) => [each, (i + 1) ** -ZIPF] as const));
+    this.#products = new WeightedChoice(products.map((each, i) => [each, (i + 1) ** -ZIPF] as const));
   }
 
   /** A product, as shoppers like them. */
   product(random: Random): Product {
-    return this.#products.draw(random.unit());
+    return this.#products.draw(random);
   }
 
   /** The page of a category, perhaps sorted or turned over. */
   category(random: Random): string {
-    const path = `/category/${this.#categories.draw(random.unit())}`;
-    const how = random.unit();
+    const path = `/category/${this.#categories.draw(random)}`;
+    const how = random.next();
     return how < 0.75 ? path : how < 0.88 ? `${path}?sort=price` : `${path}?page=${2 + random.below(4)}`;
   }
 

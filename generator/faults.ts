@@ -9,8 +9,7 @@ import {
   RECORD_REASONS,
   type RecordReason,
 } from "../processor/event.ts";
-import type { Random } from "./random.ts";
-import { Urn } from "./urn.ts";
+import { type Random, WeightedChoice } from "./random.ts";
 
 /** What a fault may be made from. */
 export interface Good {
@@ -115,7 +114,7 @@ const WAYS: Readonly<Record<RecordReason, Ways>> = {
 };
 
 /** How often the reasons come up. A message that is too large outweighs hundreds of others, so it is rare. */
-const OFTEN = new Urn(RECORD_REASONS.map((reason) => [reason, reason === "too_large" ? 0.02 : 1] as const));
+const OFTEN = new WeightedChoice(RECORD_REASONS.map((reason) => [reason, reason === "too_large" ? 0.02 : 1] as const));
 
 const encoder = new TextEncoder();
 
@@ -130,7 +129,7 @@ export class Faults {
 
   /** A message that is refused, and the reason. */
   make(good: Good): { readonly reason: RecordReason; readonly value: Uint8Array | null } {
-    const reason = RECORD_REASONS[this.#made++] ?? OFTEN.draw(this.#random.unit());
+    const reason = RECORD_REASONS[this.#made++] ?? OFTEN.draw(this.#random);
     const message = this.#random.pick(WAYS[reason])(good, this.#random);
     return { reason, value: typeof message === "string" ? encoder.encode(message) : message };
   }

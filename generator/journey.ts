@@ -4,8 +4,7 @@
  */
 import type { Catalog, Product } from "./catalog.ts";
 import { type Habit, HABITS } from "./habits.ts";
-import type { Random } from "./random.ts";
-import { Urn } from "./urn.ts";
+import { type Random, WeightedChoice } from "./random.ts";
 
 /** Where a shopper is, or what a shopper does there. */
 type Place = "home" | "category" | "search" | "product" | "like" | "add" | "cart" | "remove" | "checkout" | "purchase";
@@ -52,18 +51,21 @@ const THINK_SPREAD = 0.9;
 const INTERRUPTED = 0.012;
 const HALF_HOUR = 0.7;
 
-const LANDINGS = new Urn<Place>([["home", 46], ["product", 30], ["category", 20], ["search", 4]]);
+const LANDINGS = new WeightedChoice<Place>([["home", 46], ["product", 30], ["category", 20], ["search", 4]]);
 
-const LIKES = new Urn<string>([["wishlist_add", 8], ["share", 1], ["video_play", 2], ["newsletter_signup", 1]]);
+const LIKES = new WeightedChoice<string>([["wishlist_add", 8], ["share", 1], ["video_play", 2], [
+  "newsletter_signup",
+  1,
+]]);
 
-const QUANTITIES = new Urn<number | null>([[null, 84], [1, 4], [2, 8], [3, 3], [10, 1]]);
+const QUANTITIES = new WeightedChoice<number | null>([[null, 84], [1, 4], [2, 8], [3, 3], [10, 1]]);
 
-function chain({ carts, pays }: Habit): Readonly<Record<Place, Urn<Move>>> {
+function chain({ carts, pays }: Habit): Readonly<Record<Place, WeightedChoice<Move>>> {
   return {
-    home: new Urn<Move>([["category", 48], ["search", 28], ["product", 18], ["leave", 6]]),
-    category: new Urn<Move>([["product", 56], ["category", 17], ["search", 7], ["home", 4], ["leave", 10]]),
-    search: new Urn<Move>([["product", 60], ["search", 16], ["category", 8], ["leave", 12]]),
-    product: new Urn<Move>([
+    home: new WeightedChoice<Move>([["category", 48], ["search", 28], ["product", 18], ["leave", 6]]),
+    category: new WeightedChoice<Move>([["product", 56], ["category", 17], ["search", 7], ["home", 4], ["leave", 10]]),
+    search: new WeightedChoice<Move>([["product", 60], ["search", 16], ["category", 8], ["leave", 12]]),
+    product: new WeightedChoice<Move>([
       ["add", 100 * carts],
       ["like", 4],
       ["product", 34],
@@ -72,12 +74,15 @@ function chain({ carts, pays }: Habit): Readonly<Record<Place, Urn<Move>>> {
       ["home", 3],
       ["leave", 22 - 22 * carts],
     ]),
-    like: new Urn<Move>([["product", 55], ["category", 20], ["leave", 25]]),
-    add: new Urn<Move>([["cart", 50], ["product", 26], ["category", 14], ["leave", 10]]),
-    cart: new Urn<Move>([["checkout", 90 * pays], ["remove", 9], ["product", 16], ["leave", 70 - 70 * pays]]),
-    remove: new Urn<Move>([["checkout", 30], ["product", 35], ["leave", 35]]),
-    checkout: new Urn<Move>([["purchase", 40 + 60 * pays], ["cart", 8], ["leave", 60 - 50 * pays]]),
-    purchase: new Urn<Move>([["home", 6], ["product", 3], ["leave", 91]]),
+    like: new WeightedChoice<Move>([["product", 55], ["category", 20], ["leave", 25]]),
+    add: new WeightedChoice<Move>([["cart", 50], ["product", 26], ["category", 14], ["leave", 10]]),
+    cart: new WeightedChoice<Move>([["checkout", 90 * pays], ["remove", 9], ["product", 16], [
+      "leave",
+      70 - 70 * pays,
+    ]]),
+    remove: new WeightedChoice<Move>([["checkout", 30], ["product", 35], ["leave", 35]]),
+    checkout: new WeightedChoice<Move>([["purchase", 40 + 60 * pays], ["cart", 8], ["leave", 60 - 50 * pays]]),
+    purchase: new WeightedChoice<Move>([["home", 6], ["product", 3], ["leave", 91]]),
   };
 }
 
@@ -86,7 +91,7 @@ const CHAINS = new Map(HABITS.map((habit) => [habit, chain(habit)]));
 /** One visit, from its first click to its last. */
 export class Journey {
   readonly #bounces: boolean;
-  readonly #chain: Readonly<Record<Place, Urn<Move>>>;
+  readonly #chain: Readonly<Record<Place, WeightedChoice<Move>>>;
   readonly #catalog: Catalog;
   readonly #random: Random;
   readonly #cart: { readonly product: Product; readonly quantity: number | null }[] = [];
@@ -99,7 +104,7 @@ export class Journey {
     this.#bounces = random.chance(habit.bounces);
     this.#catalog = catalog;
     this.#random = random;
-    this.#place = LANDINGS.draw(random.unit());
+    this.#place = LANDINGS.draw(random);
     this.#product = catalog.product(random);
   }
 
@@ -123,9 +128,9 @@ export class Journey {
       case "product":
         return view(random.chance(0.06) ? `${product.page}#reviews` : product.page, product);
       case "like":
-        return { eventType: LIKES.draw(random.unit()), page: product.page, product, quantity: null };
+        return { eventType: LIKES.draw(random), page: product.page, product, quantity: null };
       case "add": {
-        const quantity = QUANTITIES.draw(random.unit());
+        const quantity = QUANTITIES.draw(random);
         this.#cart.push({ product, quantity });
         return { eventType: "add_to_cart", page: product.page, product, quantity };
       }
@@ -146,7 +151,7 @@ export class Journey {
     // What is in the cart is bought at one go, each product an event of its own.
     if (this.#place === "purchase" && this.#cart.length > 0) return 1 + random.below(40);
     if (this.#clicks >= MAX_CLICKS || (this.#bounces && this.#clicks === 1)) return null;
-    const place = this.#chain[this.#place].draw(random.unit());
+    const place = this.#chain[this.#place].draw(random);
     if (place === "leave" || (this.#cart.length === 0 && NEEDS_CART.has(place))) return null;
     const thinkMs = random.chance(INTERRUPTED)
       ? interruption(random)
@@ -167,5 +172,5 @@ function view(page: string, product: Product | null = null): Click {
 function interruption(random: Random): number {
   if (!random.chance(HALF_HOUR)) return random.logUniform(2, 150) * MINUTE_MS;
   return 30 * MINUTE_MS +
-    (random.chance(0.2) ? random.below(3) - 1 : Math.round((random.unit() - 0.5) * 2 * MINUTE_MS));
+    (random.chance(0.2) ? random.below(3) - 1 : Math.round((random.next() - 0.5) * 2 * MINUTE_MS));
 }

@@ -1,5 +1,5 @@
 /**
- * Chance that can be repeated: everything is a function of the seed.
+ * Chance that can be repeated: everything is a function of the seed. Tests draw from it, too.
  * @module
  */
 
@@ -34,11 +34,11 @@ export class Random {
     this.#a = hash(...seeds, 1);
     this.#b = hash(...seeds, 2);
     this.#c = hash(...seeds, 3);
-    for (let i = 0; i < 12; i++) this.unit();
+    for (let i = 0; i < 12; i++) this.next();
   }
 
-  /** Even from 0 to 1, 1 excluded. */
-  unit(): number {
+  /** A number from 0 to 1, 1 excluded, each as likely. */
+  next(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
     this.#a = this.#b ^ (this.#b >>> 9);
@@ -49,12 +49,12 @@ export class Random {
 
   /** True in a share `p` of cases. */
   chance(p: number): boolean {
-    return this.unit() < p;
+    return this.next() < p;
   }
 
   /** A whole number from 0 to `n`, `n` excluded. */
   below(n: number): number {
-    return Math.floor(this.unit() * n);
+    return Math.floor(this.next() * n);
   }
 
   /** One of the things, each as likely. */
@@ -62,19 +62,62 @@ export class Random {
     return things[this.below(things.length)]!;
   }
 
+  /** The things in another order. */
+  shuffled<T>(things: Iterable<T>): T[] {
+    const all = [...things];
+    for (let i = all.length - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      [all[i], all[j]] = [all[j]!, all[i]!];
+    }
+    return all;
+  }
+
   /** Waiting time until something that happens once in `mean` on average. */
   exponential(mean: number): number {
-    return -Math.log(1 - this.unit()) * mean;
+    return -Math.log(1 - this.next()) * mean;
   }
 
   /** Half of them below `median`, two thirds within a factor of e^`spread`: how long people take for things. */
   logNormal(median: number, spread: number): number {
-    const normal = Math.sqrt(-2 * Math.log(1 - this.unit())) * Math.cos(2 * Math.PI * this.unit());
+    const normal = Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
     return median * Math.exp(spread * normal);
   }
 
   /** From `least` to `most`, each order of magnitude as likely. */
   logUniform(least: number, most: number): number {
-    return least * (most / least) ** this.unit();
+    return least * (most / least) ** this.next();
+  }
+}
+
+/** Things with weights: what is heavier is drawn more often. */
+export class WeightedChoice<T> {
+  readonly #things: readonly T[];
+  /** For each thing, the sum of its weight and of all before. */
+  readonly #sums: Float64Array;
+
+  /** @param entries things and their weights; at least one weight is above 0 */
+  constructor(entries: Iterable<readonly [T, number]>) {
+    const all = [...entries].filter(([, weight]) => weight > 0);
+    this.#things = all.map(([thing]) => thing);
+    let sum = 0;
+    this.#sums = Float64Array.from(all, ([, weight]) => sum += weight);
+  }
+
+  /** The thing at `unit`, a number from 0 to 1, 1 excluded. */
+  at(unit: number): T {
+    const sum = unit * this.#sums[this.#sums.length - 1]!;
+    let low = 0;
+    let high = this.#sums.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sum < this.#sums[middle]!) high = middle;
+      else low = middle + 1;
+    }
+    return this.#things[low]!;
+  }
+
+  /** A thing by chance. */
+  draw(random: Random): T {
+    return this.at(random.next());
   }
 }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Random, scramble } from "./random.ts";
-import { Urn } from "./urn.ts";
+import { Random, scramble, WeightedChoice } from "./random.ts";
 
 Deno.test("scrambling tells every 32-bit number from every other", () => {
   // Each step can be undone; so can all of them.
@@ -16,7 +15,7 @@ Deno.test("scrambling tells every 32-bit number from every other", () => {
 Deno.test("equal seeds give equal streams, and others don't", () => {
   const start = (...seeds: number[]) => {
     const random = new Random(...seeds);
-    return Array.from({ length: 4 }, () => random.unit()).join();
+    return Array.from({ length: 4 }, () => random.next()).join();
   };
   assert.equal(start(1, 2), start(1, 2));
   const seeds = [[1, 2], [2, 1], [1], [1, 2, 0], [1 + 2 ** 32, 2], [-1, 2], [2 ** 53 - 1]];
@@ -29,7 +28,7 @@ Deno.test("draws follow their laws", () => {
   const mean = (numbers: readonly number[]) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
   const near = (value: number, wanted: number) =>
     assert.ok(Math.abs(value / wanted - 1) < 0.05, `${value}, not ${wanted}`);
-  near(mean(draws(() => random.unit())), 0.5);
+  near(mean(draws(() => random.next())), 0.5);
   near(mean(draws(() => random.exponential(7))), 7);
   near(draws(() => random.logNormal(20, 0.9)).sort((a, b) => a - b)[20_000]!, 20);
   near(mean(draws(() => Math.log10(random.logUniform(10, 1000)))), 2);
@@ -39,7 +38,7 @@ Deno.test("draws follow their laws", () => {
   assert.deepEqual([...counts.keys()].sort(), [0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-Deno.test("an urn draws by weight, and never what weighs nothing", () => {
-  const urn = new Urn([["never", 0], ["a", 1], ["b", 3], ["neither", 0]]);
-  assert.deepEqual([0, 0.2499, 0.25, 0.5, 0.999999].map((unit) => urn.draw(unit)), ["a", "a", "b", "b", "b"]);
+Deno.test("a weighted choice draws by weight, and never what weighs nothing", () => {
+  const choice = new WeightedChoice([["never", 0], ["a", 1], ["b", 3], ["neither", 0]]);
+  assert.deepEqual([0, 0.2499, 0.25, 0.5, 0.999999].map((unit) => choice.at(unit)), ["a", "a", "b", "b", "b"]);
 });

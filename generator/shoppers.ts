@@ -3,8 +3,7 @@
  * @module
  */
 import { type Habit, HABITS } from "./habits.ts";
-import { hash, Random, scramble, unit } from "./random.ts";
-import { Urn } from "./urn.ts";
+import { hash, Random, scramble, unit, WeightedChoice } from "./random.ts";
 
 /** What sends a shopper's events, and how it writes them. */
 export interface Client {
@@ -50,7 +49,7 @@ const WEB: Client = {
   extra: "",
 };
 
-const CLIENTS = new Urn<Client>([
+const CLIENTS = new WeightedChoice<Client>([
   [WEB, 62],
   [{ ...WEB, name: "app", timestamp: "epoch", decimalPrices: true, extra: ',"appVersion":"4.2.1"' }, 20],
   [{ ...WEB, name: "without cookies", sendsSessionId: false }, 12],
@@ -58,12 +57,15 @@ const CLIENTS = new Urn<Client>([
   [{ ...WEB, name: "beacon", timestamp: "epoch", sendsEventId: false, sendsSessionId: false, terse: true }, 0.5],
 ]);
 
-const KINDS = new Urn(HABITS.map((habit) => [habit, habit.share] as const));
+const KINDS = new WeightedChoice(HABITS.map((habit) => [habit, habit.share] as const));
 
-const DEVICES = new Urn<string | null>([["mobile", 48], ["desktop", 40], ["tablet", 9], ["smart-tv", 2], [null, 1]]);
+const DEVICES = new WeightedChoice<string | null>([["mobile", 48], ["desktop", 40], ["tablet", 9], ["smart-tv", 2], [
+  null,
+  1,
+]]);
 
 /** Regions with their currencies. */
-const REGIONS = new Urn<readonly [string | null, string]>([
+const REGIONS = new WeightedChoice<readonly [string | null, string]>([
   [["DE", "EUR"], 24],
   [["FR", "EUR"], 13],
   [["GB", "GBP"], 12],
@@ -116,21 +118,21 @@ export class Shoppers {
   /** The shopper of a number, always the same one but for the device that is at hand. */
   shopper(number: number, random: Random): Shopper {
     const chance = (salt: number) => unit(hash(this.#seed, number, salt));
-    const client = CLIENTS.draw(chance(1));
-    const [region, currency] = REGIONS.draw(chance(3));
+    const client = CLIENTS.at(chance(1));
+    const [region, currency] = REGIONS.at(chance(3));
     return {
       number,
       userId: `u-${scramble(number ^ hash(this.#seed)).toString(16).padStart(8, "0")}`,
       habit: this.#habit(number),
       client,
-      device: client.terse ? null : DEVICES.draw(random.chance(0.1) ? random.unit() : chance(2)),
+      device: client.terse ? null : DEVICES.at(random.chance(0.1) ? random.next() : chance(2)),
       region: client.terse ? null : region,
       currency,
     };
   }
 
   #habit(number: number): Habit {
-    return KINDS.draw(unit(hash(this.#seed, number, 4)));
+    return KINDS.at(unit(hash(this.#seed, number, 4)));
   }
 
   /** Makes the list of a day's guests, in any order. */

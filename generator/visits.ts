@@ -147,6 +147,6 @@ export class Visits {
     const random = this.#random;
     const campaign = random.chance(shopper.habit.lured) ? random.pick(CAMPAIGNS) : null;
     const sessionId = shopper.client.sendsSessionId ? this.#ids.session() : null;
-    return new Sender(shopper, sessionId, { campaign, referrer: REFERRERS.draw(random.unit()) });
+    return new Sender(shopper, sessionId, { campaign, referrer: REFERRERS.draw(random) });
   }
 }
