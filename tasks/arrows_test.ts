@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
   [
     ...["processor/event.ts", "processor/records.ts", "processor/version.ts", "processor/columns"],
     ...["processor/kafka/unpack", "processor/testing/oracle"],
-    ...["migrations", "grafana/prometheus", "infra/hosts", "testing"],
+    ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts"],
   ],
   ["processor/refusal.ts", "processor/measures", "grafana"],
   ["processor/decode", "processor/views"],
@@ -61,7 +61,7 @@ const NARROW: readonly { readonly room: string; readonly may: readonly string[];
   },
   {
     room: "generator",
-    may: ["processor/event.ts", "processor/kafka", "processor/config", "processor/decode"],
+    may: ["generator/random.ts", "processor/event.ts", "processor/kafka", "processor/config", "processor/decode"],
     why: "the simulator knows the event and how to send it",
   },
   { room: "grafana", may: ["processor/event.ts", "grafana/prometheus"], why: "dashboards are written, not run" },

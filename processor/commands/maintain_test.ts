@@ -3,7 +3,7 @@ import { clickstream, killed } from "../../testing/servers/binary.ts";
 import { until } from "../../testing/servers/child.ts";
 import { onServer } from "../../testing/servers/databases.ts";
 import { type Server, using } from "../../testing/servers/postgres.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { openPostgres } from "../postgres/postgres.ts";
 
 const KEEP = { EVENTS_KEEP_DAYS: "5", ROLLUPS_KEEP_DAYS: "20" };

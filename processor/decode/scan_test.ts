@@ -4,7 +4,7 @@ import { type Decoder, MOST_AHEAD } from "./decoder.ts";
 import { JsonDecoder } from "./json.ts";
 import type { Records } from "../records.ts";
 import { ScanDecoder } from "./scan.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { message } from "../testing/scan_inputs.ts";
 import { DAY_MS } from "../views/view.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Records, Unreadable } from "../records.ts";
 import { batchBytes, type BatchOptions, type BatchRecord, bombOf, recordBytes, sealed } from "../testing/batches.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { nextReadable } from "./damaged.ts";
 import { type AbortedTransaction, walk, type Walked } from "./record_batch.ts";
 import { MAX_UNPACKED_BYTES } from "./unpack/unpack.ts";

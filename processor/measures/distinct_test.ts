@@ -4,7 +4,7 @@ import { encoded, SLACK } from "../columns/dictionary.ts";
 import { Distinct, EXACT_MEMBERS, MemberSet } from "./distinct.ts";
 import { Hasher, join53 } from "../columns/hash.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 
 /** 1.04 / √(2^14), what the columns' comments promise as at most 1 %. */
 const STANDARD_ERROR = 1.04 / 128;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { EMPTY_FUNNEL, Funnel } from "./funnel.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 
 /** An event of step 0, 1 or 2 at a time. */
 type Step = readonly [step: number, time: number];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encoded, SLACK } from "../columns/dictionary.ts";
 import { Duplicates, KEPT_PIECES, PIECE_LENGTHS, type PieceLengths, WINDOW_MS } from "./duplicates.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { at } from "../testing/scenario.ts";
 
 /** An event on the log of one partition. */

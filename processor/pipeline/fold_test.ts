@@ -7,7 +7,7 @@ import { Groups } from "../columns/groups.ts";
 import { distinctUsers } from "../measures/distinct_users.ts";
 import { first } from "../measures/picks.ts";
 import { count } from "../measures/totals.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { type Delta, hopping, session, tumbling, type View, view } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";

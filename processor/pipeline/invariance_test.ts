@@ -6,7 +6,7 @@ import type { Sink } from "./commit.ts";
 import { type LogOptions, partitioned, randomLog, type Sent } from "../testing/clicks.ts";
 import { type LogRecord, MemorySink } from "../testing/fakes/memory.ts";
 import { expectedOf } from "../testing/oracle/oracle.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { down, harness } from "../testing/pipeline_harness.ts";
 import { placesOf, rowsOf, type Tables, tablesOf } from "../testing/fakes/tables.ts";
 import { tableOf } from "../translate/table.ts";

@@ -5,7 +5,7 @@
  */
 import { DAY_MS } from "../views/view.ts";
 import type { LogRecord } from "./fakes/memory.ts";
-import { Random } from "../../testing/random.ts";
+import { Random } from "../../generator/random.ts";
 import { at, type Message, record } from "./scenario.ts";
 
 /** What a random log is like. */

@@ -2,7 +2,7 @@
  * Messages to decode in two ways, by seed: events as shops send them, and everything that is nearly one.
  * @module
  */
-import type { Random } from "../../testing/random.ts";
+import type { Random } from "../../generator/random.ts";
 
 const STRINGS = [
   "",

@@ -3,7 +3,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { Random } from "../random.ts";
+import type { Random } from "../../generator/random.ts";
 
 /** Where `deno task build` puts it. */
 export const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));

@@ -19,7 +19,7 @@ import { expectedOf } from "../../processor/testing/oracle/oracle.ts";
 import { decodeRecord, type OracleRecord } from "../../processor/testing/oracle/reference_decoder.ts";
 import type { Expected } from "../../processor/testing/oracle/rows.ts";
 import { type Server, using } from "../servers/postgres.ts";
-import { Random } from "../random.ts";
+import { Random } from "../../generator/random.ts";
 
 /** What to send, and where to. */
 export interface FuzzOptions {

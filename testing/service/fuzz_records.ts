@@ -3,7 +3,7 @@
  * @module
  */
 import type { BatchRecord } from "../../processor/testing/batches.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "../../generator/random.ts";
 import { message } from "../../processor/testing/scan_inputs.ts";
 
 const utf8 = new TextEncoder();

@@ -15,7 +15,7 @@ import { readTopic } from "../../processor/testing/fakes/log.ts";
 import { expectedOf, type OracleLog } from "../../processor/testing/oracle/oracle.ts";
 import { startPgBouncer } from "../servers/pgbouncer.ts";
 import { type Server, startPostgres, using } from "../servers/postgres.ts";
-import { Random } from "../random.ts";
+import { Random } from "../../generator/random.ts";
 
 // kafkajs, which fills and reads the topic beside the binary, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

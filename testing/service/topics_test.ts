@@ -8,7 +8,7 @@ import { BINARY, clickstream, type Ended, type Env, killed } from "../servers/bi
 import { Child, freePort, until } from "../servers/child.ts";
 import { type Broker, startKafka } from "../servers/kafka.ts";
 import { type Server, startPostgres, using } from "../servers/postgres.ts";
-import { Random } from "../random.ts";
+import { Random } from "../../generator/random.ts";
 
 // kafkajs leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

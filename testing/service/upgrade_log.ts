@@ -4,7 +4,7 @@
  */
 import type { OracleLog } from "../../processor/testing/oracle/oracle.ts";
 import { KAFKA_MS, logOf, type Sent } from "../../processor/testing/oracle/logs.ts";
-import { Random } from "../random.ts";
+import { Random } from "../../generator/random.ts";
 
 const PARTITIONS = 2;
 const RECORDS = 400;

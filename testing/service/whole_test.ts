@@ -12,7 +12,7 @@ import { startKafka } from "../servers/kafka.ts";
 import { readTopic } from "../../processor/testing/fakes/log.ts";
 import { expectedOf } from "../../processor/testing/oracle/oracle.ts";
 import { startPostgres, using } from "../servers/postgres.ts";
-import { Random } from "../random.ts";
+import { Random } from "../../generator/random.ts";
 
 const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 const KILLS = 24;

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Random } from "../../../testing/random.ts";
+import { Random } from "../../../generator/random.ts";
 import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from "../source_reading.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);

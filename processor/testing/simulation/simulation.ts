@@ -12,7 +12,7 @@ import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { partitioned, randomLog } from "../clicks.ts";
 import { type LogRecord, MemorySink, SHORT_PIECES } from "../fakes/memory.ts";
-import { Random } from "../../../testing/random.ts";
+import { Random } from "../../../generator/random.ts";
 import { decoder } from "../scenario.ts";
 import { harness } from "../pipeline_harness.ts";
 import { placesOf, type Tables, tablesOf } from "../fakes/tables.ts";

@@ -7,7 +7,7 @@ import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
 import { Rebalanced, type Source } from "../../pipeline/source.ts";
 import type { Records, Seek } from "../../records.ts";
 import { type LogRecord, MemorySource } from "../fakes/memory.ts";
-import { Random } from "../../../testing/random.ts";
+import { Random } from "../../../generator/random.ts";
 import { down } from "../pipeline_harness.ts";
 
 /** One run of the processor, from its start to its crash. */
