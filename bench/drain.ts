@@ -11,7 +11,7 @@ import { type Broker, startKafka } from "../testing/servers/kafka.ts";
 import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
 import { FROM_MS, type Load, recordsOf } from "./clicks.ts";
 import { compared, comparison } from "../processor/commands/demo/figures.ts";
-import type { Counts } from "../generator/tally.ts";
+import type { Counts } from "../generator/records.ts";
 import { build } from "../tasks/build.ts";
 import { DAY_MS } from "../processor/views/view.ts";
 import { type Latency, liveLatency } from "./latency.ts";

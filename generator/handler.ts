@@ -1,5 +1,5 @@
 /**
- * The shop as an AWS Lambda function: each tick of a schedule sends what happened since the one before. The same tick
+ * The simulator as an AWS Lambda function: each tick of a schedule sends what happened since the one before. The same tick
  * sends the same events, with the same identities, so that a repeated one counts once.
  * @module
  */
@@ -9,7 +9,7 @@ import { inWords } from "../processor/config/secret.ts";
 import { parseIso } from "../processor/decode/time.ts";
 import { Secrets } from "./aws.ts";
 import { type KafkaSettings, produce } from "../processor/kafka/producer.ts";
-import { Shop } from "./shop.ts";
+import { Simulator } from "./simulator.ts";
 
 /** What the schedule sends; by hand it may be empty. */
 export interface Tick {
@@ -68,9 +68,9 @@ export async function handler(tick: Tick, invocation: Invocation): Promise<Sent>
   let records = 0;
   let failed = 0;
   try {
-    const { shop, from, to } = shopOf(tick, startedMs);
+    const { simulator, from, to } = simulatorOf(tick, startedMs);
     const settings = await settingsOf();
-    const sending = produce(shop, settings, (sent) => records = sent);
+    const sending = produce(simulator, settings, (sent) => records = sent);
     ({ sent: records } = await inTime(sending, invocation, settings));
     return { from, to, records, coldStart, durationMs: Date.now() - startedMs };
   } catch (error) {
@@ -93,7 +93,7 @@ export async function handler(tick: Tick, invocation: Invocation): Promise<Sent>
 }
 
 /** The span that ends with the tick, cut to multiples of its length, so that neither two overlap nor one is left out. */
-function shopOf({ time }: Tick, nowMs: number): { shop: Shop; from: string; to: string } {
+function simulatorOf({ time }: Tick, nowMs: number): { simulator: Simulator; from: string; to: string } {
   const tickMs = time === undefined ? nowMs : parseIso(time);
   if (Number.isNaN(tickMs)) {
     throw new RangeError(`the tick's time is ${JSON.stringify(time)}; it must be ISO 8601 with zone`);
@@ -103,8 +103,8 @@ function shopOf({ time }: Tick, nowMs: number): { shop: Shop; from: string; to: 
   const seed = number("GENERATOR_SEED", 1, 0, 2 ** 32);
   const rate = number("GENERATOR_RATE", 100, 1, 10_000);
   const fromMs = toMs - spanMs;
-  const shop = new Shop({ seed, rate, fromMs, toMs, ...SHARES, pace: 1, identified: true });
-  return { shop, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
+  const simulator = new Simulator({ seed, rate, fromMs, toMs, ...SHARES, pace: 1, identified: true });
+  return { simulator, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
 }
 
 async function settingsOf(): Promise<KafkaSettings> {

@@ -57,7 +57,7 @@ interface Called {
   readonly log: string;
 }
 
-Deno.test("the shop as a Lambda function", leaky, async (t) => {
+Deno.test("the simulator as a Lambda function", leaky, async (t) => {
   const folder = await Deno.makeTempDir();
   await bundleLambda(`${folder}/generator.zip`);
   const archive = await Deno.readFile(`${folder}/generator.zip`);

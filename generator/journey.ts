@@ -3,7 +3,7 @@
  * @module
  */
 import type { Catalog, Product } from "./catalog.ts";
-import { type Habit, HABITS } from "./habits.ts";
+import { type Habit, HABITS } from "./shoppers.ts";
 import { type Random, WeightedChoice } from "./random.ts";
 
 /** Where a shopper is, or what a shopper does there. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Expected, expectedOf } from "../processor/testing/oracle/oracle.ts";
 import { activityHeatmap, conversion, funnel, rangeOf, retention } from "../processor/testing/oracle/reports.ts";
-import { Shop } from "./shop.ts";
+import { Simulator } from "./simulator.ts";
 
 const FROM_MS = Date.UTC(2026, 10, 2);
 const DAY_MS = 86_400_000;
@@ -12,10 +12,10 @@ interface Life {
   readonly bytes: number;
 }
 
-/** What a span of the shop holds, all of it good. */
+/** What a simulated span holds, all of it good. */
 function life(seconds: number, rate: number, users?: number): Life {
-  const shop = new Shop({ seed: 7, fromMs: FROM_MS, toMs: FROM_MS + seconds * 1000, rate, users });
-  const records = [...shop].map(({ value, timestampMs }, offset) => ({ offset, value, time: timestampMs }));
+  const simulator = new Simulator({ seed: 7, fromMs: FROM_MS, toMs: FROM_MS + seconds * 1000, rate, users });
+  const records = [...simulator].map(({ value, timestampMs }, offset) => ({ offset, value, time: timestampMs }));
   const text = new TextDecoder();
   return {
     expected: expectedOf({ topic: "t", partitions: [records] }, { keepDays: 30 }),

@@ -1,11 +1,11 @@
 /**
- * What can be asked of the shop.
+ * What can be asked of the simulator.
  * @module
  */
 import { TYPICAL_CLICKS } from "./journey.ts";
 
 /** What to simulate. */
-export interface ShopOptions {
+export interface SimulatorOptions {
   /** A safe integer: which shop it is. */
   readonly seed: number;
   /** The simulated time, epoch milliseconds, `[fromMs, toMs)`. All events happen and all records are sent in it. */
@@ -31,7 +31,7 @@ export interface ShopOptions {
 }
 
 /** Options of which none is missing. */
-export type CompleteOptions = { readonly [K in keyof ShopOptions]-?: NonNullable<ShopOptions[K]> };
+export type CompleteOptions = { readonly [K in keyof SimulatorOptions]-?: NonNullable<SimulatorOptions[K]> };
 
 const DAY_MS = 86_400_000;
 
@@ -49,7 +49,7 @@ const MAX_USERS = 10_000_000;
  *
  * @throws {RangeError} naming the option that is out of bounds, its value and what is allowed
  */
-export function complete(options: ShopOptions): CompleteOptions {
+export function complete(options: SimulatorOptions): CompleteOptions {
   const { seed, fromMs, toMs, rate, bad = 0, duplicates = 0, late = 0, keepDays = 30, identified = false } = options;
   const spanMs = toMs - fromMs;
   check("seed", seed, Number.isSafeInteger(seed), "a whole number");

@@ -2,15 +2,12 @@
  * All visits to the shop at once.
  * @module
  */
-import { Agenda } from "./agenda.ts";
 import { CAMPAIGNS, Catalog, REFERRERS } from "./catalog.ts";
-import type { Ids } from "./ids.ts";
+import type { EncodedVisit, EventEncoder, Origin } from "./event_encoder.ts";
+import { EventQueue } from "./event_queue.ts";
 import { FURTHER_CLICKS, Journey, TYPICAL_CLICKS } from "./journey.ts";
 import type { CompleteOptions } from "./options.ts";
-import { Press } from "./press.ts";
 import { Random } from "./random.ts";
-import { Rhythm } from "./rhythm.ts";
-import { Sender } from "./sender.ts";
 import { type Shopper, Shoppers } from "./shoppers.ts";
 
 /** An event at the time when it happens. */
@@ -29,7 +26,7 @@ interface Visit {
   readonly shopper: Shopper;
   readonly journey: Journey;
   /** Made when the first event is written; most of who comes in before the span never gets that far. */
-  sender: Sender | null;
+  encoded: EncodedVisit | null;
 }
 
 /** How long the shop has been open at the start, at the pace of people, so that visits are under way by then. */
@@ -41,17 +38,32 @@ const CORRECTION_MS = 3 * 60_000;
 /** Whoever thinks for longer than this, at the pace of people, is away. */
 const AWAY_MS = 10 * 60_000;
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How busy the shop is at each full hour, UTC; in between, in a straight line. */
+const HOURS = [
+  [0.45, 0.3, 0.22, 0.18, 0.18, 0.25, 0.45, 0.75],
+  [0.95, 1.1, 1.2, 1.25, 1.3, 1.25, 1.15, 1.1],
+  [1.15, 1.3, 1.5, 1.75, 1.9, 1.8, 1.35, 0.85],
+].flat();
+
+/** How busy it is on each day of the week, from Sunday on. */
+const DAYS = [1.2, 0.95, 0.9, 0.9, 0.95, 1, 1.1];
+
+/** How often the mean over a span is measured. */
+const SAMPLE_MS = 10 * 60_000;
+
 /** Arrivals, and what comes of them. */
 export class Visits {
-  readonly #under = new Agenda<Visit>();
+  readonly #under = new EventQueue<Visit>();
   /** Who is in the shop. */
   readonly #shopping = new Set<number>();
   readonly #random: Random;
   readonly #catalog: Catalog;
   readonly #shoppers: Shoppers;
   readonly #rhythm: Rhythm;
-  readonly #ids: Ids;
-  readonly #press: Press;
+  readonly #encoder: EventEncoder;
   readonly #identified: boolean;
   readonly #fromMs: number;
   readonly #pace: number;
@@ -65,16 +77,14 @@ export class Visits {
   #missing = 0;
 
   /**
-   * @param ids where events get their identities from
    * @param rate clicks a second, on average over the span
    */
-  constructor({ seed, users, fromMs, toMs, pace, identified }: CompleteOptions, ids: Ids, rate: number) {
+  constructor({ seed, users, fromMs, toMs, pace, identified }: CompleteOptions, encoder: EventEncoder, rate: number) {
     this.#random = new Random(seed, fromMs, 11);
     this.#catalog = new Catalog(seed);
     this.#shoppers = new Shoppers(seed, users, fromMs, toMs);
     this.#rhythm = new Rhythm(fromMs, toMs);
-    this.#ids = ids;
-    this.#press = new Press(ids);
+    this.#encoder = encoder;
     this.#identified = identified;
     this.#fromMs = fromMs;
     this.#pace = pace;
@@ -108,7 +118,7 @@ export class Visits {
     this.#shopping.add(shopper.number);
     this.#busy++;
     const journey = new Journey(shopper.habit, this.#catalog, this.#random);
-    this.#under.add(Math.ceil(nowMs), { away: false, shopper, journey, sender: null });
+    this.#under.add(Math.ceil(nowMs), { away: false, shopper, journey, encoded: null });
     const wanted = this.#clicksPerMs * this.#rhythm.at(nowMs);
     this.#missing += wanted * (nowMs - this.#lastArrivalMs);
     const missing = this.#missing - FURTHER_CLICKS * this.#busy;
@@ -134,19 +144,54 @@ export class Visits {
     this.#missing--;
     if (nowMs < this.#fromMs) return null;
     const { eventType, product, quantity } = click;
-    const sender = visit.sender ??= this.#sender(shopper);
+    const encoded = visit.encoded ??= this.#encoder.visit(shopper, this.#origin(shopper));
+    const identified = this.#identified || shopper.client.sendsEventId;
     return {
       shopper,
-      value: this.#press.print(sender.fields(click, nowMs, atEntry), this.#identified || shopper.client.sendsEventId),
+      value: this.#encoder.encode(encoded, click, nowMs, atEntry, identified),
       eventType,
       revenueCents: eventType === "purchase" ? product!.priceCents * (quantity ?? 1) : 0,
     };
   }
 
-  #sender(shopper: Shopper): Sender {
+  #origin({ habit }: Shopper): Origin {
     const random = this.#random;
-    const campaign = random.chance(shopper.habit.lured) ? random.pick(CAMPAIGNS) : null;
-    const sessionId = shopper.client.sendsSessionId ? this.#ids.session() : null;
-    return new Sender(shopper, sessionId, { campaign, referrer: REFERRERS.draw(random) });
+    const campaign = random.chance(habit.lured) ? random.pick(CAMPAIGNS) : null;
+    return { campaign, referrer: REFERRERS.draw(random) };
   }
+}
+
+/** How busy a shop is at a time, in proportion to the mean of a span. */
+export class Rhythm {
+  readonly #meanLevel: number;
+  readonly #fromMs: number;
+
+  /** Of the span [fromMs, toMs); one without an end has no rhythm, for it has no mean to be held to. */
+  constructor(fromMs: number, toMs: number) {
+    this.#fromMs = fromMs;
+    this.#meanLevel = toMs === Infinity ? NaN : mean(fromMs, toMs);
+  }
+
+  /** 1 on average over the span, and before it what it is at its start. */
+  at(timeMs: number): number {
+    return Number.isNaN(this.#meanLevel) ? 1 : level(Math.max(timeMs, this.#fromMs)) / this.#meanLevel;
+  }
+}
+
+function level(timeMs: number): number {
+  const day = Math.floor(timeMs / DAY_MS);
+  const hours = (timeMs - day * DAY_MS) / HOUR_MS;
+  const hour = Math.floor(hours);
+  const before = HOURS[hour]!;
+  const after = HOURS[(hour + 1) % 24]!;
+  // 1 January 1970 was a Thursday.
+  return (before + (after - before) * (hours - hour)) * DAYS[(day + 4) % 7]!;
+}
+
+function mean(fromMs: number, toMs: number): number {
+  const samples = Math.ceil((toMs - fromMs) / SAMPLE_MS);
+  const stepMs = (toMs - fromMs) / samples;
+  let sum = 0;
+  for (let i = 0; i < samples; i++) sum += level(fromMs + (i + 0.5) * stepMs);
+  return sum / samples;
 }

@@ -1,10 +1,10 @@
 /**
- * Every question that a panel asks of PostgreSQL, asked as Grafana asks it, of a generated shop, by a user who may only
+ * Every question that a panel asks of PostgreSQL, asked as Grafana asks it, of a simulated shop, by a user who may only
  * read.
  */
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { Shop } from "../generator/shop.ts";
+import { Simulator } from "../generator/simulator.ts";
 import { migrated, onServer } from "../testing/servers/databases.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { openPostgres } from "../processor/postgres/postgres.ts";
@@ -22,11 +22,11 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** Nine days of a small shop up to now, so that there is a week before today. */
 async function shop(db: Database, nowMs: number): Promise<void> {
-  const shop = new Shop({
+  const simulator = new Simulator({
     ...{ seed: 3, fromMs: nowMs - 9 * DAY_MS, toMs: nowMs, rate: 0.05, users: 1500 },
     ...{ bad: 0.01, duplicates: 0.01, late: 0.01 },
   });
-  const log = logOfRecords(shop, "clickstream-events", 4);
+  const log = logOfRecords(simulator, "clickstream-events", 4);
   await ingest(log, new SqlSink(db, "panels"), { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 });
   // All were refused just now: as if it had been one after the other.
   await db.exec(

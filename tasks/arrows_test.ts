@@ -215,7 +215,7 @@ Deno.test("a wrong arrow is seen", () => {
     ["processor/kafka/source.ts", 'import type { Database } from "../postgres/database.ts";'],
     ["processor/translate/flink.ts", 'import type { Pipeline } from "../pipeline/pipeline.ts";'],
     ["processor/http/http.ts", 'import { helper } from "./http_test.ts";'],
-    ["generator/shop.ts", 'import { view } from "../processor/views/view.ts";'],
+    ["generator/simulator.ts", 'import { view } from "../processor/views/view.ts";'],
     ["infra/stack.ts", 'import { freePort } from "../testing/servers/child.ts";'],
     ["processor/stray.ts", ""],
   ];

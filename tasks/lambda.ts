@@ -1,5 +1,5 @@
 /**
- * `deno task lambda`: the shop as an AWS Lambda function, `dist/generator.zip`: one file, for Node. The same sources
+ * `deno task lambda`: the simulator as an AWS Lambda function, `dist/generator.zip`: one file, for Node. The same sources
  * give the same bytes, so that nothing is deployed that hasn't changed.
  * @module
  */

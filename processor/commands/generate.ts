@@ -5,9 +5,9 @@
 import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { writeLines } from "../../generator/ndjson.ts";
 import type { CompleteOptions } from "../../generator/options.ts";
-import { Shop } from "../../generator/shop.ts";
-import type { ShopRecord } from "../../generator/record.ts";
-import type { Counts } from "../../generator/tally.ts";
+import { Simulator } from "../../generator/simulator.ts";
+import type { SimulatedRecord } from "../../generator/records.ts";
+import type { Counts } from "../../generator/records.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { type Output, Progress, withCommas } from "./cli/progress.ts";
 
@@ -69,7 +69,7 @@ export async function generate(options: GenerateOptions, settings: KafkaSettings
     const { created } = await produce(records, { ...settings, warn }, (sent) => progress.at(sent));
     if (created) output.writeError(`created topic ${settings.topic} with ${settings.partitions} partitions\n`);
   }
-  const counts = shop.tally.counts();
+  const counts = shop.counts;
   if (options.json === true) output.print(JSON.stringify({ ...counts, options: shown(shop.options) }));
   else for (const line of table(counts)) output.print(line);
   output.writeError(`${out ?? `topic ${settings.topic}`}: ${summary(shop.options, counts, progress.seconds)}\n`);
@@ -89,16 +89,20 @@ function spanOf({ fromMs, seconds }: GenerateOptions, live: boolean, nowMs: numb
   throw new WrongUse("seconds is missing: without waiting there would be no end; set --seconds or --from");
 }
 
-function open(options: GenerateOptions, span: Span): Shop {
+function open(options: GenerateOptions, span: Span): Simulator {
   const { seed, rate, users, bad, duplicates, late, pace, keepDays } = options;
   try {
-    return new Shop({ ...span, seed, rate, users, bad, duplicates, late, pace, keepDays });
+    return new Simulator({ ...span, seed, rate, users, bad, duplicates, late, pace, keepDays });
   } catch (error) {
     throw error instanceof RangeError ? new WrongUse(error.message) : error;
   }
 }
 
-function* untilStopped(shop: Shop, signal: AbortSignal, progress?: Progress): Generator<ShopRecord, void, void> {
+function* untilStopped(
+  shop: Simulator,
+  signal: AbortSignal,
+  progress?: Progress,
+): Generator<SimulatedRecord, void, void> {
   let count = 0;
   for (const record of shop) {
     yield record;
@@ -108,7 +112,7 @@ function* untilStopped(shop: Shop, signal: AbortSignal, progress?: Progress): Ge
 }
 
 /** Records when their time has come. */
-async function* inTime(shop: Shop, signal: AbortSignal): AsyncGenerator<ShopRecord, void, void> {
+async function* inTime(shop: Simulator, signal: AbortSignal): AsyncGenerator<SimulatedRecord, void, void> {
   for (const record of shop) {
     while (record.timestampMs > Date.now() && !signal.aborted) {
       await pause(Math.max(TICK_MS, record.timestampMs - Date.now()), signal);
@@ -132,7 +136,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function write(path: string, records: Iterable<ShopRecord>): Promise<void> {
+async function write(path: string, records: Iterable<SimulatedRecord>): Promise<void> {
   let file: Deno.FsFile;
   try {
     file = await Deno.create(path);

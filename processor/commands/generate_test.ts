@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
 import type { KafkaSettings } from "../kafka/producer.ts";
-import { Shop } from "../../generator/shop.ts";
-import type { Counts } from "../../generator/tally.ts";
+import { Simulator } from "../../generator/simulator.ts";
+import type { Counts } from "../../generator/records.ts";
 import { startKafka } from "../../testing/servers/kafka.ts";
 import { readTopic } from "../testing/fakes/log.ts";
 import { WrongUse } from "./cli/exit.ts";
@@ -40,7 +40,7 @@ async function inFolder(body: (file: (name: string) => string) => Promise<void>)
   }
 }
 
-Deno.test("a file holds what the shop makes, a line each, the same for the same seed", async () => {
+Deno.test("a file holds what the simulator makes, a line each, the same for the same seed", async () => {
   await inFolder(async (file) => {
     const options = { fromMs: FROM_MS, seconds: 5, rate: 300, users: 50 };
     const counts = await counted({ ...options, out: file("a") });
@@ -50,10 +50,10 @@ Deno.test("a file holds what the shop makes, a line each, the same for the same 
     assert.deepEqual(a, b);
     assert.notDeepEqual(a, c);
     const { rate, users, ...shares } = { ...GENERATE_DEFAULTS, ...options };
-    const shop = new Shop({ ...shares, rate, users, fromMs: FROM_MS, toMs: FROM_MS + 5000 });
-    const values = [...shop].flatMap(({ value }) => [...value ?? [], 10]);
+    const simulator = new Simulator({ ...shares, rate, users, fromMs: FROM_MS, toMs: FROM_MS + 5000 });
+    const values = [...simulator].flatMap(({ value }) => [...value ?? [], 10]);
     assert.deepEqual([...a!], values);
-    const { records, refusals, users: shoppers } = shop.tally.counts();
+    const { records, refusals, users: shoppers } = simulator.counts;
     assert.deepEqual([counts.records, counts.refusals, counts.users], [records, refusals, shoppers]);
   });
 });
@@ -110,7 +110,7 @@ Deno.test("options that can't be are wrong use", async () => {
   });
 });
 
-Deno.test("the shop and a file, into Kafka", leaky, async (t) => {
+Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
   await using broker = await startKafka();
   const settings = (topic: string): KafkaSettings => ({ brokers: [broker.bootstrap], topic, partitions: 2 });
 

@@ -5,7 +5,7 @@ import { freePort } from "../../testing/servers/child.ts";
 import { type Broker, startKafka, USER } from "../../testing/servers/kafka.ts";
 import { type KafkaRecord, type KafkaSettings, produce } from "./producer.ts";
 import { MAX_LINE_BYTES } from "../../generator/ndjson.ts";
-import { Shop } from "../../generator/shop.ts";
+import { Simulator } from "../../generator/simulator.ts";
 
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
@@ -66,10 +66,12 @@ Deno.test("records into a topic", leaky, async (t) => {
   const settings = (topic: string): KafkaSettings => ({ brokers: [broker.bootstrap], topic, partitions: 3 });
 
   await t.step(
-    "a missing topic is created, and holds what the shop made, keyed, in order, with its times",
+    "a missing topic is created, and holds what the simulator made, keyed, in order, with its times",
     async () => {
       const fromMs = Date.now() - 60_000;
-      const records = [...new Shop({ seed: 1, fromMs, toMs: fromMs + 10_000, rate: 500, bad: 0.1, duplicates: 0.1 })];
+      const records = [
+        ...new Simulator({ seed: 1, fromMs, toMs: fromMs + 10_000, rate: 500, bad: 0.1, duplicates: 0.1 }),
+      ];
       const progress: number[] = [];
       const done = await produce(records, settings("shop"), (sent) => progress.push(sent));
       assert.deepEqual(done, { sent: records.length, created: true });

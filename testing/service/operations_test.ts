@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import type { Counts } from "../../generator/tally.ts";
+import type { Counts } from "../../generator/records.ts";
 import { BINARY, clickstream, type Env, killed } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
 import { compareTables, formatDifferences } from "../../processor/testing/oracle/differences.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import type { Counts } from "../../generator/tally.ts";
+import type { Counts } from "../../generator/records.ts";
 import { compared } from "../../processor/commands/demo/figures.ts";
 import { Child, freePort, until } from "../servers/child.ts";
 import { compareTables, formatDifferences } from "../../processor/testing/oracle/differences.ts";

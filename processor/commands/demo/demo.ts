@@ -4,9 +4,9 @@
  */
 import { type ClickEvent, RECORD_REASONS } from "../../event.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
-import { Shop } from "../../../generator/shop.ts";
-import type { ShopRecord } from "../../../generator/record.ts";
-import { Tally } from "../../../generator/tally.ts";
+import { Simulator } from "../../../generator/simulator.ts";
+import type { SimulatedRecord } from "../../../generator/records.ts";
+import { RecordCounts } from "../../../generator/records.ts";
 import { addressText } from "../../config/address.ts";
 import type { Database } from "../../postgres/database.ts";
 import { openEmbedded } from "../../embedded/embedded.ts";
@@ -51,7 +51,7 @@ const TOPIC = "clickstream-events";
 const RECOUNTED = 2_000_000;
 
 /** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
-const KINDS: readonly ShopRecord["kind"][] = ["event", "late", "duplicate", ...RECORD_REASONS];
+const KINDS: readonly SimulatedRecord["kind"][] = ["event", "late", "duplicate", ...RECORD_REASONS];
 
 /** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
 export async function demo(options: DemoOptions): Promise<number> {
@@ -110,8 +110,17 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
   await pipeline.start();
   const fromMs = Date.now();
   const toMs = fromMs + seconds * 1000;
-  const shop = new Shop({ seed, fromMs, toMs, rate, bad: 0.01, duplicates: 0.01, late: 0.01, keepDays: KEEP_DAYS });
-  const records = shop[Symbol.iterator]();
+  const simulator = new Simulator({
+    seed,
+    fromMs,
+    toMs,
+    rate,
+    bad: 0.01,
+    duplicates: 0.01,
+    late: 0.01,
+    keepDays: KEEP_DAYS,
+  });
+  const records = simulator[Symbol.iterator]();
   print(`the shop is open: ${rate.toLocaleString("en")} records a second for ${seconds} s`);
   let waiting = records.next();
   let shownMs = fromMs;
@@ -125,14 +134,14 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     await pipeline.step();
     if (Date.now() - shownMs >= 1000) {
       shownMs += 1000;
-      print(await figures(db, tally.counts(), (shownMs - fromMs) / 1000));
+      print(await figures(db, tally.snapshot(), (shownMs - fromMs) / 1000));
     }
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   await takeInAll(pipeline, db, log);
   const isLong = log.count > RECOUNTED;
   const again = isLong ? [] : await comparedAgain(db, recounted(eventsIn(log), Date.now()));
-  const rows = [...await compared(db, tally.counts()), ...again];
+  const rows = [...await compared(db, tally.snapshot()), ...again];
   print("");
   for (const line of comparison(rows)) print(line);
   if (isLong) {
@@ -153,13 +162,13 @@ async function takeInAll(pipeline: Pipeline, db: Database, log: EmbeddedLog): Pr
   }
 }
 
-function entryOf({ key, value, timestampMs, kind }: ShopRecord): Entry {
+function entryOf({ key, value, timestampMs, kind }: SimulatedRecord): Entry {
   return { key, value, time: timestampMs, tag: KINDS.indexOf(kind) };
 }
 
 /** What the shop made before, counted from the log by nothing that the processor uses. */
-function countAgain(log: EmbeddedLog): Tally {
-  const tally = new Tally();
+function countAgain(log: EmbeddedLog): RecordCounts {
+  const tally = new RecordCounts();
   for (const { value, tag } of log.entries()) {
     const kind = KINDS[tag]!;
     const event = isEvent(kind) ? eventOf(value) : {};
@@ -180,7 +189,7 @@ function* eventsIn(log: EmbeddedLog): Generator<Partial<ClickEvent>> {
   for (const { value, tag } of log.entries()) if (isEvent(KINDS[tag]!)) yield eventOf(value);
 }
 
-function isEvent(kind: ShopRecord["kind"]): boolean {
+function isEvent(kind: SimulatedRecord["kind"]): boolean {
   return kind === "event" || kind === "late";
 }
 

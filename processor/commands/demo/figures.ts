@@ -2,7 +2,7 @@
  * What the demo shows: figures while it runs, and at the end what the shop made beside what the tables say.
  * @module
  */
-import type { Counts } from "../../../generator/tally.ts";
+import type { Counts } from "../../../generator/records.ts";
 import type { Database } from "../../postgres/database.ts";
 import type { Recounted } from "./recount.ts";
 

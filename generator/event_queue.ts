@@ -7,7 +7,7 @@
 const CHILDREN = 4;
 
 /** A heap: the soonest is on top. Of equal times, which comes first depends on nothing but the calls before. */
-export class Agenda<T> {
+export class EventQueue<T> {
   /** Apart from the items, for they are compared all the time, and items lie scattered in memory. */
   readonly #times: number[] = [];
   readonly #items: T[] = [];
@@ -22,7 +22,7 @@ export class Agenda<T> {
     return this.#times.length === 0 ? Infinity : this.#times[0]!;
   }
 
-  /** The soonest, left where it is. The agenda must not be empty. */
+  /** The soonest, left where it is. The queue must not be empty. */
   get next(): T {
     return this.#items[0]!;
   }
@@ -45,12 +45,12 @@ export class Agenda<T> {
     items[at] = item;
   }
 
-  /** Puts the soonest off until a later time. The agenda must not be empty. */
+  /** Puts the soonest off until a later time. The queue must not be empty. */
   postpone(dueMs: number): void {
     this.#sink(dueMs, this.#items[0]!);
   }
 
-  /** Takes the soonest off. The agenda must not be empty. */
+  /** Takes the soonest off. The queue must not be empty. */
   take(): T {
     const first = this.#items[0]!;
     const dueMs = this.#times.pop()!;

@@ -3,28 +3,28 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 import { decodeRecord, type OracleEvent, Refused } from "../processor/testing/oracle/reference_decoder.ts";
-import type { ShopOptions } from "./options.ts";
-import { Shop } from "./shop.ts";
-import type { ShopRecord } from "./record.ts";
-import type { Counts } from "./tally.ts";
+import type { SimulatorOptions } from "./options.ts";
+import { Simulator } from "./simulator.ts";
+import type { SimulatedRecord } from "./records.ts";
+import type { Counts } from "./records.ts";
 
 const FROM_MS = Date.UTC(2026, 10, 2, 9);
 const KEEP_DAYS = 30;
 
 /** Options of a short span, with everything that can be asked for. */
-function short(seconds: number, rate: number, more: Partial<ShopOptions> = {}): ShopOptions {
+function short(seconds: number, rate: number, more: Partial<SimulatorOptions> = {}): SimulatorOptions {
   const span = { fromMs: FROM_MS, toMs: FROM_MS + seconds * 1000 };
   return { seed: 1, ...span, rate, bad: 0.05, duplicates: 0.05, late: 0.05, ...more };
 }
 
-function bytesOf(options: ShopOptions): string {
-  return [...new Shop(options)].map(({ key, value, timestampMs, kind }) =>
+function bytesOf(options: SimulatorOptions): string {
+  return [...new Simulator(options)].map(({ key, value, timestampMs, kind }) =>
     `${key} ${timestampMs} ${kind} ${value === null ? "-" : [...value].join()}`
   ).join("\n");
 }
 
 /** What an independent reading of the contract says of a record: the event, or the reason for refusing it. */
-function judged({ value, timestampMs }: ShopRecord): OracleEvent | RecordReason {
+function judged({ value, timestampMs }: SimulatedRecord): OracleEvent | RecordReason {
   try {
     return decodeRecord({ offset: 0, value, time: timestampMs }, KEEP_DAYS);
   } catch (error) {
@@ -34,12 +34,12 @@ function judged({ value, timestampMs }: ShopRecord): OracleEvent | RecordReason 
 }
 
 /** Checks all that is promised of each record, and counts again by what they hold. */
-function recount(records: readonly ShopRecord[], { fromMs, toMs }: ShopOptions): Counts {
+function recount(records: readonly SimulatedRecord[], { fromMs, toMs }: SimulatorOptions): Counts {
   const refusals = Object.fromEntries(RECORD_REASONS.map((reason) => [reason, 0])) as Record<RecordReason, number>;
   const eventTypes = new Map<string, number>();
   const users = new Set<string>();
   const owners = new Map<string, string>();
-  const originals = new Map<string, ShopRecord>();
+  const originals = new Map<string, SimulatedRecord>();
   let [duplicates, late, events, revenueCents, nowMs] = [0, 0, 0, 0n, fromMs];
   for (const record of records) {
     const { key, kind, timestampMs } = record;
@@ -104,7 +104,7 @@ Deno.test("a seed's records stay the same from version to version, byte for byte
     const hash = createHash("sha256");
     let left = 100_000;
     for (
-      const { key, value, timestampMs, kind, eventType, revenueCents } of new Shop(
+      const { key, value, timestampMs, kind, eventType, revenueCents } of new Simulator(
         short(60, 2000, { seed: Number(seed) }),
       )
     ) {
@@ -116,9 +116,9 @@ Deno.test("a seed's records stay the same from version to version, byte for byte
   }
 });
 
-Deno.test("no identity is given twice, not even by another seed or another span of the same shop", () => {
+Deno.test("no identity is given twice, not even by another seed or another span of the same simulator", () => {
   const ids = [{}, { seed: 2 }, { fromMs: FROM_MS + 1 }].flatMap((more) => {
-    const records = [...new Shop(short(10, 500, { bad: 0, duplicates: 0, ...more }))];
+    const records = [...new Simulator(short(10, 500, { bad: 0, duplicates: 0, ...more }))];
     return records.map(({ value }) => JSON.parse(new TextDecoder().decode(value!)).eventId as string | undefined)
       .filter((id) => id !== undefined);
   });
@@ -127,7 +127,7 @@ Deno.test("no identity is given twice, not even by another seed or another span 
   for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
-Deno.test("of any shop, every record is what it says, and the tally counts them", () => {
+Deno.test("whatever the options, every record is what it says, and is counted as such", () => {
   const options = fc.record({
     seed: fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 }),
     startMs: fc.integer({ min: Date.UTC(1995), max: Date.UTC(2060) }),
@@ -141,9 +141,9 @@ Deno.test("of any shop, every record is what it says, and the tally counts them"
   fc.assert(
     fc.property(options, ({ startMs, spanMs, records, ...more }) => {
       const rate = Math.min(5000, records * 1000 / spanMs);
-      const all: ShopOptions = { ...more, fromMs: startMs, toMs: startMs + spanMs, rate };
-      const shop = new Shop(all);
-      assert.deepEqual(recount([...shop], all), shop.tally.counts());
+      const all: SimulatorOptions = { ...more, fromMs: startMs, toMs: startMs + spanMs, rate };
+      const simulator = new Simulator(all);
+      assert.deepEqual(recount([...simulator], all), simulator.counts);
     }),
     { numRuns: 150 },
   );
@@ -151,19 +151,19 @@ Deno.test("of any shop, every record is what it says, and the tally counts them"
 
 Deno.test("every way of being bad is refused for its reason, and each reason comes up early", () => {
   const options = short(20, 1000, { bad: 0.5 });
-  const shop = new Shop(options);
-  const records = [...shop];
-  assert.deepEqual(recount(records, options), shop.tally.counts());
+  const simulator = new Simulator(options);
+  const records = [...simulator];
+  assert.deepEqual(recount(records, options), simulator.counts);
   const bad = records.filter(({ kind }) => (RECORD_REASONS as readonly string[]).includes(kind));
   assert.deepEqual(bad.slice(0, RECORD_REASONS.length).map(({ kind }) => kind), [...RECORD_REASONS]);
   assert.ok(Math.abs(bad.length / records.length - 0.5) < 0.02);
 });
 
 Deno.test("shares are met, and what was not asked for is not made", () => {
-  const counts = (options: ShopOptions) => {
-    const shop = new Shop(options);
-    for (const _ of shop);
-    return shop.tally.counts();
+  const counts = (options: SimulatorOptions) => {
+    const simulator = new Simulator(options);
+    for (const _ of simulator);
+    return simulator.counts;
   };
   const all = counts(short(1800, 20, { bad: 0.04, duplicates: 0.1, late: 0.2 }));
   const bad = Object.values(all.refusals).reduce((sum, count) => sum + count);
@@ -176,7 +176,7 @@ Deno.test("shares are met, and what was not asked for is not made", () => {
 });
 
 Deno.test("late events arrive out of order, some after the watermark has gone by for hours", () => {
-  const records = [...new Shop(short(86_400, 1, { bad: 0, duplicates: 0, late: 0.3 }))];
+  const records = [...new Simulator(short(86_400, 1, { bad: 0, duplicates: 0, late: 0.3 }))];
   const delaysMs = records.filter(({ kind }) => kind === "late").map((record) => {
     const event = judged(record);
     return typeof event === "string" ? NaN : record.timestampMs - event.timeMs;
@@ -189,7 +189,7 @@ Deno.test("the rate is met whatever the span", () => {
   for (const [seconds, rate] of [[10, 2000], [20, 500], [600, 30], [3 * 86_400, 0.2], [7200, 5]] as const) {
     for (const seed of [1, 2, 3]) {
       let records = 0;
-      for (const _ of new Shop(short(seconds, rate, { seed, bad: 0.01, duplicates: 0.01, late: 0.01 }))) records++;
+      for (const _ of new Simulator(short(seconds, rate, { seed, bad: 0.01, duplicates: 0.01, late: 0.01 }))) records++;
       const met = records / (seconds * rate);
       assert.ok(Math.abs(met - 1) < 0.03, `${met} of ${rate} a second in ${seconds} s, seed ${seed}`);
     }
@@ -197,20 +197,20 @@ Deno.test("the rate is met whatever the span", () => {
 });
 
 Deno.test("a shop that never closes is endless, and begins in full swing", () => {
-  const shop = new Shop({ seed: 1, fromMs: FROM_MS, toMs: Infinity, rate: 1000 });
+  const simulator = new Simulator({ seed: 1, fromMs: FROM_MS, toMs: Infinity, rate: 1000 });
   let firstHalf = 0;
-  for (const { timestampMs } of shop) {
+  for (const { timestampMs } of simulator) {
     if (timestampMs >= FROM_MS + 60_000) break;
     if (timestampMs < FROM_MS + 30_000) firstHalf++;
   }
-  const { events, eventTypes } = shop.tally.counts();
+  const { events, eventTypes } = simulator.counts;
   assert.ok(Math.abs(events / 60_000 - 1) < 0.03, `${events} in a minute`);
   assert.ok(Math.abs(firstHalf / 30_000 - 1) < 0.03, `${firstHalf} in its first half`);
   assert.ok(eventTypes["purchase"]! > 0);
 });
 
 Deno.test("an option out of bounds is named, with its value and what is allowed", () => {
-  const wrong: [Partial<ShopOptions>, RegExp][] = [
+  const wrong: [Partial<SimulatorOptions>, RegExp][] = [
     [{ rate: 0 }, /^RangeError: rate is 0; allowed: records a second, above 0/],
     [{ rate: NaN }, /^RangeError: rate is NaN/],
     [{ seed: 0.5 }, /^RangeError: seed is 0.5; allowed: a whole number/],
@@ -224,7 +224,7 @@ Deno.test("an option out of bounds is named, with its value and what is allowed"
     [{ keepDays: 0 }, /^RangeError: keepDays is 0/],
   ];
   for (const [more, message] of wrong) {
-    assert.throws(() => new Shop(short(1, 1, more)), (error) => {
+    assert.throws(() => new Simulator(short(1, 1, more)), (error) => {
       assert.match(String(error), message);
       return true;
     });

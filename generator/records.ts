@@ -1,9 +1,23 @@
 /**
- * What the shop has made, counted.
+ * What the simulator sends, and how many of each kind it has sent.
  * @module
  */
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
-import type { ShopRecord } from "./record.ts";
+
+/** A record to send. */
+export interface SimulatedRecord {
+  /** The user's id, for bad records too. */
+  readonly key: string;
+  readonly value: Uint8Array | null;
+  /** When it is sent: its Kafka timestamp, epoch milliseconds. */
+  readonly timestampMs: number;
+  /** A late one is an event, a duplicate is none that counts, and what has a reason is refused for it. */
+  readonly kind: "event" | "late" | "duplicate" | RecordReason;
+  /** Empty where it is not an event. */
+  readonly eventType: string;
+  /** What the event adds to the revenue: 0 but for purchases. */
+  readonly revenueCents: number;
+}
 
 /** How many of each. `records` is `events` + `duplicates` + all `refusals`. */
 export interface Counts {
@@ -24,7 +38,7 @@ export interface Counts {
 }
 
 /** Counts records. */
-export class Tally {
+export class RecordCounts {
   #records = 0;
   #events = 0;
   #duplicates = 0;
@@ -35,7 +49,7 @@ export class Tally {
   readonly #users = new Set<string>();
 
   /** Counts one more record. */
-  add({ kind, key, eventType, revenueCents }: ShopRecord): void {
+  add({ kind, key, eventType, revenueCents }: SimulatedRecord): void {
     this.#records++;
     if (kind === "duplicate") this.#duplicates++;
     else if (kind === "event" || kind === "late") {
@@ -48,7 +62,7 @@ export class Tally {
   }
 
   /** The counts so far. */
-  counts(): Counts {
+  snapshot(): Counts {
     return {
       records: this.#records,
       events: this.#events,

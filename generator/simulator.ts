@@ -2,19 +2,18 @@
  * The simulated shop: a seed and a span of time in, records in the order of their time out, the same every time.
  * @module
  */
-import { Agenda } from "./agenda.ts";
-import { Faults } from "./faults.ts";
-import { EVENT_ID_BYTES, Ids } from "./ids.ts";
-import { complete, type CompleteOptions, type ShopOptions } from "./options.ts";
+import { EventEncoder } from "./event_encoder.ts";
+import { EventQueue } from "./event_queue.ts";
+import { complete, type CompleteOptions, type SimulatorOptions } from "./options.ts";
 import { Random } from "./random.ts";
-import type { ShopRecord } from "./record.ts";
-import { Tally } from "./tally.ts";
+import { type Counts, RecordCounts, type SimulatedRecord } from "./records.ts";
+import { RefusedRecords } from "./refused_records.ts";
 import { type Click, Visits } from "./visits.ts";
 import type { ClickEvent } from "../processor/event.ts";
 
 /** A record that waits for its time. */
 interface Waiting {
-  readonly record: ShopRecord;
+  readonly record: SimulatedRecord;
   /** False where a copy would be another event. */
   readonly repeatable: boolean;
 }
@@ -32,57 +31,62 @@ const MAX_COPY_MS = 9.5 * 60_000;
 const MAX_WAITING = 50_000;
 
 /** A shop that is simulated once: its records can be walked through once, and are counted as they are handed out. */
-export class Shop implements Iterable<ShopRecord> {
-  readonly tally = new Tally();
+export class Simulator implements Iterable<SimulatedRecord> {
   /** The options, with what was left out filled in. */
   readonly options: CompleteOptions;
-  readonly #waiting = new Agenda<Waiting>();
+  readonly #waiting = new EventQueue<Waiting>();
   readonly #random: Random;
-  readonly #ids: Ids;
+  readonly #encoder: EventEncoder;
   readonly #visits: Visits;
-  readonly #faults: Faults;
+  readonly #refused: RefusedRecords;
+  readonly #counts = new RecordCounts();
   readonly #copied: number;
   readonly #maxLateMs: number;
   readonly #maxCopyMs: number;
-  #faultMs: number;
+  #refusedMs: number;
 
   /** @throws {RangeError} naming the option that is out of bounds, its value and what is allowed */
-  constructor(options: ShopOptions) {
+  constructor(options: SimulatorOptions) {
     this.options = complete(options);
     const { seed, fromMs, rate, bad, duplicates, late } = this.options;
     const events = 1 - bad - duplicates;
     this.#random = new Random(seed, fromMs, 12);
-    this.#ids = new Ids(seed, fromMs);
-    this.#visits = new Visits(this.options, this.#ids, rate * events);
-    this.#faults = new Faults(new Random(seed, fromMs, 13));
+    this.#encoder = new EventEncoder(seed, fromMs);
+    this.#visits = new Visits(this.options, this.#encoder, rate * events);
+    this.#refused = new RefusedRecords(new Random(seed, fromMs, 13));
     this.#copied = duplicates / events;
     this.#maxLateMs = longestWaitMs(rate * late, MIN_LATE_MS, MAX_LATE_MS);
     this.#maxCopyMs = longestWaitMs(rate * duplicates, 1, MAX_COPY_MS);
-    this.#faultMs = fromMs + this.#untilFault();
+    this.#refusedMs = fromMs + this.#untilRefused();
   }
 
-  *[Symbol.iterator](): Generator<ShopRecord, void, void> {
+  /** How many records of each kind have been handed out so far. */
+  get counts(): Counts {
+    return this.#counts.snapshot();
+  }
+
+  *[Symbol.iterator](): Generator<SimulatedRecord, void, void> {
     for (;;) {
       const happeningMs = this.#visits.nextMs;
       const sendMs = this.#waiting.nextMs;
-      const nowMs = Math.min(happeningMs, sendMs, this.#faultMs);
+      const nowMs = Math.min(happeningMs, sendMs, this.#refusedMs);
       if (nowMs >= this.options.toMs) return;
-      let record: ShopRecord | null = null;
+      let record: SimulatedRecord | null = null;
       if (nowMs === happeningMs) {
         const click = this.#visits.step();
         if (click !== null) record = this.#report(click, nowMs);
       } else if (nowMs === sendMs) record = this.#send(this.#waiting.take());
-      else record = this.#fail();
+      else record = this.#refuse();
       if (record === null) continue;
-      this.tally.add(record);
+      this.#counts.add(record);
       yield record;
     }
   }
 
   /** Sends an event, or puts it off. */
-  #report({ shopper, value, eventType, revenueCents }: Click, nowMs: number): ShopRecord | null {
+  #report({ shopper, value, eventType, revenueCents }: Click, nowMs: number): SimulatedRecord | null {
     const { userId: key, client } = shopper;
-    const record: ShopRecord = { key, value, timestampMs: nowMs, kind: "event", eventType, revenueCents };
+    const record: SimulatedRecord = { key, value, timestampMs: nowMs, kind: "event", eventType, revenueCents };
     const latestMs = Math.min(this.#maxLateMs, this.options.toMs - 1 - nowMs);
     const late = latestMs >= MIN_LATE_MS && this.#random.chance(this.options.late);
     if (!late) return this.#send({ record, repeatable: client.sendsEventId });
@@ -92,7 +96,7 @@ export class Shop implements Iterable<ShopRecord> {
   }
 
   /** Sends a record, and perhaps will do so again. */
-  #send({ record, repeatable }: Waiting): ShopRecord {
+  #send({ record, repeatable }: Waiting): SimulatedRecord {
     const nowMs = record.timestampMs;
     const latestMs = Math.min(this.#maxCopyMs, this.options.toMs - 1 - nowMs);
     if (repeatable && latestMs >= 1 && this.#random.chance(this.#copied)) {
@@ -103,16 +107,16 @@ export class Shop implements Iterable<ShopRecord> {
   }
 
   /** Lets a record wait, with bytes of its own, so that it doesn't keep the buffer that it shares with others. */
-  #putOff(record: ShopRecord, repeatable: boolean): void {
+  #putOff(record: SimulatedRecord, repeatable: boolean): void {
     this.#waiting.add(record.timestampMs, { record: { ...record, value: record.value!.slice() }, repeatable });
   }
 
-  #fail(): ShopRecord {
-    const kafkaMs = Math.floor(this.#faultMs);
-    this.#faultMs += this.#untilFault();
+  #refuse(): SimulatedRecord {
+    const kafkaMs = Math.floor(this.#refusedMs);
+    this.#refusedMs += this.#untilRefused();
     const { userId, device, region } = this.#visits.anybody(kafkaMs);
     const event: ClickEvent = {
-      eventId: this.#eventId(),
+      eventId: this.#encoder.eventId(),
       userId,
       eventType: "page_view",
       timestamp: new Date(kafkaMs).toISOString(),
@@ -120,17 +124,11 @@ export class Shop implements Iterable<ShopRecord> {
       device,
       region,
     };
-    const { reason, value } = this.#faults.make({ event, kafkaMs, keepDays: this.options.keepDays });
+    const { reason, value } = this.#refused.make({ event, kafkaMs, keepDays: this.options.keepDays });
     return { key: userId, value, timestampMs: kafkaMs, kind: reason, eventType: "", revenueCents: 0 };
   }
 
-  #eventId(): string {
-    const bytes = new Uint8Array(EVENT_ID_BYTES);
-    this.#ids.event(bytes, 0);
-    return String.fromCharCode(...bytes);
-  }
-
-  #untilFault(): number {
+  #untilRefused(): number {
     const { rate, bad } = this.options;
     return bad === 0 ? Infinity : this.#random.exponential(1000 / (rate * bad));
   }

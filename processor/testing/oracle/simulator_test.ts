@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { Shop } from "../../../generator/shop.ts";
+import { Simulator } from "../../../generator/simulator.ts";
 import { logOfRecords } from "../fakes/log.ts";
 import { expectedOf } from "./oracle.ts";
 
-Deno.test("the oracle finds in the shop's log what the shop says it sent", () => {
+Deno.test("the oracle finds in the simulator's log what the simulator says it sent", () => {
   const fromMs = Date.UTC(2026, 2, 1);
-  const shop = new Shop({
+  const simulator = new Simulator({
     ...{ seed: 5, fromMs, toMs: fromMs + 3_600_000, rate: 6, bad: 0.05, duplicates: 0.05, late: 0.05 },
   });
-  const expected = expectedOf(logOfRecords(shop, "t", 4), { keepDays: 30 });
-  const counts = shop.tally.counts();
+  const expected = expectedOf(logOfRecords(simulator, "t", 4), { keepDays: 30 });
+  const counts = simulator.counts;
   const sum = (of: "consumed" | "stored" | "duplicates") => expected.progress.reduce((all, row) => all + row[of], 0);
   assert.deepEqual([sum("consumed"), sum("stored"), sum("duplicates")], [
     counts.records,

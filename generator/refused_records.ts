@@ -119,7 +119,7 @@ const OFTEN = new WeightedChoice(RECORD_REASONS.map((reason) => [reason, reason 
 const encoder = new TextEncoder();
 
 /** The reasons of the messages to come: first each one once, so that even a few bad messages show all there is. */
-export class Faults {
+export class RefusedRecords {
   readonly #random: Random;
   #made = 0;
 

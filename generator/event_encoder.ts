@@ -1,0 +1,169 @@
+/**
+ * Events as JSON, in the ways in which clients write them, with identities that are never given twice.
+ * @module
+ */
+import type { Click } from "./journey.ts";
+import { hash, scramble } from "./random.ts";
+import type { Shopper } from "./shoppers.ts";
+
+/** Where a visit came from; null where it doesn't say. */
+export interface Origin {
+  readonly referrer: string | null;
+  readonly campaign: string | null;
+}
+
+/** What the events of one visit have in common, ready to be put around the rest. */
+export interface EncodedVisit {
+  readonly shopper: Shopper;
+  readonly origin: Origin;
+  readonly head: string;
+  readonly tail: string;
+}
+
+/** Many events share one buffer: to allocate one each would take longer than all the rest. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** Length of an event's identity, in bytes. */
+const EVENT_ID_BYTES = 36;
+
+const encoder = new TextEncoder();
+const OPENING = encoder.encode('{"eventId":"');
+const CLOSING = encoder.encode('",');
+const DIGITS = encoder.encode("0123456789abcdef");
+const BRACE = 123;
+const DASH = 45;
+
+/** Writes the events of a run into buffers of its own. What it has handed out stays as it is. */
+export class EventEncoder {
+  readonly #keys: readonly [number, number, number, number, number];
+  #events = 0;
+  #sessions = 0;
+  #buffer = new Uint8Array(BUFFER_BYTES);
+  #used = 0;
+
+  /** @param run numbers that tell the run from others: others give other identities */
+  constructor(...run: readonly number[]) {
+    this.#keys = [hash(...run, 1), hash(...run, 2), hash(...run, 3), hash(...run, 4), hash(...run, 5)];
+  }
+
+  /** Prepares a visit, with the next session's identity if its client sends one. */
+  visit(shopper: Shopper, origin: Origin): EncodedVisit {
+    const { client, device, region, userId } = shopper;
+    const sessionId = client.sendsSessionId ? this.#sessionId() : null;
+    return {
+      shopper,
+      origin,
+      head: `"userId":"${userId}"${optional("sessionId", sessionId)},"eventType":"`,
+      tail: optional("device", device) + optional("region", region) + optional("campaign", origin.campaign) +
+        client.extra + "}",
+    };
+  }
+
+  /**
+   * An event as UTF-8, with the next identity if it is `identified`. The first event of a visit, `atEntry`, says where
+   * the visit came from. Its fields have at most 16 KiB.
+   */
+  encode(visit: EncodedVisit, click: Click, timeMs: number, atEntry: boolean, identified: boolean): Uint8Array {
+    const fields = fieldsOf(visit, click, timeMs, atEntry);
+    const mostBytes = OPENING.length + EVENT_ID_BYTES + CLOSING.length + 3 * fields.length;
+    if (this.#used + mostBytes > BUFFER_BYTES) {
+      this.#buffer = new Uint8Array(BUFFER_BYTES);
+      this.#used = 0;
+    }
+    const buffer = this.#buffer;
+    const start = this.#used;
+    let at = start;
+    if (identified) {
+      buffer.set(OPENING, at);
+      at += OPENING.length;
+      this.#writeEventId(buffer, at);
+      at += EVENT_ID_BYTES;
+      buffer.set(CLOSING, at);
+      at += CLOSING.length;
+    } else buffer[at++] = BRACE;
+    at += encoder.encodeInto(fields, buffer.subarray(at)).written;
+    this.#used = at;
+    return buffer.subarray(start, at);
+  }
+
+  /** The next event's identity. */
+  eventId(): string {
+    const bytes = new Uint8Array(EVENT_ID_BYTES);
+    this.#writeEventId(bytes, 0);
+    return String.fromCharCode(...bytes);
+  }
+
+  #sessionId(): string {
+    return `s-${scramble(this.#sessions++ ^ this.#keys[4]).toString(16).padStart(8, "0")}`;
+  }
+
+  /** Writes the next event's identity, in the form of a random UUID, as ASCII. */
+  #writeEventId(bytes: Uint8Array, at: number): void {
+    const n = this.#events++;
+    // `a` and `b` together are a bijection of `n`, which keeps them apart; the rest is for looks, and other runs.
+    const a = scramble(n ^ this.#keys[0]);
+    const b = scramble(Math.floor(n / 2 ** 32) ^ a ^ this.#keys[1]);
+    const c = scramble(a ^ this.#keys[2]);
+    const d = scramble(b ^ c ^ this.#keys[3]);
+    writeHex(a, 8, bytes, at);
+    bytes[at + 8] = DASH;
+    writeHex(b >>> 16, 4, bytes, at + 9);
+    bytes[at + 13] = DASH;
+    writeHex(((c >>> 16) & 0x0fff) | 0x4000, 4, bytes, at + 14);
+    bytes[at + 18] = DASH;
+    writeHex((c & 0x3fff) | 0x8000, 4, bytes, at + 19);
+    bytes[at + 23] = DASH;
+    writeHex(b, 4, bytes, at + 24);
+    writeHex(d, 8, bytes, at + 28);
+  }
+}
+
+/** Writes the last `digits` hexadecimal digits of a number. */
+function writeHex(x: number, digits: number, bytes: Uint8Array, at: number): void {
+  for (let i = at + digits - 1; i >= at; i--) {
+    bytes[i] = DIGITS[x & 15]!;
+    x >>>= 4;
+  }
+}
+
+/** The fields of an event but for its identity, as JSON without the first brace. */
+function fieldsOf({ shopper, origin, head, tail }: EncodedVisit, click: Click, timeMs: number, atEntry: boolean) {
+  const { client, currency } = shopper;
+  const { referrer, campaign } = origin;
+  const { eventType, page, product, quantity } = click;
+  let text = `${head}${eventType}","timestamp":${timestamp(timeMs, client.timestamp)},"page":"${page}`;
+  if (atEntry && campaign !== null && !page.includes("#")) {
+    text += `${page.includes("?") ? "&" : "?"}utm_campaign=${campaign}`;
+  }
+  text += '"';
+  if (atEntry && referrer !== null) text += `,"referrer":"${referrer}"`;
+  if (product !== null) {
+    const price = client.decimalPrices ? `"${product.decimalPrice}"` : product.price;
+    text += `,"productId":"${product.id}","price":${price}`;
+    if (quantity !== null) text += `,"quantity":${quantity}`;
+    if (!client.terse) text += `,"currency":"${currency}"`;
+  }
+  return text + tail;
+}
+
+function optional(field: string, value: string | null): string {
+  return value === null ? "" : `,"${field}":"${value}"`;
+}
+
+function timestamp(timeMs: number, format: "iso" | "iso with offset" | "epoch"): string {
+  if (format === "epoch") return String(timeMs);
+  return format === "iso" ? `"${iso(timeMs)}Z"` : `"${iso(timeMs + 7_200_000)}+02:00"`;
+}
+
+/** Of the second that was written last, all that comes before its milliseconds. */
+let lastSecond = NaN;
+let lastText = "";
+
+function iso(timeMs: number): string {
+  const second = Math.floor(timeMs / 1000);
+  if (second !== lastSecond) {
+    lastText = new Date(second * 1000).toISOString().slice(0, 20);
+    lastSecond = second;
+  }
+  return lastText + String(timeMs - second * 1000).padStart(3, "0");
+}
