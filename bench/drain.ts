@@ -13,6 +13,7 @@ import { FROM_MS, type Load, recordsOf } from "./clicks.ts";
 import { compared, comparison } from "../processor/commands/demo/figures.ts";
 import type { Counts } from "../generator/records.ts";
 import { build } from "../tasks/build.ts";
+import { tableByRow } from "../processor/status/text.ts";
 import { DAY_MS } from "../processor/views/view.ts";
 import { type Latency, liveLatency } from "./latency.ts";
 import { load } from "./load.ts";
@@ -249,8 +250,9 @@ async function main(): Promise<void> {
   const filled: Filled = { topic, records: counts?.records ?? shape.events, counts };
   const chosen = values.case ?? Object.keys(CASES).filter((name) => !values.shop || name.startsWith("all"));
   const cases = peers.length === 0 || chosen.includes(PEERS_CASE) ? chosen : [PEERS_CASE, ...chosen];
-  console.log(
-    "case                       events/s  µs/event  PostgreSQL's  peak MB  first result s  live ms: p50    p99",
+  const shown = tableByRow(
+    ["case", "events/s", "µs/event", "PostgreSQL's", "peak MB", "first result s", "live ms: p50", "p99"],
+    [26, 8, 0, 0, 0, 0, 0, 6],
   );
   let ours: Ours | null = null;
   for (const name of cases) {
@@ -274,16 +276,16 @@ async function main(): Promise<void> {
     if (isCompared) ours = { url, cpuUs: of("cpuUs") };
     const liveMs = (key: keyof Latency) =>
       latencies.length === 0 ? "" : median(latencies.map((latency) => latency[key])).toFixed(0);
-    console.log([
-      name.padEnd(26),
-      of("perSecond").toFixed(0).padStart(8),
-      of("cpuUs").toFixed(2).padStart(9),
-      of("databaseCpuUs").toFixed(2).padStart(13),
-      of("peakMb").toFixed(0).padStart(8),
-      (of("firstResultMs") / 1000).toFixed(2).padStart(15),
-      liveMs("p50").padStart(13),
-      liveMs("p99").padStart(6),
-    ].join(" "));
+    console.log(shown([
+      name,
+      of("perSecond").toFixed(0),
+      of("cpuUs").toFixed(2),
+      of("databaseCpuUs").toFixed(2),
+      of("peakMb").toFixed(0),
+      (of("firstResultMs") / 1000).toFixed(2),
+      liveMs("p50"),
+      liveMs("p99"),
+    ]));
   }
   if (ours !== null) await runPeers(peers, broker, server, filled, ours);
 }

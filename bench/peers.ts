@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { tableByRow } from "../processor/status/text.ts";
 import { Child, run, until } from "../testing/servers/child.ts";
 import type { Broker } from "../testing/servers/kafka.ts";
 import { jarsOf } from "../testing/servers/maven.ts";
@@ -96,22 +97,24 @@ export async function runPeers(
   ours: Ours,
 ): Promise<void> {
   if (peers.length === 0) return;
-  console.log(
-    "\npeer                       events/s  µs/event  PostgreSQL's  peak MB  first result s  times ours  missing %  users off %",
-  );
+  console.log();
+  const shown = tableByRow([
+    ...["peer", "events/s", "µs/event", "PostgreSQL's", "peak MB", "first result s", "times ours"],
+    ...["missing %", "users off %"],
+  ], [26]);
   for (const name of peers) {
     const outcome = await drainBy(name, broker, server, topic, ours.url);
-    console.log([
-      PEERS[name]!.title.padEnd(26),
-      outcome.perSecond.toFixed(0).padStart(8),
-      outcome.cpuUs.toFixed(2).padStart(9),
-      outcome.databaseCpuUs.toFixed(2).padStart(13),
-      outcome.peakMb.toFixed(0).padStart(8),
-      (outcome.firstResultMs / 1000).toFixed(2).padStart(15),
-      (outcome.cpuUs / ours.cpuUs).toFixed(1).padStart(11),
-      (outcome.missing * 100).toFixed(2).padStart(10),
-      (outcome.usersOff * 100).toFixed(1).padStart(12),
-    ].join(" "));
+    console.log(shown([
+      PEERS[name]!.title,
+      outcome.perSecond.toFixed(0),
+      outcome.cpuUs.toFixed(2),
+      outcome.databaseCpuUs.toFixed(2),
+      outcome.peakMb.toFixed(0),
+      (outcome.firstResultMs / 1000).toFixed(2),
+      (outcome.cpuUs / ours.cpuUs).toFixed(1),
+      (outcome.missing * 100).toFixed(2),
+      (outcome.usersOff * 100).toFixed(1),
+    ]));
   }
   console.log(
     "The peers do less: they count an event that is sent twice twice, end at a message that is no event or pass over it,\n" +

@@ -11,6 +11,7 @@ import { panelList, withList } from "../grafana/panel_list.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { migrate } from "../processor/postgres/operations/migrations.ts";
+import { tableByRow } from "../processor/status/text.ts";
 import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
 import { fillMonth } from "./month.ts";
 
@@ -137,21 +138,15 @@ async function measure(
   const took = new Map<string, number>();
   await db.exec("set role clickstream_reader");
   const { rows: [backend] } = await db.query<{ pid: string }>("select pg_backend_pid()::text as pid");
-  console.log("      ms   CPU ms  days    rows  buffers read    hit  what");
+  const shown = tableByRow(["ms", "CPU ms", "days", "rows", "buffers read", "hit", "what"], [8, 8, 0, 7, 0, 6]);
   let missed = 0;
   for (const { name, days, sql, targeted } of all) {
     const { ms, cpuMs, rows, hit, read, plan } = await time(db, Number(backend!.pid), sql);
     const isMissed = targeted && ms > TARGETS_MS[days]!;
     if (isMissed) missed++;
     took.set(`${name} ${days}`, ms);
-    const numbers = [
-      ms.toFixed(1).padStart(8),
-      cpuMs.toFixed(1).padStart(8),
-      String(days).padStart(5),
-      String(rows).padStart(7),
-    ];
-    const buffers = [String(read).padStart(13), String(hit).padStart(6)];
-    console.log([...numbers, ...buffers, ` ${name}${isMissed ? `: more than ${TARGETS_MS[days]} ms` : ""}`].join(" "));
+    const what = `${name}${isMissed ? `: more than ${TARGETS_MS[days]} ms` : ""}`;
+    console.log(shown([ms.toFixed(1), cpuMs.toFixed(1), String(days), String(rows), String(read), String(hit), what]));
     if (verbose) console.log(plan);
   }
   return { missed, took };

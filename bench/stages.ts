@@ -14,6 +14,7 @@ import { KeyedHash, NO_KEY } from "../processor/columns/keyed_hash.ts";
 import { wantedBy } from "../processor/pipeline/pending.ts";
 import type { Records } from "../processor/records.ts";
 import { ScanDecoder } from "../processor/decode/scan.ts";
+import { tableByRow } from "../processor/status/text.ts";
 import { activeUsers } from "../processor/views/active_users.ts";
 import { VIEWS } from "../processor/views/mod.ts";
 import { pages } from "../processor/views/pages.ts";
@@ -92,6 +93,8 @@ function decoded(log: readonly Records[], decoder: Decoder, wanted = EVERYTHING)
   return commits;
 }
 
+const shown = tableByRow(["stage", "µs/event"], [36]);
+
 function timed(name: string, events: number, run: () => void): void {
   const times: number[] = [];
   for (let i = 0; i < RUNS; i++) {
@@ -101,13 +104,12 @@ function timed(name: string, events: number, run: () => void): void {
     times.push((user + system) / events);
   }
   const median = times.sort((a, b) => a - b)[RUNS >> 1]!;
-  console.log(`${name.padEnd(36)} ${median.toFixed(3)}`);
+  console.log(shown([name, median.toFixed(3)]));
 }
 
 const keyed = new KeyedHash(NO_KEY);
 const log = fetched();
 const events = log.reduce((sum, { count }) => sum + count, 0);
-console.log("stage                                µs/event");
 timed(
   "decode by scanning, for windows",
   events,

@@ -30,7 +30,7 @@ export function panelList(dashboards: readonly Dashboard[], days: readonly numbe
       return [panel.title!, feedsOf(panel).map((name) => `\`${name}\``).join(", "), ...times];
     });
     const head = [dashboard.title!, "fed by", ...days.map((n) => n === 1 ? "a day, ms" : `${n} days, ms`)];
-    return table(head, rows);
+    return markdownTable(head, rows, 2);
   }).join("\n");
 }
 
@@ -40,9 +40,14 @@ export function fedIn(list: string): string[] {
     .map((line) => line.split("|").slice(1, 3).map((cell) => cell.trim()).join(": "));
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table in Markdown as the formatter would write it, with numbers in the columns from `numbersFrom` on, counted from 0. */
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  numbersFrom = Infinity,
+): string {
   const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)));
-  const isNumber = (n: number) => n > 1;
+  const isNumber = (n: number) => n >= numbersFrom;
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, n) => isNumber(n) ? cell.padStart(widths[n]!) : cell.padEnd(widths[n]!)).join(" | ")} |\n`;
   const rule = widths.map((width, n) => isNumber(n) ? `${"-".repeat(width - 1)}:` : "-".repeat(width));

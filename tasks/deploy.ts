@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { builtFiles } from "../infra/built.ts";
 import { monthlyCost, PRICES_OF, total } from "../infra/cost.ts";
 import { PORTS } from "../infra/hosts/settings.ts";
+import { table } from "../processor/status/text.ts";
 import { deploySettings, type Settings, WrongSettings } from "../infra/settings.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -92,7 +93,7 @@ export function plan(settings: Settings): string {
     `deployment ${settings.DEPLOY_NAME}, ${settings.DEPLOY_SIZE}, in ${settings.AWS_REGION}`,
     `hosts: ${hosts}; PostgreSQL on ${settings.DEPLOY_DATABASE_CLASS}; a function that sends ${settings.DEPLOY_RATE} events a second`,
     `about ${total(items)} dollars a month, at list prices of us-east-1 ${PRICES_OF}, traffic and logs not counted:`,
-    ...items.map(({ what, dollars }) => `${dollars.toFixed(0).padStart(7)}  ${what}`),
+    ...table(null, items.map(({ what, dollars }) => [dollars.toFixed(0), what]), [7]),
   ].join("\n");
 }
 

@@ -2,6 +2,7 @@
  * docs/metrics.md: every metric, recorded series and alert, as they are registered and declared.
  * @module
  */
+import { markdownTable } from "../grafana/panel_list.ts";
 import { ALERTS, runbookOf } from "../grafana/prometheus/alerts.ts";
 import { EXPORTER_QUERIES } from "../grafana/prometheus/exporter_queries.ts";
 import { BROKER_RULES, namesOf } from "../grafana/prometheus/kafka.ts";
@@ -51,13 +52,13 @@ export async function metricsPage(): Promise<string> {
 What \`/metrics\` of the service says. Counts begin at 0 when the process starts; times are seconds, sizes bytes. What a
 process counts it holds in plain numbers, added up once per commit: being watched costs the events nothing.
 
-${table(["metric", "type", "label", "meaning"], own)}
+${markdownTable(["metric", "type", "label", "meaning"], own)}
 ## Setting it up
 
 \`grafana/prometheus/\` is the folder of a Prometheus 2.42 or later: its configuration, its rules, and for each job a file
 of targets, which are read again when they change. All ports are the usual ones:
 
-${table(["job", "what answers", "port"], TARGETS)}
+${markdownTable(["job", "what answers", "port"], TARGETS)}
 The exporter of PostgreSQL logs in as one who may read, and asks our questions besides its own; one of its own must be
 left out, which PostgreSQL 17 can't answer:
 
@@ -80,24 +81,24 @@ and by Grafana, which finds the same in its provisioning folder: give a contact 
 The PostgreSQL exporter asks these besides its own (\`grafana/prometheus/exporter_queries.yml\`): what the tables say,
 whichever instances are alive.
 
-${table(["metric", "type", "labels", "meaning"], asked)}
+${markdownTable(["metric", "type", "labels", "meaning"], asked)}
 ## From the Kafka brokers
 
 The JMX exporter's agent runs in the broker (\`grafana/prometheus/kafka.yml\`), and besides tells of its Java machine
 (\`jvm_…\`).
 
-${table(["metric", "type", "labels", "meaning"], broker)}
+${markdownTable(["metric", "type", "labels", "meaning"], broker)}
 ## Recorded
 
 What Prometheus works out as it goes (\`grafana/prometheus/rules.yml\`).
 
-${table(["series", "meaning"], RECORDINGS.map(({ record, about }) => [code(record), about]))}
+${markdownTable(["series", "meaning"], RECORDINGS.map(({ record, about }) => [code(record), about]))}
 ## Alerts
 
 In Prometheus (\`grafana/prometheus/rules.yml\`) and in Grafana (\`grafana/provisioning/alerting/\`), from one source.
 
 ${
-    table(
+    markdownTable(
       ["alert", "severity", "fires", "what to do"],
       ALERTS.map((alert) => [
         code(alert.name),
@@ -111,11 +112,4 @@ ${
 
 function code(text: string): string {
   return `\`${text}\``;
-}
-
-/** A table as the formatter would write it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, n) => cell.padEnd(widths[n]!)).join(" | ")} |\n`;
-  return [head, widths.map((width) => "-".repeat(width)), ...rows].map(line).join("");
 }

@@ -10,7 +10,8 @@ import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { boundsOf } from "../kafka/log_ends.ts";
-import { type Output, withCommas } from "./cli/progress.ts";
+import type { Output } from "./cli/progress.ts";
+import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 

@@ -4,10 +4,10 @@
  */
 import type { Settings } from "../config/config.ts";
 import { acknowledgeGaps, gapsIn } from "../postgres/operations/gaps.ts";
-import { table } from "../status/text.ts";
+import { table, withCommas } from "../status/text.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
-import { type Output, withCommas } from "./cli/progress.ts";
+import type { Output } from "./cli/progress.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 

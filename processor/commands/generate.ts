@@ -1,35 +1,22 @@
 /**
- * The simulated shop, into Kafka or a file.
+ * The simulator, into Kafka or a file.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { writeLines } from "../../generator/ndjson.ts";
-import type { CompleteOptions } from "../../generator/options.ts";
+import type { CompleteOptions, SimulatorOptions } from "../../generator/options.ts";
 import { Simulator } from "../../generator/simulator.ts";
 import type { SimulatedRecord } from "../../generator/records.ts";
 import type { Counts } from "../../generator/records.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
-import { type Output, Progress, withCommas } from "./cli/progress.ts";
+import { type Output, Progress } from "./cli/progress.ts";
+import { table, withCommas } from "../status/text.ts";
 
-/** What to make, and how fast. */
-export interface GenerateOptions {
-  /** Records a second, on average. */
-  readonly rate: number;
+/** What to simulate, without its span; and how fast, and where to. */
+export interface GenerateOptions extends Omit<SimulatorOptions, "fromMs" | "toMs" | "identified"> {
   /** How much time is simulated; without it until now, or, where that is when it starts, until stopped. */
   readonly seconds?: number | undefined;
-  readonly seed: number;
-  /** How many shoppers there are; as many as suit the rate if left out. */
-  readonly users?: number | undefined;
-  /** Share of records that can't be events. */
-  readonly bad: number;
-  /** Share of records that repeat an event. */
-  readonly duplicates: number;
-  /** Share of events that are sent late. */
-  readonly late: number;
-  /** How many times faster than people shoppers think; what suits the time if left out. */
-  readonly pace?: number | undefined;
-  /** For how many days events are kept: what is made to be expired is older. */
-  readonly keepDays?: number | undefined;
   /** When the simulated time starts, epoch milliseconds; with it, no record waits for its time. */
   readonly fromMs?: number | undefined;
   /** No record waits for its time: what is simulated ends now. */
@@ -48,6 +35,9 @@ const RETENTION_MS = 7 * 86_400_000;
 /** Shortest wait for a record's time, so that not each one needs a timer. */
 const TICK_MS = 20;
 
+/** Longest wait, after which the clock is looked at again: it may have been set. */
+const MOST_MS = 60_000;
+
 /**
  * Makes records and sends them, then says how many of each kind; returns the exit code.
  *
@@ -57,22 +47,22 @@ export async function generate(options: GenerateOptions, settings: KafkaSettings
   const { out, signal = new AbortController().signal } = options;
   const nowMs = Date.now();
   const live = options.fromMs === undefined && options.fast !== true && out === undefined;
-  const shop = open(options, spanOf(options, live, nowMs));
+  const simulator = open(options, spanOf(options, live, nowMs));
   const progress = new Progress(output);
-  if (out !== undefined) await write(out, untilStopped(shop, signal, progress));
+  if (out !== undefined) await write(out, untilStopped(simulator, signal, progress));
   else {
-    if (shop.options.fromMs < nowMs - RETENTION_MS) {
+    if (simulator.options.fromMs < nowMs - RETENTION_MS) {
       output.writeError("Kafka may drop what is older than 7 days: see the topic's retention.ms\n");
     }
-    const records = live ? inTime(shop, signal) : untilStopped(shop, signal);
+    const records = live ? inTime(simulator, signal) : untilStopped(simulator, signal);
     const warn = (message: string) => output.writeError(`${message}\n`);
     const { created } = await produce(records, { ...settings, warn }, (sent) => progress.at(sent));
     if (created) output.writeError(`created topic ${settings.topic} with ${settings.partitions} partitions\n`);
   }
-  const counts = shop.counts;
-  if (options.json === true) output.print(JSON.stringify({ ...counts, options: shown(shop.options) }));
-  else for (const line of table(counts)) output.print(line);
-  output.writeError(`${out ?? `topic ${settings.topic}`}: ${summary(shop.options, counts, progress.seconds)}\n`);
+  const counts = simulator.counts;
+  if (options.json === true) output.print(JSON.stringify({ ...counts, options: shown(simulator.options) }));
+  else for (const line of countsTable(counts)) output.print(line);
+  output.writeError(`${out ?? `topic ${settings.topic}`}: ${summary(simulator.options, counts, progress.seconds)}\n`);
   return EXIT.done;
 }
 
@@ -90,21 +80,20 @@ function spanOf({ fromMs, seconds }: GenerateOptions, live: boolean, nowMs: numb
 }
 
 function open(options: GenerateOptions, span: Span): Simulator {
-  const { seed, rate, users, bad, duplicates, late, pace, keepDays } = options;
   try {
-    return new Simulator({ ...span, seed, rate, users, bad, duplicates, late, pace, keepDays });
+    return new Simulator({ ...options, ...span });
   } catch (error) {
     throw error instanceof RangeError ? new WrongUse(error.message) : error;
   }
 }
 
 function* untilStopped(
-  shop: Simulator,
+  simulator: Simulator,
   signal: AbortSignal,
   progress?: Progress,
 ): Generator<SimulatedRecord, void, void> {
   let count = 0;
-  for (const record of shop) {
+  for (const record of simulator) {
     yield record;
     progress?.at(++count);
     if (signal.aborted) return;
@@ -112,28 +101,16 @@ function* untilStopped(
 }
 
 /** Records when their time has come. */
-async function* inTime(shop: Simulator, signal: AbortSignal): AsyncGenerator<SimulatedRecord, void, void> {
-  for (const record of shop) {
+async function* inTime(simulator: Simulator, signal: AbortSignal): AsyncGenerator<SimulatedRecord, void, void> {
+  for (const record of simulator) {
     while (record.timestampMs > Date.now() && !signal.aborted) {
-      await pause(Math.max(TICK_MS, record.timestampMs - Date.now()), signal);
+      const waitMs = Math.min(MOST_MS, Math.max(TICK_MS, record.timestampMs - Date.now()));
+      await setTimeout(waitMs, undefined, { signal }).catch(() => {});
     }
-    // It has been counted, so it is sent, be it a moment too early.
+    // It has been counted, so it is sent, even a moment too early.
     yield record;
     if (signal.aborted) return;
   }
-}
-
-/** Resolves after a time, or as soon as the signal is aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", over);
-      resolve();
-    };
-    const timer = setTimeout(over, Math.min(ms, 60_000));
-    signal.addEventListener("abort", over);
-  });
 }
 
 async function write(path: string, records: Iterable<SimulatedRecord>): Promise<void> {
@@ -147,24 +124,21 @@ async function write(path: string, records: Iterable<SimulatedRecord>): Promise<
 }
 
 /** The counts for people. */
-function table(counts: Counts): string[] {
+function countsTable(counts: Counts): string[] {
   const { records, events, late, duplicates, refusals, eventTypes, revenueCents, users } = counts;
   const bad = Object.values(refusals).reduce((sum, count) => sum + count, 0);
-  const rows: [string, string | number][] = [
-    ["records", records],
-    ["  events", events],
-    ...Object.entries(eventTypes).map(([type, count]): [string, number] => [`    ${type}`, count]),
-    ["  duplicates", duplicates],
-    ["  bad", bad],
-    ...Object.entries(refusals).map(([reason, count]): [string, number] => [`    ${reason}`, count]),
-    ["late events", late],
-    ["users", users],
+  const rows = [
+    ["records", withCommas(records)],
+    ["  events", withCommas(events)],
+    ...Object.entries(eventTypes).map(([type, count]) => [`    ${type}`, withCommas(count)]),
+    ["  duplicates", withCommas(duplicates)],
+    ["  bad", withCommas(bad)],
+    ...Object.entries(refusals).map(([reason, count]) => [`    ${reason}`, withCommas(count)]),
+    ["late events", withCommas(late)],
+    ["users", withCommas(users)],
     ["revenue", (revenueCents / 100).toLocaleString("en", { minimumFractionDigits: 2 })],
   ];
-  const shownRows = rows.map(([what, count]) => [what, typeof count === "number" ? withCommas(count) : count] as const);
-  const left = Math.max(...shownRows.map(([what]) => what.length));
-  const right = Math.max(...shownRows.map(([, count]) => count.length));
-  return shownRows.map(([what, count]) => `${what.padEnd(left)}  ${count.padStart(right)}`);
+  return table(null, rows);
 }
 
 /** Options as JSON has them: null for no end. */

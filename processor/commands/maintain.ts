@@ -8,7 +8,8 @@ import { maintain } from "../postgres/operations/maintenance.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { AHEAD_DAYS } from "./migrate.ts";
-import { type Output, withCommas } from "./cli/progress.ts";
+import type { Output } from "./cli/progress.ts";
+import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 

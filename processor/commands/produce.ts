@@ -6,10 +6,10 @@ import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { type Line, readLines, type Skipped } from "../../generator/ndjson.ts";
 import { type Reason, REASONS } from "../event.ts";
 import type { Refusal } from "../refusal.ts";
-import { visible } from "../status/text.ts";
+import { visible, withCommas } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
 import { judge } from "./judge.ts";
-import { type Output, Progress, withCommas } from "./cli/progress.ts";
+import { type Output, Progress } from "./cli/progress.ts";
 
 /** What to send. */
 export interface ProduceOptions {

@@ -19,12 +19,12 @@ import {
   stillToSend,
   unfinishedReplay,
 } from "../postgres/operations/refusals.ts";
-import { printable, table } from "../status/text.ts";
+import { printable, table, withCommas } from "../status/text.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected, type DatabaseSettings } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
 import { judge } from "./judge.ts";
-import { type Output, Progress, withCommas } from "./cli/progress.ts";
+import { type Output, Progress } from "./cli/progress.ts";
 import type { READS } from "./cli/reads.ts";
 import { Resender, type Resent } from "../kafka/resend.ts";
 import { ready } from "./schema.ts";
@@ -77,8 +77,9 @@ export async function showRefusal(
     if (json) print(JSON.stringify(asJson(row)));
     else {
       const { payload, ...rest } = row;
-      for (const [name, value] of Object.entries(rest)) print(`${name.padEnd(12)} ${value ?? "-"}`);
-      print(`${"payload".padEnd(12)} ${payload === null ? "(erased with its user)" : `${payload.length} bytes:`}`);
+      const shownPayload = payload === null ? "(erased with its user)" : `${payload.length} bytes:`;
+      const fields = Object.entries({ ...rest, payload: shownPayload });
+      for (const line of table(null, fields.map(([name, value]) => [name, String(value ?? "-")]))) print(line);
       if (payload !== null) print(printable(payload));
       if (row.reason === "unreadable_batch") {
         print("An unreadable batch cannot be replayed: send its records again from their origin.");

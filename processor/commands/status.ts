@@ -2,13 +2,14 @@
  * What a running processor is doing, as a table.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { addressText } from "../config/address.ts";
 import type { Address } from "../config/address.ts";
 import { inWords } from "../config/secret.ts";
 import type { StatusReport } from "../status/report.ts";
-import { table, visible } from "../status/text.ts";
+import { table, visible, withCommas } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
-import { type Output, withCommas } from "./cli/progress.ts";
+import type { Output } from "./cli/progress.ts";
 
 /** How to show it. */
 export interface StatusOptions {
@@ -46,7 +47,7 @@ export async function status(
     if (json) output.print(JSON.stringify(report));
     else output.print((watch ? HOME : "") + lines.join("\n"));
     if (!watch) return EXIT.done;
-    await paused(signal);
+    await setTimeout(EVERY_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) return EXIT.done;
   }
 }
@@ -107,18 +108,4 @@ function linesOf(report: Report): string[] {
 
 function amount(value: number | null): string {
   return value === null ? "-" : withCommas(value);
-}
-
-/** Waits, but no longer than until the signal is aborted. */
-async function paused(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", over);
-      resolve();
-    };
-    const timer = setTimeout(over, EVERY_MS);
-    signal.addEventListener("abort", over);
-  });
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Activity } from "./activity.ts";
+import { withCommas } from "./text.ts";
 
 /** What was counted at some moment. */
 export interface Reading {
@@ -16,12 +17,10 @@ export function statusLine(activity: Activity, before: Reading, now: Reading): s
   const { notReady, partitions, totals } = activity;
   if (notReady !== null) return notReady === "stopping" ? "stopping: commits what it has" : `waits: ${notReady}`;
   const known = partitions.map(({ lag }) => lag).filter((lag) => lag !== null);
-  const behind = known.length < partitions.length ? "not known yet" : grouped(known.reduce((sum, lag) => sum + lag, 0));
+  const behind = known.length < partitions.length
+    ? "not known yet"
+    : withCommas(known.reduce((sum, lag) => sum + lag, 0));
   const rate = Math.round((now.consumed - before.consumed) / Math.max(1, now.ms - before.ms) * 1000);
   const of = `${partitions.length} ${partitions.length === 1 ? "partition" : "partitions"}`;
-  return `${grouped(rate)} events/s, lag ${behind}, ${of}, ${grouped(totals.refused)} refused`;
-}
-
-function grouped(value: number): string {
-  return value.toLocaleString("en");
+  return `${withCommas(rate)} events/s, lag ${behind}, ${of}, ${withCommas(totals.refused)} refused`;
 }

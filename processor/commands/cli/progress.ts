@@ -2,6 +2,7 @@
  * How far a command has got, said once a second.
  * @module
  */
+import { withCommas } from "../../status/text.ts";
 
 /** Where a command says what it does; `host/terminal.ts` is one. */
 export interface Output {
@@ -39,9 +40,4 @@ export class Progress {
   get seconds(): number {
     return (performance.now() - this.#startMs) / 1000;
   }
-}
-
-/** A whole number as people read it. */
-export function withCommas(number: number): string {
-  return number.toLocaleString("en");
 }
