@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Expected, expectedOf } from "../processor/testing/oracle/oracle.ts";
 import { activityHeatmap, conversion, funnel, rangeOf, retention } from "../processor/testing/oracle/reports.ts";
 import { Simulator } from "./simulator.ts";
+import { onlyInWholeRun } from "../testing/effort.ts";
 
 const FROM_MS = Date.UTC(2026, 10, 2);
 const DAY_MS = 86_400_000;
@@ -23,6 +24,10 @@ function life(seconds: number, rate: number, users?: number): Life {
     bytes: records.reduce((sum, { value }) => sum + value!.length, 0),
   };
 }
+
+/** Twenty seconds of a busy shop, made once. */
+const busy = () => busyLife ??= life(20, 2000);
+let busyLife: Life | undefined;
 
 const EVER = rangeOf(0, Date.UTC(2100));
 
@@ -56,7 +61,7 @@ Deno.test("ten seconds hold whole journeys, from the first view to the purchase"
   within("sessions that went all the way", Number(bought!["sessions"]), 20, 400);
 });
 
-Deno.test("hours at the pace of people have pauses of just under and just over half an hour", () => {
+Deno.test("hours at the pace of people have pauses of just under and just over half an hour", onlyInWholeRun, () => {
   const long = life(6 * 3600, 3);
   looksAlive(long);
   const gaps = gapsOf(long.expected).sort((a, b) => a - b);
@@ -81,7 +86,7 @@ function gapsOf({ events }: Expected): number[] {
   });
 }
 
-Deno.test("over days, some come back, ever fewer; new ones keep coming; and nights are quiet", () => {
+Deno.test("over days, some come back, ever fewer; new ones keep coming; and nights are quiet", onlyInWholeRun, () => {
   const { expected } = life(9 * 86_400, 0.15, 6000);
   const rows = retention(expected, { from: "2026-11-02", to: "2026-11-11" }, FROM_MS + 9 * DAY_MS);
   const mean = (day: number) => {
@@ -101,7 +106,7 @@ Deno.test("over days, some come back, ever fewer; new ones keep coming; and nigh
 
 Deno.test("products sell by Zipf's law", () => {
   const views = new Map<unknown, number>();
-  for (const { productId } of life(20, 2000).events) {
+  for (const { productId } of busy().events) {
     if (productId !== undefined) views.set(productId, (views.get(productId) ?? 0) + 1);
   }
   const ranked = [...views.values()].sort((a, b) => b - a);
@@ -112,7 +117,7 @@ Deno.test("products sell by Zipf's law", () => {
 });
 
 Deno.test("events are of about 240 bytes, and written in all the ways that are allowed", () => {
-  const { events, bytes } = life(20, 2000);
+  const { events, bytes } = busy();
   within("bytes each", bytes / events.length, 220, 270);
   const share = (has: (event: Readonly<Record<string, unknown>>) => boolean) =>
     events.filter(has).length / events.length;

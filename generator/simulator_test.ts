@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
+import { onlyInWholeRun } from "../testing/effort.ts";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 import { decodeRecord, type OracleEvent, Refused } from "../processor/testing/oracle/reference_decoder.ts";
 import type { SimulatorOptions } from "./options.ts";
@@ -185,7 +186,7 @@ Deno.test("late events arrive out of order, some after the watermark has gone by
   assert.ok(Math.max(...delaysMs) > 3 * 3_600_000);
 });
 
-Deno.test("the rate is met whatever the span", () => {
+Deno.test("the rate is met whatever the span", onlyInWholeRun, () => {
   for (const [seconds, rate] of [[10, 2000], [20, 500], [600, 30], [3 * 86_400, 0.2], [7200, 5]] as const) {
     for (const seed of [1, 2, 3]) {
       let records = 0;

@@ -3,14 +3,7 @@
  * that a wrong import fails before anybody has to notice it. Imports of types count as well.
  */
 import assert from "node:assert/strict";
-
-/** Source by path, relative to the repository. */
-type Files = ReadonlyMap<string, string>;
-
-const ROOT = new URL("../", import.meta.url);
-
-/** Folders with source. */
-const FOLDERS = ["bench", "generator", "grafana", "infra", "migrations", "processor", "tasks", "testing"];
+import { type Files, FOLDERS, importsOf, readSources, withoutComments } from "./imports.ts";
 
 /**
  * The rooms by floor, from the ground up. A room is a folder or a file; a file belongs to the longest name that fits. It
@@ -128,29 +121,11 @@ function faultsOf(path: string, room: string, of: string): string[] {
 /** Every file of a pure room that touches the world where it should be handed in. */
 function worldlyWords(files: Files): string[] {
   return [...files].filter(([path]) => PURE.test(path) && !isTest(path)).flatMap(([path, text]) =>
-    code(text).split("\n").flatMap((line, n) => {
+    withoutComments(text).split("\n").flatMap((line, n) => {
       const word = WORLD.exec(line.replaceAll(/(["'])(?:\\.|(?!\1)[^\\])*\1/g, '""'))?.[0];
       return word === undefined ? [] : [`${path}:${n + 1} says ${word} in a pure room`];
     })
   );
-}
-
-/** The text without its comments, line for line. */
-function code(text: string): string {
-  return text
-    .replaceAll(/^[ \t]*\/\*[\s\S]*?\*\//gm, (comment) => comment.replaceAll(/[^\n]/g, ""))
-    .replaceAll(/(^|\s)\/\/.*$/gm, "$1");
-}
-
-/** What a file imports: paths of the repository, or names of packages. */
-function importsOf(path: string, text: string): string[] {
-  const statements = code(text).matchAll(/^(?:import|export)\s+(?:[^;"'()]*?\sfrom\s+)?"([^"]+)"/gm);
-  const dynamic = code(text).matchAll(/\bimport\(\s*"([^"]+)"/g);
-  return [...statements, ...dynamic].map(([, of]) => resolved(path, of!));
-}
-
-function resolved(path: string, of: string): string {
-  return of.startsWith(".") ? new URL(of, `file:///${path}`).pathname.slice(1) : of;
 }
 
 function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
@@ -166,23 +141,8 @@ function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
   return circles;
 }
 
-async function sources(folder: string, files = new Map<string, string>()): Promise<Map<string, string>> {
-  for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, ROOT))) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) await sources(path, files);
-    else if (name.endsWith(".ts")) files.set(path, await Deno.readTextFile(new URL(path, ROOT)));
-  }
-  return files;
-}
-
-async function everything(): Promise<Map<string, string>> {
-  const files = new Map<string, string>();
-  for (const folder of FOLDERS) await sources(folder, files);
-  return files;
-}
-
 Deno.test("every arrow between files points the way it should", async () => {
-  const files = await everything();
+  const files = await readSources();
   const used = new Set([...files.keys()].map(roomOf));
   assert.deepEqual(FLOORS.flat().filter((room) => !used.has(room)), [], "rooms that are empty");
   assert.ok(FLOORS.length <= 10);
@@ -190,11 +150,11 @@ Deno.test("every arrow between files points the way it should", async () => {
 });
 
 Deno.test("the world is touched at its edge alone", async () => {
-  assert.deepEqual(worldlyWords(await everything()), []);
+  assert.deepEqual(worldlyWords(await readSources()), []);
 });
 
 Deno.test("no room is too large to know", async () => {
-  const files = [...(await everything()).keys()].filter((path) => !isTest(path));
+  const files = [...(await readSources()).keys()].filter((path) => !isTest(path));
   const rooms = Map.groupBy(files, roomOf);
   assert.deepEqual([...rooms].filter(([, inside]) => inside.length > MOST_FILES).map(([room]) => room), []);
 });
@@ -247,6 +207,6 @@ Deno.test("the world is seen where it is touched", () => {
 });
 
 Deno.test("no file's path is taken from its URL, where a blank is %20", async () => {
-  const wrong = [...await everything()].filter(([, text]) => /\bimport\.meta\.url\)\.pathname/.test(text));
+  const wrong = [...await readSources()].filter(([, text]) => /\bimport\.meta\.url\)\.pathname/.test(text));
   assert.deepEqual(wrong.map(([path]) => path), []);
 });

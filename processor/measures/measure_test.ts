@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { runs } from "../../testing/effort.ts";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { dictionaries } from "../columns/batch.ts";
@@ -28,7 +29,7 @@ const MEASURES: Measures = [
 ];
 
 Deno.test("every measure of every view is a commutative monoid, and folds events into it", () => {
-  assertLawsOf(MEASURES, 11, 150);
+  assertLawsOf(MEASURES, 11, runs(150));
 });
 
 Deno.test("rows are added up apart from each other, and events without a row pass", () => {
@@ -49,7 +50,7 @@ Deno.test("rows are added up apart from each other, and events without a row pas
         }
       }
     }),
-    { seed: 12, numRuns: 100 },
+    { seed: 12, numRuns: runs(100) },
   );
 });
 
@@ -72,7 +73,7 @@ Deno.test("rows that turn out to be one are merged as their values are, and cell
         });
       }
     }),
-    { seed: 14, numRuns: 200 },
+    { seed: 14, numRuns: runs(200) },
   );
 });
 
@@ -85,6 +86,6 @@ Deno.test("text is ordered as PostgreSQL orders UTF-8 bytes", () => {
       const bytes = Buffer.compare(Buffer.from(a), Buffer.from(b));
       assert.equal(Math.sign(compareText(a, b)), bytes, JSON.stringify([a, b]));
     }),
-    { seed: 13, numRuns: 3000 },
+    { seed: 13, numRuns: runs(3000) },
   );
 });

@@ -7,6 +7,7 @@ import { type LogOptions, partitioned, randomLog, type Sent } from "../testing/c
 import { type LogRecord, MemorySink } from "../testing/fakes/memory.ts";
 import { expectedOf } from "../testing/oracle/oracle.ts";
 import { Random } from "../../generator/random.ts";
+import { onlyInWholeRun, runs } from "../../testing/effort.ts";
 import { down, harness } from "../testing/pipeline_harness.ts";
 import { placesOf, rowsOf, type Tables, tablesOf } from "../testing/fakes/tables.ts";
 import { tableOf } from "../translate/table.ts";
@@ -80,7 +81,7 @@ Deno.test("every table ends the same in any order of arrival, however partitione
         assert.deepEqual(tablesOf(await read(log, way)), straight);
       }),
   );
-  await fc.assert(property, { seed: 21, numRuns: 120 });
+  await fc.assert(property, { seed: 21, numRuns: runs(120) });
 });
 
 Deno.test("of the same log every table, offset and watermark ends the same, however batched and crashed", async () => {
@@ -91,10 +92,10 @@ Deno.test("of the same log every table, offset and watermark ends the same, howe
     assert.deepEqual(tablesOf(other), tablesOf(straight));
     assert.deepEqual(placesOf(other), placesOf(straight));
   });
-  await fc.assert(property, { seed: 22, numRuns: 150 });
+  await fc.assert(property, { seed: 22, numRuns: runs(150) });
 });
 
-Deno.test("a large commit is as good as many small ones", async () => {
+Deno.test("a large commit is as good as many small ones", onlyInWholeRun, async () => {
   await assertSame(7, { events: 12_000, users: 900 }, async (sent, straight) => {
     const small = await read(partitioned(sent, 3), { limit: 500, commitRecords: 170, crashes: 0 });
     assert.deepEqual(tablesOf(small), straight);
@@ -125,7 +126,7 @@ Deno.test("the tables are what the contract says, by an oracle that shares no co
       assert.equal(mark === null ? null : new Date(mark).toISOString(), watermark);
     }
   });
-  await fc.assert(property, { seed: 23, numRuns: 60 });
+  await fc.assert(property, { seed: 23, numRuns: runs(60) });
 });
 
 /** The rows of a view as the oracle writes them, in the given columns. */

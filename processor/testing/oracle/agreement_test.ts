@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { onlyInWholeRun } from "../../../testing/effort.ts";
 import { ingest, KEEP_DAYS, schedule } from "../ingest_schedules.ts";
 import { compareTable, formatDifferences } from "./differences.ts";
 import { tablesOf, WholeSink } from "../fakes/memory_tables.ts";
@@ -40,7 +41,7 @@ function crowd(): OracleLog {
   return fromJson(clicks);
 }
 
-Deno.test("in a crowd, distinct users are exact up to 4,096 and near beyond", async () => {
+Deno.test("in a crowd, distinct users are exact up to 4,096 and near beyond", onlyInWholeRun, async () => {
   const log = crowd();
   const expected = expectedOf(log, { keepDays: KEEP_DAYS });
   const windows = expected.active_users.map(({ users }) => users);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FAULTS } from "./faults.ts";
 import { LAWLESS, VIEW_FAULTS } from "./faulty_views.ts";
 import { assertLawsOf } from "../contracts/laws.ts";
+import { runs } from "../../../testing/effort.ts";
 import { simulate } from "./simulation.ts";
 
 /** Seeds in which a planted fault has to show itself; the sound processor passes them all. */
@@ -26,5 +27,5 @@ for (const [name, measure] of LAWLESS) {
 }
 
 Deno.test("without a fault there is nothing to be found", async () => {
-  for (let seed = 0; seed < SEEDS; seed++) assert.equal((await simulate(seed)).failure, null);
+  for (let seed = 0; seed < runs(SEEDS); seed++) assert.equal((await simulate(seed)).failure, null);
 });
