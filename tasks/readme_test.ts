@@ -42,6 +42,7 @@ Deno.test("the README's commands are those that are run here", () => {
   ]);
   assert.deepEqual(IN_TEXT, [
     "./deno task demo --data shop",
+    "./deno task test:hosts",
     "dist/clickstream help",
     "dist/clickstream help run",
   ]);
@@ -67,7 +68,7 @@ Deno.test("README: the build and the demo, in a folder whose name has a blank an
 
 Deno.test("README: the tests and the build are what these tests come from", async () => {
   const ci = await Deno.readTextFile(`${ROOT}.ci/run`);
-  assert.match(ci, /^exec \.\/deno task test$/m);
+  assert.match(ci, /^exec \.\/deno task test --hosts$/m);
   assert.match(await Deno.readTextFile(`${ROOT}tasks/test.ts`), /await build\(\)/);
   const [listed] = /install it before: [^.]+/.exec(README)!;
   assert.deepEqual(listed.split(/[:,]\s+/).slice(1).toSorted(), NEEDED.map(([, name]) => name).toSorted());

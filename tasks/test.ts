@@ -1,6 +1,7 @@
 /**
- * `deno task test`: installs what is missing, builds the binary, runs every test, and ends with a line that says how
- * many passed and failed.
+ * `deno task test`: installs what is missing, builds the binary, runs the tests, and ends with a line that says how many
+ * passed and failed. `--hosts` boots the hosts of AWS as well, afterwards, when they have the machine to themselves.
+ * Other arguments go on to `deno test`, in the place of every folder.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -10,18 +11,29 @@ import { installPackages } from "./packages.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Passed and failed tests, out of a JUnit report. */
-function countsOf(report: string): { passed: number; failed: number } {
+function countsOf(report: string): Counts {
   const number = (name: string) => Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(report)?.[1] ?? NaN);
   const failed = number("failures") + number("errors");
   const skipped = report.match(/<skipped/g)?.length ?? 0;
   return { passed: number("tests") - failed - skipped, failed };
 }
 
-/** Folders whose tests run side by side: most of their time they wait for brokers, servers and machines to start. */
-const GROUPS: readonly (readonly string[])[] = [["processor", "tasks", "testing"], ["generator", "grafana", "infra"]];
+/** Boots machines, which takes minutes. */
+const HOSTS = "infra/hosts/boot_test.ts";
+
+/** Two halves that take about as long: side by side, since most of their time they wait for brokers and servers. */
+const HALVES: readonly (readonly string[])[] = [
+  ["processor"],
+  ["generator", "grafana", "infra", "tasks", "testing", `--ignore=${HOSTS}`],
+];
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
 
 /** Runs tests; returns how many passed and failed. */
-async function run(args: readonly string[], stdout: "inherit" | "piped"): Promise<{ passed: number; failed: number }> {
+async function run(args: readonly string[], stdout: "inherit" | "piped"): Promise<Counts> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   try {
     const command = new Deno.Command(Deno.execPath(), {
@@ -52,8 +64,10 @@ async function main(): Promise<number> {
     await installPackages();
     console.log("building dist/clickstream …");
     await build();
-    const groups = Deno.args.length > 0 ? [Deno.args] : GROUPS;
+    const args = Deno.args.filter((arg) => arg !== "--hosts");
+    const groups = args.length > 0 ? [args] : HALVES;
     const results = await Promise.all(groups.map((args, n) => run(args, n === 0 ? "inherit" : "piped")));
+    if (Deno.args.includes("--hosts")) results.push(await run([HOSTS], "inherit"));
     const [passed, failed] = (["passed", "failed"] as const).map((of) =>
       results.reduce((sum, each) => sum + each[of], 0)
     );
