@@ -1,5 +1,5 @@
 /**
- * The log: one line a message on standard error, written before the call returns, so that the last words are kept.
+ * The log: one line per message on standard error, written before the call returns, so that the last messages are kept.
  * @module
  */
 import pino from "pino";
@@ -7,10 +7,10 @@ import { prettyFactory } from "pino-pretty";
 import { withoutPasswords } from "../config/secret.ts";
 import { writeError } from "./terminal.ts";
 
-/** What is said besides the message, by name. */
+/** Fields of a message. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Where messages go, by severity. */
+/** Logs messages by severity. */
 export interface Log {
   debug(message: string, fields?: Fields): void;
   info(message: string, fields?: Fields): void;
@@ -18,17 +18,17 @@ export interface Log {
   error(message: string, fields?: Fields): void;
 }
 
-/** How to log. */
+/** Options of a log. */
 export interface LogOptions {
-  /** Least severe messages to log. */
+  /** Lowest severity that is logged. */
   readonly level: "debug" | "info" | "warn" | "error";
   /** Null: text on a terminal, JSON elsewhere. */
   readonly format: "json" | "text" | null;
-  /** Takes each line, its end included; standard error without it. */
+  /** Receives each line with its end (default: standard error). */
   readonly write?: (line: string) => void;
 }
 
-/** Fields that hold secrets wherever they come from, such as the options of a client. */
+/** Names of fields with secrets. */
 const SECRET_FIELD = /^(.*password|.*secret|token|authorization|connectionString)$/i;
 
 /** Opens the log. */
@@ -56,7 +56,7 @@ export function openLog({ level, format, write = writeError }: LogOptions): Log 
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
-/** The fields as JSON has them, which is all that is logged; secrets hidden at any depth. */
+/** The fields as JSON, with secrets hidden at any depth. */
 function withoutSecrets(fields: Fields): Fields {
   return JSON.parse(JSON.stringify(fields, (name, value) => {
     if (SECRET_FIELD.test(name)) return "(secret)";

@@ -1,26 +1,26 @@
 /**
- * What systemd is told of the service by datagrams (`sd_notify`): that it is ready, that it is alive, and how it is.
+ * Notifies systemd (`sd_notify`): readiness, watchdog and status.
  * @module
  */
 import type { Supervisor } from "../config/config.ts";
 
-/** Says lines such as `READY=1` to whoever supervises the process. */
+/** Sends lines such as `READY=1` to systemd. */
 export interface Notifier {
   say(...lines: readonly string[]): void;
   close(): void;
 }
 
 /**
- * Opens the way to the supervisor. What can't be told is not worth ending for: `warn` hears of it once.
+ * Opens the notification socket. Failed notifications do not stop the service; `warn` is called once.
  *
- * @throws {Error} naming NOTIFY_SOCKET, if no datagram can be sent from here
+ * @throws {Error} naming NOTIFY_SOCKET, if no datagram can be sent
  */
 export function openNotifier({ socket }: Supervisor, warn: (reason: string) => void): Notifier {
   const from = bound(socket);
   const to = { transport: "unixpacket", path: socket } as const;
   const encoder = new TextEncoder();
   let silent = false;
-  // One after another: a socket that is sending refuses to send.
+  // One at a time: a busy socket refuses to send.
   let last: Promise<unknown> = Promise.resolve();
   return {
     say(...lines) {
@@ -34,7 +34,7 @@ export function openNotifier({ socket }: Supervisor, warn: (reason: string) => v
   };
 }
 
-/** A socket to send from. It needs a name to be made, and none to send. */
+/** A socket to send from. It needs a path only to be created. */
 function bound(socket: string): Deno.DatagramConn {
   try {
     const folder = Deno.makeTempDirSync({ prefix: "clickstream-" });

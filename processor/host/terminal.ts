@@ -1,11 +1,11 @@
 /**
- * What the program shares with whoever called it: its output and signals.
+ * Standard output, standard error and signals.
  * @module
  */
 
 const encoder = new TextEncoder();
 
-/** Writes to standard output. Where nobody reads on, as after `| head`, the program has done what it was asked for. */
+/** Writes to standard output. If the reader is gone, as after `| head`, the program exits successfully. */
 export function write(text: string): void {
   if (!written(Deno.stdout, text)) Deno.exit(0);
 }
@@ -15,17 +15,17 @@ export function print(line: string): void {
   write(`${line}\n`);
 }
 
-/** True if somebody is looking on, and not a program. */
+/** True if standard output is a terminal. */
 export function isTerminal(): boolean {
   return Deno.stdout.isTerminal();
 }
 
-/** Writes to standard error. Where nobody reads it there is nobody to tell, and the work goes on. */
+/** Writes to standard error. If nobody reads it, the program goes on. */
 export function writeError(text: string): void {
   written(Deno.stderr, text);
 }
 
-/** Writes all of it before returning; false if nobody reads on. */
+/** Writes everything before it returns; false if the reader is gone. */
 function written(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   const bytes = encoder.encode(text);
   try {
@@ -37,7 +37,7 @@ function written(stream: { writeSync(bytes: Uint8Array): number }, text: string)
   }
 }
 
-/** Is aborted by SIGINT or SIGTERM; a second one ends the process at once. */
+/** A signal that SIGINT or SIGTERM aborts; a second one ends the process at once. */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController();
   const onSignal = () => {
@@ -48,7 +48,7 @@ export function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
-/** Asks a question that is answered with y or n; null where nobody can be asked. */
+/** Asks a y/n question; null if there is no terminal. */
 export function ask(question: string): boolean | null {
   return Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? confirm(question) : null;
 }

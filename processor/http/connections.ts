@@ -1,34 +1,34 @@
 /**
- * HTTP/1.1 connections within limits on time, size and number, which Deno's own server doesn't have: whoever is slow or
- * idle is let go, whoever comes new is answered, and running out of files ends nothing.
+ * HTTP/1.1 connections with limits on time, size and number, which Deno's own server does not have. Slow and idle clients
+ * are closed, new clients are answered, and running out of file descriptors stops nothing.
  * @module
  */
 import { inWords } from "../config/secret.ts";
 import { type HttpRequest, parseHead } from "./head.ts";
 import type { Log } from "../host/log.ts";
 
-/** An answer to a request. A stream is sent as it comes, and ends the connection. */
+/** A response. A stream is sent as it comes, and its end closes the connection. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | ReadableStream<Uint8Array> | null;
 }
 
-/** Limits on a connection. */
+/** Limits of connections. */
 export interface Limits {
-  /** Most connections, without those that take a stream. One more, and the one that did nothing for longest is closed. */
+  /** Most connections, without those with a stream. One more closes the one that was idle for longest. */
   readonly connections: number;
-  /** Milliseconds for a request's head to come, from its first byte, or from the connection's beginning. */
+  /** Longest time for a request's head, in milliseconds. */
   readonly headMs: number;
-  /** Milliseconds that a connection may wait for its next request. */
+  /** Longest wait for the next request, in milliseconds. */
   readonly idleMs: number;
-  /** Milliseconds in which a client has to take some of what it is sent. */
+  /** Longest time in which a client reads nothing of a response, in milliseconds. */
   readonly writeMs: number;
   /** Most bytes of a request's head. */
   readonly headBytes: number;
 }
 
-/** Limits that hold where nothing else is said. Prometheus asks every 15 s, on the same connection. */
+/** Default limits. Prometheus scrapes every 15 s on the same connection. */
 export const LIMITS: Limits = {
   connections: 256,
   headMs: 10_000,
@@ -37,16 +37,16 @@ export const LIMITS: Limits = {
   headBytes: 16 * 1024,
 };
 
-/** How often it is looked for who has been too slow, in milliseconds. */
+/** Interval of looking for slow clients, in milliseconds. */
 const SWEEP_MS = 500;
 
-/** After an error of accepting, it is tried again; said in the log at most so often, in milliseconds. */
+/** Interval of log messages about errors of accept, which is retried, in milliseconds. */
 const ACCEPT_AGAIN_MS = 100;
 const SAY_AGAIN_MS = 60_000;
-/** At least so many connections may be held, however few files are left. */
+/** Connections that are kept however few file descriptors are left. */
 const LEAST_CONNECTIONS = 16;
 
-/** A client that has been answered and is let go has time to read the answer, in milliseconds. */
+/** Time for a client to read the last response before its connection closes, in milliseconds. */
 const LINGER_MS = 1000;
 const LINGER_BYTES = 64 * 1024;
 
@@ -69,27 +69,27 @@ const LETTER_Z = 0x5a;
 const CR = 13;
 const LF = 10;
 
-/** All connections to one address. */
+/** All connections of one address. */
 export class Connections {
   readonly #listener: Deno.TcpListener;
   readonly #answer: (request: HttpRequest) => Answer | Promise<Answer>;
-  /** The answer to what is no request. */
+  /** Response to a malformed request. */
   readonly #refuse: (status: number, reason: string) => Answer;
   readonly #log: Log;
   readonly #limits: Limits;
-  /** Those that take no stream, the one that has done nothing for longest first. */
+  /** Connections without a stream, the longest idle first. */
   readonly #plain = new Set<Connection>();
   readonly #streaming = new Set<Connection>();
   readonly #running = new Set<Promise<void>>();
   readonly #sweep: number;
-  /** How many may be held: less than the limit once no file was left, for Kafka and PostgreSQL need some too. */
+  /** Most connections now: fewer than the limit after file descriptors ran out, because Kafka and PostgreSQL need some. */
   #most: number;
-  /** Closed ones of which a write is not over: Deno can't end it, only the client can. */
+  /** Closed connections with a pending write, which only the client can end. */
   #stuck = 0;
   #isClosed = false;
   #saidMs = -Infinity;
 
-  /** @param refuse makes the answer to what is no request */
+  /** @param refuse makes the response to a malformed request */
   constructor(
     listener: Deno.TcpListener,
     answer: (request: HttpRequest) => Answer | Promise<Answer>,
@@ -107,7 +107,7 @@ export class Connections {
     this.#run(this.#accept());
   }
 
-  /** Ends all, without waiting for who is still being answered. */
+  /** Closes all connections at once. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#sweep);
@@ -138,7 +138,7 @@ export class Connections {
     }
   }
 
-  /** No file may be left for one more connection, or it was gone before it was taken: that passes. */
+  /** Accepting fails when file descriptors run out or a client is gone already: retry. */
   async #recover(error: unknown): Promise<void> {
     this.#most = Math.max(LEAST_CONNECTIONS, Math.min(this.#most, this.#plain.size) >> 1);
     this.#letGo(this.#plain.size - this.#most);
@@ -173,7 +173,7 @@ export class Connections {
         this.#plain.add(connection);
       }
     } catch {
-      // The client is gone, or was let go.
+      // The client is gone, or was closed.
     } finally {
       this.#plain.delete(connection);
       this.#streaming.delete(connection);
@@ -185,7 +185,7 @@ export class Connections {
     }
   }
 
-  /** Answers one request; returns whether another may follow. */
+  /** Answers one request; true if another may follow. */
   async #turn(connection: Connection): Promise<boolean> {
     const head = await connection.readHead();
     if (head === null) return false;
@@ -224,17 +224,17 @@ export class Connections {
 
 /** A connection of one client. */
 class Connection {
-  /** When it is closed, on the clock of `performance.now`. */
+  /** Deadline, on the clock of `performance.now`. */
   dueMs = 0;
   readonly #tcp: Deno.TcpConn;
   readonly #limits: Limits;
-  /** What has been read and not used; `#used` bytes of it count. */
+  /** Bytes that were read and not parsed; `#used` of them are valid. */
   #bytes = new Uint8Array(1024);
   #used = 0;
   #isClosed = false;
-  /** The write that is not over. */
+  /** The pending write. */
   writing: Promise<number> | null = null;
-  /** Gives up waiting for it. */
+  /** Stops waiting for it. */
   #giveUp: () => void = () => {};
 
   constructor(tcp: Deno.TcpConn, limits: Limits) {
@@ -243,7 +243,7 @@ class Connection {
     this.within(limits.headMs);
   }
 
-  /** Gives it so much time from now on. */
+  /** Sets the deadline from now. */
   within(ms: number): void {
     this.dueMs = performance.now() + ms;
   }
@@ -255,15 +255,15 @@ class Connection {
     try {
       this.#tcp.close();
     } catch {
-      // It was closed from the other side.
+      // The client closed it.
     }
   }
 
-  /** The head of the next request, without the empty line at its end; null if none comes. */
+  /** Head of the next request without the empty line at its end; null if none comes. */
   async readHead(): Promise<string | "too long" | "no request" | null> {
     let looked = 0;
     for (;;) {
-      // Before it may be left what ended the body of the last request.
+      // The line end of the last request may come first.
       if (this.#used > 0 && (this.#bytes[0]! < LETTER_A || this.#bytes[0]! > LETTER_Z)) return "no request";
       const end = this.#endOfHead(looked);
       if (end >= 0) {
@@ -290,7 +290,7 @@ class Connection {
     if (!isHead) await this.#write(bytes);
   }
 
-  /** Sends what comes, until that or the client ends. */
+  /** Sends a stream until it or the client ends. */
   async stream({ status, headers }: Answer, body: ReadableStream<Uint8Array>): Promise<void> {
     const reader = body.getReader();
     try {
@@ -307,14 +307,14 @@ class Connection {
     }
   }
 
-  /** Leaves a client that has sent more than was read the time to read the answer: closing at once would cut it off. */
+  /** Gives a client that sent too much the time to read the response: closing at once would cut it off. */
   async linger(): Promise<void> {
     this.within(LINGER_MS);
     await this.#tcp.closeWrite();
     await this.#discard(LINGER_BYTES);
   }
 
-  /** Reads until the client ends, or has sent so many bytes. */
+  /** Reads until the client closes, or up to this many bytes. */
   async #discard(most: number): Promise<void> {
     const bytes = new Uint8Array(1024);
     for (let read = 0; read < most;) {
@@ -331,14 +331,14 @@ class Connection {
     }
   }
 
-  /** Writes what the client takes, or throws once the connection is closed, which does not end the write itself. */
+  /** Writes bytes; throws once the connection is closed, which does not end the write itself. */
   async #writeSome(bytes: Uint8Array): Promise<number> {
     const writing = this.writing = this.#tcp.write(bytes);
     const written = await new Promise<number>((resolve, reject) => {
       this.#giveUp = () => reject(new Error("the connection is closed"));
       writing.then(resolve, reject);
     }).catch((error) => {
-      // It may be over all the same: then nothing is stuck.
+      // It may have ended meanwhile: then nothing hangs.
       writing.then(() => this.writing = null, () => this.writing = null);
       throw error;
     });

@@ -1,20 +1,20 @@
 /**
- * The head of an HTTP/1.1 request: what is asked for, and of whom.
+ * The head of an HTTP/1.1 request.
  * @module
  */
 
-/** A request that is understood. */
+/** A valid request. */
 export interface HttpRequest {
   readonly method: string;
-  /** The path as it was sent, without the query string. */
+  /** The path as sent, without the query string. */
   readonly path: string;
-  /** Name or IP address of the host that is meant, in small letters, without the port. */
+  /** Host name or IP address in lower case, without the port. */
   readonly host: string;
-  /** Whether another request may follow on the connection. */
+  /** Whether the connection may be kept alive. */
   readonly keepAlive: boolean;
 }
 
-/** A request that is not, and the answer to it. */
+/** An invalid request, and the response to it. */
 export interface HttpFault {
   readonly status: 400 | 505;
   readonly reason: string;
@@ -24,7 +24,7 @@ const LINE = /^([A-Z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP\/(\d)\.(\d)$/;
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$/;
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?)\.?(?::\d{0,5})?$/i;
 
-/** Reads the lines of a head, without the empty one at its end. */
+/** Parses the lines of a head, without the empty one at its end. */
 export function parseHead(head: string): HttpRequest | HttpFault {
   const [line = "", ...lines] = head.split("\r\n");
   const [, method, target, major, minor] = LINE.exec(line) ?? [];
@@ -42,13 +42,13 @@ export function parseHead(head: string): HttpRequest | HttpFault {
   if (url?.protocol !== "http:") return wrong("what is asked for is no path");
   const host = hostOf(target.startsWith("/") ? headers.get("host") ?? "" : url.host);
   if (host === null) return wrong("the Host header is missing or malformed");
-  // What comes with a request is not read, so nothing can follow it.
+  // A body is not read, so no other request can follow.
   const hasBody = headers.has("transfer-encoding") || (headers.get("content-length") ?? "0") !== "0";
   const keepAlive = minor !== "0" && !hasBody && !/\bclose\b/i.test(headers.get("connection") ?? "");
   return { method, path: url.pathname, host, keepAlive };
 }
 
-/** The name in `host` or `host:port`, in small letters; null if it is none. */
+/** The name in `host` or `host:port`, in lower case; null if it is invalid. */
 export function hostOf(text: string): string | null {
   return HOST.exec(text)?.[1]?.toLowerCase() ?? null;
 }

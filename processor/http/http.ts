@@ -1,5 +1,5 @@
 /**
- * What a running processor shows over HTTP. Read only.
+ * The HTTP server of a running process. Read only.
  * @module
  */
 import { type Address, addressText } from "../config/address.ts";
@@ -10,21 +10,21 @@ import { type Answer, Connections, LIMITS, type Limits } from "./connections.ts"
 import { hostOf, type HttpRequest } from "./head.ts";
 import type { Log } from "../host/log.ts";
 
-/** What is shown. */
+/** What the server shows. */
 export interface Shown {
-  /** Why the work has stopped, in words; null while it goes on. */
+  /** Why the process is not ready, in words; null if it is. */
   notReady(): string | null;
   status(): StatusReport;
-  /** Server-sent events, to one more client; null if there are too many. */
+  /** Server-sent events for one more client; null if there are too many. */
   stream(): ReadableStream<Uint8Array> | null;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
 }
 
-/** A server that runs. */
+/** A running server. */
 export interface HttpServer {
-  /** Where it listens. */
+  /** Its address. */
   readonly address: Address;
-  /** Ends it, without waiting for who is still being answered. */
+  /** Stops it at once. */
   close(): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ const HEADERS = {
   "x-frame-options": "DENY",
 };
 
-/** The page brings its own scripts and styles, and asks nobody else for anything; no script makes markup out of text. */
+/** The page loads scripts and styles only from here, and no script makes markup out of text. */
 const PAGE_HEADERS = {
   "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
@@ -65,23 +65,23 @@ const ROUTES: Readonly<Record<string, Route>> = {
   },
 };
 
-/** What can be asked for, but for the parts of the page. */
+/** Paths, without the files of the page. */
 const PATHS = Object.keys(ROUTES).filter((path) => !path.startsWith("/page/"));
 
-/** Where to listen, and as what. */
+/** Options of a server. */
 export interface ServeOptions {
-  /** More names that it answers to, in small letters, besides its address, localhost and the name of the machine. */
+  /** Further host names in lower case, besides its address, localhost and the name of the machine. */
   readonly hosts?: readonly string[];
-  /** The address, as whoever chose it named it. */
+  /** Name of the address in error messages. */
   readonly named?: string;
   readonly limits?: Limits;
 }
 
 /**
- * Listens until closed. Only requests for names that are meant are answered, so that a page of another site can't read
- * this one by a name of its own that leads here. An IP address is always meant: it can't be such a name.
+ * Listens until closed. Only requests for known host names are answered, so that a page of another site cannot read this
+ * one by DNS rebinding. IP addresses are always answered: rebinding needs a name.
  *
- * @throws {Error} that says so, if it is not possible to listen there
+ * @throws {Error} if the address cannot be listened on
  */
 export function serveHttp(
   { hostname, port }: Address,

@@ -1,6 +1,6 @@
 /**
- * The status of a running process, kept for whoever looks: counted once a second, read from PostgreSQL only while
- * somebody looks, and sent to all of them at once.
+ * The live status of a running process: counted once a second, read from PostgreSQL only while clients are connected, and
+ * sent to all of them at once.
  * @module
  */
 import type { Activity, WorkerEvent } from "../status/activity.ts";
@@ -11,24 +11,24 @@ import { type About, type StatusReport, statusReport } from "../status/report.ts
 import { type Front, PARTITIONS, type ShopSource } from "../status/shop.ts";
 import { Audience, type Sent } from "./stream.ts";
 
-/** What a `Live` is made of. */
+/** Options of a `Live`. */
 export interface LiveOptions {
   readonly about: About;
   readonly activity: Activity;
-  /** Opens PostgreSQL, with limits on what it may be asked. */
+  /** Opens PostgreSQL with short time-outs, read only. */
   readonly open: () => Promise<ShopSource>;
-  /** Is told whether somebody looks. */
+  /** Called when the first client comes or the last one leaves. */
   readonly watched: (isWatched: boolean) => void;
 }
 
-/** Each message to each client costs the work a little: to more clients than this, one goes every other second. */
+/** With more clients than this, messages go every other second: each costs the pipeline some time. */
 const MANY_CLIENTS = 100;
 
-/** The shop is asked for so often at most, in milliseconds; and the longer it takes, the less. */
+/** Least interval of reading the shop, in milliseconds; and the pause after it as a multiple of the time it took. */
 const SHOP_EVERY_MS = 2_500;
 const SHOP_REST = 15;
 
-/** What somebody sees of a process. */
+/** The live status of a process. */
 export class Live {
   readonly #options: LiveOptions;
   readonly #history: History;
@@ -38,13 +38,13 @@ export class Live {
   #samples: Sample[] = [];
   #reason: string | null = null;
   #shop: Promise<ShopSource> | null = null;
-  /** Why PostgreSQL could not be asked the last time; null if it could, or nobody has tried. */
+  /** Why PostgreSQL could not be read the last time; null if it could, or was not tried. */
   #trouble: string | null = null;
-  /** Records in gaps that nobody had acknowledged the last time that PostgreSQL was asked, and those found by then. */
+  /** Records in unacknowledged gaps at the last read, and the gaps found by then. */
   #gaps: { readonly open: number; readonly found: number } | null = null;
-  /** What was read last, by its name. */
+  /** The latest messages by name. */
   readonly #shown = new Map<string, Sent>();
-  /** What was read since the last message, and goes with the next. */
+  /** Messages to send with the next status. */
   #waiting: Sent[] = [];
   #shopDueMs = 0;
   #passedOver = false;
@@ -58,7 +58,7 @@ export class Live {
     this.#timer = setInterval(() => this.#tick(), LOOK_EVERY_MS);
   }
 
-  /** The report of this moment. */
+  /** The current report. */
   status(): StatusReport {
     const { about, activity } = this.#options;
     const found = activity.totals.gaps;
@@ -67,13 +67,13 @@ export class Live {
     return statusReport(about, activity, this.#history, moment);
   }
 
-  /** What one more client is sent; null if there are too many. */
+  /** The stream for one more client; null if there are too many. */
   stream(): ReadableStream<Uint8Array> | null {
     const history: Sent = ["history", this.#history.points];
     return this.#audience.join([this.#status(), history, ...this.#shown.values(), ...this.#troubled()]);
   }
 
-  /** Takes note of what a worker tells, after `Activity` has. */
+  /** Takes an event of a worker, after `Activity` has. */
   take(event: WorkerEvent): void {
     if (event.kind === "sampled" && this.#samples.length < SAMPLES_PER_SECOND) {
       this.#samples.push(...event.samples);
@@ -85,7 +85,7 @@ export class Live {
     this.#audience.send([this.#status()]);
   }
 
-  /** Sends everybody away. */
+  /** Disconnects all clients. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#audience.close();
@@ -115,7 +115,7 @@ export class Live {
     this.#read();
   }
 
-  /** Goes with the next message; at once if it is the first of its name, for the page waits for it. */
+  /** Sends a message with the next status; at once if it is the first of its name, because the page waits for it. */
   #show(sent: Sent): void {
     if (this.#audience.size === 0) return;
     const [name] = sent;
@@ -124,7 +124,7 @@ export class Live {
     this.#shown.set(name, sent);
   }
 
-  /** What was read is not shown any more. */
+  /** Drops what was read. */
   #forgetRead(): void {
     this.#samples = [];
     this.#waiting = [];
@@ -132,7 +132,7 @@ export class Live {
     this.#shopDueMs = 0;
   }
 
-  /** The report, without those of very many partitions that are nearly read to their end. */
+  /** The report with at most `PARTITIONS` partitions, those with the most lag. */
   #status(): Sent {
     const report = this.status();
     if (report.partitions.length <= PARTITIONS) return ["status", report];
@@ -144,7 +144,7 @@ export class Live {
     this.#reading ??= this.#ask().finally(() => this.#reading = null);
   }
 
-  /** Asks PostgreSQL, which is found out to be down by this too where there is nothing to commit. */
+  /** Reads PostgreSQL; this also finds out that it is down when nothing is to be committed. */
   async #ask(): Promise<void> {
     const before = this.#trouble;
     try {
@@ -152,7 +152,7 @@ export class Live {
       const found = this.#options.activity.totals.gaps;
       const front = await shop.front(Date.now());
       this.#gaps = { open: front.gaps, found };
-      // Whatever was said to be unknown is asked for at once.
+      // The page shows it as unknown: read it at once.
       if (this.#trouble !== null) this.#shopDueMs = 0;
       this.#trouble = null;
       this.#show(["front", front]);
@@ -165,12 +165,12 @@ export class Live {
     if (before !== this.#trouble) this.#audience.send([this.#status(), ...this.#troubled()]);
   }
 
-  /** Says that the tables can't be read, where that is so; that they can again, the shop says itself. */
+  /** A message that the tables cannot be read, if so; the next shop message ends it. */
   #troubled(): Sent[] {
     return this.#trouble === null ? [] : [["trouble", { reason: this.#trouble }]];
   }
 
-  /** Where the tables have no time for this, the page says so and goes on; nothing is broken by it. */
+  /** If PostgreSQL has no time for it, the page says so and stays. */
   async #askForShop(shop: ShopSource, front: Front): Promise<void> {
     const sinceMs = performance.now();
     try {
@@ -182,13 +182,13 @@ export class Live {
     this.#shopDueMs = nowMs + Math.max(SHOP_EVERY_MS, (nowMs - sinceMs) * SHOP_REST);
   }
 
-  /** Somebody was forgotten: what waits to be shown may be theirs. The page does the same when it hears of the restart. */
+  /** A user was forgotten: pending samples may be theirs. The page drops its own when it hears of the restart. */
   #forgetUser(): void {
     this.#forgetRead();
     this.#audience.send([this.#status()]);
   }
 
-  /** Nobody looks: what was read for them is gone. */
+  /** The last client left: drops what was read. */
   #forget(): void {
     this.#forgetRead();
     this.#trouble = null;
@@ -198,7 +198,7 @@ export class Live {
   async #closeShop(): Promise<void> {
     const open = this.#shop;
     this.#shop = null;
-    // One that can't be opened or closed is gone already.
+    // If it cannot be opened or closed, it is gone already.
     await open?.then((shop) => shop.close()).catch(() => {});
   }
 }

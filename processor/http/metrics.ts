@@ -1,5 +1,5 @@
 /**
- * What Prometheus reads. Counting is done in plain fields (see `Activity`): a scrape copies them.
+ * Metrics for Prometheus. `Activity` counts in plain fields, and a scrape copies them.
  * @module
  */
 import process from "node:process";
@@ -9,10 +9,10 @@ import { countOf, type Distribution } from "../pipeline/distribution.ts";
 import { STALLS } from "../status/stall.ts";
 import { VERSION } from "../version.ts";
 
-/** A value of the one label, or none, and a number. */
+/** A label value, if the metric has a label, and a number. */
 type Reading = readonly [label: string | null, value: number | null];
 
-/** What is known of a metric, whatever its value. */
+/** Description of a metric. */
 export interface MetricAbout {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -34,7 +34,7 @@ export class Metrics {
     this.#addProcess();
   }
 
-  /** All metrics, in the order of the text. */
+  /** All metrics in the order of the text. */
   get abouts(): readonly MetricAbout[] {
     return this.#abouts;
   }
@@ -246,7 +246,7 @@ export class Metrics {
     });
   }
 
-  /** A histogram of what has been counted elsewhere: the library's own would have to be told of every single value. */
+  /** A histogram of a distribution that is counted elsewhere; the library's own would need every single value. */
   #histogram(name: string, help: string, of: Distribution): void {
     this.#abouts.push({ name, type: "histogram", label: null, help });
     const type = "histogram";
@@ -254,7 +254,7 @@ export class Metrics {
     this.#registry.registerMetric({ name, help, type, get } as unknown as Histogram);
   }
 
-  /** A gauge; what is not known has no sample. */
+  /** A gauge; without a known value it has no sample. */
   #gauge(name: string, help: string, label: string | null, read: () => readonly Reading[]): void {
     this.#abouts.push({ name, type: "gauge", label, help });
     new Gauge({
@@ -273,7 +273,7 @@ export class Metrics {
   }
 }
 
-/** What the registry asks of a metric: the samples of a distribution, in Prometheus' way, where each bound counts all below. */
+/** The samples of a distribution as Prometheus wants them: each bucket counts all values up to its bound. */
 function samplesOf(
   name: string,
   of: Distribution,

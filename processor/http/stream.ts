@@ -1,52 +1,52 @@
 /**
- * Server-sent events to whoever looks. What is sent is written once for all of them; who can't keep up misses some of it
- * and is told so, and never makes the process grow.
+ * Server-sent events to the clients of the status page. A message is serialised once for all of them. A slow client misses
+ * messages and is told so; its queue is bounded.
  * @module
  */
 
-/** Bytes that may wait for one client. */
+/** Most bytes queued for one client. */
 const QUEUE_BYTES = 256 * 1024;
 
-/** A client whose queue has been full for as long is given up, in milliseconds. */
+/** A client is disconnected after its queue was full for this long, in milliseconds. */
 const GIVE_UP_AFTER_MS = 30_000;
 
-/** Most clients at a time. */
+/** Most clients. */
 export const MOST_CLIENTS = 500;
 
-/** An event as it is sent: a name, and what will be its JSON. */
+/** A message: the name of the event and its data. */
 export type Sent = readonly [event: string, data: unknown];
 
 interface Client {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** Messages that it has missed since it was last told. */
+  /** Missed messages since it was last told. */
   missed: number;
-  /** Since when its queue has been full; null if it isn't. */
+  /** Since when its queue is full; null if it is not. */
   fullSinceMs: number | null;
 }
 
 const TEXT = new TextEncoder();
 
-/** Everybody who looks. */
+/** All clients. */
 export class Audience {
   readonly #clients = new Set<Client>();
   readonly #now: () => number;
   readonly #changed: (count: number) => void;
 
   /**
-   * @param now milliseconds on a clock that only goes forward
-   * @param changed is told how many there are, whenever that changes
+   * @param now monotonic clock, in milliseconds
+   * @param changed called with the number of clients whenever it changes
    */
   constructor(now: () => number, changed: (count: number) => void = () => {}) {
     this.#now = now;
     this.#changed = changed;
   }
 
-  /** How many there are. */
+  /** Number of clients. */
   get size(): number {
     return this.#clients.size;
   }
 
-  /** What one more client is sent, beginning with a greeting; null if there are too many. */
+  /** The stream of one more client, starting with a greeting; null if there are too many. */
   join(greeting: readonly Sent[]): ReadableStream<Uint8Array> | null {
     if (this.#clients.size >= MOST_CLIENTS) return null;
     let client: Client;
@@ -62,14 +62,14 @@ export class Audience {
     }, new ByteLengthQueuingStrategy({ highWaterMark: QUEUE_BYTES }));
   }
 
-  /** Sends the same to all. */
+  /** Sends messages to all clients. */
   send(all: readonly Sent[]): void {
     if (this.#clients.size === 0) return;
     const bytes = TEXT.encode(written(all));
     for (const client of this.#clients) this.#sendTo(client, bytes);
   }
 
-  /** Sends all of them away. */
+  /** Disconnects all clients. */
   close(): void {
     for (const client of this.#clients) {
       this.#leave(client);
@@ -86,7 +86,7 @@ export class Audience {
     client.controller.error(new Error("the client does not take what it is sent"));
   }
 
-  /** Called when there is room again. */
+  /** Called when the queue has room again. */
   #catchUp(client: Client): void {
     if (client.missed === 0) return;
     client.controller.enqueue(TEXT.encode(written([["missed", { messages: client.missed }]])));
@@ -99,7 +99,7 @@ export class Audience {
   }
 }
 
-/** JSON has no line ends but in whitespace, so each event is one line of data. */
+/** JSON has line ends only in whitespace, so each event is one line of data. */
 function written(all: readonly Sent[]): string {
   return all.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join("");
 }

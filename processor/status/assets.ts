@@ -1,5 +1,5 @@
 /**
- * The status page as it is served: a page, its style and its scripts, all of them in the binary.
+ * The files of the status page, embedded in the binary.
  * @module
  */
 import uplot from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
@@ -15,7 +15,7 @@ import overview from "./page/overview.js" with { type: "text" };
 import shop from "./page/shop.js" with { type: "text" };
 import events from "./page/events.js" with { type: "text" };
 
-/** Something that is served as it is. */
+/** A file as it is served. */
 export interface Asset {
   readonly type: string;
   readonly body: string;
@@ -24,7 +24,7 @@ export interface Asset {
 const script = (body: string): Asset => ({ type: "text/javascript; charset=utf-8", body });
 const css = (body: string): Asset => ({ type: "text/css; charset=utf-8", body });
 
-/** What is served, by path. */
+/** The files by path. */
 export const ASSETS: Readonly<Record<string, Asset>> = {
   "/": { type: "text/html; charset=utf-8", body: page },
   "/page/icon.svg": { type: "image/svg+xml", body: icon },

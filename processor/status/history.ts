@@ -1,10 +1,10 @@
 /**
- * How fast it goes: what `Activity` has summed up, looked at once a second and remembered for ten minutes.
+ * Rates: reads the sums of `Activity` once a second and keeps ten minutes of them.
  * @module
  */
 import type { Activity, StageTotals, Totals } from "./activity.ts";
 
-/** Sums as they stood at one moment. */
+/** The sums at one moment. */
 interface Reading {
   /** Epoch milliseconds. */
   readonly at: number;
@@ -14,26 +14,26 @@ interface Reading {
   readonly lag: number | null;
 }
 
-/** What the charts show of a second. */
+/** One second of the charts. */
 export interface Point {
   /** Epoch milliseconds. */
   readonly at: number;
-  /** Records a second, by what became of them. */
+  /** Records/s by outcome. */
   readonly stored: number;
   readonly duplicates: number;
   readonly refused: number;
-  /** Time that PostgreSQL took for a commit, on average; null without one. */
+  /** Mean duration of commits in PostgreSQL, in milliseconds; null without a commit. */
   readonly commitMs: number | null;
-  /** Of the last commit, the time that its oldest record had been in Kafka and here; null without one. */
+  /** Age of the oldest record of the last commit, in milliseconds; null without a commit. */
   readonly latencyMs: number | null;
   readonly lag: number | null;
 }
 
-/** Events a second, and the like, over the last seconds. */
+/** Rates over the last seconds, per second. */
 export interface Rates {
-  /** Records that came into the log. */
+  /** Records written to the log. */
   readonly arrived: number;
-  /** Records taken out of it. */
+  /** Records consumed. */
   readonly consumed: number;
   readonly stored: number;
   readonly duplicates: number;
@@ -43,45 +43,45 @@ export interface Rates {
   readonly rows: number;
 }
 
-/** Where time goes: one of the steps from Kafka to PostgreSQL. */
+/** One of the stages from Kafka to PostgreSQL. */
 export interface Stage {
   readonly name: "Kafka" | "decode" | "fold" | "commit" | "PostgreSQL";
   /** What `rate` and `eachUs` count. */
   readonly unit: "records" | "events" | "commits" | "rows";
-  /** How many a second. */
+  /** Number per second. */
   readonly rate: number;
-  /** Share of the workers' time that it takes, 0 to 1. Of Kafka: waiting for records that it is known to have. */
+  /** Share of the workers' time, 0 to 1. For Kafka: waiting for records that it has. */
   readonly busy: number;
   /** Time for each, in microseconds; null if there was none. */
   readonly eachUs: number | null;
 }
 
-/** Refusals of the last minute, to judge by. */
+/** Counts of the last minute. */
 export interface LastMinute {
   readonly consumed: number;
   readonly refused: number;
 }
 
-/** Whether records come, and how many usually do. */
+/** How long no record has come, and how many usually come. */
 export interface Silence {
-  /** Time since the last record, in milliseconds; since the first reading, where none has come. */
+  /** Time since the last record, or since the start, in milliseconds. */
   readonly silentMs: number;
-  /** Records a second that were usual until then; 0 if few came, or too little time has passed to know. */
+  /** Usual records/s before; 0 if too few came to tell. */
   readonly usual: number;
 }
 
-/** How often `look` is to be called, in milliseconds. */
+/** Interval of `look`, in milliseconds. */
 export const LOOK_EVERY_MS = 1000;
 
-/** Readings that are kept. */
+/** Number of readings that are kept. */
 const KEPT = 600;
 
-/** Over so many readings the numbers are averaged: commits are no more frequent than readings. */
+/** Readings to average over: commits are no more frequent than readings. */
 const AVERAGED = 4;
 
 const MINUTE = 60;
 
-/** What is usual is the median of so many spans of so many milliseconds; of fewer it isn't told. */
+/** The usual rate is the median of this many spans of this many milliseconds. */
 const SPANS = 60;
 const SPAN_MS = 10_000;
 const FEWEST_SPANS = 12;
@@ -91,22 +91,22 @@ export class History {
   readonly #activity: Activity;
   readonly #readings: Reading[] = [];
   readonly #points: Point[] = [];
-  /** Records a second in each of the latest spans, and the one that goes on: when it began, and how many had come. */
+  /** Records/s of the latest spans; and of the current one, its start and the records by then. */
   readonly #spans: number[] = [];
   #spanFrom = { at: 0, come: 0 };
-  /** When records came last, and what was usual then. */
+  /** When the last record came, and the usual rate then. */
   #heard = { at: 0, come: 0, usual: 0 };
 
   constructor(activity: Activity) {
     this.#activity = activity;
   }
 
-  /** What the charts show, the oldest first. */
+  /** The points of the charts, oldest first. */
   get points(): readonly Point[] {
     return this.#points;
   }
 
-  /** Takes a reading at `at`, epoch milliseconds; returns what is new for the charts. */
+  /** Takes a reading at `at`, epoch milliseconds; returns the new point of the charts. */
   look(at: number): Point {
     const { totals, work, commits, lag } = this.#activity;
     this.#readings.push({ at, totals, work, commits, lag });
@@ -131,7 +131,7 @@ export class History {
     return point;
   }
 
-  /** How much a second, lately. */
+  /** Current rates. */
   get rates(): Rates {
     const { before, now, seconds } = this.#span(AVERAGED);
     const per = (count: number) => seconds === 0 ? 0 : count / seconds;
@@ -148,7 +148,7 @@ export class History {
     };
   }
 
-  /** Where the time went, lately, in the order that an event goes. */
+  /** Current times per stage, in the order of the pipeline. */
   get stages(): Stage[] {
     const { before, now, seconds } = this.#span(AVERAGED);
     const { consumed, stored, commits, rows } = this.rates;
@@ -167,22 +167,22 @@ export class History {
     ];
   }
 
-  /** What the last minute brought. */
+  /** Counts of the last minute. */
   get lastMinute(): LastMinute {
     const { before, now } = this.#span(MINUTE);
     const of = (name: "consumed" | "refused") => now.totals[name] - before.totals[name];
     return { consumed: of("consumed"), refused: of("refused") };
   }
 
-  /** Whether records come. */
+  /** How long no record has come. */
   get silence(): Silence {
     const { at, usual } = this.#heard;
     return { silentMs: (this.#readings.at(-1)?.at ?? at) - at, usual };
   }
 
   /**
-   * Takes note of how many records had come by `at`, consumed or not: a backlog that is taken in is none that comes. What
-   * comes in a burst is not usual: so the median.
+   * Notes the number of records in the log by `at`, consumed or not: catching up with a backlog is no arrival. The median
+   * keeps bursts out of the usual rate.
    */
   #hear(at: number, come: number): void {
     if (this.#spanFrom.at === 0) {
@@ -199,7 +199,7 @@ export class History {
     this.#heard = { at, come, usual: sorted.length < FEWEST_SPANS ? 0 : sorted[sorted.length >> 1]! };
   }
 
-  /** The last reading, and the one so many before it or the first. */
+  /** The last reading, and an earlier one to compare with. */
   #span(readings: number): { before: Reading; now: Reading; seconds: number } {
     const { totals, work, commits, lag } = this.#activity;
     const now = this.#readings.at(-1) ?? { at: 0, totals, work, commits, lag };

@@ -1,18 +1,18 @@
 /**
- * How a running processor is, in one line.
+ * The status in one line.
  * @module
  */
 import type { Activity } from "./activity.ts";
 import { withCommas } from "./text.ts";
 
-/** What was counted at some moment. */
+/** Counts at one moment. */
 export interface Reading {
-  /** Milliseconds on a clock that only goes forward. */
+  /** Monotonic time, in milliseconds. */
   readonly ms: number;
   readonly consumed: number;
 }
 
-/** The line, for the time since the reading `before`. */
+/** The status line, with rates since the reading `before`. */
 export function statusLine(activity: Activity, before: Reading, now: Reading): string {
   const { notReady, partitions, totals } = activity;
   if (notReady !== null) return notReady === "stopping" ? "stopping: commits what it has" : `waits: ${notReady}`;

@@ -1,5 +1,5 @@
 /**
- * What a running processor says of itself, as JSON.
+ * The status report of a running process, as JSON.
  * @module
  */
 import type { Activity, PartitionActivity, Totals } from "./activity.ts";
@@ -7,14 +7,14 @@ import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
 import type { History, Rates, Stage } from "./history.ts";
 import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
 
-/** What `/api/status` returns. Times are ISO 8601 in UTC, sums count from the start of the process. */
+/** Body of `/api/status`. Times are ISO 8601 in UTC; sums count from the start of the process. */
 export interface StatusReport {
   readonly state: "running" | "waiting" | "stopping";
-  /** Why it is not running, in words. */
+  /** Why it does not work, in words. */
   readonly reason: string | null;
-  /** How it is, for people. */
+  /** The state in plain words. */
   readonly verdict: Verdict;
-  /** When this was said. */
+  /** Time of the report. */
   readonly at: string;
   readonly version: string;
   readonly instance: string;
@@ -22,20 +22,20 @@ export interface StatusReport {
   readonly startedAt: string;
   readonly workers: number;
   readonly lag: Lag;
-  /** How much a second, over the last seconds. */
+  /** Current rates, per second. */
   readonly rates: Rates;
-  /** Where the time goes, in the order that an event goes. */
+  /** Time per stage, in the order of the pipeline. */
   readonly stages: readonly Stage[];
-  /** The partitions that this process reads. */
+  /** The partitions of this process. */
   readonly partitions: readonly PartitionReport[];
-  /** How many partitions the topic has; null before that is known. */
+  /** Number of partitions of the topic; null before it is known. */
   readonly topicPartitions: number | null;
   readonly totals: Totals;
-  /** Refused messages by reason; reasons that did not occur are left out. */
+  /** Refused records by reason, without reasons that did not occur. */
   readonly refusals: Readonly<Record<string, number>>;
   readonly commits: number;
   readonly lastCommit: CommitReport | null;
-  /** The most recent first. */
+  /** Newest first. */
   readonly restarts: readonly { readonly at: string; readonly cause: string; readonly message: string }[];
   readonly settings: Readonly<Record<string, string | null>>;
 }
@@ -43,7 +43,7 @@ export interface StatusReport {
 /** Where a partition stands. */
 export type PartitionReport = Omit<PartitionActivity, "watermark" | "worker" | "committedAt"> & {
   readonly watermark: string | null;
-  /** The worker that reads it: what `progress.committed_by` says. */
+  /** The worker that reads it, as in `progress.committed_by`. */
   readonly owner: string;
   readonly committedAt: string | null;
 };
@@ -57,25 +57,25 @@ export interface CommitReport {
   readonly latencyMs: number | null;
 }
 
-/** What doesn't change while the process runs. */
+/** Facts that do not change while the process runs. */
 export interface About {
   readonly version: string;
   readonly instance: string;
   readonly topic: string;
   /** Epoch milliseconds. */
   readonly startedAt: number;
-  /** Settings as they may be shown. */
+  /** Settings without secrets. */
   readonly settings: Readonly<Record<string, string | null>>;
 }
 
-/** What belongs to the moment. */
+/** Facts of the moment. */
 export interface Moment {
   /** Epoch milliseconds. */
   readonly now: number;
   readonly stopping: boolean;
-  /** Records in gaps that nobody has acknowledged, where PostgreSQL has been asked; otherwise null. */
+  /** Records in unacknowledged gaps; null where PostgreSQL was not asked. */
   readonly gaps?: number | null;
-  /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
+  /** Why PostgreSQL cannot be read; null if it can, or was not tried. */
   readonly database: string | null;
 }
 
@@ -133,14 +133,14 @@ export function statusReport(about: About, activity: Activity, history: History,
   };
 }
 
-/** Name of a worker: what `progress.committed_by` says. */
+/** Name of a worker, as in `progress.committed_by`. */
 export function ownerOf(instance: string, worker: number): string {
   return worker === 0 ? instance : `${instance}/${worker}`;
 }
 
 function lagOf(activity: Activity, rates: Rates, now: number): Lag {
   const records = activity.lag;
-  // The watermark of a partition that is read to its end says when something happened last, and not what is missing.
+  // The watermark of a partition that is read to its end tells the last event, not a delay.
   const behind = activity.partitions.filter(({ lag, watermark }) => lag !== null && lag > 0 && watermark !== null);
   const latest = Math.min(...behind.map(({ watermark }) => watermark! + ALLOWED_DELAY_MS));
   return {

@@ -1,6 +1,5 @@
 /**
- * A few of the events that stream past, for people to look at: chosen from what was decoded, never more than a bounded
- * number a second, and nothing at all unless somebody looks.
+ * Samples of decoded events for the status page: a bounded number per second, and none unless a client is connected.
  * @module
  */
 import { Batch, dictionaries } from "../columns/batch.ts";
@@ -9,34 +8,34 @@ import { KeyedHash, NO_KEY } from "../columns/keyed_hash.ts";
 import type { Reason } from "../event.ts";
 import type { Records } from "../records.ts";
 
-/** A record as it is shown: an event, or a refusal. Texts are cut short. */
+/** A record as shown: an event or a refusal. Texts are cut. */
 export interface Sample {
   readonly partition: number;
   readonly offset: number;
-  /** Event time, or that of a refused record in Kafka, epoch milliseconds; null if it has none. */
+  /** Event time, or Kafka timestamp of a refused record, epoch milliseconds; null if it has none. */
   readonly time: number | null;
   readonly type: string | null;
   readonly user: string | null;
   readonly page: string | null;
   readonly device: string | null;
   readonly region: string | null;
-  /** Of a purchase; otherwise 0. */
+  /** Revenue of a purchase; otherwise 0. */
   readonly revenueCents: number;
-  /** Why it can't be an event; null if it is one. */
+  /** Reason of a refusal; null for an event. */
   readonly reason: Reason | null;
   readonly detail: string | null;
 }
 
-/** Most samples of one worker in a second. */
+/** Most samples of one worker per second. */
 export const SAMPLES_PER_SECOND = 50;
 
-/** Samples are given out in portions, so that they don't all come from one moment. */
+/** Samples come in portions, so that they are not all of one moment. */
 const PORTIONS_PER_SECOND = 5;
 
 /** Longest text shown, in UTF-16 code units. */
 const SHOWN = 120;
 
-/** Whether somebody looks, told to all workers of a process. */
+/** Whether a client of the status page is connected; shared by all workers of a process. */
 export class Watching {
   readonly #listeners = new Set<(on: boolean) => void>();
   #on = false;
@@ -51,7 +50,7 @@ export class Watching {
     for (const listener of this.#listeners) listener(on);
   }
 
-  /** Tells whenever it changes, until the signal is aborted. */
+  /** Reports every change until the signal is aborted. */
   tell(listener: (on: boolean) => void, signal: AbortSignal): void {
     this.#listeners.add(listener);
     signal.addEventListener("abort", () => this.#listeners.delete(listener));
@@ -69,7 +68,7 @@ export class Sampler {
 
   /**
    * @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds
-   * @param now milliseconds on a clock that only goes forward
+   * @param now monotonic clock, in milliseconds
    */
   constructor(topic: string, keepMs: number, now: () => number) {
     this.#topic = topic;
@@ -77,7 +76,7 @@ export class Sampler {
     this.#now = now;
   }
 
-  /** Some of these records, from place `from` on, as far apart as they can be. */
+  /** Some of these records from index `from` on, evenly spread. */
   take(records: Records, from: number): Sample[] {
     const portionNo = Math.floor(this.#now() * PORTIONS_PER_SECOND / 1000);
     if (portionNo !== this.#portionNo) this.#left = SAMPLES_PER_SECOND / PORTIONS_PER_SECOND;
@@ -88,7 +87,7 @@ export class Sampler {
     try {
       return Array.from({ length: count }, (_, i) => this.#sample(records, from + Math.floor(i * step)));
     } catch {
-      // Nothing that is only looked at may be in the way of what is counted.
+      // Sampling must not stop counting.
       return [];
     }
   }

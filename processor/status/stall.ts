@@ -15,54 +15,54 @@ export const STALLS = [
   "worker_silent",
 ] as const;
 
-/** What kind of stall it is. */
+/** Kind of a stall. */
 export type StallKind = typeof STALLS[number];
 
-/** Something stands still. */
+/** A stall of a worker or of one of its partitions. */
 export interface Stall {
   readonly kind: StallKind;
-  /** Which partition; null where it is all of a worker. */
+  /** The partition; null for a whole worker. */
   readonly partition: number | null;
-  /** For how long, in milliseconds. */
+  /** Duration, in milliseconds. */
   readonly forMs: number;
-  /** Records that wait, as far as known. */
+  /** Records that wait, as last known. */
   readonly records: number;
 }
 
-/** After so long it is a stall, in milliseconds: it shows within 15 s. */
+/** Time without progress that counts as a stall, in milliseconds; so it shows within 15 s. */
 const STALLS_AFTER_MS = 10_000;
-/** The same for a commit, which may take long under load; and for the worker, which may wait for one. */
+/** The same for commits, which may take long under load, and for a worker that waits for one. */
 const COMMIT_STALLS_AFTER_MS = 12_500;
-/** What passed between two looks counts for so much at most: who was suspended has not looked. */
+/** Longest time that counts between two looks, in milliseconds: a suspended process has not looked. */
 const LONGEST_LOOK_MS = 5_000;
 
-/** What is remembered of a partition between two looks. */
+/** State of a partition between two looks. */
 interface Watched {
   state: PartitionState;
-  /** As it was at the last look. */
+  /** Its state at the last look. */
   seen: PartitionState | null;
   silentMs: number;
   heldMs: number;
 }
 
-/** Watches one worker. Time comes in through `look` alone. */
+/** Watches one worker. Time comes only from `look`. */
 export class StallWatch {
   #partitions = new Map<number, Watched>();
   #isFresh = false;
-  /** Time since the last look that found something new said of the partitions. */
+  /** Time since the last news of the partitions, in milliseconds. */
   #unseenMs = 0;
   #isRebalancing = false;
   #rebalancingMs = 0;
   #isCommitting = false;
   #committingMs = 0;
-  /** Time without a sign of life; null where none is given at all. */
+  /** Time since the last sign of life, in milliseconds; null before the first. */
   #quietMs: number | null = null;
-  /** Time in which nothing was read though there was something to read. */
+  /** Time in which nothing was read although there were records, in milliseconds. */
   #unmovedMs = 0;
   #waiting = 0;
   #lookedMs: number | null = null;
 
-  /** What the worker knows of its partitions, all of them. */
+  /** Takes the states of all partitions of the worker. */
   states(states: readonly PartitionState[]): void {
     this.#isFresh = true;
     this.#partitions = new Map(states.map((state) => {
@@ -71,39 +71,39 @@ export class StallWatch {
     }));
   }
 
-  /** The group is asked for partitions. */
+  /** The worker joins its consumer group. */
   rebalancing(): void {
     this.#isRebalancing = true;
   }
 
-  /** The worker has begun to read, or begun again. */
+  /** The worker started to read. */
   started(): void {
     this.#isRebalancing = false;
     this.#rebalancingMs = this.#unmovedMs = 0;
     if (this.#quietMs !== null) this.#quietMs = 0;
   }
 
-  /** A commit has been sent. */
+  /** A commit was sent. */
   committing(): void {
     this.#isCommitting = true;
   }
 
-  /** A commit has been applied. */
+  /** A commit was applied. */
   committed(): void {
     this.#isCommitting = false;
     this.#committingMs = this.#unmovedMs = 0;
   }
 
-  /** The loop has gone round. */
+  /** The worker gave a sign of life. */
   turned(): void {
     this.#quietMs = 0;
   }
 
   /**
-   * Looks at the worker, about once a second.
+   * Looks at the worker; to be called about once a second.
    *
-   * @param nowMs on any clock
-   * @param waiting records of the worker that are still to be committed
+   * @param nowMs time on any clock, in milliseconds
+   * @param waiting lag of the worker, in records
    */
   look(nowMs: number, waiting: number): void {
     const passedMs = Math.min(LONGEST_LOOK_MS, Math.max(0, nowMs - (this.#lookedMs ?? nowMs)));
@@ -112,10 +112,10 @@ export class StallWatch {
     if (this.#quietMs !== null) this.#quietMs += passedMs;
     this.#unseenMs += passedMs;
     if (this.#isRebalancing) this.#rebalancingMs += passedMs;
-    // What was to be committed may have been committed by another instance.
+    // Another instance may have committed these records.
     if (waiting === 0) this.#isCommitting = false;
     this.#committingMs = this.#isCommitting ? this.#committingMs + passedMs : 0;
-    // What a worker that says nothing knew last is no news.
+    // The last state of a silent worker is no news.
     if (!this.#isFresh || this.#isRebalancing) return;
     this.#isFresh = false;
     const unseenMs = Math.min(LONGEST_LOOK_MS, this.#unseenMs);
@@ -132,7 +132,7 @@ export class StallWatch {
     }
   }
 
-  /** Everything that stands still, as of the last look. */
+  /** All stalls, as of the last look. */
   get stalls(): readonly Stall[] {
     const stalls: Stall[] = [];
     const whole = (kind: StallKind, forMs: number, limitMs = STALLS_AFTER_MS) => {
@@ -159,12 +159,12 @@ export class StallWatch {
   }
 }
 
-/** True where there is something to read. */
+/** True if there is something to read. */
 function isBehind({ next, stable }: PartitionState): boolean {
   return next !== null && stable !== null && next < stable;
 }
 
-/** True where all has been read but what waits for a transaction to end. */
+/** True if everything is read except records of open transactions. */
 function isHeld({ next, end, stable }: PartitionState): boolean {
   return next !== null && end !== null && stable !== null && stable < end && next >= stable;
 }

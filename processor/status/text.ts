@@ -1,12 +1,12 @@
 /**
- * What is shown on a terminal: tables, numbers, and bytes that come from strangers.
+ * Text for terminals: tables, numbers, and bytes from untrusted input.
  * @module
  */
 
 /**
- * Rows under their heads, as lines; columns of nothing but figures to the right. Without heads (null), the rows alone.
+ * A table as lines; columns of numbers are aligned to the right. Without heads (null), only the rows.
  *
- * @param least least width of each column, where rows of one table are shown one at a time; 0 where left out
+ * @param least least width of each column (default: 0), for rows that are printed one at a time
  */
 export function table(
   heads: readonly string[] | null,
@@ -24,7 +24,7 @@ export function table(
   );
 }
 
-/** The same for rows that come one at a time: what is to be shown for the next one; heads come with the first. */
+/** The same for rows that come one at a time: the text of the next row, with the heads before the first. */
 export function tableByRow(heads: readonly string[], least: readonly number[]): (row: readonly string[]) => string {
   let from = 0;
   return (row) => {
@@ -34,17 +34,17 @@ export function tableByRow(heads: readonly string[], least: readonly number[]): 
   };
 }
 
-/** A number as people read it, to the whole. */
+/** A rounded number with thousands separators. */
 export function withCommas(number: number): string {
   return Math.round(number).toLocaleString("en");
 }
 
-/** Bytes as text in one line that does nothing to a terminal: what does not print is escaped. */
+/** Bytes as one line of text that is safe on a terminal: unprintable bytes are escaped. */
 export function printable(bytes: Uint8Array): string {
   return visible(new TextDecoder().decode(bytes));
 }
 
-/** A text in which nothing moves the cursor, changes colours or turns the direction of writing. */
+/** A text without control characters and changes of the writing direction. */
 export function visible(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
