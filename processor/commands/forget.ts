@@ -4,6 +4,8 @@
  */
 import type { Settings } from "../config/config.ts";
 import { finishForgetting, foundOf, noteForgotten, type OfUser } from "../postgres/operations/forget.ts";
+import { isOfUsers } from "../postgres/erase.ts";
+import { VIEWS } from "../views/mod.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
@@ -36,16 +38,15 @@ export async function forget(
     const ends = new Map((await boundsOf(clusterOf(settings))).map(({ partition, end }) => [partition, end]));
     const rows = await retryOnLockTimeout("block commits", say, () => noteForgotten(db, topic, user, ends));
     const logged = await finishForgetting(db, topic, user, say);
-    const all = { ...rows, ...logged, events: rows.events + logged.events };
+    const all = { rows: rows.rows, refusals: logged.refusals, events: rows.events + logged.events };
     print(`erased ${inWords(all)} of user ${JSON.stringify(user)}`);
-    print(
-      "counts in traffic, pages and active_users stay; the user's events that Kafka still holds are not stored again",
-    );
+    const anonymous = VIEWS.filter((view) => !isOfUsers(view)).map(({ name }) => name).join(", ");
+    print(`counts in ${anonymous} stay; the user's events that Kafka still holds are not stored again`);
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
 }
 
-function inWords({ events, sessions, user_days, refusals }: OfUser): string {
-  const counts = { events, sessions, days: user_days, "refused records": refusals };
-  return Object.entries(counts).map(([what, count]) => `${withCommas(count)} ${what}`).join(", ");
+function inWords({ events, rows, refusals }: OfUser): string {
+  const counts = { events, ...rows, "refused records": refusals };
+  return Object.entries(counts).map(([what, count]) => `${withCommas(count)} ${what.replaceAll("_", " ")}`).join(", ");
 }

@@ -10,4 +10,5 @@ export const pages: View = view({
   window: tumbling(minutes(1)),
   by: ["page"],
   measures: { views: count(), users: distinctUsers() },
+  rollups: ["page_days"],
 });

@@ -27,5 +27,6 @@ export const sessions: View = view({
     revenue_cents: sum("revenue"),
     funnel_step: funnel(["page_view", "add_to_cart", "purchase"], "funnel_state"),
   },
-  derived: { bounced: "page_views = 1 and events = 1" },
+  derived: { bounced: { page_views: 1, events: 1 } },
+  rollups: ["page_days"],
 });

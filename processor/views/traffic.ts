@@ -9,4 +9,5 @@ export const traffic: View = view({
   window: tumbling(minutes(1)),
   by: ["type", "device", "region"],
   measures: { events: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
+  rollups: ["traffic_hours"],
 });

@@ -8,4 +8,7 @@ export const userDays: View = view({
   window: day(),
   by: ["user"],
   measures: { events: count(), purchases: count({ type: ["purchase"] }), revenue_cents: sum("revenue") },
+  // It knows the day on which a user was first seen, and the days that a forgotten user's events are on.
+  keep: "forever",
+  rollups: ["users"],
 });

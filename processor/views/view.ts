@@ -23,8 +23,12 @@ export interface View {
   readonly window: Window;
   readonly by: readonly Dimension[];
   readonly measures: Readonly<Record<string, Measure>>;
-  /** Columns that follow from the others of the same row, as SQL conditions. */
-  readonly derived?: Readonly<Record<string, string>>;
+  /** Columns that PostgreSQL makes of others of the same row: true where each of these has the given value. */
+  readonly derived?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** How long rows are kept; without it, as long as `ROLLUPS_KEEP_DAYS` says. */
+  readonly keep?: "forever";
+  /** Tables that triggers of the view's migration keep added up from its rows, which nobody else writes. */
+  readonly rollups?: readonly string[];
 }
 
 /** Partial answers to a view since the last commit, column by column; place `r` of each column is row `r`. */
@@ -120,5 +124,10 @@ export function view(definition: View): View {
     refuse(`a window of ${window.widthMs} ms can't be put together from panes of ${window.everyMs} ms`);
   }
   if (window.kind === "session" && !by.includes("user")) refuse("a session belongs to a user");
+  const columns = Object.entries(measures).flatMap(([name, measure]) => measure.columns(name).map((c) => c.name));
+  for (const [name, values] of Object.entries(definition.derived ?? {})) {
+    const unknown = Object.keys(values).find((column) => !columns.includes(column));
+    if (unknown !== undefined) refuse(`${name} is made of ${unknown}, which no measure has`);
+  }
   return definition;
 }

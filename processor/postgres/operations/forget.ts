@@ -3,16 +3,17 @@
  * out, and the rows by user; then what lies by its offsets, which nobody adds to any more.
  * @module
  */
+import { VIEWS } from "../../views/mod.ts";
 import type { Database } from "../database.ts";
-import { ERASED, eraseRows, userHash } from "../erase.ts";
+import { ERASED, eraseRows, isOfUsers, userHash } from "../erase.ts";
 import { SCHEMA, STAGING } from "../schema.ts";
 
 /** What there is of a user, or was removed. */
 export interface OfUser {
   readonly events: number;
-  readonly sessions: number;
-  readonly user_days: number;
   readonly refusals: number;
+  /** Rows of the views whose rows are of one user each, by view. */
+  readonly rows: Readonly<Record<string, number>>;
 }
 
 /** Where a partition ends. */
@@ -21,19 +22,20 @@ export type Ends = ReadonlyMap<number, number>;
 /** What there is of a user; changes nothing. */
 export async function foundOf(db: Database, topic: string, user: string): Promise<OfUser> {
   const days = await daysOf(db, user);
-  const { rows: [row] } = await db.query<{ [table in keyof OfUser]: string }>(
+  const ofUsers = VIEWS.filter(isOfUsers).map(({ name }) => name);
+  const { rows: [row] } = await db.query<Readonly<Record<string, string>>>(
     `select (select count(*) from clickstream.events where user_id = $1::text and ${onDays(days)}) as events,
-       (select count(*) from clickstream.sessions where user_id = $1::text) as sessions,
-       (select count(*) from clickstream.user_days where user_id = $1::text) as user_days,
-       (select count(*) from clickstream.refusals where topic = $2::text and ${NAMED}) as refusals`,
+       (select count(*) from clickstream.refusals where topic = $2::text and ${NAMED}) as refusals
+       ${
+      ofUsers.map((name) => `, (select count(*) from clickstream.${name} where user_id = $1::text) as ${name}`).join("")
+    }`,
     [user, topic, quoted(user)],
   );
-  const { events, sessions, user_days, refusals } = row!;
+  const count = (name: string) => Number(row![name]);
   return {
-    events: Number(events),
-    sessions: Number(sessions),
-    user_days: Number(user_days),
-    refusals: Number(refusals),
+    events: count("events"),
+    refusals: count("refusals"),
+    rows: Object.fromEntries(ofUsers.map((name) => [name, count(name)])),
   };
 }
 
@@ -50,7 +52,7 @@ export async function noteForgotten(
   topic: string,
   user: string,
   ends: Ends,
-): Promise<{ readonly sessions: number; readonly user_days: number; readonly events: number }> {
+): Promise<Omit<OfUser, "refusals">> {
   return await db.transaction(async (tx) => {
     const schemas = await schemasIn(tx);
     for (const schema of schemas) await tx.exec(`lock table ${schema}.progress in exclusive mode`);
@@ -81,7 +83,7 @@ export async function noteForgotten(
       [user, ...arraysOf(below), topic],
     );
     const [erased] = await Promise.all(schemas.map((schema) => eraseRows(tx, schema, [user])));
-    return { sessions: erased!["sessions"] ?? 0, user_days: erased!["user_days"] ?? 0, events };
+    return { events, rows: erased! };
   });
 }
 
@@ -150,10 +152,14 @@ function quoted(user: string): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(user));
 }
 
-/** The days on which a user did something; null where `user_days` knows none, for it may not be kept. */
+/** The view that knows the days on which a user did anything. */
+const DAYS = VIEWS.find((view) => view.window.kind === "day" && view.where === undefined && isOfUsers(view));
+
+/** The days on which a user did something; null where no view knows any, for it may not be kept. */
 async function daysOf(db: Database, user: string): Promise<readonly string[] | null> {
+  if (DAYS === undefined) return null;
   const { rows } = await db.query<{ day: string }>(
-    "select day::text from clickstream.user_days where user_id = $1::text order by day",
+    `select day::text from clickstream.${DAYS.name} where user_id = $1::text order by day`,
     [user],
   );
   return rows.length === 0 ? null : rows.map(({ day }) => day);

@@ -4,7 +4,9 @@
  * wrong removes nothing.
  * @module
  */
-import { DAY_MS } from "../../views/view.ts";
+import { tableOf } from "../../translate/table.ts";
+import { VIEWS } from "../../views/mod.ts";
+import { DAY_MS, type View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { nowAndThen, retryOnLockTimeout } from "../locks.ts";
 import { makePartitions } from "./migrations.ts";
@@ -32,17 +34,21 @@ export interface Maintained {
 /** Rows in one statement: so few that nobody has to wait long for one of them. */
 const ROWS = 10_000;
 
-/**
- * The tables whose rows grow too old, and by which condition. `user_days` is not among them: it is what knows the day on
- * which a user was first seen. Nor are refusals, which are never dropped.
- */
-const AGING: readonly (readonly [table: string, days: keyof Keep, old: string])[] = [
-  ["events_default", "eventDays", "event_time < $1::timestamptz"],
-  ["traffic", "rollupDays", "window_start < $1::timestamptz"],
-  ["pages", "rollupDays", "window_start < $1::timestamptz"],
-  ["active_users", "rollupDays", "window_start < $1::timestamptz"],
-  ["sessions", "rollupDays", "started_at < $1::timestamptz and ended_at < $1::timestamptz"],
-];
+/** Rows that grow too old: of which table, after which of the lengths of time, and by which condition. */
+type Aging = readonly [table: string, days: keyof Keep, old: string];
+
+/** The tables whose rows grow too old. Refusals are not among them: they are never dropped. */
+export function agingOf(views: readonly View[]): readonly Aging[] {
+  return [
+    ["events_default", "eventDays", "event_time < $1::timestamptz"],
+    ...views.filter(({ keep }) => keep !== "forever").map((view): Aging => {
+      const columns = tableOf(view).window.map(({ name }) => name);
+      // Windows are told by where they begin; a session may go on for longer than any.
+      const told = view.window.kind === "session" ? columns : columns.slice(0, 1);
+      return [view.name, "rollupDays", told.map((column) => `${column} < $1::timestamptz`).join(" and ")];
+    }),
+  ];
+}
 
 /**
  * Makes partitions, drops expired ones, removes old rows; may be ended anywhere and run again, also by two at once.
@@ -50,7 +56,12 @@ const AGING: readonly (readonly [table: string, days: keyof Keep, old: string])[
  * @param db a connection of its own, with a short `lock_timeout`: whoever writes waits no longer than that for us
  * @param say is told what is done, as it is done
  */
-export async function maintain(db: Database, keep: Keep, say: (line: string) => void): Promise<Maintained> {
+export async function maintain(
+  db: Database,
+  keep: Keep,
+  say: (line: string) => void,
+  views: readonly View[] = VIEWS,
+): Promise<Maintained> {
   const { rows: [clock] } = await db.query<{ now: string }>(
     "select (extract(epoch from now()) * 1000)::bigint::text as now",
   );
@@ -68,7 +79,7 @@ export async function maintain(db: Database, keep: Keep, say: (line: string) => 
     dropped.push(name);
   }
   const removed: Record<string, number> = {};
-  for (const [table, days, old] of AGING) {
+  for (const [table, days, old] of agingOf(views)) {
     const rows = await removeOld(db, table, old, dayText(nowMs, -keep[days]), say);
     if (rows > 0) removed[table] = rows;
   }

@@ -2,28 +2,27 @@
  * What a database user may do, and what the service needs.
  * @module
  */
+import { VIEWS } from "../../views/mod.ts";
+import type { View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
+import { writerRights } from "../view_table.ts";
 
-/** Rights of the service by table; a reader's are no business of its. */
+/** Rights of the service by table, besides the tables of views; a reader's are no business of its. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
   schema_version: ["select"],
   progress: ["select", "insert", "update", "delete"],
   gaps: ["select", "insert", "update"],
   former_progress: ["select", "insert"],
   events: ["select", "insert", "delete"],
-  traffic: ["select", "insert", "update"],
-  pages: ["select", "insert", "update"],
-  active_users: ["select", "insert", "update"],
-  sessions: ["select", "insert", "update", "delete"],
-  user_days: ["select", "insert", "update", "delete"],
   refusals: ["select", "insert", "update", "delete"],
   forgotten: ["select", "insert", "update"],
   replays: ["select", "insert", "update"],
 };
 
 /** Rights that are missing, such as `insert on events`. */
-export async function missingRights(db: Database): Promise<string[]> {
-  const all = Object.entries(NEEDED).flatMap(([table, rights]) => rights.map((right) => ({ table, right })));
+export async function missingRights(db: Database, views: readonly View[] = VIEWS): Promise<string[]> {
+  const needed = [...Object.entries(NEEDED), ...views.map((view) => [view.name, writerRights(view)] as const)];
+  const all = needed.flatMap(([table, rights]) => rights.map((right) => ({ table, right })));
   const { rows } = await db.query<{ missing: string }>(
     `select v.right || ' on ' || v.table as missing
        from jsonb_to_recordset($1::jsonb) as v("table" text, "right" text)

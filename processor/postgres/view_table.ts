@@ -1,0 +1,97 @@
+/**
+ * The table of a view in PostgreSQL, as the view declares it: what its migration has to make, and who may do what there.
+ * @module
+ */
+import type { Dimension } from "../columns/batch.ts";
+import type { Measure } from "../measures/measure.ts";
+import { COLUMN_OF, tableOf } from "../translate/table.ts";
+import type { View } from "../views/view.ts";
+import { identityOf } from "./dialect.ts";
+import { isOfUsers } from "./erase.ts";
+import { SCHEMA } from "./schema.ts";
+
+/** A right to rows of a table. */
+export type Right = "select" | "insert" | "update" | "delete";
+
+/** What the service may do with a view's rows: those of one user may become one, and go with the user. */
+export function writerRights(view: View): readonly Right[] {
+  return ["select", "insert", "update", ...(isOfUsers(view) ? ["delete" as const] : [])];
+}
+
+/** What readers may do, such as dashboards; of rollups it is all that anybody but their triggers may. */
+export const READER_RIGHTS: readonly Right[] = ["select"];
+
+/**
+ * The statements that make the table of a view in a schema: columns, the index that tells rows apart, comments, rights.
+ * What else its reports are to be fast by, such as more indexes and rollups, is for its migration to add.
+ */
+export function createTable(view: View, schema: string = SCHEMA): string {
+  const { window, key, measured } = tableOf(view);
+  const name = `${schema}.${view.name}`;
+  const texts = new Map(textColumns(view));
+  const column = (of: { name: string; type: string; nullable: boolean }) =>
+    `${of.name} ${of.type}${texts.get(of.name) === "C" ? ' collate "C"' : ""}${of.nullable ? "" : " not null"}`;
+  const identity = identityOf(view);
+  const isPlain = identity.every((part) => /^\w+$/.test(part));
+  const columns = [
+    ...[...window, ...key].map(column),
+    ...(view.by.includes("page") ? [PAGE_KEY] : []),
+    ...measured.map(column),
+    ...Object.entries(view.derived ?? {}).map(([of, values]) => `${of} boolean not null ${conditionOf(values)}`),
+    ...(isPlain ? [`primary key (${identity.join(", ")})`] : []),
+  ];
+  // Room in each page for the versions of a row that is written anew by every commit, most of all while a session goes on.
+  const fillFactor = view.window.kind === "session" ? 70 : 80;
+  return [
+    `create table ${name} (\n${columns.map((line) => `  ${line}`).join(",\n")}\n) with (fillfactor = ${fillFactor}, ` +
+    "autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);",
+    // Hashes do not compress, so PostgreSQL need not try.
+    ...statesOf(view).map((state) => `alter table ${name} alter column ${state} set storage external;`),
+    ...(isPlain ? [] : [`create unique index ${view.name}_key on ${name} (${identity.join(", ")});`]),
+    `comment on table ${name} is ${quoted(view.about)};`,
+    ...distinctColumns(view).map((of) => `comment on column ${name}.${of} is ${quoted(DISTINCT)};`),
+    `grant ${writerRights(view).join(", ")} on ${name} to clickstream_writer;`,
+    `grant ${READER_RIGHTS.join(", ")} on ${name} to clickstream_reader;`,
+  ].join("\n");
+}
+
+/** What is said of every column of distinct users. */
+const DISTINCT = "Distinct users: exact up to 4,096 in a window and at most 1 % off beyond (standard error).";
+
+/** To bytea a text goes as it is but for backslashes. */
+const PAGE_KEY = "page_key bytea not null generated always as (sha256(replace(page, '\\', '\\\\')::bytea)) stored";
+
+function conditionOf(values: Readonly<Record<string, number>>): string {
+  const all = Object.entries(values).map(([column, value]) => `${column} = ${value}`);
+  return `generated always as (${all.join(" and ")}) stored`;
+}
+
+/** Columns with text, and their collation: "C" where they are compared or told apart; pages are only looked at. */
+function textColumns({ by, measures }: View): (readonly [column: string, collation: "C" | "default"])[] {
+  const of = (dimension: Dimension) => dimension === "page" ? "default" as const : "C" as const;
+  return [
+    ...by.map((dimension) => [COLUMN_OF[dimension], of(dimension)] as const),
+    ...Object.entries(measures).flatMap(([name, measure]) =>
+      measure.columns(name).filter(({ type }) => type === "text").map((column) =>
+        [column.name, column.name === name ? of(measure.of as Dimension) : "C" as const] as const
+      )
+    ),
+  ];
+}
+
+function distinctOf({ measures }: View): (readonly [name: string, measure: Measure])[] {
+  return Object.entries(measures).filter(([, { kind }]) => kind === "distinct");
+}
+
+function distinctColumns(view: View): string[] {
+  return distinctOf(view).map(([name]) => name);
+}
+
+function statesOf(view: View): string[] {
+  return distinctOf(view).flatMap(([name, measure]) => measure.columns(name)).filter(({ type }) => type === "bytea")
+    .map(({ name }) => name);
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
