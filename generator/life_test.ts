@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type Expected, expectedOf } from "../processor/testing/oracle/oracle.ts";
-import { activityHeatmap, conversion, funnel, rangeOf, retention } from "../processor/testing/oracle/reports.ts";
+import { type Expected, expectedOf } from "../processor/oracle/oracle.ts";
+import { activityHeatmap, conversion, funnel, rangeOf, retention } from "../processor/oracle/reports.ts";
 import { Simulator } from "./simulator.ts";
 import { onlyInWholeRun } from "../testing/effort.ts";
 

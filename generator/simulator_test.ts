@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { onlyInWholeRun } from "../testing/effort.ts";
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
-import { decodeRecord, type OracleEvent, Refused } from "../processor/testing/oracle/reference_decoder.ts";
+import { decodeRecord, type OracleEvent, Refused } from "../processor/oracle/reference_decoder.ts";
 import type { SimulatorOptions } from "./options.ts";
 import { Simulator } from "./simulator.ts";
 import type { SimulatedRecord } from "./records.ts";

@@ -12,7 +12,7 @@ import { type Files, FOLDERS, importsOf, readSources, withoutComments } from "./
 const FLOORS: readonly (readonly string[])[] = [
   [
     ...["processor/event.ts", "processor/records.ts", "processor/version.ts", "processor/columns"],
-    ...["processor/kafka/unpack", "processor/testing/oracle"],
+    ...["processor/kafka/unpack", "processor/oracle"],
     ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "testing/effort.ts"],
   ],
   ["processor/refusal.ts", "processor/measures", "grafana"],
@@ -58,16 +58,20 @@ const NARROW: readonly { readonly room: string; readonly may: readonly string[];
     why: "the simulator knows the event and how to send it",
   },
   { room: "grafana", may: ["processor/event.ts", "grafana/prometheus"], why: "dashboards are written, not run" },
-  { room: "processor/testing/oracle", may: [], why: "the oracle shares no code with what it judges" },
+  { room: "processor/oracle", may: [], why: "the oracle shares no code with what it judges" },
 ];
 
 /** What only tests, and what is for them, may import. */
 const FOR_TESTS = /(^|\/)testing(\/|$)/;
 const OF_TESTS = /_test\.ts$|(^|\/)testing\/|^(tasks|bench)\//;
 
+/** The oracle judges the processor, which must not know it; the demo shows that both count the same. */
+const ORACLE = /^processor\/oracle\//;
+const JUDGES = /^processor\/(oracle|commands\/demo)\//;
+
 /** Rooms that know nothing of the world: no clock, no chance, no files, no package. Time and chance are handed in. */
 const PURE =
-  /^processor\/(event\.ts|records\.ts|refusal\.ts|(columns|decode|measures|views|pipeline|translate|status)\/|testing\/oracle\/)|^generator\/(?!aws|handler|ndjson)/;
+  /^processor\/(event\.ts|records\.ts|refusal\.ts|(columns|decode|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
 
 /** Pure all the same: files that the page is made of are read when the program is built, and PostgreSQL's `md5` is one. */
 const PACKAGES_OF_PURE = /^(uplot\/|node:(buffer|util)$)/;
@@ -110,6 +114,7 @@ function faultsOf(path: string, room: string, of: string): string[] {
   }
   if (isTest(of)) return [`${path} imports ${of}, which is a test`];
   if (FOR_TESTS.test(of) && !OF_TESTS.test(path)) return [`${path} imports ${of}, which is for tests`];
+  if (ORACLE.test(of) && !OF_TESTS.test(path) && !JUDGES.test(path)) return [`${path} imports ${of}, which judges it`];
   const other = roomOf(of);
   if (other === room) return [];
   const narrow = NARROW.find((rule) => rule.room === room);
@@ -175,6 +180,8 @@ Deno.test("a wrong arrow is seen", () => {
     ["processor/kafka/source.ts", 'import type { Database } from "../postgres/database.ts";'],
     ["processor/translate/flink.ts", 'import type { Pipeline } from "../pipeline/pipeline.ts";'],
     ["processor/http/http.ts", 'import { helper } from "./http_test.ts";'],
+    ["processor/pipeline/fold.ts", 'import { sessionsOf } from "../oracle/sessions.ts";'],
+    ["processor/oracle/oracle.ts", 'import { VIEWS } from "../views/mod.ts";'],
     ["generator/simulator.ts", 'import { view } from "../processor/views/view.ts";'],
     ["infra/stack.ts", 'import { freePort } from "../testing/servers/child.ts";'],
     ["processor/stray.ts", ""],

@@ -5,15 +5,15 @@
  */
 import { fileURLToPath } from "node:url";
 import { run } from "../testing/servers/child.ts";
-import { compareTables, formatDifferences } from "../processor/testing/oracle/differences.ts";
+import { compareTables, expectedTables, formatDifferences } from "../processor/oracle/differences.ts";
 import { edges, preparationIn, runFlink } from "../testing/servers/flink.ts";
 import { startKafka } from "../testing/servers/kafka.ts";
 import { readTopic } from "../processor/testing/fakes/log.ts";
-import { expectedOf } from "../processor/testing/oracle/oracle.ts";
+import { expectedOf } from "../processor/oracle/oracle.ts";
+import { VIEWS } from "../processor/views/mod.ts";
 import { startPostgres, using } from "../testing/servers/postgres.ts";
 
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
-const TABLES = ["traffic", "pages", "active_users", "sessions", "user_days"] as const;
 
 /** The job as it is printed, with what a check needs: the password, and an end. */
 function filledIn(job: string): string {
@@ -45,9 +45,12 @@ async function check(): Promise<boolean> {
   await runFlink(filledIn(job), "run");
   console.log(`the job ran for ${Math.round((performance.now() - startMs) / 1000)} s`);
   const log = await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" });
-  const expected = expectedOf(log, { keepDays: 30 });
-  for (const table of TABLES) console.log(`${table}: ${expected[table].length} rows expected`);
-  const differences = await using(url, (db) => compareTables(db, expected, { tables: TABLES }));
+  const expected = expectedOf(log, { keepDays: 30, views: VIEWS });
+  const tables = VIEWS.map(({ name }) => name);
+  for (const { name, rows } of expectedTables(expected).filter(({ name }) => tables.includes(name))) {
+    console.log(`${name}: ${rows.length} rows expected`);
+  }
+  const differences = await using(url, (db) => compareTables(db, expected, { tables }));
   console.log(formatDifferences(differences));
   return differences.length === 0;
 }

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { ingest, KEEP_DAYS, schedule } from "../testing/ingest_schedules.ts";
-import { compareTables, formatDifferences } from "../testing/oracle/differences.ts";
-import { expectedOf, type OracleLog } from "../testing/oracle/oracle.ts";
+import { compareTables, formatDifferences } from "../oracle/differences.ts";
+import { expectedOf, type OracleLog } from "../oracle/oracle.ts";
 import { isDecided, oracleLog, START_MS } from "../testing/arbitrary_log.ts";
-import { type Range, rangeOf } from "../testing/oracle/reports.ts";
-import { fromJson } from "../testing/oracle/logs.ts";
-import { compareReports, formatReportDifferences } from "../testing/oracle/report_tables.ts";
-import { TABLES } from "../testing/oracle/table_shapes.ts";
+import { type Range, rangeOf } from "../oracle/reports.ts";
+import { fromJson } from "../oracle/logs.ts";
+import { compareReports, formatReportDifferences } from "../oracle/report_tables.ts";
+import { VIEWS } from "../views/mod.ts";
 import { DAY_MS } from "../views/view.ts";
 import type { Database } from "../postgres/database.ts";
 import { openEmbedded } from "./embedded.ts";
@@ -36,7 +36,7 @@ const EVER = rangeOf(START_MS - 40 * DAY_MS, START_MS + 2 * DAY_MS);
 const DAYS = [-31, -1, 0].map((day) => rangeOf(START_MS + day * DAY_MS, START_MS + (day + 1) * DAY_MS));
 
 async function agree(database: Database, log: OracleLog, ranges: readonly Range[]): Promise<void> {
-  const expected = expectedOf(log, { keepDays: KEEP_DAYS });
+  const expected = expectedOf(log, { keepDays: KEEP_DAYS, views: VIEWS });
   assert.equal(formatDifferences(await compareTables(database, expected)), "every table agrees");
   const { rows } = await database.query<{ now: string }>("select (extract(epoch from now()) * 1000)::text as now");
   const differences = await compareReports(database, expected, { ranges, nowMs: Number(rows[0]!.now) });
@@ -44,7 +44,16 @@ async function agree(database: Database, log: OracleLog, ranges: readonly Range[
 }
 
 async function empty(database: Database): Promise<void> {
-  await database.exec(`truncate ${TABLES.map((table) => `clickstream.${table}`).join(", ")}`);
+  await database.exec(
+    `truncate ${
+      [
+        "progress",
+        "events",
+        "refusals",
+        ...VIEWS.map(({ name }) => name),
+      ].map((table) => `clickstream.${table}`).join(", ")
+    }`,
+  );
 }
 
 Deno.test("whatever the log, the embedded PostgreSQL holds and reports what the oracle expects", async () => {

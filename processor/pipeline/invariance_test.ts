@@ -5,7 +5,7 @@ import type { Cell } from "../measures/measure.ts";
 import type { Sink } from "./commit.ts";
 import { type LogOptions, partitioned, randomLog, type Sent } from "../testing/clicks.ts";
 import { type LogRecord, MemorySink } from "../testing/fakes/memory.ts";
-import { expectedOf } from "../testing/oracle/oracle.ts";
+import { expectedOf } from "../oracle/oracle.ts";
 import { Random } from "../../generator/random.ts";
 import { onlyInWholeRun, runs } from "../../testing/effort.ts";
 import { down, harness } from "../testing/pipeline_harness.ts";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Expected, OracleLog } from "./oracle/oracle.ts";
+import type { Expected, OracleLog } from "../oracle/oracle.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

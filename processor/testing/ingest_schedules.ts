@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { JsonDecoder } from "../decode/json.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Sink } from "../pipeline/commit.ts";
-import { DAY_MS } from "../views/view.ts";
+import { DAY_MS, type View } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { MemorySource } from "./fakes/memory.ts";
-import type { OracleLog } from "./oracle/oracle.ts";
+import type { OracleLog } from "../oracle/oracle.ts";
 
 /** `EVENTS_KEEP_DAYS` of the pipelines that take logs in. */
 export const KEEP_DAYS = 30;
@@ -30,6 +30,7 @@ export async function ingest(
   log: OracleLog,
   sink: Sink,
   { inAPoll, inACommit, turnsOfALife }: IngestSchedule,
+  views: readonly View[] = VIEWS,
 ): Promise<void> {
   const partitions = log.partitions.map((records) => [...records]);
   for (let life = 0; !await isIn(log, sink); life++) {
@@ -37,7 +38,7 @@ export async function ingest(
     const pipeline = new Pipeline({
       source: new MemorySource(partitions, inAPoll, log.topic),
       sink,
-      views: VIEWS,
+      views,
       decoder: new JsonDecoder(KEEP_DAYS * DAY_MS),
       storeEvents: true,
       now: () => 0,

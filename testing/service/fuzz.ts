@@ -12,12 +12,12 @@ import { BufferPool } from "../../processor/kafka/buffer_pool.ts";
 import { batchBytes, type BatchRecord, bombOf, produce } from "../../processor/testing/batches.ts";
 import { BINARY, clickstream } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
-import { compareTables, formatDifferences } from "../../processor/testing/oracle/differences.ts";
+import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
 import { oddRecord } from "./fuzz_records.ts";
 import type { Broker } from "../servers/kafka.ts";
-import { expectedOf } from "../../processor/testing/oracle/oracle.ts";
-import { decodeRecord, type OracleRecord } from "../../processor/testing/oracle/reference_decoder.ts";
-import type { Expected } from "../../processor/testing/oracle/rows.ts";
+import { expectedOf } from "../../processor/oracle/oracle.ts";
+import { decodeRecord, type OracleRecord } from "../../processor/oracle/reference_decoder.ts";
+import type { Expected } from "../../processor/oracle/rows.ts";
 import { type Server, using } from "../servers/postgres.ts";
 import { Random } from "../../generator/random.ts";
 

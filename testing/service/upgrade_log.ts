@@ -2,8 +2,8 @@
  * The log of `testdata/schema_0009.sql`: the first half of each partition is in those tables.
  * @module
  */
-import type { OracleLog } from "../../processor/testing/oracle/oracle.ts";
-import { KAFKA_MS, logOf, type Sent } from "../../processor/testing/oracle/logs.ts";
+import type { OracleLog } from "../../processor/oracle/oracle.ts";
+import { KAFKA_MS, logOf, type Sent } from "../../processor/oracle/logs.ts";
 import { Random } from "../../generator/random.ts";
 
 const PARTITIONS = 2;

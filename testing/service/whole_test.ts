@@ -7,10 +7,11 @@ import { fileURLToPath } from "node:url";
 import type { Counts } from "../../generator/records.ts";
 import { compared } from "../../processor/commands/demo/figures.ts";
 import { Child, freePort, until } from "../servers/child.ts";
-import { compareTables, formatDifferences } from "../../processor/testing/oracle/differences.ts";
+import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
 import { startKafka } from "../servers/kafka.ts";
 import { readTopic } from "../../processor/testing/fakes/log.ts";
-import { expectedOf } from "../../processor/testing/oracle/oracle.ts";
+import { VIEWS } from "../../processor/views/mod.ts";
+import { expectedOf } from "../../processor/oracle/oracle.ts";
 import { startPostgres, using } from "../servers/postgres.ts";
 import { Random } from "../../generator/random.ts";
 
@@ -123,6 +124,7 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
 
   const expected = expectedOf(await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" }), {
     keepDays: 30,
+    views: VIEWS,
   });
   const sum = (of: "stored" | "duplicates" | "consumed") =>
     expected.progress.reduce((n, row) => n + Number(row[of]), 0);

@@ -6,10 +6,10 @@ import { AssignerProtocol, type Consumer, Kafka, logLevel, type PartitionAssigne
 import type { StatusReport } from "../../status/report.ts";
 import { BINARY, clickstream, type Env } from "../../../testing/servers/binary.ts";
 import { Child, freePort, until } from "../../../testing/servers/child.ts";
-import { compareTables, formatDifferences } from "../../testing/oracle/differences.ts";
+import { compareTables, formatDifferences } from "../../oracle/differences.ts";
 import { type Broker, startKafka } from "../../../testing/servers/kafka.ts";
 import { readTopic } from "../../testing/fakes/log.ts";
-import { expectedOf } from "../../testing/oracle/oracle.ts";
+import { expectedOf } from "../../oracle/oracle.ts";
 import { type Server, startPostgres, using } from "../../../testing/servers/postgres.ts";
 
 // The clients leave timers behind.

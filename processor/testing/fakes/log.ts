@@ -1,6 +1,6 @@
 import { type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from "kafkajs";
-import type { OracleLog } from "../oracle/oracle.ts";
-import type { OracleRecord } from "../oracle/reference_decoder.ts";
+import type { OracleLog } from "../../oracle/oracle.ts";
+import type { OracleRecord } from "../../oracle/reference_decoder.ts";
 
 /** Where the topic is, and how long reading it may take. */
 export interface ReadOptions {

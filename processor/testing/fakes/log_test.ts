@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { CompressionTypes, Kafka, logLevel } from "kafkajs";
 import { startKafka } from "../../../testing/servers/kafka.ts";
 import { readTopic } from "./log.ts";
-import type { OracleLog } from "../oracle/oracle.ts";
+import type { OracleLog } from "../../oracle/oracle.ts";
 
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };

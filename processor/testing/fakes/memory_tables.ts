@@ -6,8 +6,9 @@ import { tableOf } from "../../translate/table.ts";
 import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { MemorySink } from "./memory.ts";
-import { isoDay, isoTime } from "../oracle/values.ts";
-import { type Cell, type Row, SHAPES, type TableName } from "../oracle/table_shapes.ts";
+import { isoDay, isoTime } from "../../oracle/values.ts";
+import { shapeOf } from "../../oracle/questions.ts";
+import type { Cell, Columns, Row } from "../../oracle/table_shapes.ts";
 import { rowsOf } from "./tables.ts";
 
 /** A memory sink that keeps the stored events whole, as rows of `events`. */
@@ -23,10 +24,9 @@ export class WholeSink extends MemorySink {
 }
 
 /** What the sink holds of the contract's tables, in the form in which tables are compared. */
-export function tablesOf(sink: WholeSink, topic: string): Readonly<Record<TableName, readonly Row[]>> {
-  const views = Object.fromEntries(VIEWS.map((view) => [view.name, viewRows(sink, view)]));
+export function tablesOf(sink: WholeSink, topic: string): Readonly<Record<string, readonly Row[]>> {
   return {
-    ...(views as Record<Exclude<TableName, "progress" | "events" | "refusals">, Row[]>),
+    ...Object.fromEntries(VIEWS.map((view) => [view.name, viewRows(sink, view)])),
     events: sink.eventRows,
     progress: [...sink.progress].map(([partition, at]) => ({
       ...{ topic, partition, next_offset: at.next, watermark: at.watermark === null ? null : isoTime(at.watermark) },
@@ -54,19 +54,24 @@ function eventRow(batch: Batch, i: number): Row {
 
 function viewRows(sink: MemorySink, view: View): Row[] {
   const { window, key, measured } = tableOf(view);
+  const kinds = shapeOf(view).columns;
   const columns = [...window, ...key, ...measured];
   return rowsOf(sink, view).map((cells) => {
-    const row = Object.fromEntries(columns.map((column) => [column.name, cellOf(cells.get(column.name)!, column)]));
-    // What the database derives from other columns is not in memory.
-    return view.name === "sessions" ? { ...row, bounced: row["events"] === 1 && row["page_views"] === 1 } : row;
+    const row = Object.fromEntries(
+      columns.map((column) => [column.name, cellOf(cells.get(column.name)!, column, kinds)]),
+    );
+    // What the database makes of other columns is not in memory.
+    const derived = Object.entries(view.derived ?? {}).map(([name, values]) =>
+      [name, Object.entries(values).every(([column, value]) => row[column] === value)] as const
+    );
+    return { ...row, ...Object.fromEntries(derived) };
   });
 }
 
-function cellOf(cell: ViewCell, { name, type }: Column): Cell {
+function cellOf(cell: ViewCell, { name, type }: Column, kinds: Columns): Cell {
   if (cell instanceof Uint8Array) return Buffer.from(cell).toString("hex");
   if (cell === null) return null;
   if (type === "timestamptz") return isoTime(Number(cell));
   if (type === "date") return isoDay(Number(cell));
-  const isCents = Object.values(SHAPES).some((shape) => shape.columns[name] === "cents");
-  return isCents ? String(cell) : cell;
+  return kinds[name] === "cents" ? String(cell) : cell;
 }

@@ -2,6 +2,7 @@ import type { Expected } from "./rows.ts";
 import { compareText } from "./values.ts";
 import {
   type Cell,
+  type ExpectedAll,
   type Piece,
   type Reader,
   readTable,
@@ -14,7 +15,7 @@ import {
 
 /** One thing that a table holds and shouldn't, or should and doesn't. */
 export interface Difference {
-  readonly table: TableName;
+  readonly table: string;
   /**
    * `missing` and `extra` are whole rows, `differs` one column of a row, `conservation` a broken sum on progress,
    * `sketch` distinct counts that are further off on the whole than promised, `more` how many are not shown.
@@ -30,7 +31,7 @@ export interface Difference {
 /** What to compare, and how much of it to show. */
 export interface CompareOptions {
   /** All by default. */
-  readonly tables?: readonly TableName[];
+  readonly tables?: readonly string[];
   /** The most differences that are returned of a table, besides the one that says how many more there are. */
   readonly shownPerTable?: number;
   /** About as many rows of a table are in memory at a time. */
@@ -47,19 +48,44 @@ const ROWS_FOR_THE_WHOLE = 30;
 /** Compares every table of a database with what it must hold; no difference means that they agree. */
 export async function compareTables(
   database: Reader,
-  expected: Expected,
+  expected: Expected | ExpectedAll,
   options: CompareOptions = {},
 ): Promise<Difference[]> {
   const differences: Difference[] = [];
-  for (const table of options.tables ?? TABLES) {
-    const found = new Findings(table, options.shownPerTable ?? 20);
-    const rows: readonly Row[] = expected[table];
-    for (const { piece, wanted } of piecesOf(rows, SHAPES[table].cutBy, options.rowsAtATime ?? 50_000)) {
-      compareRows(found, wanted, await readTable(database, table, piece));
+  for (const { name, shape, rows } of expectedTables(expected)) {
+    if (!(options.tables?.includes(name) ?? true)) continue;
+    const found = new Findings(name, shape, options.shownPerTable ?? 20);
+    for (const { piece, wanted } of piecesOf(rows, shape.cutBy, options.rowsAtATime ?? 50_000)) {
+      compareRows(found, wanted, await readTable(database, name, piece, shape));
     }
     differences.push(...found.all());
   }
   return differences;
+}
+
+/** A table, and what it must hold. */
+export interface ExpectedTable {
+  readonly name: string;
+  readonly shape: TableShape;
+  readonly rows: readonly Row[];
+}
+
+/** The tables of an expectation: the contract's in its order, and then the others. */
+export function expectedTables(expected: Expected | ExpectedAll): readonly ExpectedTable[] {
+  const others = "others" in expected ? Object.entries(expected.others) : [];
+  return [
+    ...TABLES.map((name) => ({ name, shape: SHAPES[name], rows: expected[name] })),
+    ...others.map(([name, { shape, rows }]) => ({ name, shape, rows })),
+  ];
+}
+
+/** Compares every table of an expectation with rows that were read elsewhere, such as a sink's in memory. */
+export function compareAll(expected: ExpectedAll, actual: Readonly<Record<string, readonly Row[]>>): Difference[] {
+  return expectedTables(expected).flatMap(({ name, shape, rows }) => {
+    const found = new Findings(name, shape, 20);
+    compareRows(found, rows, actual[name] ?? []);
+    return found.all();
+  });
 }
 
 /** Compares rows that were read elsewhere, such as a sink's in memory, with what the table must hold. */
@@ -69,7 +95,7 @@ export function compareTable(
   actual: readonly Row[],
   shown = 20,
 ): Difference[] {
-  const found = new Findings(table, shown);
+  const found = new Findings(table, SHAPES[table], shown);
   compareRows(found, expected, actual);
   return found.all();
 }
@@ -92,11 +118,7 @@ class Findings {
   readonly #offBy: number[] = [];
   #count = 0;
 
-  constructor(readonly table: TableName, readonly most: number) {}
-
-  get shape(): TableShape {
-    return SHAPES[this.table];
-  }
+  constructor(readonly table: string, readonly shape: TableShape, readonly most: number) {}
 
   add(kind: Difference["kind"], key: string, column: string | null, expected: Cell, actual: Cell): void {
     this.#count += 1;
@@ -167,7 +189,7 @@ function checkConservation(found: Findings, key: string, row: Row): void {
 }
 
 // A partition without records need not have been committed.
-function mayBeAbsent(table: TableName, row: Row): boolean {
+function mayBeAbsent(table: string, row: Row): boolean {
   return table === "progress" && row["consumed"] === 0;
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Simulator } from "../../../generator/simulator.ts";
-import { logOfRecords } from "../fakes/log.ts";
+import { Simulator } from "../../generator/simulator.ts";
+import { logOfRecords } from "../testing/fakes/log.ts";
 import { expectedOf } from "./oracle.ts";
 
 Deno.test("the oracle finds in the simulator's log what the simulator says it sent", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Database } from "../../postgres/database.ts";
-import { openEmbedded } from "../../embedded/embedded.ts";
+import type { Database } from "../postgres/database.ts";
+import { openEmbedded } from "../embedded/embedded.ts";
 import { expectedOf } from "./oracle.ts";
 import { fromJson, KAFKA_MS, MINUTE_MS } from "./logs.ts";
 import type { Expected } from "./rows.ts";

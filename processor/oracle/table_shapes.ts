@@ -31,6 +31,12 @@ export interface TableShape {
   readonly sketched: readonly string[];
 }
 
+/** What every table must hold, those of other views included. */
+export interface ExpectedAll extends Expected {
+  /** Rows of the tables that the contract does not name, by name, each with its declaration. */
+  readonly others: Readonly<Record<string, { readonly shape: TableShape; readonly rows: readonly Row[] }>>;
+}
+
 /** Every table of the contract with the columns that follow from the log. */
 export const SHAPES: Readonly<Record<TableName, TableShape>> = {
   progress: shape("topic partition", "partition", {
@@ -75,9 +81,13 @@ export interface Piece {
   readonly to?: Cell;
 }
 
-/** Reads a table, or a piece of it, sorted by its key: text by its bytes, no session id before any. */
-export async function readTable(database: Reader, table: TableName, piece: Piece = {}): Promise<Row[]> {
-  const { columns, cutBy, key } = SHAPES[table];
+/** Reads a table of the contract or of a given shape, or a piece of it, sorted by its key: text by its bytes, no session id before any. */
+export async function readTable(
+  database: Reader,
+  table: string,
+  piece: Piece = {},
+  { columns, cutBy, key }: TableShape = SHAPES[table as TableName],
+): Promise<Row[]> {
   const bounds: string[] = [];
   const params: string[] = [];
   const bound = (operator: string, value: Cell | undefined) => {

@@ -1,11 +1,14 @@
 import { decodeRecord, type OracleEvent, type OracleRecord, Refused } from "./reference_decoder.ts";
-import type { EventRow, Expected, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
+import { type Question, rowsOf, shapeOf } from "./questions.ts";
+import type { EventRow, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
 import { sessionsOf } from "./sessions.ts";
+import { type ExpectedAll, SHAPES } from "./table_shapes.ts";
 import { isoTime } from "./values.ts";
 import { activeUsersOf, pagesOf, trafficOf, userDaysOf } from "./windows.ts";
 
 export type { OracleRecord } from "./reference_decoder.ts";
 export type { Expected } from "./rows.ts";
+export type { ExpectedAll } from "./table_shapes.ts";
 
 /** A whole topic: per partition, its records in the order of their offsets. */
 export interface OracleLog {
@@ -17,6 +20,8 @@ export interface OracleLog {
 export interface OracleSettings {
   /** `EVENTS_KEEP_DAYS`: events older than this at their Kafka timestamp are refused. */
   readonly keepDays: number;
+  /** Views whose tables are expected besides the contract's; those of the contract may be among them. */
+  readonly views?: readonly Question[];
 }
 
 const DUPLICATE_WITHIN_MS = 10 * 60_000;
@@ -24,7 +29,7 @@ const WATERMARK_LAG_MS = 10_000;
 const PAYLOAD_BYTES = 64 * 1024;
 
 /** What every table must hold once the whole log is consumed: the contract, written down with loops and maps. */
-export function expectedOf(log: OracleLog, settings: OracleSettings): Expected {
+export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAll {
   const { progress, stored, refusals } = readLog(log, settings);
   return {
     progress,
@@ -35,6 +40,12 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): Expected {
     sessions: sessionsOf(stored),
     user_days: userDaysOf(stored),
     refusals,
+    others: Object.fromEntries(
+      (settings.views ?? []).filter(({ name }) => !(name in SHAPES)).map((view) => [view.name, {
+        shape: shapeOf(view),
+        rows: rowsOf(view, stored),
+      }]),
+    ),
   };
 }
 

@@ -1,0 +1,172 @@
+/**
+ * Any view, answered with loops and maps from nothing but its declaration. The contract's own tables are written down
+ * apart from it (`windows.ts`, `sessions.ts`), and must agree.
+ * @module
+ */
+import type { StoredEvent } from "./rows.ts";
+import { inTime } from "./sessions.ts";
+import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
+import { cutPage, isoDay, isoTime } from "./values.ts";
+import { groupBy, revenueOf } from "./windows.ts";
+
+type Dimension = "type" | "user" | "session" | "page" | "device" | "region";
+type Filter = { readonly [dimension in Dimension]?: readonly string[] };
+
+/** What a measure declares of itself. */
+export interface Asked {
+  readonly kind: "count" | "sum" | "distinct" | "first" | "last" | "funnel";
+  readonly where: Filter;
+  readonly of?: Dimension | "revenue";
+  readonly steps?: readonly string[];
+}
+
+/** A view as it is declared: none of the code that answers it. */
+export interface Question {
+  readonly name: string;
+  readonly where?: Filter;
+  readonly window:
+    | { readonly kind: "tumbling"; readonly widthMs: number }
+    | { readonly kind: "hopping"; readonly widthMs: number; readonly everyMs: number }
+    | { readonly kind: "session"; readonly gapMs: number }
+    | { readonly kind: "day" };
+  readonly by: readonly Dimension[];
+  readonly measures: Readonly<Record<string, Asked>>;
+  readonly derived?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+const COLUMNS: { readonly [dimension in Dimension]: string } = {
+  ...{ type: "event_type", user: "user_id", session: "session_id", page: "page", device: "device", region: "region" },
+};
+
+const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => string | null } = {
+  type: (event) => event.eventType,
+  user: (event) => event.userId,
+  session: (event) => event.sessionId,
+  page: (event) => cutPage(event.page),
+  device: (event) => event.device,
+  region: (event) => event.region,
+};
+
+/** What is compared of a view's table: its window, its key, the values of its measures, and what is made of these. */
+export function shapeOf({ window, by, measures, derived = {} }: Question): TableShape {
+  const times: Columns = window.kind === "session"
+    ? { started_at: "time", ended_at: "time" }
+    : window.kind === "day"
+    ? { day: "day" }
+    : window.kind === "hopping"
+    ? { window_start: "time", window_end: "time" }
+    : { window_start: "time" };
+  const key = by.map((dimension) => COLUMNS[dimension]);
+  const start = Object.keys(times)[0]!;
+  return {
+    key: [...key, start],
+    cutBy: by.includes("user") ? COLUMNS.user : start,
+    columns: {
+      ...times,
+      ...Object.fromEntries(key.map((column) => [column, "text" as const])),
+      ...Object.fromEntries(Object.entries(measures).map(([name, measure]) => [name, kindOf(measure)])),
+      ...Object.fromEntries(Object.keys(derived).map((name) => [name, "flag" as const])),
+    },
+    sketched: Object.entries(measures).filter(([, { kind }]) => kind === "distinct").map(([name]) => name),
+  };
+}
+
+function kindOf({ kind }: Asked): Kind {
+  if (kind === "sum") return "cents";
+  return kind === "first" || kind === "last" ? "text" : "count";
+}
+
+/** The rows of a view's table, in no order. */
+export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[] {
+  const { where = {}, by } = question;
+  const counted = events.filter((event) => passes(event, where));
+  const groups = groupBy(counted, (event) => JSON.stringify(by.map((dimension) => VALUES[dimension](event))));
+  return [...groups.values()].flatMap((ofKey) =>
+    windowsOf(question.window, ofKey).map(({ times, inside }) => {
+      const key = by.map((dimension) => [COLUMNS[dimension], VALUES[dimension](inside[0]!)] as const);
+      const measured = Object.entries(question.measures).map(([name, measure]) =>
+        [name, valueOf(measure, inside)] as const
+      );
+      const row: Row = { ...times, ...Object.fromEntries(key), ...Object.fromEntries(measured) };
+      const derived = Object.entries(question.derived ?? {}).map(([name, values]) =>
+        [name, Object.entries(values).every(([column, value]) => row[column] === value)] as const
+      );
+      return { ...row, ...Object.fromEntries(derived) };
+    })
+  );
+}
+
+function passes(event: StoredEvent, where: Filter): boolean {
+  return Object.entries(where).every(([dimension, values]) => {
+    const value = VALUES[dimension as Dimension](event);
+    return value !== null && values.includes(value);
+  });
+}
+
+interface Windowed {
+  readonly times: Row;
+  /** At least one. */
+  readonly inside: readonly StoredEvent[];
+}
+
+function windowsOf(window: Question["window"], events: readonly StoredEvent[]): Windowed[] {
+  switch (window.kind) {
+    case "tumbling":
+      return [...groupBy(events, ({ timeMs }) => timeMs - timeMs % window.widthMs)].map(([start, inside]) => ({
+        times: { window_start: isoTime(start) },
+        inside,
+      }));
+    case "hopping": {
+      const { widthMs, everyMs } = window;
+      const starts = new Set(events.flatMap(({ timeMs }) => {
+        const last = timeMs - timeMs % everyMs;
+        return Array.from({ length: widthMs / everyMs }, (_, back) => last - back * everyMs);
+      }));
+      return [...starts].map((start) => ({
+        times: { window_start: isoTime(start), window_end: isoTime(start + widthMs) },
+        inside: events.filter(({ timeMs }) => timeMs >= start && timeMs < start + widthMs),
+      }));
+    }
+    case "session": {
+      const sessions: StoredEvent[][] = [];
+      for (const event of events.toSorted(inTime)) {
+        const before = sessions.at(-1)?.at(-1);
+        if (before === undefined || event.timeMs - before.timeMs > window.gapMs) sessions.push([]);
+        sessions.at(-1)!.push(event);
+      }
+      return sessions.map((inside) => ({
+        times: { started_at: isoTime(inside[0]!.timeMs), ended_at: isoTime(inside.at(-1)!.timeMs) },
+        inside,
+      }));
+    }
+    case "day":
+      return [...groupBy(events, ({ timeMs }) => isoDay(timeMs))].map(([day, inside]) => ({ times: { day }, inside }));
+  }
+}
+
+function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent[]): Cell {
+  const events = inside.filter((event) => passes(event, where)).sort(inTime);
+  switch (kind) {
+    case "count":
+      return events.length;
+    case "sum":
+      return revenueOf(events);
+    case "distinct":
+      return new Set(events.map(({ userId }) => userId)).size;
+    case "first":
+    case "last": {
+      const event = events.at(kind === "first" ? 0 : -1);
+      return event === undefined ? null : VALUES[of as Dimension](event);
+    }
+    case "funnel": {
+      let [step, fromMs] = [0, -Infinity];
+      for (const type of steps ?? []) {
+        const next = events.find(({ eventType, timeMs }) => eventType === type && timeMs >= fromMs);
+        if (next === undefined) break;
+        step += 1;
+        fromMs = next.timeMs;
+      }
+      return step;
+    }
+  }
+}

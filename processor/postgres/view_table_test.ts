@@ -1,0 +1,116 @@
+/** A view that is in no list, and what follows for it from its declaration alone. */
+import assert from "node:assert/strict";
+import { migrated, onEachDatabase } from "../../testing/servers/databases.ts";
+import { distinctUsers } from "../measures/distinct_users.ts";
+import { first, last } from "../measures/picks.ts";
+import { count, sum } from "../measures/totals.ts";
+import { compareTables, formatDifferences } from "../oracle/differences.ts";
+import { clicks } from "../oracle/logs.ts";
+import { expectedOf } from "../oracle/oracle.ts";
+import { ingest, KEEP_DAYS } from "../testing/ingest_schedules.ts";
+import { insertOf, sinkTable } from "../translate/flink_view.ts";
+import { hopping, minutes, session, type View, view } from "../views/view.ts";
+import type { Database } from "./database.ts";
+import { flinkPreparation } from "./dialect.ts";
+import { eraseRows } from "./erase.ts";
+import { agingOf, maintain } from "./operations/maintenance.ts";
+import { missingRights } from "./operations/rights.ts";
+import { SqlSink } from "./sink/sql_sink.ts";
+import { createTable, writerRights } from "./view_table.ts";
+
+/** Shared by all users, by page, with a set: read, merged and written back. */
+const landings: View = view({
+  name: "landings",
+  about: "Page views by page and region, every ten minutes.",
+  where: { type: ["page_view"] },
+  window: hopping(minutes(20), minutes(10)),
+  by: ["page", "region"],
+  measures: { views: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
+});
+
+/** Of one user each, with what SQL merges alone, and a column that follows from others. */
+const errands: View = view({
+  name: "errands",
+  about: "Events of one user with at most ten minutes between them.",
+  window: session(minutes(10)),
+  by: ["user", "session"],
+  measures: {
+    events: count(),
+    searches: count({ type: ["search"] }),
+    first_type: first("type", { at: "first_at", by: "first_id" }),
+    last_search: last("page", { at: "search_at", by: "search_id" }, { type: ["search"] }),
+  },
+  derived: { only_a_search: { events: 1, searches: 1 } },
+  keep: "forever",
+});
+
+const SCRATCH = [landings, errands];
+
+const LOG = clicks([
+  ["ann", "09:00", "page_view", "/home?x=1", { region: "eu" }],
+  ["ann", "09:09", "search", "/search#top", { region: "eu" }],
+  ["bob", "09:05", "page_view", "/home", { region: "us", sessionId: "s" }],
+  ["bob", "09:05", "search", "/find", { region: "us" }],
+  ["ann", "09:19", "page_view", "/", {}],
+  ["ann", "09:29:01", "purchase", "/pay", { price: 5 }],
+  ["cat", "09:12", "page_view", "/home", { region: "eu" }],
+]);
+
+async function made(db: Database): Promise<Database> {
+  await db.exec("set role clickstream_owner");
+  for (const scratch of SCRATCH) await db.exec(createTable(scratch));
+  await db.exec("reset role");
+  return db;
+}
+
+async function rowsIn(db: Database, { name }: View): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(`select count(*)::int as n from clickstream.${name}`);
+  return rows[0]!.n;
+}
+
+onEachDatabase("a view that is declared, and no more", {
+  "has its rows, and they are what the oracle makes of its declaration": async (open) => {
+    const db = await made(await migrated(open));
+    await ingest(LOG, new SqlSink(db, "test"), { inAPoll: 2, inACommit: 3, turnsOfALife: 2 }, SCRATCH);
+    const expected = expectedOf(LOG, { keepDays: KEEP_DAYS, views: SCRATCH });
+    const tables = SCRATCH.map(({ name }) => name);
+    assert.deepEqual(tables.map((name) => expected.others[name]!.rows.length), [7, 5]);
+    assert.equal(formatDifferences(await compareTables(db, expected, { tables })), "every table agrees");
+  },
+
+  "has rights that are looked for": async (open) => {
+    const db = await made(await migrated(open));
+    assert.deepEqual(SCRATCH.map(writerRights), [
+      ["select", "insert", "update"],
+      ["select", "insert", "update", "delete"],
+    ]);
+    await db.exec("set role clickstream_writer");
+    assert.deepEqual(await missingRights(db, SCRATCH), []);
+    await db.exec(
+      "reset role; revoke delete on clickstream.errands from clickstream_writer; set role clickstream_writer",
+    );
+    assert.deepEqual(await missingRights(db, SCRATCH), ["delete on errands"]);
+  },
+
+  "goes when it is too old, unless it is kept, and with its user": async (open) => {
+    const db = await made(await migrated(open));
+    await ingest(LOG, new SqlSink(db, "test"), { inAPoll: 9, inACommit: 9, turnsOfALife: 9 }, SCRATCH);
+    assert.deepEqual(agingOf(SCRATCH).map(([table]) => table), ["events_default", "landings"]);
+    const keep = { eventDays: 30_000, rollupDays: 36_000, aheadDays: 0 };
+    await maintain(db, { ...keep, eventDays: 1 }, () => {}, SCRATCH);
+    assert.deepEqual([await rowsIn(db, landings), await rowsIn(db, errands)], [7, 5]);
+    const { removed } = await maintain(db, { ...keep, eventDays: 1, rollupDays: 2 }, () => {}, SCRATCH);
+    assert.equal(removed["landings"], 7);
+    assert.deepEqual([await rowsIn(db, landings), await rowsIn(db, errands)], [0, 5]);
+    assert.deepEqual(await eraseRows(db, "clickstream", ["ann"], SCRATCH), { errands: 2 });
+  },
+});
+
+Deno.test("a view that is declared has a table, a query and what they need in Flink SQL", () => {
+  assert.match(sinkTable(landings, {}), /PRIMARY KEY \(window_start, page, region\) NOT ENFORCED/);
+  assert.match(insertOf(landings, 0), /TABLE\(HOP\(TABLE events.*INTERVAL '10' MINUTE, INTERVAL '20' MINUTE/);
+  assert.match(insertOf(errands, 0), /COUNT\(\*\) FILTER \(WHERE event_type IN \('search'\)\) AS searches/);
+  assert.deepEqual(flinkPreparation(landings), [
+    "create unique index flink_landings on clickstream.landings (window_start, page, region) nulls not distinct;",
+  ]);
+});
