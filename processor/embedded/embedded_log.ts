@@ -21,6 +21,15 @@ export interface Entry {
   readonly tag: number;
 }
 
+/** A record as it lies in the log; `time` is its timestamp, epoch milliseconds. */
+export interface StoredEntry {
+  readonly partition: number;
+  readonly offset: number;
+  readonly time: number;
+  readonly value: Uint8Array | null;
+  readonly tag: number;
+}
+
 /** A topic in a folder. */
 export class EmbeddedLog implements Source {
   readonly topic: string;
@@ -52,14 +61,20 @@ export class EmbeddedLog implements Source {
     this.#arrived();
   }
 
-  /** Every record from the beginning, with its tag. */
-  *entries(): Generator<{ readonly value: Uint8Array | null; readonly tag: number }> {
-    for (const partition of this.#partitions) {
+  /** Every record from the beginning, partition by partition, with its tag. */
+  *entries(): Generator<StoredEntry> {
+    for (const [p, partition] of this.#partitions.entries()) {
       for (let offset = 0; offset < partition.count;) {
         const { records, tags } = partition.read(offset);
         for (let i = 0; i < records.count; i++) {
           const none = records.ends[i]! < 0;
-          yield { value: none ? null : records.bytes.subarray(records.starts[i]!, records.ends[i]!), tag: tags[i]! };
+          yield {
+            partition: p,
+            offset: records.offsets[i]!,
+            time: records.times[i]!,
+            value: none ? null : records.bytes.subarray(records.starts[i]!, records.ends[i]!),
+            tag: tags[i]!,
+          };
         }
         offset = records.next;
       }

@@ -1,9 +1,10 @@
 /**
- * Visits, devices and days as the log has them, counted once more by the definitions, and by nothing that decodes, folds
- * or reports in the processor.
+ * Sessions, devices and days as the log has them, counted once more by the oracle: by the definitions, and by nothing
+ * that decodes, folds or reports in the processor.
  * @module
  */
-import { type ClickEvent, DEVICES } from "../../event.ts";
+import { expectedOf, type OracleRecord } from "../../oracle/oracle.ts";
+import { conversion, devices, funnel, type Range, retention } from "../../oracle/reports.ts";
 
 /** What was counted. */
 export interface Recounted {
@@ -16,61 +17,24 @@ export interface Recounted {
   readonly retained: number;
 }
 
-interface Click {
-  readonly time: number;
-  readonly type: string;
-}
+/** All times and days, whose ISO texts are compared. */
+const EVER: Range = { from: "0000", to: "9999~" };
 
-const GAP_MS = 30 * 60_000;
-const DAY_MS = 86_400_000;
-const STEPS = ["page_view", "add_to_cart", "purchase"];
-
-/** Counts events, of which none is a duplicate. */
-export function recounted(events: Iterable<Partial<ClickEvent>>, nowMs: number): Recounted {
-  const devices: Record<string, number> = {};
-  const clicks = new Map<string, Click[]>();
-  const days = new Set<string>();
-  const today = Math.floor(nowMs / DAY_MS);
-  for (const { userId, sessionId, eventType, timestamp, device } of events) {
-    const time = typeof timestamp === "number" ? timestamp : Date.parse(String(timestamp));
-    const kind = device === undefined || device === null ? "unknown" : DEVICES.has(device) ? device : "other";
-    devices[kind] = (devices[kind] ?? 0) + 1;
-    const visitor = JSON.stringify([userId, sessionId ?? null]);
-    if (!clicks.has(visitor)) clicks.set(visitor, []);
-    clicks.get(visitor)!.push({ time, type: String(eventType) });
-    const day = Math.floor(time / DAY_MS);
-    if (day < today) days.add(JSON.stringify([userId, day]));
-  }
-  const sessions = [...clicks.values()].flatMap(visitsOf);
-  const reached = sessions.map(stepOf);
+/** Counts a whole log, of which events older than `keepDays` are refused; days that ended by `nowMs` are over. */
+export function recounted(
+  records: Iterable<OracleRecord & { readonly partition: number }>,
+  keepDays: number,
+  nowMs: number,
+): Recounted {
+  const partitions = [...Map.groupBy(records, ({ partition }) => partition).values()];
+  const expected = expectedOf({ topic: "", partitions }, { keepDays });
+  const count = (cell: unknown) => Number(cell);
+  const { sessions, conversions } = conversion(expected, EVER)[0]!;
   return {
-    devices,
-    sessions: sessions.length,
-    conversions: sessions.filter((session) => session.some(({ type }) => type === "purchase")).length,
-    funnel: STEPS.map((_, step) => reached.filter((most) => most > step).length),
-    retained: days.size,
+    devices: Object.fromEntries(devices(expected, EVER).map(({ device, events }) => [String(device), count(events)])),
+    sessions: count(sessions),
+    conversions: count(conversions),
+    funnel: funnel(expected, EVER).map((step) => count(step["sessions"])),
+    retained: retention(expected, EVER, nowMs).reduce((sum, { users }) => sum + count(users), 0),
   };
-}
-
-/** Cuts what a visitor did where half an hour passed without anything. */
-function visitsOf(clicks: readonly Click[]): Click[][] {
-  const visits: Click[][] = [];
-  let last = -Infinity;
-  for (const click of clicks.toSorted((a, b) => a.time - b.time)) {
-    if (click.time - last > GAP_MS) visits.push([]);
-    visits.at(-1)!.push(click);
-    last = click.time;
-  }
-  return visits;
-}
-
-/** How many steps a visit has, each at the time of the one before or later: the earliest of each leaves most room. */
-function stepOf(visit: readonly Click[]): number {
-  let from = -Infinity;
-  for (const [step, name] of STEPS.entries()) {
-    const next = visit.find(({ type, time }) => type === name && time >= from);
-    if (next === undefined) return step;
-    from = next.time;
-  }
-  return STEPS.length;
 }

@@ -10,9 +10,13 @@ type Clicks = readonly (readonly [atMs: number, eventType: string, more?: Partia
 
 function counted(clicks: Clicks) {
   const events = clicks.map(([atMs, eventType, more]) => ({
-    ...{ userId: "ann", eventType, timestamp: new Date(NOON + atMs).toISOString(), ...more },
+    ...{ userId: "ann", eventType, page: "/", timestamp: new Date(NOON + atMs).toISOString(), ...more },
   }));
-  return recounted(events, NOON);
+  const encoder = new TextEncoder();
+  const records = events.map((event, offset) => ({
+    ...{ partition: 0, offset, time: NOON + 61 * MINUTE_MS, value: encoder.encode(JSON.stringify(event)) },
+  }));
+  return recounted(records, 30, NOON);
 }
 
 const SCENES: Readonly<Record<string, readonly [Clicks, Partial<ReturnType<typeof recounted>>]>> = {
