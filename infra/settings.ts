@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config/config.ts";
+import { SETTING_NAMES } from "../processor/config/settings_shown.ts";
 import { type Cidr, cidrOf, isPrivate } from "./addresses.ts";
 import { type Architecture, DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { CHOICES, type Size, SIZES } from "./sizes.ts";
@@ -177,19 +178,22 @@ export type SettingName = keyof typeof SETTINGS;
 
 type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly default: null } ? null : never);
 
-/** The binary's settings that hosts get as they are set here. */
-export const PASSED_ON = [
-  "KAFKA_TOPIC",
-  "KAFKA_PARTITIONS",
-  "KAFKA_GROUP_ID",
-  "WORKERS",
-  "COMMIT_EVERY_MS",
-  "EVENTS_KEEP_DAYS",
-  "STORE_EVENTS",
-  "HASH_ROUTES",
-  "VIEWS",
-  "LOG_LEVEL",
+/** The binary's settings that the deployment makes itself: it knows its hosts, certificates, users and database. */
+export const MADE_HERE = [
+  "KAFKA_BROKERS",
+  "KAFKA_TLS_CA",
+  "KAFKA_SASL_MECHANISM",
+  "KAFKA_SASL_USERNAME",
+  "KAFKA_SASL_PASSWORD",
+  "DATABASE_URL",
+  "DATABASE_TLS_CA",
+  "HTTP_LISTEN",
+  "HTTP_HOSTS",
+  "LOG_FORMAT",
 ] as const satisfies readonly OfBinary[];
+
+/** The binary's settings that hosts get as they are set here: all others. */
+export const PASSED_ON = SETTING_NAMES.filter((name) => !MADE_HERE.some((made) => made === name));
 
 /** A deployment, with everything chosen. */
 export type Settings = { readonly [K in SettingName]: Value<(typeof SETTINGS)[K]> } & {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { cidrText } from "./addresses.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
-import { deploySettings, SETTINGS, WrongSettings } from "./settings.ts";
+import { deploySettings, MADE_HERE, PASSED_ON, SETTINGS, WrongSettings } from "./settings.ts";
+import { READS } from "../processor/commands/cli/reads.ts";
+import type { SettingName } from "../processor/config/config.ts";
 import { CHOICES, SIZES } from "./sizes.ts";
 
 const read = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
@@ -56,6 +58,21 @@ Deno.test("infra: the binary's settings go on under their own names", () => {
     DATABASE_URL: "postgres://h/d",
   });
   assert.deepEqual(settings.passedOn, { KAFKA_TOPIC: "clicks", WORKERS: "2" });
+});
+
+Deno.test("infra: every setting of the binary that hosts read is passed on or made here", async () => {
+  const read = new Set<SettingName>([...READS.run, ...READS.maintain, ...READS.migrate, "KAFKA_PARTITIONS"]);
+  assert.deepEqual([...PASSED_ON, ...MADE_HERE].sort(), [...read].sort());
+  assert.deepEqual(PASSED_ON, [
+    ...["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID", "WORKERS", "COMMIT_EVERY_MS", "EVENTS_KEEP_DAYS"],
+    ...["ROLLUPS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS", "LOG_LEVEL"],
+  ]);
+  const made = await Promise.all(
+    ["stream.ts", "hosts/scripts/apply-processor", "hosts/units/clickstream.service"].map((path) =>
+      Deno.readTextFile(new URL(path, import.meta.url))
+    ),
+  );
+  for (const name of MADE_HERE) assert.match(made.join("\n"), new RegExp(`\\b${name}\\b[:="]`), name);
 });
 
 /** What can't be, and the one line that is said. */
