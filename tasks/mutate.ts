@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Random } from "../testing/random.ts";
+import { Random } from "../generator/random.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
