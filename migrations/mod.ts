@@ -15,6 +15,7 @@ import topics from "./0010_topics.sql" with { type: "text" };
 import identity from "./0011_identity.sql" with { type: "text" };
 import unreadable from "./0012_unreadable.sql" with { type: "text" };
 import readers from "./0013_readers.sql" with { type: "text" };
+import statusPage from "./0014_status_page.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -38,4 +39,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0011_identity.sql", sql: identity },
   { name: "0012_unreadable.sql", sql: unreadable },
   { name: "0013_readers.sql", sql: readers },
+  { name: "0014_status_page.sql", sql: statusPage },
 ];

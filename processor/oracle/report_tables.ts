@@ -15,7 +15,17 @@ import {
   sessionLengths,
   topUsersOf,
 } from "./behavior.ts";
-import { activityHeatmap, conversion, devices, funnel, type Range, retention, topPages, topUsers } from "./reports.ts";
+import {
+  activityHeatmap,
+  conversion,
+  devices,
+  funnel,
+  pageViews,
+  type Range,
+  retention,
+  topPages,
+  topUsers,
+} from "./reports.ts";
 import type { Expected } from "./rows.ts";
 import { type Cell, type Columns, type Reader, readRows, type Row } from "./table_shapes.ts";
 
@@ -112,6 +122,7 @@ export const REPORTS: Readonly<Record<string, Report>> = {
     },
     rowsOf: topPages,
   },
+  page_views: { key: ["page"], columns: { page: "text", views: "count" }, rowsOf: pageViews },
   devices: DEVICES,
   regions: REGIONS,
   activity_heatmap: HEATMAP,

@@ -59,6 +59,13 @@ export function topPages(expected: Expected, range: Range): Row[] {
   });
 }
 
+/** The rows of `page_views(from, to)`, by page: every page that was viewed in the range. */
+export function pageViews(expected: Expected, range: Range): Row[] {
+  return topPages(expected, range).filter(({ views }) => views !== 0).map(({ page, views }) => {
+    return { page: page!, views: views! };
+  });
+}
+
 /** The rows of `devices(from, to)`: events by the minute and the event's device, sessions by start and theirs. */
 export function devices(expected: Expected, range: Range): Row[] {
   const events = new Map<string, number>();

@@ -121,6 +121,7 @@ onEachDatabase("reports", {
       timed("funnel", FUNNEL),
       timed("funnel", FUNNEL, ", steps text[]"),
       daily("new_users", "day date, users bigint, new_users bigint, returning_users bigint"),
+      timed("page_views", "page text, views bigint"),
       timed("pages_between", PAGES),
       timed("pages_by_minute", PAGES),
       ...chosen("regions", "region text, events bigint, sessions bigint"),
@@ -162,6 +163,9 @@ onEachDatabase("reports", {
       ["/shoes", 0, 0, 0, null, 1, null],
     ]);
     await is("top_pages", ["2026-11-02T12:00Z", "2026-11-02T12:01Z"], [["/shoes", 1, 0, 0, null, 0, 0]]);
+    await is("page_views", ["2026-11-02T12:00Z", "2026-11-02T12:01Z"], [["/shoes", 1]]);
+    await is("page_views", ["2026-11-02T10:00Z", "2026-11-02T10:07Z"], [["/home", 2]]);
+    await is("page_views", NEVER, []);
     await is("top_pages", NEVER, []);
 
     await is("devices", MONDAY, [["desktop", 5, 2], ["mobile", 3, 2], ["tablet", 1, 1], ["unknown", 1, 1]]);

@@ -19,6 +19,9 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   replays: ["select", "insert", "update"],
 };
 
+/** The reports that the status page shows. */
+const REPORTS = ["conversion", "funnel", "page_views"];
+
 /** Rights that are missing, such as `insert on events`. */
 export async function missingRights(db: Database, views: readonly View[] = VIEWS): Promise<string[]> {
   const needed = [...Object.entries(NEEDED), ...views.map((view) => [view.name, writerRights(view)] as const)];
@@ -27,8 +30,11 @@ export async function missingRights(db: Database, views: readonly View[] = VIEWS
     `select v.right || ' on ' || v.table as missing
        from jsonb_to_recordset($1::jsonb) as v("table" text, "right" text)
       where not (has_schema_privilege('clickstream', 'usage')
-                 and has_table_privilege(format('clickstream.%I', v.table), v.right))`,
-    [JSON.stringify(all)],
+                 and has_table_privilege(format('clickstream.%I', v.table), v.right))
+     union all
+     select 'execute on ' || v.name from jsonb_array_elements_text($2::jsonb) as v(name)
+      where not has_function_privilege(format('clickstream.%I(timestamptz, timestamptz)', v.name), 'execute')`,
+    [JSON.stringify(all), JSON.stringify(REPORTS)],
   );
   return rows.map(({ missing }) => missing);
 }

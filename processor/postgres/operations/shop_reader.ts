@@ -115,26 +115,29 @@ async function readMinutes(db: Database, latest: number): Promise<OpenWindow[]> 
 }
 
 async function readConversion(db: Database, latest: number): Promise<Conversion> {
-  const { rows } = await db.query<Conversion>(
-    `select count(*)::float8 as sessions, (count(*) filter (where purchases > 0))::float8 as conversions,
-            coalesce(sum(revenue_cents), 0)::float8 as "revenueCents",
-            (count(*) filter (where funnel_step >= 1))::float8 as views,
-            (count(*) filter (where funnel_step >= 2))::float8 as carts,
-            (count(*) filter (where funnel_step >= 3))::float8 as purchases
-       from clickstream.sessions where started_at > ${time("$1")} and started_at <= ${time("$2")}`,
-    [latest - CONVERSION_MS, latest],
+  const { rows: [sessions] } = await db.query<Pick<Conversion, "sessions" | "conversions" | "revenueCents">>(
+    `select sessions::float8 as sessions, conversions::float8 as conversions, revenue_cents::float8 as "revenueCents"
+       from clickstream.conversion(${upTo(latest, CONVERSION_MS)})`,
   );
-  return rows[0]!;
+  const { rows: steps } = await db.query<{ sessions: number }>(
+    `select sessions::float8 as sessions from clickstream.funnel(${upTo(latest, CONVERSION_MS)}) order by step`,
+  );
+  const [views, carts, purchases] = steps.map((step) => step.sessions);
+  return { ...sessions!, views: views!, carts: carts!, purchases: purchases! };
 }
 
 async function readTopPages(db: Database, latest: number): Promise<TopPage[]> {
   const { rows } = await db.query<TopPage>(
-    `select left(page, 200) as page, sum(views)::float8 as views from clickstream.pages
-      where window_start > ${time("$1")} and window_start <= ${time("$2")}
-      group by page order by 2 desc, 1 limit ${PAGES}`,
-    [latest - PAGES_MS, latest],
+    `select left(page, 200) as page, views::float8 as views from clickstream.page_views(${upTo(latest, PAGES_MS)})
+      order by page_views.views desc, page_views.page limit ${PAGES}`,
   );
   return rows;
+}
+
+/** The range of a report as SQL: what is later than `lengthMs` before `latest`, and not later than that. */
+function upTo(latest: number, lengthMs: number): string {
+  // Reports take what is not before the first time, and before the second. Times are whole milliseconds.
+  return [latest - lengthMs + 1, latest + 1].map((ms) => `'${new Date(ms).toISOString()}'::timestamptz`).join(", ");
 }
 
 async function readRefusals(db: Database): Promise<RefusalShown[]> {
