@@ -3,6 +3,7 @@ import { migrated, onEachDatabase } from "../../testing/servers/databases.ts";
 import { VIEWS } from "../views/mod.ts";
 import type { View } from "../views/view.ts";
 import { EVENT_COLUMNS } from "./binary.ts";
+import { REASONS } from "../event.ts";
 import type { Database } from "./database.ts";
 import { createTable } from "./view_table.ts";
 
@@ -118,5 +119,17 @@ onEachDatabase("the schema", {
         "topic",
       ],
     ]);
+  },
+
+  "takes every reason for a refusal, and no other": async (open) => {
+    const db = await migrated(open);
+    const refuse = (reason: string, n: number) =>
+      db.query(
+        `insert into clickstream.refusals (topic, partition, "offset", reason, detail, payload)
+         values ('t', 0, $2, $1, '', '')`,
+        [reason, n],
+      );
+    for (const [n, reason] of REASONS.entries()) await refuse(reason, n);
+    await assert.rejects(refuse("dull", REASONS.length), /refusals_reason_check/);
   },
 });

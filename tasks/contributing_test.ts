@@ -1,0 +1,246 @@
+/**
+ * The checklists of CONTRIBUTING.md, followed in a copy of the repository: with every step the checks pass, and where a
+ * step is left out they don't.
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const CONTRIBUTING = await Deno.readTextFile(`${ROOT}CONTRIBUTING.md`);
+
+/** What a step does to a file: its text, empty where it is new, becomes another. */
+type Edit = (text: string, migration: string) => string;
+
+/** What a checklist is tried with. */
+interface Trial {
+  /** By the file that a step names. */
+  readonly edits: Readonly<Record<string, Edit>>;
+  /** A step without which a check must fail, by the file or the command that it names. */
+  readonly without: string;
+}
+
+/** Puts text before or after what a pattern matches. */
+function insert(where: "before" | "after", pattern: RegExp, added: string): Edit {
+  return (text) => text.replace(pattern, (found) => where === "before" ? `${added}${found}` : `${found}${added}`);
+}
+
+function edits(...all: readonly Edit[]): Edit {
+  return (text, migration) => all.reduce((text, edit) => edit(text, migration), text);
+}
+
+/** The migration's import and its line in the list. */
+const inList: Edit = (text, name) =>
+  text
+    .replace(/\n\n\/\*\* One step/, `\nimport added from "./${name}" with { type: "text" };$&`)
+    .replace(/^\];/m, `  { name: "${name}", sql: added },\n];`);
+
+const REPORT = `set local role clickstream_owner;
+create function clickstream.buyers("from" timestamptz, "to" timestamptz) returns table (buyers bigint)
+language sql stable parallel safe
+begin atomic
+  select count(distinct s.user_id) from clickstream.sessions s
+  where s.started_at >= "from" and s.started_at < "to" and s.purchases > 0;
+end;
+comment on function clickstream.buyers(timestamptz, timestamptz) is 'Users with a purchase.';
+grant execute on function clickstream.buyers(timestamptz, timestamptz) to clickstream_reader;
+`;
+
+const REASON = (known: readonly string[]) =>
+  `set local role clickstream_owner;
+alter table clickstream.refusals
+  drop constraint refusals_reason_check,
+  add constraint refusals_reason_check check (reason in (${known.map((reason) => `'${reason}'`).join(", ")}));
+`;
+
+const { REASONS } = await import("../processor/event.ts");
+
+const TRIALS: Readonly<Record<string, Trial>> = {
+  "Add a report with its panel": {
+    edits: {
+      "migrations/NNNN_name.sql": () => REPORT,
+      "migrations/mod.ts": inList,
+      "processor/postgres/reports_test.ts": edits(
+        insert("before", /^ +timed\("carts"/m, `timed("buyers", "buyers bigint"),\n`),
+        insert("after", /await is\("conversion", NEVER.*\n/, `await is("buyers", MONDAY, [[2]]);\n`),
+      ),
+      "processor/testing/oracle/report_tables.ts": insert(
+        "before",
+        /^ +session_lengths: /m,
+        `buyers: { key: [], columns: { buyers: "count" }, rowsOf: (expected, range) =>
+          conversionOf({ devices: null, regions: null })(expected, range).map(({ buyers }) => ({ buyers: buyers! })) },\n`,
+      ),
+      "grafana/behavior.ts": edits(
+        insert(
+          "before",
+          /^const carts = /m,
+          `const buyers = number(
+            { title: "Buyers", description: "Users with a purchase. " + BY_START, unit: "short", empty: NO_SESSION },
+            rows(\`select buyers from clickstream.buyers(\${RANGE})\`),
+          );\n`,
+        ),
+        insert(
+          "before",
+          /\{ title: "Sessions", lines/,
+          `{ title: "Who buys", lines: [{ height: 4, panels: [[6, buyers]] }] },\n`,
+        ),
+      ),
+      "docs/dashboards.md": insert("before", /^\| How long are sessions\?/m, "| Buyers | `buyers()` | 1 | 1 |\n"),
+    },
+    without: "docs/dashboards.md",
+  },
+  "Add a refusal reason": {
+    edits: {
+      "processor/event.ts": insert("after", /^ {2}"not_an_object",\n/m, `  "test_traffic",\n`),
+      // The scanner leaves whatever is nested to the JSON decoder.
+      "processor/decode/json.ts": insert(
+        "before",
+        / +return json as Fields;/,
+        `    if ("probe" in json) throw new Refused("test_traffic", "probe", "it is a probe");\n`,
+      ),
+      "processor/decode/json_test.ts": edits(
+        insert("before", /^ +\["missing_field", "userId"/m, `["test_traffic", "probe", [raw("probe", "{}")]],\n`),
+      ),
+      "processor/testing/oracle/reference_decoder.ts": insert(
+        "before",
+        / +return json as Fields;/,
+        `  if ("probe" in json) throw new Refused("test_traffic", "probe");\n`,
+      ),
+      "generator/faults.ts": insert(
+        "before",
+        /^ +missing_field: /m,
+        `test_traffic: [({ event }) => JSON.stringify({ ...event, probe: {} })],\n`,
+      ),
+      "migrations/NNNN_name.sql": () => REASON([...REASONS, "test_traffic"]),
+      "migrations/mod.ts": inList,
+    },
+    without: "generator/faults.ts",
+  },
+  "Add a setting": {
+    edits: {
+      "processor/config/config.ts": insert(
+        "before",
+        /^ {2}KAFKA_TLS_CA: /m,
+        `KAFKA_CLIENT_ID: { schema: text(/^[a-z]{1,20}$/), default: "clickstream", allowed: "small letters",
+          about: "what the brokers' logs call the program" },\n`,
+      ),
+      "processor/config/config_test.ts": insert(
+        "before",
+        /^ +\["KAFKA_GROUP_ID", "team/m,
+        `["KAFKA_CLIENT_ID", "shop", "shop"],\n`,
+      ),
+      "processor/commands/cli/reads.ts": insert("before", /^ {2}"KAFKA_TLS_CA",/m, `  "KAFKA_CLIENT_ID",\n`),
+      "infra/settings_test.ts": insert("after", /"KAFKA_GROUP_ID", (?="WORKERS")/, `"KAFKA_CLIENT_ID", `),
+    },
+    without: "processor/commands/cli/reads.ts",
+  },
+  "Add an alert": {
+    edits: {
+      "grafana/prometheus/alerts.ts": insert(
+        "before",
+        /^\];/m,
+        `{ name: "ClickstreamRestarts", severity: "warning", value: "sum(increase(clickstream_restarts_total[10m]))",
+          threshold: [">", 5], for: "0m", summary: "It starts again and again", description: "{value} times.",
+          unit: "number", runbook: "it-starts-again-and-again" },\n`,
+      ),
+      "grafana/prometheus/rules_cases.ts": insert(
+        "before",
+        /^\];/m,
+        `firing("ClickstreamRestarts", "each minute", { 'clickstream_restarts_total{cause="x"}': "0+2x20" }, 15, [
+          {}, "20 times."]),
+        silent("ClickstreamRestarts", "once", { clickstream_restarts_total: "0 1x20" }, 15),\n`,
+      ),
+      "docs/debugging.md": insert(
+        "before",
+        /^## What doctor says/m,
+        "## It starts again and again\n\n`ClickstreamRestarts`: look at the log.\n\n",
+      ),
+    },
+    without: "docs/debugging.md",
+  },
+};
+
+interface Checklist {
+  readonly title: string;
+  /** Files and commands, by step. */
+  readonly steps: readonly string[];
+  readonly checks: readonly string[];
+}
+
+/** The sections of CONTRIBUTING.md that have steps and checks. */
+const CHECKLISTS: readonly Checklist[] = CONTRIBUTING.split(/^### /m).slice(1).map((section) => ({
+  title: section.slice(0, section.indexOf("\n")),
+  steps: [...section.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, step]) => step!),
+  checks: [...section.matchAll(/^- Check: `([^`]+)`/gm)].map(([, check]) => check!),
+}));
+
+const isCommand = (step: string) => step.startsWith("./deno ");
+
+/** Copies what is in the repository, or would be with the next commit. */
+async function copyTo(folder: string): Promise<void> {
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard"];
+  const { stdout } = await new Deno.Command("git", { args, cwd: ROOT }).output();
+  for (const path of new TextDecoder().decode(stdout).trim().split("\n")) {
+    await Deno.mkdir(folder + path.replace(/[^/]*$/, ""), { recursive: true });
+    await Deno.copyFile(ROOT + path, folder + path);
+  }
+}
+
+/** Runs a command of the checklist; returns null, or what it printed if it failed. */
+async function run(command: string, cwd: string): Promise<string | null> {
+  const [, ...args] = command.split(" ");
+  const env = { TEST_SHARE: "0.1", AGREEMENT_RUNS: "2", NO_COLOR: "1" };
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd, env }).output();
+  return code === 0 ? null : [command, ...[stdout, stderr].map((bytes) => new TextDecoder().decode(bytes))].join("\n");
+}
+
+/** Takes the steps of a checklist but one in a fresh copy, and runs its checks; returns the first failure. */
+async function follow({ steps, checks }: Checklist, trial: Trial, folder: string, without?: string) {
+  await copyTo(folder);
+  const numbers = [...Deno.readDirSync(`${folder}migrations`)].map(({ name }) => parseInt(name)).filter((n) => n > 0);
+  const migration = `${String(Math.max(...numbers) + 1).padStart(4, "0")}_name.sql`;
+  for (const step of steps.filter((step) => step !== without)) {
+    if (isCommand(step)) {
+      assert.equal(await run(step, folder), null, step);
+      continue;
+    }
+    const path = folder + step.replace("NNNN_name.sql", migration);
+    const text = await Deno.readTextFile(path).catch(() => "");
+    const edited = trial.edits[step]!(text, migration);
+    assert.notEqual(edited, text, `${step}: the change finds no place`);
+    await Deno.writeTextFile(path, edited);
+  }
+  let failure: string | null = null;
+  for (const check of checks) failure ??= await run(check, folder);
+  await Deno.remove(`${folder}migrations/${migration}`).catch(() => {});
+  return failure;
+}
+
+Deno.test("CONTRIBUTING.md names files and tasks that exist", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as { tasks: Record<string, unknown> };
+  const named = [...CONTRIBUTING.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);
+  const commands = named.filter(isCommand);
+  assert.ok(commands.length > 8);
+  for (const [, task] of commands.flatMap((command) => [...command.matchAll(/^\.\/deno task (\S+)/g)])) {
+    assert.ok(task! in tasks, task);
+  }
+  const paths = named.flatMap((code) => isCommand(code) ? code.split(" ") : [code]).filter((code) =>
+    /^[\w./]+\/\w+\.\w+$/.test(code)
+  );
+  assert.ok(paths.length > 25);
+  for (const path of paths) if (!path.includes("NNNN")) await Deno.stat(ROOT + path);
+});
+
+Deno.test("CONTRIBUTING.md: each checklist is enough, and each has a step without which it is not", async (t) => {
+  assert.deepEqual(CHECKLISTS.map(({ title }) => title), Object.keys(TRIALS));
+  const folder = `${await Deno.makeTempDir({ prefix: "clickstream-contributing-" })}/`;
+  for (const list of CHECKLISTS) {
+    const trial = TRIALS[list.title]!;
+    await t.step(list.title, async () => {
+      assert.deepEqual(list.steps.filter((step) => !isCommand(step)), Object.keys(trial.edits));
+      assert.ok(list.checks.length > 0);
+      assert.equal(await follow(list, trial, folder), null);
+      assert.notEqual(await follow(list, trial, folder, trial.without), null, `nothing misses ${trial.without}`);
+    });
+  }
+  await Deno.remove(folder, { recursive: true });
+});
