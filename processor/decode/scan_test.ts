@@ -174,3 +174,23 @@ Deno.test("what shops send is scanned, whatever came before it", () => {
   }
   assert.deepEqual(unusual, []);
 });
+
+Deno.test("a record ends where its length says, whatever bytes lie behind it", () => {
+  const whole = JSON.stringify({
+    ...{ eventId: "e-1", userId: "u-1", sessionId: "s", eventType: "purchase", timestamp: KAFKA_MS, page: "/a?b#c" },
+    ...{ device: "mobile", region: "DE", price: "12.50", quantity: 3, currency: "EUR" },
+  });
+  const [bytes, time] = [new TextEncoder().encode(whole), Float64Array.of(KAFKA_MS)];
+  const [scanner, reference] = [new ScanDecoder({ keepMs: KEEP_MS }), new JsonDecoder(KEEP_MS)];
+  for (let end = 1; end <= bytes.length; end++) {
+    // All of the record is in memory, but its length ends it here; or what follows closes any string and object.
+    for (const behind of [bytes.subarray(end), new TextEncoder().encode('"}"}"}"}')]) {
+      const laid = laidOut([bytes.subarray(0, end), behind], time);
+      const [a, b] = [scanner, reference].map((decoder) =>
+        outcome(decoder, laid, 0, new Batch(dictionaries("t", testKeyed()), 2))
+      );
+      assert.equal(a, b, whole.slice(0, end));
+      assert.equal(a!.startsWith("refused"), end < bytes.length, whole.slice(0, end));
+    }
+  }
+});

@@ -68,6 +68,14 @@ Deno.test("up to 4,096 are counted exactly, whatever they are called", () => {
   }
 });
 
+Deno.test("the first byte of what is stored says how, and is the same in every version", () => {
+  const of = (set: Distinct) => [set.bytes[0], set.bytes.length];
+  assert.deepEqual(of(users(3, SHAPES[0]!)), [2, 1 + 3 * 8]);
+  assert.deepEqual(of(users(EXACT_MEMBERS, SHAPES[0]!)), [2, 1 + EXACT_MEMBERS * 8]);
+  assert.deepEqual(of(users(EXACT_MEMBERS + 1, SHAPES[0]!)), [3, 1 + 16384]);
+  assert.deepEqual(of(storedUnkeyed(1, SHAPES[0]!).union(users(0, SHAPES[0]!))), [0, 1 + 8]);
+});
+
 Deno.test("one more is an estimate", () => {
   const sets = SHAPES.map((shape) => users(EXACT_MEMBERS + 1, shape));
   assert.ok(sets.some(({ count }) => count !== EXACT_MEMBERS + 1));
