@@ -105,7 +105,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
         / +return json as Fields;/,
         `  if ("probe" in json) throw new Refused("test_traffic", "probe");\n`,
       ),
-      "generator/faults.ts": insert(
+      "generator/refused_records.ts": insert(
         "before",
         /^ +missing_field: /m,
         `test_traffic: [({ event }) => JSON.stringify({ ...event, probe: {} })],\n`,
@@ -113,7 +113,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
       "migrations/NNNN_name.sql": () => REASON([...REASONS, "test_traffic"]),
       "migrations/mod.ts": inList,
     },
-    without: "generator/faults.ts",
+    without: "generator/refused_records.ts",
   },
   "Add a setting": {
     edits: {
@@ -221,7 +221,7 @@ Deno.test("CONTRIBUTING.md names files and tasks that exist", async () => {
   const commands = named.filter(isCommand);
   assert.ok(commands.length > 8);
   for (const [, task] of commands.flatMap((command) => [...command.matchAll(/^\.\/deno task (\S+)/g)])) {
-    assert.ok(task! in tasks, task);
+    assert.ok(task! in tasks, task!);
   }
   const paths = named.flatMap((code) => isCommand(code) ? code.split(" ") : [code]).filter((code) =>
     /^[\w./]+\/\w+\.\w+$/.test(code)
