@@ -15,7 +15,7 @@ export const PLUS = 0x2b;
 export const COMMA = 0x2c;
 /** `-` */
 export const MINUS = 0x2d;
-/** `..` */
+/** `.` */
 export const POINT = 0x2e;
 /** `/` */
 export const SLASH = 0x2f;
@@ -33,6 +33,11 @@ export const BACKSLASH = 0x5c;
 export const OPEN = 0x7b;
 /** `}` */
 export const CLOSE = 0x7d;
+
+/** A byte in all four places of a word, once it is multiplied with it. */
+export const FOURFOLD = 0x01010101;
+/** The highest bit of each of a word's four bytes. */
+export const HIGH_BITS = 0x80808080 | 0;
 
 /** A short text, of which what is not ASCII is not made out. */
 export function textOf(view: DataView, start: number, end: number): string {

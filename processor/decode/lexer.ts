@@ -1,0 +1,194 @@
+/**
+ * Where the fields of a record lie: one pass over its bytes, four at a time.
+ *
+ * A producer writes its fields in one order and with one spacing, so what stands between two values is nearly always
+ * one of a few things that stood there before: it is compared as a whole before it is taken apart.
+ * @module
+ */
+import { BACKSLASH, CLOSE, COLON, COMMA, FOURFOLD, HIGH_BITS, OPEN, QUOTE, textOf } from "./ascii.ts";
+import { MOST_AHEAD } from "./decoder.ts";
+import { BEGINNING, FIELD_BITS, FIELD_BY_NAME, NUMERIC, OTHER } from "./fields.ts";
+import { isDigit, isNumeral, isPlainNumber } from "./numbers.ts";
+import { Separators } from "./separators.ts";
+import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "../columns/hash.ts";
+
+/** Finds fields, and notes of up to `MOST_AHEAD` records where their values lie. */
+export class Lexer {
+  readonly #separators = new Separators(BEGINNING + 1);
+  readonly #hasher = new Hasher();
+  /** Of each record, and each of its fields: where its value lies; of a string without quotes. */
+  readonly starts = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  readonly ends = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  /** Of each string, its hash. */
+  readonly highs = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  readonly lows = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  /** Fields of each record that were numbers, as bits. */
+  readonly numbers = new Int32Array(MOST_AHEAD);
+
+  /**
+   * Finds the fields of record `n`, `[start, end)` of `view`, which may be read `MARGIN` bytes past it; returns those
+   * with a value as bits, or 0 if there is anything unusual.
+   */
+  scan(n: number, view: DataView, start: number, end: number): number {
+    const expected = this.#separators;
+    const first = n << FIELD_BITS;
+    let at = start;
+    let field = BEGINNING;
+    let seen = 0;
+    let present = 0;
+    let numbers = 0;
+    for (;;) {
+      let isText = true;
+      const way = expected.find(field, view, at);
+      if (way >= 0) {
+        at += expected.length(way);
+        isText = expected.isText(way);
+        field = expected.next(way);
+        // What stood before a number stands before a text too, but for the quote.
+        if (!isText && view.getUint8(at) === QUOTE) {
+          isText = true;
+          at++;
+        }
+      } else {
+        const before = field;
+        const between = at;
+        at = blanks(view, at, end);
+        if (view.getUint8(at) !== (before === BEGINNING ? OPEN : COMMA)) return 0;
+        at = blanks(view, at + 1, end);
+        if (at >= end || view.getUint8(at) !== QUOTE) return 0;
+        const name = at + 1;
+        at = name;
+        while (at < end && isPlain(view.getUint8(at))) at++;
+        if (at >= end || view.getUint8(at) !== QUOTE) return 0;
+        field = FIELD_BY_NAME.get(textOf(view, name, at)) ?? OTHER;
+        at = blanks(view, at + 1, end);
+        if (at >= end || view.getUint8(at) !== COLON) return 0;
+        at = blanks(view, at + 1, end);
+        isText = at < end && view.getUint8(at) === QUOTE;
+        if (isText) at++;
+        expected.learn(before, field, isText, view, between, at);
+      }
+      const bit = 1 << field;
+      if (field !== OTHER) {
+        if ((seen & bit) !== 0) return 0;
+        seen |= bit;
+      }
+      const from = at;
+      if (isText) {
+        let high = HIGH_SEED;
+        let low = LOW_SEED;
+        for (;;) {
+          // The text goes on past the record: it has no end.
+          if (at >= end) return 0;
+          const word = view.getInt32(at, true);
+          // The highest bit of each byte that is a quote, a backslash, a control character or not ASCII; bytes above
+          // the first of these may be marked wrongly.
+          const special = (((word ^ QUOTE * FOURFOLD) - FOURFOLD) | ((word ^ BACKSLASH * FOURFOLD) - FOURFOLD) |
+            (word - 0x20 * FOURFOLD) | word) & HIGH_BITS;
+          if (special === 0) {
+            high = stepHigh(high, word);
+            low = stepLow(low, word);
+            at += 4;
+          } else {
+            const plain = (31 - Math.clz32(special & -special)) >>> 3;
+            const rest = lowBytes(word, plain);
+            high = stepHigh(high, rest);
+            low = stepLow(low, rest);
+            at += plain;
+            break;
+          }
+        }
+        if (at >= end) return 0;
+        if (view.getUint8(at) === QUOTE) {
+          high = endHigh(high, at - from);
+          this.highs[first | field] = high;
+          this.lows[first | field] = endLow(low, high);
+        } else {
+          at = endOfText(view, at, end);
+          if (at < 0) return 0;
+          this.#hasher.hash(view, from, at);
+          this.highs[first | field] = this.#hasher.high;
+          this.lows[first | field] = this.#hasher.low;
+        }
+        this.starts[first | field] = from;
+        this.ends[first | field] = at;
+        present |= bit;
+        at++;
+      } else if (isDigit(view.getUint8(at))) {
+        while (at < end && isNumeral(view.getUint8(at))) at++;
+        // A number is taken apart where its field wants one; a field that is ignored may hold any, but a valid one.
+        if (field === OTHER ? !isPlainNumber(view, from, at) : (NUMERIC & bit) === 0) return 0;
+        this.starts[first | field] = from;
+        this.ends[first | field] = at;
+        numbers |= bit;
+        present |= bit;
+      } else if (matches(view, at, end, "null")) {
+        at += 4;
+      } else if (field === OTHER && matches(view, at, end, "true")) {
+        at += 4;
+      } else if (field === OTHER && matches(view, at, end, "false")) {
+        at += 5;
+      } else {
+        return 0;
+      }
+      if (at >= end) return 0;
+      let next = view.getUint8(at);
+      if (next === CLOSE) break;
+      if (next !== COMMA) {
+        const blank = blanks(view, at, end);
+        if (blank >= end) return 0;
+        next = view.getUint8(blank);
+        if (next === CLOSE) {
+          at = blank;
+          break;
+        }
+      }
+    }
+    this.numbers[n] = numbers;
+    return at + 1 === end || blanks(view, at + 1, end) === end ? present : 0;
+  }
+}
+
+/** Where the quote stands that ends a text, from `at` on; -1 if an escape, or what is not UTF-8, comes before it. */
+function endOfText(view: DataView, at: number, end: number): number {
+  while (at < end) {
+    const c = view.getUint8(at);
+    if (c === QUOTE) return at;
+    if (c < 0x20 || c === BACKSLASH) return -1;
+    const length = c < 0x80 ? 1 : sequenceLength(view, at, c);
+    if (length === 0) return -1;
+    at += length;
+  }
+  return -1;
+}
+
+/** Length of the UTF-8 sequence that begins with the byte `c` at `at`; 0 if it is none. Surrogates have none. */
+function sequenceLength(view: DataView, at: number, c: number): number {
+  const follows = (n: number, least = 0x80, most = 0xbf) => {
+    const next = view.getUint8(at + n);
+    return next >= least && next <= most;
+  };
+  if (c < 0xc2 || c > 0xf4) return 0;
+  if (c < 0xe0) return follows(1) ? 2 : 0;
+  if (c < 0xf0) return follows(1, c === 0xe0 ? 0xa0 : 0x80, c === 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
+  return follows(1, c === 0xf0 ? 0x90 : 0x80, c === 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
+}
+
+function isPlain(c: number): boolean {
+  return c >= 0x20 && c < 0x80 && c !== QUOTE && c !== BACKSLASH;
+}
+
+/** Where the next byte is that is no white space. */
+function blanks(view: DataView, at: number, end: number): number {
+  for (; at < end; at++) {
+    const c = view.getUint8(at);
+    if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) break;
+  }
+  return at;
+}
+
+function matches(view: DataView, at: number, end: number, word: string): boolean {
+  if (end - at < word.length) return false;
+  for (let i = 0; i < word.length; i++) if (view.getUint8(at + i) !== word.charCodeAt(i)) return false;
+  return true;
+}
