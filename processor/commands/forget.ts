@@ -10,7 +10,7 @@ import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../po
 import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
-import { boundsOf } from "../kafka/log_ends.ts";
+import { boundsOf } from "../kafka/admin.ts";
 import type { Output } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";

@@ -27,7 +27,7 @@ import { DAY_MS } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
-import { beginningOf, boundsOf, offsetsAt } from "../kafka/log_ends.ts";
+import { beginningOf, boundsOf, offsetsAt } from "../kafka/admin.ts";
 import { type Output, Progress } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";

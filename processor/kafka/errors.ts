@@ -3,6 +3,8 @@
  * @module
  */
 
+const CHECK_LOGIN = "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD";
+
 /** What to do about errors, by their name or by Kafka's own. */
 const ADVICE: Readonly<Record<string, string>> = {
   TOPIC_AUTHORIZATION_FAILED: "give the user the right to create, describe and write the topic",
@@ -12,7 +14,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   INVALID_TIMESTAMP: "use a time that is not over, or raise the topic's message.timestamp.after.max.ms",
   INVALID_PARTITIONS: "set KAFKA_PARTITIONS to a number that the brokers allow",
   INVALID_REPLICATION_FACTOR: "start more brokers, or lower their default.replication.factor",
-  KafkaJSSASLAuthenticationError: "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
+  // Our clients' own names for a refused login, of the one for transactions and of the one for all else.
+  KafkaJSSASLAuthenticationError: CHECK_LOGIN,
+  PLT_KFK_AUTHENTICATION: CHECK_LOGIN,
 };
 
 const CHECK = "see that it runs, and check KAFKA_BROKERS, KAFKA_TLS_CA and KAFKA_SASL_MECHANISM";
@@ -38,13 +42,19 @@ export async function attempt<T>(
   }
 }
 
-/** What an error of the client comes from: its message, and every name that it goes by. */
+/** Where clients put the name of an error: Kafka's own, or theirs. */
+const NAMES = ["type", "apiId", "code"];
+
+/** What an error of a client comes from: its message, and every name that it goes by. */
 function rootOf(error: unknown): { message: string; names: string[] } {
   const names: string[] = [];
   let message = String(error);
   for (let at: unknown = error; at instanceof Error; at = inner(at)) {
     names.push(at.name);
-    if ("type" in at && typeof at.type === "string") names.push(at.type);
+    for (const name of NAMES) {
+      const named = Reflect.get(at, name);
+      if (typeof named === "string") names.push(named);
+    }
     message = at.message;
   }
   return { message, names };

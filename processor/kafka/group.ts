@@ -28,11 +28,25 @@ export interface Group {
 
 const DESCRIBE_GROUPS = 15;
 
+/** Kafka's error codes of a coordinator that has just come to the group. */
+const NOT_READY: ReadonlySet<number | null> = new Set([14, 15, 16]);
+
+/** A coordinator does not describe a group. */
+export class GroupNotDescribed extends Error {
+  /** Whether it may a moment later. */
+  readonly isNotReady: boolean;
+
+  constructor(groupId: string, errorCode: number | null) {
+    super(`Kafka does not describe the group ${groupId}: error ${errorCode}`);
+    this.isNotReady = NOT_READY.has(errorCode);
+  }
+}
+
 /**
  * Asks the coordinator of a group about it.
  *
  * @throws {Unavailable} if it doesn't answer
- * @throws {Error} with Kafka's error code, if it refuses
+ * @throws {GroupNotDescribed} with Kafka's error code, if it refuses
  */
 export async function describeGroup(coordinator: BrokerConnection, groupId: string): Promise<Group> {
   const request = Writer.create().appendArray(
@@ -66,7 +80,7 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
     false,
   );
   if (group === undefined || group.errorCode !== 0) {
-    throw new Error(`Kafka does not describe the group ${groupId}: error ${group?.errorCode}`);
+    throw new GroupNotDescribed(groupId, group?.errorCode ?? null);
   }
   return group;
 }

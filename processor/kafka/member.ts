@@ -5,6 +5,7 @@
 import { Consumer, FetchIsolationLevels, type GroupPartitionsAssigner } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
+import { accessOptions, closed } from "./client.ts";
 
 /** Where and as whom a consumer reads. */
 export interface ConsumerSettings extends BrokerAccess {
@@ -22,8 +23,6 @@ const REBALANCE_TIMEOUT_MS = 20_000;
 const JOIN_ANSWER_MS = REBALANCE_TIMEOUT_MS + 5_000;
 /** No broker needs longer for anything else. */
 const ANSWER_MS = 10_000;
-/** Longest time to wait for a client to close: one that leaves a group asks a broker that may be frozen. */
-const CLOSE_WITHIN_MS = 2_000;
 /** So old may be what whoever leads the group knows of its topics. */
 const METADATA_AGE_MS = 10_000;
 
@@ -132,18 +131,18 @@ export class Member {
 
 /** A client that reads; it joins its group only when told to. */
 export function consumerOf(
-  { brokers, groupId, clientId, tlsCa, tls, sasl }: ConsumerSettings,
+  settings: ConsumerSettings,
   more: { readonly requestTimeout?: number; readonly partitionAssigner?: GroupPartitionsAssigner } = {},
 ): Consumer {
+  const { groupId, clientId } = settings;
   const consumer = new Consumer({
+    ...accessOptions(settings),
     clientId,
     // The client wants one, and joins it only when told to.
     groupId: groupId ?? clientId,
-    bootstrapBrokers: [...brokers],
     autocommit: false,
     retries: 1,
     retryDelay: 100,
-    connectTimeout: 5000,
     requestTimeout: ANSWER_MS,
     metadataMaxAge: METADATA_AGE_MS,
     // Fetching is ours: this is for the ends of partitions, which don't wait for open transactions.
@@ -153,21 +152,11 @@ export function consumerOf(
     heartbeatInterval: HEARTBEAT_MS,
     heartbeatStallTimeout: SESSION_TIMEOUT_MS,
     rebalanceTimeout: REBALANCE_TIMEOUT_MS,
-    ...(tlsCa !== undefined || tls ? { tls: tlsCa === undefined ? {} : { ca: tlsCa }, tlsServerName: true } : {}),
-    ...(sasl === undefined ? {} : { sasl }),
     ...more,
   });
   // Errors come back from the calls that met them; without a listener they would end the process besides.
   consumer.on("error", () => {});
   return consumer;
-}
-
-/** Closes a client, or gives it up after 2 s. */
-export async function closed(client: Consumer): Promise<void> {
-  let timer: number | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_WITHIN_MS));
-  await Promise.race([client.close(true).catch(() => {}), late]);
-  clearTimeout(timer);
 }
 
 /** Divides each topic among those that read it; the client's own way gives everybody some of everything. */

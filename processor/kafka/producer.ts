@@ -3,29 +3,16 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import {
-  type Admin,
-  Kafka,
-  type KafkaConfig,
-  logLevel,
-  type Message,
-  Partitioners,
-  type PartitionMetadata,
-  type RetryOptions,
-  type SASLOptions,
-} from "kafkajs";
-import { answeringBrokers } from "./bootstrap.ts";
-import type { KafkaAccess } from "./broker.ts";
+import { type MessageToProduce, ProduceAcks, Producer } from "@platformatic/kafka";
+import { Admin, answering, type TopicAccess } from "./admin.ts";
+import { accessOptions, closed, retrying } from "./client.ts";
 import { attempt } from "./errors.ts";
+import { Partitioner } from "./partitioner.ts";
 
 /** How to reach a topic, and as whom. */
-export interface KafkaSettings extends KafkaAccess {
-  readonly brokers: readonly string[];
-  readonly topic: string;
+export interface KafkaSettings extends TopicAccess {
   /** Partitions of a topic that has to be created. */
   readonly partitions: number;
-  /** Is told which brokers don't answer, while others do. */
-  readonly warn?: (message: string) => void;
 }
 
 /** What is sent: the time of sending stands in for a timestamp that is left out. */
@@ -50,11 +37,13 @@ const REQUEST_BYTES = 512 * 1024;
 /** A record doesn't wait for company for longer than this. */
 const LINGER_MS = 50;
 
-/** Retries to find the brokers at first: what is wrong is to be known in seconds. */
-export const FIRST_RETRIES = { initialRetryTime: 200, retries: 4 };
-
 /** Retries once the brokers were there: long enough for one to be started again. */
-export const LATER_RETRIES = { initialRetryTime: 300, maxRetryTime: 3000, retries: 25 };
+const RETRIES = retrying(25, 300, 3000);
+
+/** So old may be what is known of who leads a partition, in milliseconds: a request that went astray asks anew. */
+const METADATA_AGE_MS = 1000;
+
+const CLIENT_ID = "clickstream-generator";
 
 /**
  * Sends records, those of a key in their order, each written once even if a request has to be repeated. Creates the
@@ -68,22 +57,26 @@ export async function produce(
   given: KafkaSettings,
   onProgress: (sent: number) => void = () => {},
 ): Promise<Produced> {
-  const settings = { ...given, brokers: await answering(given) };
-  const { topic } = settings;
-  const admin = new Kafka(configOf(settings, FIRST_RETRIES)).admin();
-  const { partitions, created } = await attempt("reach", settings, () => partitionsOf(admin, settings));
-  const producer = new Kafka(configOf(settings, LATER_RETRIES)).producer({
+  const { topic } = given;
+  const settings = await attempt("reach", given, () => answering(given));
+  const { partitioner, created } = await attempt("reach", settings, () => partitionsOf(settings));
+  const producer = new Producer<Buffer | null, Buffer | null>({
+    ...accessOptions(settings),
+    ...RETRIES,
+    clientId: CLIENT_ID,
     idempotent: true,
-    maxInFlightRequests: 1,
-    createPartitioner: Partitioners.DefaultPartitioner,
+    autocreateTopics: false,
+    metadataMaxAge: METADATA_AGE_MS,
   });
-  const outbox = new Outbox(partitions, topic, async (messages) => {
-    await attempt("write to", settings, () => producer.send({ topic, acks: -1, messages }));
+  // Errors come back from the calls that met them; without a listener they would end the process besides.
+  producer.on("error", () => {});
+  const outbox = new Outbox(partitioner, topic, async (messages) => {
+    await attempt("write to", settings, () => producer.send({ acks: ProduceAcks.ALL, messages }));
     onProgress(outbox.sent + messages.length);
   });
   const linger = setInterval(() => outbox.post(), LINGER_MS);
   try {
-    await attempt("reach", settings, () => producer.connect());
+    await attempt("reach", settings, () => producer.initIdempotentProducer({}));
     try {
       for await (const record of records) await outbox.add(record);
     } finally {
@@ -93,9 +86,11 @@ export async function produce(
     return { sent: outbox.sent, created };
   } finally {
     clearInterval(linger);
-    await producer.disconnect().catch(() => {});
+    await closed(producer);
   }
 }
+
+type Message = MessageToProduce<Buffer | null, Buffer | null>;
 
 /** Messages for one partition that are not on their way yet. */
 interface Waiting {
@@ -105,38 +100,37 @@ interface Waiting {
 
 /**
  * Records on their way: requests follow each other, and while one is under way the next ones fill. Each is for a single
- * partition, which is settled here: kafkajs settles it anew when it repeats a request, which may send a record without a
- * key elsewhere, and of a request for several partitions it forgets one that moves to a broker that has confirmed another.
+ * partition, so that one that is repeated is in one place whatever broker leads it by then.
  */
 class Outbox {
   /** Records that have been confirmed. */
   sent = 0;
   readonly #topic: string;
   readonly #send: (messages: Message[]) => Promise<void>;
-  readonly #partitionOf = Partitioners.DefaultPartitioner();
-  readonly #partitions: PartitionMetadata[];
+  readonly #partitioner: Partitioner;
   readonly #waiting = new Map<number, Waiting>();
   /** The last of the requests, each of which begins when the one before it is over. */
   #last = Promise.resolve();
 
-  constructor(partitions: PartitionMetadata[], topic: string, send: (messages: Message[]) => Promise<void>) {
-    this.#partitions = partitions;
+  constructor(partitioner: Partitioner, topic: string, send: (messages: Message[]) => Promise<void>) {
+    this.#partitioner = partitioner;
     this.#topic = topic;
     this.#send = send;
   }
 
   /** Takes a record; where that fills a request, waits for those before it. */
-  add({ key, value, timestampMs }: KafkaRecord): Promise<void> | undefined {
-    const message: Message = {
-      key,
-      value: value === null ? null : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-      ...(timestampMs === undefined ? {} : { timestamp: String(timestampMs) }),
-    };
-    const partition = this.#partitionOf({ topic: this.#topic, partitionMetadata: this.#partitions, message });
-    message.partition = partition;
+  add({ key, value, timestampMs = Date.now() }: KafkaRecord): Promise<void> | undefined {
+    const keyBytes = key === null ? null : Buffer.from(key);
+    const partition = this.#partitioner.partitionOf(keyBytes);
     let waiting = this.#waiting.get(partition);
     if (waiting === undefined) this.#waiting.set(partition, waiting = { messages: [], bytes: 0 });
-    waiting.messages.push(message);
+    waiting.messages.push({
+      topic: this.#topic,
+      partition,
+      key: keyBytes,
+      value: value === null ? null : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+      timestamp: BigInt(timestampMs),
+    });
     waiting.bytes += value?.length ?? 0;
     if (waiting.messages.length < REQUEST_RECORDS && waiting.bytes < REQUEST_BYTES) return undefined;
     const before = this.#last;
@@ -162,56 +156,12 @@ class Outbox {
   }
 }
 
-/** The topic's partitions, and whether it had to be created. */
-async function partitionsOf(
-  admin: Admin,
-  { topic, partitions }: KafkaSettings,
-): Promise<{ partitions: PartitionMetadata[]; created: boolean }> {
-  try {
-    await admin.connect();
-    // As many copies as the brokers make when nobody says otherwise.
-    const wanted = { topic, numPartitions: partitions, replicationFactor: -1 };
-    const missing = !(await admin.listTopics()).includes(topic);
-    const created = missing && await admin.createTopics({ topics: [wanted], waitForLeaders: true });
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    return { partitions: topics[0]!.partitions, created };
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-/**
- * The brokers that answer; all of them where none does, for the client then says why. The client itself waits for half a
- * minute for a broker that takes connections and never answers.
- */
-export async function answering(settings: Omit<KafkaSettings, "topic" | "partitions">): Promise<readonly string[]> {
-  const { brokers, warn = () => {} } = settings;
-  return await answeringBrokers(brokers, settings, warn).catch(() => brokers);
-}
-
-/** How kafkajs reaches the brokers. */
-export function configOf(
-  { brokers, tlsCa, tls, sasl }: Omit<KafkaSettings, "topic" | "partitions">,
-  retry: RetryOptions,
-): KafkaConfig {
-  return {
-    clientId: "clickstream-generator",
-    brokers: [...brokers],
-    logLevel: logLevel.NOTHING,
-    connectionTimeout: 5000,
-    retry,
-    ...(tlsCa !== undefined ? { ssl: { ca: [tlsCa] } } : tls ? { ssl: true } : {}),
-    ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
-  };
-}
-
-function saslOf({ mechanism, username, password }: NonNullable<KafkaSettings["sasl"]>): SASLOptions {
-  switch (mechanism) {
-    case "PLAIN":
-      return { mechanism: "plain", username, password };
-    case "SCRAM-SHA-256":
-      return { mechanism: "scram-sha-256", username, password };
-    case "SCRAM-SHA-512":
-      return { mechanism: "scram-sha-512", username, password };
-  }
+/** Who settles the topic's partitions, and whether it had to be created. */
+async function partitionsOf(settings: KafkaSettings): Promise<{ partitioner: Partitioner; created: boolean }> {
+  const { topic, partitions: wanted } = settings;
+  await using admin = new Admin(settings, CLIENT_ID);
+  const created = !await admin.hasTopic(topic) && await admin.createTopic(topic, wanted);
+  const partitions = await admin.partitions(topic);
+  const available = partitions.filter(({ leader }) => leader >= 0).map(({ partition }) => partition);
+  return { partitioner: new Partitioner(partitions.length, available), created };
 }

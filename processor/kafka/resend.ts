@@ -1,11 +1,21 @@
 /**
  * Messages into the topic, each once however often the sender is killed: in transactions of Kafka that leave a number
- * behind, so that the next sender can ask whether the last one's went through.
+ * behind, so that the next sender can ask whether the last one's went through. By kafkajs: the other client commits, in a
+ * transaction, only offsets of records that its own consumer has read.
  * @module
  */
 import { Buffer } from "node:buffer";
-import { Kafka, type Message, type Producer, type Transaction } from "kafkajs";
-import { configOf, type KafkaSettings, LATER_RETRIES } from "./producer.ts";
+import {
+  Kafka,
+  type KafkaConfig,
+  logLevel,
+  type Message,
+  type Producer,
+  type SASLOptions,
+  type Transaction,
+} from "kafkajs";
+import type { TopicAccess } from "./admin.ts";
+import type { ClusterAccess } from "./client.ts";
 import { attempt } from "./errors.ts";
 
 /** A message for a place in the topic. */
@@ -16,10 +26,10 @@ export interface Resent {
 }
 
 /** How to reach the topic, and by which name. */
-export type ResendSettings = Omit<KafkaSettings, "partitions"> & {
+export interface ResendSettings extends TopicAccess {
   /** Name of the transactions, and of the group by whose offset they leave their number: no two senders work at once. */
   readonly name: string;
-};
+}
 
 /**
  * After this time Kafka gives up a transaction whose sender was killed, in milliseconds. Until then nobody reads on in the
@@ -39,7 +49,7 @@ export class Resender {
 
   private constructor(settings: ResendSettings) {
     this.#settings = settings;
-    this.#kafka = new Kafka({ ...configOf(settings, LATER_RETRIES), clientId: "clickstream" });
+    this.#kafka = new Kafka(configOf(settings));
     this.#producer = this.#kafka.producer({
       transactionalId: settings.name,
       transactionTimeout: TRANSACTION_TIMEOUT_MS,
@@ -115,4 +125,28 @@ function* parts(messages: readonly Resent[]): Generator<Message[]> {
     bytes += value.length;
   }
   if (part.length > 0) yield part;
+}
+
+/** How kafkajs reaches the brokers; its retries last long enough for one to be started again. */
+function configOf({ brokers, tlsCa, tls, sasl }: ClusterAccess): KafkaConfig {
+  return {
+    clientId: "clickstream",
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 5000,
+    retry: { initialRetryTime: 300, maxRetryTime: 3000, retries: 25 },
+    ...(tlsCa !== undefined ? { ssl: { ca: [tlsCa] } } : tls ? { ssl: true } : {}),
+    ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
+  };
+}
+
+function saslOf({ mechanism, username, password }: NonNullable<ClusterAccess["sasl"]>): SASLOptions {
+  switch (mechanism) {
+    case "PLAIN":
+      return { mechanism: "plain", username, password };
+    case "SCRAM-SHA-256":
+      return { mechanism: "scram-sha-256", username, password };
+    case "SCRAM-SHA-512":
+      return { mechanism: "scram-sha-512", username, password };
+  }
 }

@@ -9,10 +9,11 @@ import type { Records, Seek } from "../records.ts";
 import { Unavailable } from "../pipeline/commit.ts";
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
+import { closed } from "./client.ts";
 import { topicIdOf } from "./fetch.ts";
 import { Fetcher, type FetcherSettings } from "./fetcher.ts";
 import { describeGroup, memberInWords, strangersTo } from "./group.ts";
-import { closed, consumerOf, Member } from "./member.ts";
+import { consumerOf, Member } from "./member.ts";
 
 /** How to reach Kafka, and as whom. */
 export interface KafkaSettings extends FetcherSettings {

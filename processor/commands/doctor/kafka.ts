@@ -2,16 +2,15 @@
  * Whether Kafka can be read, and keeps what is needed.
  * @module
  */
-import { Admin as Client } from "@platformatic/kafka";
-import { type Admin, ConfigResourceTypes, Kafka, type PartitionMetadata } from "kafkajs";
-import { configOf, FIRST_RETRIES } from "../../kafka/producer.ts";
+import { Admin } from "../../kafka/admin.ts";
+import { retrying } from "../../kafka/client.ts";
 import { attempt } from "../../kafka/errors.ts";
 import { addressOf } from "../../config/address.ts";
 import type { Settings } from "../../config/config.ts";
 import { currentTopicId } from "../../kafka/source.ts";
 import { ADOPT, type TopicChange, topicChangeInWords } from "../../pipeline/source.ts";
 import { askBroker } from "../../kafka/bootstrap.ts";
-import { memberInWords, topicsOf } from "../../kafka/group.ts";
+import { memberInWords } from "../../kafka/group.ts";
 import { inWords } from "../../config/secret.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
@@ -52,34 +51,24 @@ export async function checkKafka(
   if (brokers.length === 0) return findings;
   // What takes connections and never answers would be waited for again and again.
   const cluster = { ...clusterOf(settings), brokers };
-  const admin = new Kafka({ ...configOf(cluster, { ...FIRST_RETRIES, retries: 1 }), clientId: "clickstream-doctor" })
-    .admin();
+  await using admin = new Admin(cluster, "clickstream-doctor", retrying(1, 200, 200));
   const how = settings.KAFKA_SASL_MECHANISM ?? "nobody in particular";
   try {
-    await attempt("log in to", cluster, async () => {
-      await admin.connect();
-      await admin.describeCluster();
-    });
+    await attempt("log in to", cluster, () => admin.connect());
     findings.push(good("kafka login", `as ${settings.KAFKA_SASL_USERNAME ?? "nobody"}, by ${how}`));
   } catch (error) {
     const todo = settings.KAFKA_SASL_MECHANISM === null
       ? "see whether the listener asks for TLS or a login: KAFKA_TLS_CA, KAFKA_SASL_MECHANISM"
       : "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the user on the brokers";
-    await admin.disconnect();
     return [...findings, bad("kafka login", inWords(error), todo)];
   }
-  try {
-    findings.push(await tried("kafka version", () => version(cluster)));
-    const partitions = await topic(admin, settings, findings);
-    if (partitions !== null) {
-      findings.push(...await several("kafka retention", () => retention(admin, settings)));
-      findings.push(await tried("kafka clock", () => clock(admin, settings)));
-      findings.push(await tried("kafka log", () => log(admin, settings, followed)));
-    }
-    findings.push(await tried("kafka group", () => group(admin, settings)));
-  } finally {
-    await admin.disconnect();
+  findings.push(await tried("kafka version", () => version(admin)));
+  if (await topic(admin, settings, findings)) {
+    findings.push(...await several("kafka retention", () => retention(admin, settings)));
+    findings.push(await tried("kafka clock", () => clock(admin, settings)));
+    findings.push(await tried("kafka log", () => log(admin, settings, followed)));
   }
+  findings.push(await tried("kafka group", () => group(admin, settings)));
   return findings;
 }
 
@@ -109,42 +98,24 @@ async function several(check: string, body: () => Promise<Finding[]>): Promise<F
   }
 }
 
-async function version({ brokers, tlsCa, sasl }: ReturnType<typeof clusterOf>): Promise<Finding> {
-  const client = new Client({
-    clientId: "clickstream-doctor",
-    bootstrapBrokers: [...brokers],
-    retries: 0,
-    ...(tlsCa === undefined ? {} : { tls: { ca: tlsCa }, tlsServerName: true }),
-    ...(sasl === undefined ? {} : { sasl }),
-  });
-  client.on("error", () => {});
-  try {
-    const apis = await client.listApis();
-    const most = apis.find(({ apiKey }) => apiKey === FETCH)?.maxVersion ?? 0;
-    const found = `fetches up to version ${most} are answered; ${FETCH_VERSION} is sent`;
-    if (most >= FETCH_VERSION) return good("kafka version", found);
-    return bad("kafka version", found, "use brokers of Kafka 3.1 or later");
-  } finally {
-    await client.close();
-  }
+async function version(admin: Admin): Promise<Finding> {
+  const most = await admin.latestVersion(FETCH);
+  const found = `fetches up to version ${most} are answered; ${FETCH_VERSION} is sent`;
+  if (most >= FETCH_VERSION) return good("kafka version", found);
+  return bad("kafka version", found, "use brokers of Kafka 3.1 or later");
 }
 
-/** The partitions; null if there is no such topic. */
-async function topic(
-  admin: Admin,
-  { KAFKA_TOPIC: name }: DoctorSettings,
-  findings: Finding[],
-): Promise<readonly PartitionMetadata[] | null> {
+/** Whether there is such a topic. */
+async function topic(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings, findings: Finding[]): Promise<boolean> {
   const check = "kafka topic";
   try {
-    if (!(await admin.listTopics()).includes(name)) {
+    if (!await admin.hasTopic(name)) {
       const todo =
         "check KAFKA_TOPIC, or create it: `clickstream produce` does; or give the user the right to describe it";
       findings.push(bad(check, `there is no topic ${name}, or it is not shown`, todo));
-      return null;
+      return false;
     }
-    const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
-    const partitions = topics[0]!.partitions;
+    const partitions = await admin.partitions(name);
     const leaderless = partitions.filter(({ leader }) => leader < 0);
     const behind = partitions.filter(({ isr, replicas }) => isr.length < replicas.length);
     const found = `${name} has ${partitions.length} partitions`;
@@ -155,10 +126,10 @@ async function topic(
         advice(check, `${found}, ${behind.length} with copies behind`, "see to the brokers with the copies"),
       );
     } else findings.push(good(check, `${found}, each with a leader and all its copies`));
-    return partitions;
+    return true;
   } catch (error) {
     findings.push(bad(check, `${name} could not be asked for: ${inWords(error)}`, RIGHTS));
-    return null;
+    return false;
   }
 }
 
@@ -167,19 +138,13 @@ async function retention(
   { KAFKA_TOPIC: name, KAFKA_SASL_USERNAME: user }: DoctorSettings,
 ): Promise<Finding[]> {
   const check = "kafka retention";
-  const resource = { type: ConfigResourceTypes.TOPIC, name };
-  const described = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] }).catch((error) => {
-    if (!/not authorized|authorization failed/i.test(inWords(error))) throw error;
-    return null;
-  });
-  if (described === null) {
+  const config = await admin.topicSettings(name);
+  if (config === null) {
     // The service itself does not need this right.
     const found = `not known: the user ${user ?? "ANONYMOUS"} may not DescribeConfigs on the topic ${name}`;
     const grant = `--add --allow-principal User:${user ?? "ANONYMOUS"} --operation DescribeConfigs --topic ${name}`;
     return [advice(check, found, `to have it checked: kafka-acls.sh --bootstrap-server … ${grant}`)];
   }
-  const { resources } = described;
-  const config = new Map(resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]));
   const findings: Finding[] = [];
   if (config.get("cleanup.policy")?.includes("compact")) {
     const todo = `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`;
@@ -199,13 +164,13 @@ async function retention(
 async function clock(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): Promise<Finding> {
   const check = "kafka clock";
   const nowMs = Date.now();
-  const ends = new Map((await admin.fetchTopicOffsets(name)).map(({ partition, high }) => [partition, Number(high)]));
+  const ends = new Map((await admin.bounds(name)).map(({ partition, end }) => [partition, end]));
   for (const [ms, words] of AHEAD) {
     // Where no record is as new, it is where the partition ends now, which is not before where it ended then.
-    const first = await admin.fetchTopicOffsetsByTimestamp(name, nowMs + ms);
-    const ahead = first.find(({ partition, offset }) => Number(offset) < (ends.get(partition) ?? 0));
+    const first = [...await admin.offsetsAt(name, nowMs + ms)];
+    const ahead = first.find(([partition, offset]) => offset < (ends.get(partition) ?? 0));
     if (ahead === undefined) continue;
-    const { partition, offset } = ahead;
+    const [partition, offset] = ahead;
     const found = `the record at offset ${offset} of partition ${partition} is stamped more than ${words} ahead of ` +
       "this machine's clock";
     return advice(
@@ -232,20 +197,18 @@ async function log(
   }
   let behind = 0;
   let forgot = "";
-  for (const { partition, low, high } of await admin.fetchTopicOffsets(name)) {
+  for (const { partition, begin, end } of await admin.bounds(name)) {
     const position = positions.get(partition);
     if (position === undefined) {
-      behind += Number(high) - Number(low);
+      behind += end - begin;
       continue;
     }
     const { next, replay } = position;
-    if (next > Number(high)) {
-      return changed({ kind: "truncated", topic: name, partition, next, end: Number(high) });
+    if (next > end) {
+      return changed({ kind: "truncated", topic: name, partition, next, end });
     }
-    if (next < Number(low)) {
-      const found = `offsets ${next} to ${
-        Number(low) - 1
-      } of partition ${partition} were deleted before they were read`;
+    if (next < begin) {
+      const found = `offsets ${next} to ${begin - 1} of partition ${partition} were deleted before they were read`;
       return bad(
         check,
         found,
@@ -253,12 +216,12 @@ async function log(
           "the service running",
       );
     }
-    if (replay < Number(low) && replay < next) {
+    if (replay < begin && replay < next) {
       forgot =
-        `; after a start repeats of events below offset ${low} of partition ${partition} would count again, for ` +
+        `; after a start repeats of events below offset ${begin} of partition ${partition} would count again, for ` +
         "their ids were deleted";
     }
-    behind += Number(high) - next;
+    behind += end - next;
   }
   return good(
     check,
@@ -272,13 +235,10 @@ function changed(change: TopicChange): Finding {
 
 async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: DoctorSettings): Promise<Finding> {
   const check = "kafka group";
-  const { groups } = await patientWhileLoading(() => admin.describeGroups([id]));
-  const { state, members, protocol, protocolType } = groups[0]!;
-  const strangers = members.map(({ clientId, clientHost, memberMetadata }) => ({
-    clientId,
-    host: clientHost,
-    topics: topicsOf(memberMetadata),
-  })).filter(({ clientId, topics }) => clientId !== "clickstream" || !(topics?.includes(topic) ?? false));
+  const { state, members, protocol, protocolType } = await admin.group(id);
+  const strangers = members.filter(({ clientId, topics }) =>
+    clientId !== "clickstream" || !(topics?.includes(topic) ?? false)
+  );
   if (strangers.length > 0) {
     const how = [protocolType, protocol].filter((each) => each !== "").join("/");
     const found = `${id} has a member that is not this program: ${strangers.map(memberInWords).join("; ")}; ` +
@@ -286,8 +246,7 @@ async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: D
     return bad(check, found, "end it, or give it or this program another KAFKA_GROUP_ID");
   }
   if (["Dead", ""].includes(state)) {
-    const listed = (await admin.listGroups()).groups.some(({ groupId }) => groupId === id);
-    if (!listed) return good(check, `${id} is new: nobody has joined it yet`);
+    if (!await admin.hasGroup(id)) return good(check, `${id} is new: nobody has joined it yet`);
     const found = `${id} has members that speak the newer group protocol; who they are can't be seen from here`;
     return advice(
       check,
@@ -296,16 +255,4 @@ async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: D
     );
   }
   return good(check, `${id} is ${state}, with ${members.length} members`);
-}
-
-/** A broker that has just started, or a group that is new, is not to be asked at once. */
-async function patientWhileLoading<T>(body: () => Promise<T>): Promise<T> {
-  for (let tries = 0;; tries++) {
-    try {
-      return await body();
-    } catch (error) {
-      if (tries === 10 || !/loading|not available|not the correct coordinator/i.test(inWords(error))) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
-  }
 }
