@@ -2,6 +2,7 @@
  * How long an event takes from being sent to being seen in the tables, while few come: what somebody waits who looks.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { using } from "../testing/servers/postgres.ts";
 import { recordsOf } from "./clicks.ts";
 import { messageOf, producerTo } from "./load.ts";
@@ -47,7 +48,7 @@ export async function liveLatency(
           latencies.push(nowMs - sentMs[partition]![next[partition]!]!);
         }
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await setTimeout(LOOK_EVERY_MS);
     }
   });
   await Promise.all([seeing, send(bootstrap, topic, sentMs, { perSecond, events })]);
@@ -77,7 +78,7 @@ async function send(
         sentMs[message.partition]!.push(performance.now());
       }
       if (messages.length > 0) underWay.push(producer.send({ messages }));
-      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      await setTimeout(EVERY_MS);
     }
     await Promise.all(underWay);
   } finally {

@@ -3,6 +3,7 @@
  * what there will be and what it costs; `--yes` goes on without asking.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { builtFiles } from "../infra/built.ts";
 import { monthlyCost, PRICES_OF, total } from "../infra/cost.ts";
@@ -175,7 +176,7 @@ async function seen(settings: Settings, { stream }: Outputs, sha256: string): Pr
       if (Date.now() > untilMs) {
         throw new Error(`${instance}: not within ${SEEN_WITHIN_MS / 60_000} minutes: ${verdict.why}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
+      await setTimeout(ASK_EVERY_MS);
     }
     console.log(`${instance} runs this version, and its events are in PostgreSQL`);
   }

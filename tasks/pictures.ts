@@ -2,6 +2,7 @@
  * `deno task pictures`: the pictures of the status page in docs/, of a real service with a shop at work.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Looking, SIZES, startBrowser } from "../testing/servers/browser.ts";
 import { Child, freePort, run, until } from "../testing/servers/child.ts";
@@ -44,7 +45,7 @@ export async function makePictures(folder: string, seconds: number): Promise<str
     if (service.ended) throw new Error(await service.tail());
     return await fetch(`${address}ready`).then((response) => response.ok, () => false);
   });
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await setTimeout(seconds * 1000);
   const paths: string[] = [];
   for (const picture of [LIGHT, DARK, PHONE]) paths.push(await take(browser, address, picture, folder, "Up to date"));
   await server.stop();

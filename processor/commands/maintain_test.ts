@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { clickstream, killed } from "../../testing/servers/binary.ts";
 import { until } from "../../testing/servers/child.ts";
 import { onServer } from "../../testing/servers/databases.ts";
@@ -91,7 +92,7 @@ onServer("maintain", async (t, server) => {
           const startMs = performance.now();
           await writer.query(event);
           longestMs = Math.max(longestMs, performance.now() - startMs);
-          await new Promise((resolve) => setTimeout(resolve, 30));
+          await setTimeout(30);
         }
       });
       assert.deepEqual((await maintained as { code: number }).code, 0);

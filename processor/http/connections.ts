@@ -3,6 +3,7 @@
  * are closed, new clients are answered, and running out of file descriptors stops nothing.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { inWords } from "../config/secret.ts";
 import { type HttpRequest, parseHead } from "./head.ts";
 import type { Log } from "../host/log.ts";
@@ -147,7 +148,7 @@ export class Connections {
       this.#saidMs = nowMs;
       this.#log.warn("could not accept an HTTP connection; tries again", { reason: inWords(error) });
     }
-    await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
+    await setTimeout(ACCEPT_AGAIN_MS);
   }
 
   #letGo(count: number): void {

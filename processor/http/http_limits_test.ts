@@ -2,6 +2,7 @@
  * What the HTTP server bears: the slow, the idle, the many, the malformed, and those who ask by a name that is not meant.
  */
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { Activity } from "../status/activity.ts";
 import { addressText } from "../config/address.ts";
 import { BINARY } from "../../testing/servers/binary.ts";
@@ -144,7 +145,7 @@ Deno.test("what is no request is told so, and nothing follows it", async () => {
     const client = await connect(server);
     for (const piece of [get("/health"), "GET /hea", "lth HTTP/1.1\r\nHost: localhost\r", "\n\r", "\n", get("/x")]) {
       await client.write(TEXT.encode(piece));
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
     }
     await client.write(TEXT.encode(`${get("/health")}${get("/ready")}HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n`));
     await client.closeWrite();

@@ -3,6 +3,7 @@
  * Metadata and offsets come through a client; what is fetched is read and walked by ourselves.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
 import { type PartitionState, TopicChanged } from "../pipeline/source.ts";
 import type { Records, Seek } from "../records.ts";
@@ -149,7 +150,7 @@ export class Fetcher {
   async #fetchRound(seeks: number): Promise<void> {
     const client = this.#client!;
     if (this.#lastBytes > 0 && this.#lastBytes < SMALL_BYTES) {
-      await new Promise((resolve) => setTimeout(resolve, MOMENT_MS));
+      await setTimeout(MOMENT_MS);
       if (seeks !== this.#seeks) return;
     }
     this.#lastBytes = 0;

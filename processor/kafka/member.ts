@@ -2,6 +2,7 @@
  * One membership of a consumer group: joined once, and given up for another when it is lost.
  * @module
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { Consumer, FetchIsolationLevels, type GroupPartitionsAssigner } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
@@ -113,7 +114,7 @@ export class Member {
     const deadline = Date.now() + REBALANCE_TIMEOUT_MS + SESSION_TIMEOUT_MS;
     while (!this.#consumer.isActive()) {
       if (this.lost || Date.now() > deadline) throw new Unavailable(this.reason);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
     }
   }
 

@@ -2,6 +2,7 @@
  * Waiting for what somebody else holds, without keeping others waiting behind us.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { holdersOf, tryLockForSession } from "./advisory_locks.ts";
 import type { Database } from "./database.ts";
 import { DatabaseUnavailable } from "./database_errors.ts";
@@ -38,7 +39,7 @@ export async function retryOnLockTimeout<T>(
         );
       }
       if (tries === 0) say(`waits to ${what}, for others hold the table`);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await setTimeout(PAUSE_MS);
     }
   }
 }

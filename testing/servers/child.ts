@@ -2,6 +2,7 @@
  * Programs that a test starts: found a port for, watched, and gone with the test, however that ends.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 
 /** A folder for what tests download once: `$XDG_CACHE_HOME/clickstream`, or `~/.cache/clickstream`. */
 export function cacheFolder(): string {
@@ -124,6 +125,6 @@ export async function until(
   const deadline = performance.now() + timeoutMs;
   while (!await ready()) {
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    await setTimeout(everyMs);
   }
 }

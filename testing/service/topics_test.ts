@@ -3,6 +3,7 @@
  * with the program as people run it.
  */
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { type Admin, Kafka, logLevel } from "kafkajs";
 import { BINARY, clickstream, type Ended, type Env, killed } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
@@ -312,7 +313,7 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     // Running, and behind.
     Deno.kill(shop.service!.pid, "SIGSTOP");
     // The broker answers the fetch that it holds after 250 ms.
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await setTimeout(600);
     await shop.sends(10);
     await shop.deletesBelow(44);
     Deno.kill(shop.service!.pid, "SIGCONT");

@@ -3,6 +3,7 @@
  * every row of every table, by a second opinion that shares no code with the processor.
  */
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Counts } from "../../generator/records.ts";
 import { compared } from "../../processor/commands/demo/figures.ts";
@@ -100,7 +101,7 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
   };
   const running = [start("a"), start("b")];
   for (let kill = 0; kill < KILLS; kill++) {
-    await new Promise((resolve) => setTimeout(resolve, 300 + chance.next() * 2200));
+    await setTimeout(300 + chance.next() * 2200);
     if (kill === 8) await server.stop("immediate");
     if (kill === 9) await server.start();
     if (kill === 15) await broker.stop("SIGKILL");

@@ -2,6 +2,7 @@
  * Everything in one process and nothing installed: the shop, a log in files, the processor, an embedded PostgreSQL.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { type ClickEvent, RECORD_REASONS } from "../../event.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
 import { Simulator } from "../../../generator/simulator.ts";
@@ -136,7 +137,7 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
       shownMs += 1000;
       print(await figures(db, tally.snapshot(), (shownMs - fromMs) / 1000));
     }
-    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    await setTimeout(TICK_MS);
   }
   await takeInAll(pipeline, db, log);
   const isLong = log.count > RECOUNTED;

@@ -3,6 +3,7 @@
  * each in a thread of its own. They share nothing but the process: Kafka's group divides the partitions among them.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { Activity, type WorkerEvent } from "../../status/activity.ts";
 import { addressText } from "../../config/address.ts";
 import { supervisor, workersOf } from "../../config/config.ts";
@@ -87,7 +88,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   });
   try {
     const ended = await Promise.allSettled(started);
-    if (activity.topicChange !== null) await shownFor(SHOWN_MS, signal);
+    if (activity.topicChange !== null) await setTimeout(SHOWN_MS, undefined, { signal }).catch(() => {});
     for (const end of ended) if (end.status === "rejected") throw end.reason;
     const { latenessMs: _, ...totals } = activity.totals;
     log.info("stopped", totals);
@@ -96,16 +97,6 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     await withTimeout(live.close(), http.close());
     announcements.close();
   }
-}
-
-/** Resolves after `ms`, or as soon as the signal is aborted. */
-async function shownFor(ms: number, signal: AbortSignal): Promise<void> {
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(), ms);
-  if (!signal.aborted) {
-    await new Promise((resolve) => AbortSignal.any([signal, over.signal]).addEventListener("abort", resolve));
-  }
-  clearTimeout(timer);
 }
 
 /** PostgreSQL for the page, which must not be in the way of the work, and changes nothing. */
