@@ -16,7 +16,7 @@ export interface Product {
 }
 
 /** How many products there are. */
-export const PRODUCTS = 2_000;
+const PRODUCTS = 2_000;
 
 /** The n-th best selling product sells in proportion to n to the power of minus this. */
 const ZIPF = 0.9;

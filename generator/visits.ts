@@ -162,7 +162,7 @@ export class Visits {
 }
 
 /** How busy a shop is at a time, in proportion to the mean of a span. */
-export class Rhythm {
+class Rhythm {
   readonly #meanLevel: number;
   readonly #fromMs: number;
 

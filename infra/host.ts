@@ -59,9 +59,6 @@ const METADATA = { httpEndpoint: "enabled", httpTokens: "required", httpPutRespo
 
 const DATA_DEVICE = "/dev/sdf";
 
-/** SSM's parameters of the standard kind hold no more. */
-export const RELEASE_BYTES_MAX = 4096;
-
 /** A host. */
 export class Host extends Construct {
   readonly instanceId: string;

@@ -71,7 +71,7 @@ const MADE: Readonly<Partial<Record<FileName, (path: string, architecture: Archi
 };
 
 /** Makes a file. What others publish and is there already is not fetched again. */
-export async function makeArtifact(name: FileName, architecture: Architecture): Promise<void> {
+async function makeArtifact(name: FileName, architecture: Architecture): Promise<void> {
   const path = pathOf(name, architecture);
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   const release = RELEASES[name]?.(architecture === "arm64" ? "arm64" : "amd64");

@@ -99,7 +99,7 @@ export function plan(settings: Settings): string {
 }
 
 /** Says what is missing of the programs that are needed. */
-export async function missingPrograms(): Promise<string[]> {
+async function missingPrograms(): Promise<string[]> {
   const missing: string[] = [];
   for (const [name, what] of Object.entries(NEEDED)) {
     const found = new Deno.Command("sh", { args: ["-c", `command -v ${name}`], stdout: "null", stderr: "null" });

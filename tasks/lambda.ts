@@ -18,7 +18,7 @@ export const HANDLER = "index.handler";
 const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);\n';
 
 /** Where the archive is. */
-export const ARCHIVE = `${ROOT}dist/generator.zip`;
+const ARCHIVE = `${ROOT}dist/generator.zip`;
 
 /** Bundles the function into `archive`; returns where its one file is, too. */
 export async function bundleLambda(archive = ARCHIVE): Promise<string> {

@@ -8,9 +8,6 @@ import { type TarFile, tarGz } from "./tar.ts";
 /** Where hosts listen. */
 export type Ports = { readonly [name in keyof typeof PORTS]: number };
 
-/** Users of Kafka: what KAFKA_SASL_USERNAME is for the processor, and for the Lambda function. */
-export const KAFKA_USERS = { processor: "processor", generator: "generator" } as const;
-
 /** Most bytes of user data that EC2 takes, before it is encoded. */
 export const MAX_USER_DATA_BYTES = 16_384;
 
