@@ -1,5 +1,5 @@
 /**
- * Everything in one process and nothing installed: the shop, a log in files, the processor, an embedded PostgreSQL.
+ * Everything in one process and nothing installed: the simulator, a log in files, the processor, an embedded PostgreSQL.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -18,6 +18,7 @@ import type { Observer } from "../../pipeline/observer.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
 import { ScanDecoder } from "../../decode/scan.ts";
 import { DAY_MS } from "../../views/view.ts";
+import { withCommas } from "../../status/text.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { compared, comparedAgain, comparison, figures } from "./figures.ts";
 import { takeFolder } from "./folder.ts";
@@ -46,12 +47,13 @@ export interface DemoOptions {
 const KEEP_DAYS = 30;
 const PARTITIONS = 6;
 const TICK_MS = 50;
+const SHARES = { bad: 0.01, duplicates: 0.01, late: 0.01 };
 const TOPIC = "clickstream-events";
 
 /** Most records that are counted again, which takes memory for each event. */
 const RECOUNTED = 500_000;
 
-/** Kinds of records, by their tag in the log: so what the shop made can be counted again next time. */
+/** Kinds of records, by their tag in the log: so what the simulator made can be counted again next time. */
 const KINDS: readonly SimulatedRecord["kind"][] = ["event", "late", "duplicate", ...RECORD_REASONS];
 
 /** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
@@ -94,8 +96,8 @@ async function demoIn(folder: string, options: DemoOptions, db: Database): Promi
 
 async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
   const { print, rate, seconds, seed } = options;
-  const tally = countAgain(log);
-  if (log.count > 0) print(`goes on after ${log.count.toLocaleString("en")} records of last time`);
+  const counts = countAgain(log);
+  if (log.count > 0) print(`goes on after ${withCommas(log.count)} records of last time`);
   const pipeline = new Pipeline({
     source: log,
     sink: new SqlSink(db, "demo"),
@@ -111,42 +113,32 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
   await pipeline.start();
   const fromMs = Date.now();
   const toMs = fromMs + seconds * 1000;
-  const simulator = new Simulator({
-    seed,
-    fromMs,
-    toMs,
-    rate,
-    bad: 0.01,
-    duplicates: 0.01,
-    late: 0.01,
-    keepDays: KEEP_DAYS,
-  });
-  const records = simulator[Symbol.iterator]();
-  print(`the shop is open: ${rate.toLocaleString("en")} records a second for ${seconds} s`);
+  const records = new Simulator({ seed, rate, fromMs, toMs, ...SHARES, keepDays: KEEP_DAYS })[Symbol.iterator]();
+  print(`the shop is open: ${withCommas(rate)} records a second for ${seconds} s`);
   let waiting = records.next();
   let shownMs = fromMs;
   while (!waiting.done && options.signal?.aborted !== true) {
     const entries: Entry[] = [];
     for (; !waiting.done && waiting.value.timestampMs <= Date.now(); waiting = records.next()) {
       entries.push(entryOf(waiting.value));
-      tally.add(waiting.value);
+      counts.add(waiting.value);
     }
     log.append(entries);
     await pipeline.step();
     if (Date.now() - shownMs >= 1000) {
       shownMs += 1000;
-      print(await figures(db, tally.snapshot(), (shownMs - fromMs) / 1000));
+      print(await figures(db, counts.snapshot(), (shownMs - fromMs) / 1000));
     }
     await setTimeout(TICK_MS);
   }
   await takeInAll(pipeline, db, log);
   const isLong = log.count > RECOUNTED;
   const again = isLong ? [] : await comparedAgain(db, recounted(log.entries(), KEEP_DAYS, Date.now()));
-  const rows = [...await compared(db, tally.snapshot()), ...again];
+  const rows = [...await compared(db, counts.snapshot()), ...again];
   print("");
   for (const line of comparison(rows)) print(line);
   if (isLong) {
-    print(`Of more than ${RECOUNTED.toLocaleString("en")} records sessions and devices are not counted again.`);
+    print(`Of more than ${withCommas(RECOUNTED)} records sessions and devices are not counted again.`);
   }
   return rows.every(({ made, stored }) => made === stored) ? EXIT.done : EXIT.failed;
 }
@@ -167,14 +159,14 @@ function entryOf({ key, value, timestampMs, kind }: SimulatedRecord): Entry {
   return { key, value, time: timestampMs, tag: KINDS.indexOf(kind) };
 }
 
-/** What the shop made before, counted from the log by nothing that the processor uses. */
+/** What the simulator made before, counted from the log by nothing that the processor uses. */
 function countAgain(log: EmbeddedLog): RecordCounts {
-  const tally = new RecordCounts();
+  const counts = new RecordCounts();
   for (const { value, tag } of log.entries()) {
     const kind = KINDS[tag]!;
     const event = isEvent(kind) ? eventOf(value) : {};
     const cents = Math.round(Number(event.price ?? 0) * 100) * Number(event.quantity ?? 1);
-    tally.add({
+    counts.add({
       kind,
       key: String(event.userId),
       value,
@@ -183,7 +175,7 @@ function countAgain(log: EmbeddedLog): RecordCounts {
       revenueCents: event.eventType === "purchase" ? cents : 0,
     });
   }
-  return tally;
+  return counts;
 }
 
 function isEvent(kind: SimulatedRecord["kind"]): boolean {

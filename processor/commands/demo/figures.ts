@@ -1,12 +1,13 @@
 /**
- * What the demo shows: figures while it runs, and at the end what the shop made beside what the tables say.
+ * What the demo shows: figures while it runs, and at the end what the simulator made beside what the tables say.
  * @module
  */
 import type { Counts } from "../../../generator/records.ts";
 import type { Database } from "../../postgres/database.ts";
+import { table, withCommas } from "../../status/text.ts";
 import type { Recounted } from "./recount.ts";
 
-/** A number as the shop made it and as the tables say it. */
+/** A number as the simulator made it and as the tables say it. */
 export interface Compared {
   readonly what: string;
   readonly made: number;
@@ -26,93 +27,90 @@ export async function figures(db: Database, counts: Counts, seconds: number): Pr
   const { consumed, active, sessions, rate, revenue } = rows[0]!;
   return [
     `${seconds.toFixed(0).padStart(4)} s`,
-    `sent ${show(counts.records)}`,
-    `taken in ${show(Number(consumed ?? 0))}`,
-    `active users ${show(Number(active ?? 0))}`,
-    `sessions ${show(Number(sessions))}`,
+    `sent ${withCommas(counts.records)}`,
+    `taken in ${withCommas(Number(consumed ?? 0))}`,
+    `active users ${withCommas(Number(active ?? 0))}`,
+    `sessions ${withCommas(Number(sessions))}`,
     `conversion ${rate ?? "–"} %`,
-    `revenue ${show(Number(revenue) / 100)}`,
+    `revenue ${withCommas(Number(revenue) / 100)}`,
   ].join("  ");
 }
 
-/** Every number that the shop knows of itself, beside the same number out of the tables and reports. */
-export async function compared(db: Database, counts: Counts): Promise<Compared[]> {
-  const { all, compare } = comparing(db);
-  await compare("records", counts.records, "select sum(consumed) from clickstream.progress");
-  await compare("events", counts.events, "select count(*) from clickstream.events");
-  await compare("events, by minute", counts.events, "select sum(events) from clickstream.traffic");
-  await compare("events, by session", counts.events, "select sum(events) from clickstream.sessions");
-  await compare("events, by user and day", counts.events, "select sum(events) from clickstream.user_days");
-  await compare(
-    "events, by weekday and hour",
-    counts.events,
-    `select sum(events) from clickstream.activity_heatmap(${EVER})`,
-  );
-  await compare("duplicates", counts.duplicates, "select sum(duplicates) from clickstream.progress");
-  for (const [reason, made] of Object.entries(counts.refusals)) {
-    await compare(`refused: ${reason}`, made, `select count(*) from clickstream.refusals where reason = '${reason}'`);
-  }
-  for (const [type, made] of Object.entries(counts.eventTypes)) {
-    await compare(type, made, `select sum(events) from clickstream.traffic where event_type = '${type}'`);
-  }
-  await compare(
-    "page views, by page",
-    counts.eventTypes["page_view"] ?? 0,
-    `select sum(views) from clickstream.top_pages(${EVER})`,
-  );
-  await compare("purchases", counts.purchases, `select sum(purchases) from clickstream.top_users(${EVER})`);
-  await compare("revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${EVER})`);
-  await compare("users", counts.users, `select users from clickstream.conversion(${EVER})`);
-  return all;
+/** A number as the simulator made it, and the query that asks the tables for the same. */
+type Question = readonly [what: string, made: number, sql: string];
+
+/** Every number that the simulator knows of itself, beside the same number out of the tables and reports. */
+export function compared(db: Database, counts: Counts): Promise<Compared[]> {
+  const { events, eventTypes, refusals } = counts;
+  return answers(db, [
+    ["records", counts.records, "select sum(consumed) from clickstream.progress"],
+    ["events", events, "select count(*) from clickstream.events"],
+    ["events, by minute", events, "select sum(events) from clickstream.traffic"],
+    ["events, by session", events, "select sum(events) from clickstream.sessions"],
+    ["events, by user and day", events, "select sum(events) from clickstream.user_days"],
+    ["events, by weekday and hour", events, `select sum(events) from clickstream.activity_heatmap(${EVER})`],
+    ["duplicates", counts.duplicates, "select sum(duplicates) from clickstream.progress"],
+    ...Object.entries(refusals).map(([reason, made]): Question => [
+      `refused: ${reason}`,
+      made,
+      `select count(*) from clickstream.refusals where reason = '${reason}'`,
+    ]),
+    ...Object.entries(eventTypes).map(([type, made]): Question => [
+      type,
+      made,
+      `select sum(events) from clickstream.traffic where event_type = '${type}'`,
+    ]),
+    ["page views, by page", eventTypes["page_view"] ?? 0, `select sum(views) from clickstream.top_pages(${EVER})`],
+    ["purchases", counts.purchases, `select sum(purchases) from clickstream.top_users(${EVER})`],
+    ["revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${EVER})`],
+    ["users", counts.users, `select users from clickstream.conversion(${EVER})`],
+  ]);
 }
 
 /** Every number that is told by the log alone, beside the same number out of the reports. */
-export async function comparedAgain(db: Database, counts: Recounted): Promise<Compared[]> {
-  const { all, compare } = comparing(db);
-  for (const [device, made] of Object.entries(counts.devices)) {
-    await compare(
+export function comparedAgain(db: Database, counts: Recounted): Promise<Compared[]> {
+  // Only days that are over have retention.
+  const retained: Question[] = counts.retained === 0 ? [] : [[
+    "users who came, by day",
+    counts.retained,
+    "select sum(users) from clickstream.retention('1970-01-01', '9999-12-31')",
+  ]];
+  return answers(db, [
+    ...Object.entries(counts.devices).map(([device, made]): Question => [
       `events, ${device}`,
       made,
       `select events from clickstream.devices(${EVER}) where device = '${device}'`,
-    );
-  }
-  await compare("sessions", counts.sessions, `select sessions from clickstream.conversion(${EVER})`);
-  await compare("sessions, by device", counts.sessions, `select sum(sessions) from clickstream.devices(${EVER})`);
-  await compare("conversions", counts.conversions, `select conversions from clickstream.conversion(${EVER})`);
-  for (const [k, made] of counts.funnel.entries()) {
-    const step = `from clickstream.funnel(${EVER}) where step = ${k + 1}`;
-    await compare(`funnel, step ${k + 1}`, made, `select sessions ${step}`);
-  }
-  // Only days that are over have retention.
-  if (counts.retained > 0) {
-    const sql = "select sum(users) from clickstream.retention('1970-01-01', '9999-12-31')";
-    await compare("users who came, by day", counts.retained, sql);
-  }
-  return all;
+    ]),
+    ["sessions", counts.sessions, `select sessions from clickstream.conversion(${EVER})`],
+    ["sessions, by device", counts.sessions, `select sum(sessions) from clickstream.devices(${EVER})`],
+    ["conversions", counts.conversions, `select conversions from clickstream.conversion(${EVER})`],
+    ...counts.funnel.map((made, k): Question => [
+      `funnel, step ${k + 1}`,
+      made,
+      `select sessions from clickstream.funnel(${EVER}) where step = ${k + 1}`,
+    ]),
+    ...retained,
+  ]);
 }
 
-function comparing(db: Database) {
+async function answers(db: Database, questions: readonly Question[]): Promise<Compared[]> {
   const all: Compared[] = [];
-  const compare = async (what: string, made: number, sql: string) => {
+  for (const [what, made, sql] of questions) {
     const { rows } = await db.query<{ n: string | null }>(`select (${sql})::text as n`);
     all.push({ what, made, stored: Number(rows[0]!.n ?? 0) });
-  };
-  return { all, compare };
+  }
+  return all;
 }
 
 /** The comparison as a table, with a verdict. */
 export function comparison(rows: readonly Compared[]): string[] {
-  const line = (what: string, made: string, stored: string, mark: string) =>
-    `${what.padEnd(30)}${made.padStart(16)}${stored.padStart(16)}  ${mark}`.trimEnd();
   const wrong = rows.filter(({ made, stored }) => made !== stored).length;
   return [
-    line("", "the shop made", "the tables say", ""),
-    ...rows.map(({ what, made, stored }) => line(what, show(made), show(stored), made === stored ? "✓" : "✗")),
+    ...table(
+      ["", "the shop made", "the tables say", ""],
+      rows.map(({ what, made, stored }) => [what, withCommas(made), withCommas(stored), made === stored ? "✓" : "✗"]),
+    ),
     "",
     wrong === 0 ? `All ${rows.length} figures agree.` : `${wrong} of ${rows.length} figures do not agree.`,
   ];
-}
-
-function show(number: number): string {
-  return Math.round(number).toLocaleString("en");
 }

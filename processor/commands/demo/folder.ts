@@ -2,6 +2,7 @@
  * The folder that a demo keeps everything in.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { WrongUse } from "../cli/exit.ts";
 
 /** Longest wait for another demo to let go of it, in milliseconds. */
@@ -23,7 +24,7 @@ export async function takeFolder(path: string | null): Promise<Folder> {
   const folder = path ?? await Deno.makeTempDir({ prefix: "clickstream-demo-" });
   const lock = await opened(folder);
   // It is let go of by the end of this process too, however that comes.
-  if (!await withTimeout(lock.lock(true))) {
+  if (!await isLocked(lock)) {
     throw new WrongUse(`another demo is at work in --data ${folder}; wait for its end, or choose another folder`);
   }
   return {
@@ -45,10 +46,10 @@ async function opened(folder: string): Promise<Deno.FsFile> {
   }
 }
 
-async function withTimeout(done: Promise<void>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), PATIENCE_MS));
-  const isDone = await Promise.race([done.then(() => true), late]);
-  clearTimeout(timer);
-  return isDone;
+async function isLocked(file: Deno.FsFile): Promise<boolean> {
+  const over = new AbortController();
+  const late = setTimeout(PATIENCE_MS, false, { signal: over.signal });
+  const locked = await Promise.race([file.lock(true).then(() => true), late]);
+  over.abort();
+  return locked;
 }

@@ -43,8 +43,8 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
   const live = new Live({
     about: { version: VERSION, instance: "demo", topic, startedAt: Date.now(), settings },
     activity,
-    // The one connection there is, which is the pipeline's too.
-    open: () => Promise.resolve(shopSource(kept(db), topic)),
+    // The one connection there is, which is the pipeline's too, stays open.
+    open: () => Promise.resolve({ ...shopSource(db, topic), close: () => Promise.resolve() }),
     watched: (isWatched) => watching.on = isWatched,
   });
   const sampler = new Sampler(topic, keepDays * DAY_MS, () => performance.now());
@@ -82,16 +82,4 @@ function serveWhereFree(port: number | null, serve: (port: number) => HttpServer
     if (port !== null) throw error;
     return serve(0);
   }
-}
-
-/** A database that stays open when it is closed. */
-function kept(db: Database): Database {
-  return {
-    pooled: db.pooled,
-    query: (sql, params) => db.query(sql, params),
-    exec: (sql) => db.exec(sql),
-    copyIn: (sql, chunks) => db.copyIn(sql, chunks),
-    transaction: (body) => db.transaction(body),
-    close: () => Promise.resolve(),
-  };
 }
