@@ -24,15 +24,15 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
       from clickstream.progress`,
     labels: { topic: "Kafka topic.", partition: "Partition of the topic." },
     metrics: {
-      next_offset: ["GAUGE", "First offset that has not been committed, as the database has it."],
-      consumed_total: ["COUNTER", "Messages taken in since the beginning."],
-      stored_total: ["COUNTER", "Events counted in the tables since the beginning."],
-      duplicates_total: ["COUNTER", "Events left out since the beginning, because their eventId had been seen."],
-      refused_total: ["COUNTER", "Messages refused since the beginning."],
-      skipped_total: ["COUNTER", "Offsets without a record to judge since the beginning."],
-      gaps_total: ["COUNTER", "Records that Kafka had deleted before they were read, since the beginning."],
+      next_offset: ["GAUGE", "Next offset of a partition, from the database."],
+      consumed_total: ["COUNTER", "Records consumed since the beginning."],
+      stored_total: ["COUNTER", "Events stored since the beginning."],
+      duplicates_total: ["COUNTER", "Duplicates since the beginning."],
+      refused_total: ["COUNTER", "Records refused since the beginning."],
+      skipped_total: ["COUNTER", "Offsets without a record to decode, since the beginning."],
+      gaps_total: ["COUNTER", "Records that Kafka deleted before they were read, since the beginning."],
       watermark_timestamp_seconds: ["GAUGE", "Largest event time committed, less the allowed delay."],
-      committed_timestamp_seconds: ["GAUGE", "When the partition was last committed, by whichever instance."],
+      committed_timestamp_seconds: ["GAUGE", "When any instance last committed the partition."],
     },
   },
   {
@@ -58,8 +58,8 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
         coalesce(sum(abs(coalesce(v.views, 0) - coalesce(l.views, 0))), 0)::float8
       from viewed v full join listed l using (window_start)
       where exists (select from viewed) and exists (select from listed)`,
-    labels: { law: "What must agree." },
-    metrics: { difference_events: ["GAUGE", "Events by which two sums differ that must agree: 0."] },
+    labels: { law: "The two sums that must agree." },
+    metrics: { difference_events: ["GAUGE", "Difference of two sums that must agree, in events; 0 if all is well."] },
     // A day of a large shop's pages is more than a scrape should ask for each time.
     holdsSeconds: 300,
   },
@@ -72,7 +72,7 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
     metrics: {
       open_records: [
         "GAUGE",
-        "Records that Kafka had deleted before they were read, and that nobody has acknowledged.",
+        "Records that Kafka deleted before they were read, not acknowledged yet.",
       ],
     },
   },
@@ -80,7 +80,7 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
     name: "clickstream_refusals",
     sql: `select count(*) filter (where replayed_at is null) as waiting from clickstream.refusals`,
     labels: {},
-    metrics: { waiting: ["GAUGE", "Refused messages that have not been sent again."] },
+    metrics: { waiting: ["GAUGE", "Refused records that were not replayed."] },
     holdsSeconds: 60,
   },
 ];

@@ -33,13 +33,13 @@ export const BROKER_RULES: readonly BrokerRule[] = [
     pattern: "kafka.controller<type=KafkaController, name=(OfflinePartitions|ActiveController)Count><>Value",
     name: "kafka_controller_kafkacontroller_$1count",
     type: "GAUGE",
-    help: "Partitions without a leader; controllers at work, which is one in a cluster.",
+    help: "Partitions without a leader; active controllers, which is one in a cluster.",
   },
   {
     pattern: "kafka.log<type=Log, name=(LogEndOffset|LogStartOffset), topic=(.+), partition=(\\d+)><>Value",
     name: "kafka_log_log_$1",
     type: "GAUGE",
-    help: "Offset at which a partition begins, or the next record will be.",
+    help: "Offset of the first record of a partition, and of the next one.",
     labels: { topic: "$2", partition: "$3" },
   },
   {
@@ -53,7 +53,7 @@ export const BROKER_RULES: readonly BrokerRule[] = [
     pattern: "kafka.network<type=RequestMetrics, name=TotalTimeMs, request=(Produce|FetchConsumer)><>99thPercentile",
     name: "kafka_network_requestmetrics_p99_seconds",
     type: "GAUGE",
-    help: "99 of 100 requests took the broker no longer.",
+    help: "p99 of the duration of requests.",
     labels: { request: "$1" },
     valueFactor: 0.001,
   },
@@ -61,20 +61,20 @@ export const BROKER_RULES: readonly BrokerRule[] = [
     pattern: "kafka.server<type=BrokerTopicMetrics, name=(MessagesIn|BytesIn|BytesOut)PerSec, topic=(.+)><>Count",
     name: "kafka_server_brokertopicmetrics_$1_total",
     type: "COUNTER",
-    help: "Messages and bytes of a topic that came to this broker, and bytes that left it.",
+    help: "Records and bytes of a topic into this broker, and bytes out of it.",
     labels: { topic: "$2" },
   },
   {
     pattern: "kafka.server<type=KafkaRequestHandlerPool, name=RequestHandlerAvgIdlePercent><>OneMinuteRate",
     name: "kafka_server_requesthandler_idle_ratio",
     type: "GAUGE",
-    help: "Share of time in which the broker's request handlers had nothing to do.",
+    help: "Share of time that the broker's request handlers are idle.",
   },
   {
     pattern: "kafka.server<type=ReplicaManager, name=UnderReplicatedPartitions><>Value",
     name: "kafka_server_replicamanager_underreplicatedpartitions",
     type: "GAUGE",
-    help: "Partitions that have fewer replicas in step than they should.",
+    help: "Partitions with fewer in-sync replicas than configured.",
   },
 ];
 

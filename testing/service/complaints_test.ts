@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Admin } from "@platformatic/kafka";
-import type { Counts } from "../../generator/tally.ts";
+import type { Counts } from "../../generator/records.ts";
 import { BINARY, clickstream, type Env } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
 import { type Broker, startKafka } from "../servers/kafka.ts";
