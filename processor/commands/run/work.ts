@@ -2,7 +2,7 @@
  * One worker of the service: a pipeline with its own connections, kept going until told to stop.
  * @module
  */
-import { setImmediate } from "node:timers";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { JOINING, reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
 import { type Settings, workersOf } from "../../config/config.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
@@ -108,7 +108,7 @@ export async function work(
     },
   });
   const states = setInterval(() => tell({ kind: "partitions", states: kafka.states }), STATES_EVERY_MS);
-  const source = new HeldSource(polledOften(kafka), forgotten);
+  const source = new HeldSource(kafka, forgotten, POLL_MS);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
   // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
   const isShown = () => watching.on && forgotten.limits.size === 0;
@@ -174,7 +174,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
-    yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
+    yieldToEventLoop: () => setImmediate(),
     commitEveryMs: settings.COMMIT_EVERY_MS,
     commitSoonMs: COMMIT_SOON_MS,
     commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))
@@ -183,18 +183,6 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
       ? COMMIT_EVENTS
       : COMMIT_RECORDS,
   });
-}
-
-function polledOften(source: Source): Source {
-  return {
-    topic: source.topic,
-    assigned: () => source.assigned(),
-    topicId: () => source.topicId(),
-    seek: (offsets, committed) => source.seek(offsets, committed),
-    poll: (maxWaitMs) => source.poll(Math.min(maxWaitMs, POLL_MS)),
-    committed: (offsets) => source.committed(offsets),
-    close: () => source.close(),
-  };
 }
 
 async function openSink(settings: RunSettings, instance: string, forgotten: Forgotten): Promise<Sink> {
@@ -271,15 +259,5 @@ function observer(log: Log, tell: Tell, sample: Sampling): Observer {
 const clock: Clock = {
   now: () => performance.now(),
   random: () => Math.random(),
-  pause: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const over = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", over);
-        resolve();
-      };
-      const timer = setTimeout(over, ms);
-      signal.addEventListener("abort", over);
-    }),
+  pause: (ms, signal) => setTimeout(ms, undefined, { signal }).catch(() => {}),
 };

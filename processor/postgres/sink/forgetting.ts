@@ -51,11 +51,14 @@ export class Forgotten {
 export class HeldSource implements Source {
   readonly #inner: Source;
   readonly #forgotten: Forgotten;
+  readonly #longestPollMs: number;
   #passed = false;
 
-  constructor(inner: Source, forgotten: Forgotten) {
+  /** @param longestPollMs no poll waits for longer, in milliseconds, so that its caller looks up as often */
+  constructor(inner: Source, forgotten: Forgotten, longestPollMs = Infinity) {
     this.#inner = inner;
     this.#forgotten = forgotten;
+    this.#longestPollMs = longestPollMs;
   }
 
   get topic(): string {
@@ -77,7 +80,7 @@ export class HeldSource implements Source {
 
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
     if (this.#passed) throw new Rebalanced("what had been read before a user was forgotten is committed");
-    const all = await this.#inner.poll(maxWaitMs);
+    const all = await this.#inner.poll(Math.min(maxWaitMs, this.#longestPollMs));
     const { limits } = this.#forgotten;
     return limits.size === 0
       ? all
