@@ -35,11 +35,11 @@ export const ALERTS: readonly Alert[] = [
     value: 'up{job="clickstream"} or absent(up{job="clickstream"}) - 1',
     threshold: ["<", 1],
     for: "1m",
-    summary: "The service is dead",
+    summary: "The service is down",
     description:
-      "Nothing has answered Prometheus for a minute as {job}, instance '{instance}'; what it had to do is not done.",
+      "Prometheus has had no answer from {job}, instance '{instance}', for a minute. Its events wait in Kafka.",
     unit: "number",
-    runbook: "the-service-is-dead",
+    runbook: "the-service-is-down",
   },
   {
     name: "ClickstreamNothingCommitted",
@@ -51,8 +51,7 @@ export const ALERTS: readonly Alert[] = [
     threshold: ["<", 1],
     for: "1m",
     summary: "Nothing is committed",
-    description:
-      "{value} commits in the last minute, and none in the one before, though there is something to commit " +
+    description: "{value} commits in the last minute and none in the minute before, although records wait, come in, " +
       "or the service is not ready.",
     unit: "number",
     runbook: "nothing-is-committed",
@@ -64,10 +63,10 @@ export const ALERTS: readonly Alert[] = [
     value: "sum by (instance, reason) (clickstream_stalls)",
     threshold: [">", 0],
     for: "1m",
-    summary: "Some of the work stands still",
-    description: "{instance}: {value} partitions, commits or workers have stood still for a minute: {reason}.",
+    summary: "Part of the work is stalled",
+    description: "{instance}: {value} partitions, commits or workers have been stalled for a minute: {reason}.",
     unit: "number",
-    runbook: "some-of-the-work-stands-still",
+    runbook: "part-of-the-work-is-stalled",
   },
   {
     name: "ClickstreamLagGrowing",
@@ -76,21 +75,21 @@ export const ALERTS: readonly Alert[] = [
     threshold: [">", 10_000],
     for: "10m",
     summary: "The lag grows",
-    description: "{value} records are still to be committed, and they have been growing in number for 10 minutes.",
+    description: "The lag is {value} records and has grown for 10 minutes.",
     unit: "number",
     runbook: "the-lag-grows",
   },
   {
     name: "ClickstreamRefusals",
     severity: "warning",
-    // Ten at least: of a handful of messages a single one is more than 1 %.
+    // Ten at least: of a handful of records a single one is more than 1 %.
     value: `clickstream:refused_events:ratio_rate10m and on () sum(increase(${REFUSED}[10m])) >= 10`,
     threshold: [">", 0.01],
     for: "5m",
-    summary: "Many messages are refused",
-    description: "{value} of the messages of the last 10 minutes can't be events.",
+    summary: "Many records are refused",
+    description: "{value} of the records of the last 10 minutes were refused.",
     unit: "ratio",
-    runbook: "many-messages-are-refused",
+    runbook: "many-records-are-refused",
   },
   {
     name: "ClickstreamWatermarkStuck",
@@ -100,12 +99,12 @@ export const ALERTS: readonly Alert[] = [
       `(clickstream:lag_records:min > 0 or sum by (partition) (increase(kafka_log_log_logendoffset{${TOPIC}}[10m])) > 0)`,
     threshold: [">", 600],
     for: "5m",
-    summary: "A watermark is stuck",
+    summary: "An event-time watermark is stuck",
     description:
-      "The watermark of partition {partition} is {value} behind and does not move, though there are records " +
-      "to be taken in. No window becomes final.",
+      "The event-time watermark of partition {partition} is {value} behind and does not move, although records " +
+      "come in. No window becomes final.",
     unit: "seconds",
-    runbook: "a-watermark-is-stuck",
+    runbook: "an-event-time-watermark-is-stuck",
   },
   {
     name: "ClickstreamTopicChanged",
@@ -115,7 +114,7 @@ export const ALERTS: readonly Alert[] = [
     threshold: [">", 0],
     for: "0m",
     summary: "The topic is not the one that was read",
-    description: "The topic was {kind}. Nothing is read until somebody types: clickstream adopt-topic",
+    description: "The topic was {kind}. Nothing is read until you run: clickstream adopt-topic",
     unit: "number",
     runbook: "the-topic-is-not-the-one-that-was-read",
   },
@@ -127,8 +126,8 @@ export const ALERTS: readonly Alert[] = [
     for: "0m",
     summary: "Records were deleted before they were read",
     description:
-      "Kafka had deleted {value} records of partition {partition} of {topic} before they were read. It fires " +
-      "until somebody types: clickstream gaps acknowledge",
+      "Kafka deleted {value} records of partition {partition} of {topic} before they were read. This alert fires " +
+      "until you run: clickstream gaps acknowledge",
     unit: "number",
     runbook: "records-were-deleted-before-they-were-read",
   },
@@ -139,8 +138,7 @@ export const ALERTS: readonly Alert[] = [
     threshold: [">", 0],
     for: "2m",
     summary: "Numbers that must agree don't",
-    description:
-      "{law}: the tables differ by {value} events. What the reports say can't be trusted until it is known why.",
+    description: "{law}: the tables differ by {value} events. Do not trust the reports until you know why.",
     unit: "number",
     runbook: "numbers-that-must-agree-dont",
   },
@@ -151,7 +149,7 @@ export const ALERTS: readonly Alert[] = [
     threshold: ["<", 0.1],
     for: "10m",
     summary: "A disk is nearly full",
-    description: "{value} of {device} on {instance} is free. A database or a broker without room stops.",
+    description: "{value} of {device} on {instance} is free. A database or broker without space stops.",
     unit: "ratio",
     runbook: "a-disk-is-nearly-full",
   },
@@ -163,8 +161,7 @@ export const ALERTS: readonly Alert[] = [
     threshold: ["<", 1],
     for: "1m",
     summary: "PostgreSQL is down",
-    description:
-      "PostgreSQL, or its exporter at {instance}, has not answered for a minute. The service waits, Kafka keeps.",
+    description: "PostgreSQL, or its exporter at {instance}, has not answered for a minute. Events wait in Kafka.",
     unit: "number",
     runbook: "postgresql-is-down",
   },

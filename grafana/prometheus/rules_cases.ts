@@ -37,10 +37,10 @@ const BROKER_UP = 'up{job="kafka",instance="k:9404"}';
 const STALLS = 'clickstream_stalls{instance="a:8080",reason="open_transaction"}';
 
 const DEAD = (instance: string) =>
-  `Nothing has answered Prometheus for a minute as clickstream, instance '${instance}'; what it had to do is not done.`;
-const NO_COMMITS = "0 commits in the last minute, and none in the one before, though there is something to commit or " +
-  "the service is not ready.";
-const WAITS = "has not answered for a minute. The service waits, Kafka keeps.";
+  `Prometheus has had no answer from clickstream, instance '${instance}', for a minute. Its events wait in Kafka.`;
+const NO_COMMITS = "0 commits in the last minute and none in the minute before, although records wait, come in, " +
+  "or the service is not ready.";
+const WAITS = "has not answered for a minute. Events wait in Kafka.";
 
 /** By alert: what must fire, and what must not. */
 export const CASES: readonly Case[] = [
@@ -53,9 +53,9 @@ export const CASES: readonly Case[] = [
 
   firing("ClickstreamStalled", "a transaction is open", { [STALLS]: "0 1x5" }, 4, [
     { instance: "a:8080", reason: "open_transaction" },
-    "a:8080: 1 partitions, commits or workers have stood still for a minute: open_transaction.",
+    "a:8080: 1 partitions, commits or workers have been stalled for a minute: open_transaction.",
   ]),
-  silent("ClickstreamStalled", "it stood still for a moment", { [STALLS]: "0 1 0x5" }, 4),
+  silent("ClickstreamStalled", "it was stalled for a moment", { [STALLS]: "0 1 0x5" }, 4),
 
   firing(
     "ClickstreamNothingCommitted",
@@ -100,7 +100,7 @@ export const CASES: readonly Case[] = [
 
   firing("ClickstreamLagGrowing", "more comes than is taken in", { [LAG]: "0+2000x30" }, 25, [
     {},
-    "50k records are still to be committed, and they have been growing in number for 10 minutes.",
+    "The lag is 50k records and has grown for 10 minutes.",
   ]),
   silent("ClickstreamLagGrowing", "a great backlog is being taken in", { [LAG]: "900000-2000x30" }, 25),
   silent("ClickstreamLagGrowing", "a little more than usual waits", { [LAG]: "0+100x30" }, 25),
@@ -113,7 +113,7 @@ export const CASES: readonly Case[] = [
       [REFUSED]: "0+20x20",
     },
     17,
-    [{}, "2% of the messages of the last 10 minutes can't be events."],
+    [{}, "2% of the records of the last 10 minutes were refused."],
   ),
   silent("ClickstreamRefusals", "some are always broken", { [STORED]: "0+995x20", [REFUSED]: "0+5x20" }, 17),
   silent("ClickstreamRefusals", "one of few was broken", { [STORED]: "0+1x20", [REFUSED]: "0 0 1x18" }, 8),
@@ -128,7 +128,7 @@ export const CASES: readonly Case[] = [
     25,
     [
       { partition: "0" },
-      "The watermark of partition 0 is 24m 0s behind and does not move, though there are records to be taken in. No " +
+      "The event-time watermark of partition 0 is 24m 0s behind and does not move, although records come in. No " +
       "window becomes final.",
     ],
   ),
@@ -143,7 +143,7 @@ export const CASES: readonly Case[] = [
     25,
     [
       { partition: "0" },
-      "The watermark of partition 0 is 24m 0s behind and does not move, though there are records to be taken in. No " +
+      "The event-time watermark of partition 0 is 24m 0s behind and does not move, although records come in. No " +
       "window becomes final.",
     ],
   ),
@@ -152,27 +152,27 @@ export const CASES: readonly Case[] = [
 
   firing("ClickstreamTopicChanged", "a process said so, and has ended", { [CHANGED]: "0 0 1 stale" }, 8, [
     { kind: "recreated" },
-    "The topic was recreated. Nothing is read until somebody types: clickstream adopt-topic",
+    "The topic was recreated. Nothing is read until you run: clickstream adopt-topic",
   ]),
   silent("ClickstreamTopicChanged", "it is the same", { [CHANGED]: "0x20" }, 15),
   silent("ClickstreamTopicChanged", "it has been adopted", { [CHANGED]: "1 0x20" }, 15),
 
   firing("ClickstreamGaps", "nobody has taken note", { [GAPS]: "0 7x9" }, 5, [
     { topic: "clickstream-events", partition: "3" },
-    "Kafka had deleted 7 records of partition 3 of clickstream-events before they were read. It fires until somebody " +
-    "types: clickstream gaps acknowledge",
+    "Kafka deleted 7 records of partition 3 of clickstream-events before they were read. This alert fires until you " +
+    "run: clickstream gaps acknowledge",
   ]),
   silent("ClickstreamGaps", "somebody has", { [GAPS]: "7 0x9" }, 5),
 
   firing("ClickstreamConservationBroken", "two sums differ", { [DIFFERENCE]: "0 0 3x9" }, 6, [
     { law: "this = that" },
-    "this = that: the tables differ by 3 events. What the reports say can't be trusted until it is known why.",
+    "this = that: the tables differ by 3 events. Do not trust the reports until you know why.",
   ]),
   silent("ClickstreamConservationBroken", "they agree", { [DIFFERENCE]: "0x9" }, 6),
 
   firing("ClickstreamDatabaseNearlyFull", "little is left", { [FREE]: "50x20", [SIZE]: "1000x20" }, 15, [
     { instance: "db", device: "/dev/sda" },
-    "5% of /dev/sda on db is free. A database or a broker without room stops.",
+    "5% of /dev/sda on db is free. A database or broker without space stops.",
   ]),
   silent("ClickstreamDatabaseNearlyFull", "enough is left", { [FREE]: "200x20", [SIZE]: "1000x20" }, 15),
   silent("ClickstreamDatabaseNearlyFull", "it is memory", {
