@@ -2,6 +2,7 @@
  * What a pipeline reports about its work.
  * @module
  */
+import type { RetryableError } from "./causes.ts";
 import type { Commit, Position } from "./commit.ts";
 import type { Times } from "./distribution.ts";
 import type { Gap, Records } from "../records.ts";
@@ -63,7 +64,7 @@ export interface Observer {
   /** A commit was applied. */
   committed?(commit: Commit, timing: Timing): void;
   /** The pipeline started, or restarted because of `cause`. */
-  started?(partitions: ReadonlyMap<number, Position | null>, cause: unknown): void;
+  started?(partitions: ReadonlyMap<number, Position | null>, cause: RetryableError | null): void;
   /** An event came `latenessMs` after the event-time watermark. */
   late?(latenessMs: number): void;
   /** Next offset and high watermark of a partition. */

@@ -7,6 +7,7 @@ import { Batch, dictionaries } from "../columns/batch.ts";
 import { KeyedHash } from "../columns/keyed_hash.ts";
 import { type Decoder, MOST_AHEAD } from "../decode/decoder.ts";
 import { MAX_EVENT_BYTES } from "../event.ts";
+import type { RetryableError } from "./causes.ts";
 import { type Advance, type Commit, PositionsMoved, type Sink, Unstorable } from "./commit.ts";
 import { CommitSize, type Taken } from "./commit_size.ts";
 import { assertConserved } from "./conservation.ts";
@@ -77,7 +78,7 @@ export class Pipeline {
    *
    * @throws {TopicChanged} if they belong to another topic
    */
-  async start(cause: unknown = null): Promise<void> {
+  async start(cause: RetryableError | null = null): Promise<void> {
     const { source, sink, observer, pieces = PIECE_LENGTHS } = this.#options;
     this.#started = false;
     await this.#underWay;

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Records, Seek } from "../records.ts";
+import { RetryableError } from "./causes.ts";
 
 /** A log cut into partitions. */
 export interface Source {
@@ -32,8 +33,9 @@ export interface Source {
 }
 
 /** The consumer group rebalanced: start again with the new assignment. */
-export class Rebalanced extends Error {
+export class Rebalanced extends RetryableError {
   override readonly name = "Rebalanced";
+  override readonly restartCause = "reassigned";
 }
 
 /** How the topic differs from the one that the sink follows. */

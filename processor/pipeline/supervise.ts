@@ -2,8 +2,7 @@
  * The one place that retries when Kafka or PostgreSQL is down.
  * @module
  */
-import { PositionsMoved, Unavailable, Unstorable } from "./commit.ts";
-import { Rebalanced } from "./source.ts";
+import { RetryableError } from "./causes.ts";
 
 /**
  * Shortest and longest cap of a pause, in milliseconds; the cap doubles with every failure. The longest is short enough
@@ -21,7 +20,7 @@ export const STOP_WITHIN_MS = 8_000;
 /** A task to keep running, such as a pipeline. */
 export interface Task {
   /** Starts, or restarts because of `cause`. */
-  start(cause: unknown): Promise<void>;
+  start(cause: RetryableError | null): Promise<void>;
   step(): Promise<void>;
   /** Finishes pending work. */
   flush(): Promise<void>;
@@ -29,7 +28,7 @@ export interface Task {
 
 /** A failure that is worth a retry. */
 export interface Failure {
-  readonly error: Error;
+  readonly error: RetryableError;
   /** Number of failures in a row. */
   readonly count: number;
   /** Whether the previous failure had the same message. */
@@ -60,12 +59,6 @@ export interface Clock {
 /** Milliseconds until the next try: random up to a cap, so that instances do not retry at the same time. */
 export function pauseMsAfter(failures: number, random: () => number): number {
   return random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
-}
-
-/** True for errors that are worth a retry; any other is a bug, or needs somebody to act. */
-function isPassing(error: unknown): error is Error {
-  return error instanceof Unavailable || error instanceof PositionsMoved || error instanceof Rebalanced ||
-    error instanceof Unstorable;
 }
 
 /**
@@ -107,7 +100,7 @@ async function untilAborted(
   listener: Listener,
   clock: Clock,
 ): Promise<void> {
-  let last: Error | null = null;
+  let last: RetryableError | null = null;
   let failures = 0;
   let readyMs: number | null = null;
   while (!signal.aborted) {
@@ -119,7 +112,7 @@ async function untilAborted(
       }
       await work.step();
     } catch (error) {
-      if (!isPassing(error)) throw error;
+      if (!(error instanceof RetryableError)) throw error;
       if (readyMs !== null && clock.now() - readyMs >= STEADY_MS) failures = 0;
       const pauseMs = pauseMsAfter(++failures, () => clock.random());
       listener.failed({ error, count: failures, again: failures > 1 && last?.message === error.message, pauseMs });
@@ -135,7 +128,7 @@ async function finish(work: Task, listener: Listener): Promise<void> {
   try {
     await work.flush();
   } catch (error) {
-    if (!isPassing(error)) throw error;
+    if (!(error instanceof RetryableError)) throw error;
     listener.unfinished(error);
   }
 }

@@ -8,6 +8,7 @@ import { withoutPasswords } from "../config/secret.ts";
 /** PostgreSQL can't be reached, is starting, stopping or full, or gave up a statement: worth another try. */
 export class DatabaseUnavailable extends Unavailable {
   override readonly name = "DatabaseUnavailable";
+  override readonly restartCause = "database_unavailable";
 }
 
 /** PostgreSQL refuses, and will again: a login, a right, a statement, a constraint. */

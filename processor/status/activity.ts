@@ -4,6 +4,7 @@
  */
 import { addUp, countOf, type Distribution, distribution, observe } from "../pipeline/distribution.ts";
 import { type Reason, REASONS } from "../event.ts";
+import { RESTART_CAUSES, type RestartCause, type RetryableError } from "../pipeline/causes.ts";
 import type { Advance, Commit, Position } from "../pipeline/commit.ts";
 import { lengthOf, type Records } from "../records.ts";
 import type { Observer, StageTimings } from "../pipeline/observer.ts";
@@ -45,9 +46,9 @@ export type WorkerEvent =
   /** Why the work has stopped, in words; null while it goes on. */
   | { readonly kind: "notReady"; readonly reason: string | null };
 
-/** Why a pipeline started again: the kind of the error, such as `positions_moved`, and what it says. */
+/** Why a pipeline started again, and what the error says. */
 export interface Cause {
-  readonly kind: string;
+  readonly kind: RestartCause;
   readonly message: string;
 }
 
@@ -200,13 +201,9 @@ export interface StageTotals {
 export interface Restart {
   /** Epoch milliseconds. */
   readonly at: number;
-  /** Kind of the error, such as `positions_moved`. */
-  readonly cause: string;
+  readonly cause: RestartCause;
   readonly message: string;
 }
-
-/** Kinds of restarts that are counted from the first moment, so that a rate over them has a beginning. */
-const CAUSES = ["positions_moved", "user_forgotten", "reassigned", "unavailable", "database_unavailable"];
 
 /** So long after it, a partition that went from one worker to another may be why the positions of either have moved. */
 const HANDED_OVER_MS = 60_000;
@@ -241,7 +238,8 @@ export class Activity {
   partitionChanges = 0;
   lastCommit: CommitActivity | null = null;
   readonly restarts: Restart[] = [];
-  readonly restartsByCause = new Map(CAUSES.map((cause) => [cause, 0]));
+  /** Every cause is counted from the first moment, so that a rate over it has a beginning. */
+  readonly restartsByCause = new Map<RestartCause, number>(RESTART_CAUSES.map((cause) => [cause, 0]));
   readonly refusedByReason = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
   readonly rowsByTable = new Map([...VIEWS.map(({ name }) => name), "events", "refusals"].map((table) => [table, 0]));
   /** In seconds: what commits took, what they waited, and how old and how late their events were. */
@@ -491,7 +489,6 @@ function sum(a: StageTotals, b: StageTotals): StageTotals {
   };
 }
 
-function causeOf(error: unknown): Cause {
-  const { name, message } = error instanceof Error ? error : { name: "unknown", message: String(error) };
-  return { kind: name.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase(), message };
+function causeOf({ restartCause, message }: RetryableError): Cause {
+  return { kind: restartCause, message };
 }

@@ -133,7 +133,7 @@ Deno.test("a backlog that is taken in is none that comes", () => {
 
 Deno.test("lists no restart because of another instance where it was another worker of this process", () => {
   const { activity, second } = watched(2);
-  const cause = { kind: "positions_moved", message: "another instance has moved some of clicks" };
+  const cause = { kind: "positions_moved" as const, message: "another instance has moved some of clicks" };
   const given = (partitions: readonly number[]) => new Map(partitions.map((n) => [n, null]));
   // The second worker joins, is given what the first had, and either commits it before the other.
   activity.take({ kind: "started", partitions: given([]), cause: null }, 0);

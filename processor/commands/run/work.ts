@@ -13,6 +13,7 @@ import { SchemaMismatch, verifySchema } from "../../postgres/operations/migratio
 import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
+import type { RetryableError } from "../../pipeline/causes.ts";
 import type { Observer } from "../../pipeline/observer.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Sink } from "../../pipeline/commit.ts";
@@ -117,7 +118,7 @@ export async function work(
   const turned = signOfLife(tell);
   const pipelined = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
-    start: async (cause: unknown) => {
+    start: async (cause: RetryableError | null) => {
       turned();
       isReady = false;
       await sink.open();

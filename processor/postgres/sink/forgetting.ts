@@ -17,6 +17,7 @@ import { cutAt, type Records, type Seek } from "../../records.ts";
 /** Somebody was forgotten since the pipeline began: it begins again, and knows. */
 export class UserForgotten extends PositionsMoved {
   override readonly name = "UserForgotten";
+  override readonly restartCause = "user_forgotten";
 }
 
 /** What a worker knows of forgotten users: its source and its sink share it. */

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { RESTART_CAUSES, type RestartCause, RetryableError } from "../pipeline/causes.ts";
+import { PositionsMoved, Unavailable, Unstorable } from "../pipeline/commit.ts";
+import { Rebalanced } from "../pipeline/source.ts";
+import { DatabaseUnavailable } from "../postgres/database_errors.ts";
+import { UserForgotten } from "../postgres/sink/forgetting.ts";
+import { Activity, reportTo } from "./activity.ts";
+
+/** The label of a restart because of this error. */
+function labelOf(error: RetryableError): RestartCause {
+  const activity = new Activity(() => 0);
+  reportTo((event) => activity.take(structuredClone(event)), () => 0).started(new Map(), error);
+  const counted = [...activity.restartsByCause].filter(([, count]) => count > 0);
+  assert.deepEqual(counted, [[activity.restarts[0]!.cause, 1]]);
+  assert.deepEqual([...activity.restartsByCause.keys()], [...RESTART_CAUSES]);
+  return activity.restarts[0]!.cause;
+}
+
+Deno.test("an error is counted by its constant, which dashboards know", () => {
+  const errors = {
+    positions_moved: new PositionsMoved("moved"),
+    user_forgotten: new UserForgotten("forgotten"),
+    reassigned: new Rebalanced("divided"),
+    unavailable: new Unavailable("gone"),
+    database_unavailable: new DatabaseUnavailable("gone"),
+    unstorable: new Unstorable("too large"),
+  } satisfies Record<RestartCause, RetryableError>;
+  assert.deepEqual(Object.keys(errors), [...RESTART_CAUSES]);
+  for (const [label, error] of Object.entries(errors)) assert.equal(labelOf(error), label);
+});
+
+Deno.test("an error is counted the same whatever its class is called", () => {
+  class Renamed extends Unavailable {
+    override readonly name = "ByAnyOtherName";
+  }
+  assert.equal(labelOf(new Renamed("gone")), "unavailable");
+});
