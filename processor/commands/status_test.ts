@@ -21,7 +21,7 @@ function serving(): { readonly activity: Activity; readonly server: HttpServer }
   activity.take({ kind: "started", partitions: new Map([[0, at(12_000)], [3, at(345)]]), cause });
   activity.take({ kind: "read", partition: 0, end: 12_000 });
   activity.take({ kind: "read", partition: 3, end: 2_345 });
-  activity.take({ kind: "notReady", reason: null });
+  activity.take({ kind: "notReady", why: null });
   const history = new History(activity);
   const about = { version: "1.2.3", instance: "here/1", topic: "clicks", startedAt: NOON, settings: {} };
   const shown = {
@@ -84,7 +84,8 @@ Deno.test("status is shown anew in place, through times without an answer, until
     for (const screen of all) assert.ok(screen.startsWith("\x1b[H\x1b[2J"), screen);
     if (all.length === 1) {
       assert.match(all[0]!, /Behind by 2,000 events/);
-      activity.take({ kind: "notReady", reason: "could not connect to PostgreSQL at db:5432" });
+      const reason = "could not connect to PostgreSQL at db:5432";
+      activity.take({ kind: "notReady", why: { kind: "postgres_unreachable", reason } });
     } else if (all.length === 2) {
       assert.match(all[1]!, /PostgreSQL can't be reached\n.*db:5432\.\n.*Nothing is lost/);
       await server.close();

@@ -46,13 +46,13 @@ Deno.test("is alive at once, and ready when everything is there", () =>
   serving(async (get, activity) => {
     const health = await get("/health");
     assert.deepEqual([health.status, await health.json()], [200, { status: "alive" }]);
-    activity.take({ kind: "notReady", reason: "could not reach Kafka" });
+    activity.take({ kind: "notReady", why: { kind: "kafka_unreachable", reason: "could not reach Kafka" } });
     const waiting = await get("/ready");
     assert.deepEqual([waiting.status, await waiting.json()], [503, {
       status: "not ready",
       reason: "could not reach Kafka",
     }]);
-    activity.take({ kind: "notReady", reason: null });
+    activity.take({ kind: "notReady", why: null });
     const ready = await get("/ready");
     assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready" }]);
   }));

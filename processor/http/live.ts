@@ -5,6 +5,7 @@
  */
 import type { Activity, WorkerEvent } from "../status/activity.ts";
 import { type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
+import { kindOf, type NotReady } from "../pipeline/causes.ts";
 import { inWords } from "../config/secret.ts";
 import { History, LOOK_EVERY_MS } from "../status/history.ts";
 import { type About, type StatusReport, statusReport } from "../status/report.ts";
@@ -39,7 +40,7 @@ export class Live {
   #reason: string | null = null;
   #shop: Promise<ShopSource> | null = null;
   /** Why PostgreSQL could not be read the last time; null if it could, or was not tried. */
-  #trouble: string | null = null;
+  #trouble: NotReady | null = null;
   /** Records in unacknowledged gaps at the last read, and the gaps found by then. */
   #gaps: { readonly open: number; readonly found: number } | null = null;
   /** The latest messages by name. */
@@ -158,16 +159,16 @@ export class Live {
       this.#show(["front", front]);
       if (performance.now() >= this.#shopDueMs) await this.#askForShop(shop, front);
     } catch (error) {
-      this.#trouble = inWords(error);
+      this.#trouble = { kind: kindOf(error), reason: inWords(error) };
       await this.#closeShop();
     }
     if (this.#audience.size === 0) this.#trouble = null;
-    if (before !== this.#trouble) this.#audience.send([this.#status(), ...this.#troubled()]);
+    if (before?.reason !== this.#trouble?.reason) this.#audience.send([this.#status(), ...this.#troubled()]);
   }
 
   /** A message that the tables cannot be read, if so; the next shop message ends it. */
   #troubled(): Sent[] {
-    return this.#trouble === null ? [] : [["trouble", { reason: this.#trouble }]];
+    return this.#trouble === null ? [] : [["trouble", { reason: this.#trouble.reason }]];
   }
 
   /** If PostgreSQL has no time for it, the page says so and stays. */

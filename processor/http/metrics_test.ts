@@ -72,7 +72,7 @@ Deno.test("counts what a pipeline tells", async () => {
   all.late(500);
   all.committed(COMMIT, timing(30, [NOON - 400, NOON - 400, NOON - 90_000, NOON + 60_000], [NOON - 400]));
   all.late(9000);
-  all.groupCommitFailed(new Unavailable("gone"));
+  all.groupCommitFailed(new Unavailable("gone", { kind: "kafka_unreachable" }));
   const said = await samples(metrics);
   const expected: Record<string, number> = {
     'clickstream_events_total{outcome="stored"}': 6,
@@ -116,7 +116,7 @@ Deno.test("counts restarts by cause, and forgets partitions that went elsewhere 
   all.late(1000);
   all.started(new Map([[1, { next: 1, replay: 0, watermark: 0, topicId: null }]]), new PositionsMoved("moved"));
   all.committed(COMMIT, timing(1));
-  activity.take({ kind: "notReady", reason: null });
+  activity.take({ kind: "notReady", why: null });
   const said = await samples(metrics);
   assert.equal(said.get('clickstream_restarts_total{cause="positions_moved"}'), 1);
   assert.equal(said.get('clickstream_restarts_total{cause="unavailable"}'), 0);
@@ -132,12 +132,12 @@ Deno.test("sums up what several workers tell; is ready when all are", async () =
   const at = (next: number) => ({ next, replay: 0, watermark: null, topicId: null });
   one.started(new Map([[0, at(1)], [1, at(10)]]), null);
   one.read(1, 10, 30);
-  two.started(new Map([[1, at(10)]]), new Unavailable("gone"));
+  two.started(new Map([[1, at(10)]]), new Unavailable("gone", { kind: "kafka_unreachable" }));
   two.committed(COMMIT, timing(30, [NOON]));
-  one.groupCommitFailed(new Unavailable("gone"));
-  activity.take({ kind: "notReady", reason: null }, 0);
+  one.groupCommitFailed(new Unavailable("gone", { kind: "kafka_unreachable" }));
+  activity.take({ kind: "notReady", why: null }, 0);
   assert.equal(activity.notReady, "starting");
-  activity.take({ kind: "notReady", reason: null }, 1);
+  activity.take({ kind: "notReady", why: null }, 1);
   assert.equal(activity.notReady, null);
   assert.deepEqual(activity.partitions.map(({ partition, next, lag }) => [partition, next, lag]), [
     [0, 1, null],
@@ -161,7 +161,7 @@ Deno.test("begins every counter at 0", async () => {
 
 Deno.test("remembers a bounded number of restarts", () => {
   const { activity, all } = watched();
-  for (let i = 0; i < 100; i++) all.started(new Map(), new Unavailable(`no. ${i}`));
+  for (let i = 0; i < 100; i++) all.started(new Map(), new Unavailable(`no. ${i}`, { kind: "kafka_unreachable" }));
   assert.equal(activity.restarts.length, 20);
   assert.equal(activity.restarts[0]!.message, "no. 99");
   assert.equal(activity.restartsByCause.get("unavailable"), 100);

@@ -130,7 +130,7 @@ Deno.test("200 clients are served, from what was read once", async () => {
     activity,
     open: () => {
       opened++;
-      return Promise.reject(new DatabaseUnavailable("down"));
+      return Promise.reject(new DatabaseUnavailable("down", { kind: "postgres_unreachable" }));
     },
     watched: (isWatched) => watched.push(isWatched),
   });

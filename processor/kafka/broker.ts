@@ -209,5 +209,6 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 function unavailable(where: string, error: unknown): Unavailable {
   if (error instanceof Unavailable) return error;
-  return new Unavailable(`Kafka at ${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  const reason = `Kafka at ${where}: ${error instanceof Error ? error.message : error}`;
+  return new Unavailable(reason, { kind: "kafka_unreachable", cause: error });
 }

@@ -2,6 +2,10 @@
  * What goes wrong with Kafka, in words.
  * @module
  */
+import type { Classification } from "../pipeline/causes.ts";
+
+/** Most of what goes wrong with a connection. */
+export const UNREACHABLE: Classification = { kind: "kafka_unreachable" };
 
 const CHECK_LOGIN = "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD";
 

@@ -98,7 +98,7 @@ function parsed(response: Buffer, isById: boolean): readonly PartitionResponse[]
     );
   });
   if (errorCode !== 0 && partitions.length === 0) {
-    throw new Unavailable(`Kafka answers a fetch with error ${errorCode}`);
+    throw new Unavailable(`Kafka answers a fetch with error ${errorCode}`, { kind: "kafka_unreachable" });
   }
   return partitions;
 }

@@ -11,6 +11,7 @@ import { Unavailable } from "../pipeline/commit.ts";
 import { type BrokerAccess, BrokerConnection } from "./broker.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { CORRUPT, type Lost, pastDamage } from "./damaged.ts";
+import { UNREACHABLE } from "./errors.ts";
 import { fetchFrom, type PartitionResponse } from "./fetch.ts";
 import { UNPACKED_TOGETHER, walk, type Walked } from "./record_batch.ts";
 import { NO_RECORDS } from "./unreadable.ts";
@@ -162,7 +163,10 @@ export class Fetcher {
     for (const [partition, offset] of this.#inTurn()) {
       const leader = metadata.topics.get(this.#settings.topic)?.partitions[partition]?.leader ?? -1;
       if (leader < 0) {
-        throw new Unavailable(`partition ${partition} of ${this.#settings.topic} has no leader at the moment`);
+        throw new Unavailable(
+          `partition ${partition} of ${this.#settings.topic} has no leader at the moment`,
+          UNREACHABLE,
+        );
       }
       const share = shares.get(leader) ?? new Map<number, number>();
       shares.set(leader, share.set(partition, offset!));
@@ -197,11 +201,11 @@ export class Fetcher {
     known?.close();
     this.#connections.delete(leader);
     const broker = brokers.get(leader);
-    if (broker === undefined) throw new Unavailable(`Kafka does not say where its broker ${leader} is`);
+    if (broker === undefined) throw new Unavailable(`Kafka does not say where its broker ${leader} is`, UNREACHABLE);
     const connection = await BrokerConnection.open(broker.host, broker.port, this.#settings);
     if (this.#client !== client) {
       connection.close();
-      throw new Unavailable("the connections to Kafka have been closed");
+      throw new Unavailable("the connections to Kafka have been closed", UNREACHABLE);
     }
     this.#connections.set(leader, connection);
     return connection;
@@ -246,12 +250,13 @@ export class Fetcher {
       } else if (errorCode === UNKNOWN_TOPIC_ID) {
         // Whoever starts again learns whether another topic has the name now.
         client.clearMetadata();
-        throw new Unavailable(`Kafka no longer has the topic ${this.#settings.topic} with the id ${this.#topicId}`);
+        const reason = `Kafka no longer has the topic ${this.#settings.topic} with the id ${this.#topicId}`;
+        throw new Unavailable(reason, { kind: "no_topic" });
       } else if (errorCode === CORRUPT_MESSAGE) {
         await this.#passLost(client, connection, response, from, CORRUPT, seeks);
       } else if (errorCode !== 0) {
         client.clearMetadata();
-        throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
+        throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
       } else {
         // A new leader may know of an earlier end for a moment; when it is asked for it, it waits until it knows.
         if (response.highWatermark < (this.#committed.get(partition) ?? 0)) {
@@ -323,7 +328,7 @@ export class Fetcher {
       return null;
     }
     if (errorCode === 0) return response!;
-    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`);
+    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
   }
 
   async #findEarliest(client: Consumer, seeks: number): Promise<void> {
@@ -348,7 +353,9 @@ export class Fetcher {
     const latest = await this.#offset(client, partition, LATEST);
     if (seeks !== this.#seeks) return;
     this.#mustReach(partition, latest);
-    if (earliest <= from) throw new Unavailable(`Kafka says that partition ${partition} has no offset ${from}`);
+    if (earliest <= from) {
+      throw new Unavailable(`Kafka says that partition ${partition} has no offset ${from}`, UNREACHABLE);
+    }
     const gap = { from, to: earliest };
     this.#ready.push({
       ...NO_RECORDS,

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { Consumer, FetchIsolationLevels, type GroupPartitionsAssigner } from "@platformatic/kafka";
+import type { NotReadyKind } from "../pipeline/causes.ts";
 import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
 import { accessOptions, closed } from "./client.ts";
@@ -33,7 +34,9 @@ export class Member {
   lost = false;
   /** True while what `assigned` returned last does not hold any more. */
   reassigned = true;
+  /** Why, in words and as a kind. */
   reason = "the group has not been joined yet";
+  kind: NotReadyKind = "kafka_unreachable";
   /** Where this member leads the group: how many partitions of the topic it has divided; otherwise null. */
   divided: number | null = null;
   readonly #topic: string;
@@ -56,14 +59,14 @@ export class Member {
     this.#consumer.on("consumer:group:rebalance", () => {
       // Whoever leads the group next divides the partitions that there are then.
       this.#consumer.clearMetadata();
-      this.#mark("the group divides its partitions anew");
+      this.#mark("the group divides its partitions anew", "rebalancing");
     });
     this.#consumer.on("consumer:group:join", ({ isLeader, assignments }) => {
       // A single member is not asked how to divide: it has them all.
       const own = assignments?.find(({ topic }) => topic === settings.topic)?.partitions.length ?? 0;
       this.divided = isLeader === true ? counted ?? own : null;
       counted = null;
-      this.#mark("the group has divided its partitions anew");
+      this.#mark("the group has divided its partitions anew", "rebalancing");
     });
     this.#consumer.on("consumer:heartbeat:stalled", () => this.#lose("the group has not been heard of for too long"));
     this.#consumer.on("error", (error: Error) => this.#lose(`the group was lost: ${error.message}`));
@@ -113,20 +116,21 @@ export class Member {
   async #settled(): Promise<void> {
     const deadline = Date.now() + REBALANCE_TIMEOUT_MS + SESSION_TIMEOUT_MS;
     while (!this.#consumer.isActive()) {
-      if (this.lost || Date.now() > deadline) throw new Unavailable(this.reason);
+      if (this.lost || Date.now() > deadline) throw new Unavailable(this.reason, { kind: this.kind });
       await pause(50);
     }
   }
 
-  #mark(reason: string): void {
+  #mark(reason: string, kind: NotReadyKind): void {
     this.reassigned = true;
     this.reason = reason;
+    this.kind = kind;
     this.#changed();
   }
 
   #lose(reason: string): void {
     this.lost = true;
-    this.#mark(reason);
+    this.#mark(reason, "kafka_unreachable");
   }
 }
 

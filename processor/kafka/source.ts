@@ -10,6 +10,7 @@ import { Unavailable } from "../pipeline/commit.ts";
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
 import { closed } from "./client.ts";
+import { UNREACHABLE } from "./errors.ts";
 import { topicIdOf } from "./fetch.ts";
 import { Fetcher, type FetcherSettings } from "./fetcher.ts";
 import { describeGroup, memberInWords, strangersTo } from "./group.ts";
@@ -137,8 +138,8 @@ export class KafkaSource implements Source {
     if (this.#repartitioned !== null) throw new Rebalanced(this.#repartitioned);
     const member = this.#member;
     if (this.#settings.groupId === null) return;
-    if (member === null) throw new Unavailable("not a member of a Kafka group yet");
-    if (member.lost || member.reassigned) throw new Rebalanced(member.reason);
+    if (member === null) throw new Unavailable("not a member of a Kafka group yet", UNREACHABLE);
+    if (member.lost || member.reassigned) throw new Rebalanced(member.reason, member.kind);
   }
 
   /** How many partitions the topic has, and its id; null where topics have none. */
@@ -151,7 +152,8 @@ export class KafkaSource implements Source {
     } catch (error) {
       if (!/unknown topic/i.test(String(error))) throw error;
     }
-    throw new Unavailable(`Kafka has no topic ${this.topic}: create it, or let \`clickstream produce\` make it`);
+    const reason = `Kafka has no topic ${this.topic}: create it, or let \`clickstream produce\` make it`;
+    throw new Unavailable(reason, { kind: "no_topic" });
   }
 
   /** The settings, with those of the brokers that answer. */
@@ -161,7 +163,7 @@ export class KafkaSource implements Source {
       if (!this.#silent.has(broker)) warn?.(message);
       this.#silent.add(broker);
     }).catch((error) => {
-      throw new Unavailable(error.message, { cause: error });
+      throw new Unavailable(error.message, { ...UNREACHABLE, cause: error });
     });
     for (const broker of answering) this.#silent.delete(broker);
     return { ...this.#settings, brokers: answering };
@@ -199,7 +201,8 @@ export class KafkaSource implements Source {
   async #notTaken(member: Member, error: Error): Promise<Error> {
     if (!/protocols are incompatible|unknown topic/i.test(error.message)) return error;
     const strangers = await this.#strangers(member);
-    return strangers === null ? error : new Unavailable(`${strangers}: ${error.message}`, { cause: error });
+    if (strangers === null) return error;
+    return new Unavailable(`${strangers}: ${error.message}`, { kind: "foreign_group_member", cause: error });
   }
 
   /** The members of the group that don't read our topic, in words; null where there are none, or nobody says. */
@@ -282,5 +285,6 @@ function explained(error: unknown, what: string, { brokers }: KafkaSettings): Er
   collect(error);
   const isOurs = error instanceof Error && error.constructor === Error;
   if (isOurs) return error;
-  return new Unavailable(`could not ${what} at ${brokers.join(", ")}: ${[...messages].join(" ")}`, { cause: error });
+  const reason = `could not ${what} at ${brokers.join(", ")}: ${[...messages].join(" ")}`;
+  return new Unavailable(reason, { ...UNREACHABLE, cause: error });
 }

@@ -6,7 +6,7 @@ import { Batch } from "../columns/batch.ts";
 import type { Gap } from "../records.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Delta } from "../views/view.ts";
-import { type RestartCause, RetryableError } from "./causes.ts";
+import { type Classification, type NotReadyKind, type RestartCause, RetryableError } from "./causes.ts";
 
 /** Where a partition stands in the sink. */
 export interface Position {
@@ -70,17 +70,25 @@ export interface Sink {
 /** Another instance has committed these partitions: start again from its offsets. */
 export class PositionsMoved extends RetryableError {
   override readonly name: string = "PositionsMoved";
+  override readonly kind = "conflict";
   override readonly restartCause: RestartCause = "positions_moved";
 }
 
 /** The sink rejects a commit and would reject it again, because of one of its records. */
 export class Unstorable extends RetryableError {
   override readonly name = "Unstorable";
+  override readonly kind = "postgres_refuses";
   override readonly restartCause = "unstorable";
 }
 
 /** Kafka or PostgreSQL is down, slow or refuses: worth a retry after a pause. */
 export class Unavailable extends RetryableError {
   override readonly name: string = "Unavailable";
+  override readonly kind: NotReadyKind;
   override readonly restartCause: RestartCause = "unavailable";
+
+  constructor(message: string, { kind, ...options }: Classification) {
+    super(message, options);
+    this.kind = kind;
+  }
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Records, Seek } from "../records.ts";
-import { RetryableError } from "./causes.ts";
+import { ClassifiedError, type NotReadyKind, RetryableError } from "./causes.ts";
 
 /** A log cut into partitions. */
 export interface Source {
@@ -35,7 +35,14 @@ export interface Source {
 /** The consumer group rebalanced: start again with the new assignment. */
 export class Rebalanced extends RetryableError {
   override readonly name = "Rebalanced";
+  override readonly kind: NotReadyKind;
   override readonly restartCause = "reassigned";
+
+  /** @param kind another one where the group is not dividing, but lost */
+  constructor(message: string, kind: NotReadyKind = "rebalancing") {
+    super(message);
+    this.kind = kind;
+  }
 }
 
 /** How the topic differs from the one that the sink follows. */
@@ -66,8 +73,9 @@ export function topicChangeInWords(change: TopicChange): string {
 }
 
 /** The committed offsets belong to another log than Kafka has now. A retry does not help: somebody must accept the new log. */
-export class TopicChanged extends Error {
+export class TopicChanged extends ClassifiedError {
   override readonly name = "TopicChanged";
+  override readonly kind = "topic_changed";
   readonly change: TopicChange;
 
   constructor(change: TopicChange) {

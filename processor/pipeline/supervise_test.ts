@@ -72,7 +72,7 @@ class Scripted implements Task, Listener, Clock {
 }
 
 const down = (message = "down") => () => {
-  throw new Unavailable(message);
+  throw new Unavailable(message, { kind: "kafka_unreachable" });
 };
 const fine = () => {};
 
@@ -138,14 +138,14 @@ Deno.test("lets a mistake of ours end the process, without committing anything",
 
 Deno.test("says what could not be finished, whether it fails or takes too long", async () => {
   const failing = new Scripted([fine]);
-  failing.flushing = () => Promise.reject(new Unavailable("gone"));
+  failing.flushing = () => Promise.reject(new Unavailable("gone", { kind: "kafka_unreachable" }));
   assert.deepEqual((await failing.run()).slice(2), ["flush", "unfinished: gone"]);
   const hanging = new Scripted([fine]);
   const never = Promise.withResolvers<void>();
   hanging.flushing = () => never.promise;
   hanging.outOfTime = true;
   assert.deepEqual((await hanging.run()).slice(2), ["flush", `unfinished: not finished within ${STOP_WITHIN_MS} ms`]);
-  never.reject(new Unavailable("too late for anybody to care"));
+  never.reject(new Unavailable("too late for anybody to care", { kind: "kafka_unreachable" }));
 });
 
 Deno.test("does not wait for a turn that never ends", async () => {

@@ -2,6 +2,7 @@
  * What can go wrong with a database, by what it means for the caller: try again later, or don't.
  * @module
  */
+import { type Classification, ClassifiedError, type NotReadyKind } from "../pipeline/causes.ts";
 import { Unavailable } from "../pipeline/commit.ts";
 import { withoutPasswords } from "../config/secret.ts";
 
@@ -12,13 +13,15 @@ export class DatabaseUnavailable extends Unavailable {
 }
 
 /** PostgreSQL refuses, and will again: a login, a right, a statement, a constraint. */
-export class DatabaseError extends Error {
+export class DatabaseError extends ClassifiedError {
   override readonly name = "DatabaseError";
+  override readonly kind: NotReadyKind;
   /** SQLSTATE, such as `42501`; null where the error is not the server's. */
   readonly code: string | null;
 
-  constructor(message: string, code: string | null, options: ErrorOptions) {
+  constructor(message: string, code: string | null, { kind, ...options }: Classification) {
     super(message, options);
+    this.kind = kind;
     this.code = code;
   }
 }
@@ -30,6 +33,12 @@ export class DatabaseError extends Error {
  * 57014 statement_timeout, or cancelled by an operator.
  */
 const TRANSIENT_STATES = /^(08...|40...|53...|57P..|58...|25006|25P0[34]|55P03|57014)$/;
+
+/**
+ * SQLSTATE classes and codes of a connection that has ended: 08 connection, 57P shutdown, crash, starting up, idle time
+ * limit; 25P03 and 25P04 time limits of transactions.
+ */
+const GONE_STATES = /^(08...|57P..|25P0[34])$/;
 
 /** SQLSTATE class of a server that fails beneath a new session: it could not write a file, or met its own mistake. */
 const FAILED_TO_START = /^XX...$/;
@@ -91,8 +100,11 @@ export function databaseError(
   const { code, message, detail } = parts(error);
   const said = withoutPasswords(detail === null ? message : `${message} (${detail})`);
   const text = `could not ${attempted}: ${said}`;
-  if (isTransient(error, origin)) return new DatabaseUnavailable(text, { cause: error });
-  return new DatabaseError(text, isState(code) ? code : null, { cause: error });
+  const isTransientError = isTransient(error, origin);
+  const isGone = origin.connecting === true || (isState(code) ? GONE_STATES.test(code) : isTransientError);
+  const options = { kind: isGone ? "postgres_unreachable" : "postgres_refuses", cause: error } as const;
+  if (isTransientError) return new DatabaseUnavailable(text, options);
+  return new DatabaseError(text, isState(code) ? code : null, options);
 }
 
 /** True for an SQLSTATE: five characters, of which the codes of operating systems have a letter first (`EPIPE`). */

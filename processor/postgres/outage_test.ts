@@ -26,7 +26,7 @@ Deno.test("an error is worth another try if it may pass", () => {
   assert.equal(isTransient(coded("XX000"), { connecting: true }), true);
   assert.equal(isTransient(coded("28P01"), { connecting: true }), false);
   assert.equal(isTransient(new AggregateError([coded("ECONNREFUSED"), coded("ENETUNREACH")])), true);
-  assert.equal(isTransient(new Unavailable("down")), true);
+  assert.equal(isTransient(new Unavailable("down", { kind: "kafka_unreachable" })), true);
   for (const said of ["write UNKNOWN", "Connection terminated unexpectedly", "received fatal alert: InternalError"]) {
     assert.equal(isTransient(new Error(said)), true, said);
   }

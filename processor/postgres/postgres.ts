@@ -46,7 +46,10 @@ export async function postgresStatements(url: string, options: PostgresOptions):
     }
   }
   if (reasons.length === 1) throw reasons[0]!;
-  throw new DatabaseUnavailable(reasons.map(({ message }) => message).join("; "), { cause: reasons[0] });
+  const kind = reasons.some((reason) => reason.kind === "postgres_unreachable")
+    ? "postgres_unreachable"
+    : "postgres_refuses";
+  throw new DatabaseUnavailable(reasons.map(({ message }) => message).join("; "), { kind, cause: reasons[0] });
 }
 
 async function connected(address: DatabaseAddress, at: DatabaseHost, options: PostgresOptions): Promise<Statements> {
@@ -117,7 +120,8 @@ async function verifyIsWanted(statements: Statements, { wants }: DatabaseAddress
   const { standby, read_only } = is!;
   if (!standby && (wants === "primary" || read_only === "off")) return;
   const found = standby ? "it is a standby" : "it is read only";
-  throw new DatabaseUnavailable(`could not use PostgreSQL at ${hostText(at)}: ${found}, and ${wants} is wanted`);
+  const reason = `could not use PostgreSQL at ${hostText(at)}: ${found}, and ${wants} is wanted`;
+  throw new DatabaseUnavailable(reason, { kind: "postgres_refuses" });
 }
 
 /** The statements that set one setting for a transaction. */

@@ -4,7 +4,7 @@
  */
 import { addUp, countOf, type Distribution, distribution, observe } from "../pipeline/distribution.ts";
 import { type Reason, REASONS } from "../event.ts";
-import { RESTART_CAUSES, type RestartCause, type RetryableError } from "../pipeline/causes.ts";
+import { type NotReady, RESTART_CAUSES, type RestartCause, type RetryableError } from "../pipeline/causes.ts";
 import type { Advance, Commit, Position } from "../pipeline/commit.ts";
 import { lengthOf, type Records } from "../records.ts";
 import type { Observer, StageTimings } from "../pipeline/observer.ts";
@@ -43,8 +43,8 @@ export type WorkerEvent =
   | { readonly kind: "turned" }
   /** The topic is not the one that the tables follow: the work ends. */
   | { readonly kind: "topicChanged"; readonly change: TopicChange }
-  /** Why the work has stopped, in words; null while it goes on. */
-  | { readonly kind: "notReady"; readonly reason: string | null };
+  /** Why the work has stopped; null while it goes on. */
+  | { readonly kind: "notReady"; readonly why: NotReady | null };
 
 /** Why a pipeline started again, and what the error says. */
 export interface Cause {
@@ -52,8 +52,11 @@ export interface Cause {
   readonly message: string;
 }
 
+/** Why there is no work before the first connection is tried. */
+export const STARTING: NotReady = { kind: "starting", reason: "starting" };
+
 /** Why the work has stopped while Kafka answers, and its group has not said yet which partitions are whose. */
-export const JOINING = "waits for the group to divide its partitions";
+export const JOINING: NotReady = { kind: "rebalancing", reason: "waits for the group to divide its partitions" };
 
 /** A commit that was applied, in numbers. */
 export interface Committed {
@@ -255,9 +258,9 @@ export class Activity {
   readonly #handedOverAt: number[];
   /** The worker that each partition was given to last. */
   readonly #ownerOf = new Map<number, number>();
-  readonly #notReady: (string | null)[];
+  readonly #notReady: (NotReady | null)[];
   /** Of each worker, why it has no partition, where that is a fault. */
-  readonly #noShare: (string | null)[];
+  readonly #noShare: (NotReady | null)[];
   readonly #watches: StallWatch[];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
@@ -270,7 +273,7 @@ export class Activity {
   constructor(now: () => number, workers = 1) {
     this.#now = now;
     this.#handedOverAt = Array.from({ length: workers }, () => -Infinity);
-    this.#notReady = Array.from({ length: workers }, () => "starting");
+    this.#notReady = Array.from({ length: workers }, () => STARTING);
     this.#noShare = Array.from({ length: workers }, () => null);
     this.#watches = Array.from({ length: workers }, () => new StallWatch());
     this.#partitions = Array.from({ length: workers }, () => new Map());
@@ -278,14 +281,14 @@ export class Activity {
 
   /** Why the work, or a part of it, has stopped or stands still, in words; null while all of it goes on. */
   get notReady(): string | null {
+    if (this.stopping) return "stopping";
     const [stall] = this.stalls;
-    return this.stopped ?? (stall === undefined ? null : stallInWords(stall));
+    return this.stopped?.reason ?? (stall === undefined ? null : stallInWords(stall));
   }
 
-  /** The same without what stands still: that is in `stalls`. */
-  get stopped(): string | null {
-    if (this.stopping) return "stopping";
-    return [...this.#notReady, ...this.#noShare].find((reason) => reason !== null) ?? null;
+  /** Why the work has stopped, be it told to or not; what stands still is in `stalls`. */
+  get stopped(): NotReady | null {
+    return [...this.#notReady, ...this.#noShare].find((why) => why !== null) ?? null;
   }
 
   /** What stands still of the work that goes on otherwise. */
@@ -355,7 +358,7 @@ export class Activity {
       case "rebalancing":
         return watch.rebalancing();
       case "noShare":
-        this.#noShare[worker] = event.reason;
+        this.#noShare[worker] = event.reason === null ? null : { kind: "foreign_group_member", reason: event.reason };
         return;
       case "committing":
         return watch.committing();
@@ -374,7 +377,7 @@ export class Activity {
         this.topicChange ??= event.change;
         return;
       case "notReady":
-        this.#notReady[worker] = event.reason;
+        this.#notReady[worker] = event.why;
         return;
       case "turned":
         watch.turned();

@@ -21,8 +21,8 @@ Deno.test("an error is counted by its constant, which dashboards know", () => {
     positions_moved: new PositionsMoved("moved"),
     user_forgotten: new UserForgotten("forgotten"),
     reassigned: new Rebalanced("divided"),
-    unavailable: new Unavailable("gone"),
-    database_unavailable: new DatabaseUnavailable("gone"),
+    unavailable: new Unavailable("gone", { kind: "kafka_unreachable" }),
+    database_unavailable: new DatabaseUnavailable("gone", { kind: "postgres_unreachable" }),
     unstorable: new Unstorable("too large"),
   } satisfies Record<RestartCause, RetryableError>;
   assert.deepEqual(Object.keys(errors), [...RESTART_CAUSES]);
@@ -33,5 +33,5 @@ Deno.test("an error is counted the same whatever its class is called", () => {
   class Renamed extends Unavailable {
     override readonly name = "ByAnyOtherName";
   }
-  assert.equal(labelOf(new Renamed("gone")), "unavailable");
+  assert.equal(labelOf(new Renamed("gone", { kind: "internal" })), "unavailable");
 });

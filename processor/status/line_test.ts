@@ -9,14 +9,14 @@ function running(): Activity {
   const activity = new Activity(() => 0);
   const position = { next: 10, replay: 0, watermark: null, topicId: null };
   activity.take({ kind: "started", partitions: new Map([[0, position], [1, position]]), cause: null });
-  activity.take({ kind: "notReady", reason: null });
+  activity.take({ kind: "notReady", why: null });
   return activity;
 }
 
 Deno.test("one line says how the service is", () => {
   const waiting = new Activity(() => 0);
   assert.equal(statusLine(waiting, BEFORE, NOW), "waits: starting");
-  waiting.take({ kind: "notReady", reason: "could not reach Kafka" });
+  waiting.take({ kind: "notReady", why: { kind: "kafka_unreachable", reason: "could not reach Kafka" } });
   assert.equal(statusLine(waiting, BEFORE, NOW), "waits: could not reach Kafka");
 
   const activity = running();

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Activity, PartitionActivity, Totals } from "./activity.ts";
+import type { NotReady } from "../pipeline/causes.ts";
 import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
 import type { History, Rates, Stage } from "./history.ts";
 import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
@@ -76,7 +77,7 @@ export interface Moment {
   /** Records in unacknowledged gaps; null where PostgreSQL was not asked. */
   readonly gaps?: number | null;
   /** Why PostgreSQL cannot be read; null if it can, or was not tried. */
-  readonly database: string | null;
+  readonly database: NotReady | null;
 }
 
 /** The report of this moment. */
@@ -89,7 +90,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     stopping,
     topicChange: activity.topicChange,
     gaps: gaps ?? activity.totals.gaps,
-    reason: activity.stopped,
+    notReady: activity.stopped,
     database,
     partitions: activity.partitions.length,
     lag,

@@ -2,9 +2,9 @@
  * How it is, in one plain line: what everybody wants to know first.
  * @module
  */
-import { JOINING } from "./activity.ts";
 import { type Stall, stallInWords, type StallKind } from "./stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
+import type { NotReady, NotReadyKind } from "../pipeline/causes.ts";
 import { ADOPT, type TopicChange } from "../pipeline/source.ts";
 
 /** How grave it is. */
@@ -39,9 +39,9 @@ export interface Situation {
   /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
   readonly gaps: number;
   /** Why the work has stopped; null while it goes on. */
-  readonly reason: string | null;
+  readonly notReady: NotReady | null;
   /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
-  readonly database: string | null;
+  readonly database: NotReady | null;
   /** Partitions that are read by this process. */
   readonly partitions: number;
   readonly lag: Lag;
@@ -73,25 +73,54 @@ const BACKLOG_MS = 10_000;
 const MANY_REFUSED = 0.02;
 const SOME_REFUSED = 5;
 
-/** What is said of a group that is at it. */
-const DIVIDING = new RegExp(`^${JOINING}$|^the group (divides|has divided) its partitions anew$`);
-
 const NOTHING_LOST = "Nothing is lost: Kafka keeps the events, and reading goes on by itself where it ended.";
+
+/** What is said of a failure that nothing more is known of. */
+const STOPPED = {
+  title: "The work has stopped",
+  advice: `It is tried again and again; the log says more. ${NOTHING_LOST}`,
+};
+
+/** What a failure is called, and what to do about it. */
+const CURES: { readonly [kind in NotReadyKind]: Pick<Verdict, "title" | "advice"> } = {
+  starting: STOPPED,
+  rebalancing: STOPPED,
+  conflict: STOPPED,
+  postgres_unreachable: {
+    title: "PostgreSQL can't be reached",
+    advice: `Start PostgreSQL, or correct DATABASE_URL. ${NOTHING_LOST}`,
+  },
+  postgres_refuses: {
+    title: "PostgreSQL does not take the work",
+    advice: `See PostgreSQL's log. ${NOTHING_LOST}`,
+  },
+  kafka_unreachable: {
+    title: "Kafka can't be reached",
+    advice: `Start the brokers, or correct KAFKA_BROKERS. ${NOTHING_LOST}`,
+  },
+  no_topic: { title: "Kafka has no such topic", advice: null },
+  foreign_group_member: {
+    title: "A stranger is in the consumer group",
+    advice: `\`clickstream doctor\` names it too. ${NOTHING_LOST}`,
+  },
+  topic_changed: STOPPED,
+  internal: STOPPED,
+};
 
 /** Passes the verdict. */
 export function verdictOn(situation: Situation): Verdict {
-  const { stopping, reason, database, topicChange } = situation;
+  const { stopping, notReady, database, topicChange } = situation;
   if (topicChange !== null) return changed(topicChange);
   if (stopping) {
     return { level: "stopping", title: "Stopping", detail: "What has been read is being committed.", advice: null };
   }
-  if (reason === "starting") {
+  if (notReady?.kind === "starting") {
     return { level: "starting", title: "Starting", detail: "Connects to PostgreSQL and Kafka.", advice: null };
   }
-  const divides = reason !== null && DIVIDING.test(reason);
-  const trouble = divides ? database : reason ?? database;
-  if (trouble !== null) return { level: "broken", detail: sentence(trouble), ...cureOf(trouble) };
-  if (divides) {
+  const isRebalancing = notReady?.kind === "rebalancing";
+  const failure = isRebalancing ? database : notReady ?? database;
+  if (failure !== null) return { level: "broken", detail: sentence(failure.reason), ...CURES[failure.kind] };
+  if (isRebalancing) {
     const detail = "Kafka's group says which are whose; where it misses a member, it waits for it first, up to 20 s.";
     return { level: "starting", title: "Waiting for its partitions", detail, advice: null };
   }
@@ -233,28 +262,6 @@ function seen(latencyMs: number | null): string {
   return latencyMs > BACKLOG_MS
     ? `. The last commit took in the rest of a backlog of ${duration(latencyMs)}.`
     : `, in the tables ${duration(latencyMs)} after they were sent.`;
-}
-
-/** What is wrong, by what the error says, and what to do about it. */
-function cureOf(trouble: string): Pick<Verdict, "title" | "advice"> {
-  if (/^the consumer group .* has a member/.test(trouble)) {
-    return {
-      title: "A stranger is in the consumer group",
-      advice: `\`clickstream doctor\` names it too. ${NOTHING_LOST}`,
-    };
-  }
-  if (/no topic/.test(trouble)) return { title: "Kafka has no such topic", advice: null };
-  if (/PostgreSQL/.test(trouble)) {
-    const unreachable = /connect|terminat|no answer|starting up|shutting down|recovery/i.test(trouble);
-    return {
-      title: unreachable ? "PostgreSQL can't be reached" : "PostgreSQL does not take the work",
-      advice: (unreachable ? "Start PostgreSQL, or correct DATABASE_URL. " : "See PostgreSQL's log. ") + NOTHING_LOST,
-    };
-  }
-  if (/Kafka|group|partition/.test(trouble)) {
-    return { title: "Kafka can't be reached", advice: `Start the brokers, or correct KAFKA_BROKERS. ${NOTHING_LOST}` };
-  }
-  return { title: "The work has stopped", advice: `It is tried again and again; the log says more. ${NOTHING_LOST}` };
 }
 
 function sentence(text: string): string {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { JOINING } from "./activity.ts";
+import { NOT_READY_KINDS, type NotReady, type NotReadyKind } from "../pipeline/causes.ts";
+import { JOINING, STARTING } from "./activity.ts";
 import type { Stage } from "./history.ts";
-import { caughtUpInMs, type Level, type Situation, verdictOn } from "./verdict.ts";
+import { caughtUpInMs, type Level, type Situation, type Verdict, verdictOn } from "./verdict.ts";
 
 const RATES = { arrived: 300, consumed: 300, stored: 294, duplicates: 3, refused: 3, commits: 20, rows: 900 };
 const STAGE: Stage = { name: "decode", unit: "records", rate: 300, busy: 0.02, eachUs: 2 };
@@ -10,7 +11,7 @@ const WELL: Situation = {
   stopping: false,
   topicChange: null,
   gaps: 0,
-  reason: null,
+  notReady: null,
   database: null,
   partitions: 6,
   lag: { records: 40, behindMs: 200, caughtUpInMs: null },
@@ -37,7 +38,10 @@ interface Case {
   readonly advice?: RegExp | null;
 }
 
-const GONE = "could not connect to PostgreSQL at 127.0.0.1:5432, database shop, as shop: connect ECONNREFUSED";
+const GONE: NotReady = {
+  kind: "postgres_unreachable",
+  reason: "could not connect to PostgreSQL at 127.0.0.1:5432, database shop, as shop: connect ECONNREFUSED",
+};
 
 const CASES: readonly Case[] = [
   {
@@ -154,7 +158,7 @@ const CASES: readonly Case[] = [
   },
   {
     when: "PostgreSQL is gone",
-    change: { reason: GONE },
+    change: { notReady: GONE },
     level: "broken",
     title: "PostgreSQL can't be reached",
     detail: /^Could not connect to PostgreSQL.*ECONNREFUSED\.$/,
@@ -163,7 +167,7 @@ const CASES: readonly Case[] = [
   {
     when: "the topic was recreated, whatever else",
     change: {
-      reason: "anything",
+      notReady: { kind: "internal", reason: "anything" },
       topicChange: { kind: "recreated", topic: "clicks", followed: "AAA", found: "BBB" },
     },
     level: "broken",
@@ -190,28 +194,28 @@ const CASES: readonly Case[] = [
   { when: "only the page knows", change: { database: GONE }, level: "broken", title: "PostgreSQL can't be reached" },
   {
     when: "PostgreSQL refuses",
-    change: { reason: "could not run a statement on PostgreSQL: could not extend file: No space left on device" },
+    change: { notReady: { kind: "postgres_refuses", reason: "No space left on device" } },
     level: "broken",
     title: "PostgreSQL does not take the work",
     advice: /^See PostgreSQL's log/,
   },
   {
     when: "Kafka is gone",
-    change: { reason: "could not read from Kafka at localhost:9092: connection refused" },
+    change: { notReady: { kind: "kafka_unreachable", reason: "connection refused" } },
     level: "broken",
     title: "Kafka can't be reached",
     advice: /KAFKA_BROKERS/,
   },
   {
     when: "there is no topic",
-    change: { reason: "Kafka has no topic clicks: create it, or let `clickstream produce` make it" },
+    change: { notReady: { kind: "no_topic", reason: "Kafka has no topic clicks: create it" } },
     level: "broken",
     title: "Kafka has no such topic",
     detail: /create it/,
   },
   {
     when: "Kafka is back",
-    change: { reason: JOINING },
+    change: { notReady: JOINING },
     level: "starting",
     title: "Waiting for its partitions",
     detail: /waits for it first/,
@@ -219,19 +223,24 @@ const CASES: readonly Case[] = [
   },
   {
     when: "another instance joins",
-    change: { reason: "the group divides its partitions anew" },
+    change: { notReady: { kind: "rebalancing", reason: "the group divides its partitions anew" } },
     level: "starting",
     title: "Waiting for its partitions",
   },
   {
     when: "Kafka is back and PostgreSQL gone",
-    change: { reason: JOINING, database: GONE },
+    change: { notReady: JOINING, database: GONE },
     level: "broken",
     title: "PostgreSQL can't be reached",
   },
-  { when: "who knows", change: { reason: "planets are aligned" }, level: "broken", title: "The work has stopped" },
-  { when: "it has just started", change: { reason: "starting" }, level: "starting", title: "Starting" },
-  { when: "it stops, whatever else", change: { stopping: true, reason: GONE }, level: "stopping", title: "Stopping" },
+  {
+    when: "who knows",
+    change: { notReady: { kind: "internal", reason: "planets are aligned" } },
+    level: "broken",
+    title: "The work has stopped",
+  },
+  { when: "it has just started", change: { notReady: STARTING }, level: "starting", title: "Starting" },
+  { when: "it stops, whatever else", change: { stopping: true, notReady: GONE }, level: "stopping", title: "Stopping" },
 ];
 
 for (const { when, change, level, title, detail, advice } of CASES) {
@@ -243,6 +252,32 @@ for (const { when, change, level, title, detail, advice } of CASES) {
     else if (advice !== undefined) assert.match(said.advice ?? "", advice);
   });
 }
+
+const TITLES: { readonly [kind in NotReadyKind]: string } = {
+  starting: "Starting",
+  rebalancing: "Waiting for its partitions",
+  conflict: "The work has stopped",
+  postgres_unreachable: "PostgreSQL can't be reached",
+  postgres_refuses: "PostgreSQL does not take the work",
+  kafka_unreachable: "Kafka can't be reached",
+  no_topic: "Kafka has no such topic",
+  foreign_group_member: "A stranger is in the consumer group",
+  topic_changed: "The work has stopped",
+  internal: "The work has stopped",
+};
+
+Deno.test("what an error says changes nothing but the detail", () => {
+  const unnamed = ({ level, title, advice }: Verdict) => ({ level, title, advice });
+  const others = [
+    ...["starting", JOINING.reason, "the group divides its partitions anew", "x", "can't connect to PostgreSQL"],
+    ...["the consumer group c has a member that reads x", "Kafka has no topic", "partition 3 of the group"],
+  ];
+  for (const kind of NOT_READY_KINDS) {
+    const said = others.map((reason) => verdictOn({ ...WELL, notReady: { kind, reason } }));
+    for (const verdict of said) assert.deepEqual(unnamed(verdict), unnamed(said[0]!));
+    assert.equal(said[0]!.title, TITLES[kind]);
+  }
+});
 
 Deno.test("a lag is caught up at the pace that is left over", () => {
   assert.equal(caughtUpInMs(12_400, { ...RATES, arrived: 300, consumed: 610 }), 40_000);

@@ -135,7 +135,7 @@ export function late(id: string, seconds = 0): LogRecord {
 
 /** The world being down. */
 export function down(what = "down"): Unavailable {
-  return new Unavailable(what);
+  return new Unavailable(what, { kind: "kafka_unreachable" });
 }
 
 /** Lets everything go on that waits for nothing but other promises. */

@@ -37,7 +37,7 @@ export interface Page {
 /** Opens it on this machine. What the pipeline does is told to its observer. */
 export function openPage({ port, topic, keepDays, settings }: PageOptions, db: Database): Page {
   const activity = new Activity(() => Date.now());
-  activity.take({ kind: "notReady", reason: null });
+  activity.take({ kind: "notReady", why: null });
   const metrics = new Metrics(activity);
   const watching = new Watching();
   const live = new Live({

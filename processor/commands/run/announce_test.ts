@@ -26,8 +26,8 @@ async function announced(body: (heard: Heard) => Promise<void>): Promise<void> {
 
 function ready({ activity, announcements }: Heard): void {
   for (const worker of [0, 1]) {
-    activity.take({ kind: "notReady", reason: null }, worker);
-    announcements.hear({ kind: "notReady", reason: null }, worker);
+    activity.take({ kind: "notReady", why: null }, worker);
+    announcements.hear({ kind: "notReady", why: null }, worker);
   }
 }
 
@@ -36,8 +36,8 @@ const count = (lines: readonly string[], line: string) => lines.filter((each) =>
 Deno.test("ready is said once, when every worker is; waiting again is only a status", () =>
   announced((heard) => {
     const { activity, announcements, lines } = heard;
-    activity.take({ kind: "notReady", reason: null }, 0);
-    announcements.hear({ kind: "notReady", reason: null }, 0);
+    activity.take({ kind: "notReady", why: null }, 0);
+    announcements.hear({ kind: "notReady", why: null }, 0);
     assert.equal(count(lines, "READY=1"), 0);
     ready(heard);
     ready(heard);

@@ -4,7 +4,7 @@
  */
 /// <reference lib="webworker" />
 import { readSettings, showsStacks } from "../../config/config.ts";
-import type { WorkerEvent } from "../../status/activity.ts";
+import { STARTING, type WorkerEvent } from "../../status/activity.ts";
 import { openLog } from "../../host/log.ts";
 import { inWords } from "../../config/secret.ts";
 import { Watching } from "../../status/sampler.ts";
@@ -73,7 +73,7 @@ export function serveThread(): void {
     if (data === "stop") stop.abort();
     else watching.on = data === "watched";
   };
-  say({ kind: "notReady", reason: "starting" });
+  say({ kind: "notReady", why: STARTING });
   const settings = readSettings(READS.run);
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
   work(settings, thread.name, stop.signal, log, say, watching).then((code) => say({ kind: "ended", code }), fail);

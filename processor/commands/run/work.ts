@@ -99,7 +99,7 @@ export async function work(
     joining: () => {
       tell({ kind: "rebalancing" });
       // Whoever is at work and has to join anew goes on as soon as that is done.
-      if (!isReady && !signal.aborted) tell({ kind: "notReady", reason: JOINING });
+      if (!isReady && !signal.aborted) tell({ kind: "notReady", why: JOINING });
     },
     fetched: (bytes) => tell({ kind: "fetched", bytes }),
     counted: (partitions) => tell({ kind: "counted", partitions }),
@@ -136,7 +136,7 @@ export async function work(
     return EXIT.done;
   } catch (error) {
     if (error instanceof TopicChanged) {
-      tell({ kind: "notReady", reason: error.message });
+      tell({ kind: "notReady", why: { kind: error.kind, reason: error.message } });
       tell({ kind: "topicChanged", change: error.change });
     }
     if (!(error instanceof SchemaMismatch)) throw error;
@@ -205,12 +205,12 @@ async function openSink(settings: RunSettings, instance: string, forgotten: Forg
 function listener(log: Log, tell: Tell, signal: AbortSignal): Listener {
   return {
     ready(failures) {
-      if (!signal.aborted) tell({ kind: "notReady", reason: null });
+      if (!signal.aborted) tell({ kind: "notReady", why: null });
       log.info("ready", { failures });
     },
     failed({ error, count, again, pauseMs }) {
       const reason = inWords(error);
-      if (!signal.aborted) tell({ kind: "notReady", reason });
+      if (!signal.aborted) tell({ kind: "notReady", why: { kind: error.kind, reason } });
       tell({ kind: "retrying" });
       log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
       if (!again && error.stack !== undefined) log.debug(inWords(error, true));

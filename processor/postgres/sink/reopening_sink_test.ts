@@ -24,7 +24,7 @@ function reopening(): { sink: ReopeningSink; opened: Failing[]; down: { is: bool
   const opened: Failing[] = [];
   const down = { is: false };
   const sink = new ReopeningSink(() => {
-    if (down.is) return Promise.reject(new Unavailable("down"));
+    if (down.is) return Promise.reject(new Unavailable("down", { kind: "kafka_unreachable" }));
     const inner = new Failing();
     opened.push(inner);
     return Promise.resolve(inner);
@@ -44,7 +44,7 @@ Deno.test("opens one connection and keeps it", async () => {
 Deno.test("opens another one after a failure, and closes the one that failed", async () => {
   const { sink, opened } = reopening();
   await sink.open();
-  opened[0]!.failure = new Unavailable("gone");
+  opened[0]!.failure = new Unavailable("gone", { kind: "kafka_unreachable" });
   await assert.rejects(sink.commit(NOTHING), Unavailable);
   await sink.commit(NOTHING);
   assert.deepEqual(opened.map(({ closed, commits }) => [closed, commits]), [[1, 0], [0, 1]]);

@@ -157,7 +157,8 @@ async function extendStored(
     ],
   );
   if (rowCount !== continued.length) {
-    throw new Unavailable(`could not go on with ${continued.length} sessions: somebody else has just changed some`);
+    const reason = `could not go on with ${continued.length} sessions: somebody else has just changed some`;
+    throw new Unavailable(reason, { kind: "conflict" });
   }
 }
 
