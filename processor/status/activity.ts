@@ -288,12 +288,20 @@ export class Activity {
 
   /** Why the work has stopped, be it told to or not; what stands still is in `stalls`. */
   get stopped(): NotReady | null {
-    return [...this.#notReady, ...this.#noShare].find((why) => why !== null) ?? null;
+    const workers = this.#notReady.map((_, worker) => this.#stoppedOf(worker));
+    return [...workers, ...this.#noShare].find((why) => why !== null) ?? null;
   }
 
   /** What stands still of the work that goes on otherwise. */
   get stalls(): readonly Stall[] {
-    return this.#watches.flatMap(({ stalls }, worker) => this.#notReady[worker] === null ? stalls : []);
+    return this.#watches.flatMap(({ stalls }, worker) => this.#stoppedOf(worker) === null ? stalls : []);
+  }
+
+  /** Why a worker has stopped; null where it got past its failure, and joining the group again takes long: that stalls. */
+  #stoppedOf(worker: number): NotReady | null {
+    const why = this.#notReady[worker]!;
+    if (why === null || why.kind === "starting" || why.kind === "rebalancing") return why;
+    return this.#watches[worker]!.stalls.some(({ kind }) => kind === "rebalancing") ? null : why;
   }
 
   /** Looks whether something stands still; to be called about once a second. */
@@ -370,7 +378,7 @@ export class Activity {
         return;
       case "retrying":
         this.retries++;
-        return;
+        return watch.failed();
       case "sampled":
         return;
       case "topicChanged":

@@ -83,6 +83,12 @@ export class StallWatch {
     if (this.#quietMs !== null) this.#quietMs = 0;
   }
 
+  /** The worker failed, and is not joining the group until it retries. */
+  failed(): void {
+    this.#isRebalancing = false;
+    this.#rebalancingMs = 0;
+  }
+
   /** A commit was sent. */
   committing(): void {
     this.#isCommitting = true;

@@ -3,7 +3,7 @@
  * @module
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
-import { JOINING, reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
+import { reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
 import { type Settings, workersOf } from "../../config/config.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
@@ -27,6 +27,7 @@ import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
 import { EXIT } from "../cli/exit.ts";
 import type { READS } from "../cli/reads.ts";
+import { Readiness } from "./readiness.ts";
 
 /** Settings that the service reads. */
 export type RunSettings = Settings<typeof READS.run[number]>;
@@ -89,18 +90,14 @@ export async function work(
   watching: Watching,
 ): Promise<number> {
   const forgotten = new Forgotten();
-  let isReady = false;
+  const readiness = new Readiness(tell, signal);
   const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
     clientId: "clickstream",
     warn: (message) => log.warn(message),
-    joining: () => {
-      tell({ kind: "rebalancing" });
-      // Whoever is at work and has to join anew goes on as soon as that is done.
-      if (!isReady && !signal.aborted) tell({ kind: "notReady", why: JOINING });
-    },
+    joining: () => readiness.joining(),
     fetched: (bytes) => tell({ kind: "fetched", bytes }),
     counted: (partitions) => tell({ kind: "counted", partitions }),
     noShare: (reason) => {
@@ -114,16 +111,14 @@ export async function work(
   // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
   const isShown = () => watching.on && forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
-  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample));
+  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness));
   const turned = signOfLife(tell);
   const pipelined = {
     // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
     start: async (cause: RetryableError | null) => {
       turned();
-      isReady = false;
       await sink.open();
       await pipeline.start(cause);
-      isReady = true;
     },
     step: () => {
       turned();
@@ -132,7 +127,7 @@ export async function work(
     flush: () => pipeline.flush(),
   };
   try {
-    await supervise(pipelined, signal, listener(log, tell, signal), clock);
+    await supervise(pipelined, signal, listener(log, readiness), clock);
     return EXIT.done;
   } catch (error) {
     if (error instanceof TopicChanged) {
@@ -202,16 +197,15 @@ async function openSink(settings: RunSettings, instance: string, forgotten: Forg
   }
 }
 
-function listener(log: Log, tell: Tell, signal: AbortSignal): Listener {
+function listener(log: Log, readiness: Readiness): Listener {
   return {
     ready(failures) {
-      if (!signal.aborted) tell({ kind: "notReady", why: null });
+      readiness.ready();
       log.info("ready", { failures });
     },
     failed({ error, count, again, pauseMs }) {
       const reason = inWords(error);
-      if (!signal.aborted) tell({ kind: "notReady", why: { kind: error.kind, reason } });
-      tell({ kind: "retrying" });
+      readiness.failed({ kind: error.kind, reason });
       log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
       if (!again && error.stack !== undefined) log.debug(inWords(error, true));
     },
@@ -222,12 +216,13 @@ function listener(log: Log, tell: Tell, signal: AbortSignal): Listener {
 }
 
 /** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
-function observer(log: Log, tell: Tell, sample: Sampling): Observer {
+function observer(log: Log, tell: Tell, sample: Sampling, readiness: Readiness): Observer {
   const told = reportTo(tell, () => Date.now(), sample);
   return {
     ...told,
     started(partitions, cause) {
       told.started(partitions, cause);
+      readiness.started();
       const why = cause === null ? {} : { cause: inWords(cause) };
       log.info("reads", { partitions: [...partitions.keys()], ...why });
     },
