@@ -6,8 +6,8 @@
 import { Admin as Client, ConfigResourceTypes, FindCoordinatorKeyTypes } from "@platformatic/kafka";
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
-import { accessOptions, closed, type ClusterAccess, isAnswer, type Retries, retrying } from "./client.ts";
-import { attempt } from "./errors.ts";
+import { accessOptions, closed, type ClusterAccess, type Retries, retrying } from "./client.ts";
+import { attempt, isAnswer } from "./errors.ts";
 import { describeGroup, type Group, GroupNotDescribed } from "./group.ts";
 
 /** A topic, and how to reach it. */

@@ -2,7 +2,7 @@
  * What all clients of a cluster have in common.
  * @module
  */
-import { type BaseOptions, findErrorBy } from "@platformatic/kafka";
+import type { BaseOptions } from "@platformatic/kafka";
 import type { KafkaAccess } from "./broker.ts";
 
 /** Where a cluster is, and how its brokers want to be spoken to. */
@@ -35,11 +35,6 @@ export interface Retries {
 /** Repeats up to `retries` times, first after `firstMs`, then after twice as long each time, but no more than `mostMs`. */
 export function retrying(retries: number, firstMs: number, mostMs: number): Retries {
   return { retries, retryDelay: (_client, _operation, attempt) => Math.min(mostMs, firstMs * 2 ** (attempt - 1)) };
-}
-
-/** Whether Kafka answered with this error, such as `TOPIC_ALREADY_EXISTS`. */
-export function isAnswer(error: unknown, id: string): boolean {
-  return error instanceof Error && findErrorBy(error, "apiId", id) !== null;
 }
 
 /** Closes a client, or gives it up after 2 s. */

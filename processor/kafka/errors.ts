@@ -2,12 +2,37 @@
  * What goes wrong with Kafka, in words.
  * @module
  */
+import type { ErrorCode } from "@platformatic/kafka";
 import type { Classification } from "../pipeline/causes.ts";
 
 /** Most of what goes wrong with a connection. */
 export const UNREACHABLE: Classification = { kind: "kafka_unreachable" };
 
 const CHECK_LOGIN = "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD";
+
+/** The code that the client gives, among others, to a topic that is not there. */
+const USER_ERROR: ErrorCode = "PLT_KFK_USER";
+
+/** An error of the client, and every error that it comes from. */
+export function withCauses(error: unknown): readonly Error[] {
+  if (!(error instanceof Error)) return [];
+  const inner: readonly unknown[] = "errors" in error && Array.isArray(error.errors) ? error.errors : [];
+  return [error, ...[...inner, error.cause].flatMap(withCauses)];
+}
+
+/** True if Kafka answered with this error, such as `TOPIC_ALREADY_EXISTS`, whatever the client says of it. */
+export function isAnswer(error: unknown, id: string): boolean {
+  return withCauses(error).some((each) => "apiId" in each && each.apiId === id);
+}
+
+/**
+ * True where the client says that a topic it was asked about is not there. It drops Kafka's code for that, and has one of
+ * its own, which other errors have only inside of another.
+ */
+export function isUnknownTopic(error: unknown): boolean {
+  if (isAnswer(error, "UNKNOWN_TOPIC_OR_PARTITION")) return true;
+  return error instanceof Error && "code" in error && error.code === USER_ERROR;
+}
 
 /** What to do about errors, by their name or by Kafka's own. */
 const ADVICE: Readonly<Record<string, string>> = {

@@ -129,7 +129,7 @@ for (const [mechanism, tls] of SECURED) {
       const refused = new KafkaSource({ ...settings, sasl: { mechanism, ...USER, password } });
       try {
         await assert.rejects(refused.assigned(), (error) => {
-          assert.ok(error instanceof Unavailable, String(error));
+          assert.ok(error instanceof Unavailable && error.kind === "kafka_unreachable", String(error));
           assert.ok(!error.message.includes(password) && error.message.includes(broker.secureBootstrap), error.message);
           return true;
         });
@@ -166,7 +166,11 @@ Deno.test("a topic that is not there yet is waited for, and said", leaky, async 
   await using broker = await startKafka();
   const source = new KafkaSource(settingsFor(broker, "later"));
   try {
-    await assert.rejects(source.assigned(), /no topic later: create it/);
+    await assert.rejects(source.assigned(), (error) => {
+      assert.ok(error instanceof Unavailable && error.kind === "no_topic", String(error));
+      assert.match(error.message, /no topic later: create it/);
+      return true;
+    });
     await broker.createTopic("later", 2);
     assert.deepEqual(await source.assigned(), [0, 1]);
   } finally {

@@ -10,7 +10,7 @@ import { Unavailable } from "../pipeline/commit.ts";
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
 import { closed } from "./client.ts";
-import { UNREACHABLE } from "./errors.ts";
+import { isAnswer, isUnknownTopic, UNREACHABLE, withCauses } from "./errors.ts";
 import { topicIdOf } from "./fetch.ts";
 import { Fetcher, type FetcherSettings } from "./fetcher.ts";
 import { describeGroup, memberInWords, strangersTo } from "./group.ts";
@@ -93,7 +93,7 @@ export class KafkaSource implements Source {
       const member = this.#member!;
       if (member.reassigned) this.#settings.joining?.();
       const partitions = await member.assigned().catch(async (error) => {
-        throw await this.#notTaken(member, explained(error, "join the group", this.#settings));
+        throw await this.#notTaken(member, error);
       });
       const strangers = partitions.length > 0 ? null : await this.#strangers(member);
       this.#settings.noShare?.(strangers && `${strangers}; whoever leads it gave us no partition`);
@@ -150,7 +150,7 @@ export class KafkaSource implements Source {
       const count = topic?.partitionsCount ?? 0;
       if (count > 0) return { count, id: topicIdOf(topic?.id ?? "") };
     } catch (error) {
-      if (!/unknown topic/i.test(String(error))) throw error;
+      if (!isUnknownTopic(error)) throw error;
     }
     const reason = `Kafka has no topic ${this.topic}: create it, or let \`clickstream produce\` make it`;
     throw new Unavailable(reason, { kind: "no_topic" });
@@ -198,11 +198,14 @@ export class KafkaSource implements Source {
   }
 
   /** Why the group does not take us: its members may speak another protocol, or read what is not there. */
-  async #notTaken(member: Member, error: Error): Promise<Error> {
-    if (!/protocols are incompatible|unknown topic/i.test(error.message)) return error;
+  async #notTaken(member: Member, error: unknown): Promise<Error> {
+    const said = explained(error, "join the group", this.#settings);
+    // Whether a member is to blame is asked next, so any error is looked at that may mean an unknown topic.
+    const mayBeMember = withCauses(error).some(isUnknownTopic);
+    if (!mayBeMember && !isAnswer(error, "INCONSISTENT_GROUP_PROTOCOL")) return said;
     const strangers = await this.#strangers(member);
-    if (strangers === null) return error;
-    return new Unavailable(`${strangers}: ${error.message}`, { kind: "foreign_group_member", cause: error });
+    if (strangers === null) return said;
+    return new Unavailable(`${strangers}: ${said.message}`, { kind: "foreign_group_member", cause: said });
   }
 
   /** The members of the group that don't read our topic, in words; null where there are none, or nobody says. */
