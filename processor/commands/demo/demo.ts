@@ -3,7 +3,7 @@
  * @module
  */
 import { setTimeout } from "node:timers/promises";
-import { type ClickEvent, RECORD_REASONS } from "../../event.ts";
+import type { ClickEvent } from "../../event.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
 import { Simulator } from "../../../generator/simulator.ts";
 import type { SimulatedRecord } from "../../../generator/records.ts";
@@ -22,6 +22,7 @@ import { withCommas } from "../../status/text.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { compared, comparedAgain, comparison, figures } from "./figures.ts";
 import { takeFolder } from "./folder.ts";
+import { CODE_OF, type Kind, kindOfCode } from "./kinds.ts";
 import { openPage } from "./page.ts";
 import { recounted } from "./recount.ts";
 import { EXIT } from "../cli/exit.ts";
@@ -52,9 +53,6 @@ const TOPIC = "clickstream-events";
 
 /** Most records that are counted again, which takes memory for each event. */
 const RECOUNTED = 500_000;
-
-/** Kinds of records, by their tag in the log: so what the simulator made can be counted again next time. */
-const KINDS: readonly SimulatedRecord["kind"][] = ["event", "late", "duplicate", ...RECORD_REASONS];
 
 /** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
 export async function demo(options: DemoOptions): Promise<number> {
@@ -156,14 +154,14 @@ async function takeInAll(pipeline: Pipeline, db: Database, log: EmbeddedLog): Pr
 }
 
 function entryOf({ key, value, timestampMs, kind }: SimulatedRecord): Entry {
-  return { key, value, time: timestampMs, tag: KINDS.indexOf(kind) };
+  return { key, value, time: timestampMs, tag: CODE_OF[kind] };
 }
 
 /** What the simulator made before, counted from the log by nothing that the processor uses. */
 function countAgain(log: EmbeddedLog): RecordCounts {
   const counts = new RecordCounts();
   for (const { value, tag } of log.entries()) {
-    const kind = KINDS[tag]!;
+    const kind = kindOfCode(tag);
     const event = isEvent(kind) ? eventOf(value) : {};
     const cents = Math.round(Number(event.price ?? 0) * 100) * Number(event.quantity ?? 1);
     counts.add({
@@ -178,7 +176,7 @@ function countAgain(log: EmbeddedLog): RecordCounts {
   return counts;
 }
 
-function isEvent(kind: SimulatedRecord["kind"]): boolean {
+function isEvent(kind: Kind): boolean {
   return kind === "event" || kind === "late";
 }
 
