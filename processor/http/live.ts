@@ -3,7 +3,8 @@
  * sent to all of them at once.
  * @module
  */
-import type { Activity, WorkerEvent } from "../status/activity.ts";
+import type { Activity } from "../status/activity.ts";
+import type { WorkerEvent } from "../status/worker_events.ts";
 import { type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
 import { kindOf, type NotReady } from "../pipeline/causes.ts";
 import { inWords } from "../config/secret.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Activity, reportTo } from "../status/activity.ts";
+import { Activity } from "../status/activity.ts";
+import { reportTo } from "../status/worker_events.ts";
 import { Times } from "../pipeline/distribution.ts";
 import { REASONS } from "../event.ts";
 import { type Commit, PositionsMoved, Unavailable } from "../pipeline/commit.ts";

@@ -4,7 +4,8 @@ import { PositionsMoved, Unavailable, Unstorable } from "../pipeline/commit.ts";
 import { Rebalanced } from "../pipeline/source.ts";
 import { DatabaseUnavailable } from "../postgres/database_errors.ts";
 import { UserForgotten } from "../postgres/sink/forgetting.ts";
-import { Activity, reportTo } from "./activity.ts";
+import { Activity } from "./activity.ts";
+import { reportTo } from "./worker_events.ts";
 
 /** The label of a restart because of this error. */
 function labelOf(error: RetryableError): RestartCause {

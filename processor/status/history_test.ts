@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Activity, type WorkerEvent } from "./activity.ts";
+import { Activity } from "./activity.ts";
+import type { WorkerEvent } from "./worker_events.ts";
 import { distribution } from "../pipeline/distribution.ts";
 import { History } from "./history.ts";
 

@@ -2,7 +2,8 @@
  * The page of a demo: the same page, metrics and status as the service has.
  * @module
  */
-import { Activity, reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
+import { Activity } from "../../status/activity.ts";
+import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_events.ts";
 import { shopSource } from "../../postgres/operations/shop_reader.ts";
 import type { Database } from "../../postgres/database.ts";
 import { type HttpServer, serveHttp } from "../../http/http.ts";

@@ -3,7 +3,8 @@
  * worker's loop goes round. So a worker that hangs is noticed and ended, not only a process that does.
  * @module
  */
-import type { Activity, WorkerEvent } from "../../status/activity.ts";
+import type { Activity } from "../../status/activity.ts";
+import type { WorkerEvent } from "../../status/worker_events.ts";
 import type { Supervisor } from "../../config/config.ts";
 import type { Notifier } from "../../host/notify.ts";
 import { type Reading, statusLine } from "../../status/line.ts";

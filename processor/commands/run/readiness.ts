@@ -2,7 +2,8 @@
  * What one worker tells of whether it is at work, and if not, why.
  * @module
  */
-import { JOINING, type WorkerEvent } from "../../status/activity.ts";
+import { JOINING } from "../../status/activity.ts";
+import type { WorkerEvent } from "../../status/worker_events.ts";
 import type { NotReady, NotReadyKind } from "../../pipeline/causes.ts";
 
 /** Failures that a retry has got past once Kafka answers and the group is asked for partitions. */

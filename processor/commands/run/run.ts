@@ -4,7 +4,8 @@
  * @module
  */
 import { setTimeout } from "node:timers/promises";
-import { Activity, type WorkerEvent } from "../../status/activity.ts";
+import { Activity } from "../../status/activity.ts";
+import type { WorkerEvent } from "../../status/worker_events.ts";
 import { addressText } from "../../config/address.ts";
 import { supervisor, workersOf } from "../../config/config.ts";
 import type { Database } from "../../postgres/database.ts";

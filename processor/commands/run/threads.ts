@@ -4,7 +4,8 @@
  */
 /// <reference lib="webworker" />
 import { readSettings, showsStacks } from "../../config/config.ts";
-import { STARTING, type WorkerEvent } from "../../status/activity.ts";
+import { STARTING } from "../../status/activity.ts";
+import type { WorkerEvent } from "../../status/worker_events.ts";
 import { openLog } from "../../host/log.ts";
 import { inWords } from "../../config/secret.ts";
 import { Watching } from "../../status/sampler.ts";

@@ -3,7 +3,7 @@
  * @module
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
-import { reportTo, type Sampling, type WorkerEvent } from "../../status/activity.ts";
+import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_events.ts";
 import { type Settings, workersOf } from "../../config/config.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
