@@ -16,6 +16,7 @@ import identity from "./0011_identity.sql" with { type: "text" };
 import unreadable from "./0012_unreadable.sql" with { type: "text" };
 import readers from "./0013_readers.sql" with { type: "text" };
 import statusPage from "./0014_status_page.sql" with { type: "text" };
+import rollupTriggers from "./0015_rollup_triggers.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -40,4 +41,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0012_unreadable.sql", sql: unreadable },
   { name: "0013_readers.sql", sql: readers },
   { name: "0014_status_page.sql", sql: statusPage },
+  { name: "0015_rollup_triggers.sql", sql: rollupTriggers },
 ];

@@ -67,10 +67,14 @@ onEachDatabase("the schema", {
   "keeps the rollups that views declare by triggers, and lets nobody else write there": async (open) => {
     const db = await migrated(open);
     for (const { name, rollups = [] } of VIEWS) {
-      const { rows: triggers } = await db.query("select from pg_trigger where tgrelid = $1::text::regclass", [
-        `clickstream.${name}`,
-      ]);
+      const { rows: triggers } = await db.query<{ function: string }>(
+        "select p.proname::text as function from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = $1::text::regclass",
+        [`clickstream.${name}`],
+      );
       assert.equal(triggers.length > 0, rollups.length > 0, name);
+      for (const trigger of triggers) {
+        assert.match(trigger.function, new RegExp(`^${name}_(rollup|insert|delete)_trigger$`));
+      }
       for (const rollup of rollups) {
         const { rows } = await db.query<{ right: string }>(
           `select g.grantee::regrole || ' ' || lower(g.privilege_type) as right from pg_class c, aclexplode(c.relacl) g
