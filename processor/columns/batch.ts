@@ -11,14 +11,14 @@ import type { KeyedHash } from "./keyed_hash.ts";
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
 
-/** What a view may group or filter by. `page` is the page as `cutPage` cuts it. */
-export const DIMENSIONS = ["type", "user", "session", "page", "device", "region"] as const;
+/** What a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
+export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region"] as const;
 
 /** One of `DIMENSIONS`. */
 export type Dimension = typeof DIMENSIONS[number];
 
-/** Columns of codes: the dimensions, and what is only kept with the raw event. */
-export const CODED = [...DIMENSIONS, "sentPage", "referrer", "product", "campaign", "currency"] as const;
+/** Columns of codes: the dimensions, and what is only kept with the raw event, such as the page as it was sent. */
+export const CODED = [...DIMENSIONS, "page", "referrer", "product", "campaign", "currency"] as const;
 
 /** One of `CODED`. */
 export type Coded = typeof CODED[number];

@@ -142,7 +142,7 @@ const TYPE_FORM = "1 to 64 small letters, digits and _, beginning with a letter,
 const USER: TextField = { name: "userId", column: "user", required: true, maxLength: MAX_ID_LENGTH };
 const SESSION: TextField = { name: "sessionId", column: "session", maxLength: MAX_ID_LENGTH };
 const TYPE: TextField = { name: "eventType", column: "type", required: true, form: [EVENT_TYPE, TYPE_FORM] };
-const PAGE: TextField = { name: "page", column: "sentPage", required: true, maxLength: MAX_PAGE_LENGTH };
+const PAGE: TextField = { name: "page", column: "page", required: true, maxLength: MAX_PAGE_LENGTH };
 const REGION: TextField = { name: "region", column: "region", maxLength: MAX_REGION_LENGTH };
 const REFERRER: TextField = { name: "referrer", column: "referrer" };
 const PRODUCT: TextField = { name: "productId", column: "product" };
@@ -162,8 +162,8 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   codes.session[at] = code(event, SESSION, batch);
   codes.type[at] = code(event, TYPE, batch);
   batch.time[at] = timeOf(event.timestamp);
-  const sentPage = codes.sentPage[at] = code(event, PAGE, batch);
-  codes.page[at] = words.page.internText(cutPage(words.sentPage.text(sentPage), hashRoutes));
+  const page = codes.page[at] = code(event, PAGE, batch);
+  codes.pagePath[at] = words.pagePath.internText(cutPage(words.page.text(page), hashRoutes));
   const device = text(event, "device");
   codes.device[at] = words.device.internText(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
   const region = code(event, REGION, batch);

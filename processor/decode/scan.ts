@@ -258,16 +258,16 @@ export class ScanDecoder implements Decoder {
     const high = this.#highs[first | PAGE]!;
     const low = this.#lows[first | PAGE]!;
     if (!words.wanted.events) {
-      codes.page[count] = this.#cutter.code(view, start, end, high, low, words.page);
+      codes.pagePath[count] = this.#cutter.code(view, start, end, high, low, words.pagePath);
       return true;
     }
-    const known = words.sentPage.count;
-    const sent = words.sentPage.intern(view, start, end, high, low);
+    const known = words.page.count;
+    const sent = words.page.intern(view, start, end, high, low);
     if (sent >= this.#pages.length) this.#pages = grown(this.#pages, sent + 1);
     let page = sent < known ? this.#pages[sent]! : 0;
-    if (page === 0) page = this.#pages[sent] = this.#cutter.code(view, start, end, high, low, words.page) + 1;
-    codes.sentPage[count] = sent;
-    codes.page[count] = page - 1;
+    if (page === 0) page = this.#pages[sent] = this.#cutter.code(view, start, end, high, low, words.pagePath) + 1;
+    codes.page[count] = sent;
+    codes.pagePath[count] = page - 1;
     return true;
   }
 

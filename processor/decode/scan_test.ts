@@ -42,7 +42,7 @@ function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records 
 function written(batch: Batch, i: number): string {
   const { ids, sessions, events } = batch.words.wanted;
   const columns = CODED.filter((column) =>
-    events || !["sentPage", "referrer", "product", "campaign", "currency"].includes(column)
+    events || !["page", "referrer", "product", "campaign", "currency"].includes(column)
   ).filter((column) => sessions || column !== "session");
   const numbers = [
     batch.time,

@@ -68,8 +68,8 @@ Deno.test("a whole event is kept whole", () => {
       session: "s",
       type: "purchase",
       time: NOON + 123,
-      page: "/shoes",
-      sentPage: "/shoes?size=42#top",
+      pagePath: "/shoes",
+      page: "/shoes?size=42#top",
     },
     ...{ device: "mobile", region: "eu", referrer: "https://example.org/", product: "p1", campaign: "autumn" },
     ...{ price: 1999, quantity: 3, currency: "EUR", revenue: 5997, partition: 3, offset: 41, kafkaTime: NOON },
@@ -163,7 +163,7 @@ const PAGES: readonly (readonly [sent: string, routed: string, cut: string])[] =
 ];
 
 Deno.test("pages are cut at the first ? or #, but for a hash route, and kept as sent besides", () => {
-  for (const [sent, page] of PAGES) assertKept({ page: sent }, { page, sentPage: sent });
+  for (const [sent, page] of PAGES) assertKept({ page: sent }, { pagePath: page, page: sent });
 });
 
 Deno.test("both decoders cut pages alike, with hash routes and without", () => {
@@ -175,7 +175,7 @@ Deno.test("both decoders cut pages alike, with hash routes and without", () => {
         const batch = new Batch(dictionaries("topic", testKeyed(), wanted), PAGES.length);
         for (let i = 0; i < records.count; i++) if (decoder.decode(records, i, batch) === null) batch.keep();
         const cut = PAGES.map(([sent, routed, cut]) => [sent, hashRoutes ? routed : cut]);
-        assert.deepEqual(PAGES.map(([sent], i) => [sent, batch.text("page", i)]), cut);
+        assert.deepEqual(PAGES.map(([sent], i) => [sent, batch.text("pagePath", i)]), cut);
       }
     }
   }

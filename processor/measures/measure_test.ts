@@ -22,7 +22,7 @@ const MEASURES: Measures = [
   ),
   ["count of some", count(BUYING)],
   ["sum of some", sum("revenue", { region: ["eu"] })],
-  ["distinct users of some", distinctUsers({ page: ["/a"] })],
+  ["distinct users of some", distinctUsers({ pagePath: ["/a"] })],
   ["first session", first("session", EARLIEST)],
   ["last session of some", last("session", EARLIEST, BUYING)],
   ["a funnel of other steps", funnel(["search", "page_view", "search"], "state")],

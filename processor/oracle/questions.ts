@@ -9,7 +9,7 @@ import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
 import { cutPage, isoDay, isoTime } from "./values.ts";
 import { groupBy, revenueOf } from "./windows.ts";
 
-type Dimension = "type" | "user" | "session" | "page" | "device" | "region";
+type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region";
 type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 
 /** What a measure declares of itself. */
@@ -35,14 +35,21 @@ export interface Question {
 }
 
 const COLUMNS: { readonly [dimension in Dimension]: string } = {
-  ...{ type: "event_type", user: "user_id", session: "session_id", page: "page", device: "device", region: "region" },
+  ...{
+    type: "event_type",
+    user: "user_id",
+    session: "session_id",
+    pagePath: "page",
+    device: "device",
+    region: "region",
+  },
 };
 
 const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => string | null } = {
   type: (event) => event.eventType,
   user: (event) => event.userId,
   session: (event) => event.sessionId,
-  page: (event) => cutPage(event.page),
+  pagePath: (event) => cutPage(event.page),
   device: (event) => event.device,
   region: (event) => event.region,
 };

@@ -21,7 +21,7 @@ interface Click {
 function batchOf(words: Dictionaries, clicks: readonly Click[], capacity = clicks.length): Batch {
   const batch = new Batch(words, capacity);
   for (const { time, user, page } of clicks) {
-    const texts = { type: "page_view", user, page, sentPage: page, device: "unknown", region: "unknown" };
+    const texts = { type: "page_view", user, pagePath: page, page, device: "unknown", region: "unknown" };
     for (const [column, text] of Object.entries(texts) as [keyof typeof texts, string][]) {
       batch.codes[column][batch.count] = words[column].internText(text);
     }
@@ -92,7 +92,7 @@ Deno.test("windows are found at both ends of time", () => {
 
 Deno.test("hopping windows by a key hold what a loop over all events finds", () => {
   const hop = view({
-    ...{ name: "v", about: "", window: hopping(300_000, 100_000), by: ["page"] },
+    ...{ name: "v", about: "", window: hopping(300_000, 100_000), by: ["pagePath"] },
     measures: { n: count(), users: distinctUsers() },
   });
   const clicks = randomClicks(2, 400);
@@ -124,7 +124,7 @@ Deno.test("a delta is its rows, and back", () => {
 Deno.test("sessions merge to the same whatever parts they came in", () => {
   const visits = view({
     ...{ name: "v", about: "", window: session(10), by: ["user"] },
-    measures: { n: count(), page: first("page", { at: "at", by: "by" }) },
+    measures: { n: count(), page: first("pagePath", { at: "at", by: "by" }) },
   });
   for (let seed = 0; seed < 300; seed++) {
     const random = new Random(seed);

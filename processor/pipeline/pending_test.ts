@@ -21,7 +21,7 @@ Deno.test("what no view looks at is not wanted", () => {
 });
 
 Deno.test("what any view looks at is wanted, whatever for", () => {
-  const picked = last("page", { at: "last_at", by: "last_by" });
+  const picked = last("pagePath", { at: "last_at", by: "last_by" });
   const bySession: View = { ...plain, window: session(1000), by: ["user", "session"] };
   const filtered: View = { ...plain, where: { session: ["s"] } };
   const measured = (measure: View["measures"][string]): View => ({ ...plain, measures: { measure } });

@@ -168,7 +168,7 @@ function copyRow(out: Writer, batch: Batch, i: number): void {
   word(out, batch, "user", i);
   word(out, batch, "session", i);
   word(out, batch, "type", i);
-  word(out, batch, "sentPage", i);
+  word(out, batch, "page", i);
   word(out, batch, "device", i);
   word(out, batch, "region", i);
   word(out, batch, "referrer", i);

@@ -72,7 +72,7 @@ export function identityOf({ window, by }: View): readonly string[] {
 
 /** A page may be longer than an entry of an index can be; an absent session is the empty text, which no session is called. */
 const KEY_OF: { readonly [dimension in Dimension]?: string } = {
-  page: "page_key",
+  pagePath: "page_key",
   session: "coalesce(session_id, '')",
 };
 
@@ -81,7 +81,7 @@ export function keyMatch(dimension: Dimension, value: string): string {
   switch (dimension) {
     case "session":
       return `coalesce(t.session_id, '') = coalesce(${value}, '')`;
-    case "page":
+    case "pagePath":
       // Equal texts have equal hashes. To bytea a text goes as it is but for backslashes.
       return `t.page_key = sha256(replace(${value}, '\\', '\\\\')::bytea)`;
     default:

@@ -35,7 +35,7 @@ export function createTable(view: View, schema: string = SCHEMA): string {
   const isPlain = identity.every((part) => /^\w+$/.test(part));
   const columns = [
     ...[...window, ...key].map(column),
-    ...(view.by.includes("page") ? [PAGE_KEY] : []),
+    ...(view.by.includes("pagePath") ? [PAGE_KEY] : []),
     ...measured.map(column),
     ...Object.entries(view.derived ?? {}).map(([of, values]) => `${of} boolean not null ${conditionOf(values)}`),
     ...(isPlain ? [`primary key (${identity.join(", ")})`] : []),
@@ -68,7 +68,7 @@ function conditionOf(values: Readonly<Record<string, number>>): string {
 
 /** Columns with text, and their collation: "C" where they are compared or told apart; pages are only looked at. */
 function textColumns({ by, measures }: View): (readonly [column: string, collation: "C" | "default"])[] {
-  const of = (dimension: Dimension) => dimension === "page" ? "default" as const : "C" as const;
+  const of = (dimension: Dimension) => dimension === "pagePath" ? "default" as const : "C" as const;
   return [
     ...by.map((dimension) => [COLUMN_OF[dimension], of(dimension)] as const),
     ...Object.entries(measures).flatMap(([name, measure]) =>

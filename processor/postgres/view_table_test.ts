@@ -24,7 +24,7 @@ const landings: View = view({
   about: "Page views by page and region, every ten minutes.",
   where: { type: ["page_view"] },
   window: hopping(minutes(20), minutes(10)),
-  by: ["page", "region"],
+  by: ["pagePath", "region"],
   measures: { views: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
 });
 
@@ -38,7 +38,7 @@ const errands: View = view({
     events: count(),
     searches: count({ type: ["search"] }),
     first_type: first("type", { at: "first_at", by: "first_id" }),
-    last_search: last("page", { at: "search_at", by: "search_id" }, { type: ["search"] }),
+    last_search: last("pagePath", { at: "search_at", by: "search_id" }, { type: ["search"] }),
   },
   derived: { only_a_search: { events: 1, searches: 1 } },
   keep: "forever",

@@ -103,14 +103,14 @@ export class Sampler {
       const nothing = { type: null, user: null, page: null, device: null, region: null, revenueCents: 0 };
       return { partition, offset, time: kafkaTime, ...nothing, reason, detail: cut(detail) };
     }
-    const text = (column: "type" | "user" | "sentPage" | "device" | "region") => cut(batch.text(column, 0));
+    const text = (column: "type" | "user" | "page" | "device" | "region") => cut(batch.text(column, 0));
     return {
       partition,
       offset,
       time: batch.time[0]!,
       type: text("type"),
       user: text("user"),
-      page: text("sentPage"),
+      page: text("page"),
       device: text("device"),
       region: text("region"),
       revenueCents: batch.revenue[0]!,

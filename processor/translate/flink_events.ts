@@ -119,7 +119,7 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
     [COLUMN_OF.session, "sessionId"],
     [COLUMN_OF.type, "eventType"],
     [
-      COLUMN_OF.page,
+      COLUMN_OF.pagePath,
       hashRoutes
         ? `COALESCE(NULLIF(${PATH} || COALESCE(REGEXP_EXTRACT(page, '^[^?#]*(\\?[^#]*)?(#!?/[^?#]*)', 2), ''), ''), '/')`
         : `COALESCE(NULLIF(${PATH}, ''), '/')`,

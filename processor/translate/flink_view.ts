@@ -69,7 +69,7 @@ export function insertOf(view: View, keepMs: number): string {
   const measures = Object.entries(view.measures);
   const filters = [
     ...(view.where === undefined ? [] : [condition(view.where)]),
-    ...(view.by.includes("page") ? [shortPages()] : []),
+    ...(view.by.includes("pagePath") ? [shortPages()] : []),
   ];
   const inner = [...group.map(([sql, name]) => sql === name ? name : `${sql} AS ${name}`), ...dimensions];
   const outer = new Map<string, string>(columns.map(([name, sql]) => [identifier(name), sql]));
@@ -100,7 +100,7 @@ export function insertOf(view: View, keepMs: number): string {
 
 /** Base64 has four characters for three bytes. */
 function shortPages(): string {
-  return `CHAR_LENGTH(TO_BASE64(${COLUMN_OF.page})) <= ${Math.floor(MAX_INDEXED_BYTES / 3) * 4}`;
+  return `CHAR_LENGTH(TO_BASE64(${COLUMN_OF.pagePath})) <= ${Math.floor(MAX_INDEXED_BYTES / 3) * 4}`;
 }
 
 interface Windowed {

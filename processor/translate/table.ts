@@ -24,7 +24,7 @@ export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   type: "event_type",
   user: "user_id",
   session: "session_id",
-  page: "page",
+  pagePath: "page",
   device: "device",
   region: "region",
 };

@@ -8,7 +8,7 @@ export const pages: View = view({
   about: "Page views and their users by page, each minute.",
   where: { type: ["page_view"] },
   window: tumbling(minutes(1)),
-  by: ["page"],
+  by: ["pagePath"],
   measures: { views: count(), users: distinctUsers() },
   rollups: ["page_days"],
 });

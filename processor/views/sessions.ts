@@ -18,8 +18,8 @@ export const sessions: View = view({
   measures: {
     events: count(),
     page_views: count(pageView),
-    entry_page: first("page", { at: "entry_at", by: "entry_event_id" }, pageView),
-    exit_page: last("page", { at: "exit_at", by: "exit_event_id" }, pageView),
+    entry_page: first("pagePath", { at: "entry_at", by: "entry_event_id" }, pageView),
+    exit_page: last("pagePath", { at: "exit_at", by: "exit_event_id" }, pageView),
     device: first("device", earliest),
     region: first("region", earliest),
     carts: count({ type: ["add_to_cart"] }),

@@ -42,7 +42,7 @@ function eventRow(batch: Batch, i: number): Row {
   const price = batch.price[i]!;
   return {
     ...{ event_id: batch.id(i), event_time: isoTime(batch.time[i]!), user_id: batch.text("user", i) },
-    ...{ session_id: batch.text("session", i), event_type: batch.text("type", i), page: batch.text("sentPage", i) },
+    ...{ session_id: batch.text("session", i), event_type: batch.text("type", i), page: batch.text("page", i) },
     ...{ device: batch.text("device", i), region: batch.text("region", i), referrer: batch.text("referrer", i) },
     ...{ product_id: batch.text("product", i), campaign: batch.text("campaign", i) },
     ...{ price_cents: Number.isNaN(price) ? null : String(price), quantity: batch.quantity[i]! },

@@ -90,7 +90,7 @@ export const LAWLESS: Measures = [
     ...sum("revenue"),
     accumulator: (words) => uncleared(sum("revenue"), words),
   }],
-  ["a first value whose ties nobody breaks", { ...first("page", { at: "at", by: "by" }), merge: earlierOfAny }],
+  ["a first value whose ties nobody breaks", { ...first("pagePath", { at: "at", by: "by" }), merge: earlierOfAny }],
 ];
 /** All views, with the sessions changed. */
 function withSessions(change: (sessions: View) => Partial<View>): Parts {
@@ -164,7 +164,7 @@ function firstPlaced(measure: Measure, words: Batch["words"]): ReturnType<Measur
     add(batch, rows, rowCount) {
       rows.forEach((row, i) => {
         if (row < 0 || placed[row] != null || batch.text("type", i) !== "page_view") return;
-        placed[row] = { time: batch.time[i]!, id: batch.id(i), value: batch.text("page", i) };
+        placed[row] = { time: batch.time[i]!, id: batch.id(i), value: batch.text("pagePath", i) };
       });
       good.add(batch, rows, rowCount);
     },
