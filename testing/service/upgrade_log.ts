@@ -4,14 +4,41 @@
  */
 import type { OracleLog } from "../../processor/oracle/oracle.ts";
 import { KAFKA_MS, logOf, type Sent } from "../../processor/oracle/logs.ts";
-import { Random } from "../../generator/random.ts";
 
 const PARTITIONS = 2;
 const RECORDS = 400;
 
+/** The numbers that the tables were drawn with: another generator would make another log. */
+class Drawn {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = Math.imul(seed ^ 0x5bd1e995, 0x9e3779b1) | 0;
+  }
+
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let x = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
+  }
+
+  below(n: number): number {
+    return Math.floor(this.next() * n);
+  }
+
+  chance(p: number): boolean {
+    return this.next() < p;
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+}
+
 /** Twenty minutes of clicks in two partitions: late ones, repetitions, purchases, and what can't be an event. */
 export function upgradeLog(): OracleLog {
-  const random = new Random(9);
+  const random = new Drawn(9);
   const users = Array.from({ length: 60 }, (_, n) => `user-${n}`);
   return logOf(
     Array.from({ length: PARTITIONS }, (_, partition) =>
