@@ -63,7 +63,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
         insert("before", /^ +timed\("carts"/m, `timed("buyers", "buyers bigint"),\n`),
         insert("after", /await is\("conversion", NEVER.*\n/, `await is("buyers", MONDAY, [[2]]);\n`),
       ),
-      "processor/testing/oracle/report_tables.ts": insert(
+      "processor/oracle/report_tables.ts": insert(
         "before",
         /^ +session_lengths: /m,
         `buyers: { key: [], columns: { buyers: "count" }, rowsOf: (expected, range) =>
@@ -100,7 +100,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
       "processor/decode/json_test.ts": edits(
         insert("before", /^ +\["missing_field", "userId"/m, `["test_traffic", "probe", [raw("probe", "{}")]],\n`),
       ),
-      "processor/testing/oracle/reference_decoder.ts": insert(
+      "processor/oracle/reference_decoder.ts": insert(
         "before",
         / +return json as Fields;/,
         `  if ("probe" in json) throw new Refused("test_traffic", "probe");\n`,
