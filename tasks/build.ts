@@ -3,6 +3,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { withKafkaWasm } from "./wasm.ts";
 import { hasRuntime, provideRuntime } from "./denort.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -10,8 +11,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** What the program may do: the network, its settings, the files of `demo`, `generate` and `produce`, the host's name. */
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys"];
 
-/** Kept out of the bundle: they find their WebAssembly and data beside their own files. */
-const UNBUNDLED = ["@electric-sql/pglite", "@platformatic/wasm-utils"];
+/** Kept out of the bundle: it finds its WebAssembly and data beside its own files. */
+const UNBUNDLED = ["@electric-sql/pglite"];
 
 async function deno(...args: string[]): Promise<void> {
   // A bundle is deeper than the compiler's own stack.
@@ -36,7 +37,7 @@ async function finishBundle(): Promise<void> {
   const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as { imports: Record<string, string> };
   let bundle = await Deno.readTextFile(`${ROOT}dist/clickstream.js`);
   for (const name of UNBUNDLED) bundle = bundle.replaceAll(`"${name}"`, `"${imports[name]}"`);
-  await Deno.writeTextFile(`${ROOT}dist/clickstream.js`, NODE_TIMERS + bundle);
+  await Deno.writeTextFile(`${ROOT}dist/clickstream.js`, NODE_TIMERS + await withKafkaWasm(bundle));
 }
 
 /** Builds the binary, for this machine or another target. */

@@ -5,6 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { zipped } from "./denort.ts";
+import { withKafkaWasm } from "./wasm.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -29,20 +30,9 @@ export async function bundleLambda(archive = ARCHIVE): Promise<string> {
   const env = { RUST_MIN_STACK: String(64 * 1024 * 1024) };
   const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, env, cwd: ROOT }).output();
   if (!success) throw new Error(`deno ${args.join(" ")} failed: ${new TextDecoder().decode(stderr)}`);
-  await Deno.writeTextFile(module, REQUIRE + await withChecksums(await Deno.readTextFile(module)));
+  await Deno.writeTextFile(module, REQUIRE + await withKafkaWasm(await Deno.readTextFile(module)));
   await Deno.writeFile(archive, zipped(MODULE, await Deno.readFile(module), 9));
   return module;
-}
-
-/** The bundle with the Kafka client's WebAssembly in it, which the client looks for beside its own file. */
-async function withChecksums(bundle: string): Promise<string> {
-  const file = new URL("native.wasm", import.meta.resolve("@platformatic/wasm-utils"));
-  const wasm = (await Deno.readFile(file)).toBase64();
-  const pieces = bundle.split(/\w+\(new URL\("\.\.\/dist\/native\.wasm", ?import\.meta\.url\)\)/);
-  if (pieces.length !== 2) {
-    throw new Error("the Kafka client reads its WebAssembly in another way: see tasks/lambda.ts");
-  }
-  return pieces.join(`Buffer.from("${wasm}","base64")`);
 }
 
 if (import.meta.main) {
