@@ -28,15 +28,6 @@ export interface ClickEvent {
 /** Largest message value that can be an event, in bytes. */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
-/** Longest identity (`eventId`, `userId`, `sessionId`), in UTF-16 code units. */
-export const MAX_ID_LENGTH = 128;
-
-/** Longest `page`, in UTF-16 code units. */
-export const MAX_PAGE_LENGTH = 2048;
-
-/** Longest `region`, in UTF-16 code units. */
-export const MAX_REGION_LENGTH = 64;
-
 /**
  * Largest price, and largest revenue of one event, in cents: ten billion units of the currency. Bounded so that sums
  * stay exact, and so that it takes millions of them to fill a `bigint`.
@@ -49,11 +40,56 @@ export const MAX_AHEAD_MS = 5 * 60_000;
 /** First instant past the years that an event may lie in (1970 to 9999), in epoch milliseconds. */
 export const END_OF_TIME_MS = 253_402_300_800_000;
 
-/** What an event type looks like. */
-export const EVENT_TYPE = /^[a-z][a-z0-9_]{0,63}$/;
-
-/** Devices that are told apart; any other text counts as `other`, and none as `unknown`. */
+/** Devices that are told apart. */
 export const DEVICES: ReadonlySet<string> = new Set(["desktop", "mobile", "tablet"]);
+
+/** The event type whose events have revenue. */
+export const PURCHASE = "purchase";
+
+/** What a field of an event may hold; `null` counts as absent. */
+export interface FieldRule {
+  readonly required?: true;
+  /** Whether it may be a number as well as a string. */
+  readonly number?: true;
+  /** Longest text, in UTF-16 code units. With it, the shortest is 1. */
+  readonly maxLength?: number;
+  /** What the text must look like, and that in words. */
+  readonly form?: { readonly pattern: RegExp; readonly words: string };
+  /** Least and largest number. */
+  readonly least?: number;
+  readonly most?: number;
+  /** What stands in for it where it is absent. */
+  readonly absent?: string | number;
+  /** The texts that are told apart, and what all others count as. */
+  readonly among?: ReadonlySet<string>;
+  readonly other?: string;
+}
+
+const MAX_ID_LENGTH = 128;
+
+/** The fields of an event, and what each may hold: the only place where that is said. */
+export const FIELDS = {
+  eventId: { maxLength: MAX_ID_LENGTH },
+  userId: { required: true, maxLength: MAX_ID_LENGTH },
+  sessionId: { maxLength: MAX_ID_LENGTH },
+  eventType: {
+    required: true,
+    form: {
+      pattern: /^[a-z][a-z0-9_]{0,63}$/,
+      words: "1 to 64 small letters, digits and _, beginning with a letter, such as page_view",
+    },
+  },
+  timestamp: { required: true, number: true },
+  page: { required: true, maxLength: 2048 },
+  device: { absent: "unknown", among: DEVICES, other: "other" },
+  region: { maxLength: 64, absent: "unknown" },
+  referrer: {},
+  productId: {},
+  campaign: {},
+  price: { number: true, least: 0, most: MAX_CENTS / 100 },
+  quantity: { number: true, least: 1, absent: 1 },
+  currency: { form: { pattern: /^[A-Z]{3}$/, words: "three capitals, such as EUR" } },
+} as const satisfies { readonly [name in keyof ClickEvent]-?: FieldRule };
 
 /** Why a record can't be an event: a closed set, in the order in which a record is judged. */
 export const RECORD_REASONS = [

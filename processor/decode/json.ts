@@ -9,14 +9,12 @@ import { faultOfTime, inWords, parseEpochMs, parseIso, unitOf } from "./time.ts"
 import {
   type ClickEvent,
   cutPage,
-  DEVICES,
-  EVENT_TYPE,
+  type FieldRule,
+  FIELDS,
   MAX_AHEAD_MS,
   MAX_CENTS,
   MAX_EVENT_BYTES,
-  MAX_ID_LENGTH,
-  MAX_PAGE_LENGTH,
-  MAX_REGION_LENGTH,
+  PURCHASE,
   type Reason,
 } from "../event.ts";
 import type { Records } from "../records.ts";
@@ -127,31 +125,21 @@ function undecodable(error: unknown): Refused {
 /** The fields of an object that may be an event, whatever they hold. */
 type Fields = { readonly [field in keyof ClickEvent]?: unknown };
 
-/** A field that is kept as text: where it goes, and how long it may be. */
+/** A field that is kept as text, and where it goes. */
 interface TextField {
   readonly name: keyof ClickEvent;
   readonly column: Coded;
-  readonly required?: true;
-  readonly maxLength?: number;
-  /** What it must look like, and that in words. */
-  readonly form?: readonly [pattern: RegExp, words: string];
 }
 
-const TYPE_FORM = "1 to 64 small letters, digits and _, beginning with a letter, such as page_view";
-
-const USER: TextField = { name: "userId", column: "user", required: true, maxLength: MAX_ID_LENGTH };
-const SESSION: TextField = { name: "sessionId", column: "session", maxLength: MAX_ID_LENGTH };
-const TYPE: TextField = { name: "eventType", column: "type", required: true, form: [EVENT_TYPE, TYPE_FORM] };
-const PAGE: TextField = { name: "page", column: "page", required: true, maxLength: MAX_PAGE_LENGTH };
-const REGION: TextField = { name: "region", column: "region", maxLength: MAX_REGION_LENGTH };
+const USER: TextField = { name: "userId", column: "user" };
+const SESSION: TextField = { name: "sessionId", column: "session" };
+const TYPE: TextField = { name: "eventType", column: "type" };
+const PAGE: TextField = { name: "page", column: "page" };
+const REGION: TextField = { name: "region", column: "region" };
 const REFERRER: TextField = { name: "referrer", column: "referrer" };
 const PRODUCT: TextField = { name: "productId", column: "product" };
 const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
-const CURRENCY: TextField = {
-  name: "currency",
-  column: "currency",
-  form: [/^[A-Z]{3}$/, "three capitals, such as EUR"],
-};
+const CURRENCY: TextField = { name: "currency", column: "currency" };
 
 /** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
 function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
@@ -165,9 +153,11 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   const page = codes.page[at] = code(event, PAGE, batch);
   codes.pagePath[at] = words.pagePath.internText(cutPage(words.page.text(page), hashRoutes));
   const device = text(event, "device");
-  codes.device[at] = words.device.internText(device === null ? "unknown" : DEVICES.has(device) ? device : "other");
+  codes.device[at] = words.device.internText(
+    device === null ? FIELDS.device.absent : FIELDS.device.among.has(device) ? device : FIELDS.device.other,
+  );
   const region = code(event, REGION, batch);
-  codes.region[at] = region === NONE ? words.region.internText("unknown") : region;
+  codes.region[at] = region === NONE ? words.region.internText(FIELDS.region.absent) : region;
   codes.referrer[at] = code(event, REFERRER, batch);
   codes.product[at] = code(event, PRODUCT, batch);
   codes.campaign[at] = code(event, CAMPAIGN, batch);
@@ -175,22 +165,22 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   const quantity = quantityOf(event.quantity);
   batch.price[at] = price ?? NaN;
   batch.quantity[at] = quantity;
-  batch.revenue[at] = event.eventType === "purchase" ? revenueOf(price ?? 0, quantity) : 0;
+  batch.revenue[at] = event.eventType === PURCHASE ? revenueOf(price ?? 0, quantity) : 0;
   codes.currency[at] = code(event, CURRENCY, batch);
 }
 
 /** The code of a field's text, `NONE` where absent. */
 function code(event: Fields, field: TextField, batch: Batch): number {
   const value = event[field.name];
-  if (value === undefined || value === null) return field.required ? missing(field.name) : NONE;
+  if (value === undefined || value === null) return ruleOf(field.name).required ? missing(field.name) : NONE;
   if (typeof value !== "string") throw wrongType(field.name, value, "a string");
-  check(value, field);
+  check(value, field.name);
   return batch.words[field.column].internText(value);
 }
 
 function checkId(event: Fields): void {
   const id = text(event, "eventId");
-  if (id !== null) check(id, { name: "eventId", maxLength: MAX_ID_LENGTH });
+  if (id !== null) check(id, "eventId");
 }
 
 /** Writes the identity, last: without an `eventId`, it is the event's place in the log. */
@@ -205,7 +195,8 @@ function setId(event: Fields, batch: Batch): void {
 }
 
 /** Refuses a text that can't be stored, or is not what its field allows. */
-function check(value: string, { name, maxLength, form }: Omit<TextField, "column">): void {
+function check(value: string, name: keyof ClickEvent): void {
+  const { maxLength, form } = ruleOf(name);
   if (value.includes("\0") || !value.isWellFormed()) {
     throw new Refused("bad_value", name, `${name} holds a NUL or a lone surrogate: ${shown(value)}`);
   }
@@ -213,9 +204,13 @@ function check(value: string, { name, maxLength, form }: Omit<TextField, "column
     const length = value === "" ? "is empty" : `has ${value.length} characters`;
     throw new Refused("bad_value", name, `${name} ${length}; 1 to ${maxLength} characters are allowed`);
   }
-  if (form !== undefined && !form[0].test(value)) {
-    throw new Refused("bad_value", name, `${name} is ${shown(value)}; it must be ${form[1]}`);
+  if (form !== undefined && !form.pattern.test(value)) {
+    throw new Refused("bad_value", name, `${name} is ${shown(value)}; it must be ${form.words}`);
   }
+}
+
+function ruleOf(name: keyof ClickEvent): FieldRule {
+  return FIELDS[name];
 }
 
 /** A string, or null where absent. */
@@ -248,8 +243,8 @@ function centsOf(price: unknown): number | null {
   if (price === undefined || price === null) return null;
   if (typeof price !== "number" && typeof price !== "string") throw wrongType("price", price, "a number or a string");
   const cents = typeof price === "string" ? centsOfDecimal(price) : centsOfNumber(price);
-  if (Number.isNaN(cents) || cents > MAX_CENTS) {
-    const allowed = `a decimal number from 0 to ${MAX_CENTS / 100}, such as 19.99`;
+  if (Number.isNaN(cents) || cents > FIELDS.price.most * 100) {
+    const allowed = `a decimal number from ${FIELDS.price.least} to ${FIELDS.price.most}, such as 19.99`;
     throw new Refused("bad_value", "price", `price is ${shown(price)}; it must be ${allowed}`);
   }
   return cents;
@@ -273,11 +268,15 @@ function centsOfDecimal(digits: string): number {
 }
 
 function quantityOf(sent: unknown): number {
-  if (sent === undefined || sent === null) return 1;
+  if (sent === undefined || sent === null) return FIELDS.quantity.absent;
   if (typeof sent !== "number" && typeof sent !== "string") throw wrongType("quantity", sent, "a number or a string");
   const quantity = typeof sent === "number" ? sent : /^\d+$/.test(sent) ? +sent : NaN;
-  if (!Number.isSafeInteger(quantity) || quantity < 1) {
-    throw new Refused("bad_value", "quantity", `quantity is ${shown(sent)}; it must be a whole number from 1`);
+  if (!Number.isSafeInteger(quantity) || quantity < FIELDS.quantity.least) {
+    throw new Refused(
+      "bad_value",
+      "quantity",
+      `quantity is ${shown(sent)}; it must be a whole number from ${FIELDS.quantity.least}`,
+    );
   }
   return quantity;
 }

@@ -7,21 +7,33 @@
  */
 import { BACKSLASH, CLOSE, COLON, COMMA, FOURFOLD, HIGH_BITS, OPEN, QUOTE, textOf } from "./ascii.ts";
 import { MOST_AHEAD } from "./decoder.ts";
-import { BEGINNING, FIELD_BITS, FIELD_BY_NAME, NUMERIC, OTHER } from "./fields.ts";
+import { BEGINNING, FIELD_BITS, FIELD_BY_NAME, HASHED, NUMERIC, OTHER } from "./fields.ts";
 import { isDigit, isNumeral, isPlainNumber } from "./numbers.ts";
 import { Separators } from "./separators.ts";
 import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "../columns/hash.ts";
+
+// Copied into this module, whose own constants are known when its code is compiled; those of others are loaded each time.
+const BITS = FIELD_BITS;
+const IGNORED = OTHER;
+const START = BEGINNING;
+const LOOKED_UP = HASHED;
+const MAYBE_NUMBER = NUMERIC;
+const ONES = FOURFOLD;
+const QUOTES = QUOTE * FOURFOLD;
+const BACKSLASHES = BACKSLASH * FOURFOLD;
+const BLANKS = 0x20 * FOURFOLD;
+const TOPS = HIGH_BITS;
 
 /** Finds fields, and notes of up to `MOST_AHEAD` records where their values lie. */
 export class Lexer {
   readonly #separators = new Separators(BEGINNING + 1);
   readonly #hasher = new Hasher();
   /** Of each record, and each of its fields: where its value lies; of a string without quotes. */
-  readonly starts = new Int32Array(MOST_AHEAD << FIELD_BITS);
-  readonly ends = new Int32Array(MOST_AHEAD << FIELD_BITS);
-  /** Of each string, its hash. */
-  readonly highs = new Int32Array(MOST_AHEAD << FIELD_BITS);
-  readonly lows = new Int32Array(MOST_AHEAD << FIELD_BITS);
+  readonly starts = new Int32Array(MOST_AHEAD << BITS);
+  readonly ends = new Int32Array(MOST_AHEAD << BITS);
+  /** Of each string that is looked up, its hash. */
+  readonly highs = new Int32Array(MOST_AHEAD << BITS);
+  readonly lows = new Int32Array(MOST_AHEAD << BITS);
   /** Fields of each record that were numbers, as bits. */
   readonly numbers = new Int32Array(MOST_AHEAD);
 
@@ -31,9 +43,9 @@ export class Lexer {
    */
   scan(n: number, view: DataView, start: number, end: number): number {
     const expected = this.#separators;
-    const first = n << FIELD_BITS;
+    const first = n << BITS;
     let at = start;
-    let field = BEGINNING;
+    let field = START;
     let seen = 0;
     let present = 0;
     let numbers = 0;
@@ -53,14 +65,14 @@ export class Lexer {
         const before = field;
         const between = at;
         at = blanks(view, at, end);
-        if (view.getUint8(at) !== (before === BEGINNING ? OPEN : COMMA)) return 0;
+        if (view.getUint8(at) !== (before === START ? OPEN : COMMA)) return 0;
         at = blanks(view, at + 1, end);
         if (at >= end || view.getUint8(at) !== QUOTE) return 0;
         const name = at + 1;
         at = name;
         while (at < end && isPlain(view.getUint8(at))) at++;
         if (at >= end || view.getUint8(at) !== QUOTE) return 0;
-        field = FIELD_BY_NAME.get(textOf(view, name, at)) ?? OTHER;
+        field = FIELD_BY_NAME.get(textOf(view, name, at)) ?? IGNORED;
         at = blanks(view, at + 1, end);
         if (at >= end || view.getUint8(at) !== COLON) return 0;
         at = blanks(view, at + 1, end);
@@ -69,22 +81,28 @@ export class Lexer {
         expected.learn(before, field, isText, view, between, at);
       }
       const bit = 1 << field;
-      if (field !== OTHER) {
+      if (field !== IGNORED) {
         if ((seen & bit) !== 0) return 0;
         seen |= bit;
       }
       const from = at;
-      if (isText) {
+      if (isText && (LOOKED_UP & bit) === 0) {
+        at = plainEnd(view, at, end);
+        if (at >= end) return 0;
+        if (view.getUint8(at) !== QUOTE) at = endOfText(view, at, end);
+        if (at < 0) return 0;
+        this.starts[first | field] = from;
+        this.ends[first | field] = at;
+        present |= bit;
+        at++;
+      } else if (isText) {
         let high = HIGH_SEED;
         let low = LOW_SEED;
         for (;;) {
           // The text goes on past the record: it has no end.
           if (at >= end) return 0;
           const word = view.getInt32(at, true);
-          // The highest bit of each byte that is a quote, a backslash, a control character or not ASCII; bytes above
-          // the first of these may be marked wrongly.
-          const special = (((word ^ QUOTE * FOURFOLD) - FOURFOLD) | ((word ^ BACKSLASH * FOURFOLD) - FOURFOLD) |
-            (word - 0x20 * FOURFOLD) | word) & HIGH_BITS;
+          const special = specialIn(word);
           if (special === 0) {
             high = stepHigh(high, word);
             low = stepLow(low, word);
@@ -117,16 +135,16 @@ export class Lexer {
       } else if (isDigit(view.getUint8(at))) {
         while (at < end && isNumeral(view.getUint8(at))) at++;
         // A number is taken apart where its field wants one; a field that is ignored may hold any, but a valid one.
-        if (field === OTHER ? !isPlainNumber(view, from, at) : (NUMERIC & bit) === 0) return 0;
+        if (field === IGNORED ? !isPlainNumber(view, from, at) : (MAYBE_NUMBER & bit) === 0) return 0;
         this.starts[first | field] = from;
         this.ends[first | field] = at;
         numbers |= bit;
         present |= bit;
       } else if (matches(view, at, end, "null")) {
         at += 4;
-      } else if (field === OTHER && matches(view, at, end, "true")) {
+      } else if (field === IGNORED && matches(view, at, end, "true")) {
         at += 4;
-      } else if (field === OTHER && matches(view, at, end, "false")) {
+      } else if (field === IGNORED && matches(view, at, end, "false")) {
         at += 5;
       } else {
         return 0;
@@ -147,6 +165,23 @@ export class Lexer {
     this.numbers[n] = numbers;
     return at + 1 === end || blanks(view, at + 1, end) === end ? present : 0;
   }
+}
+
+/**
+ * The highest bit of each byte of a word that is a quote, a backslash, a control character or not ASCII; bytes above the
+ * first of these may be marked wrongly.
+ */
+function specialIn(word: number): number {
+  return (((word ^ QUOTES) - ONES) | ((word ^ BACKSLASHES) - ONES) | (word - BLANKS) | word) & TOPS;
+}
+
+/** Where the first byte stands, from `at` on, that is marked; or a place past `end`. */
+function plainEnd(view: DataView, at: number, end: number): number {
+  for (; at < end; at += 4) {
+    const special = specialIn(view.getInt32(at, true));
+    if (special !== 0) return at + ((31 - Math.clz32(special & -special)) >>> 3);
+  }
+  return at;
 }
 
 /** Where the quote stands that ends a text, from `at` on; -1 if an escape, or what is not UTF-8, comes before it. */

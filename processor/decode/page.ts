@@ -7,6 +7,10 @@ import type { Dictionary } from "../columns/dictionary.ts";
 import { Hasher } from "../columns/hash.ts";
 import { MARGIN } from "./separators.ts";
 
+const HASHES = HASH * FOURFOLD;
+const ONES = FOURFOLD;
+const TOPS = HIGH_BITS;
+
 /** Cuts pages where they lie, and looks them up. */
 export class PageCutter {
   readonly #hashRoutes: boolean;
@@ -57,8 +61,8 @@ function cutAt(view: DataView, start: number, end: number): number {
 function routeAt(view: DataView, at: number, end: number): number {
   // Four bytes at a time, for a query string may be long, and few pages have a fragment.
   for (; at < end; at += 4) {
-    const word = view.getInt32(at, true) ^ HASH * FOURFOLD;
-    if (((word - FOURFOLD) & ~word & HIGH_BITS) !== 0) break;
+    const word = view.getInt32(at, true) ^ HASHES;
+    if (((word - ONES) & ~word & TOPS) !== 0) break;
   }
   while (at < end && view.getUint8(at) !== HASH) at++;
   const slash = at + 1 < end && view.getUint8(at + 1) === EXCLAMATION ? at + 2 : at + 1;

@@ -10,35 +10,8 @@ import { TimestampParser } from "./timestamp.ts";
 import { type Decoder, MOST_AHEAD } from "./decoder.ts";
 import { JsonDecoder } from "./json.ts";
 import { type Dictionary, NONE } from "../columns/dictionary.ts";
-import {
-  DEVICES,
-  EVENT_TYPE,
-  MAX_AHEAD_MS,
-  MAX_CENTS,
-  MAX_EVENT_BYTES,
-  MAX_ID_LENGTH,
-  MAX_PAGE_LENGTH,
-  MAX_REGION_LENGTH,
-} from "../event.ts";
-import {
-  CAMPAIGN,
-  CURRENCY,
-  DEVICE,
-  FIELD_BITS,
-  FIELD_MASK,
-  ID,
-  NEEDED,
-  PAGE,
-  PRICE,
-  PRODUCT,
-  QUANTITY,
-  REFERRER,
-  REGION,
-  SESSION,
-  TIMESTAMP,
-  TYPE,
-  USER,
-} from "./fields.ts";
+import { FIELDS, MAX_AHEAD_MS, MAX_CENTS, MAX_EVENT_BYTES, PURCHASE } from "../event.ts";
+import { FIELD, FIELD_BITS, isAllowed, NEEDED } from "./fields.ts";
 import { Lexer } from "./lexer.ts";
 import { centsOf, wholeOf } from "./numbers.ts";
 import { PageCutter } from "./page.ts";
@@ -57,6 +30,30 @@ export interface ScanOptions {
   /** Takes what is unusual, by the same rules. */
   readonly reference?: Decoder;
 }
+
+// Copied into this module, whose own constants are known when its code is compiled; those of others are loaded each time.
+const {
+  eventId: ID,
+  userId: USER,
+  sessionId: SESSION,
+  eventType: TYPE,
+  timestamp: TIMESTAMP,
+  page: PAGE,
+  device: DEVICE,
+  region: REGION,
+  referrer: REFERRER,
+  productId: PRODUCT,
+  campaign: CAMPAIGN,
+  price: PRICE,
+  quantity: QUANTITY,
+  currency: CURRENCY,
+} = FIELD;
+const REQUIRED = NEEDED;
+const BITS = FIELD_BITS;
+const MASK = (1 << BITS) - 1;
+const MAX_ID_LENGTH = FIELDS.eventId.maxLength;
+const MAX_PAGE_LENGTH = FIELDS.page.maxLength;
+const LEAST_QUANTITY = FIELDS.quantity.least;
 
 /** Decodes by scanning bytes. */
 export class ScanDecoder implements Decoder {
@@ -104,7 +101,7 @@ export class ScanDecoder implements Decoder {
       if (words !== this.#words || words.type.generation !== this.#generation) this.#use(words);
       if (!this.#hasSeen(records, i)) this.#look(records, i, 1, words);
       const n = i - this.#from;
-      if ((this.#present[n]! & NEEDED) === NEEDED && this.#write(n, records, i, batch)) return null;
+      if ((this.#present[n]! & REQUIRED) === REQUIRED && this.#write(n, records, i, batch)) return null;
     } catch {
       // The reference says what is wrong with it, and writes to the same place if nothing is.
       this.#forget();
@@ -123,7 +120,7 @@ export class ScanDecoder implements Decoder {
     }
     const count = this.#until - i;
     for (let n = 0; n < count; n++) {
-      this.#users[n] = this.#lows[n << FIELD_BITS | USER]!;
+      this.#users[n] = this.#lows[n << BITS | USER]!;
       ids[n] = this.#ids[n * ID_WORDS]!;
     }
     words.user.touch(this.#users, count);
@@ -166,7 +163,7 @@ export class ScanDecoder implements Decoder {
     this.#until = i;
     for (let n = 0; n < i - from; n++) {
       if ((this.#present[n]! & 1 << ID) === 0) continue;
-      const id = n << FIELD_BITS | ID;
+      const id = n << BITS | ID;
       keyed.hash(this.#view, this.#starts[id]!, this.#ends[id]!);
       const at = n * ID_WORDS;
       this.#ids[at] = keyed.a;
@@ -179,15 +176,15 @@ export class ScanDecoder implements Decoder {
     this.#words = words;
     this.#generation = words.type.generation;
     this.#pages.fill(0);
-    this.#unknownDevice = words.device.internText("unknown");
-    this.#unknownRegion = words.region.internText("unknown");
-    this.#purchase = words.type.internText("purchase");
+    this.#unknownDevice = words.device.internText(FIELDS.device.absent);
+    this.#unknownRegion = words.region.internText(FIELDS.region.absent);
+    this.#purchase = words.type.internText(PURCHASE);
   }
 
   /** Writes record `n` to place `batch.count`; false if one of its fields needs the reference's judgement. */
   #write(n: number, records: Records, i: number, batch: Batch): boolean {
     const fields = this.#present[n]!;
-    const first = n << FIELD_BITS;
+    const first = n << BITS;
     const { words, codes } = batch;
     const place = batch.count;
     const time = this.#time(n);
@@ -239,14 +236,19 @@ export class ScanDecoder implements Decoder {
     const end = this.#ends[at]!;
     const code = dictionary.find(view, start, end, this.#highs[at]!, this.#lows[at]!);
     if (code !== NONE) return code;
-    if (!isAllowed(at & FIELD_MASK, view, start, end)) return BAD;
+    if (!this.#isAllowed(at)) return BAD;
     return dictionary.add(view, start, end, this.#highs[at]!, this.#lows[at]!);
+  }
+
+  /** Whether the text noted at `at` is what its field may hold. */
+  #isAllowed(at: number): boolean {
+    return isAllowed(at & MASK, this.#view, this.#starts[at]!, this.#ends[at]!);
   }
 
   /** The code of the session; of one that nobody wants, only whether it is allowed. */
   #session(first: number, words: Dictionaries): number {
     if (words.wanted.sessions) return this.#text(first | SESSION, words.session);
-    return isAllowed(SESSION, this.#view, this.#starts[first | SESSION]!, this.#ends[first | SESSION]!) ? NONE : BAD;
+    return this.#isAllowed(first | SESSION) ? NONE : BAD;
   }
 
   /** Writes page, and page as sent where it is wanted. */
@@ -275,10 +277,10 @@ export class ScanDecoder implements Decoder {
   #setPrice(n: number, type: number, batch: Batch): boolean {
     const view = this.#view;
     const fields = this.#present[n]!;
-    const first = n << FIELD_BITS;
+    const first = n << BITS;
     const place = batch.count;
     let price = NaN;
-    let quantity = 1;
+    let quantity: number = FIELDS.quantity.absent;
     if ((fields & 1 << PRICE) !== 0) {
       price = centsOf(
         view,
@@ -290,7 +292,7 @@ export class ScanDecoder implements Decoder {
     }
     if ((fields & 1 << QUANTITY) !== 0) {
       quantity = wholeOf(view, this.#starts[first | QUANTITY]!, this.#ends[first | QUANTITY]!);
-      if (!(quantity >= 1)) return false;
+      if (!(quantity >= LEAST_QUANTITY)) return false;
     }
     let revenue = 0;
     if (type === this.#purchase && !Number.isNaN(price)) {
@@ -305,12 +307,7 @@ export class ScanDecoder implements Decoder {
 
   /** Writes what is only kept with the raw event. */
   #setRest(first: number, fields: number, { words, codes, count }: Batch): boolean {
-    if (
-      (fields & 1 << CURRENCY) !== 0 &&
-      !isCurrency(this.#view, this.#starts[first | CURRENCY]!, this.#ends[first | CURRENCY]!)
-    ) {
-      return false;
-    }
+    if ((fields & 1 << CURRENCY) !== 0 && !this.#isAllowed(first | CURRENCY)) return false;
     if (!words.wanted.events) return true;
     codes.referrer[count] = this.#kept(first, fields, REFERRER, words, "referrer");
     codes.product[count] = this.#kept(first, fields, PRODUCT, words, "product");
@@ -333,19 +330,19 @@ export class ScanDecoder implements Decoder {
     // A device that calls itself `unknown` is one that is not known by its name.
     if (known !== NONE && known !== this.#unknownDevice) return known;
     const sent = end - start <= LONGEST_DEVICE ? textOf(view, start, end) : "";
-    return devices.internText(DEVICES.has(sent) ? sent : "other");
+    return devices.internText(FIELDS.device.among.has(sent) ? sent : FIELDS.device.other);
   }
 
   #time(n: number): number {
-    const start = this.#starts[n << FIELD_BITS | TIMESTAMP]!;
-    const end = this.#ends[n << FIELD_BITS | TIMESTAMP]!;
+    const start = this.#starts[n << BITS | TIMESTAMP]!;
+    const end = this.#ends[n << BITS | TIMESTAMP]!;
     if ((this.#numbers[n]! & 1 << TIMESTAMP) !== 0) return parseEpochMs(wholeOf(this.#view, start, end));
     return this.#timestamps.read(this.#view, start, end);
   }
 }
 
 /** Length of the longest name of a device that is told apart. */
-const LONGEST_DEVICE = Math.max(...[...DEVICES].map((name) => name.length));
+const LONGEST_DEVICE = Math.max(...[...FIELDS.device.among].map((name) => name.length));
 
 /** Stands for a code where there can't be one. */
 const BAD = -2;
@@ -355,14 +352,4 @@ function roomy(bytes: Uint8Array, start: number, end: number): DataView {
   const copy = new Uint8Array(end - start + MARGIN);
   copy.set(bytes.subarray(start, end));
   return new DataView(copy.buffer);
-}
-
-function isCurrency(view: DataView, start: number, end: number): boolean {
-  return end - start === 3 && /^[A-Z]{3}$/.test(textOf(view, start, end));
-}
-
-function isAllowed(field: number, view: DataView, start: number, end: number): boolean {
-  const length = end - start;
-  if (field === TYPE) return length <= 64 && EVENT_TYPE.test(textOf(view, start, end));
-  return length >= 1 && length <= (field === REGION ? MAX_REGION_LENGTH : MAX_ID_LENGTH);
 }

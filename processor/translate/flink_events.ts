@@ -3,15 +3,7 @@
  * @module
  */
 import type { Dimension, Quantity } from "../columns/batch.ts";
-import {
-  DEVICES,
-  EVENT_TYPE,
-  MAX_AHEAD_MS,
-  MAX_CENTS,
-  MAX_ID_LENGTH,
-  MAX_PAGE_LENGTH,
-  MAX_REGION_LENGTH,
-} from "../event.ts";
+import { FIELDS, MAX_AHEAD_MS, MAX_CENTS } from "../event.ts";
 import { COLUMN_OF } from "./table.ts";
 
 /** Options of a connector, in order. */
@@ -126,10 +118,12 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
     ],
     [
       COLUMN_OF.device,
-      `CASE WHEN device IS NULL THEN 'unknown' WHEN device IN (${[...DEVICES].map(quoted).join(", ")}) ` +
-      `THEN device ELSE 'other' END`,
+      `CASE WHEN device IS NULL THEN ${quoted(FIELDS.device.absent)} WHEN device IN (${
+        [...FIELDS.device.among].map(quoted).join(", ")
+      }) ` +
+      `THEN device ELSE ${quoted(FIELDS.device.other)} END`,
     ],
-    [COLUMN_OF.region, "COALESCE(region, 'unknown')"],
+    [COLUMN_OF.region, `COALESCE(region, ${quoted(FIELDS.region.absent)})`],
     [
       QUANTITY_COLUMN.revenue,
       "CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(\n" +
@@ -138,12 +132,12 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
   ];
   const text = [...columns.map(([name, sql]) => `${sql} AS ${name}`), "event_time", "kafka_partition"];
   const valid = [
-    `REGEXP(eventType, ${quoted(EVENT_TYPE.source)})`,
-    bounded("userId", MAX_ID_LENGTH),
-    bounded("page", MAX_PAGE_LENGTH),
-    orAbsent("eventId", bounded("eventId", MAX_ID_LENGTH)),
-    orAbsent("sessionId", bounded("sessionId", MAX_ID_LENGTH)),
-    orAbsent("region", bounded("region", MAX_REGION_LENGTH)),
+    `REGEXP(eventType, ${quoted(FIELDS.eventType.form.pattern.source)})`,
+    bounded("userId", FIELDS.userId.maxLength),
+    bounded("page", FIELDS.page.maxLength),
+    orAbsent("eventId", bounded("eventId", FIELDS.eventId.maxLength)),
+    orAbsent("sessionId", bounded("sessionId", FIELDS.sessionId.maxLength)),
+    orAbsent("region", bounded("region", FIELDS.region.maxLength)),
     `POSITION(${BETWEEN} IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0`,
     orAbsent("price", `COALESCE(${ROUNDED} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
     orAbsent("quantity", `REGEXP(quantity, '^0*[1-9]\\d{0,15}$')`),
