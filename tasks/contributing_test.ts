@@ -4,12 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { REASONS } from "../processor/event.ts";
+import { count } from "../processor/measures/totals.ts";
+import { createTable } from "../processor/postgres/view_table.ts";
+import { minutes, tumbling, view } from "../processor/views/view.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CONTRIBUTING = await Deno.readTextFile(`${ROOT}CONTRIBUTING.md`);
 
 /** What a step does to a file: its text, empty where it is new, becomes another. */
-type Edit = (text: string, migration: string) => string;
+type Edit = (text: string, migration: string, folder: string) => string | Promise<string>;
 
 /** What a checklist is tried with. */
 interface Trial {
@@ -20,12 +24,12 @@ interface Trial {
 }
 
 /** Puts text before or after what a pattern matches. */
-function insert(where: "before" | "after", pattern: RegExp, added: string): Edit {
+function insert(where: "before" | "after", pattern: RegExp, added: string): (text: string) => string {
   return (text) => text.replace(pattern, (found) => where === "before" ? `${added}${found}` : `${found}${added}`);
 }
 
-function edits(...all: readonly Edit[]): Edit {
-  return (text, migration) => all.reduce((text, edit) => edit(text, migration), text);
+function edits(...all: readonly ((text: string) => string)[]): Edit {
+  return (text) => all.reduce((text, edit) => edit(text), text);
 }
 
 /** The migration's import and its line in the list. */
@@ -35,10 +39,10 @@ const inList: Edit = (text, name) =>
     .replace(/^\];/m, `  { name: "${name}", sql: added },\n];`);
 
 const REPORT = `set local role clickstream_owner;
-create function clickstream.buyers("from" timestamptz, "to" timestamptz) returns table (buyers bigint)
+create function clickstream.buyers("from" timestamptz, "to" timestamptz) returns table (buyers bigint, conversions bigint)
 language sql stable parallel safe
 begin atomic
-  select count(distinct s.user_id) from clickstream.sessions s
+  select count(distinct s.user_id), count(*) from clickstream.sessions s
   where s.started_at >= "from" and s.started_at < "to" and s.purchases > 0;
 end;
 comment on function clickstream.buyers(timestamptz, timestamptz) is 'Users with a purchase.';
@@ -52,22 +56,73 @@ alter table clickstream.refusals
   add constraint refusals_reason_check check (reason in (${known.map((reason) => `'${reason}'`).join(", ")}));
 `;
 
-const { REASONS } = await import("../processor/event.ts");
+/** The view that is added, and its source. */
+const SEARCHES = view({
+  name: "searches",
+  about: "Searches by device, each minute.",
+  where: { type: ["search"] },
+  window: tumbling(minutes(1)),
+  by: ["device"],
+  measures: { searches: count() },
+});
+const SEARCHES_SOURCE = `import { count } from "../measures/totals.ts";
+import { minutes, tumbling, type View, view } from "./view.ts";
+
+/** Searches by device, each minute. */
+export const searches: View = view({
+  name: "searches",
+  about: "Searches by device, each minute.",
+  where: { type: ["search"] },
+  window: tumbling(minutes(1)),
+  by: ["device"],
+  measures: { searches: count() },
+});
+`;
+const SEARCHES_TEST = `import { scenario } from "../testing/scenario.ts";
+import { searches } from "./searches.ts";
+
+scenario(
+  searches,
+  "searches count by device",
+  "time userId eventType page device\\n 12:00:01.000 ann search / mobile\\n 12:00:02.000 ann page_view / mobile",
+  "window_start device searches\\n 12:00:00.000 mobile 1",
+);
+`;
 
 const TRIALS: Readonly<Record<string, Trial>> = {
+  "Add a view": {
+    edits: {
+      "processor/views/NAME.ts": () => SEARCHES_SOURCE,
+      "processor/views/NAME_test.ts": () => SEARCHES_TEST,
+      "processor/views/mod.ts": edits(
+        insert("after", /^import type \{ View \}.*\n/m, `import { searches } from "./searches.ts";\n`),
+        insert("before", /\];\n*$/, ", searches"),
+      ),
+      "migrations/NNNN_name.sql": () => `set local role clickstream_owner;\n${createTable(SEARCHES)}\n`,
+      "migrations/mod.ts": inList,
+      "processor/translate/testdata/flink.sql": async (_text, _migration, cwd) => {
+        const args = ["run", "-A", "--quiet", "processor/main.ts", "flink"];
+        const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
+        return new TextDecoder().decode(stdout);
+      },
+      "README.md": insert("after", /^\| `traffic` .*\n/m, "| `searches` | minute and device: searches |\n"),
+    },
+    without: "migrations/mod.ts",
+  },
   "Add a report with its panel": {
     edits: {
       "migrations/NNNN_name.sql": () => REPORT,
       "migrations/mod.ts": inList,
       "processor/postgres/reports_test.ts": edits(
-        insert("before", /^ +timed\("carts"/m, `timed("buyers", "buyers bigint"),\n`),
-        insert("after", /await is\("conversion", NEVER.*\n/, `await is("buyers", MONDAY, [[2]]);\n`),
+        insert("before", /^ +timed\("carts"/m, `timed("buyers", "buyers bigint, conversions bigint"),\n`),
+        insert("after", /await is\("conversion", NEVER.*\n/, `await is("buyers", MONDAY, [[2, 2]]);\n`),
       ),
       "processor/oracle/report_tables.ts": insert(
         "before",
         /^ +session_lengths: /m,
-        `buyers: { key: [], columns: { buyers: "count" }, rowsOf: (expected, range) =>
-          conversionOf({ devices: null, regions: null })(expected, range).map(({ buyers }) => ({ buyers: buyers! })) },\n`,
+        `buyers: { key: [], columns: { buyers: "count", conversions: "count" }, rowsOf: (expected, range) =>
+          conversionOf({ devices: null, regions: null })(expected, range).map(({ buyers, conversions }) =>
+          ({ buyers: buyers!, conversions: conversions! })) },\n`,
       ),
       "grafana/behavior.ts": edits(
         insert(
@@ -170,7 +225,8 @@ interface Checklist {
 const CHECKLISTS: readonly Checklist[] = CONTRIBUTING.split(/^### /m).slice(1).map((section) => ({
   title: section.slice(0, section.indexOf("\n")),
   steps: [...section.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, step]) => step!),
-  checks: [...section.matchAll(/^- Check: `([^`]+)`/gm)].map(([, check]) => check!),
+  // The formatter may break the line before the command, or in it.
+  checks: section.split(/^- Check:/m).slice(1).map((check) => /^\s+`([^`]+)`/.exec(check)![1]!.replaceAll(/\s+/g, " ")),
 }));
 
 const isCommand = (step: string) => step.startsWith("./deno ");
@@ -203,15 +259,23 @@ async function follow({ steps, checks }: Checklist, trial: Trial, folder: string
       assert.equal(await run(step, folder), null, step);
       continue;
     }
-    const path = folder + step.replace("NNNN_name.sql", migration);
+    const path = folder + step.replace("NNNN_name.sql", migration).replace("NAME", "searches");
     const text = await Deno.readTextFile(path).catch(() => "");
-    const edited = trial.edits[step]!(text, migration);
+    const edited = await trial.edits[step]!(text, migration, folder);
     assert.notEqual(edited, text, `${step}: the change finds no place`);
     await Deno.writeTextFile(path, edited);
   }
   let failure: string | null = null;
-  for (const check of checks) failure ??= await run(check, folder);
-  await Deno.remove(`${folder}migrations/${migration}`).catch(() => {});
+  for (const check of checks) {
+    // Types have been checked with all steps; what is left out must be missed by a test.
+    failure ??= await run(
+      without === undefined ? check : check.replace("./deno test", "./deno test --no-check"),
+      folder,
+    );
+  }
+  for (const path of [`migrations/${migration}`, "processor/views/searches.ts", "processor/views/searches_test.ts"]) {
+    await Deno.remove(folder + path).catch(() => {});
+  }
   return failure;
 }
 
@@ -227,7 +291,7 @@ Deno.test("CONTRIBUTING.md names files and tasks that exist", async () => {
     /^[\w./]+\/\w+\.\w+$/.test(code)
   );
   assert.ok(paths.length > 25);
-  for (const path of paths) if (!path.includes("NNNN")) await Deno.stat(ROOT + path);
+  for (const path of paths) if (!/NNNN|NAME/.test(path)) await Deno.stat(ROOT + path);
 });
 
 Deno.test("CONTRIBUTING.md: each checklist is enough, and each has a step without which it is not", async (t) => {
