@@ -11,13 +11,13 @@ import { type Database, OneByOne } from "../postgres/database.ts";
 
 /** Opens the embedded PostgreSQL in `folder`, or in memory. Only one process may have a folder open at a time. */
 export async function embeddedStatements(folder?: string): Promise<Statements> {
-  // Only where it is asked for, since it takes a while and much memory to load.
+  // Loaded on demand: loading takes time and much memory.
   const { PGlite } = await import("@electric-sql/pglite");
   const db = await PGlite.create(folder === undefined ? {} : { dataDir: folder });
-  // It has a reader of its own for each of these types, times and large numbers among them.
+  // PGlite has its own parsers for these types, such as times and large numbers; ours replace them.
   const parsers = Object.keys(db.parsers).map((oid) => [oid, (text: string) => readValue(Number(oid), text)]);
   db.parsers = Object.fromEntries(parsers);
-  // What is binary already is sent as it is, and everything else is text.
+  // Arrays are already in binary format and are sent unchanged; all other parameters are text.
   db.serializers = Object.fromEntries(ARRAY_OIDS.map((oid) => [oid, (value: string) => value]));
   await db.exec("set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601'");
   return new EmbeddedStatements(db);

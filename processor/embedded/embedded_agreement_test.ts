@@ -15,7 +15,7 @@ import { openEmbedded } from "./embedded.ts";
 import { migrate } from "../postgres/operations/migrations.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 
-// More of them, or others: AGREEMENT_RUNS=500 AGREEMENT_SEED=7 deno test …
+// More runs, or another seed: AGREEMENT_RUNS=500 AGREEMENT_SEED=7 deno test …
 const RUNS = Number(Deno.env.get("AGREEMENT_RUNS") ?? 10);
 const SEED = Number(Deno.env.get("AGREEMENT_SEED") ?? 1);
 const MINUTE_MS = 60_000;
@@ -23,7 +23,7 @@ const MINUTE_MS = 60_000;
 const minutes = fc.integer({ min: -100, max: 60 }).map((minute) =>
   Math.floor(START_MS / MINUTE_MS + minute) * MINUTE_MS
 );
-// Where whole hours and days begin, and just before and after: what is added up of them must leave nothing out there.
+// Starts of hours and days, and a millisecond before and after: sums of whole hours and days must lose nothing there.
 const edges = fc.tuple(fc.constantFrom(60, 24 * 60), fc.integer({ min: -3, max: 2 }), fc.constantFrom(-1, 0, 1))
   .map(([width, n, more]) => (Math.floor(START_MS / MINUTE_MS / width) + n) * width * MINUTE_MS + more);
 const instant = fc.oneof(
@@ -56,7 +56,7 @@ async function empty(database: Database): Promise<void> {
   );
 }
 
-Deno.test("whatever the log, the embedded PostgreSQL holds and reports what the oracle expects", async () => {
+Deno.test("the embedded PostgreSQL stores and reports what the oracle expects, for any log", async () => {
   const database = await openEmbedded();
   try {
     await migrate(database, MIGRATIONS);

@@ -1,6 +1,6 @@
 /**
- * A log in files: what Kafka is to the service, for one process and nothing installed. A partition is a file of records
- * one after the other, each `length u32 (2^32 - 1: no value), time f64, tag u8, value`, little-endian.
+ * A log in files: replaces Kafka within one process, with nothing to install. A partition is a file of consecutive
+ * records, each `length u32 (2^32 - 1: no value), time f64, tag u8, value`, little-endian.
  * @module
  */
 import type { Records, Seek } from "../records.ts";
@@ -17,11 +17,11 @@ export interface Entry {
   readonly value: Uint8Array | null;
   /** Kafka timestamp, epoch milliseconds. */
   readonly time: number;
-  /** A number of the writer's own, 0 to 255, kept with the record; readers of the topic don't see it. */
+  /** A number for the writer's own use, 0 to 255, stored with the record; readers of the topic don't see it. */
   readonly tag: number;
 }
 
-/** A record as it lies in the log; `time` is its timestamp, epoch milliseconds. */
+/** A record in the log; `time` is its Kafka timestamp, epoch milliseconds. */
 export interface StoredEntry {
   readonly partition: number;
   readonly offset: number;
@@ -46,14 +46,14 @@ export class EmbeddedLog implements Source {
     this.#partitions = partitions;
   }
 
-  /** Opens the log in `folder`, or makes it; a record cut off by a crash is dropped. */
+  /** Opens the log in `folder`, or creates it; drops a record that a crash cut off. */
   static open(folder: string, topic: string, partitions: number): EmbeddedLog {
     const file = (partition: number) => `${folder}/${topic}-${partition}.log`;
     const id = idIn(`${folder}/${topic}.id`);
     return new EmbeddedLog(topic, id, Array.from({ length: partitions }, (_, p) => new Partition(p, file(p))));
   }
 
-  /** Appends records; they are in the file when it returns. */
+  /** Appends records. They are in the file when the call returns. */
   append(entries: readonly Entry[]): void {
     const shares: Entry[][] = this.#partitions.map(() => []);
     for (const entry of entries) shares[partitionOf(entry.key, shares.length)]!.push(entry);
@@ -61,7 +61,7 @@ export class EmbeddedLog implements Source {
     this.#arrived();
   }
 
-  /** Every record from the beginning, partition by partition, with its tag. */
+  /** All records with their tags, partition by partition, from the beginning. */
   *entries(): Generator<StoredEntry> {
     for (const [p, partition] of this.#partitions.entries()) {
       for (let offset = 0; offset < partition.count;) {
@@ -143,11 +143,11 @@ export class EmbeddedLog implements Source {
   }
 }
 
-/** One file of records, and where each begins. */
+/** The file of one partition, and the byte position of each record. */
 class Partition {
   readonly #number: number;
   readonly #file: Deno.FsFile;
-  /** Where each record begins, and at last where the file ends, in bytes. */
+  /** Byte position of each record, then of the end of the file. */
   readonly #places: number[] = [0];
 
   constructor(number: number, path: string) {
@@ -191,7 +191,7 @@ class Partition {
     for (const place of places) this.#places.push(place);
   }
 
-  /** Records from `offset` on, as many as fit into a read, but at least one. */
+  /** Records from `offset` on: as many as fit into one read, and at least one. */
   read(offset: number): { records: Records; tags: Uint8Array } {
     const from = this.#places[offset]!;
     let next = offset + 1;
@@ -234,7 +234,7 @@ class Partition {
   }
 }
 
-/** The id of a log: drawn when it was made, or when it was first opened by a version that knows of ids. */
+/** The id of a log: random, and created with the log. A log that has none gets one when it is opened. */
 function idIn(path: string): string {
   try {
     return Deno.readTextFileSync(path);
@@ -251,7 +251,7 @@ function valueLength(length: number): number {
   return length === NO_VALUE ? 0 : length;
 }
 
-/** The partition of a key: the same key always has the same. */
+/** The partition of a key; always the same for the same key. */
 function partitionOf(key: string | null, partitions: number): number {
   let hash = 0;
   for (let i = 0; i < (key?.length ?? 0); i++) hash = Math.imul(hash, 31) + key!.charCodeAt(i) | 0;

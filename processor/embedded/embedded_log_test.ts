@@ -1,4 +1,4 @@
-/** The log in files: what every source promises, and what is left of it after a crash. */
+/** The embedded log: it fulfils the contract of a source, and its records survive a crash. */
 import assert from "node:assert/strict";
 import { sourceContract } from "../testing/contracts/source_contract.ts";
 import { EmbeddedLog, type Entry } from "./embedded_log.ts";
@@ -19,7 +19,7 @@ async function inFolder<T>(body: (folder: string) => T | Promise<T>): Promise<T>
   }
 }
 
-/** For each partition a key whose records go there. */
+/** One key per partition: the records of that key go there. */
 async function keysOf(partitions: number): Promise<readonly string[]> {
   return await inFolder(async (folder) => {
     const log = EmbeddedLog.open(folder, TOPIC, partitions);
@@ -49,7 +49,7 @@ sourceContract("embedded log", async (partitions) => {
   };
 });
 
-/** Records that can be told apart by all that is kept of them. */
+/** Records that differ in time and tag, and in value where they have one. */
 function entries(count: number, from = 0): Entry[] {
   return Array.from({ length: count }, (_, i) => {
     const n = from + i;
@@ -58,7 +58,7 @@ function entries(count: number, from = 0): Entry[] {
   });
 }
 
-/** Everything in a log, in one order: that of the tags. */
+/** All records of a log as text, in the order of their tags. */
 function told(log: EmbeddedLog): string[] {
   return [...log.entries()].sort((a, b) => a.tag - b.tag).map(({ value, tag }) => `${tag} ${value}`);
 }
@@ -67,7 +67,7 @@ function expected(entries: readonly Entry[]): string[] {
   return entries.map(({ value, tag }) => `${tag} ${value}`);
 }
 
-Deno.test("an embedded log is kept from one run to the next, and goes on where it was", () =>
+Deno.test("an embedded log keeps its records between runs, and appends at its end", () =>
   inFolder(async (folder) => {
     for (let run = 0; run < 4; run++) {
       const log = EmbeddedLog.open(folder, TOPIC, 3);
@@ -111,7 +111,7 @@ Deno.test("records of one key go to one partition of an embedded log, in order, 
     }
   }));
 
-Deno.test("of an embedded log that was cut off anywhere, the whole records are kept and it can be written on", () =>
+Deno.test("an embedded log that was cut off at any byte keeps its complete records and accepts more", () =>
   inFolder(async (folder) => {
     const all = entries(6);
     const whole = EmbeddedLog.open(folder, TOPIC, 1);
@@ -135,7 +135,7 @@ Deno.test("of an embedded log that was cut off anywhere, the whole records are k
     }
   }));
 
-Deno.test("what an embedded log has appended is there when its process is killed at any moment", () =>
+Deno.test("an embedded log keeps what it has appended when its process is killed at any moment", () =>
   inFolder(async (folder) => {
     const module = new URL("embedded_log.ts", import.meta.url);
     const program = `
@@ -172,7 +172,7 @@ Deno.test("what an embedded log has appended is there when its process is killed
     for (const of of times) assert.deepEqual(of, of.toSorted((a, b) => a - b));
   }));
 
-/** Kills a program that says big-endian numbers once it has said one from `enough` on; returns the last that it said. */
+/** Kills a program that writes big-endian numbers once it has written one of at least `enough`; returns that number. */
 async function killedAfter(child: Deno.ChildProcess, enough: number): Promise<number> {
   const said: number[] = [];
   try {
@@ -190,7 +190,7 @@ async function killedAfter(child: Deno.ChildProcess, enough: number): Promise<nu
   throw new Error("the program ended by itself");
 }
 
-Deno.test("an embedded log has an id, and one that was made without gets one", async () => {
+Deno.test("an embedded log has an id, and one without an id gets one when it is opened", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const id = async () => {
