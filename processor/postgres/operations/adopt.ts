@@ -1,6 +1,6 @@
 /**
- * The log that Kafka has now, in the place of the one that `progress` follows: a topic that was recreated, or a partition
- * that ends before what was read of it.
+ * Makes `progress` follow the log that Kafka has now, after a topic was recreated, or after a partition lost records
+ * that had been read.
  * @module
  */
 import type { Database } from "../database.ts";
@@ -13,23 +13,23 @@ export interface TopicNow {
   readonly partitions: readonly { readonly partition: number; readonly begin: number; readonly end: number }[];
 }
 
-/** What is done with a partition. */
+/** What adopting the topic does with a partition. */
 export interface Adoption {
   readonly partition: number;
-  /** `recreated` begins at the log's beginning, `truncated` at its end now; `gone` is in the topic no more. */
+  /** `recreated` starts at the beginning of the log, `truncated` at its present end; `gone` left the topic. */
   readonly kind: "recreated" | "truncated" | "gone";
-  /** Kafka's id of the topic that was followed; null where it is not known. */
+  /** Kafka's id of the former topic; null if it is not known. */
   readonly formerId: string | null;
-  /** First offset of the former log that had not been taken in; null where nothing of it had been. */
+  /** Next offset in the former log; null if nothing of it was committed. */
   readonly next: number | null;
-  /** Where taking in begins anew; null for a partition that is gone. */
+  /** Offset to start from in the new log; null for a partition that is gone. */
   readonly from: number | null;
 }
 
 /** What was done. */
 export interface Adopted {
   readonly adoptions: readonly Adoption[];
-  /** Refusals that may have been sent back into the former topic; they are marked as sent. */
+  /** Number of refusals that may have been sent back into the former topic; they are marked as sent. */
   readonly replayed: number;
 }
 
@@ -39,12 +39,12 @@ interface Row {
   readonly next: string;
 }
 
-/** A user is being forgotten: that has to come to its end first, for it goes by offsets of the former log. */
+/** A user is not completely forgotten yet. That must end first, because it uses offsets of the former log. */
 export class ForgettingUnfinished extends Error {
   override readonly name = "ForgettingUnfinished";
 }
 
-/** What has to be done so that `progress` follows the topic that Kafka has now; nothing if it does. Changes nothing. */
+/** What must be done so that `progress` follows the topic that Kafka has now; empty if it does. Changes nothing. */
 export async function adoptionsOf(db: Database, now: TopicNow): Promise<readonly Adoption[]> {
   const { rows } = await db.query<Row>(
     `select partition, coalesce(topic_id, max(topic_id) over ()) as topic_id, next_offset::text as next
@@ -55,7 +55,7 @@ export async function adoptionsOf(db: Database, now: TopicNow): Promise<readonly
   const adoptions = rows.flatMap((row) => adoptionOf(row, now));
   const former = adoptions.find(({ kind }) => kind === "recreated")?.formerId;
   if (former === undefined) return adoptions;
-  // Of the others nothing had been taken in: with a row of the new topic nobody begins them for the former one.
+  // Partitions without a row get one with the new topic's id, so that no instance starts them for the former topic.
   const unread = now.partitions.filter(({ partition }) => !known.has(partition)).map(({ partition, begin }) => ({
     ...{ partition, kind: "recreated" as const, formerId: former, next: null, from: begin },
   }));
@@ -66,18 +66,18 @@ function adoptionOf({ partition, topic_id: formerId, next: text }: Row, now: Top
   const next = Number(text);
   const log = now.partitions.find((each) => each.partition === partition);
   if (log === undefined) return [{ partition, kind: "gone", formerId, next, from: null }];
-  // Where ids are not known, a log that ends too early is most likely another topic's.
+  // If an id is not known, a log that ends too early most likely belongs to another topic.
   const isAnother = formerId === null || now.id === null ? next > log.end : formerId !== now.id;
   if (isAnother) return [{ partition, kind: "recreated", formerId, next, from: log.begin }];
   return next > log.end ? [{ partition, kind: "truncated", formerId, next, from: log.end }] : [];
 }
 
 /**
- * Does it, in one transaction that no commit is under way beside. Done again, it finds nothing to do. The former rows of
- * `progress` go to `former_progress`; refusals and gaps of the former log are marked so, for the new one has the same
- * offsets again; and what users were forgotten of the former log is not looked for in the new one.
+ * Applies `adoptionsOf` in one transaction, while no commit is in flight. A second run finds nothing to do. The former
+ * rows of `progress` move to `former_progress`. Refusals and gaps of the former log are marked `former`, because the new
+ * log uses the same offsets again. Users who were forgotten in the former log are not searched for in the new one.
  *
- * @throws {ForgettingUnfinished} having changed nothing
+ * @throws {ForgettingUnfinished} and changes nothing
  */
 export async function adopt(db: Database, now: TopicNow): Promise<Adopted> {
   return await db.transaction(async (tx) => {
@@ -117,8 +117,8 @@ export async function adopt(db: Database, now: TopicNow): Promise<Adopted> {
 }
 
 /**
- * Of a replay that was killed nobody can say any more whether the former topic had its refusals: each is sent at most
- * once, so they are marked. Returns how many.
+ * Marks the refusals of a killed replay as sent: it is no longer possible to know whether the former topic received
+ * them, and each is sent at most once. Returns how many were marked.
  */
 async function endReplays(tx: Database, topic: string): Promise<number> {
   const { rowCount } = await tx.query(
@@ -130,9 +130,9 @@ async function endReplays(tx: Database, topic: string): Promise<number> {
   return rowCount;
 }
 
-/** What users were forgotten of the former log is not looked for in what is new at the same offsets. */
+/** Keeps forgettings of the former log from erasing new records at the same offsets. */
 async function forgetNoNewOnes(tx: Database, topic: string, adoptions: readonly Adoption[]): Promise<void> {
-  // Of a log that was truncated, what lies before its end now is still there.
+  // A truncated log still has its records before its present end.
   const limits = adoptions.map(({ kind, from }) => kind === "truncated" ? from! : 0);
   await tx.query(
     `update clickstream.forgotten f

@@ -1,6 +1,6 @@
 /**
- * Forgetting a user: first, in one transaction that no commit is under way beside, the note that keeps the log's events
- * out, and the rows by user; then what lies by its offsets, which nobody adds to any more.
+ * Forgets a user, in two steps. One transaction, while no commit is in flight, writes the note that keeps the user's
+ * events in the log out, and erases the rows by user. Then events and refusals are erased by offset; no more are added.
  * @module
  */
 import { VIEWS } from "../../views/mod.ts";
@@ -8,18 +8,18 @@ import type { Database } from "../database.ts";
 import { ERASED, eraseRows, isOfUsers, userHash } from "../erase.ts";
 import { SCHEMA, STAGING } from "../schema.ts";
 
-/** What there is of a user, or was removed. */
+/** What the tables hold of a user, or what was erased. */
 export interface OfUser {
   readonly events: number;
   readonly refusals: number;
-  /** Rows of the views whose rows are of one user each, by view. */
+  /** Rows by view, for views in which each row belongs to one user. */
   readonly rows: Readonly<Record<string, number>>;
 }
 
-/** Where a partition ends. */
+/** High watermarks by partition. */
 export type Ends = ReadonlyMap<number, number>;
 
-/** What there is of a user; changes nothing. */
+/** Counts what the tables hold of a user; changes nothing. */
 export async function foundOf(db: Database, topic: string, user: string): Promise<OfUser> {
   const days = await daysOf(db, user);
   const ofUsers = VIEWS.filter(isOfUsers).map(({ name }) => name);
@@ -39,14 +39,14 @@ export async function foundOf(db: Database, topic: string, user: string): Promis
   };
 }
 
-/** A forgetting that was noted: what it has still to erase. */
+/** A forgetting that was noted, and what it still has to erase. */
 interface Noted {
   readonly id: string;
-  /** Null: all. */
+  /** Days with events of the user; null for all days. */
   readonly days: readonly string[] | null;
 }
 
-/** Notes that a user is forgotten, as far as the log goes now, and erases the rows by user and events of former logs. */
+/** Notes that a user is forgotten up to the present end of the log; erases rows by user, and events of former logs. */
 export async function noteForgotten(
   db: Database,
   topic: string,
@@ -56,7 +56,7 @@ export async function noteForgotten(
   return await db.transaction(async (tx) => {
     const schemas = await schemasIn(tx);
     for (const schema of schemas) await tx.exec(`lock table ${schema}.progress in exclusive mode`);
-    // What was committed since the log was asked for its end is to be forgotten too.
+    // Includes what was committed after the end of the log was read.
     const { rows } = await tx.query<{ partition: number; next: string }>(
       `select partition, next_offset as next from clickstream.progress where topic = $1::text
        union all select distinct partition, 0 from clickstream.former_progress where topic = $1::text`,
@@ -75,7 +75,7 @@ export async function noteForgotten(
         days === null ? null : `{${days.join(",")}}`,
       ],
     );
-    // While nothing is committed, an event beyond where the log ends can only be of a log that adopt-topic has replaced.
+    // No commit is in flight, so an event beyond the end of the log belongs to a log that adopt-topic has replaced.
     const { rowCount: events } = await tx.query(
       `delete from clickstream.events e using unnest($2::integer[], $3::bigint[]) as v(partition, below)
         where e.user_id = $1::text and ${onDays(days)} and e.kafka_partition = v.partition and e.kafka_offset >= v.below
@@ -91,7 +91,7 @@ function arraysOf(below: ReadonlyMap<number, number>): [partitions: string, belo
   return [`{${[...below.keys()].join(",")}}`, `{${[...below.values()].join(",")}}`];
 }
 
-/** Erases events and refusals of every forgetting of a user that is not done, with those that were ended on the way. */
+/** Erases events and refusals for every unfinished forgetting of a user, including interrupted ones. */
 export async function finishForgetting(
   db: Database,
   topic: string,
@@ -145,17 +145,17 @@ async function eraseLogged(
   return { events, refusals };
 }
 
-/** The user's id as it stands in a message, as $3. */
+/** SQL that is true if a payload contains the user's id in JSON, parameter $3. */
 const NAMED = "payload is not null and position($3::bytea in payload) > 0";
 
 function quoted(user: string): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(user));
 }
 
-/** The view that knows the days on which a user did anything. */
+/** The view with the days on which a user had events. */
 const DAYS = VIEWS.find((view) => view.window.kind === "day" && view.where === undefined && isOfUsers(view));
 
-/** The days on which a user did something; null where no view knows any, for it may not be kept. */
+/** The days with events of a user; null if no view has any, because its rows may have expired. */
 async function daysOf(db: Database, user: string): Promise<readonly string[] | null> {
   if (DAYS === undefined) return null;
   const { rows } = await db.query<{ day: string }>(
@@ -165,7 +165,7 @@ async function daysOf(db: Database, user: string): Promise<readonly string[] | n
   return rows.length === 0 ? null : rows.map(({ day }) => day);
 }
 
-/** A condition that names the days one by one, so that no other partition is looked at. */
+/** SQL that lists the days one by one, so that PostgreSQL skips all other partitions. */
 function onDays(days: readonly string[] | null): string {
   if (days === null) return "true";
   const ranges = days.map((day) =>
@@ -174,7 +174,7 @@ function onDays(days: readonly string[] | null): string {
   return `(${ranges.join(" or ")})`;
 }
 
-/** The schemas that hold what was taken in: the tables, and those that a rebuild is filling. */
+/** The schemas with stored data: the tables in use, and those that a rebuild is filling. */
 async function schemasIn(db: Database): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     "select nspname as name from pg_namespace where nspname = any ($1::text[]) order by nspname",

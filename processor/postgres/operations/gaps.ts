@@ -1,18 +1,18 @@
 /**
- * Records that Kafka had deleted before they were read, until somebody takes note of them.
+ * Gaps: records that Kafka deleted before they were read, until an operator acknowledges them.
  * @module
  */
 import type { Database } from "../database.ts";
 
-/** A row of `gaps`. Whole numbers are texts, for they may be large; times are ISO 8601. */
+/** A row of `gaps`. Integers are texts, because they may be large; times are ISO 8601. */
 export interface GapRow {
   readonly id: string;
   readonly partition: number;
   readonly from_offset: string;
-  /** The first offset after it. */
+  /** The first offset after the gap. */
   readonly to_offset: string;
   readonly found_at: string;
-  /** Null until somebody takes note of it. */
+  /** Null until an operator acknowledges it. */
   readonly acknowledged_at: string | null;
 }
 
@@ -29,7 +29,7 @@ export async function gapsIn(db: Database, topic: string): Promise<readonly GapR
   return rows;
 }
 
-/** Records in the gaps of a topic that nobody has acknowledged. */
+/** Number of records in the gaps of a topic that are not acknowledged. */
 export async function openGapRecords(db: Database, topic: string): Promise<number> {
   const { rows } = await db.query<{ records: number }>(
     `select coalesce(sum(to_offset - from_offset), 0)::float8 as records
@@ -39,7 +39,7 @@ export async function openGapRecords(db: Database, topic: string): Promise<numbe
   return rows[0]!.records;
 }
 
-/** Acknowledges gaps of a topic, by their numbers or all; returns how many had not been. */
+/** Acknowledges gaps of a topic, by id or all of them; returns how many were not acknowledged before. */
 export async function acknowledgeGaps(db: Database, topic: string, ids: readonly string[] | null): Promise<number> {
   const { rowCount } = await db.query(
     `update clickstream.gaps set acknowledged_at = now()
@@ -49,7 +49,7 @@ export async function acknowledgeGaps(db: Database, topic: string, ids: readonly
   return rowCount;
 }
 
-/** Whether every offset up to `next_offset` is accounted for, by partition: what is wrong, in words. */
+/** Checks that every offset up to `next_offset` is accounted for; returns a sentence for each sum that is wrong. */
 export async function unaccounted(db: Database, topic: string): Promise<readonly string[]> {
   const { rows } = await db.query<{ wrong: string }>(
     `with counted as (

@@ -1,7 +1,6 @@
 /**
- * Keeps the tables within their bounds, beside a service that writes: partitions for the days to come, none of days that
- * are over, no windows past their age. What is old is told by the database's clock, so that a machine whose clock is
- * wrong removes nothing.
+ * Applies retention while the service writes: creates partitions for the coming days, drops expired ones, and deletes
+ * old windows and sessions. The database's clock decides what is old, so a wrong clock on this machine deletes nothing.
  * @module
  */
 import { tableOf } from "../../translate/table.ts";
@@ -11,39 +10,39 @@ import type { Database } from "../database.ts";
 import { nowAndThen, retryOnLockTimeout } from "../locks.ts";
 import { makePartitions } from "./migrations.ts";
 
-/** How much is kept. */
+/** Retention. */
 export interface Keep {
   /** Days of raw events. */
   readonly eventDays: number;
   /** Days of windows and sessions. */
   readonly rollupDays: number;
-  /** Days ahead for which there are to be partitions. */
+  /** Number of coming days that need a partition. */
   readonly aheadDays: number;
 }
 
-/** What was done. */
+/** What `maintain` did. */
 export interface Maintained {
-  /** Partitions that were made. */
+  /** Number of created partitions. */
   readonly made: number;
-  /** Names of partitions that were dropped. */
+  /** Names of dropped partitions. */
   readonly dropped: readonly string[];
-  /** Rows that were removed, by table; tables without any are left out. */
+  /** Number of deleted rows by table; omits tables without any. */
   readonly removed: Readonly<Record<string, number>>;
 }
 
-/** Rows in one statement: so few that nobody has to wait long for one of them. */
+/** Rows per statement: few enough that no writer waits long for one of them. */
 const ROWS = 10_000;
 
-/** Rows that grow too old: of which table, after which of the lengths of time, and by which condition. */
+/** Rows that expire: their table, the retention that applies, and the condition that finds them. */
 type Aging = readonly [table: string, days: keyof Keep, old: string];
 
-/** The tables whose rows grow too old. Refusals are not among them: they are never dropped. */
+/** The tables with rows that expire. Refusals are not among them: they are never deleted. */
 export function agingOf(views: readonly View[]): readonly Aging[] {
   return [
     ["events_default", "eventDays", "event_time < $1::timestamptz"],
     ...views.filter(({ keep }) => keep !== "forever").map((view): Aging => {
       const columns = tableOf(view).window.map(({ name }) => name);
-      // Windows are told by where they begin; a session may go on for longer than any.
+      // A window expires by its start. A session may last longer than any window, so its end counts too.
       const told = view.window.kind === "session" ? columns : columns.slice(0, 1);
       return [view.name, "rollupDays", told.map((column) => `${column} < $1::timestamptz`).join(" and ")];
     }),
@@ -51,10 +50,10 @@ export function agingOf(views: readonly View[]): readonly Aging[] {
 }
 
 /**
- * Makes partitions, drops expired ones, removes old rows; may be ended anywhere and run again, also by two at once.
+ * Creates partitions, drops expired ones, deletes old rows. It can be killed and run again, and two can run at once.
  *
- * @param db a connection of its own, with a short `lock_timeout`: whoever writes waits no longer than that for us
- * @param say is told what is done, as it is done
+ * @param db its own connection with a short `lock_timeout`, which limits how long writers wait for it
+ * @param say takes progress messages
  */
 export async function maintain(
   db: Database,
@@ -102,7 +101,7 @@ async function expiredPartitions(db: Database, day: string): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** The rows go with the table: nothing is read, and whoever writes waits for a change to the catalogue alone. */
+/** Drops a partition with its rows. It reads none of them, so writers wait only for a change of the catalogue. */
 async function dropPartition(db: Database, name: string): Promise<void> {
   await asOwner(db, (tx) => tx.exec(`drop table if exists clickstream.${name}`));
 }
@@ -115,7 +114,7 @@ async function removeOld(
   say: (line: string) => void,
 ): Promise<number> {
   for (let removed = 0;;) {
-    // A row that somebody is writing is left for the next time.
+    // Skips rows that another transaction is writing; the next run deletes them.
     const { rowCount } = await retryOnLockTimeout(
       `delete expired rows of ${table}`,
       say,

@@ -1,5 +1,5 @@
 /**
- * Brings the schema up to date, or says how far it is.
+ * Brings the schema up to date, or reports its state.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -10,16 +10,16 @@ import { lockToTheEnd } from "../advisory_locks.ts";
 import type { Database } from "../database.ts";
 import { databaseError } from "../database_errors.ts";
 
-/** How the schema of a database stands to the migrations of this program. */
+/** The schema of a database, compared with the migrations of this program. */
 export interface SchemaState {
-  /** `changed`: a migration that was applied reads otherwise here. `ahead`: the database knows one that is not here. */
+  /** `changed`: an applied migration has another text here. `ahead`: the database has one that this program lacks. */
   readonly state: "current" | "behind" | "missing" | "ahead" | "changed";
-  /** What is missing, unknown or changed, in words. */
+  /** Names the migrations that are missing, unknown or changed. */
   readonly detail: string;
   readonly pending: readonly string[];
 }
 
-/** The schema can't be used or brought up to date as it stands. */
+/** The schema cannot be used, or cannot be upgraded, in its present state. */
 export class SchemaMismatch extends Error {
   override readonly name = "SchemaMismatch";
   readonly state: SchemaState["state"];
@@ -30,7 +30,7 @@ export class SchemaMismatch extends Error {
   }
 }
 
-/** Compares the schema with the migrations. Needs no more than to read. */
+/** Compares the schema with the migrations. Needs only the right to read. */
 export async function schemaState(db: Database, migrations: readonly Migration[]): Promise<SchemaState> {
   const applied = await appliedTo(db);
   const pending = migrations.filter(({ name }) => !applied.has(name)).map(({ name }) => name);
@@ -47,9 +47,9 @@ export async function schemaState(db: Database, migrations: readonly Migration[]
 }
 
 /**
- * Throws unless the schema is just what this program needs.
+ * Verifies that the schema is exactly the one that this program needs.
  *
- * @throws {SchemaMismatch} with the command to type
+ * @throws {SchemaMismatch} with the command to run
  */
 export async function verifySchema(db: Database, migrations: readonly Migration[]): Promise<void> {
   const state = await schemaState(db, migrations);
@@ -62,23 +62,23 @@ export async function verifySchema(db: Database, migrations: readonly Migration[
 
 /** What `migrate` did. */
 export interface Migrated {
-  /** Names of the migrations that it applied, in order. */
+  /** Names of the applied migrations, in order. */
   readonly applied: readonly string[];
-  /** How many had been applied before. */
+  /** Number of migrations that were applied before. */
   readonly already: number;
 }
 
 /**
- * Applies what is missing, each migration in a transaction of its own. Of two at once, one waits for the other with each.
+ * Applies the pending migrations, each in its own transaction. Two runs at once wait for each other at each migration.
  *
- * @throws {SchemaMismatch} if what was applied before is not what this program knows
+ * @throws {SchemaMismatch} if the schema is ahead or changed
  */
 export async function migrate(db: Database, migrations: readonly Migration[]): Promise<Migrated> {
   const state = await schemaState(db, migrations);
   if (state.state === "ahead" || state.state === "changed") {
     throw new SchemaMismatch(state, "Nothing was changed. Use the program that applied it");
   }
-  // Only where it is needed, since it brings half a megabyte of its own command line.
+  // Loaded on demand: umzug includes half a megabyte of command-line code.
   const { MigrationError, Umzug } = await import("umzug");
   const applied: string[] = [];
   const umzug = new Umzug({
@@ -97,39 +97,39 @@ export async function migrate(db: Database, migrations: readonly Migration[]): P
   return { applied, already: migrations.length - applied.length };
 }
 
-/** A user who only reads, and had no time limit. */
+/** A database user who only reads, and had no time limit. */
 export interface Reader {
   readonly name: string;
-  /** Whether it has one now; if not, we may not alter it. */
+  /** True if it has one now; false if this login has no right to alter the user. */
   readonly limited: boolean;
 }
 
-/** Gives the users who only read, and have no time limit of their own, that of `clickstream_reader`. */
+/** Gives the time limit of `clickstream_reader` to users who only read and have none. */
 export async function limitReaders(db: Database): Promise<readonly Reader[]> {
   const { rows } = await db.query<Reader>("select reader as name, limited from clickstream.limit_readers()");
   return rows;
 }
 
 /**
- * Partitions made or dropped in one transaction. Each takes some six locks, and the table of locks, which all databases
- * of a server share, has room for 6,400 by default.
+ * Partitions that one transaction creates or drops. Each takes about six locks. The lock table, which all databases of
+ * a server share, has room for 6,400 by default.
  */
 export const PORTION = 50;
 
-/** Which partitions to make, and how. */
+/** Which partitions to create, and how. */
 export interface PartitionsWanted {
   readonly nowMs: number;
   readonly keepDays: number;
   readonly aheadDays: number;
-  /** Runs each portion, such as again when a lock was not to be had; without it, once. */
+  /** Runs each portion, for example with retries after a lock timeout (default: once). */
   readonly attempt?: (portion: () => Promise<number>) => Promise<number>;
-  /** Is told how many have been made so far, after each portion. */
+  /** Called after each portion with the number of partitions created so far. */
   readonly progress?: (made: number) => void;
 }
 
 /**
- * Makes the daily partitions of `events` from `keepDays` ago to `aheadDays` from now, in portions with a transaction each;
- * returns how many were made. Ended anywhere and run again, it goes on.
+ * Creates the daily partitions of `events` from `keepDays` ago to `aheadDays` from now, in portions of one transaction
+ * each; returns how many were created. After it was killed, the next run continues.
  */
 export async function makePartitions(
   db: Database,
@@ -137,7 +137,7 @@ export async function makePartitions(
 ): Promise<number> {
   const day = (offset: number) => new Date(nowMs + offset * DAY_MS).toISOString().slice(0, 10);
   let made = 0;
-  // The latest first, which are written to.
+  // The latest come first, because the service writes to them.
   for (let to = aheadDays; to >= -keepDays; to -= PORTION) {
     const from = Math.max(-keepDays, to - PORTION + 1);
     made += await attempt(() =>
@@ -155,17 +155,17 @@ export async function makePartitions(
   return made;
 }
 
-/** Applies a migration, unless another has done so while it waited; returns whether it did. */
+/** Applies a migration; returns false if another session applied it while this one waited for the lock. */
 async function apply(db: Database, name: string, sql: string): Promise<boolean> {
   try {
     return await db.transaction(async (tx) => {
-      // A lock of the transaction's, which a pooler of connections can't leave to somebody else.
+      // A transaction-level lock: a connection pooler cannot pass it on to another client.
       await lockToTheEnd(tx, "migration");
       if ((await appliedTo(tx)).has(name)) return false;
-      // No object of another schema takes the place of one that is meant.
+      // Keeps objects of other schemas from being used by mistake.
       await tx.exec("set local search_path = pg_catalog, pg_temp");
       await tx.exec(sql);
-      // Noted in the same transaction: a migration is applied and known, or neither.
+      // In the same transaction: a migration is both applied and recorded, or neither.
       await tx.query("insert into clickstream.schema_version (name, checksum) values ($1, $2)", [name, checksum(sql)]);
       return true;
     });
@@ -184,7 +184,7 @@ function storageIn(db: Database): UmzugStorage {
 
 /** Checksums of the applied migrations, by name. */
 async function appliedTo(db: Database): Promise<Map<string, string>> {
-  // Asked of the table of tables: a name that was not there is remembered, and looked up anew only where a table is read.
+  // Asks the catalogue: after a failed lookup a session caches that the name is missing, until it reads a table.
   const { rowCount } = await db.query(
     `select from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = 'clickstream' and c.relname = 'schema_version'`,

@@ -13,7 +13,7 @@ async function texts(db: Database, sql: string): Promise<string[]> {
 }
 
 onEachDatabase("migrations", {
-  "make the schema, and find nothing to do the second time": async (open) => {
+  "create the schema, and find nothing to do the second time": async (open) => {
     const db = await open();
     assert.equal((await schemaState(db, MIGRATIONS)).state, "missing");
     await assert.rejects(verifySchema(db, MIGRATIONS), /is missing: .*clickstream migrate/);
@@ -23,7 +23,7 @@ onEachDatabase("migrations", {
     assert.deepEqual(await migrate(db, MIGRATIONS), { applied: [], already: NAMES.length });
   },
 
-  "apply what is new": async (open) => {
+  "apply new files": async (open) => {
     const db = await open();
     await migrate(db, MIGRATIONS);
     const state = await schemaState(db, [...MIGRATIONS, NEXT]);
@@ -33,7 +33,7 @@ onEachDatabase("migrations", {
     await db.query("select from clickstream.next");
   },
 
-  "account for the offsets of tables that are in use": async (open) => {
+  "account for offsets that were committed before an upgrade": async (open) => {
     const db = await open();
     await migrate(db, MIGRATIONS.filter(({ name }) => name < "0010"));
     await db.exec(`
@@ -76,7 +76,7 @@ onEachDatabase("migrations", {
     await assert.rejects(verifySchema(db, MIGRATIONS), SchemaMismatch);
   },
 
-  "leave nothing behind of one that fails, and let go of the lock": async (open) => {
+  "roll back one that fails, and release the lock": async (open) => {
     const db = await open();
     const failing = { ...NEXT, sql: "create table clickstream.next (); select 1 / 0" };
     await assert.rejects(migrate(db, [...MIGRATIONS, failing]), /apply migration 9999_next\.sql: .*division by zero/);
@@ -86,7 +86,7 @@ onEachDatabase("migrations", {
     assert.deepEqual((await migrate(db, [...MIGRATIONS, NEXT])).applied, [NEXT.name]);
   },
 
-  "say of every table, column and function what it is": async (open) => {
+  "comment on every table, column and function": async (open) => {
     const db = await open();
     await migrate(db, MIGRATIONS);
     await db.exec("select clickstream.make_partitions('2026-11-02', '2026-11-02')");
@@ -111,7 +111,7 @@ onEachDatabase("migrations", {
     for (const comment of exact) assert.match(comment, /exact up to 4,096 in a window and at most 1 % off beyond/);
   },
 
-  "give everything to the owner, and nothing to everybody": async (open) => {
+  "make the owner own every object, and grant nothing to public": async (open) => {
     const db = await open();
     await migrate(db, MIGRATIONS);
     await db.exec("set role clickstream_owner; select clickstream.make_partitions('2026-11-02', '2026-11-02')");

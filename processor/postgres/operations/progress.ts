@@ -1,12 +1,12 @@
 /**
- * How far the tables have come, and of which log they are.
+ * Positions of the tables, and the log that they follow.
  * @module
  */
 import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA } from "../schema.ts";
 
-/** Kafka's id of the topic that the tables follow; null where it is not known. */
+/** Kafka's id of the topic that the tables follow; null if it is not known. */
 export async function topicIdOf(db: Database, topic: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string | null }>(
     "select max(topic_id) as id from clickstream.progress where topic = $1::text",
@@ -16,8 +16,7 @@ export async function topicIdOf(db: Database, topic: string): Promise<string | n
 }
 
 /**
- * The latest time of an event in the tables that is of a log that adopt-topic has replaced, epoch milliseconds; null if
- * there is none.
+ * The latest event time from a log that adopt-topic has replaced, epoch milliseconds; null if there is none.
  */
 export async function latestFormer(db: Database, topic: string): Promise<number | null> {
   const { rows } = await db.query<{ latest: string | null }>(
@@ -28,7 +27,7 @@ export async function latestFormer(db: Database, topic: string): Promise<number 
   return rows[0]!.latest === null ? null : Number(rows[0]!.latest) + ALLOWED_DELAY_MS;
 }
 
-/** How far the tables of a schema have come; by default, those in use. */
+/** Positions of the tables of a schema (default: those in use), by partition. */
 export async function positionsOf(
   db: Database,
   topic: string,

@@ -1,16 +1,16 @@
 /**
- * What a rebuild replaces, and where it has to read the log for it.
+ * What a rebuild replaces, and where it starts to read the log.
  *
- * Rows are replaced whose window begins at a given midnight or later: what is older than the log stays as it is. The log
- * is read from where it has the first event that may be in such a row or may join a session that begins there, and before
- * that from where it must be known to tell duplicates.
+ * It replaces rows with windows that begin at a given midnight or later; older rows stay. It reads the log from the
+ * first event that may be in such a row, or may join a session that begins there. To recognise duplicates, it starts
+ * to read somewhat earlier.
  * @module
  */
 import { MAX_AHEAD_MS } from "../../event.ts";
 import { KEPT_PIECES } from "../../pipeline/duplicates.ts";
 import type { View } from "../../views/view.ts";
 
-/** Where reading a partition begins: up to `from` only to remember ids, from there on to count. */
+/** Where to read a partition: from `replay` to remember ids only, and from `from` on to count. */
 export interface Start {
   readonly partition: number;
   readonly replay: number;
@@ -20,35 +20,35 @@ export interface Start {
 /** How far back the log reaches. */
 export interface Reach {
   readonly starts: readonly Start[];
-  /** Kafka timestamp of the log's first record where it is later than the midnight asked for, else null. */
+  /** Kafka timestamp of the log's first record if it is later than the requested midnight, else null. */
   readonly logBeginsMs: number | null;
 }
 
-/** What is rebuilt. Two that are alike are one that was ended on the way. */
+/** What is rebuilt. A rebuild with an equal plan continues one that was interrupted. */
 export interface Plan {
   readonly topic: string;
-  /** Kafka's id of the topic that the tables follow; null where it is not known. */
+  /** Kafka's id of the topic that the tables follow; null if it is not known. */
   readonly topicId: string | null;
-  /** Midnight from which on rows are replaced, epoch milliseconds. */
+  /** Rows from this midnight on are replaced, epoch milliseconds. */
   readonly fromMs: number;
   readonly version: string;
   readonly views: readonly string[];
   readonly keepDays: number;
   readonly storeEvents: boolean;
   readonly hashRoutes: boolean;
-  /** Which tables are filled, and how: what an older program has begun is begun anew. */
+  /** Version of the staging tables: a rebuild that an older program began starts again. */
   readonly layout: 2;
-  /** Refusals that have been sent back: their copies stand for them. */
+  /** Refusals that were sent back: their copies replace them. */
   readonly replayed: readonly string[];
 }
 
-/** The times of the log at which reading must begin, so that rows from `fromMs` on are exact. */
+/** Times of the log at which reading must begin so that rows from `fromMs` on are exact, epoch milliseconds. */
 export function timesToRead(
   fromMs: number,
   views: readonly View[],
 ): { readonly from: number; readonly replay: number } {
-  // An event lies at most so far ahead of its Kafka timestamp. One that comes within a gap of a session's beginning is a
-  // part of it, so that it begins earlier and is not to be replaced.
+  // An event is at most MAX_AHEAD_MS ahead of its Kafka timestamp. An event at most a gap before a session joins it: then
+  // the session begins earlier, and must not be replaced.
   const gapMs = Math.max(0, ...views.map(({ window }) => window.kind === "session" ? window.gapMs : 0));
   const from = fromMs - gapMs - MAX_AHEAD_MS;
   return { from, replay: from - (KEPT_PIECES + 1) * 60_000 };

@@ -1,5 +1,5 @@
 /**
- * The new tables take the place of those in use, in one transaction.
+ * Replaces the tables in use with the new ones, in one transaction.
  * @module
  */
 import { tableOf } from "../../translate/table.ts";
@@ -11,11 +11,11 @@ import { dayAfter } from "./rebuild_tables.ts";
 
 const OWNER = "set local role clickstream_owner";
 
-/** Locks that exchanging a day of events takes: tables, their indexes and what lies beneath them, old and new. */
+/** Locks that exchanging a day of events takes: old and new tables, their indexes and TOAST tables. */
 const LOCKS_A_DAY = 12;
 
 /**
- * Throws if the server's table of locks, which all its databases share, has too little room to exchange all days at once.
+ * Verifies that the server's lock table, which all its databases share, has room to exchange all days at once.
  *
  * @throws {Error} that says what to do
  */
@@ -38,8 +38,8 @@ export async function verifyRoomForSwap(db: Database): Promise<void> {
 }
 
 /**
- * Puts the new rows in the place of the old ones, in the transaction `tx`, which must hold `progress` against every
- * commit; the new tables must have come just as far as those in use.
+ * Replaces old rows with new ones, in the transaction `tx`. It must hold a lock on `progress` that blocks every commit,
+ * and the new tables must have the same positions as those in use.
  */
 export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
   await tx.exec(OWNER);
@@ -52,8 +52,8 @@ export async function swap(tx: Database, plan: Plan, views: readonly View[], rea
 }
 
 /**
- * Midnight from which on rows are replaced, in epoch milliseconds: as asked for, or where the log begins later, that of
- * its first day. What is older is of another log, and this one can't make it again.
+ * The midnight from which rows are replaced, epoch milliseconds: the requested one, or that of the log's first day if
+ * the log begins later. Older rows come from another log, so this log cannot rebuild them.
  */
 async function replacedFrom(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<number> {
   if (reach.logBeginsMs === null) return plan.fromMs;
@@ -66,7 +66,7 @@ async function replacedFrom(tx: Database, plan: Plan, views: readonly View[], re
   const { rows: [row] } = await tx.query<{ first: string | null }>(
     `select (extract(epoch from least(${times.join(", ")})) * 1000)::bigint::text as first`,
   );
-  // An event may have come late, and lie before the record that is the log's first.
+  // A late event may have an event time before the log's first record.
   const firstMs = Math.min(reach.logBeginsMs, row!.first === null ? Infinity : Number(row!.first));
   return Math.max(plan.fromMs, Math.floor(firstMs / DAY_MS) * DAY_MS);
 }
@@ -77,12 +77,12 @@ async function replaceRows(tx: Database, table: string, time: string, from: stri
       where attrelid = '${SCHEMA}.${table}'::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
   );
   const columns = rows[0]!.columns;
-  // Of a day's date, the comparison is in UTC: so it is on all our connections.
+  // If the column is a date, it is compared in UTC, the time zone of all our connections.
   await tx.exec(`delete from ${SCHEMA}.${table} where ${time} >= ${from};
     insert into ${SCHEMA}.${table} (${columns}) select ${columns} from ${STAGING}.${table} where ${time} >= ${from}`);
 }
 
-/** Whole days change places by their partitions, and no event is written twice. */
+/** Exchanges whole days of events as partitions, so that no event is copied. */
 async function replaceEvents(tx: Database, from: string): Promise<void> {
   const { rows } = await tx.query<{ name: string; live: boolean; staged: boolean }>(
     `select v.name, bool_or(v.schema = '${SCHEMA}') as live, bool_or(v.schema <> '${SCHEMA}') as staged
@@ -115,7 +115,7 @@ async function replaceEvents(tx: Database, from: string): Promise<void> {
   await tx.exec(`insert into ${SCHEMA}.events select * from ${STAGING}.events_default where event_time >= ${from}`);
 }
 
-/** A refusal that is one no more goes, unless it was sent back; what was erased of one stays erased. */
+/** Replaces refusals. Deletes those that are events now, unless they were sent back; erased payloads stay erased. */
 async function replaceRefusals(tx: Database, topic: string, { partition, from }: Start): Promise<void> {
   const here = [topic, partition, from];
   const place = `topic = $1::text and partition = $2::integer and "offset" >= $3::bigint and not former`;
@@ -142,7 +142,7 @@ async function replaceRefusals(tx: Database, topic: string, { partition, from }:
       where ${place} and not exists (select from ${SCHEMA}.refusals r where ${same})`,
     here,
   );
-  // Of the whole log all counts are new; of a part, what is refused more or less is stored less or more.
+  // After the whole log, all counts are new. After a part of it, each refusal more means one stored event less.
   await tx.query(
     from === 0
       ? `update ${SCHEMA}.progress p set consumed = n.consumed, stored = n.stored, duplicates = n.duplicates,

@@ -1,5 +1,5 @@
 /**
- * The tables that a rebuild fills, next to those in use, and what it remembers of itself in case it is killed.
+ * The tables that a rebuild fills next to those in use, and the plan that it stores in case it is killed.
  * @module
  */
 import type { Commit } from "../../pipeline/commit.ts";
@@ -11,7 +11,7 @@ import type { Plan, Reach } from "./rebuild_plan.ts";
 
 const OWNER = "set local role clickstream_owner";
 
-/** True if tables are there that the same plan has begun to fill. */
+/** True if there are tables that the same plan has begun to fill. */
 export async function isUnderWay(db: Database, plan: Plan): Promise<boolean> {
   const { rows: [found] } = await db.query<{ there: string | null }>(
     `select to_regclass('${STAGING}.plan')::text as there`,
@@ -21,7 +21,7 @@ export async function isUnderWay(db: Database, plan: Plan): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Makes the tables to be filled, and removes what another plan has left. */
+/** Creates the tables to fill, after dropping those of another plan. */
 export async function begin(db: Database, plan: Plan, reach: Reach): Promise<void> {
   await dropStaging(db);
   await db.transaction(async (tx) => {
@@ -52,7 +52,7 @@ export async function begin(db: Database, plan: Plan, reach: Reach): Promise<voi
   });
 }
 
-/** Removes what a rebuild has left: partitions in portions, so that the locks of one transaction are few. */
+/** Drops the tables of a rebuild; partitions in portions, so that one transaction takes few locks. */
 export async function dropStaging(db: Database): Promise<void> {
   for (;;) {
     const dropped = await db.transaction(async (tx) => {
@@ -69,13 +69,13 @@ export async function dropStaging(db: Database): Promise<void> {
   await db.transaction((tx) => tx.exec(`${OWNER}; drop schema if exists ${STAGING} cascade`));
 }
 
-/** How far back the log of the plan that is under way reached. */
+/** How far back the log reached when the current plan began. */
 export async function reachOf(db: Database): Promise<Reach> {
   const { rows } = await db.query<{ reach: string }>(`select starts::text as reach from ${STAGING}.plan`);
   return JSON.parse(rows[0]!.reach) as Reach;
 }
 
-/** Makes the partitions of the days of events that are about to be stored, where there are none yet. */
+/** Creates missing daily partitions for events that are about to be stored. */
 export class StagedDays {
   readonly #db: Database;
   readonly #fromMs: number;
@@ -86,7 +86,7 @@ export class StagedDays {
     this.#fromMs = plan.fromMs;
   }
 
-  /** Makes the partitions that a commit needs; older events than those to be replaced need none. */
+  /** Creates the partitions that a commit needs; events before the replaced days need none. */
   async makeFor({ events }: Commit): Promise<void> {
     const days = new Set<number>();
     for (const { time, count } of events ?? []) {
@@ -113,7 +113,7 @@ async function makeDay(tx: Database, day: string): Promise<void> {
     name,
   ]);
   if (found!.there) return;
-  // With the check, attaching it to the table in use need not read it.
+  // With this check, PostgreSQL does not read the partition when it is attached to the table in use.
   await tx.exec(`create table ${name} partition of ${STAGING}.events for values from ('${day}Z') to (${dayAfter(day)});
     alter table ${name} add constraint of_day
       check (event_time is not null and event_time >= '${day}Z' and event_time < ${dayAfter(day)});
@@ -121,7 +121,7 @@ async function makeDay(tx: Database, day: string): Promise<void> {
     grant select, update, delete on ${name} to clickstream_writer`);
 }
 
-/** The UTC day after a day, as SQL that is read as its midnight. */
+/** SQL for midnight at the end of a UTC day. */
 export function dayAfter(day: string): string {
   return `'${new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)}Z'`;
 }

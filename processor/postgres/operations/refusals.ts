@@ -1,10 +1,10 @@
 /**
- * Refusals as the operator sees them, and the journal of those that are sent back into the topic.
+ * Queries for refusals, and the journal of replays, which send refusals back into the topic.
  * @module
  */
 import type { Database } from "../database.ts";
 
-/** Which refusals are meant; what is left out doesn't matter. */
+/** Which refusals to select; a field that is left out selects all. */
 export interface RefusalFilter {
   readonly ids?: readonly string[];
   readonly reason?: string | undefined;
@@ -17,7 +17,7 @@ export interface RefusalFilter {
   readonly replayed?: boolean;
 }
 
-/** A row of `refusals`. Whole numbers are texts, for they may be large; times are ISO 8601. */
+/** A row of `refusals`. Integers are texts, because they may be large; times are ISO 8601. */
 export interface RefusalRow {
   readonly id: string;
   readonly reason: string;
@@ -26,7 +26,7 @@ export interface RefusalRow {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
-  /** Null once it has been erased with its user. */
+  /** Null after it was erased with its user. */
   readonly payload: Uint8Array | null;
   readonly refused_at: string;
   readonly replayed_at: string | null;
@@ -34,7 +34,7 @@ export interface RefusalRow {
 
 const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as ${column}`;
 
-/** The refusals that a filter means, the most recent first; `payloadBytes` of each payload at most. */
+/** The refusals that match a filter, most recent first, with at most `payloadBytes` bytes of each payload. */
 export async function refusalsIn(
   db: Database,
   filter: RefusalFilter,
@@ -50,7 +50,7 @@ export async function refusalsIn(
   return rows;
 }
 
-/** How many refusals a filter means. */
+/** Number of refusals that match a filter. */
 export async function countRefusals(db: Database, filter: RefusalFilter): Promise<number> {
   const { where, values } = condition(filter);
   const { rows } = await db.query<{ n: string }>(
@@ -60,7 +60,7 @@ export async function countRefusals(db: Database, filter: RefusalFilter): Promis
   return Number(rows[0]!.n);
 }
 
-/** Refusals of a topic that are whole, have something to send, and have not been sent yet; the oldest first. */
+/** Refusals of a topic that have a complete, non-empty payload and were not sent back yet, oldest first. */
 export async function replayable(
   db: Database,
   topic: string,
@@ -80,11 +80,11 @@ export async function replayable(
   return rows;
 }
 
-/** Of a message that was too large only the beginning is there, and a batch that can't be read is no message. */
+/** Reasons without a complete record: only the beginning of an oversized record is kept; a batch is not a record. */
 const PARTIAL = "('too_large', 'unreadable_batch')";
 const WHOLE = `payload is not null and length(payload) > 0 and reason not in ${PARTIAL}`;
 
-/** How many refusals a filter means that can't be sent, as not all of what was refused is there. */
+/** Number of matching refusals that cannot be sent back, because their record is not complete. */
 export async function countPartial(db: Database, topic: string, filter: RefusalFilter): Promise<number> {
   const { where, values } = condition({ ...filter, replayed: false });
   const { rows } = await db.query<{ n: string }>(
@@ -95,13 +95,13 @@ export async function countPartial(db: Database, topic: string, filter: RefusalF
   return Number(rows[0]!.n);
 }
 
-/** Number of the last refusal; what is refused later may be what is being sent. */
+/** Id of the last refusal. Later ones may be copies that the replay itself has sent. */
 export async function lastRefusal(db: Database): Promise<string> {
   const { rows } = await db.query<{ id: string }>("select coalesce(max(id), 0) as id from clickstream.refusals");
   return rows[0]!.id;
 }
 
-/** Messages that are to be sent, and have not been yet. */
+/** Those of these refusals that can be sent back and were not yet. */
 export async function stillToSend(db: Database, ids: readonly string[]): Promise<readonly RefusalRow[]> {
   return (await db.query<RefusalRow>(
     `select id, reason, field, detail, topic, partition, "offset", payload, ${iso("refused_at")}, replayed_at
@@ -111,13 +111,13 @@ export async function stillToSend(db: Database, ids: readonly string[]): Promise
   )).rows;
 }
 
-/** A transaction of Kafka that was noted before it began. */
+/** A Kafka transaction, noted before it begins. */
 export interface NotedReplay {
   readonly id: string;
   readonly refusals: readonly string[];
 }
 
-/** The transaction of which nobody knows yet whether Kafka has it. */
+/** The transaction that may or may not have been committed to Kafka; null if there is none. */
 export async function unfinishedReplay(db: Database): Promise<NotedReplay | null> {
   const { rows: [row] } = await db.query<{ id: string; ids: string }>(
     "select id, array_to_string(refusals, ',') as ids from clickstream.replays where done_at is null",
@@ -125,7 +125,7 @@ export async function unfinishedReplay(db: Database): Promise<NotedReplay | null
   return row === undefined ? null : { id: row.id, refusals: row.ids.split(",") };
 }
 
-/** Notes a transaction that is about to begin. */
+/** Notes a Kafka transaction that is about to begin. */
 export async function noteReplay(db: Database, { id, refusals }: NotedReplay): Promise<void> {
   await db.query("insert into clickstream.replays (id, refusals) values ($1::bigint, $2::bigint[])", [
     id,
@@ -133,7 +133,7 @@ export async function noteReplay(db: Database, { id, refusals }: NotedReplay): P
   ]);
 }
 
-/** Marks the refusals that Kafka has, and the transaction as done; returns how many were marked. */
+/** Marks refusals as sent, and their transaction as done; returns how many refusals were marked. */
 export async function markReplayed(db: Database, id: string, sent: readonly string[]): Promise<number> {
   return await db.transaction(async (tx) => {
     const { rowCount } = await tx.query(
@@ -163,7 +163,7 @@ function condition(filter: RefusalFilter): { readonly where: string; readonly va
   return { where: parts.join(" and ") || "true", values };
 }
 
-/** The places of refusals that were sent back: `partition/offset`. */
+/** Positions of refusals that were sent back, as `partition/offset`. */
 export async function replayedPlaces(db: Database, topic: string): Promise<string[]> {
   const { rows } = await db.query<{ place: string }>(
     `select partition || '/' || "offset" as place from clickstream.refusals

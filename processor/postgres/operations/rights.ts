@@ -1,5 +1,5 @@
 /**
- * What a database user may do, and what the service needs.
+ * Compares the rights of a database user with those that the service needs.
  * @module
  */
 import { VIEWS } from "../../views/mod.ts";
@@ -7,7 +7,7 @@ import type { View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { writerRights } from "../view_table.ts";
 
-/** Rights of the service by table, besides the tables of views; a reader's are no business of its. */
+/** Rights that the service needs by table, without the tables of views. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
   schema_version: ["select"],
   progress: ["select", "insert", "update", "delete"],
@@ -22,7 +22,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
 /** The reports that the status page shows. */
 const REPORTS = ["conversion", "funnel", "page_views"];
 
-/** Rights that are missing, such as `insert on events`. */
+/** Rights that the service needs and lacks, such as `insert on events`. */
 export async function missingRights(db: Database, views: readonly View[] = VIEWS): Promise<string[]> {
   const needed = [...Object.entries(NEEDED), ...views.map((view) => [view.name, writerRights(view)] as const)];
   const all = needed.flatMap(([table, rights]) => rights.map((right) => ({ table, right })));
@@ -39,7 +39,7 @@ export async function missingRights(db: Database, views: readonly View[] = VIEWS
   return rows.map(({ missing }) => missing);
 }
 
-/** Rights that the service has no use for, in words. */
+/** Rights that the service does not need, such as `is a superuser`. */
 export async function needlessRights(db: Database): Promise<string[]> {
   const { rows } = await db.query<{ right: string }>(
     `select v.right from pg_roles r, lateral (values

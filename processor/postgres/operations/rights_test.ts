@@ -32,7 +32,7 @@ const READS = [
   "select clickstream.watermark()",
 ];
 
-/** What the status page asks, as the service. */
+/** Reports that the service reads for the status page. */
 const SHOWN = ["conversion", "funnel", "page_views"];
 
 const RUNS_REPORTS = [
@@ -91,7 +91,7 @@ const HISTORY = [
   "update clickstream.schema_version set checksum = ''",
 ];
 
-/** Runs a statement as a role, and undoes it; returns the SQLSTATE of what went wrong, or null. */
+/** Runs a statement as a role, and rolls it back; returns the SQLSTATE of its error, or null. */
 async function as(db: Database, role: string, sql: string): Promise<string | null> {
   const undo = new Error("undo");
   try {
@@ -115,7 +115,7 @@ async function each(db: Database, role: string, statements: readonly string[], e
 const DENIED = "42501";
 
 onEachDatabase("rights", {
-  "of a writer: rows, and no definitions": async (open) => {
+  "of a writer: change rows, but define nothing": async (open) => {
     const db = await migrated(open);
     const shown = SHOWN.map((name) => `select * from clickstream.${name}(now() - interval '1 day', now())`);
     await each(db, "clickstream_writer", [...READS, ...WRITES, ...shown], null);
@@ -124,20 +124,20 @@ onEachDatabase("rights", {
     await each(db, "clickstream_writer", [...DEFINES, ...HISTORY, ...others], DENIED);
   },
 
-  "of a reader: looking, and reports": async (open) => {
+  "of a reader: read tables and run reports": async (open) => {
     const db = await migrated(open);
     await each(db, "clickstream_reader", [...READS, ...RUNS_REPORTS], null);
     await each(db, "clickstream_reader", [...WRITES, ...DEFINES, ...HISTORY], DENIED);
   },
 
-  "of everybody else: none": async (open) => {
+  "of other users: none": async (open) => {
     const db = await migrated(open);
     await db.exec("create role stranger");
     await each(db, "stranger", [...READS, ...RUNS_REPORTS, ...WRITES, ...DEFINES, ...HISTORY], DENIED);
     await db.exec("drop role stranger");
   },
 
-  "reach partitions that are made later": async (open) => {
+  "extend to partitions that are created later": async (open) => {
     const db = await migrated(open);
     await db.exec(
       "select clickstream.make_partitions((now() at time zone 'UTC')::date, (now() at time zone 'UTC')::date)",

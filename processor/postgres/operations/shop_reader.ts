@@ -1,6 +1,6 @@
 /**
- * What the page shows out of PostgreSQL, asked for only while somebody looks: by few statements, over little time, each
- * along an index.
+ * Reads what the status page shows from PostgreSQL, only while the page is open: with few statements, over short times,
+ * each by an index.
  * @module
  */
 import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
@@ -21,19 +21,19 @@ import {
 
 const MINUTE_MS = 60_000;
 
-/** Times of windows and sessions that are looked at, back from the latest event, in milliseconds. */
+/** How far back from the latest event windows and sessions are read, in milliseconds. */
 const ACTIVE_MS = 60 * MINUTE_MS;
 const CONVERSION_MS = 60 * MINUTE_MS;
 const PAGES_MS = 15 * MINUTE_MS;
 const WINDOWS_MS = 6 * MINUTE_MS;
 
-/** Bytes of a refused message that are shown. */
+/** Bytes of a refused record that are shown. */
 const PAYLOAD_BYTES = 2048;
 
 const REFUSALS = 25;
 const PAGES = 8;
 
-/** The shop behind a connection, for the page; closing it closes the connection. */
+/** The shop's data for the page, read over a connection; closing it closes the connection. */
 export function shopSource(db: Database, topic: string): ShopSource {
   return {
     front: (nowMs) => readFront(db, topic, nowMs),
@@ -42,7 +42,7 @@ export function shopSource(db: Database, topic: string): ShopSource {
   };
 }
 
-/** Asks how far the tables are, which takes next to no time. */
+/** Reads the positions of the tables, which takes almost no time. */
 export async function readFront(db: Database, topic: string, nowMs: number): Promise<Front> {
   const { rows } = await db.query<TablePartition & { readonly final: number | null }>(
     `select p.partition, p.next_offset::float8 as next, ${ms("p.watermark")} as watermark, p.committed_by as owner,
@@ -59,7 +59,7 @@ export async function readFront(db: Database, topic: string, nowMs: number): Pro
   };
 }
 
-/** Asks for everything that the page shows of the shop. */
+/** Reads everything that the page shows about the shop. */
 export async function readShop(db: Database, { watermark, latest }: Front): Promise<ShopReport> {
   const refusals = await readRefusals(db);
   if (latest === null) {
@@ -86,7 +86,7 @@ async function readActiveUsers(db: Database, latest: number): Promise<{ users: A
       where window_start > ${time("$1")} and window_start <= ${time("$2")} order by window_start`,
     [latest - ACTIVE_MS, latest],
   );
-  // Of the windows that the latest event is in, the one that has seen most of its time.
+  // The earliest window that contains the latest event: most of its time has passed.
   const now = rows.find(({ end }) => end > latest)?.users ?? 0;
   const series = rows.filter(({ end }) => end <= latest + MINUTE_MS).map(({ end, users }) => [end, users] as const);
   const windows = rows.map(({ start, end, users }) => ({
@@ -134,9 +134,9 @@ async function readTopPages(db: Database, latest: number): Promise<TopPage[]> {
   return rows;
 }
 
-/** The range of a report as SQL: what is later than `lengthMs` before `latest`, and not later than that. */
+/** SQL for the range of a report: later than `lengthMs` before `latest`, up to and including `latest`. */
 function upTo(latest: number, lengthMs: number): string {
-  // Reports take what is not before the first time, and before the second. Times are whole milliseconds.
+  // Reports use from <= time < to, and times are whole milliseconds.
   return [latest - lengthMs + 1, latest + 1].map((ms) => `'${new Date(ms).toISOString()}'::timestamptz`).join(", ");
 }
 
@@ -151,16 +151,16 @@ async function readRefusals(db: Database): Promise<RefusalShown[]> {
 }
 
 /**
- * Bytes as text: UTF-8 where they are that; otherwise what isn't ASCII as `\xNN`.
+ * Bytes as text: UTF-8 if they are valid UTF-8, otherwise with bytes beyond ASCII as `\xNN`.
  *
- * @param isCut whether there was more, so that the last character may be cut in two
+ * @param isCut true if there were more bytes, so that the last character may be incomplete
  */
 export function textOf(bytes: Uint8Array, isCut: boolean): string {
   for (const less of isCut ? [0, 1, 2, 3] : [0]) {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, bytes.length - less));
     } catch {
-      // Not up to here.
+      // Not valid up to here.
     }
   }
   const hex = (byte: number) => `\\x${byte.toString(16).padStart(2, "0")}`;

@@ -8,7 +8,7 @@ import type { Database } from "../database.ts";
 import { readFront, readShop, textOf } from "./shop_reader.ts";
 import { SqlSink } from "../sink/sql_sink.ts";
 
-// Ann's first visit is more than an hour over when the latest event comes, at 12:04:30, and so is her page view.
+// Ann's first session, and its page view, are more than an hour old at the latest event, 12:04:30.
 const CLICKS = `
   time         userId eventType   page    price quantity
   10:59:00.000 ann    page_view   /old    -     -
@@ -22,7 +22,7 @@ const CLICKS = `
 `;
 const LATEST = at("12:04:30.000");
 
-/** A database with these clicks and messages in it, asked as the processor is allowed to. */
+/** Stores these clicks and messages, then takes the rights of the service, read-only. Returns the topic. */
 async function filled(db: Database, messages: readonly (string | Uint8Array)[] = []): Promise<string> {
   const records = [...clicks(CLICKS), ...messages].map((message) => record(message, LATEST));
   const source = new MemorySource([records], 100);
@@ -43,7 +43,7 @@ async function filled(db: Database, messages: readonly (string | Uint8Array)[] =
 }
 
 onEachDatabase("what the page reads", {
-  "is nothing before the first event": async (open) => {
+  "is empty before the first event": async (open) => {
     const db = await migrated(open);
     const front = await readFront(db, "clicks", LATEST);
     assert.deepEqual(front, { partitions: [], gaps: 0, watermark: null, latest: null });
@@ -57,7 +57,7 @@ onEachDatabase("what the page reads", {
     });
   },
 
-  "is how far the tables are, and the shop as of the latest event": async (open) => {
+  "is the positions of the tables, and the shop as of the latest event": async (open) => {
     const db = await migrated(open);
     const topic = await filled(db);
     const front = await readFront(db, topic, LATEST + 5000);
@@ -92,13 +92,13 @@ onEachDatabase("what the page reads", {
     );
   },
 
-  "looks no further ahead than now": async (open) => {
+  "is never later than now": async (open) => {
     const db = await migrated(open);
     const topic = await filled(db);
     assert.equal((await readFront(db, topic, LATEST - 60_000)).latest, LATEST - 60_000);
   },
 
-  "is the latest refusals, their bytes as text": async (open) => {
+  "is the latest refusals, with their bytes as text": async (open) => {
     const db = await migrated(open);
     const topic = await filled(db, ["<b>", new Uint8Array([0x61, 0xff, 0x00]), "é".repeat(3000)]);
     const { refusals } = await readShop(db, await readFront(db, topic, LATEST));
@@ -112,7 +112,7 @@ onEachDatabase("what the page reads", {
   },
 });
 
-Deno.test("bytes are text where they can be", () => {
+Deno.test("bytes become text, and invalid UTF-8 is escaped", () => {
   const bytes = new TextEncoder().encode("aé😀");
   assert.equal(textOf(bytes, false), "aé😀");
   for (const cut of [1, 2, 3]) assert.equal(textOf(bytes.subarray(0, bytes.length - cut), true), "aé");

@@ -1,11 +1,11 @@
 /**
- * A log whose end is where somebody says.
+ * Reads a log only up to given offsets.
  * @module
  */
 import type { Source } from "../../pipeline/source.ts";
 import { cutAt, type Records, type Seek } from "../../records.ts";
 
-/** A log that is read no further than to given offsets; partitions without one are not read. */
+/** A source that ends each partition at a given offset; it does not read partitions without one. */
 export class UpToSource implements Source {
   readonly #inner: Source;
   #limits: ReadonlyMap<number, number> = new Map();
@@ -14,7 +14,7 @@ export class UpToSource implements Source {
     this.#inner = inner;
   }
 
-  /** Sets how far to read; takes effect with the next seek, for what lies beyond has been thrown away. */
+  /** Sets how far to read. It takes effect with the next seek, because records beyond the limit were dropped. */
   readTo(limits: ReadonlyMap<number, number>): void {
     this.#limits = limits;
   }
@@ -35,7 +35,7 @@ export class UpToSource implements Source {
     this.#inner.seek(offsets, committed);
   }
 
-  /** @throws {Error} if the log no longer has all that is to be read */
+  /** @throws {Error} if Kafka has deleted records that are to be read */
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
     return (await this.#inner.poll(maxWaitMs)).flatMap((records) => {
       const limit = this.#limits.get(records.partition) ?? 0;
