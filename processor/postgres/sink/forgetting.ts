@@ -1,8 +1,8 @@
 /**
- * Users who were forgotten, and a log that still has their events. What lay in the log when a user was forgotten is taken
- * in as ever, so that the anonymous counts are the same whether it was read before or after; and in the transaction that
- * takes it in, the user's own rows are erased again. Until a partition has passed that place, nothing beyond it is read:
- * what a user does who comes back is never in one commit with what is to be erased.
+ * Keeps forgotten users out of the tables while the log still has their events. Events that were in the log when a user
+ * was forgotten are counted as usual, so that anonymous counts do not depend on when they are read. The transaction that
+ * commits them erases the user's own rows again. A partition is held at the offset where its log ended at that time
+ * until everything below is committed. So new events of a user who comes back never share a commit with erased ones.
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
@@ -14,27 +14,27 @@ import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
 import { SCHEMA } from "../schema.ts";
 import { cutAt, type Records, type Seek } from "../../records.ts";
 
-/** Somebody was forgotten since the pipeline began: it begins again, and knows. */
+/** A user was forgotten since the pipeline started: it restarts and reads the list again. */
 export class UserForgotten extends PositionsMoved {
   override readonly name = "UserForgotten";
   override readonly restartCause = "user_forgotten";
 }
 
-/** What a worker knows of forgotten users: its source and its sink share it. */
+/** What a worker knows about forgotten users; shared by its source and its sink. */
 export class Forgotten {
-  /** Number of the last forgetting. */
+  /** Id of the last forgetting. */
   known = "0";
-  /** Where each partition is held, until all below has been committed; partitions that are not held are left out. */
+  /** Offset at which a partition is held until everything below is committed; omits partitions that are not held. */
   readonly limits = new Map<number, number>();
-  /** Hashes of the users whose events below the limit are erased. */
+  /** Hashes of users with events below the limit to erase, by partition. */
   readonly users = new Map<number, Set<string>>();
 
-  /** Whether a user's rows of a partition are to be erased. */
+  /** True if rows of a user from a partition must be erased. */
   erases(partition: number, user: string): boolean {
     return this.users.get(partition)?.has(userHash(user)) ?? false;
   }
 
-  /** Takes note of what is still to come of forgotten users. */
+  /** Notes that the log of a partition may still have events of a forgotten user, below an offset. */
   note(partition: number, below: number, hash: string): void {
     this.limits.set(partition, Math.min(below, this.limits.get(partition) ?? Infinity));
     const users = this.users.get(partition);
@@ -48,14 +48,14 @@ export class Forgotten {
   }
 }
 
-/** A source that stops each partition where it is held, and goes on once the sink has got there. */
+/** A source that stops each partition at its limit, and continues once the sink has committed up to there. */
 export class HeldSource implements Source {
   readonly #inner: Source;
   readonly #forgotten: Forgotten;
   readonly #longestPollMs: number;
   #passed = false;
 
-  /** @param longestPollMs no poll waits for longer, in milliseconds, so that its caller looks up as often */
+  /** @param longestPollMs longest wait of a poll, in milliseconds, so that its caller can check for changes as often */
   constructor(inner: Source, forgotten: Forgotten, longestPollMs = Infinity) {
     this.#inner = inner;
     this.#forgotten = forgotten;
@@ -100,7 +100,7 @@ export class HeldSource implements Source {
   }
 }
 
-/** A sink that stores nothing of what is forgotten. */
+/** A sink that stores no rows of forgotten users. */
 export class ForgettingSink implements Sink {
   readonly #db: Database;
   readonly #inner: Sink;
@@ -109,7 +109,7 @@ export class ForgettingSink implements Sink {
   #commit: Commit | null = null;
 
   /**
-   * @param open makes the sink that does the work, over a connection whose transactions end with our part
+   * @param open opens the sink that writes, over a connection that runs our erasure at the end of each transaction
    * @param schema where that sink keeps its rows
    */
   constructor(db: Database, forgotten: Forgotten, open: (db: Database) => Sink, schema: string = SCHEMA) {
@@ -124,7 +124,7 @@ export class ForgettingSink implements Sink {
   }
 
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
-    // First: who is forgotten after this is noticed by the first commit.
+    // Read first: the first commit detects users who are forgotten after this.
     this.#forgotten.known = await latest(this.#db);
     const positions = await this.#inner.positions(topic, partitions);
     this.#forgotten.clear();
@@ -151,7 +151,7 @@ export class ForgettingSink implements Sink {
     return this.#inner.close();
   }
 
-  /** The end of a commit's transaction, which holds rows of `progress`: whoever forgets waits for it, or was before it. */
+  /** Ends the transaction of a commit. It holds rows of `progress`, so a forgetting waits for it, or came before it. */
   async #finish(tx: Database): Promise<void> {
     if (await latest(tx) !== this.#forgotten.known) throw new UserForgotten("a user was forgotten");
     if (this.#forgotten.limits.size > 0 && this.#commit !== null) await this.#erase(tx, this.#commit);
@@ -181,7 +181,7 @@ export class ForgettingSink implements Sink {
     }
   }
 
-  /** Users with an event in a partition where it is to be erased: not those who have come back in another one. */
+  /** Users with an event to erase in its partition; not those who have come back in another partition. */
   #inEvents(events: readonly Batch[]): ReadonlySet<string> {
     const users = new Set<string>();
     for (const batch of events) {
@@ -193,7 +193,7 @@ export class ForgettingSink implements Sink {
     return users;
   }
 
-  /** Where events are not stored, rows are all there is, and they don't say from which partition they are. */
+  /** Users with rows to erase, if events are not stored. Rows do not name their partition, so every partition counts. */
   #inRows(deltas: Commit["deltas"]): ReadonlySet<string> {
     const everywhere = [...this.#forgotten.users.keys()];
     const users = new Set<string>();
@@ -213,7 +213,7 @@ async function latest(db: Database): Promise<string> {
   return rows[0]!.id;
 }
 
-/** The same connection, whose transactions end with `last`. */
+/** The same connection, but each transaction ends with `last`. */
 function endedBy(db: Database, last: (tx: Database) => Promise<void>): Database {
   return {
     pooled: db.pooled,

@@ -1,10 +1,10 @@
 /**
- * A sink whose connection may be lost.
+ * A sink that reconnects after a failure.
  * @module
  */
 import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 
-/** Passes everything on to a sink that it opens when needed, and opens anew after any failure of it. */
+/** Passes all calls to a sink that it opens on demand, and opens again after a failure. */
 export class ReopeningSink implements Sink {
   readonly #open: () => Promise<Sink>;
   #sink: Promise<Sink> | null = null;
@@ -13,7 +13,7 @@ export class ReopeningSink implements Sink {
     this.#open = open;
   }
 
-  /** Opens the sink if it isn't. */
+  /** Opens the sink if it is not open. */
   async open(): Promise<void> {
     await this.#use(() => Promise.resolve());
   }
@@ -33,7 +33,7 @@ export class ReopeningSink implements Sink {
   async close(): Promise<void> {
     const sink = this.#sink;
     this.#sink = null;
-    // One that could not be opened needs no closing.
+    // A sink that failed to open needs no closing.
     await sink?.then((opened) => opened.close(), () => {});
   }
 
@@ -42,8 +42,8 @@ export class ReopeningSink implements Sink {
     try {
       return await body(await mine);
     } catch (error) {
-      // A position that moved says nothing against the connection. With any other error nobody knows what state it is
-      // in, and closing it must not take longer than opening another.
+      // A position that moved says nothing about the connection. After any other error its state is unknown. Do not wait
+      // for it to close, so that another can be opened at once.
       if (!(error instanceof PositionsMoved) && this.#sink === mine) void this.close().catch(() => {});
       throw error;
     }

@@ -5,7 +5,7 @@ import { ReopeningSink } from "./reopening_sink.ts";
 
 const NOTHING: Commit = { topic: "t", topicId: null, advances: [], deltas: [], events: null, refusals: [] };
 
-/** A memory sink that fails as told, and says when it is closed. */
+/** A memory sink that fails on demand, and counts how often it was closed. */
 class Failing extends MemorySink {
   failure: Error | null = null;
   closed = 0;
@@ -41,7 +41,7 @@ Deno.test("opens one connection and keeps it", async () => {
   assert.equal(opened[0]!.closed, 1);
 });
 
-Deno.test("opens another one after a failure, and closes the one that failed", async () => {
+Deno.test("opens another connection after a failure, and closes the failed one", async () => {
   const { sink, opened } = reopening();
   await sink.open();
   opened[0]!.failure = new Unavailable("gone", { kind: "kafka_unreachable" });
@@ -50,7 +50,7 @@ Deno.test("opens another one after a failure, and closes the one that failed", a
   assert.deepEqual(opened.map(({ closed, commits }) => [closed, commits]), [[1, 0], [0, 1]]);
 });
 
-Deno.test("tries to open again after that failed", async () => {
+Deno.test("retries to open after opening failed", async () => {
   const { sink, opened, down } = reopening();
   down.is = true;
   await assert.rejects(sink.open(), Unavailable);

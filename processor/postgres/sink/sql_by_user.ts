@@ -1,7 +1,7 @@
 /**
- * Rows of users, of which there are nearly as many as events: what is there is updated, and what is not comes in by
- * `copy`, which costs a fraction of asking row by row. Nobody else writes the rows of a user at the same time, since all
- * of the user's events are in one partition.
+ * Writes rows by user, which are nearly as many as events: updates existing rows, and inserts new ones by `copy`, which
+ * costs a fraction of an upsert. No other writer changes rows of the same user at the same time, because all events of a
+ * user are in one partition.
  * @module
  */
 import { type Cells, rowsBelow } from "../../columns/cells.ts";
@@ -12,12 +12,12 @@ import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
 
-/** Rows in one statement: enough to forget the round trip, and few enough to hold them twice. */
+/** Rows per statement: enough to make the round trip negligible, and few enough to hold them in memory twice. */
 const STATEMENT_ROWS = 8192;
 
 const UNIQUE_VIOLATION = "23505";
 
-/** Adds the rows of a delta to those that exist in its table of a schema, and makes the others. */
+/** Merges the rows of a delta into existing rows of its table in a schema, and inserts the others. */
 export async function writeByUser(tx: Database, schema: string, delta: Delta): Promise<void> {
   const table = tableOf(delta.view);
   const cells = columnsOf(delta);
@@ -44,9 +44,9 @@ export async function writeByUser(tx: Database, schema: string, delta: Delta): P
 }
 
 /**
- * Makes rows that were not there.
+ * Inserts new rows.
  *
- * @throws {Unavailable} if they are there now
+ * @throws {Unavailable} if one of them exists
  */
 export async function insert(
   tx: Database,
@@ -72,7 +72,7 @@ export async function insert(
   }
 }
 
-/** Rows in portions of one statement each. */
+/** Splits rows into portions, one per statement. */
 export function* portions(rows: Int32Array): Generator<Int32Array> {
   for (let from = 0; from < rows.length; from += STATEMENT_ROWS) yield rows.subarray(from, from + STATEMENT_ROWS);
 }

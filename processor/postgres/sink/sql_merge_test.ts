@@ -18,7 +18,7 @@ const MEASURES: readonly (readonly [string, string, Measure])[] = [
   ["none", "cents", sum("revenue") as Measure],
 ];
 
-/** A view of nothing but this measure. */
+/** A view with only this measure. */
 function alone(name: string, measure: Measure): View {
   return view({ name: "alone", about: "", window: day(), by: [], measures: { [name]: measure } });
 }

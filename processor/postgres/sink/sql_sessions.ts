@@ -1,7 +1,7 @@
 /**
- * Sessions: nearly each is new, or goes on with one stored session. A new one comes in by `copy`; one that goes on is
- * merged by SQL where it lies. What is more involved, such as an event that makes two sessions one, is read, merged as
- * memory does it, and written back.
+ * Writes sessions. Nearly every one is new, or extends one stored session. New ones are inserted by `copy`; SQL merges
+ * extended ones in place. Other cases, such as an event that joins two sessions, are read, merged in memory, and written
+ * back.
  * @module
  */
 import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../../columns/cells.ts";
@@ -17,17 +17,17 @@ import { insert, portions } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
-/** A stored session that a new one goes on with. */
+/** A stored session that a session of the delta extends. */
 interface Continued {
-  /** Of the new one, in the delta. */
+  /** Row of the delta. */
   readonly row: number;
-  /** Of the stored one, in its table. */
+  /** `ctid` of the stored session. */
   readonly place: Uint8Array;
-  /** Cells of the stored one that SQL can't merge. */
+  /** Cells of the stored session that SQL cannot merge. */
   readonly stored: (column: string) => Cell;
 }
 
-/** Merges the sessions of a delta into their table of a schema. */
+/** Merges the sessions of a delta into their table in a schema. */
 export async function writeSessions(tx: Database, schema: string, delta: Delta): Promise<void> {
   const ambiguous = new Set<number>();
   const cells = columnsOf(delta);
@@ -60,7 +60,7 @@ export async function writeSessions(tx: Database, schema: string, delta: Delta):
   );
 }
 
-/** Marks the rows whose key has no other row in the delta. */
+/** Marks with 1 the rows that are the only one of their key in the delta. */
 function rowsAlone({ count, keys }: Delta): Int32Array {
   const groups = new Groups(keys.length);
   const codes = keys.map(numbered);
@@ -70,7 +70,7 @@ function rowsAlone({ count, keys }: Delta): Int32Array {
   return groupOf.map((group) => sizes[group]! === 1 ? 1 : 0);
 }
 
-/** Numbers that are the same for the same cells. */
+/** Codes of cells: equal cells have equal codes. */
 function numbered(cells: Cells): Int32Array {
   if (cells instanceof Texts) return cells.codes;
   const known = new Map<Cell, number>();
@@ -82,8 +82,8 @@ function numbered(cells: Cells): Int32Array {
 }
 
 /**
- * Stored sessions that these rows touch, lying no more than a gap apart. Sessions of one key lie apart, so a row that
- * touches any touches one of the last two that begin before its end, and both if it touches two or more.
+ * Finds stored sessions that these rows touch: those at most a gap apart. Stored sessions of one key are more than a gap
+ * apart. So a row that touches any touches one of the last two that begin before its end, or both if it touches more.
  */
 async function continuedBy(
   tx: Database,
@@ -124,9 +124,9 @@ async function continuedBy(
 }
 
 /**
- * Merges rows into the stored sessions that they go on with.
+ * Merges rows into the stored sessions that they extend.
  *
- * @throws {Unavailable} if these are no longer where they were
+ * @throws {Unavailable} if another writer has changed one of these
  */
 async function extendStored(
   tx: Database,
@@ -162,7 +162,7 @@ async function extendStored(
   }
 }
 
-/** The cells of the measures that SQL can't merge, a cell for each of the continued. */
+/** Merges the measures that SQL cannot merge; returns their columns, with a cell for each stored session. */
 function mergedHere({ view, values }: Delta, continued: readonly Continued[]): Map<string, Cell[]> {
   const cells = new Map<string, Cell[]>();
   Object.entries(view.measures).forEach(([name, measure], m) => {
@@ -179,7 +179,7 @@ function mergedHere({ view, values }: Delta, continued: readonly Continued[]): M
   return cells;
 }
 
-/** The new sessions of one key, and the span that they cover. */
+/** The sessions of one key in the delta, and the time span that they cover. */
 interface Group {
   readonly key: Row["key"];
   readonly rows: Row[];
@@ -187,7 +187,7 @@ interface Group {
   until: number;
 }
 
-/** The sessions of a delta, merged with the stored ones that they touch; those that are no more are deleted. */
+/** Merges the sessions of a delta with the stored ones that they touch; deletes stored ones that are absorbed. */
 async function mergedSessions(tx: Database, schema: string, delta: Delta): Promise<Delta> {
   const { view } = delta;
   const groups = groupsOf(delta);
@@ -211,7 +211,7 @@ function groupsOf(delta: Delta): Group[] {
   const groups = new Map<string, Group>();
   for (let r = 0; r < delta.count; r++) {
     const row = rowOf(delta, r);
-    // No id holds a NUL, so it can stand between them.
+    // Ids contain no NUL, so it can separate them.
     const name = row.key.join("\0");
     const group = groups.get(name);
     if (group === undefined) groups.set(name, { key: row.key, rows: [row], from: row.start, until: row.end });
@@ -225,8 +225,8 @@ function groupsOf(delta: Delta): Group[] {
 }
 
 /**
- * Stored sessions that lie no more than a gap from a group's span, by the group's place. Sessions of one key lie apart,
- * so these are the ones that begin in the span, and the last one before it.
+ * Finds stored sessions at most a gap from a group's span, by index of the group. Stored sessions of one key are more
+ * than a gap apart, so these are the ones that begin in the span, and perhaps the last one before it.
  */
 async function touched(
   tx: Database,

@@ -1,5 +1,5 @@
 /**
- * The sink that counts: rows and the offsets they came from, in one transaction.
+ * The PostgreSQL sink: commits rows and the offsets that they came from in one transaction.
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
@@ -21,18 +21,18 @@ import { upsert } from "./sql_upsert.ts";
 import { mergedWindows } from "./sql_windows.ts";
 
 /**
- * A commit looks its rows up by their keys, some thousands at a time. Otherwise the planner would rather read a table from
- * end to end and hash it, which is cheap while the table is small, and dearer with every day.
+ * Makes a commit look up its rows by key, some thousands at a time. Otherwise the planner may scan and hash a whole
+ * table, which is cheap while the table is small and costs more every day.
  */
 const BY_KEY = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
-/** Keeps views in the tables of a schema; the secret key is always that of `clickstream`. */
+/** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
 export class SqlSink implements Sink {
   readonly #db: Database;
   readonly #instance: string;
   readonly #schema: string;
 
-  /** @param instance who commits: what `progress.committed_by` says */
+  /** @param instance name of the instance, stored in `progress.committed_by` */
   constructor(db: Database, instance: string, schema: string = SCHEMA) {
     this.#db = db;
     this.#instance = instance;
@@ -52,7 +52,7 @@ export class SqlSink implements Sink {
   }
 
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
-    // A partition that was last committed before ids were known is of the topic that the others are of.
+    // A partition without a topic id was last committed before ids were stored: it takes the id of the others.
     const { rows } = await this.#db.query<
       Record<"partition" | "next" | "replay" | "watermark" | "topic_id", string | null>
     >(
@@ -101,7 +101,7 @@ export class SqlSink implements Sink {
     await this.#db.close();
   }
 
-  /** Compare-and-swap: moves every partition from where we believe it to be, or none. */
+  /** Compare-and-swap: moves every partition from its expected offset, or throws. */
   async #advance(tx: Database, { topic, topicId, advances }: Commit): Promise<void> {
     const columns: readonly (readonly [string, Column["type"], (advance: Commit["advances"][number]) => Cell])[] = [
       ["partition", "bigint", (a) => a.partition],
@@ -164,12 +164,12 @@ async function noteGaps(tx: Database, schema: string, topic: string, advances: C
 }
 
 /**
- * Waits for all of these, also where one has failed: a statement that came after the transaction's end would stand by
- * itself. While PostgreSQL runs a statement of one, what another wants of it is made ready.
+ * Waits for all promises, even after one has failed: a statement that ran after the end of the transaction would not be
+ * part of it. While PostgreSQL runs one statement, the next is encoded.
  */
 async function allSettledOrThrow(works: readonly Promise<void>[]): Promise<void> {
   const failures: unknown[] = [];
-  // The first failure is the reason for those that follow.
+  // The first failure is the cause of the later ones.
   await Promise.all(works.map((work) => work.catch((error) => void failures.push(error))));
   if (failures.length > 0) throw failures[0];
 }
@@ -203,14 +203,14 @@ async function refuse(tx: Database, schema: string, topic: string, refusals: rea
   );
 }
 
-/** Merges a delta into its table. */
+/** Merges a delta into its table in a schema. */
 async function write(tx: Database, schema: string, delta: Delta): Promise<void> {
   const { by, measures, window } = delta.view;
   if (window.kind === "session") return await writeSessions(tx, schema, delta);
   if (!Object.values(measures).every(mergesInSql)) {
     return await upsert(tx, schema, await mergedWindows(tx, schema, delta), "replace");
   }
-  // Rows of users are many, and nobody else writes them at the same time.
+  // Rows by user are many, and have only one writer at a time.
   if (by.includes("user")) await writeByUser(tx, schema, delta);
   else await upsert(tx, schema, delta, "add");
 }

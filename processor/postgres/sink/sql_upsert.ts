@@ -1,5 +1,5 @@
 /**
- * Rows written whether they exist or not.
+ * Upserts of rows.
  * @module
  */
 import { columnsOf, tableOf } from "../../translate/table.ts";
@@ -8,7 +8,7 @@ import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { identityOf, mergedBy } from "../dialect.ts";
 
-/** Writes rows: merges them with those that exist where SQL can, replaces them where they were read and merged. */
+/** Upserts rows. `add` lets SQL merge them into existing rows, `replace` overwrites rows that were read and merged. */
 export async function upsert(
   tx: Database,
   schema: string,

@@ -1,5 +1,5 @@
 /**
- * Windows whose measures SQL can't add: read what is stored, and merge it as memory does.
+ * Merges windows with measures that SQL cannot merge: reads stored rows, and merges them in memory.
  * @module
  */
 import type { Cell } from "../../columns/cells.ts";
@@ -10,7 +10,7 @@ import type { Database } from "../database.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
 import { keyMatch } from "../dialect.ts";
 
-/** What PostgreSQL is asked to return for a column, so that no client's parser stands between. */
+/** SQL that selects a column as text, so that the result does not depend on the client's parsers. */
 export function selected({ name, type }: Column): string {
   switch (type) {
     case "timestamptz":
@@ -22,13 +22,13 @@ export function selected({ name, type }: Column): string {
   }
 }
 
-/** The cell back from what `selected` returned. */
+/** The cell from the text that `selected` returns. */
 export function cellFrom(text: string | null, type: Column["type"]): Cell {
   if (text === null || type === "text") return text;
   return type === "bytea" ? Uint8Array.fromHex(text) : Number(text);
 }
 
-/** The rows of a delta, each merged with the row of a schema's table of the same window and key. */
+/** The rows of a delta, each merged with the stored row of the same window and key. */
 export async function mergedWindows(tx: Database, schema: string, delta: Delta): Promise<Delta> {
   const { view } = delta;
   const table = tableOf(view);
