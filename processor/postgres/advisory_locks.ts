@@ -1,23 +1,23 @@
 /**
- * Every advisory lock of the program and of its SQL, by name. No other file says a number, but for functions in SQL that
- * take one of these.
+ * All advisory locks of the program and of its SQL, by name. Their numbers appear nowhere else, except in SQL functions
+ * that take one of them.
  * @module
  */
 import type { Database } from "./database.ts";
 
-/** The numbers of the locks, which are the same for every program that works on one database. */
+/** The numbers of the locks; they must be the same in every program that uses one database. */
 export const ADVISORY_LOCKS = {
   /**
-   * Held by one commit at a time while it writes what all instances share: windows, and with sessions the days of pages.
-   * They would queue for the rows of the current minute anyway; with one lock they do so in any order of rows, and what
-   * was read can't change before it is written. Triggers that keep rollups take it too.
+   * Held by a commit while it writes rows that all instances share: windows, and the days of pages that sessions change.
+   * Commits would queue for the rows of the current minute anyway. With one lock they can write rows in any order, and
+   * rows that were read cannot change before they are written. Rollup triggers take it too.
    */
   sharedRows: 7_226_914_055,
-  /** Held while partitions of `events` are made, by `make_partitions()`: two at once would make the same one. */
+  /** Held by `make_partitions()` while it creates partitions of `events`: two calls at once would create the same one. */
   partitions: 7_226_914_056,
-  /** Held while a migration is applied, so that two who migrate at once don't race. */
+  /** Held while a migration is applied, so that two runs of `migrate` do not race. */
   migration: 7_226_914_057,
-  /** Held by whoever replays, forgets or rebuilds, so that none of them works on what another is about to change. */
+  /** Held by replay, forget and rebuild, so that none of them works on rows that another is about to change. */
   operation: 7_226_914_058,
 } as const;
 
@@ -29,7 +29,7 @@ export async function lockToTheEnd(tx: Database, lock: AdvisoryLock): Promise<vo
   await tx.query("select pg_advisory_xact_lock($1::text::bigint)", [String(ADVISORY_LOCKS[lock])]);
 }
 
-/** Takes a lock for as long as the connection lives, if nobody holds it; returns whether it did. */
+/** Takes a lock until the connection closes; returns false, without waiting, if another session holds it. */
 export async function tryLockForSession(db: Database, lock: AdvisoryLock): Promise<boolean> {
   const { rows } = await db.query<{ got: boolean }>(
     "select pg_try_advisory_lock($1::text::bigint) as got",
@@ -38,7 +38,7 @@ export async function tryLockForSession(db: Database, lock: AdvisoryLock): Promi
   return rows[0]!.got;
 }
 
-/** The sessions of this database that hold a lock, by name of the program and process of the server. */
+/** The sessions that hold a lock: the name of the program, and its process id on the server. */
 export async function holdersOf(
   db: Database,
   lock: AdvisoryLock,

@@ -7,7 +7,7 @@ import type { Database } from "./database.ts";
 const ROOT = new URL("../../", import.meta.url);
 const FOLDERS = ["bench", "generator", "grafana", "infra", "processor", "tasks", "testing"];
 
-/** Sources besides the registry and this test, by path. */
+/** Source files by path, without the registry and this test. */
 async function sources(folder: string, files = new Map<string, string>()): Promise<Map<string, string>> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, ROOT))) {
     const path = `${folder}/${name}`;
@@ -21,7 +21,7 @@ async function sources(folder: string, files = new Map<string, string>()): Promi
 
 const CALL = /\bpg_(?:try_)?advisory_\w+/;
 
-Deno.test("each advisory lock has a number of its own", () => {
+Deno.test("each advisory lock has its own number", () => {
   const numbers = Object.values<number>(ADVISORY_LOCKS);
   assert.equal(new Set(numbers).size, numbers.length);
 });
@@ -33,7 +33,7 @@ Deno.test("only the registry takes advisory locks", async () => {
   assert.deepEqual(files.filter(([, text]) => CALL.test(text)).map(([path]) => path), []);
 });
 
-Deno.test("SQL functions take locks of the registry, each by its number", () => {
+Deno.test("SQL functions take only locks of the registry", () => {
   const numbers = Object.values<number>(ADVISORY_LOCKS);
   const calls = MIGRATIONS.flatMap(({ name, sql }) =>
     [...sql.matchAll(new RegExp(`${CALL.source}\\(([^)]*)\\)`, "g"))].map(([, number]) => [name, number] as const)
@@ -52,7 +52,7 @@ async function heldIn(db: Database): Promise<string[]> {
 }
 
 onEachDatabase("advisory locks", {
-  "are held by one, until the transaction or the connection ends": async (open) => {
+  "are held until the transaction or the connection ends": async (open) => {
     const db = await migrated(open);
     await db.transaction(async (tx) => {
       await lockToTheEnd(tx, "sharedRows");

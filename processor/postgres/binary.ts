@@ -1,15 +1,15 @@
 /**
- * Columns of values in PostgreSQL's binary format: arrays for `unnest`, and rows for `copy`. Neither side has to write
- * or read digits, and the strings of events go from their bytes to PostgreSQL's without becoming strings in between.
+ * Columns of values in PostgreSQL's binary format: arrays for `unnest`, and rows for `copy`. Neither side formats or
+ * parses digits, and the strings of events are copied as bytes, without becoming strings in between.
  * @module
  */
 import type { Batch, Coded } from "../columns/batch.ts";
 import { type Cells, Texts } from "../columns/cells.ts";
 import type { Column } from "../measures/measure.ts";
 
-/** A parameter in PostgreSQL's binary format, for the type that its statement gives it. */
+/** A parameter in PostgreSQL's binary format. Its type is the one that the statement gives it. */
 export class BinaryParameter {
-  /** The value, as PostgreSQL's `recv` function of the type reads it. */
+  /** The value, in the format that PostgreSQL's `recv` function of the type reads. */
   readonly bytes: Uint8Array;
 
   constructor(bytes: Uint8Array) {
@@ -17,10 +17,10 @@ export class BinaryParameter {
   }
 }
 
-/** A column's type, or one that only parameters have. */
+/** Type of a column or a parameter; `integer` and `tid` are for parameters only. */
 export type Type = Column["type"] | "integer" | "tid";
 
-/** Types by their number in PostgreSQL. */
+/** PostgreSQL's OIDs of the types. */
 const OIDS: { readonly [type in Type]: number } = {
   bytea: 17,
   bigint: 20,
@@ -32,22 +32,22 @@ const OIDS: { readonly [type in Type]: number } = {
   timestamptz: 1184,
 };
 
-/** Array types by their number in PostgreSQL, of every type that a column may have. */
+/** PostgreSQL's OIDs of the array types, one for each type. */
 export const ARRAY_OIDS: readonly number[] = [1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
 
-/** Where PostgreSQL's time begins: 2000-01-01 in epoch milliseconds. */
+/** PostgreSQL's epoch, 2000-01-01, in Unix epoch milliseconds. */
 const EPOCH_MS = 946_684_800_000;
 const DAY_MS = 86_400_000;
-/** Milliseconds, so few that as microseconds they are exact in a double. */
+/** Up to this many milliseconds are exact in a double when converted to microseconds. */
 const EXACT_MS = 2 ** 53 / 1000;
 const TWO_32 = 4294967296;
 
-/** The expression for parameter `n` that is an array of a type. */
+/** SQL for parameter `n` as an array of a type. */
 export function arrayParameter(n: number, type: Type): string {
   return `$${n}::${type}[]`;
 }
 
-/** One column as an array, or these rows of it; times are epoch milliseconds, also those of dates. */
+/** A column, or only these rows of it, as an array parameter. Times and dates are given in epoch milliseconds. */
 export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null): BinaryParameter {
   const count = rows === null ? lengthOf(cells) : rows.length;
   const out = new Writer(20 + sizeOf(cells, count, rows));
@@ -65,7 +65,7 @@ export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null
   return new BinaryParameter(out.taken());
 }
 
-/** Most bytes that so many cells need, or these rows of them: growing a large array while it is written costs more. */
+/** Upper bound for the size of the cells in bytes. Without it a large array would have to grow, which costs more. */
 function sizeOf(cells: Cells, count: number, rows: Int32Array | null): number {
   if (cells instanceof Float64Array) return count * 12;
   let size = 8;
@@ -86,7 +86,7 @@ function lengthOf(cells: Cells): number {
   return cells instanceof Texts ? cells.codes.length : cells.length;
 }
 
-/** A row's place in its table, as PostgreSQL writes it, `(0,1)`, in the six bytes that it is. */
+/** The six bytes of a `ctid`, from the text that PostgreSQL writes, such as `(0,1)`. */
 export function placeOf(text: string): Uint8Array {
   const comma = text.indexOf(",");
   const place = new DataView(new ArrayBuffer(6));
@@ -95,13 +95,13 @@ export function placeOf(text: string): Uint8Array {
   return new Uint8Array(place.buffer);
 }
 
-/** A column, and the type of its cells. */
+/** The cells of a column, and their type. */
 export interface TypedCells {
   readonly cells: Cells;
   readonly type: Type;
 }
 
-/** These rows of some columns as `copy … from stdin (format binary)` reads them, in chunks as of `copyRows`. */
+/** These rows of columns as `copy … from stdin (format binary)` reads them, in chunks like those of `copyRows`. */
 export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Generator<Uint8Array> {
   const out = new Writer(chunkOf(rows.length * columns.length * 20));
   out.bytes(SIGNATURE);
@@ -114,7 +114,7 @@ export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Ge
   yield out.taken();
 }
 
-/** Columns of `events`, in the order of `copyRows`. */
+/** Columns of `events`, in the order in which `copyRows` writes them. */
 export const EVENT_COLUMNS = [
   "event_id",
   "event_time",
@@ -136,18 +136,18 @@ export const EVENT_COLUMNS = [
   "kafka_time",
 ] as const;
 
-/** Bytes that are handed on at once, and as much again for one event that is larger than any. */
+/** Size in bytes from which a chunk is passed on. Buffers are twice as large, so that the largest event still fits. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** Room for a chunk of rows that may be of so many bytes in all: a few rows shall not cost the memory of many. */
+/** Size of the buffer for rows of about `bytes` in total, so that a few rows do not cost the memory of many. */
 function chunkOf(bytes: number): number {
   return Math.min(CHUNK_BYTES * 2, bytes + 1024);
 }
 
-/** What `copy` begins with: its signature, no flags, no extension. */
+/** Header of the binary `copy` format: signature, no flags, no extension. */
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
-/** Events as `copy … from stdin (format binary)` reads them, in chunks that stand until the next is asked for. */
+/** Events as `copy … from stdin (format binary)` reads them, in chunks. Each is valid until the next is requested. */
 export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
   const out = new Writer(chunkOf(batches.reduce((sum, { count }) => sum + count, 0) * 300));
   out.bytes(SIGNATURE);
@@ -200,20 +200,20 @@ function word(out: Writer, batch: Batch, column: Coded, i: number): void {
   out.span(words.view, words.start(code), words.length(code));
 }
 
-/** Writes values in network byte order, each with its length before it. */
+/** Writes values in network byte order, each after its length. */
 class Writer {
   at = 0;
   view: DataView<ArrayBuffer>;
 
   readonly #capacity: number;
 
-  /** @param capacity bytes that there is room for at first */
+  /** @param capacity initial size of the buffer, in bytes */
   constructor(capacity: number) {
     this.#capacity = capacity;
     this.view = new DataView(new ArrayBuffer(capacity));
   }
 
-  /** What has been written since the last call. */
+  /** Returns what was written since the last call. */
   taken(): Uint8Array {
     const all = new Uint8Array(this.view.buffer, 0, this.at);
     this.at = 0;
@@ -252,7 +252,7 @@ class Writer {
     this.at += 8;
   }
 
-  /** The cell of a row; false if it is null. */
+  /** Writes the cell of a row; returns false if it is null. */
   cell(cells: Cells, row: number, type: Type): boolean {
     if (cells instanceof Float64Array) {
       const n = cells[row]!;
@@ -293,7 +293,7 @@ class Writer {
     }
   }
 
-  /** A string, in UTF-8. */
+  /** Writes a string in UTF-8. */
   text(text: string): void {
     this.#room(4 + text.length * 3);
     const { view, at } = this;
@@ -310,7 +310,7 @@ class Writer {
     this.at = to;
   }
 
-  /** Bytes `[start, start + length)` of another view, which may be read up to three bytes past them. */
+  /** Writes bytes `[start, start + length)` of another view; reads up to three bytes past them. */
   span(from: DataView, start: number, length: number): void {
     this.#room(8 + length);
     const { view } = this;
@@ -327,7 +327,7 @@ class Writer {
     this.bytes(bytes);
   }
 
-  /** Bytes without their length. */
+  /** Writes bytes without their length. */
   bytes(bytes: Uint8Array): void {
     this.#room(bytes.length);
     new Uint8Array(this.view.buffer).set(bytes, this.at);

@@ -1,20 +1,20 @@
 /**
- * PostgreSQL, on a server or embedded: the little that the processor asks of it.
+ * The interface to PostgreSQL, on a server or embedded: only what the processor needs.
  * @module
  */
 import type { Result, Statements } from "./statements.ts";
 export { DatabaseError, DatabaseUnavailable } from "./database_errors.ts";
 
-/** One connection to PostgreSQL. Statements and transactions wait for each other. */
+/** One connection to PostgreSQL. It runs statements and transactions one after the other. */
 export interface Database extends Omit<Statements, "begin"> {
   /**
-   * Runs `body` in a transaction: committed when it resolves, rolled back when it rejects. Inside, only `tx` may be
-   * used: the connection itself waits for the end. A transaction in a transaction is a part of it.
+   * Runs `body` in a transaction, which is committed if `body` resolves and rolled back if it rejects. Use only `tx` in
+   * `body`: the connection itself waits for the end. A nested transaction is part of the outer one.
    */
   transaction<T>(body: (tx: Database) => Promise<T>): Promise<T>;
 }
 
-/** Lets one thing be done after another. */
+/** Runs functions one after the other. */
 class Queue {
   #last: Promise<unknown> = Promise.resolve();
 
@@ -25,7 +25,7 @@ class Queue {
   }
 }
 
-/** Lets statements and transactions wait for each other, so that none strays into the transaction of another. */
+/** Runs statements and transactions one after the other, so that no statement gets into another's transaction. */
 export class OneByOne implements Database {
   readonly #statements: Statements;
   readonly #queue = new Queue();
@@ -62,7 +62,7 @@ export class OneByOne implements Database {
         await statements.exec("commit");
         return value;
       } catch (error) {
-        // Where the connection is lost the server rolls back by itself; the first error says why.
+        // If the connection is lost, the server rolls back by itself. The first error is the cause.
         await statements.exec("rollback").catch(() => {});
         throw error;
       }
@@ -74,7 +74,7 @@ export class OneByOne implements Database {
   }
 }
 
-/** A connection as it is seen from inside a transaction. */
+/** The connection inside a transaction. */
 class Inside implements Database {
   readonly pooled: boolean;
   readonly query: Database["query"];

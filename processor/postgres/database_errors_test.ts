@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { NotReadyKind } from "../pipeline/causes.ts";
 import { databaseError, type Origin } from "./database_errors.ts";
 
-/** The kind of an error with this code, whatever it says. */
+/** The kind of an error with this code; fails if it depends on the message. */
 function kindOf(code: string | null, origin: Origin = {}): NotReadyKind {
   const said = ["", "could not connect", "terminating connection", "no answer", "x"];
   const kinds = said.map((message) =>
@@ -12,7 +12,7 @@ function kindOf(code: string | null, origin: Origin = {}): NotReadyKind {
   return kinds[0]!;
 }
 
-Deno.test("PostgreSQL can't be reached where a connection can't be made, or has ended", () => {
+Deno.test("PostgreSQL is unreachable if a connection cannot be made, or has ended", () => {
   for (const code of [null, "ECONNRESET", "EPIPE", "08006", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04"]) {
     assert.equal(kindOf(code), "postgres_unreachable", `${code}`);
   }
@@ -21,7 +21,7 @@ Deno.test("PostgreSQL can't be reached where a connection can't be made, or has 
   }
 });
 
-Deno.test("PostgreSQL refuses where it answers, and does not do it", () => {
+Deno.test("PostgreSQL refuses if it answers with an error", () => {
   for (const code of ["53100", "57014", "55P03", "40P01", "40001", "58030", "25006", "42501", "22021", "23505"]) {
     assert.equal(kindOf(code), "postgres_refuses", code);
   }

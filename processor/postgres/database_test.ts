@@ -17,7 +17,7 @@ function* failing(): Generator<Uint8Array> {
 const isRefused = (code: string) => (error: unknown) => error instanceof DatabaseError && error.code === code;
 
 onEachDatabase("a database", {
-  "reads values without losing any of them": async (open) => {
+  "reads values without loss of precision": async (open) => {
     const db = await open();
     const { rows } = await db.query(
       `select true as yes, 32767::int2 as small, -2147483648 as int, 9007199254740993 as big, 0.1::float8 as double,
@@ -44,7 +44,7 @@ onEachDatabase("a database", {
     }]);
   },
 
-  "takes parameters of any type that the statement asks for": async (open) => {
+  "takes parameters of every type": async (open) => {
     const db = await open();
     const { rows } = await db.query(
       `select $1::bool and not $2::bool as yes, $3::int + 1 as int, $4::bigint as big, $5::text as text,
@@ -61,7 +61,7 @@ onEachDatabase("a database", {
     await assert.rejects(db.query("select $1::text", [new Date(0)]), /a parameter can't be a Date: write it as text/);
   },
 
-  "says how many rows were changed": async (open) => {
+  "returns the number of changed rows": async (open) => {
     const db = await open();
     await db.exec("create table t (n int); create table u (n int)");
     assert.equal((await db.query("insert into t select generate_series(1, 5)")).rowCount, 5);
@@ -70,7 +70,7 @@ onEachDatabase("a database", {
     assert.equal((await db.query("delete from t where n > 9")).rowCount, 0);
   },
 
-  "commits a transaction, or undoes it": async (open) => {
+  "commits a transaction, or rolls it back": async (open) => {
     const db = await open();
     await db.exec("create table t (n int)");
     assert.equal(await db.transaction(async (tx) => (await tx.query("insert into t values (1)")).rowCount), 1);
@@ -86,7 +86,7 @@ onEachDatabase("a database", {
     assert.equal(await count(db, "t"), 1);
   },
 
-  "takes a transaction in a transaction as a part of it": async (open) => {
+  "runs a nested transaction as part of the outer one": async (open) => {
     const db = await open();
     await db.exec("create table t (n int)");
     const outer = db.transaction(async (tx) => {
@@ -97,7 +97,7 @@ onEachDatabase("a database", {
     assert.equal(await count(db, "t"), 0);
   },
 
-  "lets nothing stray into a transaction": async (open) => {
+  "keeps other statements out of a transaction": async (open) => {
     const db = await open();
     await db.exec("create table t (n int)");
     const order: string[] = [];
@@ -116,7 +116,7 @@ onEachDatabase("a database", {
     assert.equal(await count(db, "t"), 1);
   },
 
-  "runs what is asked at once in a transaction one after the other": async (open) => {
+  "runs concurrent statements of a transaction one after the other": async (open) => {
     const db = await open();
     await db.exec("create table t (n int)");
     const counts = await db.transaction((tx) =>
@@ -131,7 +131,7 @@ onEachDatabase("a database", {
     assert.deepEqual([counts[0], counts[2], counts[4]].map(({ rows }) => rows[0]!.n), [0, 2, 1]);
   },
 
-  "copies rows in, all or none": async (open) => {
+  "copies all rows, or none": async (open) => {
     const db = await open();
     await db.exec("create table t (n int, s text)");
     await db.copyIn("copy t (n, s) from stdin", ["1\tone\n2\tt", "wo é\n3\t\\N\n"].map((text) => utf8.encode(text)));
@@ -144,7 +144,7 @@ onEachDatabase("a database", {
     assert.equal(await count(db, "t"), 3);
   },
 
-  "takes a failed copy back together with its transaction": async (open) => {
+  "rolls back a failed copy with its transaction": async (open) => {
     const db = await open();
     await db.exec("create table t (n int)");
     for (const rows of [failing(), [utf8.encode("one\n")]]) {
@@ -157,7 +157,7 @@ onEachDatabase("a database", {
     assert.equal(await count(db, "t"), 1);
   },
 
-  "says what it refuses": async (open) => {
+  "rejects a statement with the server's SQLSTATE": async (open) => {
     const db = await open();
     await assert.rejects(db.query("select from nowhere"), isRefused("42P01"));
     await assert.rejects(

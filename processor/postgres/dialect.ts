@@ -1,6 +1,6 @@
 /**
- * Views in PostgreSQL's words: what makes a row one row, and how SQL merges what is added with what is stored. Chosen by
- * the kind of each measure; a kind that is not here does not compile.
+ * Views in PostgreSQL's SQL: what identifies a row, and how SQL merges added rows with stored ones. The kind of a
+ * measure chooses the SQL; a kind that is missing here does not compile.
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
@@ -9,24 +9,24 @@ import { keyOf } from "../translate/flink_view.ts";
 import { COLUMN_OF, SCHEMA } from "../translate/table.ts";
 import type { View } from "../views/view.ts";
 
-/** The merged cells of two rows, `stored` and `added`: an expression for each of the measure's columns, in their order. */
+/** Merges the cells of rows `stored` and `added`: an expression for each column of the measure, in their order. */
 type Merge = (columns: readonly string[], stored: string, added: string) => readonly string[];
 
 const ADDED: Merge = (columns, stored, added) => columns.map((column) => `${stored}.${column} + ${added}.${column}`);
 
-/** The row at one end of time wins; its columns are the value, its time, and the id of its event. */
+/** The earliest or latest value wins. The columns are the value, its time, and the id of its event. */
 function picked(wins: "<" | ">"): Merge {
   return (columns, stored, added) => {
     const [value, at, by] = columns;
-    // As memory compares: by time, then by the bytes of the id and of the value.
+    // Compares as memory does: by time, then by the bytes of the id and the value.
     const end = (row: string) => `(${row}.${at}, ${row}.${by} collate "C", coalesce(${row}.${value}, '') collate "C")`;
-    // Comparing with what is missing is neither true nor false, and leaves what is stored.
+    // A comparison with null is neither true nor false: the stored value stays.
     const isAhead = `${stored}.${at} is null or ${end(added)} ${wins} ${end(stored)}`;
     return columns.map((column) => `case when ${isAhead} then ${added}.${column} else ${stored}.${column} end`);
   };
 }
 
-/** How SQL merges each kind of measure; `null` for a state that has to be read, merged in memory, and written back. */
+/** How SQL merges each kind of measure; `null` if the state must be read, merged in memory, and written back. */
 const MERGES: { readonly [kind in MeasureKind]: Merge | null } = {
   count: ADDED,
   sum: ADDED,
@@ -36,12 +36,12 @@ const MERGES: { readonly [kind in MeasureKind]: Merge | null } = {
   funnel: null,
 };
 
-/** True if SQL can merge two values of the measure where they lie. */
+/** True if SQL can merge two values of the measure in place. */
 export function mergesInSql({ kind }: Measure): boolean {
   return MERGES[kind] !== null;
 }
 
-/** How SQL merges the cells of rows `stored` and `added`, by column; without the columns of measures that it can't. */
+/** SQL that merges the cells of rows `stored` and `added`, by column; omits measures that SQL cannot merge. */
 export function mergedBy(view: View, stored: string, added: string): Map<string, string> {
   const expressions = new Map<string, string>();
   for (const [name, measure] of Object.entries(view.measures)) {
@@ -56,7 +56,7 @@ export function mergedBy(view: View, stored: string, added: string): Map<string,
   return expressions;
 }
 
-/** The columns, or expressions, of the unique index that tells the rows of a view's table apart. */
+/** The columns or expressions of the unique index that identifies the rows of a view's table. */
 export function identityOf({ window, by }: View): readonly string[] {
   const key = by.map((dimension) => KEY_OF[dimension] ?? COLUMN_OF[dimension]);
   switch (window.kind) {
@@ -70,19 +70,19 @@ export function identityOf({ window, by }: View): readonly string[] {
   }
 }
 
-/** A page may be longer than an entry of an index can be; an absent session is the empty text, which no session is called. */
+/** A page may be too long for an index entry; the empty text, which is no valid session id, stands for no session. */
 const KEY_OF: { readonly [dimension in Dimension]?: string } = {
   pagePath: "page_key",
   session: "coalesce(session_id, '')",
 };
 
-/** SQL that is true where a row's dimension, a column of the table `t`, equals `value`, which may be null for no session. */
+/** SQL that is true if a dimension of table `t` equals `value`. For no session, `value` is null. */
 export function keyMatch(dimension: Dimension, value: string): string {
   switch (dimension) {
     case "session":
       return `coalesce(t.session_id, '') = coalesce(${value}, '')`;
     case "pagePath":
-      // Equal texts have equal hashes. To bytea a text goes as it is but for backslashes.
+      // Equal texts have equal hashes. A cast of text to bytea interprets only backslashes, so they are doubled.
       return `t.page_key = sha256(replace(${value}, '\\', '\\\\')::bytea)`;
     default:
       return `t.${COLUMN_OF[dimension]} = ${value}`;
@@ -90,8 +90,8 @@ export function keyMatch(dimension: Dimension, value: string): string {
 }
 
 /**
- * What PostgreSQL must be told once, as the owner of the schema, so that Flink's upserts find rows of this view by plain
- * columns; line by line, empty if nothing.
+ * Statements to run once, as the owner of the schema, so that Flink's upserts find rows of this view by plain columns;
+ * line by line, empty if none are needed.
  */
 export function flinkPreparation(view: View): readonly string[] {
   const identity = identityOf(view);

@@ -1,5 +1,5 @@
 /**
- * How a user's rows are found and erased.
+ * Finds and erases the rows of a user.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -8,20 +8,20 @@ import { tableOf } from "../translate/table.ts";
 import { VIEWS } from "../views/mod.ts";
 import type { View } from "../views/view.ts";
 
-/** By what a user is known who is not to be known any more: SHA-256 of the id, in hexadecimal. */
+/** What is kept of the id of a forgotten user: its SHA-256, in hexadecimal. */
 export function userHash(user: string): string {
   return createHash("sha256").update(user).digest("hex");
 }
 
-/** What is left of a refusal that named a forgotten user. */
+/** SQL that erases a refusal that names a forgotten user. */
 export const ERASED = "payload = null, detail = 'erased with its user'";
 
-/** True if a view's rows are of one user each, and so go with the user. */
+/** True if each row of a view belongs to one user, and is therefore erased with the user. */
 export function isOfUsers({ by }: View): boolean {
   return by.includes("user");
 }
 
-/** Erases what is kept by user, in a schema; returns how many rows of each table. */
+/** Erases the rows of users in the views of a schema; returns the number of erased rows by view. */
 export async function eraseRows(
   tx: Database,
   schema: string,
@@ -41,7 +41,7 @@ export async function eraseRows(
   return erased;
 }
 
-/** The users that a message names which could not be an event. */
+/** The user ids that the payload of a refusal contains. */
 export function usersIn(payload: Uint8Array): string[] {
   const text = new TextDecoder().decode(payload);
   return [...text.matchAll(/"userId"\s*:\s*("(?:[^"\\]|\\.)*")/g)].flatMap(([, quoted]) => {

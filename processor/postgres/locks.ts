@@ -1,5 +1,5 @@
 /**
- * Waiting for what somebody else holds, without keeping others waiting behind us.
+ * Waits for locks that other sessions hold, without making further sessions wait behind us.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -7,7 +7,7 @@ import { holdersOf, tryLockForSession } from "./advisory_locks.ts";
 import type { Database } from "./database.ts";
 import { DatabaseUnavailable } from "./database_errors.ts";
 
-/** Session settings of a command that must not hold up the service: it gives up soon, and tries again. */
+/** Session settings of a command that must not block the service: it gives up on a lock soon, and retries. */
 export const SHORT_LOCK_TIMEOUT = { lock_timeout: "300ms" };
 
 const SAY_EVERY_MS = 2000;
@@ -15,10 +15,10 @@ const PAUSE_MS = 500;
 const PATIENCE_MS = 5 * 60_000;
 
 /**
- * Runs `body` again for as long as it ends because a lock was not to be had in time.
+ * Runs `body`, and retries it after each lock timeout.
  *
- * @param what is being done, for whoever waits for it
- * @throws {Error} that says so, after five minutes
+ * @param what what `body` does, for messages
+ * @throws {Error} that says what to do, after five minutes
  */
 export async function retryOnLockTimeout<T>(
   what: string,
@@ -44,7 +44,7 @@ export async function retryOnLockTimeout<T>(
   }
 }
 
-/** Passes on what is told, but only once in two seconds: what is done sooner needs no report on the way. */
+/** Limits progress messages to one every two seconds; work that ends sooner reports none. */
 export function nowAndThen(say: (count: number) => void): (count: number) => void {
   let saidMs = performance.now();
   return (count) => {
@@ -59,9 +59,9 @@ function isLockTimeout(error: unknown): boolean {
 }
 
 /**
- * Holds the lock `operation` for as long as the connection lives.
+ * Takes the lock `operation` until the connection closes.
  *
- * @throws {Error} naming who holds it, if it is not to be had; or where a pooler is between, which would leave it to others
+ * @throws {Error} that names the holder, if another session holds it; or behind a pooler, where others would get it
  */
 export async function holdOperationLock(db: Database): Promise<void> {
   if (db.pooled) {

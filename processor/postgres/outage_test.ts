@@ -8,7 +8,7 @@ import { type Database, DatabaseError, DatabaseUnavailable } from "./database.ts
 import { openPostgres } from "./postgres.ts";
 import { isTransient } from "./database_errors.ts";
 
-Deno.test("an error is worth another try if it may pass", () => {
+Deno.test("an error is worth a retry if it may pass", () => {
   const coded = (code: string) => Object.assign(new Error("said"), { code });
   for (const code of ["57P01", "57P03", "53300", "53100", "58030", "08006", "40P01", "40001", "55P03", "25006"]) {
     assert.equal(isTransient(coded(code)), true, code);
@@ -38,7 +38,7 @@ Deno.test("an error is worth another try if it may pass", () => {
   }
 });
 
-Deno.test("a server that is not there is unavailable, and its password is not shown", async () => {
+Deno.test("a server that does not listen is unavailable, and its password is not shown", async () => {
   const port = freePort();
   await assert.rejects(openPostgres(`postgres://shop:hush@127.0.0.1:${port}/shop`), (error) => {
     assert.ok(error instanceof DatabaseUnavailable);
@@ -48,7 +48,7 @@ Deno.test("a server that is not there is unavailable, and its password is not sh
   });
 });
 
-Deno.test("a server that says nothing is unavailable", async () => {
+Deno.test("a server that does not answer is unavailable", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
   const opening = openPostgres(`postgres://shop@127.0.0.1:${listener.addr.port}/shop`, { connectTimeoutMs: 100 });
@@ -60,7 +60,7 @@ onServer("an outage", async (t, server) => {
   const url = await server.createDatabase();
   const ended = (db: Database) => assert.rejects(db.query("select 1"), DatabaseUnavailable);
 
-  await t.step("of an idle connection shows at the next statement", async () => {
+  await t.step("of an idle connection fails the next statement", async () => {
     const db = await openPostgres(url);
     const { rows } = await db.query<{ pid: number }>("select pg_backend_pid() as pid");
     await using(url, async (other) => {
@@ -77,7 +77,7 @@ onServer("an outage", async (t, server) => {
     await db.close();
   });
 
-  await t.step("in the middle of a transaction undoes it", async () => {
+  await t.step("in the middle of a transaction rolls it back", async () => {
     const db = await openPostgres(url);
     await db.exec("create table half (n int)");
     const body = db.transaction(async (tx) => {
@@ -91,7 +91,7 @@ onServer("an outage", async (t, server) => {
     await using(url, async (other) => assert.equal((await other.query("select from half")).rowCount, 0));
   });
 
-  await t.step("by a limit of time leaves the connection usable", async () => {
+  await t.step("by a lock or statement timeout leaves the connection usable", async () => {
     const db = await openPostgres(url, { settings: { lock_timeout: "20ms", statement_timeout: "200ms" } });
     await db.exec("create table held (n int)");
     await using(url, (holder) =>
@@ -104,7 +104,7 @@ onServer("an outage", async (t, server) => {
     await db.close();
   });
 
-  await t.step("by an answer that does not come gives the connection up", async () => {
+  await t.step("by a missing answer closes the connection", async () => {
     const db = await openPostgres(url, { answerTimeoutMs: 300 });
     const fromMs = performance.now();
     await assert.rejects(db.query("select pg_sleep(60)"), /gave no answer in 300 ms/);
@@ -113,7 +113,7 @@ onServer("an outage", async (t, server) => {
     assert.ok(performance.now() - fromMs < 30_000);
   });
 
-  await t.step("of the network is noticed without its help", async () => {
+  await t.step("of the network is detected by the answer timeout", async () => {
     await using proxy = startProxy(server.port);
     const through = url.replace(String(server.port), String(proxy.port));
     const [asking, leaving] = [await openPostgres(through, { answerTimeoutMs: 300 }), await openPostgres(through)];
@@ -122,7 +122,7 @@ onServer("an outage", async (t, server) => {
     await Promise.all([asking.close(), leaving.close()]);
   });
 
-  await t.step("of any kind and at any moment is one", async () => {
+  await t.step("of any kind and at any moment counts as unavailable", async () => {
     await using(url, (db) => db.exec("create table copied (text text)"));
     await using proxy = await startFaults(server.port);
     const through = url.replace(String(server.port), String(proxy.port));
@@ -150,16 +150,16 @@ onServer("an outage", async (t, server) => {
     assert.ok(failures >= 27, `${failures} failed`);
   });
 
-  await t.step("in starting a session is one, too", async () => {
+  await t.step("at the start of a session counts as unavailable", async () => {
     await using(
       url,
       (db) => db.exec("create role unlucky login; alter role unlucky set session_preload_libraries = 'gone'"),
     );
-    // What lies beneath the server and can't be read, as on a full disk.
+    // The server cannot load a file, as on a broken disk.
     await assert.rejects(openPostgres(url.replace("postgres@", "unlucky@")), isUnavailable(/gone/));
   });
 
-  await t.step("does not hide what is wrong for good", async () => {
+  await t.step("is not reported for permanent errors", async () => {
     const refusal = (code: string) => (error: unknown) => error instanceof DatabaseError && error.code === code;
     await assert.rejects(openPostgres(server.url("nowhere")), refusal("3D000"));
     await assert.rejects(openPostgres(url.replace("postgres@", "stranger@")), refusal("28000"));
@@ -167,7 +167,7 @@ onServer("an outage", async (t, server) => {
     await assert.rejects(openPostgres(url, { tlsCa: "none" }), DatabaseError);
   });
 
-  await t.step("of the whole server ends when it is back", async () => {
+  await t.step("of the whole server ends when it has restarted", async () => {
     const db = await openPostgres(url);
     await server.stop("immediate");
     await ended(db);
@@ -178,7 +178,7 @@ onServer("an outage", async (t, server) => {
   });
 });
 
-Deno.test("a server that is full is unavailable, and of several the first that fits is taken", async () => {
+Deno.test("a full server is unavailable, and the first suitable server of several is used", async () => {
   const settings = { max_connections: "5", superuser_reserved_connections: "0", default_transaction_read_only: "on" };
   await using servers = new AsyncDisposableStack();
   const [server, other] = await Promise.all([startPostgres({ settings }), startPostgres()]);
@@ -207,7 +207,7 @@ Deno.test("a server that is full is unavailable, and of several the first that f
   );
 });
 
-Deno.test("with an authority, a server is spoken to in TLS or not at all", async () => {
+Deno.test("with a certificate authority, a connection requires TLS", async () => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-tls-" });
   try {
     const [own, other] = await Promise.all(["own", "other"].map((name) => certificate(folder, name)));
@@ -226,7 +226,7 @@ Deno.test("with an authority, a server is spoken to in TLS or not at all", async
     const url = `${plain}?sslmode=disable`;
     assert.deepEqual(await secure(await openPostgres(url, { tlsCa: own!.pem })), [{ ssl: true }]);
     assert.deepEqual(await secure(await openPostgres(url)), [{ ssl: false }]);
-    // What the address wants of TLS, as libpq takes it.
+    // TLS parameters of the address, as libpq reads them.
     assert.deepEqual(await secure(await openPostgres(`${plain}?sslmode=require`)), [{ ssl: true }]);
     const [ca, foreign] = ["own", "other"].map((name) => encodeURIComponent(`${folder}/${name}-ca.crt`));
     const full = `${plain}?sslmode=verify-full`;
@@ -234,7 +234,7 @@ Deno.test("with an authority, a server is spoken to in TLS or not at all", async
     await assert.rejects(openPostgres(`${full}&sslrootcert=${foreign}`), DatabaseError);
     await assert.rejects(openPostgres(full), DatabaseError);
     await assert.rejects(openPostgres(`${full}&sslrootcert=/nowhere`), /could not read \/nowhere, which sslrootcert/);
-    // A socket, named both ways.
+    // Both ways to name a Unix socket.
     for (
       const host of [
         `@${encodeURIComponent(folder)}:${server.port}/postgres`,
@@ -254,11 +254,11 @@ Deno.test("with an authority, a server is spoken to in TLS or not at all", async
 
 interface Proxy extends AsyncDisposable {
   readonly port: number;
-  /** While it is down it takes everything and passes nothing on. */
+  /** While true, the proxy accepts bytes and passes none on. */
   isDown: boolean;
 }
 
-/** A network between the client and a port. */
+/** Starts a proxy between the client and a port. */
 function startProxy(port: number): Proxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const proxy = { port: listener.addr.port, isDown: false };
@@ -267,12 +267,12 @@ function startProxy(port: number): Proxy {
     try {
       for await (const bytes of from.readable) if (!proxy.isDown) await writer.write(bytes);
     } catch {
-      // One of them is gone, and with it the other.
+      // One side has closed: the other is closed below.
     }
     try {
       to.close();
     } catch {
-      // It has been closed from the other side.
+      // The other side has closed it already.
     }
   };
   const passing: Promise<void>[] = [];
@@ -291,7 +291,7 @@ function startProxy(port: number): Proxy {
   });
 }
 
-/** An authority, and a certificate of it for 127.0.0.1 with a key that the server may read. */
+/** Creates a certificate authority, its certificate for 127.0.0.1, and a key that the server may read. */
 async function certificate(folder: string, name: string): Promise<{ certificate: string; key: string; pem: string }> {
   const at = (file: string) => `${folder}/${name}-${file}`;
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
@@ -302,7 +302,7 @@ async function certificate(folder: string, name: string): Promise<{ certificate:
     ...["-CAkey", at("ca.key"), "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"],
   ]);
   await Deno.chmod(folder, 0o755);
-  // The server takes a key of its own, or one of root's that its group may read.
+  // The server accepts a key that it owns, or one that root owns and its group may read.
   if (Deno.uid() === 0) await run("chown", ["root:nogroup", at("key")]);
   await Deno.chmod(at("key"), Deno.uid() === 0 ? 0o640 : 0o600);
   return { certificate: at("crt"), key: at("key"), pem: await Deno.readTextFile(at("ca.crt")) };

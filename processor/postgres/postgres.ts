@@ -15,22 +15,22 @@ import { type Database, OneByOne } from "./database.ts";
 
 /** How to connect. */
 export interface PostgresOptions {
-  /** PEM text of the authorities that the server's certificate must come from; with it, TLS is required. */
+  /** PEM text of the certificate authorities to trust; with it, TLS is required. */
   readonly tlsCa?: string;
   readonly applicationName?: string;
   /** Session settings, such as `statement_timeout` or `lock_timeout`. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Longest time to wait for the connection, in milliseconds. */
   readonly connectTimeoutMs?: number;
-  /** Longest time to wait for an answer, in milliseconds, before the connection is given up; without it, forever. */
+  /** Longest time to wait for an answer before closing the connection, in milliseconds (default: no limit). */
   readonly answerTimeoutMs?: number;
 }
 
 const CLOSE_TIMEOUT_MS = 2000;
 
 /**
- * Connects to the first of the servers in `url` that answers and is as wanted (`target_session_attrs`). Where one refuses
- * the login, the others are not tried, as in libpq.
+ * Connects to the first server in `url` that answers and fits `target_session_attrs`. If a server refuses the login, the
+ * others are not tried, as in libpq.
  *
  * @throws {RangeError} if `url` is not the address of a database
  */
@@ -85,7 +85,7 @@ async function connected(address: DatabaseAddress, at: DatabaseHost, options: Po
   return statements;
 }
 
-/** TLS as the address wants it; authorities of ours win over what it says, and a socket has none. */
+/** TLS settings of the address. `tlsCa` overrides them; a Unix socket has no TLS. */
 function tlsOf(
   { tls, files }: DatabaseAddress,
   { host }: DatabaseHost,
@@ -124,14 +124,14 @@ async function verifyIsWanted(statements: Statements, { wants }: DatabaseAddress
   throw new DatabaseUnavailable(reason, { kind: "postgres_refuses" });
 }
 
-/** The statements that set one setting for a transaction. */
+/** Statements that apply one setting to the current transaction. */
 function locally([name, value]: readonly [string, string]): string[] {
-  // What begins a transaction comes too late for its default.
+  // Inside a transaction, its default no longer has an effect.
   if (name === "default_transaction_read_only") return value === "on" ? ["set local transaction_read_only to on"] : [];
   return [`set local "${name}" to '${value.replaceAll("'", "''")}'`];
 }
 
-/** The same chunks; an error in making one is no error of the connection. */
+/** The same chunks. Marks an error in producing one as ours, not the connection's. */
 function* owned(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
   try {
     yield* chunks;
@@ -144,16 +144,16 @@ class PostgresStatements implements Statements {
   readonly #client: pg.Client;
   readonly #answerTimeoutMs: number | null;
   readonly #where: string;
-  /** Statements that set what each transaction needs; null where the session keeps it. */
+  /** Statements that apply the settings to each transaction; null if the session keeps them. */
   #local: readonly string[] | null = null;
-  /** Why the connection is lost; a client that has ended says less. */
+  /** Why the connection is lost. Later errors of the client say less. */
   #lost: Error | null = null;
 
   constructor(client: pg.Client, answerTimeoutMs: number | null, where: string) {
     this.#where = where;
     this.#client = client;
     this.#answerTimeoutMs = answerTimeoutMs;
-    // Without a listener a connection that is lost while idle would end the process.
+    // Without a listener, losing an idle connection would end the process.
     client.on("error", (error) => this.#lost ??= error);
     client.on("end", () => this.#lost ??= new Error("the connection has ended"));
     this.#guard(client.connection.stream);
@@ -180,14 +180,14 @@ class PostgresStatements implements Statements {
   }
 
   /**
-   * Keeps settings for the session; behind a pooler, where the next transaction may be in another session and this one
-   * become somebody else's, for each transaction.
+   * Applies settings to the session. Behind a pooler they are applied to each transaction: the next one may run in
+   * another session, and other clients may get this one.
    */
   async keep(settings: Readonly<Record<string, string>>): Promise<void> {
-    // A pooler answers the login itself, and with a number of its own.
+    // A pooler answers the login itself, with a process id of its own.
     const { processID } = this.#client as { readonly processID?: number | null };
     const pid = "pg_backend_pid() is distinct from $1::integer";
-    // Not as options of the connection, which poolers refuse.
+    // Not set as connection options, because poolers refuse them.
     const set = Object.keys(settings).map((_, i) => `set_config($${2 * i + 2}, $${2 * i + 3}, ${pid})`);
     const { rows } = await this.query<{ pooled: boolean }>(
       `select ${[`${pid} as pooled`, ...set].join(", ")}`,
@@ -211,7 +211,7 @@ class PostgresStatements implements Statements {
 
   async close(): Promise<void> {
     this.#lost ??= new Error("the connection has been closed");
-    // Where the network is gone nobody answers our leave-taking.
+    // If the network is down, nothing answers our goodbye.
     const timer = setTimeout(() => this.#client.connection.stream.destroy(), CLOSE_TIMEOUT_MS);
     await this.#client.end().catch(() => {});
     clearTimeout(timer);
@@ -231,7 +231,7 @@ class PostgresStatements implements Statements {
     }
   }
 
-  /** What can't be read of an answer, for bytes of it were lost, ends the connection instead of the process. */
+  /** Makes an answer that cannot be parsed, because bytes were lost, end the connection instead of the process. */
   #guard(stream: Duplex): void {
     const emit = stream.emit.bind(stream) as (event: string | symbol, ...values: unknown[]) => boolean;
     stream.emit = (event: string | symbol, ...values: unknown[]) => {

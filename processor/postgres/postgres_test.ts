@@ -25,7 +25,7 @@ sinkContract("PostgreSQL sink", async () => {
 
 const NOON = Date.UTC(2026, 10, 1, 12);
 
-/** A view of a page by each of so many users, at noon. */
+/** One page view at noon for each of this many users. */
 function clicksOf(users: number): LogRecord[] {
   return Array.from({ length: users }, (_, n) => ({
     time: NOON,
@@ -35,7 +35,7 @@ function clicksOf(users: number): LogRecord[] {
   }));
 }
 
-/** A pipeline that commits these records at once. */
+/** A pipeline that commits these records in one commit. */
 function pipelineInto(db: Database, clicks: LogRecord[]): Pipeline {
   return new Pipeline({
     source: new MemorySource([clicks], clicks.length),
@@ -49,7 +49,7 @@ function pipelineInto(db: Database, clicks: LogRecord[]): Pipeline {
   });
 }
 
-Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", async () => {
+Deno.test("PostgreSQL sink: a commit does not scan tables by user", async () => {
   await using server = await startPostgres();
   const url = await server.createDatabase();
   const clicks = clicksOf(3000);
@@ -63,7 +63,7 @@ Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", a
     });
   await using(url, async (db) => {
     await migrate(db, MIGRATIONS);
-    // Enough that looking three thousand up costs more, by the planner's reckoning, than reading all.
+    // So many rows that the planner would estimate 3,000 lookups to cost more than a scan.
     await db.exec(`
       insert into clickstream.user_days (day, user_id, events, purchases, revenue_cents)
         select '2026-11-01', 'u' || n, 1, 0, 0 from generate_series(1, 30000) n;
@@ -84,7 +84,7 @@ Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", a
     assert.equal(rows[0]!.events, "33000");
   });
   assert.equal(before.length, 3);
-  // The sum that was asked for is one reading of user_days, 30,001 rows: u0 is new.
+  // The sum above scans user_days once: 30,001 rows, because u0 is new.
   const expected = before.map(({ table, read }) => ({
     table,
     read: String(Number(read) + (table === "user_days" ? 30_001 : 0)),
@@ -92,11 +92,11 @@ Deno.test("PostgreSQL sink: a commit reads no table of users from end to end", a
   assert.deepEqual(await read(), expected);
 });
 
-Deno.test("PostgreSQL sink: of a commit of which one part is given up, no other part stays", async () => {
+Deno.test("PostgreSQL sink: a commit that fails in one part is rolled back as a whole", async () => {
   await using server = await startPostgres();
   await using(await server.createDatabase(), async (db) => {
     await migrate(db, MIGRATIONS);
-    // Who asks for the update of a session is told that there is none, as if another had just removed it.
+    // An update of a session finds no row, as if another writer had just deleted it.
     await db.exec(`
       insert into clickstream.sessions (started_at, ended_at, events, page_views, carts, purchases, revenue_cents,
           funnel_step, user_id, device, region, first_event_id)

@@ -7,8 +7,8 @@ import { VIEWS } from "../views/mod.ts";
 import type { Database } from "./database.ts";
 import { SqlSink } from "./sink/sql_sink.ts";
 
-// A Monday. Ann only looks at one page, with a query. Bob buys, and comes back an hour later for a look. Cat's visit
-// begins in the last millisecond before noon. Dan and eve look at no page at all, but eve buys. Fay comes at midnight.
+// A Monday. Ann views one page, with a query. Bob buys, and views a page hours later. Cat's session begins in the last
+// millisecond before noon. Dan and Eve view no page, but Eve buys. Fay comes at midnight.
 const CLICKS = `
   time                    userId eventType   page         device  price quantity
   10:00:00.000            ann    page_view   /home?utm=1  mobile  -     -
@@ -28,7 +28,7 @@ const NEVER = ["2026-01-01T00:00Z", "2026-02-01T00:00Z"] as const;
 
 type Range = readonly [from: string, to: string];
 
-/** Takes the clicks in, through the pipeline. */
+/** Stores the clicks through a pipeline. */
 async function filled(db: Database): Promise<Database> {
   const records = clicks(CLICKS).map((click) => record(click, at("2026-11-03T00:00:00.000")));
   const pipeline = new Pipeline({
@@ -46,7 +46,7 @@ async function filled(db: Database): Promise<Database> {
   return db;
 }
 
-/** The rows of a report in its order, each as the values of its columns in theirs. */
+/** The rows of a report in order, each as the values of its columns in order. */
 async function report(db: Database, name: string, range: Range): Promise<unknown[][]> {
   const { rows } = await db.query<{ row: string }>(
     `select to_json(r)::text as row from clickstream.${name}($1, $2) r`,
@@ -71,13 +71,13 @@ function daily(name: string, columns: string): string {
   return `${name}(from_day date, to_day date) TABLE(${columns})`;
 }
 
-/** A report of everything, and the same of certain devices and regions. */
+/** Signatures of a report: for everything, and for certain devices and regions. */
 function chosen(name: string, columns: string): string[] {
   return [timed(name, columns), timed(name, columns, ", devices text[], regions text[]")];
 }
 
 onEachDatabase("reports", {
-  "have the columns that they are known by": async (open) => {
+  "have their documented columns": async (open) => {
     const db = await migrated(open);
     const { rows } = await db.query<{ report: string }>(
       `select proname || '(' || pg_get_function_arguments(oid) || ') ' || pg_get_function_result(oid) as report
@@ -145,19 +145,19 @@ onEachDatabase("reports", {
     ]);
   },
 
-  "count what happened, by hand": async (open) => {
+  "count events, sessions and pages, checked by hand": async (open) => {
     const db = await filled(await migrated(open));
     const is = async (name: string, range: Range, expected: unknown[][]) =>
       assert.deepEqual(await report(db, name, range), expected, `${name} ${range}`);
 
     await is("conversion", MONDAY, [[6, 2, 2 / 6, 5, 2, 2500]]);
     await is("conversion", NEVER, [[0, 0, null, 0, 0, 0]]);
-    // Half open: bob's visit began at the one end, cat's at the other.
+    // Half open: Bob's session began at the start of the range, Cat's at its end.
     await is("conversion", ["2026-11-02T10:05Z", "2026-11-02T11:59:59.999Z"], [[1, 1, 1, 1, 1, 2000]]);
     await is("conversion", ["2026-11-02T10:05:00.001Z", "2026-11-02T12:00Z"], [[1, 0, 0, 1, 0, 0]]);
 
     await is("top_pages", MONDAY, [["/home", 3, 3, 1, 1 / 3, 1, 1 / 3], ["/shoes", 3, 1, 1, 1, 3, 1]]);
-    // Cat's visit belongs to the minute in which it began, the view of the page that it ended on to the next.
+    // Cat's session counts in the minute in which it began, the view of its exit page in the next.
     await is("top_pages", ["2026-11-02T11:59Z", "2026-11-02T12:00Z"], [
       ["/home", 1, 1, 0, 0, 0, 0],
       ["/shoes", 0, 0, 0, null, 1, null],
@@ -193,11 +193,11 @@ onEachDatabase("reports", {
     ]);
   },
 
-  "count sessions, carts, entries and new users, by hand": async (open) => {
+  "count session lengths, carts, entries and new users, checked by hand": async (open) => {
     const db = await filled(await migrated(open));
     const counted = async (name: string, range: Range) =>
       (await report(db, name, range)).map(([bucket, , sessions]) => [bucket, sessions]).filter(([, n]) => n !== 0);
-    // Bob's first visit is of three minutes to the millisecond.
+    // Bob's first session lasts exactly three minutes.
     assert.deepEqual(await counted("session_lengths", MONDAY), [[0, 4], [1, 1], [4, 1]]);
     assert.deepEqual(await counted("session_depths", MONDAY), [[0, 2], [1, 2], [2, 2]]);
     assert.deepEqual(await report(db, "session_depths", NEVER).then(([first]) => first), [0, "none", 0, null]);
@@ -214,7 +214,7 @@ onEachDatabase("reports", {
     assert.deepEqual(await report(db, "regions", MONDAY), [["unknown", 10, 6]]);
   },
 
-  "say an abandoned cart by the watermark": async (open) => {
+  "count a cart as abandoned by the watermark": async (open) => {
     const db = await migrated(open);
     await db.exec(
       `insert into clickstream.sessions (user_id, started_at, ended_at, events, page_views, device, region, carts,
@@ -224,11 +224,11 @@ onEachDatabase("reports", {
        insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset, watermark)
        values ('t', 0, 1, 1, 0, '2026-11-02T10:30:00.002Z'), ('t', 1, 1, 1, 0, '2026-11-02T11:00Z')`,
     );
-    // Of the three, one ended more than half an hour before the watermark: a later event can still join the others.
+    // Only one of the three ended more than half an hour before the watermark. Later events can still join the others.
     assert.deepEqual(await report(db, "carts", MONDAY), [[3, 0, 1, 2, 1]]);
   },
 
-  "say what steps a funnel can have": async (open) => {
+  "reject invalid funnel steps": async (open) => {
     const db = await filled(await migrated(open));
     const funnel = (steps: string) => db.query(`select * from clickstream.funnel('${MONDAY.join("', '")}', ${steps})`);
     for (const steps of ["null", "array[]::text[]", "array['a', null]", "array['a', 'b', 'a']"]) {
@@ -240,7 +240,7 @@ onEachDatabase("reports", {
     assert.deepEqual(rows.map((row) => (row as { sessions: string }).sessions), ["4", "1", "0"]);
   },
 
-  "know the first day of each user, whatever becomes of the others": async (open) => {
+  "track the first day of each user through inserts and deletes": async (open) => {
     const db = await migrated(open);
     const users = async () => {
       const { rows } = await db.query<{ row: string }>(
@@ -265,7 +265,7 @@ onEachDatabase("reports", {
     assert.deepEqual(await users(), []);
   },
 
-  "add up hours and days as they follow minutes and sessions, whoever writes these": async (open) => {
+  "keep rollups of hours and days equal to minutes and sessions after any write": async (open) => {
     const db = await migrated(open);
     const followed = async () => {
       const { rows } = await db.query<{ hours: boolean; days: boolean; zeros: boolean }>(
@@ -300,7 +300,7 @@ onEachDatabase("reports", {
     const pages = `insert into clickstream.pages as t (window_start, page, views, users, users_state)
       select '2026-11-02T00:00Z'::timestamptz + n * interval '7 min', '/' || n % 3, n, 1, '' from generate_series(1, 400) n
       on conflict (window_start, page_key) do update set views = t.views + excluded.views`;
-    // Each fourth has no page, each fifth is over after one event; those of a day enter and leave on a few pages.
+    // Every fourth has no page, every fifth has one event; the sessions of a day enter and leave on a few pages.
     const sessions = `insert into clickstream.sessions as t (user_id, started_at, ended_at, events, page_views, carts,
         purchases, revenue_cents, funnel_step, device, region, entry_page, exit_page, first_event_id)
       select 'u' || n, '2026-11-02T00:00Z'::timestamptz + n * interval '11 min', '2026-11-05T00:00Z', 1 + (n % 5),
@@ -327,7 +327,7 @@ onEachDatabase("reports", {
               (select count(*) from clickstream.page_days)::integer as days`,
     );
     assert.deepEqual(left, { hours: 47, days: 4 });
-    // Rows that move to another key leave nothing that counts.
+    // Rows that move to another key leave only zeros behind.
     await db.exec("update clickstream.traffic set region = 'us'; update clickstream.pages set page = '/3'");
     await db.exec(
       "update clickstream.sessions set started_at = started_at + interval '1 day', entry_page = '/3', exit_page = '/3'",
@@ -347,15 +347,15 @@ onEachDatabase("reports", {
     assert.deepEqual(await report(db, "devices", november), []);
   },
 
-  "mean UTC, whatever the session's time zone": async (open) => {
+  "use UTC in any time zone of the connection": async (open) => {
     const db = await filled(await migrated(open));
     await db.exec("set timezone = 'Asia/Kolkata'");
     assert.deepEqual(await report(db, "activity_heatmap", ["2026-11-03T00:00Z", "2026-11-04T00:00Z"]), [[2, 0, 1]]);
   },
 
-  "follow cohorts over the days that are over": async (open) => {
+  "follow cohorts over complete days": async (open) => {
     const db = await migrated(open);
-    // In one transaction, because now() stands still in it.
+    // In one transaction, because now() does not change in it.
     await db.transaction(async (tx) => {
       const { rows: [days] } = await tx.query<Record<string, string>>(
         `with x as (select (now() at time zone 'UTC')::date as today)
@@ -368,7 +368,7 @@ onEachDatabase("reports", {
         for (const day of on) await tx.query("insert into clickstream.user_days values ($1, $2, 1, 0, 0)", [user, day]);
       }
       const retention = (from: string, to: string) => report(tx, "retention", [from, to]);
-      // Ann and bob came first three days ago; eve had been there before. Dan's day and ann's last are not over.
+      // Ann and Bob first came three days ago, Eve before that. Dan's day and Ann's last day are not over.
       assert.deepEqual(await retention(d3!, tomorrow!), [
         [d3, 2, 0, 2, 1],
         [d3, 2, 1, 1, 0.5],
@@ -382,7 +382,7 @@ onEachDatabase("reports", {
     });
   },
 
-  "say up to where windows are final": async (open) => {
+  "return the time up to which windows are final": async (open) => {
     const db = await migrated(open);
     const watermark = async () => {
       const { rows } = await db.query<{ at: string | null }>("select clickstream.watermark() as at");

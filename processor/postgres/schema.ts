@@ -1,8 +1,8 @@
 /**
- * The schemas that tables are in.
+ * Names of the schemas.
  * @module
  */
 export { SCHEMA } from "../translate/table.ts";
 
-/** The schema in which a rebuild fills new tables, beside those in use. */
+/** The schema in which a rebuild fills new tables. */
 export const STAGING = "clickstream_rebuild";

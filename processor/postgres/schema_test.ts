@@ -7,7 +7,7 @@ import { REASONS } from "../event.ts";
 import type { Database } from "./database.ts";
 import { createTable } from "./view_table.ts";
 
-/** Columns that PostgreSQL makes of others: every other one is written by the processor. */
+/** The columns of a table: those that the processor writes, and those that PostgreSQL generates. */
 async function columnsIn(db: Database, table: string): Promise<{ written: string[]; generated: string[] }> {
   const { rows } = await db.query<{ column: string; generated: string }>(
     `select a.attname || ' ' || case when t.typname = 'timestamptz' then t.typname else format_type(a.atttypid, null) end
@@ -22,7 +22,7 @@ async function columnsIn(db: Database, table: string): Promise<{ written: string
   return { written: names(true).sort(), generated: names(false).sort() };
 }
 
-/** Everything about a table that a view declares, in the order of the alphabet. */
+/** Everything that a view declares about its table, sorted. */
 async function declaredIn(db: Database, schema: string, view: View): Promise<string[]> {
   const { rows } = await db.query<{ line: string }>(
     `with t as (select $1::text::regclass as oid)
@@ -46,14 +46,14 @@ async function declaredIn(db: Database, schema: string, view: View): Promise<str
      select 'comment on ' || a.attname || ' ' || col_description(t.oid, a.attnum)
        from t join pg_attribute a on a.attrelid = t.oid where a.attname = 'users'
       order by 1`,
-    // What sessions are is said at length in their migration.
+    // The migrations of sessions and days have longer comments of their own.
     [`${schema}.${view.name}`, view.window.kind !== "session" && view.window.kind !== "day"],
   );
   return rows.map(({ line }) => line);
 }
 
 onEachDatabase("the schema", {
-  "has for each view the table that it declares: columns, keys, rights, comments": async (open) => {
+  "has the table that each view declares: columns, keys, rights, comments": async (open) => {
     const db = await migrated(open);
     await db.exec("create schema declared authorization clickstream_owner; set role clickstream_owner");
     for (const view of VIEWS) {
@@ -64,7 +64,7 @@ onEachDatabase("the schema", {
     }
   },
 
-  "keeps the rollups that views declare by triggers, and lets nobody else write there": async (open) => {
+  "fills declared rollups by triggers, and lets no role write to them": async (open) => {
     const db = await migrated(open);
     for (const { name, rollups = [] } of VIEWS) {
       const { rows: triggers } = await db.query<{ function: string }>(
@@ -86,14 +86,14 @@ onEachDatabase("the schema", {
     }
   },
 
-  "has for each raw event exactly the columns that are copied": async (open) => {
+  "has exactly the columns of events that are copied": async (open) => {
     const db = await migrated(open);
     const { written, generated } = await columnsIn(db, "events");
     assert.deepEqual(written.map((column) => column.split(" ")[0]), [...EVENT_COLUMNS].sort());
     assert.deepEqual(generated, []);
   },
 
-  "has of progress and refusals what the outside world relies on": async (open) => {
+  "has the columns of progress and refusals that others rely on": async (open) => {
     const db = await migrated(open);
     assert.deepEqual((await columnsIn(db, "progress")).written, [
       ...[
@@ -125,7 +125,7 @@ onEachDatabase("the schema", {
     ]);
   },
 
-  "takes every reason for a refusal, and no other": async (open) => {
+  "accepts every reason for a refusal, and no other": async (open) => {
     const db = await migrated(open);
     const refuse = (reason: string, n: number) =>
       db.query(

@@ -1,5 +1,5 @@
 /**
- * What runs statements: of a server's connection and of the embedded PostgreSQL alike.
+ * Runs statements, on a server's connection or on the embedded PostgreSQL.
  * @module
  */
 
@@ -13,17 +13,17 @@ export interface Result<R> {
 }
 
 /**
- * Runs one statement at a time, for whoever sees to that. `boolean` is read as a boolean, integers of up to 32 bits and
- * floating point as numbers, `bytea` as bytes, and everything else as the text that PostgreSQL writes, so that nothing
- * loses precision: `bigint` and `numeric` in digits, times in ISO 8601 and UTC.
+ * Runs one statement at a time; the caller must wait for each. `boolean` is read as a boolean, integers of up to 32 bits
+ * and floating point as numbers, `bytea` as bytes. Everything else is read as PostgreSQL's text, so that nothing loses
+ * precision: `bigint` and `numeric` in digits, times in ISO 8601 and UTC.
  *
- * @throws {DatabaseUnavailable} from every method, where another try is worth it, on a new connection if this is lost
- * @throws {DatabaseError} where it is not
+ * @throws {DatabaseUnavailable} from every method, if a retry is worth it, on a new connection if this one is lost
+ * @throws {DatabaseError} if it is not
  */
 export interface Statements {
-  /** What begins a transaction, with the settings of this connection where its session can't keep them. */
+  /** Statement that begins a transaction; includes the settings of this connection if its session cannot keep them. */
   readonly begin: string;
-  /** Whether a pooler is between, which may run each transaction in another session of the server. */
+  /** True behind a pooler, which may run each transaction in another session of the server. */
   readonly pooled: boolean;
   /** Runs one statement. Parameters are null, texts, numbers, bigints, booleans, bytes or `BinaryParameter`s. */
   query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Result<R>>;
@@ -34,19 +34,19 @@ export interface Statements {
   close(): Promise<void>;
 }
 
-/** Types by their number that are not read as text: boolean, bytea, int2, int4, oid, float4, float8. */
+/** Parsers by OID, for types that are not read as text: boolean, bytea, int2, int4, oid, float4, float8. */
 const READERS = new Map<number, (text: string) => unknown>([
   [16, (text) => text === "t"],
   [17, (text) => Uint8Array.fromHex(text.slice(2))],
   ...[21, 23, 26, 700, 701].map((oid) => [oid, Number] as const),
 ]);
 
-/** A value of a type, given by its number, from the text that PostgreSQL writes. */
+/** The value of a type, given by its OID, from the text that PostgreSQL writes. */
 export function readValue(oid: number, text: string): unknown {
   return READERS.get(oid)?.(text) ?? text;
 }
 
-/** A parameter as PostgreSQL reads it, whatever its type: text, or bytes in binary format. */
+/** A parameter in the form that PostgreSQL reads: text, or bytes in binary format. */
 export function written(value: unknown): string | Uint8Array | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return value;

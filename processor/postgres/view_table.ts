@@ -1,5 +1,5 @@
 /**
- * The table of a view in PostgreSQL, as the view declares it: what its migration has to make, and who may do what there.
+ * The PostgreSQL table of a view, as the view declares it: what its migration must create, and the rights of each role.
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
@@ -10,20 +10,20 @@ import { identityOf } from "./dialect.ts";
 import { isOfUsers } from "./erase.ts";
 import { SCHEMA } from "./schema.ts";
 
-/** A right to rows of a table. */
+/** A right on the rows of a table. */
 export type Right = "select" | "insert" | "update" | "delete";
 
-/** What the service may do with a view's rows: those of one user may become one, and go with the user. */
+/** Rights of the service on a view's rows. It deletes only rows by user: when sessions merge, or a user is forgotten. */
 export function writerRights(view: View): readonly Right[] {
   return ["select", "insert", "update", ...(isOfUsers(view) ? ["delete" as const] : [])];
 }
 
-/** What readers may do, such as dashboards; of rollups it is all that anybody but their triggers may. */
+/** Rights of readers, such as dashboards; on rollups also of every other role, because only triggers write there. */
 export const READER_RIGHTS: readonly Right[] = ["select"];
 
 /**
- * The statements that make the table of a view in a schema: columns, the index that tells rows apart, comments, rights.
- * What else its reports are to be fast by, such as more indexes and rollups, is for its migration to add.
+ * Statements that create the table of a view in a schema: columns, the index that identifies rows, comments, rights. Its
+ * migration adds what makes reports fast, such as more indexes and rollups.
  */
 export function createTable(view: View, schema: string = SCHEMA): string {
   const { window, key, measured } = tableOf(view);
@@ -40,12 +40,12 @@ export function createTable(view: View, schema: string = SCHEMA): string {
     ...Object.entries(view.derived ?? {}).map(([of, values]) => `${of} boolean not null ${conditionOf(values)}`),
     ...(isPlain ? [`primary key (${identity.join(", ")})`] : []),
   ];
-  // Room in each page for the versions of a row that is written anew by every commit, most of all while a session goes on.
+  // Leaves room in each page for the versions of a row that every commit updates, most of all in open sessions.
   const fillFactor = view.window.kind === "session" ? 70 : 80;
   return [
     `create table ${name} (\n${columns.map((line) => `  ${line}`).join(",\n")}\n) with (fillfactor = ${fillFactor}, ` +
     "autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);",
-    // Hashes do not compress, so PostgreSQL need not try.
+    // Hashes do not compress, so PostgreSQL must not try.
     ...statesOf(view).map((state) => `alter table ${name} alter column ${state} set storage external;`),
     ...(isPlain ? [] : [`create unique index ${view.name}_key on ${name} (${identity.join(", ")});`]),
     `comment on table ${name} is ${quoted(view.about)};`,
@@ -55,10 +55,10 @@ export function createTable(view: View, schema: string = SCHEMA): string {
   ].join("\n");
 }
 
-/** What is said of every column of distinct users. */
+/** The comment on every column of distinct users. */
 const DISTINCT = "Distinct users: exact up to 4,096 in a window and at most 1 % off beyond (standard error).";
 
-/** To bytea a text goes as it is but for backslashes. */
+/** A cast of text to bytea interprets only backslashes, so they are doubled. */
 const PAGE_KEY = "page_key bytea not null generated always as (sha256(replace(page, '\\', '\\\\')::bytea)) stored";
 
 function conditionOf(values: Readonly<Record<string, number>>): string {
@@ -66,7 +66,7 @@ function conditionOf(values: Readonly<Record<string, number>>): string {
   return `generated always as (${all.join(" and ")}) stored`;
 }
 
-/** Columns with text, and their collation: "C" where they are compared or told apart; pages are only looked at. */
+/** Text columns and their collations: "C" if they are compared or identify rows; pages are only displayed. */
 function textColumns({ by, measures }: View): (readonly [column: string, collation: "C" | "default"])[] {
   const of = (dimension: Dimension) => dimension === "pagePath" ? "default" as const : "C" as const;
   return [

@@ -1,4 +1,4 @@
-/** A view that is in no list, and what follows for it from its declaration alone. */
+/** What a view gets from its declaration alone, tested with views that are in no list. */
 import assert from "node:assert/strict";
 import { migrated, onEachDatabase } from "../../testing/servers/databases.ts";
 import { distinctUsers } from "../measures/distinct_users.ts";
@@ -18,7 +18,7 @@ import { missingRights } from "./operations/rights.ts";
 import { SqlSink } from "./sink/sql_sink.ts";
 import { createTable, writerRights } from "./view_table.ts";
 
-/** Shared by all users, by page, with a set: read, merged and written back. */
+/** A view by page, shared by all users, with a set of users: it is read, merged and written back. */
 const landings: View = view({
   name: "landings",
   about: "Page views by page and region, every ten minutes.",
@@ -28,7 +28,7 @@ const landings: View = view({
   measures: { views: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
 });
 
-/** Of one user each, with what SQL merges alone, and a column that follows from others. */
+/** A view by user, with measures that SQL merges, and a column derived from others. */
 const errands: View = view({
   name: "errands",
   about: "Events of one user with at most ten minutes between them.",
@@ -68,8 +68,8 @@ async function rowsIn(db: Database, { name }: View): Promise<number> {
   return rows[0]!.n;
 }
 
-onEachDatabase("a view that is declared, and no more", {
-  "has its rows, and they are what the oracle makes of its declaration": async (open) => {
+onEachDatabase("a view that is only declared", {
+  "has the rows that the oracle computes from its declaration": async (open) => {
     const db = await made(await migrated(open));
     await ingest(LOG, new SqlSink(db, "test"), { inAPoll: 2, inACommit: 3, turnsOfALife: 2 }, SCRATCH);
     const expected = expectedOf(LOG, { keepDays: KEEP_DAYS, views: SCRATCH });
@@ -78,7 +78,7 @@ onEachDatabase("a view that is declared, and no more", {
     assert.equal(formatDifferences(await compareTables(db, expected, { tables })), "every table agrees");
   },
 
-  "has rights that are looked for": async (open) => {
+  "has rights that are checked": async (open) => {
     const db = await made(await migrated(open));
     assert.deepEqual(SCRATCH.map(writerRights), [
       ["select", "insert", "update"],
@@ -92,7 +92,7 @@ onEachDatabase("a view that is declared, and no more", {
     assert.deepEqual(await missingRights(db, SCRATCH), ["delete on errands"]);
   },
 
-  "goes when it is too old, unless it is kept, and with its user": async (open) => {
+  "loses rows that expire, unless they are kept, and rows of a forgotten user": async (open) => {
     const db = await made(await migrated(open));
     await ingest(LOG, new SqlSink(db, "test"), { inAPoll: 9, inACommit: 9, turnsOfALife: 9 }, SCRATCH);
     assert.deepEqual(agingOf(SCRATCH).map(([table]) => table), ["events_default", "landings"]);
@@ -106,7 +106,7 @@ onEachDatabase("a view that is declared, and no more", {
   },
 });
 
-Deno.test("a view that is declared has a table, a query and what they need in Flink SQL", () => {
+Deno.test("a view that is only declared has a table, a query and their preparation in Flink SQL", () => {
   assert.match(sinkTable(landings, {}), /PRIMARY KEY \(window_start, page, region\) NOT ENFORCED/);
   assert.match(insertOf(landings, 0), /TABLE\(HOP\(TABLE events.*INTERVAL '10' MINUTE, INTERVAL '20' MINUTE/);
   assert.match(insertOf(errands, 0), /COUNT\(\*\) FILTER \(WHERE event_type IN \('search'\)\) AS searches/);
