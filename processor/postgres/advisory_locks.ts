@@ -8,12 +8,12 @@ import type { Database } from "./database.ts";
 /** The numbers of the locks; they must be the same in every program that uses one database. */
 export const ADVISORY_LOCKS = {
   /**
-   * Held by a commit while it writes rows that all instances share: windows, and the days of pages that sessions change.
-   * Commits would queue for the rows of the current minute anyway. With one lock they can write rows in any order, and
-   * rows that were read cannot change before they are written. Rollup triggers take it too.
+   * Held by a commit while it writes rows that all instances share: windows, and the days of pages that sessions
+   * change. Commits would queue for the rows of the current minute anyway. With one lock they can write rows in any
+   * order, and rows that were read cannot change before they are written. Rollup triggers take it too.
    */
   sharedRows: 7_226_914_055,
-  /** Held by `make_partitions()` while it creates partitions of `events`: two calls at once would create the same one. */
+  /** Held by `make_partitions()` while it creates partitions of `events`: two calls could create the same one. */
   partitions: 7_226_914_056,
   /** Held while a migration is applied, so that two runs of `migrate` do not race. */
   migration: 7_226_914_057,

@@ -29,8 +29,8 @@ export interface PostgresOptions {
 const CLOSE_TIMEOUT_MS = 2000;
 
 /**
- * Connects to the first server in `url` that answers and fits `target_session_attrs`. If a server refuses the login, the
- * others are not tried, as in libpq.
+ * Connects to the first server in `url` that answers and fits `target_session_attrs`. If a server refuses the login,
+ * the others are not tried, as in libpq.
  *
  * @throws {RangeError} if `url` is not the address of a database
  */

@@ -13,9 +13,9 @@ export interface Result<R> {
 }
 
 /**
- * Runs one statement at a time; the caller must wait for each. `boolean` is read as a boolean, integers of up to 32 bits
- * and floating point as numbers, `bytea` as bytes. Everything else is read as PostgreSQL's text, so that nothing loses
- * precision: `bigint` and `numeric` in digits, times in ISO 8601 and UTC.
+ * Runs one statement at a time; the caller must wait for each. `boolean` is read as a boolean, integers of up to 32
+ * bits and floating point as numbers, `bytea` as bytes. Everything else is read as PostgreSQL's text, so that nothing
+ * loses precision: `bigint` and `numeric` in digits, times in ISO 8601 and UTC.
  *
  * @throws {DatabaseUnavailable} from every method, if a retry is worth it, on a new connection if this one is lost
  * @throws {DatabaseError} if it is not

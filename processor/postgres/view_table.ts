@@ -13,7 +13,7 @@ import { SCHEMA } from "./schema.ts";
 /** A right on the rows of a table. */
 export type Right = "select" | "insert" | "update" | "delete";
 
-/** Rights of the service on a view's rows. It deletes only rows by user: when sessions merge, or a user is forgotten. */
+/** Rights of the service on a view's rows. It deletes only rows by user, when sessions merge or a user is forgotten. */
 export function writerRights(view: View): readonly Right[] {
   return ["select", "insert", "update", ...(isOfUsers(view) ? ["delete" as const] : [])];
 }
@@ -22,8 +22,8 @@ export function writerRights(view: View): readonly Right[] {
 export const READER_RIGHTS: readonly Right[] = ["select"];
 
 /**
- * Statements that create the table of a view in a schema: columns, the index that identifies rows, comments, rights. Its
- * migration adds what makes reports fast, such as more indexes and rollups.
+ * Statements that create the table of a view in a schema: columns, the index that identifies rows, comments, rights.
+ * Its migration adds what makes reports fast, such as more indexes and rollups.
  */
 export function createTable(view: View, schema: string = SCHEMA): string {
   const { window, key, measured } = tableOf(view);

@@ -74,8 +74,8 @@ function adoptionOf({ partition, topic_id: formerId, next: text }: Row, now: Top
 
 /**
  * Applies `adoptionsOf` in one transaction, while no commit is in flight. A second run finds nothing to do. The former
- * rows of `progress` move to `former_progress`. Refusals and gaps of the former log are marked `former`, because the new
- * log uses the same offsets again. Users who were forgotten in the former log are not searched for in the new one.
+ * rows of `progress` move to `former_progress`. Refusals and gaps of the former log are marked `former`, because the
+ * new log uses the same offsets again. Users who were forgotten in the former log are not searched for in the new one.
  *
  * @throws {ForgettingUnfinished} and changes nothing
  */

@@ -47,8 +47,8 @@ export function timesToRead(
   fromMs: number,
   views: readonly View[],
 ): { readonly from: number; readonly replay: number } {
-  // An event is at most MAX_AHEAD_MS ahead of its Kafka timestamp. An event at most a gap before a session joins it: then
-  // the session begins earlier, and must not be replaced.
+  // An event is at most MAX_AHEAD_MS ahead of its Kafka timestamp. An event at most a gap before a session joins it:
+  // then the session begins earlier, and must not be replaced.
   const gapMs = Math.max(0, ...views.map(({ window }) => window.kind === "session" ? window.gapMs : 0));
   const from = fromMs - gapMs - MAX_AHEAD_MS;
   return { from, replay: from - (KEPT_PIECES + 1) * 60_000 };

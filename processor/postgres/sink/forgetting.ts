@@ -1,8 +1,8 @@
 /**
  * Keeps forgotten users out of the tables while the log still has their events. Events that were in the log when a user
- * was forgotten are counted as usual, so that anonymous counts do not depend on when they are read. The transaction that
- * commits them erases the user's own rows again. A partition is held at the offset where its log ended at that time
- * until everything below is committed. So new events of a user who comes back never share a commit with erased ones.
+ * was forgotten are counted as usual, so that anonymous counts do not depend on when they are read. The transaction
+ * that commits them erases the user's own rows again. Each partition is held at its high watermark of that time until
+ * everything below is committed, so that new events of a user who comes back never share a commit with erased ones.
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
@@ -193,7 +193,7 @@ export class ForgettingSink implements Sink {
     return users;
   }
 
-  /** Users with rows to erase, if events are not stored. Rows do not name their partition, so every partition counts. */
+  /** Users with rows to erase, if events are not stored. Rows do not name a partition, so every partition counts. */
   #inRows(deltas: Commit["deltas"]): ReadonlySet<string> {
     const everywhere = [...this.#forgotten.users.keys()];
     const users = new Set<string>();

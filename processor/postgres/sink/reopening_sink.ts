@@ -42,8 +42,8 @@ export class ReopeningSink implements Sink {
     try {
       return await body(await mine);
     } catch (error) {
-      // A position that moved says nothing about the connection. After any other error its state is unknown. Do not wait
-      // for it to close, so that another can be opened at once.
+      // A position that moved says nothing about the connection. After any other error its state is unknown. Do not
+      // wait for it to close, so that another can be opened at once.
       if (!(error instanceof PositionsMoved) && this.#sink === mine) void this.close().catch(() => {});
       throw error;
     }

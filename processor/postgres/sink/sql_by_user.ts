@@ -1,7 +1,7 @@
 /**
  * Writes rows by user, which are nearly as many as events: updates existing rows, and inserts new ones by `copy`, which
- * costs a fraction of an upsert. No other writer changes rows of the same user at the same time, because all events of a
- * user are in one partition.
+ * costs a fraction of an upsert. No other writer changes rows of the same user at the same time, because all events of
+ * a user are in one partition.
  * @module
  */
 import { type Cells, rowsBelow } from "../../columns/cells.ts";

@@ -1,7 +1,7 @@
 /**
  * Writes sessions. Nearly every one is new, or extends one stored session. New ones are inserted by `copy`; SQL merges
- * extended ones in place. Other cases, such as an event that joins two sessions, are read, merged in memory, and written
- * back.
+ * extended ones in place. Other cases, such as an event that joins two sessions, are read, merged in memory, and
+ * written back.
  * @module
  */
 import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../../columns/cells.ts";
@@ -82,8 +82,8 @@ function numbered(cells: Cells): Int32Array {
 }
 
 /**
- * Finds stored sessions that these rows touch: those at most a gap apart. Stored sessions of one key are more than a gap
- * apart. So a row that touches any touches one of the last two that begin before its end, or both if it touches more.
+ * Finds stored sessions that these rows touch, which means at most a gap apart. Stored sessions of one key never touch.
+ * So a row that touches any touches one of the last two that begin before its end, or both if it touches more.
  */
 async function continuedBy(
   tx: Database,
