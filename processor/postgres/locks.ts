@@ -33,12 +33,12 @@ export async function retryOnLockTimeout<T>(
       if (!isLockTimeout(error)) throw error;
       if (performance.now() - startMs > PATIENCE_MS) {
         throw new Error(
-          `could not ${what} in ${PATIENCE_MS / 60_000} minutes: others hold the table all the time; ` +
-            "end their long queries (pg_stat_activity shows them), and try again",
+          `could not ${what} in ${PATIENCE_MS / 60_000} minutes: other sessions hold locks on the table. ` +
+            "End their long queries (pg_stat_activity shows them) and try again",
           { cause: error },
         );
       }
-      if (tries === 0) say(`waits to ${what}, for others hold the table`);
+      if (tries === 0) say(`waiting to ${what}: other sessions hold locks on the table`);
       await setTimeout(PAUSE_MS);
     }
   }
@@ -66,9 +66,9 @@ function isLockTimeout(error: unknown): boolean {
 export async function holdOperationLock(db: Database): Promise<void> {
   if (db.pooled) {
     throw new Error(
-      "refusals replay, forget and rebuild hold a lock from one transaction to the next, and DATABASE_URL leads to a " +
-        "connection pooler (such as PgBouncer), which may run each in another session: nothing was changed. Let " +
-        "DATABASE_URL name PostgreSQL itself for this command",
+      "refusals replay, forget and rebuild hold a lock across transactions, but DATABASE_URL leads to a connection " +
+        "pooler (such as PgBouncer), which may run each transaction in another session. Nothing was changed. " +
+        "For this command, set DATABASE_URL to PostgreSQL itself",
     );
   }
   if (await tryLockForSession(db, "operation")) return;
@@ -76,6 +76,6 @@ export async function holdOperationLock(db: Database): Promise<void> {
   const who = holders.map(({ program, pid }) => `${program} (process ${pid} of the server)`).join(", ") ||
     "another command";
   throw new Error(
-    `${who} is at work: one of refusals replay, forget and rebuild runs at a time; try again when it is done`,
+    `${who} is running: only one of refusals replay, forget and rebuild can run at a time. Try again when it has ended`,
   );
 }

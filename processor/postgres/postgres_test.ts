@@ -105,7 +105,7 @@ Deno.test("PostgreSQL sink: a commit that fails in one part is rolled back as a 
       create trigger nothing before update on clickstream.sessions for each row execute function nothing();`);
     const pipeline = pipelineInto(db, clicksOf(10));
     await pipeline.step();
-    await assert.rejects(pipeline.flush(), /could not go on with 1 sessions/);
+    await assert.rejects(pipeline.flush(), /could not extend 1 sessions/);
     const { rows } = await db.query<{ n: number }>(
       `select ((select count(*) from clickstream.progress) + (select count(*) from clickstream.events)
          + (select count(*) from clickstream.user_days) + (select count(*) from clickstream.traffic)

@@ -148,7 +148,7 @@ function sorted(payloads: readonly (Uint8Array | null)[]): string[] {
 
 Deno.test("the operator's commands beside a running service, killed at random and run again", leaky, async (t) => {
   await using broker = await startKafka();
-  // BufferPool for few locks, so that what takes many at once is noticed.
+  // Room for few locks, so that a command that takes many at once fails.
   await using server = await startPostgres({ settings: { max_locks_per_transaction: "10", max_connections: "30" } });
   const chance = new Random(20_261_125);
 
@@ -270,7 +270,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
       ) {
         const { code, err } = await clickstream(refused, shop.env);
         assert.deepEqual(
-          [code, /connection pooler .* nothing was changed. Let DATABASE_URL name/.test(err)],
+          [code, /connection pooler .* Nothing was changed. For this command, set DATABASE_URL/.test(err)],
           [1, true],
           err,
         );

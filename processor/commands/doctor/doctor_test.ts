@@ -311,7 +311,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
           insert into clickstream.gaps (topic, partition, from_offset, to_offset) values ('clicks', 0, 3, 7)`),
       [
         /! gaps: Kafka had deleted 4 records before they were read: offsets 3 to 6 of partition 0 → .*`clickstream gaps acknow/,
-        /✗ conservation: partition 0: gaps is 0, and its rows of gaps stand for 4 → somebody has changed/,
+        /✗ conservation: partition 0: gaps is 0, but its rows in table gaps add up to 4 → somebody has changed/,
       ],
       () => sql("delete from clickstream.progress; delete from clickstream.gaps"),
     ],

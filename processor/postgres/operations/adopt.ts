@@ -154,7 +154,7 @@ async function mustHaveForgotten(tx: Database, topic: string): Promise<void> {
   const { n } = rows[0]!;
   if (n === 0) return;
   throw new ForgettingUnfinished(
-    `${n} users are not forgotten to the end, which goes by offsets of the former log. Nothing was changed. Run ` +
+    `${n} users are not completely forgotten, which needs offsets of the former log. Nothing was changed. Run ` +
       "`clickstream forget … --yes` again for them, then this command",
   );
 }

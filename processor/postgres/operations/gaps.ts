@@ -66,7 +66,7 @@ export async function unaccounted(db: Database, topic: string): Promise<readonly
          (c.consumed - c.stored - c.duplicates - c.refused,
           format('consumed %s is not stored %s + duplicates %s + refused %s', c.consumed, c.stored, c.duplicates,
             c.refused)),
-         (c.gaps - coalesce(n.records, 0), format('gaps is %s, and its rows of gaps stand for %s', c.gaps,
+         (c.gaps - coalesce(n.records, 0), format('gaps is %s, but its rows in table gaps add up to %s', c.gaps,
             coalesce(n.records, 0)))) as v(difference, what)
       where v.difference <> 0 order by c.partition`,
     [topic],

@@ -29,11 +29,11 @@ export async function verifyRoomForSwap(db: Database): Promise<void> {
   const { days, room, each } = row!;
   if (Number(days) * LOCKS_A_DAY <= Number(room) / 2) return;
   throw new Error(
-    `could not exchange ${days} days of events at once: that takes ${
+    `could not exchange ${days} days of events in one transaction: that takes ${
       Number(days) * LOCKS_A_DAY
     } locks, and the server ` +
-      `has room for ${room}, which all its databases share. Raise max_locks_per_transaction (${each}) and run it again, ` +
-      `which goes on here; or choose a later --from`,
+      `has room for ${room}, which all its databases share. Raise max_locks_per_transaction (${each}) and run it ` +
+      `again: it continues here. Or choose a later --from`,
   );
 }
 

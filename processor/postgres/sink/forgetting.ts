@@ -80,7 +80,7 @@ export class HeldSource implements Source {
   }
 
   async poll(maxWaitMs: number): Promise<readonly Records[]> {
-    if (this.#passed) throw new Rebalanced("what had been read before a user was forgotten is committed");
+    if (this.#passed) throw new Rebalanced("all records from before a user was forgotten are committed");
     const all = await this.#inner.poll(Math.min(maxWaitMs, this.#longestPollMs));
     const { limits } = this.#forgotten;
     return limits.size === 0

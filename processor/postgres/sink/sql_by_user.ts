@@ -67,8 +67,8 @@ export async function insert(
     );
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === UNIQUE_VIOLATION)) throw error;
-    const why = `somebody else has just made the same rows of ${table.name}; is the topic keyed by userId?`;
-    throw new Unavailable(`could not store rows of users: ${why}`, { kind: "conflict", cause: error });
+    const why = `another writer has just created the same rows of ${table.name}; is the topic keyed by userId?`;
+    throw new Unavailable(`could not store rows by user: ${why}`, { kind: "conflict", cause: error });
   }
 }
 

@@ -157,7 +157,7 @@ async function extendStored(
     ],
   );
   if (rowCount !== continued.length) {
-    const reason = `could not go on with ${continued.length} sessions: somebody else has just changed some`;
+    const reason = `could not extend ${continued.length} sessions: another writer has just changed some of them`;
     throw new Unavailable(reason, { kind: "conflict" });
   }
 }

@@ -45,7 +45,7 @@ export class SqlSink implements Sink {
     );
     if (rows.length !== 1) {
       throw new Error(
-        "clickstream.hash_key has lost its row: restore it from a backup, for stored sets of users need it",
+        "clickstream.hash_key has lost its row, which stored sets of users need: restore it from a backup",
       );
     }
     return Uint8Array.fromHex(rows[0]!.key);
