@@ -38,7 +38,7 @@ export const ARRAY_OIDS: readonly number[] = [1001, 1016, 1005, 1007, 1009, 1010
 /** PostgreSQL's epoch, 2000-01-01, in Unix epoch milliseconds. */
 const EPOCH_MS = 946_684_800_000;
 const DAY_MS = 86_400_000;
-/** Up to this many milliseconds are exact in a double when converted to microseconds. */
+/** Times of up to this many milliseconds stay exact in a double as microseconds. */
 const EXACT_MS = 2 ** 53 / 1000;
 const TWO_32 = 4294967296;
 

@@ -10,7 +10,7 @@ import type { Database } from "../database.ts";
 import { nowAndThen, retryOnLockTimeout } from "../locks.ts";
 import { makePartitions } from "./migrations.ts";
 
-/** Retention. */
+/** Retention, and how far ahead to create partitions. */
 export interface Keep {
   /** Days of raw events. */
   readonly eventDays: number;

@@ -142,7 +142,7 @@ async function replaceRefusals(tx: Database, topic: string, { partition, from }:
       where ${place} and not exists (select from ${SCHEMA}.refusals r where ${same})`,
     here,
   );
-  // After the whole log, all counts are new. After a part of it, each refusal more means one stored event less.
+  // If the whole log was read, all counts are new. If a part was, each additional refusal means one stored event less.
   await tx.query(
     from === 0
       ? `update ${SCHEMA}.progress p set consumed = n.consumed, stored = n.stored, duplicates = n.duplicates,
