@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 
-/** BufferPool for what one round of fetches brings. */
+/** Reused memory for the bytes of one round of fetches. */
 export class BufferPool {
   #bytes = Buffer.allocUnsafeSlow(64 * 1024);
   #used = 0;
