@@ -272,7 +272,10 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     const { code, err } = await shop.ends();
     assert.equal(code, 1);
     assert.match(err, /partition 0 of truncated was truncated.* read up to offset 15 and now ends at 12.*adopt-topic/);
-    assert.match((await clickstream(["doctor"], shop.env)).out, /✗ kafka log: .* read up to offset 15 and now ends at 12/);
+    assert.match(
+      (await clickstream(["doctor"], shop.env)).out,
+      /✗ kafka log: .* read up to offset 15 and now ends at 12/,
+    );
     await shop.does("adopt-topic", "--yes");
     shop.serve();
     await shop.sends(3);
