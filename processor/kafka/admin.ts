@@ -1,6 +1,5 @@
 /**
- * What a cluster is asked, and told, beside reading and writing records: topics, where they begin and end, settings,
- * groups.
+ * Administers a cluster: topics, their offsets and settings, and consumer groups.
  * @module
  */
 import { Admin as Client, ConfigResourceTypes, FindCoordinatorKeyTypes } from "@platformatic/kafka";
@@ -13,46 +12,46 @@ import { describeGroup, type Group, GroupNotDescribed } from "./group.ts";
 /** A topic, and how to reach it. */
 export interface TopicAccess extends ClusterAccess {
   readonly topic: string;
-  /** Is told which brokers don't answer, while others do. */
+  /** Called with the brokers that don't answer while others do. */
   readonly warn?: (message: string) => void;
 }
 
-/** A partition's first offset, and the one after its last. */
+/** A partition's first offset, and the offset after its last. */
 export interface Bounds {
   readonly partition: number;
   readonly begin: number;
   readonly end: number;
 }
 
-/** A partition, and the brokers that have it. */
+/** A partition, and the brokers that hold its replicas. */
 export interface Partition {
   readonly partition: number;
-  /** -1 where it has none at the moment. */
+  /** -1 while there is no leader. */
   readonly leader: number;
   readonly replicas: readonly number[];
-  /** Those of `replicas` that are up to date. */
+  /** The replicas that are in sync. */
   readonly isr: readonly number[];
 }
 
-/** What is wrong is to be known in seconds. */
+/** Few, so that a problem is reported within seconds. */
 const RETRIES = retrying(4, 200, 3000);
-/** No broker needs longer for an answer, in milliseconds. */
+/** Longest time that a broker needs for an answer, in milliseconds. */
 const ANSWER_MS = 10_000;
-/** A topic that was created has its leaders within this time, in milliseconds. */
+/** Time within which a new topic has its leaders, in milliseconds. */
 const LEADERS_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 100;
 
-/** So long brokers that are just starting are waited for, and with such a pause between, in milliseconds. */
+/** How long brokers that are just starting are waited for, and the pause between two attempts, in milliseconds. */
 const ANSWERS_WITHIN_MS = 3000;
 const ASK_EVERY_MS = 300;
-/** A broker that has just started, or a group that is new, is asked so often, with a pause between. */
+/** Attempts to ask a broker that has just started or about a new group, and the pause between them. */
 const GROUP_TRIES = 10;
 const GROUP_PAUSE_MS = 300;
 
 const EARLIEST = -2n;
 const LATEST = -1n;
 
-/** A client that asks and tells. To be closed. */
+/** An administrative client. The caller closes it. */
 export class Admin implements AsyncDisposable {
   readonly #client: Client;
   readonly #access: ClusterAccess & { readonly clientId: string };
@@ -66,7 +65,7 @@ export class Admin implements AsyncDisposable {
       requestTimeout: ANSWER_MS,
       timeout: ANSWER_MS,
     });
-    // Errors come back from the calls that met them; without a listener they would end the process besides.
+    // The calls report these errors; without a listener they would also end the process.
     this.#client.on("error", () => {});
   }
 
@@ -75,12 +74,12 @@ export class Admin implements AsyncDisposable {
     await this.#client.metadata({ topics: [], forceUpdate: true });
   }
 
-  /** The latest version of a request, by its number, that the brokers answer; 0 if they answer none. */
+  /** The latest version of a request, by its API key, that the brokers support; 0 if they support none. */
   async latestVersion(request: number): Promise<number> {
     return (await this.#client.listApis()).find(({ apiKey }) => apiKey === request)?.maxVersion ?? 0;
   }
 
-  /** Whether there is such a topic, and it is shown to us. */
+  /** Whether the topic exists and we may see it. */
   async hasTopic(topic: string): Promise<boolean> {
     return (await this.#client.listTopics()).includes(topic);
   }
@@ -93,7 +92,7 @@ export class Admin implements AsyncDisposable {
     ));
   }
 
-  /** Creates a topic, with as many copies as the brokers make of their own; false if it was there already. */
+  /** Creates a topic with the brokers' default replication factor; false if it already existed. */
   async createTopic(topic: string, partitions: number): Promise<boolean> {
     try {
       await this.#client.createTopics({ topics: [topic], partitions, replicas: -1 });
@@ -109,7 +108,7 @@ export class Admin implements AsyncDisposable {
     return true;
   }
 
-  /** The bounds of every partition. */
+  /** The first and last offsets of every partition. */
   async bounds(topic: string): Promise<readonly Bounds[]> {
     const partitions = await this.partitions(topic);
     const [begins, ends] = [
@@ -121,7 +120,9 @@ export class Admin implements AsyncDisposable {
     ));
   }
 
-  /** The first offset of each partition whose record has a timestamp of this time or later; its end if there is none. */
+  /**
+   * The first offset of each partition with a timestamp of this time or later; the partition's end if there is none.
+   */
   async offsetsAt(topic: string, timeMs: number): Promise<ReadonlyMap<number, number>> {
     const partitions = await this.partitions(topic);
     const found = await this.#offsets(topic, partitions, BigInt(Math.max(0, timeMs)));
@@ -130,7 +131,7 @@ export class Admin implements AsyncDisposable {
     return new Map([...found].map(([partition, offset]) => [partition, offset < 0 ? ends.get(partition)! : offset]));
   }
 
-  /** The settings of a topic; null if we may not know them. */
+  /** The settings of a topic; null if we are not allowed to read them. */
   async topicSettings(topic: string): Promise<ReadonlyMap<string, string | null> | null> {
     const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic };
     try {
@@ -142,7 +143,7 @@ export class Admin implements AsyncDisposable {
     }
   }
 
-  /** A consumer group, as its coordinator describes it, once it is ready to. */
+  /** A consumer group as its coordinator describes it; waits until the coordinator is ready. */
   async group(groupId: string): Promise<Group> {
     for (let tries = 1;; tries++) {
       try {
@@ -163,7 +164,7 @@ export class Admin implements AsyncDisposable {
     return await describeGroup(connection, groupId).finally(() => connection.close());
   }
 
-  /** Whether a group is known to the cluster, whatever protocol its members speak. */
+  /** Whether the cluster knows a group, with any protocol. */
   async hasGroup(groupId: string): Promise<boolean> {
     return (await this.#client.listGroups({ types: [] })).has(groupId);
   }
@@ -185,10 +186,10 @@ export class Admin implements AsyncDisposable {
 }
 
 /**
- * The same with the brokers that answer. The client itself waits long for a broker that takes connections and never
- * answers, and does not say what is wrong with a certificate.
+ * The same access with only the brokers that answer. The client itself waits long for a broker that accepts connections
+ * but never answers, and does not report what is wrong with a certificate.
  *
- * @throws {Error} with the reason of each broker, if none answers for 3 s
+ * @throws {Error} with the reason of each broker, if none answers within 3 s
  */
 export async function answering<Access extends TopicAccess>(access: Access): Promise<Access> {
   const { brokers, warn = () => {} } = access;
@@ -202,22 +203,24 @@ export async function answering<Access extends TopicAccess>(access: Access): Pro
   }
 }
 
-/** The bounds of every partition of the topic. */
+/** The first and last offsets of every partition of the topic. */
 export async function boundsOf(access: TopicAccess): Promise<readonly Bounds[]> {
   return await asked(access, (admin) => admin.bounds(access.topic));
 }
 
-/** The first offset of each partition whose record has a timestamp of this time or later; the end if there is none. */
+/** The first offset of each partition with a timestamp of this time or later; the partition's end if there is none. */
 export async function offsetsAt(access: TopicAccess, timeMs: number): Promise<ReadonlyMap<number, number>> {
   return await asked(access, (admin) => admin.offsetsAt(access.topic, timeMs));
 }
 
-/** Kafka timestamp of the earliest first record of any partition, to the second; null where the topic is empty. */
+/**
+ * Kafka timestamp of the earliest first record of any partition, rounded down to seconds; null if the topic is empty.
+ */
 export async function beginningOf(access: TopicAccess): Promise<number | null> {
   return await asked(access, async (admin) => {
     const bounds = new Map((await admin.bounds(access.topic)).map((each) => [each.partition, each]));
     if ([...bounds.values()].every(({ begin, end }) => begin === end)) return null;
-    // The log can be asked where a time begins, and not when an offset was: the latest time at which nothing is left out.
+    // Kafka finds the offset of a time, but not the time of an offset: search the latest time that skips no record.
     let [leastS, mostS] = [0, Math.ceil(Date.now() / 1000) + 86_400];
     while (mostS - leastS > 1) {
       const middleS = Math.floor((leastS + mostS) / 2);

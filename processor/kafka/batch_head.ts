@@ -1,32 +1,32 @@
 /**
- * The head of a record batch (Kafka's message format 2), as far as it is to be believed.
+ * Reads the header of a record batch (Kafka's message format 2) and checks how far it can be trusted.
  * @module
  */
 import type { Buffer } from "node:buffer";
 import { crc32c } from "./crc32c.ts";
 
-/** Bytes of a batch before its length counts. */
+/** Bytes of a batch up to the end of its length field. */
 const LENGTH_END = 12;
-/** Bytes of a batch before its records begin. */
+/** Bytes of a batch before its records. */
 export const HEAD_BYTES = 61;
-/** Least length of anything that Kafka has ever written: a message of format 0 without key and value. */
+/** Smallest length of anything that Kafka ever wrote: a message of format 0 without key and value. */
 const LEAST_LENGTH = 14;
 
-/** What the head of a batch says. */
+/** The header of a batch. */
 export interface Head {
   readonly end: number;
   readonly base: number;
   /** The offset after its last. */
   readonly after: number;
-  /** Null where nobody knows. */
+  /** Number of records; null if unknown. */
   readonly count: number | null;
-  /** Whether the checksum is right, or it is of a format without one that can be known. */
+  /** `sound`: the checksum is right. `old`: a format without a checksum that we can check. */
   readonly state: "sound" | "damaged" | "old";
-  /** Why it can't be read, if that is known by the head. */
+  /** Why the batch can't be read, if its header shows it. */
   readonly why: string;
 }
 
-/** The head at `at`; a text where it can't be known where the batch ends, in bytes or in offsets. */
+/** The header at `at`; or a text if it is unknown where the batch ends, in bytes or in offsets. */
 export function headAt(bytes: Buffer, at: number, next: number, logEnd: number): Head | string {
   if (bytes.length - at < LENGTH_END + 5) return "its head is cut off";
   const length = bytes.readInt32BE(at + 8);
@@ -38,12 +38,12 @@ export function headAt(bytes: Buffer, at: number, next: number, logEnd: number):
   if (magic < 2) {
     const why = `message format ${magic}; only 2 (Kafka 0.11 and later) can be read`;
     if (!isBetween(base, 0, logEnd)) return why;
-    // What holds others has the offset of the last of them.
+    // A message that wraps others has the offset of its last one.
     return { end, base: Math.min(next, base), after: base + 1, count: null, state: "old", why };
   }
   const whole = wholeHead(bytes, at, end, logEnd);
   if (typeof whole !== "string") return whole;
-  // The head is not to be trusted; what follows says where it ends.
+  // The header can't be trusted; the batch after it shows where it ends.
   const follower = end < bytes.length - HEAD_BYTES ? wholeHead(bytes, end, endOf(bytes, end), logEnd) : "";
   const claimed = base + bytes.readInt32BE(Math.min(at + 23, bytes.length - 4)) + 1;
   const isPlausible = magic === 2 && end - at >= HEAD_BYTES && base >= 0 && claimed > Math.max(base, next);
@@ -55,7 +55,7 @@ export function headAt(bytes: Buffer, at: number, next: number, logEnd: number):
   return { end, base, after: claimed, count: null, state: "damaged", why: whole };
 }
 
-/** The head of a batch whose checksum is right and whose offsets are possible; otherwise what is wrong with it. */
+/** The header of a batch with a correct checksum and possible offsets; otherwise what is wrong with it. */
 function wholeHead(bytes: Buffer, at: number, end: number, logEnd: number): Head | string {
   if (end > bytes.length || end - at < HEAD_BYTES) return "its head is cut off";
   const magic = bytes[at + 16];
@@ -79,7 +79,7 @@ function isBetween(offset: number, from: number, to: number): boolean {
   return offset >= from && (to < 0 || offset < to);
 }
 
-/** The 64-bit integer at `at`, such as an offset or a time, as far as doubles are exact. */
+/** The 64-bit integer at `at`, such as an offset or a time, rounded to a double. */
 export function offsetAt(bytes: Buffer, at: number): number {
   return Number(bytes.readBigInt64BE(at));
 }

@@ -1,6 +1,6 @@
 /**
- * Which of the brokers in `KAFKA_BROKERS` answer. The clients trust the first that takes a connection, and wait for it
- * for a long time; a frozen process takes connections and never answers.
+ * Finds the brokers in `KAFKA_BROKERS` that answer. Kafka clients use the first one that accepts a connection and wait
+ * long for it, but a frozen process accepts connections and never answers.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -11,10 +11,10 @@ import type { KafkaAccess } from "./broker.ts";
 
 /** Time that each broker has for its answer, in milliseconds. */
 const ANSWER_WITHIN_MS = 5000;
-/** Once one has answered, the others have so much longer to be used too, in milliseconds. */
+/** After the first answer, how long the other brokers still have to answer, in milliseconds. */
 const OTHERS_WITHIN_MS = 250;
 
-/** ApiVersions, version 0, from nobody in particular: what a broker answers before it asks who is there. */
+/** ApiVersions, version 0, without a client id: brokers answer it before authentication. */
 const CORRELATION = 0x636c6b73;
 const REQUEST = Buffer.alloc(14);
 REQUEST.writeInt32BE(10, 0);
@@ -22,14 +22,14 @@ REQUEST.writeInt16BE(18, 4);
 REQUEST.writeInt32BE(CORRELATION, 8);
 REQUEST.writeInt16BE(-1, 12);
 
-/** Bytes of an answer up to the number of the request that it is to. */
+/** Bytes of an answer up to the end of its correlation id. */
 const ANSWER_BYTES = 8;
 
 /**
- * Asks one broker for the versions that it speaks.
+ * Asks one broker for its API versions.
  *
  * @param broker `host:port`
- * @throws {Error} naming the broker, if it doesn't answer within 5 s, or not as Kafka does
+ * @throws {Error} naming the broker, if it doesn't answer within 5 s or doesn't speak Kafka's protocol
  */
 export async function askBroker(broker: string, access: KafkaAccess): Promise<void> {
   let socket: Socket | undefined;
@@ -44,10 +44,10 @@ export async function askBroker(broker: string, access: KafkaAccess): Promise<vo
         answer = Buffer.concat([answer, bytes]);
         if (answer.length < ANSWER_BYTES) return;
         if (answer.readInt32BE(4) === CORRELATION) resolve();
-        else reject(new Error("what answers is not Kafka, or wants TLS"));
+        else reject(new Error("the server does not speak Kafka's protocol, or requires TLS"));
       });
       socket.on("error", reject);
-      socket.on("close", () => reject(new Error("it closes the connection; it is not Kafka, or wants TLS")));
+      socket.on("close", () => reject(new Error("the server closed the connection; it is not Kafka, or requires TLS")));
       socket.write(REQUEST);
     });
   } catch (error) {
@@ -59,9 +59,9 @@ export async function askBroker(broker: string, access: KafkaAccess): Promise<vo
 }
 
 /**
- * The brokers that answer, in the order of the list. All are asked at once, and one that answers is enough to go on.
+ * The brokers that answer, in the order of the list. All are asked at once; one answer is enough.
  *
- * @param warn is told of each that doesn't answer, and why
+ * @param warn called for each broker that doesn't answer, with the reason
  * @throws {Error} if none answers, with the reason of each
  */
 export async function answeringBrokers(

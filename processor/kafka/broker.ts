@@ -1,6 +1,6 @@
 /**
- * A connection to one broker, for what comes in bulk: bytes are read straight into memory that is used again. The
- * client's own connection has new memory for each read, which costs more than to scan what it brings.
+ * A connection to one broker for bulk data: bytes are read straight into reused memory. The client's own connection
+ * allocates memory for each read, which costs more than scanning the bytes.
  * @module
  */
 import type { Buffer } from "node:buffer";
@@ -17,9 +17,9 @@ import {
 import { Unavailable } from "../pipeline/commit.ts";
 import { BufferPool } from "./buffer_pool.ts";
 
-/** How brokers want to be spoken to. */
+/** How to connect to the brokers. */
 export interface KafkaAccess {
-  /** PEM text of the authorities that the brokers' certificates come from; with it, or with `tls`, TLS is used. */
+  /** PEM text of the CA certificates for the brokers' certificates. This or `tls` turns TLS on. */
   readonly tlsCa?: string;
   readonly tls?: boolean;
   readonly sasl?: {
@@ -29,26 +29,26 @@ export interface KafkaAccess {
   };
 }
 
-/** As whom to speak to a broker. */
+/** How to connect to a broker, and as which client. */
 export interface BrokerAccess extends KafkaAccess {
   readonly clientId: string;
 }
 
 const CONNECT_TIMEOUT_MS = 5000;
-/** A broker that sends no byte of its answer for so long is taken for frozen. */
+/** A broker that sends no byte of its answer for this long counts as frozen. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** Share of the time for which a broker takes our word for who we are, after which we are to say it again. */
+/** Share of the authentication's lifetime after which the connection is renewed. */
 const RENEW_AFTER = 0.8;
-/** What is longer than this is no answer of Kafka's; the first bytes of TLS, taken for a length, are. */
+/** No answer of Kafka is longer. The first bytes of TLS, read as a length, are. */
 const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
 
-/** In so many steps the time without an answer is measured: so a limit is kept, and a timer is not set for each read. */
+/** Steps in which the time without an answer is measured: this keeps the limit without a new timer for each read. */
 const TIMEOUT_STEPS = 10;
 
 const LENGTH_BYTES = 4;
 const CORRELATION_BYTES = 4;
 
-/** A connection that is open, and has said who it is. One request at a time. */
+/** An open and authenticated connection. It serves one request at a time. */
 export class BrokerConnection {
   readonly #conn: Deno.Conn;
   readonly #where: string;
@@ -56,7 +56,7 @@ export class BrokerConnection {
   readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
   #correlationId = 0;
   #staleAtMs = Infinity;
-  /** Whether bytes have come since this was last asked. */
+  /** Whether bytes have arrived since the last check. */
   #heard = false;
 
   private constructor(conn: Deno.Conn, where: string, clientId: string) {
@@ -65,7 +65,7 @@ export class BrokerConnection {
     this.#clientId = clientId;
   }
 
-  /** @throws {Unavailable} if the broker can't be reached, or does not want us */
+  /** @throws {Unavailable} if the broker can't be reached or refuses the login */
   static async open(host: string, port: number, access: BrokerAccess): Promise<BrokerConnection> {
     const where = `${host}:${port}`;
     const conn = await connected(host, port, where, access);
@@ -79,16 +79,16 @@ export class BrokerConnection {
     }
   }
 
-  /** True if the broker will soon want to know again who we are: time for another connection. */
+  /** True if the authentication expires soon: open another connection. */
   get isStale(): boolean {
     return Date.now() >= this.#staleAtMs;
   }
 
   /**
-   * Sends a request, and resolves with what is behind the head of its response, which lies in `pool`.
+   * Sends a request and resolves with the response after its header; the bytes lie in `pool`.
    *
-   * @param isFlexible whether this version of the request has heads with tagged fields
-   * @throws {Unavailable} if no answer comes; then the connection is closed
+   * @param isFlexible whether this version of the request has headers with tagged fields
+   * @throws {Unavailable} if no answer comes; the connection is then closed
    */
   async request(
     apiKey: number,
@@ -115,7 +115,7 @@ export class BrokerConnection {
       await this.#write(head.appendFrom(payload).prependLength().buffer);
       const response = await this.#read(pool);
       if (response.readInt32BE(0) !== correlationId) throw new Error("the answer is to another request");
-      // Of tagged fields in a response's head there are none yet: their number is a byte, and 0.
+      // Response headers have no tagged fields yet: their count is one byte, 0.
       return response.subarray(CORRELATION_BYTES + (isFlexible ? 1 : 0));
     } catch (error) {
       this.close();
@@ -125,12 +125,12 @@ export class BrokerConnection {
     }
   }
 
-  /** Ends the connection, and with it what it is waiting for. */
+  /** Closes the connection; a pending request fails. */
   close(): void {
     try {
       this.#conn.close();
     } catch {
-      // It was closed already.
+      // Already closed.
     }
   }
 
@@ -142,7 +142,7 @@ export class BrokerConnection {
     await this.#fill(new Uint8Array(this.#length.buffer));
     const length = this.#length.getInt32(0);
     if (length < CORRELATION_BYTES || length > MAX_RESPONSE_BYTES) {
-      throw new Error(`what answers is not Kafka, or wants TLS: an answer of ${length} bytes`);
+      throw new Error(`the server does not speak Kafka's protocol, or requires TLS: an answer of ${length} bytes`);
     }
     const response = pool.take(length);
     await this.#fill(response);
@@ -167,7 +167,7 @@ export class BrokerConnection {
       };
       answer().then((value) => callback(null, value), callback);
     };
-    // Of a connection, the client's authentication wants nothing else.
+    // The client's authentication uses nothing else of a connection.
     const connection = { send } as unknown as Connection;
     await saslHandshakeV1.api.async(connection, mechanism);
     const authenticate = saslAuthenticateV2.api;
@@ -184,7 +184,7 @@ export class BrokerConnection {
   }
 }
 
-/** The first of a host's addresses that answers. */
+/** A connection to the first of the host's addresses that answers. */
 async function connected(host: string, port: number, where: string, access: KafkaAccess): Promise<Deno.Conn> {
   const { tlsCa, tls } = access;
   const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
@@ -196,7 +196,7 @@ async function connected(host: string, port: number, where: string, access: Kafk
     );
     conn.setNoDelay(true);
     if (tlsCa === undefined && tls !== true) return conn;
-    // Shakes hands with the first request, within its time, and is closed if that fails.
+    // The TLS handshake runs with the first request, within its time limit; if it fails, the connection is closed.
     return await Deno.startTls(conn, { hostname: host, ...tlsCa !== undefined && { caCerts: [tlsCa] } });
   } catch (error) {
     throw unavailable(where, signal.aborted ? new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`) : error);

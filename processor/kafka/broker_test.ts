@@ -1,4 +1,4 @@
-/** The connection against servers that behave as brokers seldom do; real brokers are what `kafka_test.ts` has. */
+/** The connection against servers that misbehave in rare ways; `kafka_test.ts` covers real brokers. */
 import assert from "node:assert/strict";
 import { Writer } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
@@ -8,7 +8,7 @@ import { BufferPool } from "./buffer_pool.ts";
 /** What a server answers to the bytes of a request. */
 type Answer = (request: Uint8Array, conn: Deno.Conn) => Promise<void>;
 
-/** Runs a server of one connection, and what talks to it. */
+/** Runs a server for one connection, and a client that talks to it. */
 async function talking(answer: Answer, talk: (connection: BrokerConnection) => Promise<void>): Promise<void> {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -29,7 +29,7 @@ async function serve(listener: Deno.Listener, answer: Answer): Promise<void> {
   for (let n; (n = await conn.read(bytes).catch(() => null)) !== null;) await answer(bytes.slice(0, n), conn);
 }
 
-/** An answer of these bytes to a request: length, the request's own number, no tagged fields. */
+/** An answer with this body to a request: length, the request's correlation id, no tagged fields. */
 function answered(request: Uint8Array, body: readonly number[]): Uint8Array {
   return Uint8Array.of(0, 0, 0, 5 + body.length, ...request.subarray(8, 12), 0, ...body);
 }
@@ -41,14 +41,14 @@ async function send(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
 const ask = (connection: BrokerConnection, pool = new BufferPool()) =>
   connection.request(1, 12, Writer.create().appendInt32(7), true, pool);
 
-/** True for an error that is worth another try, and says this. */
+/** True for a retryable error with this message. */
 function isUnavailable(message: RegExp): (error: unknown) => boolean {
   return (error) =>
     error instanceof Unavailable && /Kafka at 127\.0\.0\.1:\d+: /.test(error.message) &&
     message.test(error.message);
 }
 
-Deno.test("a request is asked as Kafka wants it, and its answer is put together from whatever pieces it comes in", async () => {
+Deno.test("a request follows Kafka's protocol, and its answer is joined from any pieces", async () => {
   const asked: number[][] = [];
   const answer: Answer = async (request, conn) => {
     asked.push([...request]);
@@ -58,19 +58,19 @@ Deno.test("a request is asked as Kafka wants it, and its answer is put together 
     const pool = new BufferPool();
     const first = await ask(connection, pool);
     const second = await ask(connection, pool);
-    // Both lie in the room until that is cleared.
+    // Both stay in the pool until it is cleared.
     assert.deepEqual([[...first], [...second]], [[1, 2, 3, 1], [1, 2, 3, 2]]);
   });
   const head = (number: number) => [0, 0, 0, 19, 0, 1, 0, 12, 0, 0, 0, number, 0, 4, 116, 101, 115, 116, 0];
   assert.deepEqual(asked, [1, 2].map((number) => [...head(number), 0, 0, 0, 7]));
 });
 
-Deno.test("who does not answer as Kafka does is unavailable, and why is said", async () => {
+Deno.test("a server that does not speak Kafka's protocol is unavailable, with a reason", async () => {
   const answers: readonly (readonly [Answer, RegExp])[] = [
     [(_, conn) => Promise.resolve(conn.close()), /closed the connection|reset/],
-    // What TLS answers to what is not TLS.
-    [(_, conn) => send(conn, Uint8Array.of(21, 3, 3, 0, 2, 2, 10)), /not Kafka, or wants TLS/],
-    [(_, conn) => send(conn, new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n")), /not Kafka, or wants TLS/],
+    // What a TLS server answers to plain bytes.
+    [(_, conn) => send(conn, Uint8Array.of(21, 3, 3, 0, 2, 2, 10)), /protocol, or requires TLS/],
+    [(_, conn) => send(conn, new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n")), /protocol, or requires TLS/],
     [(request, conn) => send(conn, answered(request.map((byte) => byte ^ 1), [])), /to another request/],
   ];
   for (const [answer, says] of answers) {
@@ -78,7 +78,7 @@ Deno.test("who does not answer as Kafka does is unavailable, and why is said", a
   }
 });
 
-Deno.test("what waits for an answer ends when the connection is closed", async () => {
+Deno.test("closing the connection ends a pending request", async () => {
   await talking(() => Promise.resolve(), async (connection) => {
     const waiting = assert.rejects(ask(connection), isUnavailable(/./));
     connection.close();
@@ -86,7 +86,7 @@ Deno.test("what waits for an answer ends when the connection is closed", async (
   });
 });
 
-Deno.test("a broker that is not there is unavailable", async () => {
+Deno.test("a broker that is not running is unavailable", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();

@@ -1,6 +1,6 @@
 /**
- * Memory that is used again: what each response brings would otherwise be left to the garbage collector, which runs the
- * oftener the more bytes come.
+ * Reused memory for fetched bytes. Without it every response would become garbage, and the garbage collector would run
+ * more often the more bytes arrive.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -10,15 +10,15 @@ export class BufferPool {
   #bytes = Buffer.allocUnsafeSlow(64 * 1024);
   #used = 0;
 
-  /** Makes room for another round, once what `take` returned is no longer needed. */
+  /** Frees the memory for another round, once the buffers that `take` returned are no longer needed. */
   clear(): void {
     this.#used = 0;
   }
 
-  /** So many bytes, to be written to. */
+  /** A buffer of `length` bytes to write to. */
   take(length: number): Buffer {
     if (this.#used + length > this.#bytes.length) {
-      // What lies in the smaller one stays there, for those who hold it.
+      // Earlier buffers keep their bytes in the old memory.
       this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#used + length, this.#bytes.length * 2));
       this.#used = 0;
     }

@@ -1,16 +1,16 @@
 /**
- * CRC-32C (Castagnoli), by which Kafka's record batches are checked, eight bytes at a time: nothing is copied, where a
- * library in WebAssembly or of native code has the bytes brought to it.
+ * CRC-32C (Castagnoli), the checksum of Kafka's record batches, eight bytes at a time. It copies nothing; a library in
+ * WebAssembly or native code would have to copy the bytes first.
  * @module
  */
 
 /** The polynomial, lowest bit first. */
 const POLYNOMIAL = 0x82f63b78;
 
-/** What a byte adds to the checksum when `n` others follow it, at `n * 256 + byte`. */
+/** What a byte adds to the checksum when `n` bytes follow it, at `n * 256 + byte`. */
 const TABLES = tables();
 
-/** The checksum of some bytes, from 0 to 2^32. */
+/** The checksum of some bytes, from 0 to 2^32 - 1. */
 export function crc32c(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const whole = bytes.length & ~7;

@@ -13,10 +13,10 @@ const KNOWN: readonly (readonly [string, Uint8Array, number])[] = [
 ];
 
 for (const [what, bytes, checksum] of KNOWN) {
-  Deno.test(`CRC-32C of ${what} is what the standard says`, () => assert.equal(crc32c(bytes), checksum));
+  Deno.test(`CRC-32C of ${what} matches the standard`, () => assert.equal(crc32c(bytes), checksum));
 }
 
-Deno.test("CRC-32C is the reference's, of any bytes, wherever they lie", () => {
+Deno.test("CRC-32C matches the reference implementation for random bytes at any position", () => {
   const bytes = fc.uint8Array({ maxLength: 100 });
   fc.assert(
     fc.property(bytes, fc.nat(8), (all, from) => {

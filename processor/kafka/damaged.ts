@@ -1,6 +1,6 @@
 /**
- * What lies in the log and can't be read, and does not tell where it ends, which takes a damaged disk: the next offset
- * that can be read is looked for.
+ * Skips damaged bytes in the log that don't show where they end, as a broken disk leaves them: searches the next offset
+ * that can be read.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -9,25 +9,25 @@ import type { PartitionResponse } from "./fetch.ts";
 import { walk, type Walked } from "./record_batch.ts";
 import { type Place, unreadableRun } from "./unreadable.ts";
 
-/** Why what lies at an offset can't be read, and as much as came of it. */
+/** Why an offset can't be read, and the bytes that arrived for it. */
 export type Lost = NonNullable<Walked["lost"]>;
 
 /** What is known of a batch that the broker itself can't read. */
 export const CORRUPT: Lost = { why: "the broker says that it is corrupt", bytes: Buffer.alloc(0) };
 
-/** Where reading goes on after damage. */
+/** Where reading continues after damage. */
 export interface PastDamage {
   readonly base: number;
-  /** Says what was passed; null if what lies at the offset can be read after all. */
+  /** Reports what was skipped; null if the offset can be read after all. */
   readonly run: Records | null;
-  /** What the broker sent of what can be read; null if that is where the log ends. */
+  /** The broker's response with the next readable batch; null if the log ends there. */
   readonly response: PartitionResponse | null;
 }
 
 /**
- * Passes what lies at `from`, up to the next batch that can be read.
+ * Skips from `from` to the next batch that can be read.
  *
- * @param fetchAlone fetches from an offset on; null if the broker says that there is something, and brings nothing
+ * @param fetchAlone fetches from an offset; null if the broker reports data but sends none
  */
 export async function pastDamage(
   place: Place,
@@ -38,7 +38,7 @@ export async function pastDamage(
   const last: { response: PartitionResponse | null } = { response: null };
   const base = await nextReadable(from, place.stable, async (offset) => {
     const found = await fetchAlone(offset);
-    // One batch is enough; whatever it holds, it begins here.
+    // One batch is enough; it begins here in any case.
     const isThere = found !== null && (found.bytes.length === 0 || walk(found, offset, 0).next > offset);
     if (!isThere) return null;
     last.response = found;
@@ -51,8 +51,8 @@ export async function pastDamage(
 /**
  * The first offset after `from` that can be read, or `from` itself.
  *
- * @param readableFrom the first offset from the one given on that can be read, null if none can
- * @param end where the log ends, from where on it can be read for certain
+ * @param readableFrom the first readable offset at or after the given one; null if there is none
+ * @param end the log's end; reading from there always works
  */
 export async function nextReadable(
   from: number,

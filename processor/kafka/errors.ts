@@ -1,49 +1,49 @@
 /**
- * What goes wrong with Kafka, in words.
+ * Explains Kafka's errors.
  * @module
  */
 import type { ErrorCode } from "@platformatic/kafka";
 import type { Classification } from "../pipeline/causes.ts";
 
-/** Most of what goes wrong with a connection. */
+/** The kind of most connection errors. */
 export const UNREACHABLE: Classification = { kind: "kafka_unreachable" };
 
 const CHECK_LOGIN = "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD";
 
-/** The code that the client gives, among others, to a topic that is not there. */
+/** The client's code for an unknown topic, and for other errors too. */
 const USER_ERROR: ErrorCode = "PLT_KFK_USER";
 
-/** An error of the client, and every error that it comes from. */
+/** An error of the client, and all its causes. */
 export function withCauses(error: unknown): readonly Error[] {
   if (!(error instanceof Error)) return [];
   const inner: readonly unknown[] = "errors" in error && Array.isArray(error.errors) ? error.errors : [];
   return [error, ...[...inner, error.cause].flatMap(withCauses)];
 }
 
-/** True if Kafka answered with this error, such as `TOPIC_ALREADY_EXISTS`, whatever the client says of it. */
+/** True if Kafka answered with this error, such as `TOPIC_ALREADY_EXISTS`, however the client words it. */
 export function isAnswer(error: unknown, id: string): boolean {
   return withCauses(error).some((each) => "apiId" in each && each.apiId === id);
 }
 
 /**
- * True where the client says that a topic it was asked about is not there. It drops Kafka's code for that, and has one of
- * its own, which other errors have only inside of another.
+ * True if the client says that a requested topic does not exist. The client replaces Kafka's code by its own code,
+ * which other errors have only as a nested cause.
  */
 export function isUnknownTopic(error: unknown): boolean {
   if (isAnswer(error, "UNKNOWN_TOPIC_OR_PARTITION")) return true;
   return error instanceof Error && "code" in error && error.code === USER_ERROR;
 }
 
-/** What to do about errors, by their name or by Kafka's own. */
+/** What to do about errors, by their name in Kafka or in the client. */
 const ADVICE: Readonly<Record<string, string>> = {
   TOPIC_AUTHORIZATION_FAILED: "give the user the right to create, describe and write the topic",
   CLUSTER_AUTHORIZATION_FAILED: "give the user the right IdempotentWrite, and to create topics",
   MESSAGE_TOO_LARGE: "leave out records of a MiB and more, or raise the topic's max.message.bytes",
   RECORD_LIST_TOO_LARGE: "raise the brokers' message.max.bytes",
-  INVALID_TIMESTAMP: "use a time that is not over, or raise the topic's message.timestamp.after.max.ms",
+  INVALID_TIMESTAMP: "use a time that is not in the future, or raise the topic's message.timestamp.after.max.ms",
   INVALID_PARTITIONS: "set KAFKA_PARTITIONS to a number that the brokers allow",
   INVALID_REPLICATION_FACTOR: "start more brokers, or lower their default.replication.factor",
-  // Our clients' own names for a refused login, of the one for transactions and of the one for all else.
+  // The two clients' own names for a refused login: first the one for transactions, then the other.
   KafkaJSSASLAuthenticationError: CHECK_LOGIN,
   PLT_KFK_AUTHENTICATION: CHECK_LOGIN,
 };
@@ -51,9 +51,9 @@ const ADVICE: Readonly<Record<string, string>> = {
 const CHECK = "see that it runs, and check KAFKA_BROKERS, KAFKA_TLS_CA and KAFKA_SASL_MECHANISM";
 
 /**
- * Does what `verb` says with Kafka.
+ * Runs an action on Kafka; `verb` names it in errors.
  *
- * @throws {Error} that says so, names the brokers and the topic, and says what to do
+ * @throws {Error} that says what was tried, names the brokers and the topic, and says what to do
  */
 export async function attempt<T>(
   verb: string,
@@ -71,10 +71,10 @@ export async function attempt<T>(
   }
 }
 
-/** Where clients put the name of an error: Kafka's own, or theirs. */
+/** Fields in which clients keep an error's name: Kafka's or their own. */
 const NAMES = ["type", "apiId", "code"];
 
-/** What an error of a client comes from: its message, and every name that it goes by. */
+/** The root cause of a client's error: its message, and all its names. */
 function rootOf(error: unknown): { message: string; names: string[] } {
   const names: string[] = [];
   let message = String(error);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { MultipleErrors, ProtocolError, UserError } from "@platformatic/kafka";
 import { isAnswer, isUnknownTopic } from "./errors.ts";
 
-Deno.test("an error is known by Kafka's name for it, whatever the client says", () => {
+Deno.test("an error is recognised by Kafka's name for it, however the client words it", () => {
   const incompatible = new ProtocolError("INCONSISTENT_GROUP_PROTOCOL");
   incompatible.message = "reworded";
   const id = "INCONSISTENT_GROUP_PROTOCOL";
@@ -17,7 +17,7 @@ Deno.test("an error is known by Kafka's name for it, whatever the client says", 
   for (const [error, expected] of errors) assert.equal(isAnswer(error, id), expected, `${error}`);
 });
 
-Deno.test("a topic that is not there is known by the client's code, unless it is inside of another error", () => {
+Deno.test("an unknown topic is recognised by the client's code, unless another error contains it", () => {
   assert.equal(isUnknownTopic(new UserError("reworded")), true);
   assert.equal(isUnknownTopic(new MultipleErrors("failed", [new ProtocolError("UNKNOWN_TOPIC_OR_PARTITION")])), true);
   assert.equal(isUnknownTopic(new MultipleErrors("failed", [new UserError("Broker requires TLS.")])), false);

@@ -1,6 +1,6 @@
 /**
- * Kafka's Fetch request and response, with the records left as they lie: version 13, which names the topic by its id, or
- * 12 where it has none.
+ * Kafka's Fetch request and response; the record bytes are not parsed. Uses version 13, which names the topic by its
+ * id, or version 12 for a topic without an id.
  * @module
  */
 import { Reader, Writer } from "@platformatic/kafka";
@@ -15,17 +15,17 @@ const BY_ID = 13;
 const BY_NAME = 12;
 const READ_COMMITTED = 1;
 
-/** What to fetch, and how much at most. */
+/** What to fetch, and the limits. */
 export interface FetchRequest {
   readonly topic: string;
   /**
-   * The topic's id as Kafka prints it: a topic made anew under the same name is not read in its place. Null where it has
-   * none.
+   * The topic's id as Kafka prints it, so that a recreated topic of the same name is not read instead. Null if the
+   * topic has no id.
    */
   readonly topicId: string | null;
-  /** Where to read each partition from. */
+  /** First offset to read of each partition. */
   readonly offsets: ReadonlyMap<number, number>;
-  /** How long the broker may wait for something to arrive. */
+  /** How long the broker may wait for data. */
   readonly maxWaitMs: number;
   readonly maxBytes: number;
 }
@@ -33,11 +33,11 @@ export interface FetchRequest {
 /** A partition in a response: its records, or Kafka's error code. */
 export interface PartitionResponse extends FetchedPartition {
   readonly errorCode: number;
-  /** Where the partition ends. */
+  /** The high watermark: where the partition ends. */
   readonly highWatermark: number;
 }
 
-/** Sends one request over a connection, and parses the response, whose records lie in `pool`. */
+/** Sends one request over a connection and parses the response; its record bytes lie in `pool`. */
 export async function fetchFrom(
   connection: BrokerConnection,
   request: FetchRequest,
@@ -47,7 +47,7 @@ export async function fetchFrom(
   return parsed(await connection.request(FETCH, version, written(request), true, pool), version === BY_ID);
 }
 
-/** A topic's id as Kafka prints it, from the same in hexadecimal; null for the id of topics that have none. */
+/** A topic's id as Kafka prints it, from its hexadecimal form; null for the id of topics without one. */
 export function topicIdOf(uuid: string): string | null {
   const hex = uuid.replaceAll("-", "");
   if (!/^[0-9a-f]{32}$/.test(hex) || /^0+$/.test(hex)) return null;
@@ -56,7 +56,7 @@ export function topicIdOf(uuid: string): string | null {
 
 function written({ topic, topicId, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer {
   return Writer.create()
-    .appendInt32(-1) // replica: a consumer
+    .appendInt32(-1) // replica id: a consumer
     .appendInt32(maxWaitMs)
     .appendInt32(1) // least bytes to wait for
     .appendInt32(maxBytes)

@@ -1,6 +1,6 @@
 /**
- * What the partitions of a topic hold, fetched from the brokers that lead them while what came before is looked at.
- * Metadata and offsets come through a client; what is fetched is read and walked by ourselves.
+ * Fetches records from the leaders of a topic's partitions while the records of the previous fetch are processed. A
+ * client provides metadata and offsets; this module fetches and walks the records itself.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -16,81 +16,81 @@ import { fetchFrom, type PartitionResponse } from "./fetch.ts";
 import { UNPACKED_TOGETHER, walk, type Walked } from "./record_batch.ts";
 import { NO_RECORDS } from "./unreadable.ts";
 
-/** What to fetch, and as whom. */
+/** What to fetch, and as which client. */
 export interface FetcherSettings extends BrokerAccess {
   readonly topic: string;
-  /** Is told how many bytes of records have come, as they were sent. */
+  /** Called with the number of record bytes received, as they were sent. */
   readonly fetched?: (bytes: number) => void;
 }
 
-/** Kafka's error codes that are worth a name here. */
+/** Kafka's error codes that are handled here. */
 const OFFSET_OUT_OF_RANGE = 1;
 const CORRUPT_MESSAGE = 2;
 const UNKNOWN_TOPIC_ID = 100;
 const EARLIEST = -2n;
 const LATEST = -1n;
 
-/** The broker answers a fetch after this much time, if nothing arrives. */
+/** How long the broker waits for data before it answers a fetch, in milliseconds. */
 const FETCH_WAIT_MS = 250;
-/** Much enough to be worth the way, little enough that partitions advance side by side. */
+/** Large enough to be worth a request, small enough that partitions advance together. */
 const RESPONSE_BYTES = 512 * 1024;
-/** After a response of fewer bytes the next is asked for a moment later, for each costs the same however little it has. */
+/** After a smaller response the next request waits a moment, because each request costs the same. */
 const SMALL_BYTES = 64 * 1024;
 const MOMENT_MS = 10;
 
-/** Fetches ahead: one round of fetches is under way while the records of the one before are looked at. */
+/** Fetches ahead: one round of fetches is in flight while the records of the previous one are processed. */
 export class Fetcher {
   readonly #settings: FetcherSettings;
   readonly #changed: () => void;
-  /** Knows the brokers, and who leads which partition. */
+  /** Knows the brokers and the leaders of partitions. */
   #client: Consumer | null = null;
-  /** The topic as it was when the client was given. */
+  /** Id of the topic when the client was set. */
   #topicId: string | null = null;
-  /** Fetching, by broker. */
+  /** Connections for fetching, by broker. */
   readonly #connections = new Map<number, BrokerConnection>();
-  /** Next offset of each partition, the one that was read last at the end; null where it is the earliest there is. */
+  /** Next offset of each partition, the most recently read partition last; null for the earliest offset in the log. */
   #next = new Map<number, number | null>();
-  /** Up to where each partition has been committed. */
+  /** Committed offset of each partition. */
   #committed: ReadonlyMap<number, number> = new Map();
-  /** Kafka timestamp of the last record that was read of each partition. */
+  /** Kafka timestamp of the last record read of each partition. */
   readonly #times = new Map<number, number>();
-  /** Counts seeks: what was fetched before the last one is thrown away. */
+  /** Number of seeks: what was fetched before the last one is dropped. */
   #seeks = 0;
   #underWay: Promise<void> | null = null;
-  /** Bytes that the last round of fetches brought. */
+  /** Bytes received in the last round of fetches. */
   #lastBytes = 0;
   #ready: Records[] = [];
-  /** Bytes that the round of fetches under way may still unpack. */
+  /** Bytes that the round of fetches in flight may still decompress to. */
   #unpackable = UNPACKED_TOGETHER;
-  /** For the round of fetches under way, and for the one before, whose records are still being looked at. */
+  /** Memory of the round of fetches in flight, and of the previous one, whose records are still being processed. */
   #pools: [BufferPool, BufferPool] = [new BufferPool(), new BufferPool()];
   #failure: { readonly error: unknown } | null = null;
-  /** What is known of the partitions that are read. */
+  /** State of the partitions that are read. */
   #states = new Map<number, PartitionState>();
 
-  /** @param changed is told when a round of fetches is over */
+  /** @param changed called when a round of fetches ends */
   constructor(settings: FetcherSettings, changed: () => void) {
     this.#settings = settings;
     this.#changed = changed;
   }
 
-  /** What is known of each partition that is read, at this moment. */
+  /** The current state of each partition that is read. */
   get states(): readonly PartitionState[] {
     return [...this.#states.values()].map((state) => ({ ...state, next: this.#next.get(state.partition) ?? null }));
   }
 
-  /** Whether `take` has anything to give, or an error to throw. */
+  /** Whether `take` has records to return or an error to throw. */
   get isReady(): boolean {
     return this.#ready.length > 0 || this.#failure !== null;
   }
 
-  /** From now on brokers and offsets are asked for through `client`, and `topicId` is the topic that is read. */
+  /** From now on asks `client` for brokers and offsets, and reads the topic `topicId`. */
   use(client: Consumer, topicId: string | null): void {
     this.#client = client;
     this.#topicId = topicId;
   }
 
-  /** Reads these partitions from these offsets on, and forgets what was fetched before. */
+  /** Reads these partitions from these offsets, and drops what was fetched before. */
   seek(offsets: Seek, committed: ReadonlyMap<number, number>): void {
     this.#seeks++;
     this.#next = new Map(offsets);
@@ -106,9 +106,9 @@ export class Fetcher {
   }
 
   /**
-   * The records that have come, while more are fetched; empty if none have.
+   * The records that have arrived, while more are fetched; empty if there are none.
    *
-   * @throws what a fetch failed with
+   * @throws the error of a failed fetch
    */
   take(): readonly Records[] {
     const failure = this.#failure;
@@ -120,21 +120,21 @@ export class Fetcher {
     return ready;
   }
 
-  /** Closes the connections, and no longer asks the client. */
+  /** Closes the connections, and stops using the client. */
   hangUp(): void {
     this.#client = null;
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
   }
 
-  /** Reads no partition any more, and hangs up. */
+  /** Stops reading all partitions, and closes the connections. */
   close(): void {
     this.#seeks++;
     this.#next.clear();
     this.hangUp();
   }
 
-  /** Starts the next round of fetches, unless one is under way or what it brought has not been taken. */
+  /** Starts the next round of fetches, unless one is in flight or its records have not been taken. */
   fetchAhead(): void {
     if (this.#underWay !== null || this.#ready.length > 0 || this.#failure !== null || this.#next.size === 0) return;
     const seeks = this.#seeks;
@@ -147,7 +147,7 @@ export class Fetcher {
     });
   }
 
-  /** One fetch from each leader, side by side. */
+  /** Sends one fetch to each leader, all in parallel. */
   async #fetchRound(seeks: number): Promise<void> {
     const client = this.#client!;
     if (this.#lastBytes > 0 && this.#lastBytes < SMALL_BYTES) {
@@ -186,9 +186,9 @@ export class Fetcher {
   }
 
   /**
-   * The partitions in the order of asking: while there is much to read, a response has room for the first alone. That is
-   * the one whose log has been read up to the earliest time, so that all come to the same time together and a commit has
-   * few windows; of several, the one that waits longest.
+   * The partitions in the order in which a fetch lists them: while there is much to read, a response only has room for
+   * the first one. First comes the partition read up to the earliest time, so that all advance through time together
+   * and a commit has few windows. At equal times the partition that has waited longest comes first.
    */
   #inTurn(): [number, number | null][] {
     const timeOf = (partition: number) => this.#times.get(partition) ?? -1;
@@ -234,12 +234,12 @@ export class Fetcher {
     offsets: ReadonlyMap<number, number>,
     seeks: number,
   ): Promise<void> {
-    // Of the first in order that has anything left, Kafka always sends something.
+    // Kafka always sends data of the first partition in the list that has any.
     const next = [...offsets].find(([partition, from]) =>
       responses.some((r) => r.partition === partition && r.errorCode === 0 && r.lastStableOffset > from)
     )?.[0];
     for (const response of responses) {
-      // While the bounds of one partition were asked for, all may have been sent elsewhere.
+      // A seek may have moved all partitions while the bounds of one were requested.
       if (seeks !== this.#seeks) return;
       const { partition, errorCode, highWatermark: end, lastStableOffset: stable } = response;
       const from = offsets.get(partition)!;
@@ -248,7 +248,7 @@ export class Fetcher {
       if (errorCode === OFFSET_OUT_OF_RANGE) {
         await this.#passGap(client, partition, from, seeks);
       } else if (errorCode === UNKNOWN_TOPIC_ID) {
-        // Whoever starts again learns whether another topic has the name now.
+        // The next start then learns whether another topic has this name.
         client.clearMetadata();
         const reason = `Kafka no longer has the topic ${this.#settings.topic} with the id ${this.#topicId}`;
         throw new Unavailable(reason, { kind: "no_topic" });
@@ -258,12 +258,13 @@ export class Fetcher {
         client.clearMetadata();
         throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
       } else {
-        // A new leader may know of an earlier end for a moment; when it is asked for it, it waits until it knows.
+        // After a leader change the new leader may report an earlier end for a moment; a fetch beyond it waits for the
+        // right one.
         if (response.highWatermark < (this.#committed.get(partition) ?? 0)) {
           this.#mustReach(partition, await this.#offset(client, partition, LATEST));
           if (seeks !== this.#seeks) return;
         }
-        // What there is no memory for is fetched again.
+        // Data beyond the memory limit is fetched again.
         if (this.#unpackable <= 0) continue;
         const isMissing = partition === next && response.bytes.length === 0;
         const walked = walk(response, from, this.#unpackable);
@@ -274,13 +275,13 @@ export class Fetcher {
     }
   }
 
-  /** Takes note of what is new of a partition. */
+  /** Updates the state of a partition. */
   #note(partition: number, news: Partial<PartitionState>): void {
     const state = this.#states.get(partition);
     if (state !== undefined) this.#states.set(partition, { ...state, ...news });
   }
 
-  /** Hands over what was walked, and notes where to go on. */
+  /** Makes walked records available, and notes where to continue. */
   #deliver(partition: number, { records, next, unpacked }: Walked): void {
     this.#unpackable -= unpacked;
     this.#next.delete(partition);
@@ -290,7 +291,7 @@ export class Fetcher {
     this.#ready.push(...records);
   }
 
-  /** Passes what lies at `from` and can't be read. */
+  /** Skips unreadable data at `from`. */
   async #passLost(
     client: Consumer,
     connection: BrokerConnection,
@@ -309,14 +310,14 @@ export class Fetcher {
     );
     if (seeks !== this.#seeks) return;
     if (run !== null) this.#deliver(partition, { records: [run], next: base, unpacked: 0, lost: null });
-    // The broker finds it by an offset in it, and perhaps not by its first.
+    // The broker found the batch by an offset inside it, which may not be its first.
     if (response !== null) {
       const walked = walk(response, base, this.#unpackable);
       if (walked.next > base) this.#deliver(partition, walked);
     }
   }
 
-  /** What a fetch of this partition alone brings; null if the broker says that there is something, and brings nothing. */
+  /** Fetches this partition alone; null if the broker reports data but sends none. */
   async #fetchAlone(
     connection: BrokerConnection,
     partition: number,
@@ -341,13 +342,13 @@ export class Fetcher {
     }
   }
 
-  /** Fails if a partition ends before what has been committed of it. */
+  /** Fails if a partition ends before its committed offset. */
   #mustReach(partition: number, end: number): void {
     const next = Math.max(this.#committed.get(partition) ?? 0, this.#next.get(partition) ?? 0);
     if (end < next) throw new TopicChanged({ kind: "truncated", topic: this.#settings.topic, partition, next, end });
   }
 
-  /** The log no longer has an offset: goes on where it begins; records in between are gone. */
+  /** The log no longer has this offset: continues at the log's first offset; the records in between are lost. */
   async #passGap(client: Consumer, partition: number, from: number, seeks: number): Promise<void> {
     const earliest = await this.#offset(client, partition, EARLIEST);
     const latest = await this.#offset(client, partition, LATEST);

@@ -1,5 +1,5 @@
 /**
- * Who is in a consumer group: Kafka's DescribeGroups, version 0, which every broker answers.
+ * The members of a consumer group, by Kafka's DescribeGroups, version 0, which every broker supports.
  * @module
  */
 import { Reader, Writer } from "@platformatic/kafka";
@@ -11,29 +11,29 @@ import { BufferPool } from "./buffer_pool.ts";
 export interface GroupMember {
   readonly clientId: string;
   readonly host: string;
-  /** What it reads; null where it says so in a way that isn't Kafka's consumer protocol. */
+  /** The topics it reads; null if it doesn't use Kafka's consumer protocol. */
   readonly topics: readonly string[] | null;
 }
 
 /** A group, as its coordinator describes it. */
 export interface Group {
-  /** Such as `Stable`; `Dead` where the coordinator has never heard of it. */
+  /** Such as `Stable`; `Dead` for a group that the coordinator doesn't know. */
   readonly state: string;
-  /** `consumer` for groups of consumers. */
+  /** `consumer` for consumer groups. */
   readonly protocolType: string;
-  /** How it divides partitions, such as `roundrobin`. */
+  /** The assignment strategy, such as `roundrobin`. */
   readonly protocol: string;
   readonly members: readonly GroupMember[];
 }
 
 const DESCRIBE_GROUPS = 15;
 
-/** Kafka's error codes of a coordinator that has just come to the group. */
+/** Kafka's error codes of a coordinator that has just taken over the group. */
 const NOT_READY: ReadonlySet<number | null> = new Set([14, 15, 16]);
 
-/** A coordinator does not describe a group. */
+/** A coordinator refuses to describe a group. */
 export class GroupNotDescribed extends Error {
-  /** Whether it may a moment later. */
+  /** Whether a retry may succeed. */
   readonly isNotReady: boolean;
 
   constructor(groupId: string, errorCode: number | null) {
@@ -43,7 +43,7 @@ export class GroupNotDescribed extends Error {
 }
 
 /**
- * Asks the coordinator of a group about it.
+ * Asks a group's coordinator to describe it.
  *
  * @throws {Unavailable} if it doesn't answer
  * @throws {GroupNotDescribed} with Kafka's error code, if it refuses
@@ -68,7 +68,7 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
           m.readString(false); // its id
           const [clientId, host] = [m.readString(false), m.readString(false)];
           const topics = topicsOf(m.readBytes(false));
-          m.readBytes(false); // its share
+          m.readBytes(false); // its assignment
           return { clientId, host: host.replace(/^\//, ""), topics };
         },
         false,
@@ -85,7 +85,7 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
   return group;
 }
 
-/** The topics that a member has subscribed to, out of its metadata; null where that is of another protocol. */
+/** The topics that a member subscribed to, from its metadata; null if that is of another protocol. */
 export function topicsOf(metadata: Buffer): readonly string[] | null {
   try {
     const reader = Reader.from(metadata);
@@ -96,7 +96,7 @@ export function topicsOf(metadata: Buffer): readonly string[] | null {
   }
 }
 
-/** A member in words: what it is, where it is and what it reads. */
+/** A member as text: its client id, its host and its topics. */
 export function memberInWords({ clientId, host, topics }: GroupMember): string {
   const reads = topics === null ? "speaks another protocol" : `reads ${topics.join(", ") || "nothing"}`;
   return `${clientId} at ${host.replace(/^\//, "")}, which ${reads}`;

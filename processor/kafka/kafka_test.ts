@@ -1,4 +1,4 @@
-/** The source against a real broker: what it delivers is what was committed, byte for byte, however it was packed. */
+/** The source against a real broker: it delivers what was committed, byte for byte, with every compression. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Producer } from "@platformatic/kafka";
@@ -16,7 +16,7 @@ function settingsFor(broker: Broker, topic = TOPIC): KafkaSettings {
   return { brokers: [broker.bootstrap], topic, groupId: `group-${topic}`, clientId: "test" };
 }
 
-/** Everything in a topic of one partition up to `next`, as text; null for a record without a value. */
+/** All values of a one-partition topic up to `next`, as text; null for a record without a value. */
 async function readAll(settings: KafkaSettings, next: number): Promise<(string | null)[]> {
   const source = new KafkaSource(settings);
   try {
@@ -49,7 +49,7 @@ const MESSAGES = Array.from(
   (_, i) => i % 100 === 7 ? null : i % 100 === 8 ? "" : `{"n":${i},"text":"clicks and more clicks"}`,
 );
 
-Deno.test("every compression that brokers write is read", leaky, async (t) => {
+Deno.test("reads every compression that brokers write", leaky, async (t) => {
   await using broker = await startKafka();
   const client = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
   const admin = client.admin();
@@ -58,7 +58,7 @@ Deno.test("every compression that brokers write is read", leaky, async (t) => {
   await producer.connect();
   for (const codec of ["uncompressed", "gzip", "snappy", "lz4", "zstd"]) {
     await t.step(codec, async () => {
-      // The broker packs the batches anew, so what is read was written by Kafka itself.
+      // The broker compresses the batches again, so Kafka itself wrote what is read.
       const configEntries = [{ name: "compression.type", value: codec }];
       await admin.createTopics({ topics: [{ topic: codec, numPartitions: 1, configEntries }], waitForLeaders: true });
       const messages = MESSAGES.map((value, i) => ({ key: `k${i}`, value, headers: { h: "1" } }));
@@ -72,7 +72,7 @@ Deno.test("every compression that brokers write is read", leaky, async (t) => {
   await admin.disconnect();
 });
 
-Deno.test("of transactions exactly the committed ones are read, in whatever order they end", leaky, async () => {
+Deno.test("reads exactly the committed transactions, in any order of their ends", leaky, async () => {
   await using broker = await startKafka();
   await broker.createTopic(TOPIC, 1);
   const producers = ["a", "b"].map((name) =>
@@ -109,7 +109,7 @@ const SECURED: readonly (readonly [Mechanism, boolean])[] = [["PLAIN", false], [
 
 for (const [mechanism, tls] of SECURED) {
   Deno.test(
-    `reads with ${mechanism}${tls ? " over TLS" : ""}, and says what is wrong with a password`,
+    `reads with ${mechanism}${tls ? " over TLS" : ""}, and reports a wrong password`,
     leaky,
     async () => {
       await using broker = await startKafka({ secure: { tls, sasl: mechanism } });
@@ -140,7 +140,7 @@ for (const [mechanism, tls] of SECURED) {
   );
 }
 
-Deno.test("a login that is good for a while only is made anew before it ends", leaky, async () => {
+Deno.test("a login with a limited lifetime is renewed before it expires", leaky, async () => {
   await using broker = await startKafka({
     secure: { tls: false, sasl: "PLAIN" },
     properties: { "connections.max.reauth.ms": "2000" },
@@ -154,7 +154,7 @@ Deno.test("a login that is good for a while only is made anew before it ends", l
   try {
     assert.deepEqual(await source.assigned(), [0]);
     source.seek(new Map([[0, null]]));
-    // The broker ends a connection that asks for something when its time is over.
+    // The broker closes a connection that sends a request after its lifetime.
     const until = performance.now() + 5000;
     while (performance.now() < until) assert.deepEqual(await source.poll(200), []);
   } finally {
@@ -162,7 +162,7 @@ Deno.test("a login that is good for a while only is made anew before it ends", l
   }
 });
 
-Deno.test("a topic that is not there yet is waited for, and said", leaky, async () => {
+Deno.test("a missing topic is waited for and reported", leaky, async () => {
   await using broker = await startKafka();
   const source = new KafkaSource(settingsFor(broker, "later"));
   try {

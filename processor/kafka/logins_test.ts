@@ -8,12 +8,12 @@ import { limitReaders, makePartitions, migrate, schemaState } from "../postgres/
 
 const AROUND_NOW = { nowMs: Date.now(), keepDays: 1, aheadDays: 1 };
 
-/** The same database, for another user. */
+/** The URL of the same database for another user. */
 function by(user: string, url: string): string {
   return url.replace("postgres@", `${user}@`);
 }
 
-/** An empty database that belongs to nobody in particular, on a server that has none of the roles. */
+/** A new empty database with the default owner, on a server without our roles. */
 async function fresh(server: Server, sql: string): Promise<string> {
   const url = await server.createDatabase();
   await using(url, (db) => db.exec(sql));
@@ -26,7 +26,7 @@ async function shown(db: Database, setting: string): Promise<string> {
 }
 
 onServer("an administrator who is no superuser", async (t, server) => {
-  await t.step("migrates, and makes partitions", async () => {
+  await t.step("migrates, and creates partitions", async () => {
     const url = await fresh(server, "create role admin login createrole");
     await using(url, (db) => db.exec(`grant create on database ${new URL(url).pathname.slice(1)} to admin`));
     await using(by("admin", url), async (db) => {
@@ -127,7 +127,7 @@ onServer("logins", async (t, server) => {
 });
 
 onServer("migrating", async (t, server) => {
-  await t.step("two databases of a new server at once makes its roles once", async () => {
+  await t.step("two databases of a new server at once creates its roles once", async () => {
     const urls = [await fresh(server, ""), await fresh(server, ""), await fresh(server, "")];
     const done = await Promise.all(urls.map((url) => using(url, (db) => migrate(db, MIGRATIONS))));
     for (const { applied } of done) assert.equal(applied.length, MIGRATIONS.length);
@@ -149,7 +149,7 @@ onServer("migrating", async (t, server) => {
     });
   });
 
-  await t.step("can be tried again after the connection was lost half-way", async () => {
+  await t.step("can be retried after the connection was lost half-way", async () => {
     const url = await fresh(server, "");
     const halfway = { name: "9999_halfway.sql", sql: "create table clickstream.half (); select pg_sleep(60)" };
     await using(url, async (db) => {

@@ -1,5 +1,5 @@
 /**
- * One membership of a consumer group: joined once, and given up for another when it is lost.
+ * One membership of a consumer group: it joins once; if it is lost, the source replaces it.
  * @module
  */
 import { setTimeout as pause } from "node:timers/promises";
@@ -9,42 +9,44 @@ import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
 import { accessOptions, closed } from "./client.ts";
 
-/** Where and as whom a consumer reads. */
+/** Which cluster and topic a consumer reads, and as which client and group. */
 export interface ConsumerSettings extends BrokerAccess {
   readonly brokers: readonly string[];
   readonly topic: string;
   readonly groupId: string | null;
 }
 
-/** A member that is silent for this long is dropped from the group, and its partitions given to others. */
+/** The group drops a member that is silent for this long, and assigns its partitions to others. */
 const SESSION_TIMEOUT_MS = 10_000;
-/** By its heartbeat a member learns that another has come, for whose share nobody is served until all have heard. */
+/**
+ * Short: members learn of a rebalance by their heartbeats, and until all have rejoined, some partitions have no reader.
+ */
 const HEARTBEAT_MS = 500;
 const REBALANCE_TIMEOUT_MS = 20_000;
-/** Joining is answered when every member has joined, so its request takes longer than a rebalance. */
+/** The answer to a join waits until every member has joined, so this request takes longer than a rebalance. */
 const JOIN_ANSWER_MS = REBALANCE_TIMEOUT_MS + 5_000;
-/** No broker needs longer for anything else. */
+/** Longest time that a broker needs for any other answer. */
 const ANSWER_MS = 10_000;
-/** So old may be what whoever leads the group knows of its topics. */
+/** Maximum age of the group leader's topic metadata. */
 const METADATA_AGE_MS = 10_000;
 
 /** A membership, from its first join until it is closed. */
 export class Member {
-  /** True when the membership has ended, or can't be trusted any more. */
+  /** True when the membership has ended or can't be trusted any more. */
   lost = false;
-  /** True while what `assigned` returned last does not hold any more. */
+  /** True while the last result of `assigned` is no longer valid. */
   reassigned = true;
-  /** Why, in words and as a kind. */
-  reason = "the group has not been joined yet";
+  /** Why, as text and as a kind. */
+  reason = "the consumer group has not been joined yet";
   kind: NotReadyKind = "kafka_unreachable";
-  /** Where this member leads the group: how many partitions of the topic it has divided; otherwise null. */
+  /** If this member leads the group: for how many partitions of the topic it made the assignment; otherwise null. */
   divided: number | null = null;
   readonly #topic: string;
   readonly #consumer: Consumer;
   readonly #changed: () => void;
   #joined: Promise<unknown> | null = null;
 
-  /** @param changed is told when the partitions have to be asked for again */
+  /** @param changed called when `assigned` has to be called again */
   constructor(settings: ConsumerSettings, changed: () => void) {
     this.#topic = settings.topic;
     this.#changed = changed;
@@ -57,22 +59,25 @@ export class Member {
       },
     });
     this.#consumer.on("consumer:group:rebalance", () => {
-      // Whoever leads the group next divides the partitions that there are then.
+      // The next group leader then assigns all partitions that exist at that time.
       this.#consumer.clearMetadata();
-      this.#mark("the group divides its partitions anew", "rebalancing");
+      this.#mark("the consumer group is rebalancing", "rebalancing");
     });
     this.#consumer.on("consumer:group:join", ({ isLeader, assignments }) => {
-      // A single member is not asked how to divide: it has them all.
+      // The assigner is not called for a single member, which gets all partitions.
       const own = assignments?.find(({ topic }) => topic === settings.topic)?.partitions.length ?? 0;
       this.divided = isLeader === true ? counted ?? own : null;
       counted = null;
-      this.#mark("the group has divided its partitions anew", "rebalancing");
+      this.#mark("the consumer group has rebalanced", "rebalancing");
     });
-    this.#consumer.on("consumer:heartbeat:stalled", () => this.#lose("the group has not been heard of for too long"));
-    this.#consumer.on("error", (error: Error) => this.#lose(`the group was lost: ${error.message}`));
+    this.#consumer.on(
+      "consumer:heartbeat:stalled",
+      () => this.#lose("the consumer group has not answered heartbeats for too long"),
+    );
+    this.#consumer.on("error", (error: Error) => this.#lose(`lost the consumer group: ${error.message}`));
   }
 
-  /** The partitions of this member, once the group has divided them. */
+  /** The partitions assigned to this member; waits for the assignment. */
   async assigned(): Promise<readonly number[]> {
     if (this.#joined === null) {
       this.#consumer.topics.track(this.#topic);
@@ -86,7 +91,7 @@ export class Member {
     ) ?? [];
   }
 
-  /** Tells the group how far the sink has got. */
+  /** Commits the sink's offsets to the group. */
   async commit(offsets: ReadonlyMap<number, number>): Promise<void> {
     if (this.lost || this.reassigned || !this.#consumer.isActive()) return;
     await this.#consumer.commit({
@@ -99,7 +104,7 @@ export class Member {
     });
   }
 
-  /** Where the group's coordinator is; null where nobody says. */
+  /** Address of the group's coordinator; null if unknown. */
   async coordinator(): Promise<{ readonly host: string; readonly port: number } | null> {
     const id = await this.#consumer.findGroupCoordinator();
     const { brokers } = await this.#consumer.metadata({ topics: [] });
@@ -112,7 +117,7 @@ export class Member {
     await closed(this.#consumer);
   }
 
-  /** Waits while a rejoin is under way. */
+  /** Waits until a rejoin has ended. */
   async #settled(): Promise<void> {
     const deadline = Date.now() + REBALANCE_TIMEOUT_MS + SESSION_TIMEOUT_MS;
     while (!this.#consumer.isActive()) {
@@ -134,7 +139,7 @@ export class Member {
   }
 }
 
-/** A client that reads; it joins its group only when told to. */
+/** A consumer; it joins its group only when `joinGroup` is called. */
 export function consumerOf(
   settings: ConsumerSettings,
   more: { readonly requestTimeout?: number; readonly partitionAssigner?: GroupPartitionsAssigner } = {},
@@ -143,28 +148,28 @@ export function consumerOf(
   const consumer = new Consumer({
     ...accessOptions(settings),
     clientId,
-    // The client wants one, and joins it only when told to.
+    // The client requires a group id, but joins the group only on request.
     groupId: groupId ?? clientId,
     autocommit: false,
     retries: 1,
     retryDelay: 100,
     requestTimeout: ANSWER_MS,
     metadataMaxAge: METADATA_AGE_MS,
-    // Fetching is ours: this is for the ends of partitions, which don't wait for open transactions.
+    // Used for the ends of partitions, which must not wait for open transactions; this source fetches records itself.
     isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
-    // Said here, for the client also joins by itself, when a commit finds that the group has gone on without it.
+    // Set here because the client also joins by itself, when a commit finds that the group has rebalanced without it.
     sessionTimeout: SESSION_TIMEOUT_MS,
     heartbeatInterval: HEARTBEAT_MS,
     heartbeatStallTimeout: SESSION_TIMEOUT_MS,
     rebalanceTimeout: REBALANCE_TIMEOUT_MS,
     ...more,
   });
-  // Errors come back from the calls that met them; without a listener they would end the process besides.
+  // The calls report these errors; without a listener they would also end the process.
   consumer.on("error", () => {});
   return consumer;
 }
 
-/** Divides each topic among those that read it; the client's own way gives everybody some of everything. */
+/** Assigns each topic's partitions to the members that read it; the client's own assigner ignores subscriptions. */
 const bySubscription: GroupPartitionsAssigner = (_self, members, _topics, metadata) => {
   const shares = [...members.keys()].map((memberId) => ({
     memberId,

@@ -1,6 +1,6 @@
 /**
- * Which partition a record goes to: as Kafka's own producers settle it, so that a user's events stay in one partition
- * whoever sends them.
+ * Chooses a record's partition as Kafka's own producers do, so that all producers send a user's events to the same
+ * partition.
  * @module
  */
 import type { Buffer } from "node:buffer";
@@ -8,15 +8,15 @@ import type { Buffer } from "node:buffer";
 const SEED = 0x9747b28c | 0;
 const M = 0x5bd1e995;
 
-/** Settles partitions of one topic: by the key, or in turn where there is none. */
+/** Chooses partitions of one topic: by key, or round robin without a key. */
 export class Partitioner {
   readonly #count: number;
   readonly #available: readonly number[];
   #turn = Math.floor(Math.random() * 2 ** 31);
 
   /**
-   * @param count how many partitions the topic has
-   * @param available those that have a leader, to which records without a key go
+   * @param count number of the topic's partitions
+   * @param available partitions that have a leader, for records without a key
    */
   constructor(count: number, available: readonly number[]) {
     this.#count = count;
@@ -31,7 +31,7 @@ export class Partitioner {
   }
 }
 
-/** MurmurHash2 with the seed that Kafka's producers use, as a signed number of 32 bits. */
+/** MurmurHash2 with the seed of Kafka's producers, as a signed 32-bit number. */
 export function murmur2(bytes: Buffer): number {
   const { length } = bytes;
   let hash = SEED ^ length;

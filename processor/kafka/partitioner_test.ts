@@ -10,7 +10,7 @@ const metadata = (count: number) =>
     (_, partitionId) => ({ partitionId, leader: 1, partitionErrorCode: 0, replicas: [], isr: [] }),
   );
 
-Deno.test("a key goes to the partition that kafkajs would send it to, whatever its bytes", () => {
+Deno.test("any key goes to the partition that kafkajs chooses", () => {
   const theirs = Partitioners.DefaultPartitioner();
   const random = new Random(7);
   const whole = (below: number) => random.below(below);
@@ -27,7 +27,7 @@ Deno.test("a key goes to the partition that kafkajs would send it to, whatever i
   }
 });
 
-Deno.test("records without a key take turns among the partitions that have a leader", () => {
+Deno.test("records without a key go round robin to the partitions that have a leader", () => {
   const partitioner = new Partitioner(6, [1, 2, 5]);
   const turns = Array.from({ length: 6 }, () => partitioner.partitionOf(null));
   assert.deepEqual([...turns].sort(), [1, 1, 2, 2, 5, 5]);

@@ -6,7 +6,7 @@ import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
 import { makePartitions } from "../postgres/operations/migrations.ts";
 
-/** Stores an event of a time, which is its id as well. */
+/** Stores an event of this time; the time is also its id. */
 async function event(db: Database, time: string): Promise<void> {
   await db.query(
     `insert into clickstream.events (event_id, event_time, user_id, event_type, page, device, region, kafka_partition,
@@ -30,7 +30,7 @@ async function make(db: Database, from: string, to: string): Promise<number> {
 }
 
 onEachDatabase("partitions of events", {
-  "are UTC days, whatever the session's time zone and style": async (open) => {
+  "are UTC days, with any time zone and date style of the session": async (open) => {
     const db = await migrated(open);
     await db.exec("set timezone = 'Asia/Kolkata'; set datestyle = 'SQL, DMY'");
     assert.equal(await make(db, "2026-03-01", "2026-03-02"), 2);
@@ -43,14 +43,14 @@ onEachDatabase("partitions of events", {
     await db.exec("reset timezone; reset datestyle");
   },
 
-  "are made once": async (open) => {
+  "are created once": async (open) => {
     const db = await migrated(open);
     assert.equal(await make(db, "2026-02-28", "2026-03-01"), 2);
     assert.equal(await make(db, "2026-02-27", "2026-03-02"), 2);
     assert.equal(await make(db, "2026-02-27", "2026-03-02"), 0);
   },
 
-  "take in the events that came before them": async (open) => {
+  "take over events that were stored before them": async (open) => {
     const db = await migrated(open);
     const times = ["1970-01-01T00:00Z", "2026-03-01T23:59:59.999Z", "2026-03-02T12:00Z", "9999-12-31T23:59:59.999Z"];
     for (const time of times) await event(db, time);
@@ -64,7 +64,7 @@ onEachDatabase("partitions of events", {
     ]);
   },
 
-  "lie around today": async (open) => {
+  "are created around today": async (open) => {
     const db = await migrated(open);
     assert.equal(await makePartitions(db, { nowMs: Date.UTC(2026, 2, 1, 23, 59), keepDays: 2, aheadDays: 1 }), 4);
     const { rows } = await db.query<{ relname: string }>(
@@ -78,7 +78,7 @@ onEachDatabase("partitions of events", {
 });
 
 onServer("partitions of events", async (t, server) => {
-  await t.step("wait for an event of their day that is on its way", async () => {
+  await t.step("wait for an uncommitted event of their day", async () => {
     const url = await server.createDatabase();
     const maker = await migrated(() => openPostgres(url));
     await using(url, async (writer) => {
@@ -97,7 +97,7 @@ onServer("partitions of events", async (t, server) => {
     await maker.close();
   });
 
-  await t.step("are not made twice by two at once", async () => {
+  await t.step("are created once by two calls at once", async () => {
     const url = await server.createDatabase();
     await using(url, (db) => migrated(() => Promise.resolve(db)));
     const made = await Promise.all([1, 2].map(() => using(url, (db) => make(db, "2026-03-01", "2026-03-20"))));

@@ -1,5 +1,5 @@
 /**
- * Records into a Kafka topic.
+ * Writes records to a Kafka topic.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -9,47 +9,47 @@ import { accessOptions, closed, retrying } from "./client.ts";
 import { attempt } from "./errors.ts";
 import { Partitioner } from "./partitioner.ts";
 
-/** How to reach a topic, and as whom. */
+/** Which topic to write to, and how to connect. */
 export interface KafkaSettings extends TopicAccess {
   /** Partitions of a topic that has to be created. */
   readonly partitions: number;
 }
 
-/** What is sent: the time of sending stands in for a timestamp that is left out. */
+/** A record to send; a missing timestamp means the time of sending. */
 export interface KafkaRecord {
   readonly key: string | null;
   readonly value: Uint8Array | null;
   readonly timestampMs?: number;
 }
 
-/** What was done. */
+/** The result of producing. */
 export interface Produced {
-  /** Records that the brokers have confirmed, each of them written once. */
+  /** Records that the brokers have confirmed, each written once. */
   readonly sent: number;
   /** True if the topic was missing and has been created. */
   readonly created: boolean;
 }
 
-/** A request holds no more records than this; and no more bytes, unless a single record does. */
+/** Most records in one request, and most bytes unless a single record is larger. */
 const REQUEST_RECORDS = 1000;
 const REQUEST_BYTES = 512 * 1024;
 
-/** A record doesn't wait for company for longer than this. */
+/** Longest time that a record waits for others to share its request. */
 const LINGER_MS = 50;
 
-/** Retries once the brokers were there: long enough for one to be started again. */
+/** Retries after the first connection: enough for a broker restart. */
 const RETRIES = retrying(25, 300, 3000);
 
-/** So old may be what is known of who leads a partition, in milliseconds: a request that went astray asks anew. */
+/** Maximum age of what is known of the partitions' leaders, in milliseconds: a retry asks for the new leader. */
 const METADATA_AGE_MS = 1000;
 
 const CLIENT_ID = "clickstream-generator";
 
 /**
- * Sends records, those of a key in their order, each written once even if a request has to be repeated. Creates the
- * topic if it is missing. While the brokers are slower than the records, no more of these are asked for.
+ * Sends records, in order for each key; each is written once even if a request is retried. Creates the topic if it is
+ * missing. Reads no more records while the brokers are slower than their source.
  *
- * @param onProgress is told after each request how many records have been confirmed so far
+ * @param onProgress called after each request with the number of records confirmed so far
  * @throws {Error} naming the brokers and what to do, if they can't be reached or refuse
  */
 export async function produce(
@@ -68,7 +68,7 @@ export async function produce(
     autocreateTopics: false,
     metadataMaxAge: METADATA_AGE_MS,
   });
-  // Errors come back from the calls that met them; without a listener they would end the process besides.
+  // The calls report these errors; without a listener they would also end the process.
   producer.on("error", () => {});
   const outbox = new Outbox(partitioner, topic, async (messages) => {
     await attempt("write to", settings, () => producer.send({ acks: ProduceAcks.ALL, messages }));
@@ -80,7 +80,7 @@ export async function produce(
     try {
       for await (const record of records) await outbox.add(record);
     } finally {
-      // Where the records end in an error, those before it are sent all the same.
+      // If the records end in an error, those before it are still sent.
       await outbox.post();
     }
     return { sent: outbox.sent, created };
@@ -92,15 +92,15 @@ export async function produce(
 
 type Message = MessageToProduce<Buffer | null, Buffer | null>;
 
-/** Messages for one partition that are not on their way yet. */
+/** Messages for one partition that have not been sent yet. */
 interface Waiting {
   messages: Message[];
   bytes: number;
 }
 
 /**
- * Records on their way: requests follow each other, and while one is under way the next ones fill. Each is for a single
- * partition, so that one that is repeated is in one place whatever broker leads it by then.
+ * Sends requests one after the other; the next ones fill while one is in flight. Each request is for a single
+ * partition, so a retried request stays in its partition when the leader changes.
  */
 class Outbox {
   /** Records that have been confirmed. */
@@ -109,7 +109,7 @@ class Outbox {
   readonly #send: (messages: Message[]) => Promise<void>;
   readonly #partitioner: Partitioner;
   readonly #waiting = new Map<number, Waiting>();
-  /** The last of the requests, each of which begins when the one before it is over. */
+  /** The last request; each request starts when the one before has ended. */
   #last = Promise.resolve();
 
   constructor(partitioner: Partitioner, topic: string, send: (messages: Message[]) => Promise<void>) {
@@ -118,7 +118,7 @@ class Outbox {
     this.#send = send;
   }
 
-  /** Takes a record; where that fills a request, waits for those before it. */
+  /** Adds a record; if that fills a request, waits for the requests before it. */
   add({ key, value, timestampMs = Date.now() }: KafkaRecord): Promise<void> | undefined {
     const keyBytes = key === null ? null : Buffer.from(key);
     const partition = this.#partitioner.partitionOf(keyBytes);
@@ -139,7 +139,7 @@ class Outbox {
     return before;
   }
 
-  /** Sends what there is; resolves when all has been confirmed. */
+  /** Sends all remaining records; resolves when all are confirmed. */
   post(): Promise<void> {
     for (const { messages } of this.#waiting.values()) this.#request(messages);
     this.#waiting.clear();
@@ -151,12 +151,12 @@ class Outbox {
       await this.#send(messages);
       this.sent += messages.length;
     });
-    // Who fills the next request, or waits for the last, gets to know of a failure.
+    // The caller that fills the next request or waits for the last one gets the error.
     this.#last.catch(() => {});
   }
 }
 
-/** Who settles the topic's partitions, and whether it had to be created. */
+/** The topic's partitioner, and whether the topic had to be created. */
 async function partitionsOf(settings: KafkaSettings): Promise<{ partitioner: Partitioner; created: boolean }> {
   const { topic, partitions: wanted } = settings;
   await using admin = new Admin(settings, CLIENT_ID);

@@ -12,7 +12,7 @@ const leaky = { sanitizeOps: false, sanitizeResources: false };
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A record as a broker gives it back. */
+/** A record as a broker returns it. */
 interface Kept {
   readonly partition: number;
   readonly key: string | null;
@@ -20,7 +20,7 @@ interface Kept {
   readonly timestampMs: number;
 }
 
-/** All records of a topic, partition by partition in the order of their offsets. */
+/** All records of a topic, by partition and then by offset. */
 async function read(bootstrap: string, topic: string): Promise<Kept[]> {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
@@ -49,7 +49,7 @@ async function read(bootstrap: string, topic: string): Promise<Kept[]> {
 const shown = ({ key, value, timestampMs }: KafkaRecord) =>
   `${key} ${timestampMs} ${value === null ? "-" : new TextDecoder().decode(value)}`;
 
-/** Fails unless the topic holds just these records: of each key all in one partition, and in their order. */
+/** Fails unless the topic holds exactly these records, with each key in one partition and in order. */
 async function holds(bootstrap: string, topic: string, records: readonly KafkaRecord[]): Promise<void> {
   const kept = await read(bootstrap, topic);
   assert.equal(kept.length, records.length);
@@ -66,7 +66,7 @@ Deno.test("records into a topic", leaky, async (t) => {
   const settings = (topic: string): KafkaSettings => ({ brokers: [broker.bootstrap], topic, partitions: 3 });
 
   await t.step(
-    "a missing topic is created, and holds what the simulator made, keyed, in order, with its times",
+    "a missing topic is created and holds the simulator's records with keys, order and timestamps",
     async () => {
       const fromMs = Date.now() - 60_000;
       const records = [
@@ -85,7 +85,7 @@ Deno.test("records into a topic", leaky, async (t) => {
   );
 
   await t.step(
-    "a record without a timestamp has the time of sending, one without a key or a value is sent",
+    "a missing timestamp becomes the time of sending; a missing key or value is allowed",
     async () => {
       const startMs = Date.now();
       const records = [{ key: null, value: bytes("a") }, { key: "k", value: null }, { key: "", value: bytes("") }];
@@ -109,7 +109,7 @@ Deno.test("records into a topic", leaky, async (t) => {
     assert.equal((await produce(slow(), settings("slow"), () => confirmed.resolve())).sent, 2);
   });
 
-  await t.step("the largest line is taken; a larger record is refused, with what to do", async () => {
+  await t.step("the largest line is accepted; a larger record is refused with advice", async () => {
     await produce([{ key: "k".repeat(128), value: new Uint8Array(MAX_LINE_BYTES) }], settings("large"));
     await assert.rejects(
       () => produce([{ key: null, value: new Uint8Array(1.5 * 1024 * 1024) }], settings("large")),
@@ -117,7 +117,7 @@ Deno.test("records into a topic", leaky, async (t) => {
     );
   });
 
-  await t.step("where the records end in an error, those before it are sent", async () => {
+  await t.step("if the records end in an error, those before it are sent", async () => {
     async function* failing() {
       yield { key: "a", value: bytes("1") };
       await Promise.resolve();
@@ -127,7 +127,7 @@ Deno.test("records into a topic", leaky, async (t) => {
     assert.equal((await read(broker.bootstrap, "failing")).length, 1);
   });
 
-  await t.step("over TLS and SASL; a wrong password is said to be wrong and not printed", async () => {
+  await t.step("over TLS and SASL; a wrong password is reported but not printed", async () => {
     const sasl = { mechanism: "SCRAM-SHA-512", ...USER } as const;
     const secure = { ...settings("secure"), brokers: [broker.secureBootstrap], tlsCa: broker.caPem };
     assert.equal((await produce([{ key: "k", value: bytes("v") }], { ...secure, sasl })).sent, 1);
@@ -141,7 +141,7 @@ Deno.test("records into a topic", leaky, async (t) => {
     });
   });
 
-  await t.step("over a restart of the broker each record is written once", async () => {
+  await t.step("each record is written once across a broker restart", async () => {
     const records = Array.from(
       { length: 6000 },
       (_, i) => ({ key: `k${i % 7}`, value: bytes(`${i}`), timestampMs: 1e12 + i }),
@@ -162,7 +162,7 @@ Deno.test("records into a topic", leaky, async (t) => {
   });
 });
 
-Deno.test("brokers that can't be reached are named, with what to do", leaky, async () => {
+Deno.test("an error names the brokers that can't be reached and says what to do", leaky, async () => {
   const brokers = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
   await assert.rejects(() => produce([], { brokers, topic: "t", partitions: 1 }), (error) => {
     const message = String(error);

@@ -8,25 +8,25 @@ import type { Records } from "../records.ts";
 import { type BatchPlace, NO_RECORDS, type Place, unreadableRun } from "./unreadable.ts";
 import { CODECS, MAX_UNPACKED_BYTES, unpack } from "./unpack/unpack.ts";
 
-/** A transaction that was aborted: its records count for nothing, from `firstOffset` to its control record. */
+/** An aborted transaction: its records are ignored, from `firstOffset` to its control record. */
 export interface AbortedTransaction {
   readonly producerId: bigint;
   readonly firstOffset: number;
 }
 
-/** What a fetch response says of one partition. */
+/** One partition of a fetch response. */
 export interface FetchedPartition {
   readonly partition: number;
-  /** Record batches one after the other; the last may be cut off. */
+  /** Consecutive record batches; the last may be cut off. */
   readonly bytes: Buffer;
   readonly aborted: readonly AbortedTransaction[];
-  /** Where the partition ends; -1 with an error. */
+  /** High watermark: where the partition ends; -1 with an error. */
   readonly highWatermark: number;
-  /** Where committed transactions end: nothing from here on may be read yet. */
+  /** Last stable offset: records from here on may belong to open transactions and must not be read yet. */
   readonly lastStableOffset: number;
 }
 
-/** Least bytes of a record: six numbers of a byte each, and its attributes. */
+/** Smallest record: six one-byte numbers, and its attributes. */
 const LEAST_RECORD_BYTES = 7;
 
 const COMPRESSION = 0x07;
@@ -34,31 +34,30 @@ const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 
-/** Most records that are listed together, unless one batch has more. */
+/** Most records in one run, unless a single batch has more. */
 const MOST_TOGETHER = 512;
 
 /**
- * After so many bytes have been unpacked, the rest of what was fetched is left to be fetched again: small batches that
- * unpack to much are not all held in memory together.
+ * After this many decompressed bytes, the rest of the response is fetched again later. This bounds the memory of many
+ * small batches that decompress to large ones.
  */
 export const UNPACKED_TOGETHER = 16 * 1024 * 1024;
 
-/** Records that were walked, and where reading goes on. */
+/** The records found, and where reading continues. */
 export interface Walked {
   readonly records: Records[];
   readonly next: number;
-  /** Bytes that batches were unpacked to. */
+  /** Bytes of the decompressed batches. */
   readonly unpacked: number;
-  /** Why nothing was walked: what lies first does not tell where it ends. Null where something was, or there is nothing. */
+  /** Why there is no progress: it is unknown where the first batch ends. Null with progress or without any bytes. */
   readonly lost: { readonly why: string; readonly bytes: Buffer } | null;
 }
 
 /**
- * The records of a partition from offset `from` on, and where reading goes on after them. A batch that can't be read
- * becomes a run without records that says so (`unreadable`). Never throws, and never believes a length or a count that
- * goes beyond the bytes.
+ * The records of a partition from offset `from`, and where reading continues. A batch that can't be read becomes a run
+ * without records that says so (`unreadable`). Never throws, and trusts no length or count that goes beyond the bytes.
  *
- * @param unpackable bytes that may be unpacked; the batch that goes beyond is the last
+ * @param unpackable bytes that may be decompressed; the batch that exceeds them is the last
  */
 export function walk(fetched: FetchedPartition, from: number, unpackable: number = UNPACKED_TOGETHER): Walked {
   const { partition, bytes, highWatermark: end, lastStableOffset: stable } = fetched;
@@ -76,7 +75,7 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
   for (let at = 0; at < bytes.length;) {
     const head = headAt(bytes, at, next, stable);
     if (typeof head === "string") {
-      // What is cut off, or lies behind something else, is fetched again.
+      // A batch that is cut off, or follows other batches, is fetched again.
       if (next === from) lost = { why: head, bytes: bytes.subarray(at) };
       break;
     }
@@ -88,7 +87,7 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
     const batch = { base, floor: next, after, count, raw: bytes.subarray(at, head.end) };
     next = after;
     if (state !== "sound") refuse(batch, head.why);
-    // It may have ended a transaction: who is in one is to be asked anew.
+    // This batch may have ended a transaction: fetch again to learn which ones are open.
     if (state === "damaged") break;
     if (state === "sound") {
       const attributes = bytes.readInt16BE(at + 21);
@@ -100,7 +99,7 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
         }
       } catch (error) {
         refuse(batch, whyOf(error));
-        // It may have taken as much memory as it is allowed to.
+        // It may have taken as much memory as is allowed.
         if ((attributes & COMPRESSION) !== 0) unpacked += MAX_UNPACKED_BYTES;
       }
     }
@@ -109,15 +108,15 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
   }
   flush(open, records, place);
   if (next === from && bytes.length > 0) lost ??= { why: `only offsets before ${from} came`, bytes };
-  // Offsets without a record still move the partition on.
+  // Offsets without a record also advance the partition.
   if ((records.at(-1)?.next ?? from) < next) records.push({ ...place, ...NO_RECORDS, bytes, next });
   return { records: counted(records, from), next, unpacked, lost };
 }
 
-/** A run before it is known how many offsets without a record it passes. */
+/** A run before its offsets without records are counted. */
 type Run = Omit<Records, "skipped" | "gap">;
 
-/** Runs that follow each other from an offset on, with the offsets in them that hold no record to judge. */
+/** Consecutive runs from an offset, with the number of their offsets that hold no record for us. */
 function counted(runs: readonly Run[], from: number): Records[] {
   let at = from;
   return runs.map((run) => {
@@ -127,14 +126,14 @@ function counted(runs: readonly Run[], from: number): Records[] {
   });
 }
 
-/** A batch whose records can be read: where they are, and what its head says. */
+/** A batch with readable records: where they are, and what its header says. */
 interface OpenBatch extends BatchPlace {
   readonly bytes: Buffer;
   /** Where its records begin and end. */
   readonly at: number;
   readonly end: number;
   readonly firstTime: number;
-  /** The time of all its records, if the broker gave it. */
+  /** The time of all its records, if the broker set it. */
   readonly logTime: number | null;
 }
 
@@ -167,12 +166,12 @@ function unpacked(codec: number, packed: Buffer): Buffer {
   }
 }
 
-/** Lists the records of the batches, and forgets them. */
+/** Lists the records of the batches, and empties the list of batches. */
 function flush(open: OpenBatch[], records: Run[], place: Place): void {
   for (let from = 0; from < open.length;) {
     let count = 0;
     let to = from;
-    // Batches that follow each other in the same bytes, up to some records: one by one they can be very small.
+    // Joins batches that are adjacent in the same bytes, up to a number of records: single batches can be very small.
     for (; to < open.length; to++) {
       const more = open[to]!.count!;
       if (to > from && (open[to]!.bytes !== open[from]!.bytes || count + more > MOST_TOGETHER)) break;
@@ -184,8 +183,8 @@ function flush(open: OpenBatch[], records: Run[], place: Place): void {
 }
 
 /**
- * Lists the records of some batches that are in the same memory, together; returns of how many. It ends with the first
- * that can't be read.
+ * Lists the records of batches that lie in the same memory as one run, up to the first batch that can't be read.
+ * Returns how many batches it handled.
  */
 function list(run: readonly OpenBatch[], most: number, all: Run[], place: Place): number {
   const { bytes } = run[0]!;
@@ -225,7 +224,7 @@ function cut({ offsets, times, starts, ends }: Listed, count: number): Listed {
 }
 
 /**
- * Lists a batch's records from place `n` on; returns where it stopped.
+ * Lists a batch's records from index `n`; returns the index after the last.
  *
  * @throws {Error} if a record goes beyond the batch
  */
@@ -290,7 +289,7 @@ class Cursor {
     return (value >>> 1) ^ -(value & 1);
   }
 
-  /** An integer of up to 64 bits, as far as doubles are exact. */
+  /** An integer of up to 64 bits, rounded to a double. */
   varlong(): number {
     const start = this.at;
     while (this.#bytes[this.at++]! > 0x7f);
@@ -305,7 +304,7 @@ class Cursor {
   }
 }
 
-/** Which producers are in a transaction that was aborted, at a place in the log. */
+/** The producers with an aborted transaction at a position in the log. */
 class AbortedProducers {
   readonly #waiting: AbortedTransaction[];
   readonly #open = new Set<bigint>();
@@ -314,7 +313,7 @@ class AbortedProducers {
     this.#waiting = [...transactions].sort((a, b) => a.firstOffset - b.firstOffset);
   }
 
-  /** True for a batch whose records count for nothing: control records, and those of aborted transactions. */
+  /** True for a batch to ignore: control records, and records of aborted transactions. */
   leavesOut(batch: Buffer, lastOffset: number, attributes: number): boolean {
     while (this.#waiting.length > 0 && this.#waiting[0]!.firstOffset <= lastOffset) {
       this.#open.add(this.#waiting.shift()!.producerId);
@@ -327,7 +326,7 @@ class AbortedProducers {
   }
 }
 
-/** True if a control batch ends its transaction by aborting it: the key of its record says 0 for that, 1 for commit. */
+/** True if a control batch aborts its transaction: the key of its record is 0 for abort, 1 for commit. */
 function isAbort(batch: Buffer): boolean {
   const cursor = new Cursor(batch, HEAD_BYTES);
   cursor.varint();

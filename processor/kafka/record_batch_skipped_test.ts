@@ -6,11 +6,11 @@ import { walk } from "./record_batch.ts";
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 
-/** A batch at offset `base` up to `last`, of records at some of these offsets. */
+/** A batch from offset `base` to `last`, with records at some of these offsets. */
 function batch(base: number, last: number, offsets: readonly number[], attributes = 0): Buffer {
   const zigzag = (n: number) => Buffer.of(n < 0 ? -2 * n - 1 : 2 * n);
   const records = offsets.map((offset) => {
-    // No key and no value, but of a control record, which says that its transaction was aborted.
+    // No key and no value, except for a control record, which says that its transaction was aborted.
     const key = (attributes & CONTROL) === 0 ? [zigzag(-1)] : [zigzag(4), Buffer.alloc(4)];
     const body = Buffer.concat([Buffer.of(0, 0), zigzag(offset - base), ...key, zigzag(-1), Buffer.of(0)]);
     return Buffer.concat([zigzag(body.length), body]);
@@ -32,7 +32,7 @@ interface Case {
   readonly batches: readonly Buffer[];
   readonly from: number;
   readonly abortedFrom?: number;
-  /** Runs: offsets read, offsets skipped, and where reading goes on. */
+  /** Runs: offsets read, number of offsets skipped, and where reading continues. */
   readonly runs: readonly (readonly [offsets: readonly number[], skipped: number, next: number])[];
 }
 
@@ -70,7 +70,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-Deno.test("offsets without a record are counted, wherever they lie", () => {
+Deno.test("offsets without a record are counted at any position", () => {
   for (const { what, batches, from, abortedFrom, runs } of CASES) {
     const aborted = abortedFrom === undefined ? [] : [{ producerId: 7n, firstOffset: abortedFrom }];
     const fetched = { partition: 0, bytes: Buffer.concat(batches), aborted, highWatermark: 99, lastStableOffset: 99 };

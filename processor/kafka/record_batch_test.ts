@@ -1,4 +1,4 @@
-/** The walk over record batches: what is right is listed, what is wrong is refused, and nothing is believed unchecked. */
+/** The walk over record batches: it lists valid batches, refuses invalid ones, and trusts nothing unchecked. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Records, Unreadable } from "../records.ts";
@@ -14,7 +14,7 @@ function records(count: number, from = 0): BatchRecord[] {
   return Array.from({ length: count }, (_, i) => ({ value: utf8.encode(`record ${from + i}`), time: 1000 + i }));
 }
 
-/** Walks these batches, which end the log unless it is said to be longer. */
+/** Walks these batches; the log ends with them unless `end` says more. */
 function walked(batches: readonly Uint8Array[], from: number, end = -1, aborted: readonly AbortedTransaction[] = []) {
   return walk(
     { partition: 3, bytes: Buffer.concat(batches), highWatermark: end, lastStableOffset: end, aborted },
@@ -23,7 +23,7 @@ function walked(batches: readonly Uint8Array[], from: number, end = -1, aborted:
   );
 }
 
-/** What was walked, in few words: values by offset, and refused offsets. */
+/** Summary of a walk: values by offset, and refused offsets. */
 function said({ records }: Walked): string[] {
   return records.flatMap(({ count, bytes, offsets, starts, ends, unreadable }) =>
     unreadable !== undefined
@@ -45,7 +45,7 @@ const FIRST = batchBytes(records(2), { base: 10 });
 const LAST = batchBytes(records(1, 5), { base: 15 });
 const NEIGHBOURS = ["10: record 0", "11: record 1", "15: record 5"];
 
-/** A batch of the offsets 12 to 14 with something wrong, whose checksum is right unless it is what is wrong. */
+/** A batch of the offsets 12 to 14 with an error; its checksum is right unless that is the error. */
 function wrong(options: BatchOptions = {}, change: (batch: Buffer) => void = () => {}): Buffer {
   const batch = batchBytes(records(3, 2), { base: 12, ...options });
   change(batch);
@@ -123,11 +123,11 @@ for (const [name, [batch, why]] of Object.entries(WRONG)) {
   });
 }
 
-Deno.test("batch with a wrong checksum: refused, and reading goes on where the next one begins", () => {
+Deno.test("batch with a wrong checksum: refused, and reading continues at the next batch", () => {
   const damaged = batchBytes(records(3, 2), { base: 12 });
   damaged[70]! ^= 1;
   const all = walked([FIRST, damaged, LAST], 10, 16);
-  // Who is in a transaction is asked anew behind it.
+  // After a damaged batch, the open transactions are fetched again.
   assert.deepEqual([said(all), all.next], [[...NEIGHBOURS.slice(0, 2), "12: 12 to 14 refused"], 15]);
   assert.match(
     refused(all).detail,
@@ -137,7 +137,7 @@ Deno.test("batch with a wrong checksum: refused, and reading goes on where the n
 });
 
 for (const [name, delta] of [["too far", 1_000_000], ["negative", -5], ["too near", 0]] as const) {
-  Deno.test(`batch with a damaged head that ends ${name}: what follows is not lost`, () => {
+  Deno.test(`batch with a damaged head that ends ${name}: no record after it is lost`, () => {
     const damaged = wrong();
     damaged.writeInt32BE(delta, 23);
     const { next, lost } = walked([FIRST, damaged, LAST], 10, 2_000_000);
@@ -149,7 +149,7 @@ for (const [name, delta] of [["too far", 1_000_000], ["negative", -5], ["too nea
   });
 }
 
-Deno.test("batch that nothing follows in a log that it ends: refused", () => {
+Deno.test("the last batch of the log: refused", () => {
   const damaged = batchBytes(records(3, 2), { base: 12 });
   damaged[70]! ^= 1;
   assert.deepEqual(said(walked([FIRST, damaged], 10, 15)), [...NEIGHBOURS.slice(0, 2), "12: 12 to 14 refused"]);
@@ -165,7 +165,7 @@ for (
     "negative offset": (batch) => batch.writeBigInt64BE(-(2n ** 40n), 0),
   })
 ) {
-  Deno.test(`head with ${name}: nothing before it is lost, and it is said where it lies first`, () => {
+  Deno.test(`head with ${name}: nothing before it is lost, and it is reported if it comes first`, () => {
     const batch = wrong();
     change(batch);
     const before = walked([FIRST, batch], 10, 16);
@@ -191,7 +191,7 @@ Deno.test("messages of the formats 0 and 1 are refused one by one", () => {
   }
 });
 
-Deno.test("batches of aborted transactions are left out, also where they can't be read", () => {
+Deno.test("batches of aborted transactions are skipped, even unreadable ones", () => {
   const producer = { id: 7n, epoch: 0, sequence: 0 };
   const bomb = wrong({ codec: 4, body: bombOf(4, 100_000_000), attributes: 0x10, producer });
   const aborted = [{ producerId: 7n, firstOffset: 12 }];
@@ -199,7 +199,7 @@ Deno.test("batches of aborted transactions are left out, also where they can't b
   assert.deepEqual([said(all), all.next], [NEIGHBOURS, 16]);
 });
 
-Deno.test("what is unpacked together is bounded: the rest is read again", () => {
+Deno.test("decompressed bytes are bounded: the rest is fetched again", () => {
   const large = (base: number) => batchBytes([{ value: new Uint8Array(5_000_000) }], { base, codec: 4 });
   const bytes = Buffer.concat([large(0), large(1), large(2), large(3)]);
   const fetched = { partition: 0, bytes, aborted: [], highWatermark: 4, lastStableOffset: 4 };
@@ -228,7 +228,7 @@ Deno.test("every codec and header is listed as it was written", () => {
   }
 });
 
-Deno.test("whatever bytes come, the walk ends, goes on or says so, and lists nothing outside of them", () => {
+Deno.test("with random bytes the walk ends, makes progress or reports why not, and lists nothing outside them", () => {
   const random = new Random(20);
   for (let round = 0; round < 6000; round++) {
     const batches: Buffer[] = [];
@@ -273,7 +273,7 @@ Deno.test("whatever bytes come, the walk ends, goes on or says so, and lists not
   }
 });
 
-Deno.test("the next offset that can be read is found with few questions", async () => {
+Deno.test("the next readable offset is found with few fetches", async () => {
   for (const [from, good, end] of [[10, 11, 20], [10, 14, 5000], [0, 777, 1000], [3, 9, 9], [3, 4, 4]] as const) {
     let asked = 0;
     const readableFrom = (offset: number) => {
@@ -284,6 +284,6 @@ Deno.test("the next offset that can be read is found with few questions", async 
     assert.ok(asked <= 24, `${asked} questions`);
   }
   assert.equal(await nextReadable(10, 20, (offset) => Promise.resolve(offset)), 10);
-  // The batch that holds the offset asked for begins later, where offsets are missing.
+  // The batch found for an offset may begin later, where offsets are missing.
   assert.equal(await nextReadable(10, 99, (offset) => Promise.resolve(offset > 12 ? 50 : null)), 50);
 });

@@ -1,7 +1,7 @@
 /**
- * Messages into the topic, each once however often the sender is killed: in transactions of Kafka that leave a number
- * behind, so that the next sender can ask whether the last one's went through. By kafkajs: the other client commits, in a
- * transaction, only offsets of records that its own consumer has read.
+ * Sends messages to the topic, each exactly once even if the sender is killed. Each Kafka transaction also stores a
+ * number, so the next sender can check whether the last transaction was committed. Uses kafkajs, because the other
+ * client commits in a transaction only offsets of records that its own consumer has read.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -18,29 +18,31 @@ import type { TopicAccess } from "./admin.ts";
 import type { ClusterAccess } from "./client.ts";
 import { attempt } from "./errors.ts";
 
-/** A message for a place in the topic. */
+/** A message for one partition of the topic. */
 export interface Resent {
   readonly partition: number;
   readonly key: string | null;
   readonly value: Uint8Array;
 }
 
-/** How to reach the topic, and by which name. */
+/** How to connect to the topic, and the sender's name. */
 export interface ResendSettings extends TopicAccess {
-  /** Name of the transactions, and of the group by whose offset they leave their number: no two senders work at once. */
+  /**
+   * The transactional id, and the consumer group that stores the number as its offset: only one sender can be active.
+   */
   readonly name: string;
 }
 
 /**
- * After this time Kafka gives up a transaction whose sender was killed, in milliseconds. Until then nobody reads on in the
- * partitions that it wrote to.
+ * Time after which Kafka aborts the transaction of a killed sender, in milliseconds. Until then nobody can read past it
+ * in the partitions that it wrote to.
  */
 const TRANSACTION_TIMEOUT_MS = 10_000;
 
-/** Bytes in one request. */
+/** Most bytes in one request. */
 const REQUEST_BYTES = 512 * 1024;
 
-/** Sends in transactions. Having opened one, it is certain that no other sender of the same name writes any more. */
+/** Sends in transactions. Once it is open, no other sender of the same name can write any more. */
 export class Resender {
   readonly #settings: ResendSettings;
   readonly #producer: Producer;
@@ -58,7 +60,7 @@ export class Resender {
     });
   }
 
-  /** Connects, and ends what a sender of the same name has begun. */
+  /** Connects, and aborts an open transaction of a sender with the same name. */
   static async open(settings: ResendSettings): Promise<Resender> {
     const resender = new Resender(settings);
     try {
@@ -71,7 +73,7 @@ export class Resender {
     }
   }
 
-  /** The number that the last transaction that went through has left; null if there was none. */
+  /** The number that the last committed transaction stored; null if there was none. */
   async last(): Promise<string | null> {
     const { topic, name: groupId } = this.#settings;
     const admin = this.#kafka.admin();
@@ -87,7 +89,7 @@ export class Resender {
     }
   }
 
-  /** Sends all of these and leaves the number, or does neither. */
+  /** Sends all messages and stores the number, or does neither. */
   async send(messages: readonly Resent[], number: string): Promise<void> {
     const { topic, name } = this.#settings;
     await attempt("write to", this.#settings, async () => {
@@ -127,7 +129,7 @@ function* parts(messages: readonly Resent[]): Generator<Message[]> {
   if (part.length > 0) yield part;
 }
 
-/** How kafkajs reaches the brokers; its retries last long enough for one to be started again. */
+/** The kafkajs configuration; its retries last long enough for a broker restart. */
 function configOf({ brokers, tlsCa, tls, sasl }: ClusterAccess): KafkaConfig {
   return {
     clientId: "clickstream",

@@ -1,6 +1,6 @@
 /**
- * The topic in Kafka as a source: who reads which partitions, and when that changes. Metadata and the group are
- * `@platformatic/kafka`'s.
+ * Reads a Kafka topic: manages the assignment of partitions and its changes. `@platformatic/kafka` provides metadata
+ * and the consumer group.
  * @module
  */
 import type { Consumer } from "@platformatic/kafka";
@@ -16,48 +16,48 @@ import { Fetcher, type FetcherSettings } from "./fetcher.ts";
 import { describeGroup, memberInWords, strangersTo } from "./group.ts";
 import { consumerOf, Member } from "./member.ts";
 
-/** How to reach Kafka, and as whom. */
+/** How to connect to Kafka, and as which client and group. */
 export interface KafkaSettings extends FetcherSettings {
   readonly brokers: readonly string[];
-  /** Members of a group share the partitions; who is in none reads them all. */
+  /** Members of a consumer group share the partitions; without a group, this source reads all of them. */
   readonly groupId: string | null;
-  /** Is told, in words, what goes wrong and is mended by itself. */
+  /** Called with a description of each problem that resolves itself. */
   readonly warn?: (message: string) => void;
-  /** Is told that Kafka answers, and that the group is waited for. */
+  /** Called when Kafka answers and the join of the consumer group begins. */
   readonly joining?: () => void;
-  /** Is told how many partitions the topic has, at each start. */
+  /** Called at each start with the topic's number of partitions. */
   readonly counted?: (partitions: number) => void;
-  /** Is told why the group has given us no partition, where that is a fault; null where it is none. */
+  /** Called with the reason if a fault left this member without partitions; null if there is no fault. */
   readonly noShare?: (reason: string | null) => void;
 }
 
-/** How often the number of partitions is looked at. */
+/** How often the number of partitions is checked. */
 const COUNT_EVERY_MS = 5000;
-/** Whoever leads the group sees to partitions that were added; others do after so many looks, should it not. */
+/** The group leader acts on added partitions at once; other members act after this many checks, in case it doesn't. */
 const LOOKS_OF_OTHERS = 3;
 
 /** A topic of a Kafka cluster, read as a member of a group. */
 export class KafkaSource implements Source {
   readonly topic: string;
   readonly #settings: KafkaSettings;
-  /** Member of the group; its connections carry heartbeats, which a fetch must not hold up. */
+  /** Member of the group; its connections carry heartbeats, which a fetch must not delay. */
   #member: Member | null = null;
-  /** Knows how many partitions there are. */
+  /** Client for the number of partitions. */
   #client: Consumer | null = null;
   readonly #fetcher: Fetcher;
-  /** The topic as it was when partitions were assigned last. */
+  /** Id of the topic at the last assignment. */
   #topicId: string | null = null;
-  /** How many partitions there were at the last start. */
+  /** Number of partitions at the last start. */
   #count = 0;
   #counter: number | null = null;
   #isCounting = false;
-  /** Looks in a row that found another number. */
+  /** Consecutive checks that found another number of partitions. */
   #looks = 0;
-  /** Why the partitions have to be divided anew, though the group has not said so; null where they need not. */
+  /** Why a new assignment is needed although the group has not noticed; null if none is needed. */
   #repartitioned: string | null = null;
-  /** Brokers that are known not to answer: it is said once of each. */
+  /** Brokers that don't answer; each is reported once. */
   readonly #silent = new Set<string>();
-  /** Wakes a poll that waits. */
+  /** Wakes a waiting poll. */
   #wake: () => void = () => {};
 
   constructor(settings: KafkaSettings) {
@@ -66,7 +66,7 @@ export class KafkaSource implements Source {
     this.#fetcher = new Fetcher(settings, () => this.#wake());
   }
 
-  /** What is known of each partition that is read, at this moment. */
+  /** The current state of each partition that is read. */
   get states(): readonly PartitionState[] {
     return this.#fetcher.states;
   }
@@ -96,7 +96,7 @@ export class KafkaSource implements Source {
         throw await this.#notTaken(member, error);
       });
       const strangers = partitions.length > 0 ? null : await this.#strangers(member);
-      this.#settings.noShare?.(strangers && `${strangers}; whoever leads it gave us no partition`);
+      this.#settings.noShare?.(strangers && `${strangers}; the group leader assigned no partition to this process`);
       return partitions;
     });
   }
@@ -142,7 +142,7 @@ export class KafkaSource implements Source {
     if (member.lost || member.reassigned) throw new Rebalanced(member.reason, member.kind);
   }
 
-  /** How many partitions the topic has, and its id; null where topics have none. */
+  /** The topic's number of partitions and its id; null if topics have no ids. */
   async #topicNow(consumer: Consumer): Promise<{ readonly count: number; readonly id: string | null }> {
     try {
       const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
@@ -156,7 +156,7 @@ export class KafkaSource implements Source {
     throw new Unavailable(reason, { kind: "no_topic" });
   }
 
-  /** The settings, with those of the brokers that answer. */
+  /** The settings with only the brokers that answer. */
   async #answering(): Promise<KafkaSettings> {
     const { brokers, warn } = this.#settings;
     const answering = await answeringBrokers(brokers, this.#settings, (message, broker) => {
@@ -170,37 +170,37 @@ export class KafkaSource implements Source {
   }
 
   /**
-   * Looks whether partitions have been added, or the topic is another under the same name. Whoever leads the group has
-   * divided those that it knew of, and has to do it again; the group itself doesn't notice.
+   * Checks whether partitions were added or the topic was recreated. The group itself does not notice: its leader
+   * assigned the partitions that it knew, and has to do it again.
    */
   async #lookForPartitions(): Promise<void> {
     const client = this.#client;
     if (client === null || this.#isCounting || this.#repartitioned !== null) return;
     this.#isCounting = true;
-    // What is wrong is found out, and said, by whoever fetches.
+    // Fetches report errors, so this check ignores them.
     const topic = await this.#topicNow(client).catch(() => null).finally(() => this.#isCounting = false);
     const member = this.#member;
     if (topic === null || client !== this.#client || member?.reassigned) return;
     const { count, id } = topic;
     if (id !== this.#topicId) {
-      this.#repartitioned = `${this.topic} has the id ${id}, and had ${this.#topicId}`;
+      this.#repartitioned = `${this.topic} now has the id ${id}, not ${this.#topicId}`;
       return this.#wake();
     }
     const before = member?.divided ?? this.#count;
     this.#looks = count === before ? 0 : this.#looks + 1;
     if (count === before || (member?.divided === null && this.#looks < LOOKS_OF_OTHERS)) return;
-    this.#repartitioned = `${this.topic} has ${count} partitions, and had ${before}: they are divided anew`;
+    this.#repartitioned = `${this.topic} now has ${count} partitions instead of ${before}; they are assigned again`;
     this.#settings.warn?.(
       `${this.#repartitioned}. Events of a user whose key moved to another partition are all counted, but a duplicate ` +
-        "is told only within one partition: repeats sent across the change are counted twice",
+        "is recognised only within one partition: an event resent after the change is counted twice",
     );
     this.#wake();
   }
 
-  /** Why the group does not take us: its members may speak another protocol, or read what is not there. */
+  /** Why joining failed: other members may use another protocol, or read a topic that does not exist. */
   async #notTaken(member: Member, error: unknown): Promise<Error> {
     const said = explained(error, "join the group", this.#settings);
-    // Whether a member is to blame is asked next, so any error is looked at that may mean an unknown topic.
+    // This check includes every possible unknown topic; the next one finds out whether a member causes it.
     const mayBeMember = withCauses(error).some(isUnknownTopic);
     if (!mayBeMember && !isAnswer(error, "INCONSISTENT_GROUP_PROTOCOL")) return said;
     const strangers = await this.#strangers(member);
@@ -208,7 +208,9 @@ export class KafkaSource implements Source {
     return new Unavailable(`${strangers}: ${said.message}`, { kind: "foreign_group_member", cause: said });
   }
 
-  /** The members of the group that don't read our topic, in words; null where there are none, or nobody says. */
+  /**
+   * The group's members that don't read our topic, as text; null if there are none or the coordinator doesn't answer.
+   */
   async #strangers(member: Member): Promise<string | null> {
     const { groupId, topic } = this.#settings;
     try {
@@ -218,7 +220,7 @@ export class KafkaSource implements Source {
       const group = await describeGroup(connection, groupId).finally(() => connection.close());
       const strangers = strangersTo(topic, group);
       if (strangers.length === 0) return null;
-      const how = group.protocol === "" ? "" : ` (the group divides by ${group.protocol})`;
+      const how = group.protocol === "" ? "" : ` (the group's assignment strategy is ${group.protocol})`;
       return `the consumer group ${groupId} has a member that does not read ${topic}: ${
         strangers.map(memberInWords).join("; ")
       }${how}. End it, or give it or this program another KAFKA_GROUP_ID`;
@@ -238,7 +240,7 @@ export class KafkaSource implements Source {
     this.#wake = () => {};
   }
 
-  /** After an error the connections are made anew; what there is to say of it, as an error of ours. */
+  /** Closes the connections after an error, so that new ones are opened; returns the error to throw. */
   async #broken(error: unknown): Promise<Error> {
     const client = this.#client;
     this.#client = null;
@@ -261,9 +263,9 @@ export class KafkaSource implements Source {
 }
 
 /**
- * The id that Kafka has for the topic now; null where topics have none.
+ * The topic's current id in Kafka; null if topics have no ids.
  *
- * @throws {Unavailable} if Kafka can't be reached, or has no such topic
+ * @throws {Unavailable} if Kafka can't be reached or has no such topic
  */
 export async function currentTopicId(settings: KafkaSettings): Promise<string | null> {
   const source = new KafkaSource({ ...settings, groupId: null });
@@ -275,7 +277,7 @@ export async function currentTopicId(settings: KafkaSettings): Promise<string | 
   }
 }
 
-/** The error as one that says what was attempted and where; all but our own complaints are worth another try. */
+/** The error with what was attempted and where. All except our own errors are retryable. */
 function explained(error: unknown, what: string, { brokers }: KafkaSettings): Error {
   if (error instanceof Unavailable || error instanceof Rebalanced || error instanceof TopicChanged) return error;
   const messages = new Set<string>();

@@ -1,4 +1,4 @@
-/** The source, and the client that it stands on read as its makers meant it, against one real broker. */
+/** The source, and the Kafka client that it uses, against one real broker. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import {
@@ -25,7 +25,7 @@ import { type KafkaSettings, KafkaSource } from "./source.ts";
 // The clients leave timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** What all tests of this file share: a broker, and how to write to it and change it. */
+/** Shared by all tests of this file: a broker, and how to write to it and configure it. */
 interface Stand {
   readonly broker: Broker;
   readonly admin: Admin;
@@ -36,7 +36,7 @@ let stand: Stand;
 let topics = 0;
 
 Deno.test.beforeAll(async () => {
-  // Records of any time are taken, and kept.
+  // Accept and keep records of any time.
   const properties = {
     "log.message.timestamp.after.max.ms": String(2n ** 63n - 1n),
     "log.retention.ms": "-1",
@@ -56,7 +56,7 @@ Deno.test.afterAll(async () => {
 /** Settings of a member of a group. */
 type MemberSettings = KafkaSettings & { readonly groupId: string };
 
-/** Settings for a new and empty topic, and for a group of its own. */
+/** Settings for a new and empty topic with a new group. */
 async function newTopic(partitions: number): Promise<MemberSettings> {
   const topic = `topic-${++topics}`;
   await stand.broker.createTopic(topic, partitions);
@@ -106,7 +106,7 @@ sourceContract(
   contract,
 );
 
-/** The codec of every batch of a partition that a fetch brings, in their order: its number in Kafka's protocol. */
+/** The codec of every batch in a fetch of a partition, in order, as Kafka's codec number. */
 async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId });
   try {
@@ -124,7 +124,7 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   }
 }
 
-/** The error that a fetch by id brings, and how many bytes of records. */
+/** The error code of a fetch by topic id, and the number of record bytes. */
 async function fetched(topic: string, topicId: string | null): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId: "test" });
   try {
@@ -136,7 +136,7 @@ async function fetched(topic: string, topicId: string | null): Promise<number[]>
   }
 }
 
-/** Sets a property of a topic, of which the broker takes note a little later. */
+/** Sets a property of a topic; the broker applies it a little later. */
 async function configure(resourceName: string, name: string, value: string): Promise<void> {
   const configs = [{ name, value, configOperation: IncrementalAlterConfigOperationTypes.SET }];
   await stand.admin.incrementalAlterConfigs({
@@ -144,7 +144,7 @@ async function configure(resourceName: string, name: string, value: string): Pro
   });
 }
 
-/** A topic, and its source. */
+/** A topic and its source. */
 async function opened(
   partitions: number,
   more: Partial<MemberSettings> = {},
@@ -175,7 +175,7 @@ Deno.test("Kafka and the reference client deliver the same from batches of every
   const { settings, topic, reading, source } = await opened(1);
   const reference = new ReferenceSource({ ...settings, groupId: "reference" });
   try {
-    // The broker packs batches anew, each kind as Kafka's own programs write it.
+    // The broker compresses batches again, as Kafka's own programs write them.
     for (const [number, codec] of ["uncompressed", "gzip", "snappy", "lz4", "zstd", "uncompressed"].entries()) {
       await configure(settings.topic, "compression.type", codec);
       do await topic.append(0, numbered(200, topic.log[0]!.length)); while (
@@ -197,7 +197,7 @@ Deno.test("Kafka and the reference client deliver the same from batches of every
   }
 });
 
-Deno.test("times that the broker gives stand for those of the producers", leaky, async () => {
+Deno.test("timestamps set by the broker replace those of the producers", leaky, async () => {
   const { settings, source } = await opened(1);
   try {
     await configure(settings.topic, "message.timestamp.type", "LogAppendTime");
@@ -210,7 +210,7 @@ Deno.test("times that the broker gives stand for those of the producers", leaky,
       for (const records of await arrived(source)) {
         next = records.next;
         time = records.times[0]!;
-        // Until the broker has taken note of the setting, the times are those that were sent.
+        // Until the broker applies the setting, records keep the times that were sent.
         if (time >= fromMs) assert.ok(records.times.every((each) => each === time && each <= toMs), `up to ${next}`);
       }
     }
@@ -219,7 +219,7 @@ Deno.test("times that the broker gives stand for those of the producers", leaky,
   }
 });
 
-/** Polls until there is something. */
+/** Polls until records arrive. */
 async function arrived(source: Source): Promise<readonly Records[]> {
   for (;;) {
     const polled = await source.poll(1000);
@@ -227,7 +227,7 @@ async function arrived(source: Source): Promise<readonly Records[]> {
   }
 }
 
-Deno.test("records that Kafka deleted before they were read are passed, and named", leaky, async () => {
+Deno.test("records that Kafka deleted before they were read are skipped and reported", leaky, async () => {
   const { topic, source, reading } = await opened(2);
   const gaps: (Gap & { partition: number })[] = [];
   const drained = async () => {
@@ -262,7 +262,7 @@ Deno.test("records that Kafka deleted before they were read are passed, and name
   }
 });
 
-Deno.test("a topic that was recreated is not read in the place of the old one, shorter or longer", leaky, async () => {
+Deno.test("a recreated topic is not read instead of the old one, whether shorter or longer", leaky, async () => {
   for (const written of [2, 30]) {
     const { settings: { topic }, source } = await opened(1);
     try {
@@ -281,7 +281,7 @@ Deno.test("a topic that was recreated is not read in the place of the old one, s
       }, Unavailable);
       await source.assigned();
       assert.notEqual(source.topicId(), before);
-      // Whoever still asks for the former one is told that there is none, and not sent the records of the new one.
+      // A fetch by the old id gets an error, and no records of the new topic.
       assert.deepEqual(await fetched(topic, before), [100, 0]);
       assert.ok((await fetched(topic, source.topicId()))[1]! > 0);
     } finally {
@@ -290,31 +290,35 @@ Deno.test("a topic that was recreated is not read in the place of the old one, s
   }
 });
 
-Deno.test("a log that ends before what has been committed is refused, be it read from before", leaky, async () => {
-  const { settings: { topic }, source } = await opened(2);
-  try {
-    await write(topic, 0, numbered(10));
-    await source.assigned();
-    for (const from of [4, 10, 20]) {
-      source.seek(new Map([[0, from], [1, 0]]), new Map([[0, 20], [1, 0]]));
-      await assert.rejects(async () => {
-        for (const endMs = Date.now() + 20_000; Date.now() < endMs;) await source.poll(300);
-      }, (error) => {
-        assert.ok(error instanceof TopicChanged, `${error}`);
-        assert.deepEqual(error.change, { kind: "truncated", topic, partition: 0, next: 20, end: 10 });
-        for (const said of [topic, "partition 0", "10", "20", "clickstream adopt-topic"]) {
-          assert.ok(error.message.includes(said), `${said}: ${error.message}`);
-        }
-        return true;
-      });
+Deno.test(
+  "a log that ends before the committed offset is refused, even when reading starts earlier",
+  leaky,
+  async () => {
+    const { settings: { topic }, source } = await opened(2);
+    try {
+      await write(topic, 0, numbered(10));
       await source.assigned();
+      for (const from of [4, 10, 20]) {
+        source.seek(new Map([[0, from], [1, 0]]), new Map([[0, 20], [1, 0]]));
+        await assert.rejects(async () => {
+          for (const endMs = Date.now() + 20_000; Date.now() < endMs;) await source.poll(300);
+        }, (error) => {
+          assert.ok(error instanceof TopicChanged, `${error}`);
+          assert.deepEqual(error.change, { kind: "truncated", topic, partition: 0, next: 20, end: 10 });
+          for (const said of [topic, "partition 0", "10", "20", "clickstream adopt-topic"]) {
+            assert.ok(error.message.includes(said), `${said}: ${error.message}`);
+          }
+          return true;
+        });
+        await source.assigned();
+      }
+    } finally {
+      await source.close();
     }
-  } finally {
-    await source.close();
-  }
-});
+  },
+);
 
-/** Polls until the group divides its partitions anew. */
+/** Polls until the group rebalances. */
 async function reassigned(source: Source): Promise<readonly number[]> {
   const deadline = performance.now() + 30_000;
   await assert.rejects(async () => {
@@ -323,10 +327,10 @@ async function reassigned(source: Source): Promise<readonly number[]> {
   return await source.assigned();
 }
 
-Deno.test("partitions of which one has more for the same time come to each time together", leaky, async () => {
+Deno.test("partitions of different size advance through event time together", leaky, async () => {
   const settings = await newTopic(2);
   const value = new TextEncoder().encode("x".repeat(1000));
-  // 8 MB in one and 2 MB in the other: read byte for byte, the second would be at its end with the first at a quarter.
+  // 8 MB in one and 2 MB in the other: if read at the same byte rate, the second would end with the first at a quarter.
   const seconds = 2000;
   for (let from = 0; from < seconds; from += 50) {
     const times = Array.from({ length: 50 }, (_, i) => (from + i) * 1000);
@@ -343,14 +347,14 @@ Deno.test("partitions of which one has more for the same time come to each time 
       for (const { partition, times, count } of await source.poll(1000)) reached[partition] = times[count - 1]!;
       apart = Math.max(apart, Math.abs(reached[0]! - reached[1]!));
     }
-    // One round brings at most 512 KiB of each, which is as many seconds of the second.
+    // One round fetches at most 512 KiB of each, which is as many seconds of the second.
     assert.ok(apart <= 600_000, `they were ${apart / 1000} s apart`);
   } finally {
     await source.close();
   }
 });
 
-Deno.test("members of a group divide the partitions, and take over those of one that leaves", leaky, async () => {
+Deno.test("members of a group share the partitions, and take over those of a member that leaves", leaky, async () => {
   const { settings, topic, source: first, reading } = await opened(5);
   const second = new KafkaSource(settings);
   try {
@@ -376,7 +380,7 @@ Deno.test("members of a group divide the partitions, and take over those of one 
   }
 });
 
-Deno.test("partitions that are added are noticed while nothing comes, with a group and without", leaky, async () => {
+Deno.test("added partitions are noticed on an idle topic, with and without a group", leaky, async () => {
   const settings = await newTopic(2);
   const sources = [new KafkaSource(settings), new KafkaSource({ ...settings, groupId: null })];
   try {
@@ -391,7 +395,7 @@ Deno.test("partitions that are added are noticed while nothing comes, with a gro
   }
 });
 
-Deno.test("members of one group that read different topics each get all of their own", leaky, async () => {
+Deno.test("members of one group that read different topics each get all partitions of their topic", leaky, async () => {
   const settings = await newTopic(3);
   const first = new KafkaSource(settings);
   const second = new KafkaSource({ ...await newTopic(2), groupId: settings.groupId });
@@ -404,7 +408,7 @@ Deno.test("members of one group that read different topics each get all of their
   }
 });
 
-Deno.test("a seek while it looks for what Kafka has deleted throws away the rest of that fetch", leaky, async () => {
+Deno.test("a seek during the handling of deleted records drops the rest of that fetch", leaky, async () => {
   const { topic, source, reading } = await opened(2);
   const goElsewhere = () => {
     consumerOffsetsChannel.start.unsubscribe(goElsewhere);
@@ -415,7 +419,7 @@ Deno.test("a seek while it looks for what Kafka has deleted throws away the rest
     for (const partition of [0, 1]) await topic.append(partition, numbered(100));
     await topic.trim(0, 60);
     reading.seek([0, 10], [1, 80]);
-    // The fetch has brought something of partition 1, and that there is no offset 10 in partition 0 any more.
+    // The fetch has returned records of partition 1, and that offset 10 of partition 0 no longer exists.
     consumerOffsetsChannel.start.subscribe(goElsewhere);
     await reading.drain();
     assert.equal(consumerOffsetsChannel.start.hasSubscribers, false, "nothing was looked for");
@@ -425,7 +429,7 @@ Deno.test("a seek while it looks for what Kafka has deleted throws away the rest
   }
 });
 
-Deno.test("a member that was thrown out joins again as the member that it was", leaky, async () => {
+Deno.test("a member that was removed from the group rejoins with the same settings", leaky, async () => {
   const { settings, source } = await opened(1);
   const joins: unknown[] = [];
   const note = (message: unknown) => {
@@ -437,7 +441,7 @@ Deno.test("a member that was thrown out joins again as the member that it was", 
     await source.assigned();
     source.seek(new Map([[0, null]]));
     await stand.admin.removeMembersFromConsumerGroup({ groupId: settings.groupId });
-    // The group is heard of first by a commit, which has the client join again by itself.
+    // A commit is the first to notice, and makes the client rejoin by itself.
     await source.committed(new Map([[0, 0]]));
     assert.deepEqual(await reassigned(source), [0]);
     assert.equal(joins.length, 2);

@@ -1,12 +1,12 @@
 /**
- * Runs of records that say what can't be read.
+ * Runs without records, for batches that can't be read.
  * @module
  */
 import type { Buffer } from "node:buffer";
 import { MAX_EVENT_BYTES } from "../event.ts";
 import type { Records, Unreadable } from "../records.ts";
 
-/** The partition of a run, and where it ends. */
+/** The partition of a run, and where the partition ends. */
 export type Place = Pick<Records, "partition" | "end" | "stable">;
 
 /** A run of no records. */
@@ -18,16 +18,16 @@ export const NO_RECORDS = {
   ends: new Int32Array(),
 } as const;
 
-/** What is known of a batch, whether or not its records can be read. */
+/** What is known of a batch, readable or not. */
 export interface BatchPlace {
   readonly base: number;
-  /** Records below are passed over. */
+  /** Records with smaller offsets are skipped. */
   readonly floor: number;
   /** The offset after its last. */
   readonly after: number;
-  /** Null where nobody knows. */
+  /** Number of records; null if unknown. */
   readonly count: number | null;
-  /** As it lies in the log. */
+  /** Its bytes in the log. */
   readonly raw: Buffer;
 }
 

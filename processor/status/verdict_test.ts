@@ -223,7 +223,7 @@ const CASES: readonly Case[] = [
   },
   {
     when: "another instance joins",
-    change: { notReady: { kind: "rebalancing", reason: "the group divides its partitions anew" } },
+    change: { notReady: { kind: "rebalancing", reason: "the consumer group is rebalancing" } },
     level: "starting",
     title: "Waiting for its partitions",
   },
@@ -269,7 +269,7 @@ const TITLES: { readonly [kind in NotReadyKind]: string } = {
 Deno.test("what an error says changes nothing but the detail", () => {
   const unnamed = ({ level, title, advice }: Verdict) => ({ level, title, advice });
   const others = [
-    ...["starting", JOINING.reason, "the group divides its partitions anew", "x", "can't connect to PostgreSQL"],
+    ...["starting", JOINING.reason, "the consumer group is rebalancing", "x", "can't connect to PostgreSQL"],
     ...["the consumer group c has a member that reads x", "Kafka has no topic", "partition 3 of the group"],
   ];
   for (const kind of NOT_READY_KINDS) {

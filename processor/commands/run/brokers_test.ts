@@ -176,7 +176,7 @@ async function readsAdded(workers: number): Promise<void> {
   assert.equal(topicPartitions, 7);
   assert.equal(new Set(partitions.map(({ owner }) => owner)).size, workers);
   assert.equal(await service.metric("clickstream_partition_changes_total"), 1);
-  assert.match(await service.log(), /has 7 partitions, and had 3.*a duplicate is told only within one partition/);
+  assert.match(await service.log(), /now has 7 partitions instead of 3.*a duplicate is recognised only within one partition/);
 
   await service.stop();
   await widen(topic, 9);
@@ -378,7 +378,7 @@ Deno.test("what is added is read, and what can't be read or committed is said wi
     step("a transaction is open", saysWhatIsHeldUp),
     step("PostgreSQL is frozen", saysThatPostgresIsFrozen),
     step("a broker of the list is silent", passesSilentBrokers),
-    step("a stranger leads the group", () => namesStrangers("roundrobin", /whoever leads it gave us no partition/)),
+    step("a stranger leads the group", () => namesStrangers("roundrobin", /the group leader assigned no partition/)),
     step("a stranger speaks another protocol", () => namesStrangers(undefined, /protocols are incompatible/)),
   ]);
 });

@@ -90,7 +90,7 @@ Deno.test("a rebalance is no failure", () => {
   // A worker that is ready goes on as soon as the group has divided the partitions.
   readiness.joining();
   assert.equal(activity.notReady, null);
-  readiness.failed({ kind: "rebalancing", reason: "the group divides its partitions anew" });
+  readiness.failed({ kind: "rebalancing", reason: "the consumer group is rebalancing" });
   readiness.joining();
   assert.deepEqual(activity.stopped, JOINING);
 });

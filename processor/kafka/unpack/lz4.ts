@@ -1,21 +1,21 @@
 /**
- * LZ4 in its frame format. Its checksums are not looked at: the batch has one of its own.
+ * Decompresses LZ4 in its frame format. Ignores its checksums, because the record batch has its own.
  * @module
  */
 import type { Output } from "./output.ts";
 
 const MAGIC = 0x184d2204;
-/** Frames that are to be passed over have these numbers, but for their last four bits. */
+/** Magic number of frames to skip, without its last four bits. */
 const SKIPPABLE = 0x184d2a50;
 
 const BLOCK_CHECKSUM = 0x10;
 const CONTENT_SIZE = 0x08;
 const CONTENT_CHECKSUM = 0x04;
 const DICTIONARY = 0x01;
-/** Of a block's length, the bit that says that it is not compressed. */
+/** Bit of a block's length that marks an uncompressed block. */
 const PLAIN = 0x80000000;
 
-/** @throws {Error} saying what is wrong with it, or that it is larger than the output may be */
+/** @throws {Error} saying what is wrong with the data, or that it exceeds the output's limit */
 export function unpackLz4(packed: Uint8Array, out: Output): void {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   const has = (at: number, bytes: number) => {
@@ -31,7 +31,7 @@ export function unpackLz4(packed: Uint8Array, out: Output): void {
     if (magic !== MAGIC) throw new Error("it is no LZ4 frame");
     const flags = packed[at + 4]!;
     if (flags >>> 6 !== 1) throw new Error("it is of another version of LZ4's frames");
-    // Magic, flags, size of blocks, what the flags say, and a checksum of the head.
+    // Magic number, flags, block size, optional fields by the flags, and a checksum of the header.
     at += 6 + ((flags & CONTENT_SIZE) === 0 ? 0 : 8) + ((flags & DICTIONARY) === 0 ? 0 : 4) + 1;
     for (;;) {
       has(at, 4);
@@ -48,7 +48,7 @@ export function unpackLz4(packed: Uint8Array, out: Output): void {
   }
 }
 
-/** Takes apart the block from `at` to `end`, which may refer to what was written before it. */
+/** Decompresses the block from `at` to `end`, which may refer to output before it. */
 function unpackBlock(packed: Uint8Array, at: number, end: number, out: Output): void {
   while (at < end) {
     const token = packed[at++]!;
@@ -62,7 +62,7 @@ function unpackBlock(packed: Uint8Array, at: number, end: number, out: Output): 
     if (literals > end - at) throw new Error("it is cut off");
     out.append(packed, at, at + literals);
     at += literals;
-    // A block ends with literals.
+    // The last sequence of a block has only literals.
     if (at === end) return;
     if (end - at < 2) throw new Error("it is cut off");
     const distance = packed[at]! | packed[at + 1]! << 8;

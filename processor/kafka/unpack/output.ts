@@ -1,9 +1,9 @@
 /**
- * Where unpacked bytes go: memory that is used again and again, up to a bound.
+ * Output of decompression: reused memory with a limit.
  * @module
  */
 
-/** What a batch unpacks to is more than is allowed. */
+/** A batch decompresses to more than is allowed. */
 export class TooLarge extends Error {
   override readonly name = "TooLarge";
 
@@ -12,11 +12,11 @@ export class TooLarge extends Error {
   }
 }
 
-/** Bytes that are written one after the other, and can be copied from what was written before. */
+/** Bytes that are appended, and can be copied from earlier output. */
 export class Output {
   /** Number of bytes written. */
   length = 0;
-  /** The memory that is written to. Until it is, it takes none. */
+  /** The output memory. The system allocates it only as it is written. */
   readonly bytes: Uint8Array;
 
   /** @param bound most bytes that may be written */
@@ -24,14 +24,14 @@ export class Output {
     this.bytes = new Uint8Array(bound);
   }
 
-  /** A copy of what was written, which begins anew. */
+  /** Returns a copy of the output, and starts a new output. */
   take(): Uint8Array {
     const written = this.bytes.slice(0, this.length);
     this.length = 0;
     return written;
   }
 
-  /** @throws {TooLarge} if so many more bytes would be more than the bound */
+  /** @throws {TooLarge} if `more` bytes would exceed the limit */
   check(more: number): void {
     if (more > this.bytes.length - this.length) throw new TooLarge(this.bytes.length);
   }
@@ -47,7 +47,7 @@ export class Output {
     this.length += count;
   }
 
-  /** Writes one byte so many times. */
+  /** Writes one byte several times. */
   repeat(byte: number, times: number): void {
     this.check(times);
     this.bytes.fill(byte, this.length, this.length + times);
@@ -55,9 +55,9 @@ export class Output {
   }
 
   /**
-   * Writes again what was written `distance` bytes ago; where that is less than `count`, what is written meanwhile too.
+   * Copies `count` bytes from `distance` bytes ago; if `distance` is smaller, the copied bytes repeat.
    *
-   * @throws {Error} if not so much has been written
+   * @throws {Error} if fewer bytes than `distance` have been written
    */
   copy(distance: number, count: number): void {
     if (distance < 1 || distance > this.length) throw new Error("it refers to bytes before its beginning");

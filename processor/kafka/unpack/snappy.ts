@@ -1,17 +1,17 @@
 /**
- * Snappy as Kafka has it: one block, or the blocks of Java's framing (xerial), one after the other.
+ * Decompresses Snappy as Kafka writes it: one block, or consecutive blocks in Java's framing (xerial).
  * @module
  */
 import type { Output } from "./output.ts";
 
-/** With what Java's framing begins: these bytes, a version, and the version that it can be read by. */
+/** Start of Java's framing: these bytes, its version, and the oldest compatible version. */
 const FRAMING = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00];
 const FRAMING_BYTES = 16;
 
-/** More than any byte can unpack to: three bytes can stand for 64. */
+/** More than any input byte can decompress to: three bytes can stand for 64. */
 const MOST_PER_BYTE = 32;
 
-/** @throws {Error} saying what is wrong with it, or that it is larger than the output may be */
+/** @throws {Error} saying what is wrong with the data, or that it exceeds the output's limit */
 export function unpackSnappy(packed: Uint8Array, out: Output): void {
   if (!FRAMING.every((byte, i) => packed[i] === byte)) return unpackBlock(packed, out);
   for (let at = FRAMING_BYTES; at < packed.length;) {
@@ -41,7 +41,7 @@ function unpackBlock(packed: Uint8Array, out: Output): void {
   while (at < packed.length) {
     const tag = packed[at++]!;
     const kind = tag & 3;
-    // Bytes that follow the tag: of a literal those of its length, otherwise of the distance.
+    // Bytes after the tag: a literal's length, or a copy's distance.
     const more = kind === 0 ? Math.max(0, (tag >>> 2) - 59) : kind === 3 ? 4 : kind;
     if (at + more > packed.length) throw new Error("it is cut off");
     let number = 0;

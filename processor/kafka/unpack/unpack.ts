@@ -1,6 +1,6 @@
 /**
- * Decompresses record batches. The output is bounded, and the bound is checked while unpacking, so that a small batch
- * that unpacks to gigabytes costs no more memory than a large one.
+ * Decompresses record batches. The output limit is checked during decompression, so a small batch that expands to
+ * gigabytes costs no more memory than a large one.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -11,8 +11,8 @@ import { Output, TooLarge } from "./output.ts";
 import { unpackZstd } from "./zstd.ts";
 
 /**
- * Most bytes that the records of one batch may unpack to: 64 times what a topic takes compressed by default
- * (`max.message.bytes`, 1 MiB), where JSON becomes 10 to 20 times smaller.
+ * Most bytes that the records of one batch may decompress to: 64 times a topic's default limit for compressed batches
+ * (`max.message.bytes`, 1 MiB). JSON compresses 10 to 20 times.
  */
 export const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 
@@ -24,14 +24,14 @@ const ZSTD = 4;
 /** Names of Kafka's codecs by their number. */
 export const CODECS: readonly (string | undefined)[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
-/** What is unpacked is written here first: so no batch, however large, leaves more than this behind. */
+/** Reused output: a large batch leaves no other memory behind. */
 let output: Output | null = null;
 
 /**
- * Unpacks what a codec of Kafka's has packed.
+ * Decompresses bytes with one of Kafka's codecs.
  *
  * @param codec Kafka's number of the codec, 1 to 4
- * @throws {Error} saying why it can't be unpacked, or that it unpacks to more than `MAX_UNPACKED_BYTES`
+ * @throws {Error} saying why it fails, or that the output exceeds `MAX_UNPACKED_BYTES`
  */
 export function unpack(codec: number, packed: Uint8Array): Buffer {
   if (codec === GZIP) return unpackGzip(packed);
@@ -45,7 +45,7 @@ export function unpack(codec: number, packed: Uint8Array): Buffer {
 }
 
 function unpackGzip(packed: Uint8Array): Buffer {
-  // The last four bytes are the size of what was packed, so that most bombs cost nothing.
+  // The last four bytes give the size of the output, so most decompression bombs cost nothing.
   const tail = new DataView(packed.buffer, packed.byteOffset, packed.length);
   if (packed.length >= 4 && tail.getUint32(packed.length - 4, true) > MAX_UNPACKED_BYTES) {
     throw new TooLarge(MAX_UNPACKED_BYTES);

@@ -1,5 +1,5 @@
 /**
- * Zstandard (RFC 8878), without dictionaries. Its checksum is not looked at: the batch has one of its own.
+ * Decompresses Zstandard (RFC 8878), without dictionaries. Ignores its checksum, because the record batch has its own.
  * @module
  */
 import { finiteState, type FiniteStates, readFiniteStates } from "./zstd_entropy.ts";
@@ -8,17 +8,17 @@ import { BackwardBits } from "./zstd_bits.ts";
 import type { Output } from "./output.ts";
 
 const MAGIC = 0xfd2fb528;
-/** Frames that are to be passed over have these numbers, but for their last four bits. */
+/** Magic number of frames to skip, without its last four bits. */
 const SKIPPABLE = 0x184d2a50;
 
-/** Most bytes that one block may unpack to. */
+/** Most bytes that one block may decompress to. */
 const MAX_BLOCK_BYTES = 128 * 1024;
 
 const PLAIN = 0;
 const REPEATED = 1;
 const COMPRESSED = 2;
 
-/** @throws {Error} saying what is wrong with it, or that it is larger than the output may be */
+/** @throws {Error} saying what is wrong with the data, or that it exceeds the output's limit */
 export function unpackZstd(packed: Uint8Array, out: Output): void {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   for (let at = 0; at < packed.length;) {
@@ -30,7 +30,7 @@ export function unpackZstd(packed: Uint8Array, out: Output): void {
   }
 }
 
-/** Unpacks the frame whose magic number ends at `at`; returns where it ends. */
+/** Decompresses the frame with its magic number before `at`; returns where it ends. */
 function unpackFrame(packed: Uint8Array, at: number, out: Output): number {
   const flags = packed[at]!;
   if ((flags & 0x08) !== 0) throw new Error("it is of another version of Zstandard");
@@ -54,16 +54,16 @@ function unpackFrame(packed: Uint8Array, at: number, out: Output): number {
   return at + ((flags & 0x04) === 0 ? 0 : 4);
 }
 
-/** Extra bits of each code for a number of literals, and the least number that it stands for. */
+/** Extra bits of each literal length code, and the smallest length that it stands for. */
 const LITERAL_BITS = bits(16, [1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
 const LITERAL_BASE = baselines(LITERAL_BITS, 0);
-/** The same for the length of a match. */
+/** The same for match lengths. */
 const MATCH_BITS = bits(32, [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
 const MATCH_BASE = baselines(MATCH_BITS, 3);
-/** Largest code of a distance that is read; its distances are beyond any output. */
+/** Largest distance code that is read; greater distances exceed any output. */
 const MAX_DISTANCE_CODE = 30;
 
-/** How often each code is expected where a block doesn't say: of literals, distances and matches. */
+/** Default distributions of the codes for literal lengths, distances and match lengths. */
 const DEFAULT_LITERALS = finiteState(
   [4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1],
   6,
@@ -77,7 +77,7 @@ const DEFAULT_MATCHES = finiteState(
   6,
 );
 
-/** What one block of a frame leaves to the next. */
+/** State of a frame that its blocks share. */
 class Frame {
   readonly #packed: Uint8Array;
   readonly #out: Output;
@@ -89,7 +89,7 @@ class Frame {
   #matchCodes: FiniteStates | null = null;
   /** The last three distances. */
   #distances: [number, number, number] = [1, 4, 8];
-  /** Of the block, and how many of them its sequences have used. */
+  /** Literals of the block, and how many of them its sequences have used. */
   #literals = new Uint8Array(0);
   #used = 0;
 
@@ -99,7 +99,7 @@ class Frame {
     this.#start = out.length;
   }
 
-  /** Unpacks a block; returns where it ends. */
+  /** Decompresses a block; returns where it ends. */
   block(kind: number, size: number, at: number): number {
     const packed = this.#packed;
     if (size > MAX_BLOCK_BYTES) throw new Error("one of its blocks is larger than a block can be");
@@ -121,7 +121,7 @@ class Frame {
     this.#out.append(this.#literals, this.#used, count);
   }
 
-  /** Unpacks the literals of a block; returns how many there are, and where what follows begins. */
+  /** Reads a block's literals; returns how many there are, and where the sequences begin. */
   #readLiterals(at: number, end: number): { at: number; count: number } {
     const packed = this.#packed;
     const head = littleEndian(packed, at, Math.min(5, end - at));
@@ -158,7 +158,7 @@ class Frame {
     if (this.#literals.length < count) this.#literals = new Uint8Array(count);
   }
 
-  /** Writes the sequences of a block: literals, and a match after each. */
+  /** Decodes the sequences of a block: literals, each followed by a match. */
   #sequences(at: number, end: number, literalCount: number): void {
     const packed = this.#packed;
     const out = this.#out;
@@ -230,7 +230,7 @@ class Frame {
     if (!input.isAtStart) throw new Error("one of its blocks is damaged");
   }
 
-  /** The distance that is meant by a number: one of the last, or a new one. */
+  /** The distance for an offset value: one of the last three distances, or a new one. */
   #distance(sent: number, literals: number): number {
     const last = this.#distances;
     const which = sent > 3 ? 4 : literals === 0 ? sent : sent - 1;
@@ -253,7 +253,7 @@ function littleEndian(packed: Uint8Array, at: number, bytes: number): number {
   return number;
 }
 
-/** So many codes without extra bits, and those with these. */
+/** Extra bits by code: `plain` codes without extra bits, then these. */
 function bits(plain: number, more: readonly number[]): Uint8Array {
   return Uint8Array.from([...Array<number>(plain).fill(0), ...more]);
 }

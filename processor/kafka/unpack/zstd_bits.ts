@@ -1,13 +1,13 @@
 /**
- * Bits as Zstandard reads them.
+ * Bit streams of Zstandard.
  * @module
  */
 
-/** Bits that are read from the end to the beginning; the highest one of the last byte says where they end. */
+/** Bits that are read from end to beginning; the highest 1 in the last byte marks the end. */
 export class BackwardBits {
   readonly #bytes: Uint8Array;
   readonly #start: number;
-  /** Number of bits that are left. */
+  /** Number of bits left. */
   #left: number;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
@@ -18,7 +18,7 @@ export class BackwardBits {
     this.#left = (end - start) * 8 - 1 - Math.clz32(last << 24);
   }
 
-  /** Number of bits that are left. */
+  /** Number of bits left. */
   get left(): number {
     return this.#left;
   }
@@ -28,7 +28,7 @@ export class BackwardBits {
     return this.#left === 0;
   }
 
-  /** The next bits as a number, at most 30. */
+  /** The next bits as a number; `count` is at most 30. */
   read(count: number): number {
     const left = this.#left -= count;
     if (left < 0) throw new Error("one of its bit streams is cut off");
@@ -38,7 +38,7 @@ export class BackwardBits {
   }
 }
 
-/** At least 25 bits, from the bit at `at` on, which is counted from the byte at `start`. */
+/** At least 25 bits from bit `at`, counted from the byte at `start`. */
 export function bitsAt(bytes: Uint8Array, start: number, at: number): number {
   const byte = start + (at >>> 3);
   return (bytes[byte]! | bytes[byte + 1]! << 8 | bytes[byte + 2]! << 16 | bytes[byte + 3]! << 24) >>> (at & 7);

@@ -4,21 +4,21 @@
  */
 import { bitsAt } from "./zstd_bits.ts";
 
-/** In each state: its symbol, and how many bits are added to a base to come to the next. */
+/** For each state: its symbol, and how many bits to add to a base for the next state. */
 export interface FiniteStates {
-  /** Two to the power of this is the number of states. */
+  /** The table has 2^log states. */
   readonly log: number;
   readonly symbols: Uint8Array;
   readonly bits: Uint8Array;
   readonly bases: Uint16Array;
-  /** Largest symbol that there may be. */
+  /** Largest allowed symbol. */
   readonly largest: number;
 }
 
 /**
- * The table in which symbol `s` has `shares[s]` of 2^log states; -1 is one state for a symbol that is less likely.
+ * A table in which symbol `s` has `shares[s]` of 2^log states; -1 means one state for a less likely symbol.
  *
- * @throws {Error} if the shares are not the whole
+ * @throws {Error} if the shares don't add up to 2^log
  */
 export function finiteState(shares: readonly number[], log: number): FiniteStates {
   const size = 1 << log;
@@ -48,7 +48,7 @@ export function finiteState(shares: readonly number[], log: number): FiniteState
   return { log, symbols, bits, bases, largest: shares.length - 1 };
 }
 
-/** Reads a table from `at` on, which ends before `end`; returns it, and where it ends. */
+/** Reads a table from `at` that ends before `end`; returns it and where it ends. */
 export function readFiniteStates(
   bytes: Uint8Array,
   at: number,
@@ -63,7 +63,7 @@ export function readFiniteStates(
   let left = 1 << log;
   while (left > 0) {
     if (shares.length > 255 || at + (bit >>> 3) >= end) throw new Error("one of its tables is damaged");
-    // As many bits as it takes for what is left; small numbers need one less.
+    // Enough bits for the states that are left; small numbers need one bit less.
     const least = 31 - Math.clz32(left + 1);
     const mask = (1 << least) - 1;
     const saved = (mask << 1) - left;

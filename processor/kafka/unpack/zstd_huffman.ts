@@ -1,5 +1,5 @@
 /**
- * Zstandard's literals, packed by how often each byte occurs.
+ * Zstandard's Huffman-coded literals.
  * @module
  */
 import { BackwardBits, bitsAt } from "./zstd_bits.ts";
@@ -8,14 +8,14 @@ import { readFiniteStates } from "./zstd_entropy.ts";
 /** Most bits of a code. */
 const MAX_BITS = 11;
 
-/** By the next `log` bits: the byte that they begin with, and how many of them that takes. */
+/** For the next `log` bits: the byte that they encode, and the length of its code. */
 export interface HuffmanTable {
   readonly log: number;
   readonly symbols: Uint8Array;
   readonly bits: Uint8Array;
 }
 
-/** Reads a table from `at` on, which ends before `end`; returns it, and where it ends. */
+/** Reads a table from `at` that ends before `end`; returns it and where it ends. */
 export function readHuffmanTable(
   bytes: Uint8Array,
   at: number,
@@ -34,7 +34,7 @@ export function readHuffmanTable(
   return { table: tableOf(weights), at: after };
 }
 
-/** Weights that are packed themselves, by two states in turn. */
+/** Weights that are compressed themselves, with two alternating states. */
 function packedWeights(bytes: Uint8Array, from: number, end: number): number[] {
   const { states, at } = readFiniteStates(bytes, from, end, 6);
   const input = new BackwardBits(bytes, at, end);
@@ -52,7 +52,7 @@ function packedWeights(bytes: Uint8Array, from: number, end: number): number[] {
   }
 }
 
-/** The table of bytes with these weights; the last one's follows from them. */
+/** The table of bytes with these weights; the last byte's weight follows from the others. */
 function tableOf(weights: number[]): HuffmanTable {
   let sum = 0;
   for (const weight of weights) {
@@ -68,7 +68,7 @@ function tableOf(weights: number[]): HuffmanTable {
   const symbols = new Uint8Array(1 << log);
   const bits = new Uint8Array(1 << log);
   let at = 0;
-  // Least likely first: by weight, and those of one weight by their byte.
+  // Least likely first: by weight, then by byte.
   for (let weight = 1; weight <= log; weight++) {
     weights.forEach((mine, symbol) => {
       if (mine !== weight) return;
@@ -81,7 +81,7 @@ function tableOf(weights: number[]): HuffmanTable {
   return { log, symbols, bits };
 }
 
-/** Unpacks one stream, or four that share the output, from `at` to `end`. */
+/** Decompresses one stream, or four that share the output, from `at` to `end`. */
 export function unpackHuffman(
   bytes: Uint8Array,
   at: number,

@@ -79,7 +79,7 @@ export class ReferenceSource implements Source {
     const seeks = this.#seeks;
     if (this.#sought !== null) await this.#go(this.#sought);
     if (seeks === this.#seeks && this.#ready.length === 0 && !this.#reassigned) await this.#something(maxWaitMs);
-    if (this.#reassigned) throw new Rebalanced("the group divides its partitions anew");
+    if (this.#reassigned) throw new Rebalanced("the consumer group is rebalancing");
     if (seeks !== this.#seeks) return [];
     if (this.#failure !== null) throw this.#failure.error;
     const messages = this.#ready;

@@ -150,7 +150,7 @@ export class SlowSource implements Source {
     const { generation } = this.#instance;
     if (generation !== this.#group.generation && (this.#world.calm || this.#world.random.chance(0.3))) {
       this.#world.count("reassigned");
-      throw new Rebalanced("the group has divided its partitions anew");
+      throw new Rebalanced("the consumer group has rebalanced");
     }
     return await this.#log.poll(maxWaitMs);
   }
