@@ -1,5 +1,5 @@
 /**
- * Characters by their bytes.
+ * ASCII characters by their bytes.
  * @module
  */
 
@@ -34,12 +34,12 @@ export const OPEN = 0x7b;
 /** `}` */
 export const CLOSE = 0x7d;
 
-/** A byte in all four places of a word, once it is multiplied with it. */
+/** Copies a byte into all four bytes of a word, by multiplication. */
 export const FOURFOLD = 0x01010101;
 /** The highest bit of each of a word's four bytes. */
 export const HIGH_BITS = 0x80808080 | 0;
 
-/** A short text, of which what is not ASCII is not made out. */
+/** A short ASCII text; other characters come out wrong. */
 export function textOf(view: DataView, start: number, end: number): string {
   let text = "";
   for (let i = start; i < end; i++) text += String.fromCharCode(view.getUint8(i));

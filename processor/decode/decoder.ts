@@ -1,5 +1,5 @@
 /**
- * What turns records into columns.
+ * The interface of decoders, which turn records into columns.
  * @module
  */
 import type { Batch, Dictionaries } from "../columns/batch.ts";
@@ -9,19 +9,19 @@ import type { Refusal } from "../refusal.ts";
 /** Turns records into events of a batch. */
 export interface Decoder {
   /**
-   * Writes record `i` to place `batch.count` of the batch, which the caller then counts, or says why it can't be an
-   * event. What is refused depends on the record alone.
+   * Writes record `i` to index `batch.count` of the batch, and the caller then counts it; or returns why it can't be an
+   * event. Refusals depend on the record alone.
    */
   decode(records: Records, i: number, batch: Batch): Refusal | null;
   /**
-   * Has a first look at the records from `i` on that are decoded next, so that what they need of memory is waited for
-   * once and not by each; says how many they are. Asked for before each record, it is 0 for those looked at already.
+   * Scans the next records from `i` and prefetches the memory that they need, so that their cache misses overlap.
+   * Returns how many it scanned; called before each record, it returns 0 for those scanned already.
    *
-   * @param ids takes the first word of the hash of each one's `eventId`, anything for those without; it has room for
-   *   `MOST_AHEAD`
+   * @param ids receives the first word of each record's `eventId` hash, any value without an `eventId`; it holds
+   * `MOST_AHEAD`
    */
   lookAhead?(records: Records, i: number, words: Dictionaries, ids: Int32Array): number;
 }
 
-/** Most records that a decoder looks at ahead: they, and what is known of them, stay in the nearest memory. */
+/** Most records that a decoder scans ahead: few enough that they and their results stay in the CPU cache. */
 export const MOST_AHEAD = 64;

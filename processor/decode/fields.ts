@@ -1,5 +1,5 @@
 /**
- * The fields of an event for the scanner: as numbers, as bits, and what each may hold by number.
+ * The fields of an event for the scanner: as numbers, as bits, and with their rules by number.
  * @module
  */
 import { textOf } from "./ascii.ts";
@@ -7,7 +7,7 @@ import { type ClickEvent, type FieldRule, FIELDS } from "../event.ts";
 
 const RULES = Object.entries(FIELDS) as [keyof ClickEvent, FieldRule][];
 
-/** Stands for fields that are ignored. */
+/** The number of all ignored fields. */
 export const OTHER = 0;
 
 /** The number of each field. */
@@ -18,26 +18,26 @@ export const FIELD = Object.fromEntries(RULES.map(([name], i) => [name, i + 1]))
 /** The number of a field, by its name. */
 export const FIELD_BY_NAME: ReadonlyMap<string, number> = new Map(Object.entries(FIELD));
 
-/** Stands for the beginning of the record, where a field that came before is asked for. */
+/** Stands for the beginning of the record in place of a previous field. */
 export const BEGINNING = RULES.length + 1;
 
-/** What is noted of one record, as a power of two: a place for each field, and for those that are ignored. */
+/** Bits of a field number: notes of a record have one slot for each field, and one for ignored fields. */
 export const FIELD_BITS = 32 - Math.clz32(BEGINNING);
 
-/** The fields that must be there, as bits. */
+/** The required fields, as bits. */
 export const NEEDED = bitsOf(({ required }) => required === true);
 
 /** Fields that may be a number, as bits. */
 export const NUMERIC = bitsOf(({ number }) => number === true);
 
-/** Fields whose texts are looked up by a hash, as bits: all that are kept as a code. */
+/** Fields with texts that are looked up by hash, as bits: all that are stored as codes. */
 export const HASHED = bitsOf(({ number }, name) => number !== true && name !== "eventId");
 
-/** By field: the longest text, 0 where it may be as long as it likes; and what it must look like. */
+/** By field: the longest text (0: no limit), and the form of the text. */
 const MAX_LENGTHS = Int32Array.from([0, ...RULES.map(([, { maxLength }]) => maxLength ?? 0)]);
 const PATTERNS = [undefined, ...RULES.map(([, { form }]) => form?.pattern)];
 
-/** Whether the text `[start, end)` is what a field may hold. */
+/** Whether a field may hold the text `[start, end)`. */
 export function isAllowed(field: number, view: DataView, start: number, end: number): boolean {
   const length = end - start;
   const most = MAX_LENGTHS[field]!;

@@ -1,5 +1,5 @@
 /**
- * Bytes to columns, or the reason for refusing.
+ * Turns bytes into columns, or into the reason for a refusal.
  * @module
  */
 import type { Batch, Coded } from "../columns/batch.ts";
@@ -20,7 +20,9 @@ import {
 import type { Records } from "../records.ts";
 import type { Refusal } from "../refusal.ts";
 
-/** Why a message can't be an event, thrown where it is found out. No error: nobody needs to know where, which costs. */
+/**
+ * Why a record can't be an event. It is thrown but not an `Error`: a stack trace would cost time and nobody needs it.
+ */
 class Refused {
   readonly reason: Reason;
   readonly field: string | null;
@@ -40,7 +42,7 @@ export class JsonDecoder implements Decoder {
   readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   /**
-   * @param keepMs how much older than its Kafka timestamp an event may be, in milliseconds
+   * @param keepMs maximum age of an event at its Kafka timestamp, in milliseconds
    * @param hashRoutes whether a fragment that is a route belongs to the page
    */
   constructor(keepMs: number, hashRoutes = true) {
@@ -55,7 +57,7 @@ export class JsonDecoder implements Decoder {
       const event = this.#parse(value);
       write(event, batch, this.#hashRoutes);
       const time = batch.time[batch.count]!;
-      // A record without a timestamp has nothing to be held against; its event's time stands in.
+      // A record without a timestamp has no time to compare with; the event's own time takes its place.
       const kafkaTime = records.times[i]! < 0 ? time : records.times[i]!;
       this.#checkAge(time, kafkaTime, event.timestamp);
       batch.kafkaTime[batch.count] = kafkaTime;
@@ -65,7 +67,7 @@ export class JsonDecoder implements Decoder {
       return null;
     } catch (error) {
       const { reason, field, detail } = error instanceof Refused ? error : undecodable(error);
-      // Copied, for the record's bytes may be used again; `slice` would not copy a Buffer, as clients hand them out.
+      // A copy, because the record's bytes may be reused; `slice` would not copy a `Buffer`, which clients return.
       const payload = new Uint8Array(value.subarray(0, MAX_EVENT_BYTES));
       return { reason, field, detail, partition: records.partition, offset: records.offsets[i]!, payload };
     }
@@ -112,20 +114,20 @@ export class JsonDecoder implements Decoder {
   }
 }
 
-/** A length of time in words, which shows that it is more than what is allowed. */
+/** A length of time as text; says `more than` if it would otherwise read like the allowed one. */
 function moreThan(ms: number, allowedMs: number): string {
   return inWords(ms) === inWords(allowedMs) ? `more than ${inWords(ms)}` : inWords(ms);
 }
 
-/** No record may end the process: what throws anything else is refused as well. */
+/** No record may end the process: any other error also becomes a refusal. */
 function undecodable(error: unknown): Refused {
   return new Refused("bad_value", null, `it cannot be decoded: ${printable(String(error)).slice(0, 200)}`);
 }
 
-/** The fields of an object that may be an event, whatever they hold. */
+/** The fields of an object that may be an event, with any values. */
 type Fields = { readonly [field in keyof ClickEvent]?: unknown };
 
-/** A field that is kept as text, and where it goes. */
+/** A text field and its column. */
 interface TextField {
   readonly name: keyof ClickEvent;
   readonly column: Coded;
@@ -141,7 +143,7 @@ const PRODUCT: TextField = { name: "productId", column: "product" };
 const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
 const CURRENCY: TextField = { name: "currency", column: "currency" };
 
-/** Writes an event's fields to place `batch.count`, checking each in the order of the contract. */
+/** Writes an event's fields to index `batch.count`; checks each in the order of the contract. */
 function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   const at = batch.count;
   const { codes, words } = batch;
@@ -169,7 +171,7 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   codes.currency[at] = code(event, CURRENCY, batch);
 }
 
-/** The code of a field's text, `NONE` where absent. */
+/** The code of a field's text, `NONE` if absent. */
 function code(event: Fields, field: TextField, batch: Batch): number {
   const value = event[field.name];
   if (value === undefined || value === null) return ruleOf(field.name).required ? missing(field.name) : NONE;
@@ -183,7 +185,7 @@ function checkId(event: Fields): void {
   if (id !== null) check(id, "eventId");
 }
 
-/** Writes the identity, last: without an `eventId`, it is the event's place in the log. */
+/** Writes the identity, last: without an `eventId`, it is the event's position in the log. */
 function setId(event: Fields, batch: Batch): void {
   const id = text(event, "eventId");
   if (id === null) return batch.setPlaceAsId();
@@ -194,7 +196,7 @@ function setId(event: Fields, batch: Batch): void {
   batch.setId(view, 0, length, keyed.a, keyed.b, keyed.c);
 }
 
-/** Refuses a text that can't be stored, or is not what its field allows. */
+/** Refuses a text that can't be stored or that its field does not allow. */
 function check(value: string, name: keyof ClickEvent): void {
   const { maxLength, form } = ruleOf(name);
   if (value.includes("\0") || !value.isWellFormed()) {
@@ -213,7 +215,7 @@ function ruleOf(name: keyof ClickEvent): FieldRule {
   return FIELDS[name];
 }
 
-/** A string, or null where absent. */
+/** A string, or null if absent. */
 function text(event: Fields, field: keyof ClickEvent): string | null {
   const value = event[field] ?? null;
   if (value !== null && typeof value !== "string") throw wrongType(field, value, "a string");
@@ -238,7 +240,7 @@ function wrongType(field: string, value: unknown, wanted: string): Refused {
   return new Refused("wrong_type", field, `${field} is ${shown(value)}; it must be ${wanted}`);
 }
 
-/** A price in cents, rounded half up by its decimal digits; null where absent. */
+/** A price in cents, rounded half up by its decimal digits; null if absent. */
 function centsOf(price: unknown): number | null {
   if (price === undefined || price === null) return null;
   if (typeof price !== "number" && typeof price !== "string") throw wrongType("price", price, "a number or a string");
@@ -251,15 +253,15 @@ function centsOf(price: unknown): number | null {
 }
 
 function centsOfNumber(price: number): number {
-  // The double nearest to a whole number of cents is written with at most two decimals, so nothing is rounded.
+  // The double nearest to a whole number of cents prints with at most two decimals, so nothing is rounded.
   const cents = Math.round(price * 100);
   if (cents / 100 === price && price >= 0) return cents;
   const digits = String(price);
-  // What is written with a negative exponent is less than half a cent.
+  // A number that prints with a negative exponent is less than half a cent.
   return digits.includes("e-") && price > 0 ? 0 : centsOfDecimal(digits);
 }
 
-/** Cents of a decimal such as `12.345`, rounded half up; NaN if it is none or too large to be exact. */
+/** Cents of a decimal such as `12.345`, rounded half up; NaN if it is not a decimal or too large to be exact. */
 function centsOfDecimal(digits: string): number {
   const match = /^0*(\d{1,13})(?:\.(\d+))?$/.exec(digits);
   if (match === null) return NaN;
@@ -293,19 +295,19 @@ function revenueOf(price: number, quantity: number): number {
 /** Longest value that is shown, in UTF-16 code units. */
 const SHOWN = 100;
 
-/** A value as JSON, cut short; so escaped, it can be stored whatever it holds. */
+/** A value as JSON, cut short; it is escaped, so that any value can be stored. */
 function shown(value: unknown): string {
   const json = jsonBegun(value, SHOWN + 1);
   return json.length > SHOWN ? `${json.slice(0, SHOWN - 1).toWellFormed()}…` : json;
 }
 
-/** At least the first `least` characters of a value's JSON: `JSON.stringify` would go as deep as the value does. */
+/** At least the first `least` characters of a value's JSON; `JSON.stringify` would recurse as deep as the value. */
 function jsonBegun(value: unknown, least: number): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, least));
   if (typeof value !== "object" || value === null) return String(JSON.stringify(value));
   const isArray = Array.isArray(value);
   let json = isArray ? "[" : "{";
-  // Each level adds a character, so that none is deeper than `least`.
+  // Each level adds a character, so the depth is at most `least`.
   for (const name in value) {
     if (json.length >= least) return json;
     if (json.length > 1) json += ",";

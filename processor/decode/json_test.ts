@@ -12,7 +12,7 @@ const KEEP_MS = 30 * DAY_MS;
 const GOOD: Message = { eventId: "e", userId: "u", eventType: "page_view", timestamp: NOON, page: "/p" };
 const utf8 = new TextEncoder();
 
-/** A message, or the good one with some fields changed. */
+/** A message, or the valid one with some fields changed. */
 type Sent = Message | string | Uint8Array | null;
 
 function bytesOf(sent: Sent): Uint8Array | null {
@@ -23,7 +23,7 @@ function bytesOf(sent: Sent): Uint8Array | null {
     .value;
 }
 
-/** The good message with one field written as it stands. */
+/** The valid message with one field written as raw JSON. */
 function raw(field: string, json: string): string {
   const { [field]: _, ...others } = GOOD;
   return `{"${field}":${json},${JSON.stringify(others).slice(1)}`;
@@ -150,7 +150,7 @@ for (const reason of RECORD_REASONS.slice(0, 9)) {
   });
 }
 
-Deno.test("the future begins 5 minutes after the Kafka timestamp, and 30 days before it an event is too old", () => {
+Deno.test("an event is refused more than 5 minutes after or 30 days before its Kafka timestamp", () => {
   const age = (ms: number, kafkaTime = NOON) => decoded({ timestamp: kafkaTime - ms }, kafkaTime).refusal?.reason;
   const table: readonly (readonly [number, Reason | undefined])[] = [
     [-MAX_AHEAD_MS, undefined],
@@ -164,7 +164,7 @@ Deno.test("the future begins 5 minutes after the Kafka timestamp, and 30 days be
   assertRefused({ timestamp: new Date(NOON - KEEP_MS - 1).toISOString() }, "expired", "timestamp");
 });
 
-Deno.test("a record without a Kafka timestamp has nothing to be held against", () => {
+Deno.test("without a Kafka timestamp the event time is not checked against it", () => {
   for (const timestamp of [0, NOON, 253_402_300_799_999]) {
     const { refusal, batch } = decoded({ timestamp }, -1);
     assert.equal(refusal, null);
@@ -172,14 +172,14 @@ Deno.test("a record without a Kafka timestamp has nothing to be held against", (
   }
 });
 
-Deno.test("what is wrong first, in the order of the contract's fields, is what is said", () => {
+Deno.test("a refusal names the first error, in the order of the contract's fields", () => {
   assertRefused({ userId: null, eventType: 5, page: null }, "missing_field", "userId");
   assertRefused({ timestamp: "?", page: null }, "bad_timestamp", "timestamp");
   assertRefused({ timestamp: 0, currency: "?" }, "bad_value", "currency");
   assertRefused("\xff".repeat(MAX_EVENT_BYTES), "too_large", null);
 });
 
-Deno.test("a refusal is explained to people, in words and with the field's name", () => {
+Deno.test("a refusal explains itself in plain text and names the field", () => {
   const at = (ms: number) => new Date(NOON + ms).toISOString();
   const table: readonly (readonly [Sent, string])[] = [
     [{ timestamp: at(-423 * 86_400_000) }, "423 days old; kept for 30 days"],
@@ -216,13 +216,13 @@ Deno.test("a byte-order mark before an event is named", () => {
   assert.match(refusal!.detail, /byte-order mark/);
 });
 
-Deno.test("64 KiB is an event, a byte more is not", () => {
+Deno.test("a record of 64 KiB is accepted, a byte more is refused", () => {
   const whole = padded(MAX_EVENT_BYTES);
   assert.equal(utf8.encode(whole).length, MAX_EVENT_BYTES);
   assert.equal(decoded(whole).refusal?.detail, undefined);
 });
 
-Deno.test("a refused payload is kept byte for byte, even when the record's bytes are used again", () => {
+Deno.test("a refused payload is kept byte for byte, even when the record's bytes are reused", () => {
   const every = Uint8Array.from({ length: 256 }, (_, i) => i);
   for (const bytes of [every.slice(), Buffer.from(every)]) {
     const records = { ...recordsOf(0, 0, [{ value: every, time: NOON }]), bytes };
@@ -233,7 +233,7 @@ Deno.test("a refused payload is kept byte for byte, even when the record's bytes
   }
 });
 
-Deno.test("good events around bad ones are untouched, whatever the bad ones had written before they failed", () => {
+Deno.test("refused records don't change the events around them, even if they fail half-written", () => {
   const bad: readonly Sent[] = ["{", { eventId: "x", currency: "?" }, {
     sessionId: "s",
     device: "tablet",
@@ -254,7 +254,7 @@ Deno.test("good events around bad ones are untouched, whatever the bad ones had 
   assert.equal(batch.count, 3);
 });
 
-Deno.test("JSON nested as deep as it fits is refused like any other, and soon", () => {
+Deno.test("deeply nested JSON is refused within 2 s", () => {
   const objects = (depth: number) => `${'{"0":'.repeat(depth)}1${"}".repeat(depth)}`;
   const fromMs = performance.now();
   for (const field of Object.keys(GOOD)) {
@@ -269,7 +269,7 @@ Deno.test("JSON nested as deep as it fits is refused like any other, and soon", 
   assert.ok(tookMs < 2000, `${tookMs} ms`);
 });
 
-Deno.test("whatever throws while a record is decoded, it is refused and the next one isn't", () => {
+Deno.test("any error while a record is decoded refuses that record alone", () => {
   const value = bytesOf({});
   const records = recordsOf(2, 40, [{ value, time: NOON }, { value, time: NOON }]);
   const batch = new Batch(dictionaries("topic", testKeyed()), 2);

@@ -1,8 +1,8 @@
 /**
- * Where the fields of a record lie: one pass over its bytes, four at a time.
+ * Finds the fields of a record in one pass over its bytes, four at a time.
  *
- * A producer writes its fields in one order and with one spacing, so what stands between two values is nearly always
- * one of a few things that stood there before: it is compared as a whole before it is taken apart.
+ * A producer writes its fields in one order and with one spacing. So the bytes between two values are nearly always one
+ * of a few separators seen before, and are compared as a whole before they are parsed.
  * @module
  */
 import { BACKSLASH, CLOSE, COLON, COMMA, FOURFOLD, HIGH_BITS, OPEN, QUOTE, textOf } from "./ascii.ts";
@@ -12,7 +12,7 @@ import { isDigit, isNumeral, isPlainNumber } from "./numbers.ts";
 import { Separators } from "./separators.ts";
 import { endHigh, endLow, Hasher, HIGH_SEED, LOW_SEED, lowBytes, stepHigh, stepLow } from "../columns/hash.ts";
 
-// Copied into this module, whose own constants are known when its code is compiled; those of others are loaded each time.
+// Local copies: the compiler knows a module's own constants, but loads imported ones each time.
 const BITS = FIELD_BITS;
 const IGNORED = OTHER;
 const START = BEGINNING;
@@ -24,22 +24,22 @@ const BACKSLASHES = BACKSLASH * FOURFOLD;
 const BLANKS = 0x20 * FOURFOLD;
 const TOPS = HIGH_BITS;
 
-/** Finds fields, and notes of up to `MOST_AHEAD` records where their values lie. */
+/** Finds the fields of up to `MOST_AHEAD` records and notes where their values are. */
 export class Lexer {
   readonly #separators = new Separators(BEGINNING + 1);
   readonly #hasher = new Hasher();
-  /** Of each record, and each of its fields: where its value lies; of a string without quotes. */
+  /** By record and field: where the value begins and ends; a string without its quotes. */
   readonly starts = new Int32Array(MOST_AHEAD << BITS);
   readonly ends = new Int32Array(MOST_AHEAD << BITS);
-  /** Of each string that is looked up, its hash. */
+  /** By record and field: the hash of a string that is looked up. */
   readonly highs = new Int32Array(MOST_AHEAD << BITS);
   readonly lows = new Int32Array(MOST_AHEAD << BITS);
-  /** Fields of each record that were numbers, as bits. */
+  /** By record: the fields with a number, as bits. */
   readonly numbers = new Int32Array(MOST_AHEAD);
 
   /**
-   * Finds the fields of record `n`, `[start, end)` of `view`, which may be read `MARGIN` bytes past it; returns those
-   * with a value as bits, or 0 if there is anything unusual.
+   * Finds the fields of record `n`, which is `[start, end)` of `view`; `MARGIN` bytes after it must be readable.
+   * Returns the fields with a value as bits, or 0 if anything is unusual.
    */
   scan(n: number, view: DataView, start: number, end: number): number {
     const expected = this.#separators;
@@ -56,7 +56,7 @@ export class Lexer {
         at += expected.length(way);
         isText = expected.isText(way);
         field = expected.next(way);
-        // What stood before a number stands before a text too, but for the quote.
+        // The separator before a number also fits before a text, which then begins with a quote.
         if (!isText && view.getUint8(at) === QUOTE) {
           isText = true;
           at++;
@@ -99,7 +99,7 @@ export class Lexer {
         let high = HIGH_SEED;
         let low = LOW_SEED;
         for (;;) {
-          // The text goes on past the record: it has no end.
+          // The text goes beyond the record: it has no end.
           if (at >= end) return 0;
           const word = view.getInt32(at, true);
           const special = specialIn(word);
@@ -134,7 +134,7 @@ export class Lexer {
         at++;
       } else if (isDigit(view.getUint8(at))) {
         while (at < end && isNumeral(view.getUint8(at))) at++;
-        // A number is taken apart where its field wants one; a field that is ignored may hold any, but a valid one.
+        // Numbers are parsed later, for fields that take numbers; in an ignored field, any valid number is allowed.
         if (field === IGNORED ? !isPlainNumber(view, from, at) : (MAYBE_NUMBER & bit) === 0) return 0;
         this.starts[first | field] = from;
         this.ends[first | field] = at;
@@ -168,14 +168,14 @@ export class Lexer {
 }
 
 /**
- * The highest bit of each byte of a word that is a quote, a backslash, a control character or not ASCII; bytes above the
- * first of these may be marked wrongly.
+ * Marks with its highest bit each byte of a word that is a quote, a backslash, a control character or not ASCII. Bytes
+ * above the first marked one may be marked wrongly.
  */
 function specialIn(word: number): number {
   return (((word ^ QUOTES) - ONES) | ((word ^ BACKSLASHES) - ONES) | (word - BLANKS) | word) & TOPS;
 }
 
-/** Where the first byte stands, from `at` on, that is marked; or a place past `end`. */
+/** Position of the first marked byte from `at`; or a position after `end`. */
 function plainEnd(view: DataView, at: number, end: number): number {
   for (; at < end; at += 4) {
     const special = specialIn(view.getInt32(at, true));
@@ -184,7 +184,7 @@ function plainEnd(view: DataView, at: number, end: number): number {
   return at;
 }
 
-/** Where the quote stands that ends a text, from `at` on; -1 if an escape, or what is not UTF-8, comes before it. */
+/** Position of the quote that ends a text, from `at`; -1 if an escape or invalid UTF-8 comes before it. */
 function endOfText(view: DataView, at: number, end: number): number {
   while (at < end) {
     const c = view.getUint8(at);
@@ -197,7 +197,7 @@ function endOfText(view: DataView, at: number, end: number): number {
   return -1;
 }
 
-/** Length of the UTF-8 sequence that begins with the byte `c` at `at`; 0 if it is none. Surrogates have none. */
+/** Length of the UTF-8 sequence that begins with byte `c` at `at`; 0 if it is invalid, as for surrogates. */
 function sequenceLength(view: DataView, at: number, c: number): number {
   const follows = (n: number, least = 0x80, most = 0xbf) => {
     const next = view.getUint8(at + n);
@@ -213,7 +213,7 @@ function isPlain(c: number): boolean {
   return c >= 0x20 && c < 0x80 && c !== QUOTE && c !== BACKSLASH;
 }
 
-/** Where the next byte is that is no white space. */
+/** Position of the next byte that is not white space. */
 function blanks(view: DataView, at: number, end: number): number {
   for (; at < end; at++) {
     const c = view.getUint8(at);

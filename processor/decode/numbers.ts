@@ -1,5 +1,5 @@
 /**
- * Numbers from bytes, without a text in between.
+ * Parses numbers from bytes without creating strings.
  * @module
  */
 import { NINE, POINT, ZERO } from "./ascii.ts";
@@ -12,13 +12,13 @@ export function isNumeral(c: number): boolean {
   return isDigit(c) || c === POINT;
 }
 
-/** True for digits, and perhaps a point and digits, as JSON allows them. */
+/** True for digits with optional decimals, in JSON's form. */
 export function isPlainNumber(view: DataView, start: number, end: number): boolean {
   return (end - start === 1 || view.getUint8(start) !== ZERO || view.getUint8(start + 1) === POINT) &&
     isDecimal(view, start, end);
 }
 
-/** True for digits, and perhaps a point and digits. */
+/** True for digits with optional decimals. */
 export function isDecimal(view: DataView, start: number, end: number): boolean {
   let points = 0;
   for (let i = start; i < end; i++) {
@@ -29,9 +29,9 @@ export function isDecimal(view: DataView, start: number, end: number): boolean {
   return start < end && view.getUint8(start) !== POINT && view.getUint8(end - 1) !== POINT && points <= 1;
 }
 
-/** A decimal of at most 15 digits in cents, rounded half up; NaN if it is none. As text it may begin with zeros. */
+/** A decimal of at most 15 digits in cents, rounded half up; NaN for anything else. A text may begin with zeros. */
 export function centsOf(view: DataView, start: number, end: number, isText: boolean): number {
-  // With so few digits, the number that `JSON.parse` makes of them is written with the very same digits again.
+  // Up to this length, the number from `JSON.parse` prints with exactly these digits.
   if (end - start > 15 || !(isText ? isDecimal(view, start, end) : isPlainNumber(view, start, end))) return NaN;
   let cents = 0;
   let decimals = -1;
@@ -52,7 +52,7 @@ export function centsOf(view: DataView, start: number, end: number, isText: bool
   return (decimals === 1 ? cents * 10 : cents) + up;
 }
 
-/** A whole number of at most 15 digits; NaN if it is none. */
+/** A whole number of at most 15 digits; NaN for anything else. */
 export function wholeOf(view: DataView, start: number, end: number): number {
   if (end - start > 15 || !isPlainNumber(view, start, end)) return NaN;
   let number = 0;

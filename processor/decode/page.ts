@@ -1,5 +1,5 @@
 /**
- * Pages from bytes, as `cutPage` cuts them.
+ * Cuts pages in bytes, with the same result as `cutPage`.
  * @module
  */
 import { EXCLAMATION, FOURFOLD, HASH, HIGH_BITS, SLASH } from "./ascii.ts";
@@ -11,7 +11,7 @@ const HASHES = HASH * FOURFOLD;
 const ONES = FOURFOLD;
 const TOPS = HIGH_BITS;
 
-/** Cuts pages where they lie, and looks them up. */
+/** Cuts pages without copying them, and looks them up. */
 export class PageCutter {
   readonly #hashRoutes: boolean;
   readonly #hasher = new Hasher();
@@ -21,7 +21,7 @@ export class PageCutter {
     this.#hashRoutes = hashRoutes;
   }
 
-  /** The code in `pages` of the page that `[start, end)` of `view`, of this hash, is cut to. */
+  /** The code in `pages` of the cut page, for the page `[start, end)` of `view` with this hash. */
   code(view: DataView, start: number, end: number, high: number, low: number, pages: Dictionary): number {
     const cut = cutAt(view, start, end);
     if (cut === end) return pages.intern(view, start, end, high, low);
@@ -32,11 +32,11 @@ export class PageCutter {
     return pages.intern(view, start, cut, this.#hasher.high, this.#hasher.low);
   }
 
-  /** The code of the page that is the path `[start, cut)` and the route `[route, end)`. */
+  /** The code of the page that joins the path `[start, cut)` and the route `[route, end)`. */
   #routed(view: DataView, start: number, cut: number, route: number, end: number, pages: Dictionary): number {
     let [whole, from, until] = [view, start, end];
     if (cut < route) {
-      // A query string stands between them.
+      // A query string is between them.
       until = cut - start + end - route;
       const joined = new Uint8Array(until + MARGIN);
       for (let i = start; i < cut; i++) joined[i - start] = view.getUint8(i);
@@ -48,7 +48,7 @@ export class PageCutter {
   }
 }
 
-/** Where a page's query string or fragment begins, or its end. */
+/** Where a page's query string or fragment begins; without either, the page's end. */
 function cutAt(view: DataView, start: number, end: number): number {
   for (let i = start; i < end; i++) {
     const c = view.getUint8(i);
@@ -57,9 +57,9 @@ function cutAt(view: DataView, start: number, end: number): number {
   return end;
 }
 
-/** Where the fragment begins, from `at` on, if it is a hash route; or the page's end. */
+/** Where the fragment begins, from `at`, if it is a hash route; otherwise the page's end. */
 function routeAt(view: DataView, at: number, end: number): number {
-  // Four bytes at a time, for a query string may be long, and few pages have a fragment.
+  // Four bytes at a time: query strings may be long, and few pages have a fragment.
   for (; at < end; at += 4) {
     const word = view.getInt32(at, true) ^ HASHES;
     if (((word - ONES) & ~word & TOPS) !== 0) break;

@@ -1,7 +1,7 @@
 /**
- * The fast decoder: from a record's bytes straight into the batch's columns. It takes what shops nearly always send: one
- * flat object without escapes, each field once and in its usual form. Everything else, and whatever might have to be
- * refused, it hands to the reference decoder, so that the two can't disagree on what is an event.
+ * The fast decoder: scans a record's bytes straight into the batch's columns. It handles the usual form: one flat
+ * object without escapes, with each field once and in its usual notation. The reference decoder gets everything else
+ * and every possible refusal, so the two can't disagree on what is an event.
  * @module
  */
 import { textOf } from "./ascii.ts";
@@ -21,17 +21,17 @@ import type { Records } from "../records.ts";
 import type { Refusal } from "../refusal.ts";
 import { parseEpochMs } from "./time.ts";
 
-/** How the scanner decodes. */
+/** Options of the scanner. */
 export interface ScanOptions {
-  /** How much older than its Kafka timestamp an event may be, in milliseconds. */
+  /** Maximum age of an event at its Kafka timestamp, in milliseconds. */
   readonly keepMs: number;
-  /** Whether a fragment that is a route belongs to the page; true if left out. */
+  /** Whether a fragment that is a route belongs to the page (default: true). */
   readonly hashRoutes?: boolean;
-  /** Takes what is unusual, by the same rules. */
+  /** Decodes unusual records, by the same rules. */
   readonly reference?: Decoder;
 }
 
-// Copied into this module, whose own constants are known when its code is compiled; those of others are loaded each time.
+// Local copies: the compiler knows a module's own constants, but loads imported ones each time.
 const {
   eventId: ID,
   userId: USER,
@@ -62,31 +62,31 @@ export class ScanDecoder implements Decoder {
   readonly #cutter: PageCutter;
   readonly #timestamps = new TimestampParser();
   readonly #lexer = new Lexer();
-  /** What the lexer notes of each record looked at. */
+  /** The lexer's notes of the scanned records. */
   readonly #starts = this.#lexer.starts;
   readonly #ends = this.#lexer.ends;
   readonly #highs = this.#lexer.highs;
   readonly #lows = this.#lexer.lows;
   readonly #numbers = this.#lexer.numbers;
-  /** Fields of each that have a value, as bits; 0 if there is anything unusual about it. */
+  /** By scanned record: the fields with a value, as bits; 0 if anything is unusual. */
   readonly #present = new Int32Array(MOST_AHEAD);
   readonly #users = new Int32Array(MOST_AHEAD);
   /** Keyed hashes of their ids. */
   readonly #ids = new Int32Array(MOST_AHEAD * ID_WORDS);
-  /** Which records these are: those of `#records` from `#from` to `#until`. */
+  /** The scanned records: those of `#records` from `#from` to `#until`. */
   #records: Records | null = null;
   #from = 0;
   #until = 0;
-  /** What all of `#records` lie in, and what those looked at do: the same, or a copy of the last. */
+  /** The bytes of `#records`, and those of the scanned records: the same, or a copy of the last record. */
   #whole: DataView = new DataView(new ArrayBuffer(0));
   #view: DataView = this.#whole;
   #words: Dictionaries | null = null;
   #generation = 0;
-  /** Codes in the dictionaries in use. */
+  /** Codes in the current dictionaries. */
   #unknownDevice = NONE;
   #unknownRegion = NONE;
   #purchase = NONE;
-  /** The page of each page as sent, plus one; 0 where it has not been looked up. */
+  /** By code of the page as sent: the code of the cut page plus one; 0 if not looked up yet. */
   #pages = new Int32Array(64);
 
   constructor({ keepMs, hashRoutes = true, reference = new JsonDecoder(keepMs, hashRoutes) }: ScanOptions) {
@@ -103,7 +103,7 @@ export class ScanDecoder implements Decoder {
       const n = i - this.#from;
       if ((this.#present[n]! & REQUIRED) === REQUIRED && this.#write(n, records, i, batch)) return null;
     } catch {
-      // The reference says what is wrong with it, and writes to the same place if nothing is.
+      // The reference decoder finds out what is wrong; if nothing is, it writes to the same index.
       this.#forget();
     }
     return this.#reference.decode(records, i, batch);
@@ -114,7 +114,7 @@ export class ScanDecoder implements Decoder {
     try {
       this.#look(records, i, MOST_AHEAD, words);
     } catch {
-      // One of them is to blame: they are looked at one by one.
+      // One of them causes the error: decode them one by one.
       this.#forget();
       return 0;
     }
@@ -127,7 +127,7 @@ export class ScanDecoder implements Decoder {
     return count;
   }
 
-  /** What was noted of the records looked at is not to be used. */
+  /** Drops the notes of the scanned records. */
   #forget(): void {
     this.#records = null;
     this.#until = 0;
@@ -137,7 +137,7 @@ export class ScanDecoder implements Decoder {
     return records === this.#records && i >= this.#from && i < this.#until;
   }
 
-  /** Notes where the fields lie of up to `most` records. */
+  /** Notes the fields of up to `most` records. */
   #look(records: Records, from: number, most: number, { keyed }: Dictionaries): void {
     const { bytes, starts, ends, count } = records;
     if (records !== this.#records) this.#whole = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -181,7 +181,7 @@ export class ScanDecoder implements Decoder {
     this.#purchase = words.type.internText(PURCHASE);
   }
 
-  /** Writes record `n` to place `batch.count`; false if one of its fields needs the reference's judgement. */
+  /** Writes record `n` to index `batch.count`; false if the reference decoder must judge one of its fields. */
   #write(n: number, records: Records, i: number, batch: Batch): boolean {
     const fields = this.#present[n]!;
     const first = n << BITS;
@@ -190,7 +190,7 @@ export class ScanDecoder implements Decoder {
     const time = this.#time(n);
     const sentTime = records.times[i]!;
     const kafkaTime = sentTime < 0 ? time : sentTime;
-    // Also false where there is no time.
+    // Also false without a time (NaN).
     if (!(time - kafkaTime <= MAX_AHEAD_MS && kafkaTime - time <= this.#keepMs)) return false;
     const user = this.#text(first | USER, words.user);
     const type = this.#text(first | TYPE, words.type);
@@ -229,7 +229,9 @@ export class ScanDecoder implements Decoder {
     return true;
   }
 
-  /** The code of the text noted at `at`; `BAD` if it is not allowed. One that is in the dictionary has been checked. */
+  /**
+   * The code of the text noted at `at`; `BAD` if it is not allowed. A text in the dictionary has been checked before.
+   */
   #text(at: number, dictionary: Dictionary): number {
     const view = this.#view;
     const start = this.#starts[at]!;
@@ -240,18 +242,18 @@ export class ScanDecoder implements Decoder {
     return dictionary.add(view, start, end, this.#highs[at]!, this.#lows[at]!);
   }
 
-  /** Whether the text noted at `at` is what its field may hold. */
+  /** Whether the field may hold the text noted at `at`. */
   #isAllowed(at: number): boolean {
     return isAllowed(at & MASK, this.#view, this.#starts[at]!, this.#ends[at]!);
   }
 
-  /** The code of the session; of one that nobody wants, only whether it is allowed. */
+  /** The code of the session; if no view needs sessions, only checks it. */
   #session(first: number, words: Dictionaries): number {
     if (words.wanted.sessions) return this.#text(first | SESSION, words.session);
     return this.#isAllowed(first | SESSION) ? NONE : BAD;
   }
 
-  /** Writes page, and page as sent where it is wanted. */
+  /** Writes the page, and the page as sent if it is wanted. */
   #setPage(first: number, { words, codes, count }: Batch): boolean {
     const view = this.#view;
     const start = this.#starts[first | PAGE]!;
@@ -305,7 +307,7 @@ export class ScanDecoder implements Decoder {
     return true;
   }
 
-  /** Writes what is only kept with the raw event. */
+  /** Writes the fields that only raw events keep. */
   #setRest(first: number, fields: number, { words, codes, count }: Batch): boolean {
     if ((fields & 1 << CURRENCY) !== 0 && !this.#isAllowed(first | CURRENCY)) return false;
     if (!words.wanted.events) return true;
@@ -327,7 +329,7 @@ export class ScanDecoder implements Decoder {
     const start = this.#starts[at]!;
     const end = this.#ends[at]!;
     const known = devices.find(view, start, end, this.#highs[at]!, this.#lows[at]!);
-    // A device that calls itself `unknown` is one that is not known by its name.
+    // A device that is literally called `unknown` counts as `other`.
     if (known !== NONE && known !== this.#unknownDevice) return known;
     const sent = end - start <= LONGEST_DEVICE ? textOf(view, start, end) : "";
     return devices.internText(FIELDS.device.among.has(sent) ? sent : FIELDS.device.other);
@@ -341,13 +343,13 @@ export class ScanDecoder implements Decoder {
   }
 }
 
-/** Length of the longest name of a device that is told apart. */
+/** Length of the longest known device name. */
 const LONGEST_DEVICE = Math.max(...[...FIELDS.device.among].map((name) => name.length));
 
-/** Stands for a code where there can't be one. */
+/** Stands for a code that can't exist. */
 const BAD = -2;
 
-/** A copy of a record that lies too near the end of its buffer. */
+/** A copy of a record that is too near the end of its buffer. */
 function roomy(bytes: Uint8Array, start: number, end: number): DataView {
   const copy = new Uint8Array(end - start + MARGIN);
   copy.set(bytes.subarray(start, end));

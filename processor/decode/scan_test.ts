@@ -9,19 +9,19 @@ import { message } from "../testing/scan_inputs.ts";
 import { DAY_MS } from "../views/view.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 
-// As many as there is time for: `deno task agree` takes 10 million.
+// A quick sample; `deno task agree` runs 10 million.
 const INPUTS = Number(Deno.env.get("SCAN_INPUTS") ?? 200_000);
 const SEED = Number(Deno.env.get("SCAN_SEED") ?? 1);
 
 const KEEP_MS = 30 * DAY_MS;
 const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
-/** Messages that share dictionaries, one behind the other in memory as in a fetched batch. */
+/** Messages that share dictionaries, adjacent in memory as in a fetched batch. */
 const RUN = 500;
-/** What windows look at, and neither sessions nor raw events. */
+/** Only what windows need: no sessions, no raw events. */
 const NO_MORE_THAN_WINDOWS = { ids: false, sessions: false, events: false };
 const LAID_OUT = new Uint8Array(2 * 1024 * 1024);
 
-/** Messages one after the other, the last at the very end of what may be read. */
+/** Adjacent messages; the last ends at the end of the readable bytes. */
 function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records {
   const starts = new Int32Array(messages.length);
   const ends = new Int32Array(messages.length);
@@ -38,7 +38,7 @@ function laidOut(messages: readonly Uint8Array[], times: Float64Array): Records 
   return { ...place, count: starts.length, bytes, offsets, times, starts, ends };
 }
 
-/** What a decoder writes of an event, as text, of the columns that are wanted. */
+/** The wanted columns of a decoded event, as text. */
 function written(batch: Batch, i: number): string {
   const { ids, sessions, events } = batch.words.wanted;
   const columns = CODED.filter((column) =>
@@ -62,7 +62,7 @@ function written(batch: Batch, i: number): string {
   ]);
 }
 
-/** What comes out for record `i`, as text. */
+/** The result of decoding record `i`, as text. */
 function outcome(decoder: Decoder, records: Records, i: number, batch: Batch): string {
   const refusal = decoder.decode(records, i, batch);
   if (refusal !== null) {
@@ -73,7 +73,7 @@ function outcome(decoder: Decoder, records: Records, i: number, batch: Batch): s
   return text;
 }
 
-Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
+Deno.test(`${INPUTS} messages are decoded alike by scanning and by JSON.parse`, () => {
   const random = new Random(SEED);
   const reference = new JsonDecoder(KEEP_MS);
   let unusual = 0;
@@ -112,12 +112,12 @@ Deno.test(`${INPUTS} messages are decoded by scanning as by JSON.parse`, () => {
     }
     done += count;
   }
-  // Otherwise nothing was compared: neither events, nor the scanner itself.
+  // Guards against a test that compares nothing: no events, or only those of the reference decoder.
   assert.ok(events > done * 0.4 && events < done * 0.9, `${events} events of ${done}`);
   assert.ok(unusual < done * 0.6, `${unusual} of ${done} were left to JSON.parse`);
 });
 
-Deno.test("looking ahead tells the hashes of ids, of as many records as there is room for, once", () => {
+Deno.test("looking ahead returns each record's id hash once, for up to 64 records", () => {
   const messages = Array.from({ length: 2 * MOST_AHEAD + 3 }, (_, n) =>
     new TextEncoder().encode(
       JSON.stringify({ eventId: `e${n}`, userId: "u", eventType: "view", timestamp: KAFKA_MS, page: "/" }),
@@ -135,12 +135,12 @@ Deno.test("looking ahead tells the hashes of ids, of as many records as there is
     assert.equal(scanner.decode(records, i, batch), null);
     batch.keep();
   }
-  // The last lies so near the end of the bytes that it is looked at by itself.
+  // The last record is so near the end of the bytes that it is scanned alone.
   assert.deepEqual(counts, [MOST_AHEAD, MOST_AHEAD, 2, 1]);
   assert.deepEqual(told, Array.from({ length: batch.count }, (_, i) => batch.idHash[3 * i]));
 });
 
-Deno.test("what shops send is scanned, whatever came before it", () => {
+Deno.test("usual records are scanned, whatever records came before", () => {
   const unusual: string[] = [];
   const reference: Decoder = {
     decode(records, i) {
@@ -175,7 +175,7 @@ Deno.test("what shops send is scanned, whatever came before it", () => {
   assert.deepEqual(unusual, []);
 });
 
-Deno.test("a record ends where its length says, whatever bytes lie behind it", () => {
+Deno.test("a record ends where its length says, whatever bytes follow", () => {
   const whole = JSON.stringify({
     ...{ eventId: "e-1", userId: "u-1", sessionId: "s", eventType: "purchase", timestamp: KAFKA_MS, page: "/a?b#c" },
     ...{ device: "mobile", region: "DE", price: "12.50", quantity: 3, currency: "EUR" },
@@ -183,7 +183,8 @@ Deno.test("a record ends where its length says, whatever bytes lie behind it", (
   const [bytes, time] = [new TextEncoder().encode(whole), Float64Array.of(KAFKA_MS)];
   const [scanner, reference] = [new ScanDecoder({ keepMs: KEEP_MS }), new JsonDecoder(KEEP_MS)];
   for (let end = 1; end <= bytes.length; end++) {
-    // All of the record is in memory, but its length ends it here; or what follows closes any string and object.
+    // The whole record is in memory, but its length ends it here; or the bytes after it would close any string and
+    // object.
     for (const behind of [bytes.subarray(end), new TextEncoder().encode('"}"}"}"}')]) {
       const laid = laidOut([bytes.subarray(0, end), behind], time);
       const [a, b] = [scanner, reference].map((decoder) =>

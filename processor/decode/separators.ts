@@ -1,29 +1,32 @@
 /**
- * What stands between the values of a record: a producer writes its fields in one order and with one spacing.
+ * Remembers the bytes between the values of a record: a producer writes its fields in one order and with one spacing.
  * @module
  */
 import { lowBytes } from "../columns/hash.ts";
 
-/** Most bytes between two values that are remembered, which a record needs behind it, for they are read at once. */
+/**
+ * Longest separator that is remembered, in bytes. This many bytes after a record must be readable, because they are
+ * read at once.
+ */
 export const MARGIN = 16;
 
-/** How many ways to go on after a field are remembered: what is left out of some events makes several. */
+/** Separators remembered after each field: events that leave fields out have different next fields. */
 const WAYS = 4;
 
-/** What stands between one value and the next: the bytes from the end of a value to the beginning of the next. */
+/** Separators: the bytes from the end of one value to the beginning of the next. */
 export class Separators {
-  /** By way, `WAYS` for each field that came before: the field that comes next, and what stands before its value. */
+  /** The next field, by separator: `WAYS` for each previous field. */
   readonly #next: Int32Array;
-  /** How many bytes stand there; 0 where nothing is remembered. */
+  /** Length in bytes; 0 if nothing is remembered. */
   readonly #length: Int32Array;
   readonly #isText: Uint8Array;
-  /** The bytes, as four words of which only those under the masks count. */
+  /** The bytes, as four words; only bits under the masks count. */
   readonly #words: Int32Array;
   readonly #masks: Int32Array;
-  /** The way that is forgotten next, by the field before. */
+  /** By previous field: the separator to replace next. */
   readonly #oldest: Uint8Array;
 
-  /** @param fields how many fields there are to come before, the beginning among them */
+  /** @param fields number of previous fields, including the beginning */
   constructor(fields: number) {
     this.#next = new Int32Array(fields * WAYS);
     this.#length = new Int32Array(fields * WAYS);
@@ -33,7 +36,7 @@ export class Separators {
     this.#oldest = new Uint8Array(fields);
   }
 
-  /** The way to go on after the field `before` that what stands at `at` is; -1 if it is none of those remembered. */
+  /** The separator at `at` after the field `before`; -1 if it is not remembered. */
   find(before: number, view: DataView, at: number): number {
     const a = view.getInt32(at, true);
     const b = view.getInt32(at + 4, true);
@@ -51,22 +54,22 @@ export class Separators {
     return -1;
   }
 
-  /** How many bytes match. */
+  /** Length of a separator, in bytes. */
   length(way: number): number {
     return this.#length[way]!;
   }
 
-  /** The field that they announce. */
+  /** The field after a separator. */
   next(way: number): number {
     return this.#next[way]!;
   }
 
-  /** Whether they end with the quote that a text begins with. */
+  /** Whether a separator ends with the opening quote of a text. */
   isText(way: number): boolean {
     return this.#isText[way] === 1;
   }
 
-  /** Takes note of `[start, end)`, which stood between the fields. */
+  /** Remembers `[start, end)` as the separator between two fields. */
   learn(before: number, next: number, isText: boolean, view: DataView, start: number, end: number): void {
     const length = end - start;
     if (length > MARGIN) return;

@@ -1,11 +1,11 @@
 /**
- * Event times as shops write them.
+ * Parses event times.
  * @module
  */
 import { END_OF_TIME_MS } from "../event.ts";
 
 const ZONE = "(?:[Zz]|([+-])(\\d{2})(?::?(\\d{2}))?)$";
-/** The forms of ISO 8601, which RFC 3339 adds small letters and a blank to. */
+/** The forms of ISO 8601; RFC 3339 also allows lower case and a space. */
 const EXTENDED = new RegExp(
   `^(\\d{4})-(\\d{2})-(\\d{2})[Tt ](\\d{2}):(\\d{2})(?::(\\d{2})(?:[.,](\\d+))?)?${ZONE}`,
 );
@@ -16,11 +16,11 @@ const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /**
  * The instant of an ISO 8601 or RFC 3339 date and time with zone, in epoch milliseconds, finer fractions cut off; NaN
- * if it is none or lies outside the years 1970 to 9999. Strict where `Date.parse` is not: a 30 February and a missing
- * zone are none. A leap second, `:60`, is the first second of the next minute, as in POSIX time.
+ * if the text is invalid or outside the years 1970 to 9999. Stricter than `Date.parse`: 30 February or a missing zone
+ * is invalid. A leap second, `:60`, is the first second of the next minute, as in POSIX time.
  */
 export function parseIso(text: string): number {
-  // Most shops write what `Date.toISOString` does, day after day the same.
+  // Most producers write the form of `Date.toISOString`, with the same day in many events.
   if (text.length !== 24) return inRange(instantOf(text));
   const time = timeOfDay(text);
   if (Number.isNaN(time)) return inRange(instantOf(text));
@@ -35,7 +35,7 @@ export function parseIso(text: string): number {
 let lastDay = "";
 let lastMidnight = NaN;
 
-/** Milliseconds since midnight of a text that ends like `T12:34:56.789Z`; NaN if it doesn't. */
+/** Milliseconds since midnight of a text that ends like `T12:34:56.789Z`; NaN for any other end. */
 function timeOfDay(text: string): number {
   if (text.charCodeAt(13) !== 58 || text.charCodeAt(16) !== 58 || text.charCodeAt(19) !== 46) return NaN;
   if (text.charCodeAt(23) !== 90) return NaN;
@@ -46,7 +46,7 @@ function timeOfDay(text: string): number {
   return ((hour * 60 + minute) * 60 + second) * 1000 + digits(text, 20, 3);
 }
 
-/** A number of `n` digits; NaN if one of them is none. */
+/** A number of `n` digits; NaN if one is not a digit. */
 function digits(text: string, from: number, n: number): number {
   let number = 0;
   for (let i = from; i < from + n; i++) {
@@ -57,7 +57,7 @@ function digits(text: string, from: number, n: number): number {
   return number;
 }
 
-/** The instant of a date and time with zone, of any year; NaN if it is none. */
+/** The instant of a date and time with zone, in any year; NaN if invalid. */
 function instantOf(text: string): number {
   const match = EXTENDED.exec(text) ?? BASIC.exec(text);
   if (match === null) return NaN;
@@ -85,7 +85,7 @@ function inRange(time: number): number {
 const WANTED = "send ISO 8601 with a zone, such as 2026-11-24T12:34:56.789Z, or epoch milliseconds";
 const OUT_OF_RANGE = "it lies outside the years 1970 to 9999";
 
-/** What is wrong with a timestamp that `parseIso` or `parseEpochMs` makes nothing of, and what to send, in words. */
+/** What is wrong with a timestamp that `parseIso` or `parseEpochMs` refuses, and what to send instead. */
 export function faultOfTime(sent: string | number): string {
   const unit = /^-?\d+(\.\d+)?$/.test(String(sent)) ? unitOf(+sent) : null;
   if (unit !== null) return `it ${unit}`;
@@ -98,7 +98,7 @@ export function faultOfTime(sent: string | number): string {
   return `it has another form; ${WANTED}`;
 }
 
-/** What unit a number looks to be in, and what to send; null if it looks like milliseconds, or like nothing. */
+/** The likely unit of a number, and what to send instead; null for milliseconds or an unknown unit. */
 export function unitOf(number: number): string | null {
   const unit = number >= 1e8 && number < 1e11
     ? "seconds"
@@ -115,7 +115,7 @@ const UNITS = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["s
   1,
 ]] as const;
 
-/** A length of time in whole units, of the largest unit that there is one of: `3 days`. */
+/** A length of time in the largest unit that fits at least once, in whole units: `3 days`. */
 export function inWords(ms: number): string {
   const [unit, length] = UNITS.find(([, length]) => ms >= length) ?? ["millisecond", 1];
   const count = Math.floor(ms / length);

@@ -29,7 +29,7 @@ const TIMES: readonly (readonly [string, number])[] = [
   ["20261102T140000,5+0200", NOON + 500],
   ["20261102 140000+02:00", NOON],
   ["20261102T120000.7890001Z", NOON + 789],
-  // A leap second counts as the first of the next minute.
+  // A leap second counts as the first second of the next minute.
   ["2016-12-31T23:59:60Z", Date.UTC(2017, 0, 1)],
   ["2016-12-31T23:59:60.250Z", Date.UTC(2017, 0, 1, 0, 0, 0, 250)],
   ["2017-01-01T08:59:60.000+09:00", Date.UTC(2017, 0, 1)],
@@ -69,7 +69,7 @@ const NO_TIMES: readonly string[] = [
   "2026-11-02  12:00:00Z",
   "2026-11-02 12:00:00 Z",
   "2026-11-02T12:00:00 +01:00",
-  // One form or the other, and no date by its week or day of the year.
+  // No mix of the two forms, and no week dates or ordinal dates.
   "20261102T12:00:00Z",
   "2026-11-02T120000Z",
   "2026-1102T12:00:00Z",
@@ -92,15 +92,15 @@ const NO_TIMES: readonly string[] = [
   "1793620800000",
 ];
 
-Deno.test("an ISO 8601 time with zone is taken to the millisecond, the rest cut off", () => {
+Deno.test("an ISO 8601 time with zone is read to the millisecond, finer fractions cut off", () => {
   for (const [text, time] of TIMES) assert.equal(parseIso(text), time, text);
 });
 
-Deno.test("what is no time, has no zone or lies outside 1970 to 9999 is none", () => {
+Deno.test("an invalid time, a time without zone or outside 1970 to 9999 is refused", () => {
   for (const text of NO_TIMES) assert.ok(Number.isNaN(parseIso(text)), text);
 });
 
-Deno.test("a day that was seen before is told no differently", () => {
+Deno.test("a cached day gives the same times", () => {
   for (const _ of [1, 2]) {
     for (const [text, time] of TIMES) assert.equal(parseIso(text), time, text);
     for (const text of NO_TIMES) assert.ok(Number.isNaN(parseIso(text)), text);
@@ -125,7 +125,7 @@ Deno.test("epoch milliseconds are cut off to whole ones", () => {
   for (const [number, time] of table) assert.equal(parseEpochMs(number), time, String(number));
 });
 
-Deno.test("what is wrong with a time is said in words, and what to send", () => {
+Deno.test("an error says what is wrong with a time and what to send", () => {
   const table: readonly (readonly [string | number, RegExp])[] = [
     ["yesterday", /^it has another form; send ISO 8601 with a zone, such as 2026-11-24T12:34:56\.789Z, or epoch milli/],
     ["20261102T12:00:00Z", /^it has another form; /],
@@ -155,7 +155,7 @@ Deno.test("what is wrong with a time is said in words, and what to send", () => 
   for (const [sent, words] of table) assert.match(faultOfTime(sent), words, String(sent));
 });
 
-Deno.test("a length of time is in its largest unit, cut off", () => {
+Deno.test("a length of time is in its largest unit, rounded down", () => {
   const table: readonly (readonly [number, string])[] = [
     [0, "0 milliseconds"],
     [1, "1 millisecond"],

@@ -1,5 +1,5 @@
 /**
- * Event times from the bytes they come in, where these look as they nearly always do.
+ * Parses event times from bytes, in their most common form.
  * @module
  */
 import { COLON, LETTER_Z, MINUS, PLUS, POINT, textOf, ZERO } from "./ascii.ts";
@@ -7,15 +7,15 @@ import { END_OF_TIME_MS } from "../event.ts";
 import { lowBytes } from "../columns/hash.ts";
 import { parseIso } from "./time.ts";
 
-/** Reads times like `2026-11-24T12:34:56.789Z` and `2026-11-24T12:34:56.789+02:00`. */
+/** Parses times like `2026-11-24T12:34:56.789Z` and `2026-11-24T12:34:56.789+02:00`. */
 export class TimestampParser {
-  /** The last day read, `2026-11-24T`, as words, and when it began in UTC. */
+  /** The last day read, `2026-11-24T`, as words, and its beginning in UTC. */
   #year = 0;
   #month = 0;
   #day = 0;
   #midnightMs = NaN;
 
-  /** The time in the bytes `[at, end)`, epoch milliseconds; NaN if they look otherwise, or it is out of range. */
+  /** The time in the bytes `[at, end)`, in epoch milliseconds; NaN in any other form or out of range. */
   read(view: DataView, at: number, end: number): number {
     const length = end - at;
     if (length !== 24 && length !== 29) return NaN;
@@ -34,7 +34,7 @@ export class TimestampParser {
     return time >= 0 && time < END_OF_TIME_MS ? time : NaN;
   }
 
-  /** When the day began that is written at `at`. */
+  /** Beginning of the day that is written at `at`. */
   #midnight(view: DataView, at: number): number {
     const year = view.getInt32(at, true);
     const month = view.getInt32(at + 4, true);
@@ -48,7 +48,7 @@ export class TimestampParser {
     return this.#midnightMs;
   }
 
-  /** How far a zone is ahead of UTC, in milliseconds; NaN if it is none. */
+  /** How far a zone is ahead of UTC, in milliseconds; NaN if invalid. */
   #zone(view: DataView, at: number, length: number): number {
     const sign = view.getUint8(at);
     if (length === 24) return sign === LETTER_Z ? 0 : NaN;
@@ -59,7 +59,7 @@ export class TimestampParser {
   }
 }
 
-/** A number of two digits; more than 99 if one of them is none. */
+/** A number of two digits; more than 99 if one is not a digit. */
 function twoDigits(view: DataView, at: number): number {
   const tens = view.getUint8(at) - ZERO;
   const ones = view.getUint8(at + 1) - ZERO;

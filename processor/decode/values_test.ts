@@ -10,7 +10,7 @@ import { DAY_MS } from "../views/view.ts";
 const NOON = at("12:00:00");
 const GOOD: Message = { eventId: "e", userId: "u", eventType: "page_view", timestamp: NOON, page: "/p" };
 
-/** What is kept of a message: every column by name. */
+/** The stored columns of a message, by name. */
 function kept(sent: Message | string): Record<string, unknown> {
   const batch = new Batch(dictionaries("topic", testKeyed()), 1);
   const value = typeof sent === "string" ? sent : { ...GOOD, ...sent };
@@ -30,7 +30,7 @@ function kept(sent: Message | string): Record<string, unknown> {
   };
 }
 
-/** Asserts that a message is an event, and some of what is kept of it. */
+/** Asserts that a message is an event with these values. */
 function assertKept(sent: Message | string, some: Readonly<Record<string, unknown>>) {
   const all = kept(sent);
   for (const [column, value] of Object.entries(some)) {
@@ -43,7 +43,7 @@ const NOTHING_OPTIONAL = {
   ...{ price: NaN, quantity: 1, currency: null, revenue: 0 },
 };
 
-Deno.test("a whole event is kept whole", () => {
+Deno.test("an event with all fields is kept completely", () => {
   const sent = {
     ...{
       eventId: "id",
@@ -76,7 +76,7 @@ Deno.test("a whole event is kept whole", () => {
   });
 });
 
-Deno.test("null is absent, and what is absent has a stand-in", () => {
+Deno.test("null counts as absent, and absent fields get their defaults", () => {
   const fields = [
     "sessionId",
     "device",
@@ -94,7 +94,7 @@ Deno.test("null is absent, and what is absent has a stand-in", () => {
   assertKept({ eventId: undefined }, { id: "topic/3/41" });
 });
 
-Deno.test("of a field sent twice the last counts, however it is written", () => {
+Deno.test("if a field is sent twice the last one counts, escaped or not", () => {
   const rest = JSON.stringify(GOOD).slice(1);
   assertKept(`{"userId":"first",${rest}`, { user: "u" });
   assertKept(`${JSON.stringify(GOOD).slice(0, -1)},"userId":"last"}`, { user: "last" });
@@ -119,7 +119,7 @@ Deno.test("strings are kept as they are, escaped or not", () => {
   assertKept(` \n${escaped}\t `, { user: "é😀/\n" });
 });
 
-Deno.test("devices are told apart by name alone", () => {
+Deno.test("known devices keep their names, all others become other", () => {
   const table = {
     desktop: "desktop",
     mobile: "mobile",
@@ -134,7 +134,7 @@ Deno.test("devices are told apart by name alone", () => {
   assertKept({ device: "unknown" }, { device: "other" });
 });
 
-/** Pages as sent, and cut with and without hash routes. */
+/** Pages as sent, and their cut with and without hash routes. */
 const PAGES: readonly (readonly [sent: string, routed: string, cut: string])[] = [
   ["/a", "/a", "/a"],
   ["/a?b", "/a", "/a"],
@@ -162,11 +162,11 @@ const PAGES: readonly (readonly [sent: string, routed: string, cut: string])[] =
   ["/a#?/b", "/a", "/a"],
 ];
 
-Deno.test("pages are cut at the first ? or #, but for a hash route, and kept as sent besides", () => {
+Deno.test("pages are cut at the first ? or # except for hash routes, and also kept as sent", () => {
   for (const [sent, page] of PAGES) assertKept({ page: sent }, { pagePath: page, page: sent });
 });
 
-Deno.test("both decoders cut pages alike, with hash routes and without", () => {
+Deno.test("both decoders cut pages alike, with and without hash routes", () => {
   const records = recordsOf(0, 0, PAGES.map(([page]) => record({ ...GOOD, page }, NOON)));
   const keepMs = 30 * DAY_MS;
   for (const hashRoutes of [true, false]) {
@@ -212,7 +212,7 @@ Deno.test("prices are rounded half up, by their decimal digits", () => {
   for (const [price, cents] of table) assertKept({ price }, { price: cents, revenue: 0 });
 });
 
-Deno.test("revenue is price times quantity, of purchases alone", () => {
+Deno.test("revenue is price times quantity, for purchases only", () => {
   const buy = (more: Message) => ({ eventType: "purchase", ...more });
   assertKept(buy({ price: "1.005", quantity: 3 }), { revenue: 303 });
   assertKept(buy({ price: 2 }), { revenue: 200, quantity: 1 });
@@ -222,7 +222,7 @@ Deno.test("revenue is price times quantity, of purchases alone", () => {
   assertKept({ eventType: "checkout", price: 1, quantity: 1e11 }, { revenue: 0 });
 });
 
-Deno.test("a quantity is a whole number however it is written", () => {
+Deno.test("a quantity is a whole number in any notation", () => {
   for (const json of ["2", "2.0", "2e0", "0.2e1", '"2"', '"002"']) {
     assertKept(`${JSON.stringify(GOOD).slice(0, -1)},"quantity":${json}}`, { quantity: 2 });
   }
