@@ -1,25 +1,25 @@
 /**
- * Strings one after the other, as bytes: no object for each.
+ * Strings as consecutive bytes, without an object for each.
  * @module
  */
 import { lowBytes } from "./hash.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Strings in UTF-8 by their place. Views that strings are taken from may be read up to three bytes past a string. */
+/** Strings in UTF-8 by index. Views that strings are copied from must be readable up to three bytes past a string. */
 export class Arena {
-  /** Number of strings that count; `set` may write the one after them, which then doesn't count yet. */
+  /** Number of strings. `set` may write one more, which does not count until `count` is raised. */
   count = 0;
   /** Ends of the strings: string `n` is `[ends[n - 1], ends[n])`. */
   #ends = new Int32Array(32);
   #view = new DataView(new ArrayBuffer(1024));
 
-  /** Forgets all strings, and keeps the room that they had. */
+  /** Removes all strings, and keeps their memory. */
   clear(): void {
     this.count = 0;
   }
 
-  /** The bytes that the strings lie in. */
+  /** The bytes of the strings. */
   get view(): DataView<ArrayBuffer> {
     return this.#view;
   }
@@ -39,14 +39,14 @@ export class Arena {
     return this.#ends[n]!;
   }
 
-  /** Writes `[start, end)` of `view` as string `n`, which is the one at `count`. */
+  /** Writes `[start, end)` of `view` as string `n`; `n` must be `count`. */
   set(n: number, view: DataView, start: number, end: number): void {
     let to = this.start(n);
     const until = to + end - start;
     if (until + 4 > this.#view.byteLength) this.#enlarge(until + 4);
     if (n === this.#ends.length) this.#lengthen();
     const own = this.#view;
-    // Whole words: what is written past the end belongs to the next string, which isn't there yet.
+    // Writes whole words: bytes past the end belong to the next string, which is not written yet.
     for (let from = start; from < end; from += 4, to += 4) own.setInt32(to, view.getInt32(from, true), true);
     this.#ends[n] = until;
   }

@@ -1,6 +1,6 @@
 /**
- * Events as columns. A batch holds up to `BATCH_EVENTS` events; strings are codes into dictionaries that live as long as
- * a commit, so memory is bounded by the commit and not by the number of users.
+ * Events as columns. A batch holds up to `BATCH_EVENTS` events; strings are codes into dictionaries that live for one
+ * commit, so the commit bounds the memory, not the number of users.
  * @module
  */
 
@@ -11,41 +11,41 @@ import type { KeyedHash } from "./keyed_hash.ts";
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
 
-/** What a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
+/** Dimensions that a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
 export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region"] as const;
 
 /** One of `DIMENSIONS`. */
 export type Dimension = typeof DIMENSIONS[number];
 
-/** Columns of codes: the dimensions, and what is only kept with the raw event, such as the page as it was sent. */
+/** Columns of codes: the dimensions, and the fields that only raw events keep, such as the page as it was sent. */
 export const CODED = [...DIMENSIONS, "page", "referrer", "product", "campaign", "currency"] as const;
 
 /** One of `CODED`. */
 export type Coded = typeof CODED[number];
 
-/** What a measure may add up. */
+/** Quantities that a measure may sum. */
 export type Quantity = "revenue";
 
-/** What is looked at of each event. The other columns stay unwritten where that is quicker. */
+/** The columns that are needed. Others may stay unwritten if that is faster. */
 export interface Wanted {
-  /** The identity, which ids are compared by where two events happened at the same time. */
+  /** The identity, which breaks ties between events of the same time. */
   readonly ids: boolean;
   readonly sessions: boolean;
-  /** What is only kept with the raw event; with it, all. */
+  /** The fields that only raw events keep; implies all others. */
   readonly events: boolean;
 }
 
 /** All columns. */
 export const EVERYTHING: Wanted = { ids: true, sessions: true, events: true };
 
-/** The strings of one commit, and the topic that its events came from. */
+/** The strings of one commit, and the topic of its events. */
 export type Dictionaries =
   & {
     readonly topic: string;
     readonly wanted: Wanted;
-    /** Hashes whatever is to be told apart by its hash alone: ids, and users in sets. */
+    /** Hashes values that are compared by their hash alone: ids, and users in sets. */
     readonly keyed: KeyedHash;
-    /** Identities of the events that count, in the order in which they came. */
+    /** Identities of the counted events, in order of arrival. */
     readonly ids: Arena;
   }
   & { readonly [column in Coded]: Dictionary };
@@ -59,17 +59,17 @@ export function dictionaries(topic: string, keyed: KeyedHash, wanted = EVERYTHIN
 /** Words of the hash of an `eventId`. */
 export const ID_WORDS = 3;
 
-/** Forgets all strings of a commit, and keeps the room that they had for another. */
+/** Removes all strings of a commit, and keeps their memory for the next. */
 export function clear(words: Dictionaries): void {
   words.ids.clear();
   for (const column of CODED) words[column].clear();
 }
 
-/** Up to `capacity` events, one place per event in every column. */
+/** Up to `capacity` events, one value per event in every column. */
 export class Batch {
   count = 0;
   readonly words: Dictionaries;
-  /** Events of the commit that came before this batch: event `i` has place `first + i` in `words.ids`. */
+  /** Number of events of the commit before this batch: event `i` has index `first + i` in `words.ids`. */
   first: number;
   readonly capacity: number;
   readonly partition: Int32Array;
@@ -78,14 +78,14 @@ export class Batch {
   readonly kafkaTime: Float64Array;
   /** Event time, epoch milliseconds. */
   readonly time: Float64Array;
-  /** Keyed hash of the `eventId`, by which repetitions are told: `ID_WORDS` of each event, all 0 without one. */
+  /** Keyed hash of the `eventId`, for finding duplicates: `ID_WORDS` per event, all 0 without an `eventId`. */
   readonly idHash: Int32Array;
-  /** Unit price in cents; NaN without one. */
+  /** Unit price in cents; NaN if absent. */
   readonly price: Float64Array;
   readonly quantity: Float64Array;
-  /** Revenue in cents; 0 but for purchases. */
+  /** Revenue in cents; 0 except for purchases. */
   readonly revenue: Float64Array;
-  /** Codes into `words`, `NONE` where absent. */
+  /** Codes into `words`, `NONE` if absent. */
   readonly codes: { readonly [column in Coded]: Int32Array };
 
   constructor(words: Dictionaries, capacity = BATCH_EVENTS) {
@@ -103,7 +103,7 @@ export class Batch {
     this.codes = Object.fromEntries(CODED.map((name) => [name, new Int32Array(capacity)])) as Record<Coded, Int32Array>;
   }
 
-  /** Sets the `eventId` of the event at place `count`: `[start, end)` of `view`, of this hash. */
+  /** Sets the `eventId` of the event at index `count`: `[start, end)` of `view`, with this hash. */
   setId(view: DataView, start: number, end: number, a: number, b: number, c: number): void {
     if (this.words.wanted.ids) this.words.ids.set(this.first + this.count, view, start, end);
     const at = this.count * ID_WORDS;
@@ -112,19 +112,19 @@ export class Batch {
     this.idHash[at + 2] = c;
   }
 
-  /** Gives the event at place `count` the identity of one without an `eventId`: where it lies in the log. */
+  /** Sets the identity of the event at index `count` to its position in the log; for events without an `eventId`. */
   setPlaceAsId(): void {
     const place = encoded(`${this.words.topic}/${this.partition[this.count]}/${this.offset[this.count]}`);
     this.setId(place, 0, place.byteLength - SLACK, 0, 0, 0);
   }
 
-  /** Counts the event that has been written at place `count`. */
+  /** Counts the event that was written at index `count`. */
   keep(): void {
     this.count++;
     this.words.ids.count++;
   }
 
-  /** Makes room for the events that come after those in `words`, once those of this batch are no longer needed. */
+  /** Empties the batch, so that the next events follow those in `words`. */
   clear(): void {
     this.first = this.words.ids.count;
     this.count = 0;
@@ -135,7 +135,7 @@ export class Batch {
     return this.words.ids.text(this.first + i);
   }
 
-  /** The string of event `i` in a coded column, or null where absent. */
+  /** The string of event `i` in a coded column, or null if absent. */
   text(column: Coded, i: number): string | null {
     const code = this.codes[column][i]!;
     return code === NONE ? null : this.words[column].text(code);

@@ -1,6 +1,6 @@
 /**
- * Columns of values on their way into a table: numbers as numbers, and strings as the bytes that they lie in, so that a
- * row costs no object and a string is made only where one is looked at.
+ * Columns of values to be written to a table: numbers as numbers, strings as bytes. A row costs no object, and a string
+ * is created only when one is read.
  * @module
  */
 import { NONE } from "./dictionary.ts";
@@ -8,10 +8,10 @@ import { NONE } from "./dictionary.ts";
 /** A value as PostgreSQL takes it. Times are epoch milliseconds in a column of type `timestamptz`. */
 export type Cell = number | string | Uint8Array | null;
 
-/** One column, a cell for each row. NaN stands for null among numbers. */
+/** One column, with a cell for each row. NaN stands for null among numbers. */
 export type Cells = Float64Array | Texts | readonly Cell[];
 
-/** Strings by number, each a stretch of UTF-8 that may be read up to three bytes past its end. */
+/** Strings by number, as UTF-8 that is readable up to three bytes past each string's end. */
 export interface Strings {
   readonly view: DataView;
   /** Where string `n` begins in `view`. */
@@ -44,21 +44,21 @@ export function cellAt(cells: Cells, row: number): Cell {
   return Number.isNaN(cell) ? null : cell;
 }
 
-/** What `of` says of each row, as numbers. By a loop, since `Float64Array.from` asks its source for an iterator. */
+/** `of` for each row, as numbers. A loop, because `Float64Array.from` looks for an iterator first. */
 export function numbersOf(rows: Int32Array, of: (row: number) => number): Float64Array {
   const numbers = new Float64Array(rows.length);
   for (let r = 0; r < rows.length; r++) numbers[r] = of(rows[r]!);
   return numbers;
 }
 
-/** What `of` says of each row, as codes. */
+/** `of` for each row, as codes. */
 export function codesOf(rows: Int32Array, of: (row: number) => number): Int32Array {
   const codes = new Int32Array(rows.length);
   for (let r = 0; r < rows.length; r++) codes[r] = of(rows[r]!);
   return codes;
 }
 
-/** The numbers from 0 to below `count` that `keep` lets through; without it, all. */
+/** The numbers below `count` that `keep` accepts; without `keep`, all. */
 export function rowsBelow(count: number, keep?: (row: number) => boolean): Int32Array {
   const rows = new Int32Array(count);
   let n = 0;

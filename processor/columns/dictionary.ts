@@ -1,5 +1,5 @@
 /**
- * Strings as small numbers: each is kept once, as the bytes it came in, and made into a string only where one is wanted.
+ * Maps strings to small numbers: each string is stored once, as bytes, and becomes a JavaScript string only on request.
  * @module
  */
 import { Hasher, join53, lowBytes } from "./hash.ts";
@@ -9,54 +9,54 @@ import type { KeyedHash } from "./keyed_hash.ts";
 /** Code of an absent string. */
 export const NONE = -1;
 
-/** Words of an entry before its string: the halves of its hash, its code, its length in bytes. */
+/** Words of an entry before its string: the two halves of its hash, its code, its length in bytes. */
 const HEAD = 4;
 
 /**
- * Slots that a new string may have to pass. Half of the slots are free, so honest strings pass a hundred at most; whoever
- * knows the hash can make strings that all want the same one.
+ * Slots that a new string may have to probe. Half of the slots are free, so ordinary strings probe a hundred at most;
+ * an attacker who knows the hash can make strings that collide.
  */
 const MOST_PASSED = 256;
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Strings in UTF-8, each once; its code is its place. What a look-up touches lies side by side, for in a large
- * dictionary it is the memory that takes the time.
+ * Distinct UTF-8 strings; a string's code is its index. The data of a look-up is adjacent, because in a large
+ * dictionary cache misses take most of the time.
  *
- * Strings are looked up by a hash that is quick and well known. Where so many want the same place that somebody must have
- * made them for it, the dictionary looks them up by a keyed hash from then on.
+ * Strings are looked up by a fast, public hash. If so many collide that somebody must have crafted them, the dictionary
+ * uses a keyed hash from then on.
  */
 export class Dictionary {
-  /** Number of strings; codes are below it. */
+  /** Number of strings; all codes are smaller. */
   count = 0;
-  /** How often it was emptied: what is remembered of a code is good for one generation. */
+  /** Number of calls of `clear`: a code is only valid within one generation. */
   generation = 0;
-  /** Entries one after the other, each whole words long; the bytes after its string are 0. */
+  /** Consecutive entries of whole words; the bytes after an entry's string are 0. */
   #heap = new Int32Array(256);
   #view = new DataView(this.#heap.buffer);
   #used = 0;
-  /** Where each code's entry begins. */
+  /** Start of each code's entry. */
   #entries = new Int32Array(32);
-  /** Entries by hash, with open addressing; -1 where free. */
+  /** Entries by hash, with open addressing; -1 marks a free slot. */
   #slots = new Int32Array(64).fill(-1);
   readonly #texts: (string | undefined)[] = [];
-  /** Takes what was read for nothing else, so that it is read. */
+  /** Keeps the compiler from dropping the reads of `touch`. */
   readonly #touched = new Int32Array(1);
   readonly #keyed: KeyedHash;
   #isFlooded = false;
 
-  /** @param keyed takes the quick hash's place once strings are made to collide under it */
+  /** @param keyed replaces the fast hash once crafted strings collide */
   constructor(keyed: KeyedHash) {
     this.#keyed = keyed;
   }
 
-  /** True once strings were made to collide: they are looked up by a keyed hash now. */
+  /** True once crafted strings collided: all are looked up by a keyed hash now. */
   get isFlooded(): boolean {
     return this.#isFlooded;
   }
 
-  /** Forgets all strings, and keeps the room that they had. */
+  /** Removes all strings, and keeps their memory. */
   clear(): void {
     this.count = 0;
     this.generation++;
@@ -66,21 +66,21 @@ export class Dictionary {
   }
 
   /**
-   * Has what is known of strings of these hashes, by their lower halves, brought into the nearest memory: together they
-   * are waited for twice, where each look-up would wait twice.
+   * Prefetches the entries of strings, by the lower halves of their hashes: together they wait for two cache misses,
+   * where each look-up alone would wait for two.
    */
   touch(lows: Int32Array, count: number): void {
     const slots = this.#slots;
     const heap = this.#heap;
     const mask = slots.length - 1;
     let all = 0;
-    // Without branches, which would wait for what they depend on.
+    // Without branches, which would wait for their conditions.
     for (let i = 0; i < count; i++) all |= slots[lows[i]! & mask]!;
     for (let i = 0; i < count; i++) all |= heap[Math.max(0, slots[lows[i]! & mask]!)]!;
     this.#touched[0] = all;
   }
 
-  /** The code of the string `[start, end)` of `view`, of this hash; `NONE` if it has not been added. */
+  /** The code of the string `[start, end)` of `view` with this hash; `NONE` if it has not been added. */
   find(view: DataView, start: number, end: number, high: number, low: number): number {
     const slots = this.#slots;
     const heap = this.#heap;
@@ -99,7 +99,7 @@ export class Dictionary {
     }
   }
 
-  /** The code of the string `[start, end)` of `view`, of this hash, which is not in the dictionary yet. */
+  /** Adds the string `[start, end)` of `view` with this hash, which must be new; returns its code. */
   add(view: DataView, start: number, end: number, high: number, low: number): number {
     if (this.#isFlooded) {
       this.#keyed.hash(view, start, end);
@@ -109,7 +109,7 @@ export class Dictionary {
     const code = this.count++;
     const entry = this.#used;
     const words = (end - start + 3) >> 2;
-    // A word more, so that whole words may be read wherever a string begins.
+    // One more word, so that whole words can be read from the start of any string.
     if (entry + HEAD + words >= this.#heap.length) {
       this.#heap = grown(this.#heap, entry + HEAD + words + 1);
       this.#view = new DataView(this.#heap.buffer);
@@ -131,7 +131,7 @@ export class Dictionary {
     return code;
   }
 
-  /** The code of the string `[start, end)` of `view`, of this hash: the same for equal strings. */
+  /** The code of the string `[start, end)` of `view` with this hash; adds the string if it is new. */
   intern(view: DataView, start: number, end: number, high: number, low: number): number {
     const code = this.find(view, start, end, high, low);
     return code === NONE ? this.add(view, start, end, high, low) : code;
@@ -160,18 +160,18 @@ export class Dictionary {
     return this.#heap[this.#entries[code]! + 3]!;
   }
 
-  /** What the strings lie in; another after the next `add`. */
+  /** The bytes of the strings; `add` may replace it. */
   get view(): DataView {
     return this.#view;
   }
 
-  /** A keyed hash of 63 bits, as a double: the same for equal strings in every dictionary under the same key. */
+  /** A keyed hash of 63 bits, as a double: equal for equal strings in every dictionary with the same key. */
   hash(code: number): number {
     const start = this.start(code);
     return this.#keyed.double(this.#view, start, start + this.length(code));
   }
 
-  /** The hash of 53 bits, without a key, by which sets of users were kept before there was one. */
+  /** A hash of 53 bits without a key, as in the sets of users that were stored before there was a key. */
   unkeyedHash(code: number): number {
     const start = this.start(code);
     hasher.hash(this.#view, start, start + this.length(code));
@@ -187,7 +187,7 @@ export class Dictionary {
     return at === end || heap[own] === lowBytes(view.getInt32(at, true), end - at);
   }
 
-  /** Gives an entry a slot; returns how many others it passed. */
+  /** Stores an entry in a slot; returns how many slots it probed. */
   #place(entry: number): number {
     const mask = this.#slots.length - 1;
     const wanted = this.#heap[entry + 1]! & mask;
@@ -204,7 +204,7 @@ export class Dictionary {
     if (mostPassed > MOST_PASSED && !this.#isFlooded) this.#defend();
   }
 
-  /** Hashes all strings anew, under the key. */
+  /** Hashes all strings again, with the key. */
   #defend(): void {
     this.#isFlooded = true;
     for (let code = 0; code < this.count; code++) {
@@ -220,12 +220,12 @@ export class Dictionary {
 const hasher = new Hasher();
 const encoder = new TextEncoder();
 
-/** Bytes that a view must have behind a string, for words are read whole. */
+/** Bytes after a string that must be readable, because strings are read as whole words. */
 export const SLACK = 4;
 
 let scratch = new Uint8Array(1024);
 
-/** A well-formed string in UTF-8, and `SLACK` bytes behind it; valid until the next call. */
+/** A well-formed string in UTF-8, followed by `SLACK` bytes; valid until the next call. */
 export function encoded(text: string): DataView<ArrayBuffer> {
   if (text.length * 3 + SLACK > scratch.length) scratch = new Uint8Array(text.length * 6 + SLACK);
   const { written } = encoder.encodeInto(text, scratch);

@@ -5,7 +5,7 @@ import { testKeyed } from "../testing/fakes/keyed.ts";
 
 const SLOT_BITS = 0xfff;
 
-/** Texts whose quick hashes all begin at the same one of 4,096 slots. */
+/** Texts with fast hashes that all begin at the same one of 4,096 slots. */
 function crafted(count: number): string[] {
   const hasher = new Hasher();
   const texts: string[] = [];
@@ -26,7 +26,7 @@ function fill(dictionary: Dictionary, texts: readonly string[]): void {
   assert.deepEqual(codes.map((code) => dictionary.text(code)), texts);
 }
 
-Deno.test("texts that were made to collide are looked up by a keyed hash, and told apart as ever", () => {
+Deno.test("crafted texts that collide are looked up by a keyed hash, and stay distinct", () => {
   const texts = crafted(700);
   const dictionary = new Dictionary(testKeyed());
   const hashes = (all: Dictionary) => texts.map((text) => all.hash(all.internText(text)));
@@ -43,7 +43,7 @@ Deno.test("texts that were made to collide are looked up by a keyed hash, and to
   fill(dictionary, texts.toReversed());
 });
 
-Deno.test("as many honest texts as a commit has are looked up by the quick hash", () => {
+Deno.test("ordinary texts, as many as a commit has, are looked up by the fast hash", () => {
   for (
     const shape of [(n: number) => `user-${n}`, (n: number) => `${n}`.padStart(12, "0"), (n: number) => `/p/${n * 64}`]
   ) {

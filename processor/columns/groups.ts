@@ -1,32 +1,32 @@
 /**
- * Rows by key: a hash table from a window and some codes to a row's number, in typed arrays, so that finding the row of
- * an event allocates nothing.
+ * Groups rows by key: a hash table from a window and some codes to a row number, in typed arrays, so that finding an
+ * event's row allocates nothing.
  * @module
  */
 import { grown } from "./grown.ts";
 
-/** Numbers rows by their window and codes, in the order in which they are first asked for. */
+/** Numbers rows by their window and codes, in order of first use. */
 export class Groups {
   count = 0;
   readonly #width: number;
-  /** Window and codes of each row, `#width` to a row. A window is its number, modulo 2^32. */
+  /** Window and codes of each row, `#width` per row. A window is its number modulo 2^32. */
   #keys: Int32Array<ArrayBuffer>;
   #slots: Int32Array<ArrayBuffer>;
 
-  /** @param codes how many codes there are besides the window */
+  /** @param codes number of codes in a key, besides the window */
   constructor(codes: number) {
     this.#width = codes + 1;
     this.#keys = new Int32Array(256 * this.#width);
     this.#slots = new Int32Array(512).fill(-1);
   }
 
-  /** Forgets all rows, and keeps the room that they had. */
+  /** Removes all rows, and keeps their memory. */
   clear(): void {
     this.count = 0;
     this.#slots.fill(-1);
   }
 
-  /** The row of event `i` in these columns of codes, in window number `window`. */
+  /** The row of event `i` by these columns of codes, in window number `window`. */
   row(window: number, columns: readonly Int32Array[], i: number): number {
     const width = this.#width;
     const mask = this.#slots.length - 1;
@@ -41,7 +41,7 @@ export class Groups {
     }
   }
 
-  /** The number of a row's window, from 0 to 2^32. */
+  /** The window number of a row, modulo 2^32. */
   window(row: number): number {
     return this.#keys[row * this.#width]! >>> 0;
   }

@@ -1,28 +1,28 @@
 /**
- * Hashes of byte strings, four bytes at a time: two lanes of 32 bits, for tables in memory and for counting what is
- * different. The lanes are stepped one by one, so that a string can be hashed while its end is still being looked for.
+ * Hashes byte strings, four bytes at a time, in two lanes of 32 bits; for hash tables and distinct counts. Each lane
+ * can be advanced word by word, so a scanner can hash a string while it looks for its end.
  * @module
  */
 
-/** Where the upper lane begins. */
+/** Start of the upper lane. */
 export const HIGH_SEED = 0x243f6a88;
 
-/** Where the lower lane begins. */
+/** Start of the lower lane. */
 export const LOW_SEED = 0x13198a2e;
 
-/** The upper lane after another four bytes, the first of them lowest; what is missing of the last four is 0. */
+/** The upper lane after four more bytes, lowest first; missing bytes of the last four are 0. */
 export function stepHigh(lane: number, word: number): number {
   lane = Math.imul(lane ^ word, 0x9e3779b1);
   return lane ^ (lane >>> 15);
 }
 
-/** The lower lane after another four bytes. */
+/** The lower lane after four more bytes. */
 export function stepLow(lane: number, word: number): number {
   lane = Math.imul(lane ^ word, 0x85ebca77);
   return (lane << 11) | (lane >>> 21);
 }
 
-/** The upper half of the hash of a string of so many bytes. */
+/** The upper half of the hash of a string with `length` bytes. */
 export function endHigh(lane: number, length: number): number {
   return avalanche(lane ^ length);
 }
@@ -32,14 +32,14 @@ export function endLow(lane: number, high: number): number {
   return avalanche(lane ^ high);
 }
 
-/** Hashes one string of bytes after another; a result stands until the next. */
+/** Hashes byte strings; a result is valid until the next call. */
 export class Hasher {
   /** Upper 32 bits of the last hash, signed. */
   high = 0;
   /** Lower 32 bits of the last hash, signed. */
   low = 0;
 
-  /** Hashes the bytes `[start, end)` of `view`, which may be read up to three bytes past `end`. */
+  /** Hashes the bytes `[start, end)` of `view`, which must be readable up to three bytes past `end`. */
   hash(view: DataView, start: number, end: number): void {
     let high = HIGH_SEED;
     let low = LOW_SEED;
@@ -65,7 +65,7 @@ export function join53(high: number, low: number): number {
   return (high & 0x1fffff) * 4294967296 + (low >>> 0);
 }
 
-/** Lets every bit of a 32-bit number change about half of the others. */
+/** Mixes a 32-bit number so that every input bit changes about half of the output bits. */
 function avalanche(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b);

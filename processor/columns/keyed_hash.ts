@@ -1,13 +1,12 @@
 /**
- * Hashes that nobody outside can aim at: Chaskey-12, the message authentication code of ISO/IEC 29192-6, under a secret
- * key of 128 bits. Who doesn't know the key can't make two strings that collide, however many are tried.
+ * Hashes that an attacker can't collide: Chaskey-12, the message authentication code of ISO/IEC 29192-6, with a secret
+ * key of 128 bits. Without the key nobody can find two strings that collide, however many they try.
  *
- * Two lengths are used. An `eventId` has 96 bits: of 10^9 ids, each compared with the 27 million at most that a
- * partition remembers, two are taken for one with a chance of 3 in 10^13. A member of a set of users has 63 bits, as the
- * bits of a double: in a set of 4,096, the most that are counted exactly, two are taken for one with a chance of 9 in
- * 10^13.
+ * There are two lengths. An `eventId` has 96 bits: among 10^9 ids, each compared with the at most 27 million ids that a
+ * partition remembers, the chance of a collision is 3 in 10^13. A member of a set of users has 63 bits, as the bits of
+ * a double: in a set of 4,096, the largest that is counted exactly, the chance of a collision is 9 in 10^13.
  *
- * Chaskey is made of additions, rotations and exclusive ors of 32 bits, which is what JavaScript is quick at.
+ * Chaskey uses additions, rotations and exclusive ors of 32 bits, which are fast in JavaScript.
  * @module
  */
 import { lowBytes } from "./hash.ts";
@@ -15,22 +14,22 @@ import { lowBytes } from "./hash.ts";
 /** Length of a key, in bytes. */
 export const KEY_BYTES = 16;
 
-/** No secret: for hashes that nothing is told apart by. */
+/** Not secret: for hashes that are not compared. */
 export const NO_KEY: Uint8Array = new Uint8Array(KEY_BYTES);
 
 const ROUNDS = 12;
 const BLOCK_BYTES = 16;
 
-/** Clears the highest bit of a double's exponent, so that no hash is infinite or not a number. */
+/** Clears the highest bit of a double's exponent, so that no hash is infinite or NaN. */
 const FINITE = ~(1 << 30);
 
-/** Hashes one string of bytes after another; a result stands until the next. */
+/** Hashes byte strings; a result is valid until the next call. */
 export class KeyedHash {
   /** The first 96 bits of the last hash, as words. */
   a = 0;
   b = 0;
   c = 0;
-  /** The key, and what is mixed into a last block that is full, or is not. */
+  /** The key, and the masks for a last block that is full or padded. */
   readonly #key = new Int32Array(4);
   readonly #full = new Int32Array(4);
   readonly #padded = new Int32Array(4);
@@ -38,13 +37,13 @@ export class KeyedHash {
   readonly #words = new Int32Array(2);
   readonly #double = new Float64Array(this.#words.buffer);
 
-  /** @param key `KEY_BYTES` bytes; without it, `use` must be called before anything is hashed */
+  /** @param key `KEY_BYTES` bytes; without it, call `use` before hashing anything */
   constructor(key?: Uint8Array) {
     if (key !== undefined) this.use(key);
   }
 
   /**
-   * Takes another key: hashes made before have nothing to do with those to come.
+   * Sets another key: hashes with different keys can't be compared.
    *
    * @throws {RangeError} if the key is not `KEY_BYTES` long
    */
@@ -57,7 +56,7 @@ export class KeyedHash {
     this.#isReady = true;
   }
 
-  /** Hashes the bytes `[start, end)` of `view`, which may be read up to three bytes past `end`. */
+  /** Hashes the bytes `[start, end)` of `view`, which must be readable up to three bytes past `end`. */
   hash(view: DataView, start: number, end: number): void {
     if (!this.#isReady) throw new Error("nothing can be hashed before the key is known");
     const key = this.#key;
@@ -109,7 +108,7 @@ export class KeyedHash {
     this.c = v2;
   }
 
-  /** Hashes like `hash`, and returns 63 bits as a double: finite, and equal only where the bits are. */
+  /** Hashes like `hash`, and returns 63 bits as a double: finite, and equal only if the bits are. */
   double(view: DataView, start: number, end: number): number {
     this.hash(view, start, end);
     this.#words[0] = this.a;
@@ -118,14 +117,14 @@ export class KeyedHash {
   }
 }
 
-/** Up to four of the bytes that are left of a string, lowest first, and behind the last a 1. */
+/** Up to four of a string's last bytes, lowest first, with a 1 after the last byte. */
 function padded(view: DataView, at: number, left: number): number {
   if (left >= 4) return view.getInt32(at, true);
   if (left < 0) return 0;
   return left === 0 ? 1 : lowBytes(view.getInt32(at, true), left) | (1 << (left << 3));
 }
 
-/** Twice a number of GF(2^128), as Chaskey makes its two masks from the key. */
+/** Doubles a number in GF(2^128), as Chaskey derives its two masks from the key. */
 function double(from: Int32Array, into: Int32Array): void {
   const [a, b, c, d] = [from[0]!, from[1]!, from[2]!, from[3]!];
   into[0] = (a << 1) ^ (d < 0 ? 0x87 : 0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encoded, SLACK } from "./dictionary.ts";
 import { KEY_BYTES, KeyedHash } from "./keyed_hash.ts";
 
-/** The key and tags of the authors' reference implementation: of a message of the bytes 0, 1, 2, … of each length. */
+/** The authors' reference key, and their tags for messages of the bytes 0, 1, 2, … by length. */
 const REFERENCE_KEY = keyOf(0x833d3433, 0x009f389f, 0x2398e64f, 0x417acf39);
 const REFERENCE: readonly (readonly [length: number, a: number, b: number, c: number])[] = [
   [0, 0x43cb1f41, 0x51eba0c2, 0xff0a8ac3],
@@ -30,9 +30,9 @@ function hashOf(hash: KeyedHash, text: string): string {
   return [hash.a, hash.b, hash.c].join();
 }
 
-Deno.test("hashes are those of the reference implementation of Chaskey-12", () => {
+Deno.test("hashes match the reference implementation of Chaskey-12", () => {
   const hash = new KeyedHash(REFERENCE_KEY);
-  // What lies behind a message must not matter.
+  // Bytes after a message must not matter.
   for (const filler of [0, 0xff]) {
     for (const [length, a, b, c] of REFERENCE) {
       const bytes = new Uint8Array(80).fill(filler);
@@ -43,7 +43,7 @@ Deno.test("hashes are those of the reference implementation of Chaskey-12", () =
   }
 });
 
-Deno.test("ids that collided under a hash without a key are told apart, under any key", () => {
+Deno.test("ids that collide without a key don't collide under any key", () => {
   for (const key of [keyOf(0, 0, 0, 0), keyOf(1, 2, 3, 4), REFERENCE_KEY]) {
     const hash = new KeyedHash(key);
     assert.notEqual(hashOf(hash, "H'6kloM|"), hashOf(hash, "uXg`CSLH"));
@@ -57,7 +57,7 @@ Deno.test("another key gives other hashes", () => {
   assert.notEqual(hashOf(hash, "user-1"), before);
 });
 
-Deno.test("a million doubles are finite and different, and their bits are set half of the time", () => {
+Deno.test("a million doubles are finite and distinct, and each bit but one is set in half of them", () => {
   const hash = new KeyedHash(REFERENCE_KEY);
   const view = new DataView(new ArrayBuffer(16));
   const bits = new Float64Array(64);
@@ -77,7 +77,7 @@ Deno.test("a million doubles are finite and different, and their bits are set ha
   assert.deepEqual(fixed, [62]);
 });
 
-Deno.test("without a key, or with a short one, nothing is hashed", () => {
+Deno.test("hashing without a key or with a short key fails", () => {
   const view = new DataView(new ArrayBuffer(8));
   assert.throws(() => new KeyedHash().hash(view, 0, 4), /before the key is known/);
   assert.throws(() => new KeyedHash(new Uint8Array(KEY_BYTES - 1)), RangeError);
