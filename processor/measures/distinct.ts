@@ -1,10 +1,10 @@
 /**
- * How many different: exact while few, a HyperLogLog sketch beyond. Both are built from the same hashes, so a set comes
- * out the same whatever order its parts were merged in.
+ * Counts distinct values: exactly while they are few, with a HyperLogLog sketch beyond. Both use the same hashes, so a
+ * set is the same in whatever order its parts are merged.
  *
- * Hashes are keyed, 63 bits as a double (`KeyedHash.double`). Sets that were stored before there was a key hold hashes of
- * 53 bits without one. Nothing can turn the one into the other, so a set that was begun without a key goes on without
- * one: what is added to it brings its unkeyed hashes along.
+ * Hashes are keyed, 63 bits as a double (`KeyedHash.double`). Sets stored before there was a key hold unkeyed hashes of
+ * 53 bits. Neither can be converted into the other, so a set that began without a key stays unkeyed: new members also
+ * bring their unkeyed hashes.
  * @module
  */
 import { grown } from "../columns/grown.ts";
@@ -16,14 +16,14 @@ export const EXACT_MEMBERS = 4096;
 const REGISTER_BITS = 14;
 const REGISTERS = 1 << REGISTER_BITS;
 
-/** How the hashes of a set are made, and what is done with them. */
+/** How a set's hashes are made and used. */
 interface Scheme {
-  /** First byte of a set whose members are kept one by one, and of a sketch. */
+  /** First byte of an exact set, and of a sketch. */
   readonly exactTag: number;
   readonly sketchTag: number;
   /** Bits of a hash that are left for a register's rank. */
   readonly rankBits: number;
-  /** Raises the register of a hash to the hash's rank: the place of the first 1 among the bits left. */
+  /** Raises the register of a hash to its rank: the position of the first 1 in the remaining bits. */
   register(registers: Uint8Array, hash: number): void;
 }
 
@@ -34,7 +34,8 @@ const words = new Int32Array(double.buffer);
 const KEYED: Scheme = {
   exactTag: 2,
   sketchTag: 3,
-  // Of the upper word 30 bits, for one is always 0 and the sign is left out; of the lower what the index leaves.
+  // 30 bits of the upper word, without the sign and a bit that is always 0; of the lower word, the bits beside the
+  // index.
   rankBits: 30 + 32 - REGISTER_BITS,
   register(registers, hash) {
     double[0] = hash;
@@ -61,17 +62,17 @@ const UNKEYED: Scheme = {
 /** Makes the unkeyed set of the same members. */
 type Unkeyed = () => Distinct;
 
-/** A set of hashes, to be counted. Never changes once made. */
+/** An immutable set of hashes that can be counted. */
 export class Distinct {
-  /** No member. */
+  /** The empty set. */
   static readonly EMPTY: Distinct = new Distinct(KEYED, new Float64Array(0), null, () => Distinct.#NONE);
   static readonly #NONE: Distinct = new Distinct(UNKEYED, new Float64Array(0), null, null);
 
   readonly #scheme: Scheme;
-  /** Sorted hashes, while there are few. */
+  /** Sorted hashes, while they are few. */
   readonly #exact: Float64Array | null;
   readonly #registers: Uint8Array | null;
-  /** Of a set that has not been stored yet. */
+  /** Only for a set that has not been stored yet. */
   readonly #unkeyed: Unkeyed | null;
 
   private constructor(
@@ -87,9 +88,9 @@ export class Distinct {
   }
 
   /**
-   * The set of these keyed hashes, in any order; the array becomes its own.
+   * The set of these keyed hashes, in any order; the array must not be used afterwards.
    *
-   * @param unkeyed makes the unkeyed hashes of the same members, in any order, should they be wanted
+   * @param unkeyed makes the unkeyed hashes of the same members, in any order; called only if needed
    */
   static from(hashes: Float64Array, unkeyed: () => Float64Array): Distinct {
     return Distinct.#ofSorted(
@@ -100,9 +101,9 @@ export class Distinct {
   }
 
   /**
-   * The set back from its `bytes`.
+   * Reads a set from its `bytes`.
    *
-   * @throws {RangeError} if they are none
+   * @throws {RangeError} if they are not a set
    */
   static of(bytes: Uint8Array): Distinct {
     const body = new Uint8Array(bytes.subarray(1));
@@ -127,7 +128,7 @@ export class Distinct {
     return this.#exact?.length ?? estimate(this.#registers!, this.#scheme.rankBits);
   }
 
-  /** The set as bytes, for `Distinct.of`: a tag, then sorted hashes of eight bytes or 16,384 registers of one. */
+  /** The set as bytes, for `Distinct.of`: a tag, then sorted 8-byte hashes or 16,384 one-byte registers. */
   get bytes(): Uint8Array {
     const exact = this.#exact;
     const body = exact === null ? this.#registers! : new Uint8Array(exact.buffer, exact.byteOffset, exact.byteLength);
@@ -138,9 +139,9 @@ export class Distinct {
   }
 
   /**
-   * The members of both; without a key, if one of them is.
+   * The union of two sets; unkeyed if one of them is.
    *
-   * @throws {Error} if one is unkeyed and the other was stored keyed, which no two sets of one row are
+   * @throws {Error} if one is unkeyed and the other was stored keyed, which never happens in sets of one row
    */
   union(other: Distinct): Distinct {
     if (this.#scheme !== other.#scheme) return this.#withoutKey().union(other.#withoutKey());
@@ -168,39 +169,38 @@ export class Distinct {
 }
 
 /**
- * Sets of codes, one for each row. What is added is noted, one after the other, and no more; who is in which set is
- * found out for all rows at once, when it is asked for. To look each one up would be to wait for memory each time: there
- * are as many sets as rows, and all together they are large.
+ * Sets of codes, one for each row. Additions are only appended; all sets are computed at once on request. Looking up
+ * each addition would cost a cache miss each: there are as many sets as rows, and together they are large.
  */
 export class MemberSet {
   readonly #hash: (code: number) => number;
   readonly #unkeyedHash: (code: number) => number;
-  /** What was added, repetitions and all. */
+  /** All additions, with repetitions. */
   #rows = new Int32Array(1024);
   #codes = new Int32Array(1024);
   #used = 0;
-  /** Rows that have become part of another, and of which. */
+  /** Rows that were merged into another, and into which. */
   readonly #mergedInto = new Map<number, number>();
   #isOrdered = true;
   /** The codes of row 0, of row 1, and so on. */
   #sorted = new Int32Array(0);
-  /** Of each code, the row whose set it was seen in last, plus one. */
+  /** By code: the row in which it was last seen, plus one. */
   #seenIn = new Int32Array(0);
-  /** The codes of row 0, of row 1, and so on, each once, their hashes, and where those of each row begin. */
+  /** The distinct codes of row 0, of row 1, and so on; their hashes; and where each row begins. */
   #codesByRow = new Int32Array(0);
   #byRow = new Float64Array(0);
   #starts = new Int32Array(1);
 
   /**
    * @param hash the keyed hash of a code
-   * @param unkeyedHash the hash of a code for sets that were begun without a key
+   * @param unkeyedHash the unkeyed hash of a code, for sets that began without a key
    */
   constructor(hash: (code: number) => number, unkeyedHash: (code: number) => number) {
     this.#hash = hash;
     this.#unkeyedHash = unkeyedHash;
   }
 
-  /** Empties all sets, and keeps the room that they had. */
+  /** Empties all sets, and keeps their memory. */
   clear(): void {
     this.#used = 0;
     this.#mergedInto.clear();
@@ -208,7 +208,7 @@ export class MemberSet {
     this.#byRow = new Float64Array(0);
   }
 
-  /** Adds each of the first `count` codes to the set of its row, passing those whose row is negative. */
+  /** Adds each of the first `count` codes to the set of its row; skips negative rows. */
   add(rows: Int32Array, codes: Int32Array, count: number): void {
     this.#isOrdered = false;
     let used = this.#used;
@@ -225,13 +225,13 @@ export class MemberSet {
     this.#used = used;
   }
 
-  /** Adds the set of row `from` to that of row `into`, which is done at the end. */
+  /** Adds the set of row `from` to that of row `into`; this happens at the end. */
   merge(into: number, from: number): void {
     this.#mergedInto.set(from, into);
     this.#isOrdered = false;
   }
 
-  /** The set of a row. It stands when the sets have been emptied; its unkeyed hashes are to be had until then. */
+  /** The set of a row. It stays valid after `clear`, but its unkeyed hashes do not. */
   set(row: number): Distinct {
     if (!this.#isOrdered) this.#order();
     const [start, end] = row < this.#starts.length - 1 ? [this.#starts[row]!, this.#starts[row + 1]!] : [0, 0];
@@ -246,7 +246,7 @@ export class MemberSet {
     const sorted = this.#sorted;
     const seenIn = this.#seenIn.fill(0);
     const starts = new Int32Array(ends.length + 1);
-    // Those that are left move to the front of what has been looked at.
+    // Distinct codes move to the front of `sorted`.
     let kept = 0;
     for (let row = 0, i = 0; row < ends.length; row++) {
       starts[row] = kept;
@@ -264,11 +264,11 @@ export class MemberSet {
     this.#isOrdered = true;
   }
 
-  /** The hash of each of the first codes in order; of a code that is in many sets, worked out once. */
+  /** The hashes of the first codes; each code is hashed only once, even if it is in many sets. */
   #hashed(count: number): Float64Array<ArrayBuffer> {
     const sorted = this.#sorted;
     const hashes = new Float64Array(count);
-    // Where the hash of a code stands already, plus one.
+    // By code: the index of its hash, plus one.
     const at = this.#seenIn.fill(0);
     for (let i = 0; i < count; i++) {
       const code = sorted[i]!;
@@ -280,7 +280,7 @@ export class MemberSet {
     return hashes;
   }
 
-  /** Sorts the codes by row; returns where those of each row end. */
+  /** Sorts the codes by row; returns the end of each row. */
   #sort(): Int32Array {
     const used = this.#used;
     const [rows, codes] = [this.#rows, this.#codes];
@@ -293,7 +293,7 @@ export class MemberSet {
     }
     if (used > this.#sorted.length) this.#sorted = new Int32Array(this.#rows.length);
     if (mostCode >= this.#seenIn.length) this.#seenIn = grown(this.#seenIn, mostCode + 1);
-    // First where each row begins, which becomes where it ends as it is filled.
+    // Begins of the rows; filling a row moves its begin to its end.
     const ends = new Int32Array(mostRow + 2);
     for (let i = 0; i < used; i++) ends[rows[i]! + 1]!++;
     for (let row = 1; row < ends.length; row++) ends[row]! += ends[row - 1]!;
@@ -302,14 +302,14 @@ export class MemberSet {
     return ends.subarray(0, mostRow + 1);
   }
 
-  /** The row that a row has become part of, or itself. */
+  /** The row that a row was merged into, or itself. */
   #whole(row: number): number {
     for (let into; (into = this.#mergedInto.get(row)) !== undefined;) row = into;
     return row;
   }
 }
 
-/** Sorted numbers, each once. */
+/** Sorted numbers without repetitions. */
 function unique(sorted: Float64Array): Float64Array {
   let n = 0;
   for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[n - 1]) sorted[n++] = sorted[i]!;
@@ -332,13 +332,13 @@ function unionOfSorted(a: Float64Array, b: Float64Array): Float64Array {
   return all.slice(0, n);
 }
 
-/** Raises registers to those of another sketch. */
+/** Raises registers to at least those of another sketch. */
 function raise(registers: Uint8Array, others: Uint8Array): void {
   for (let i = 0; i < REGISTERS; i++) if (others[i]! > registers[i]!) registers[i] = others[i]!;
 }
 
 /**
- * Cardinality from registers without the bias of the classic estimator (O. Ertl, "New cardinality estimation algorithms
+ * Cardinality by registers, without the bias of the classic estimator (O. Ertl, "New cardinality estimation algorithms
  * for HyperLogLog sketches", 2017, algorithm 6).
  */
 function estimate(registers: Uint8Array, rankBits: number): number {

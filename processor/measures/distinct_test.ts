@@ -7,10 +7,10 @@ import { testKeyed } from "../testing/fakes/keyed.ts";
 import { Random } from "../../generator/random.ts";
 import { onlyInWholeRun } from "../../testing/effort.ts";
 
-/** 1.04 / √(2^14), what the columns' comments promise as at most 1 %. */
+/** 1.04 / √(2^14); the comments of the columns promise at most 1 %. */
 const STANDARD_ERROR = 1.04 / 128;
 
-/** Shapes that identities have in shops. */
+/** Forms of user ids in shops. */
 const SHAPES: readonly ((n: number) => string)[] = [
   (n) => `user-${n}`,
   (n) => String(n).padStart(10, "0"),
@@ -36,19 +36,19 @@ function unkeyedHashOf(text: string): number {
 /** Sets of codes that are their own hashes. */
 const plainSets = () => new MemberSet((code) => code, (code) => code);
 
-/** The codes in the set of a row, sorted, where they are their own hashes. */
+/** The sorted codes in the set of a row, if codes are their own hashes. */
 function codesOf(members: MemberSet, row: number): number[] {
   const { bytes } = members.set(row);
   return [...new Float64Array(bytes.slice(1).buffer)];
 }
 
-/** A set of `n` users of a shape, `from` the first. */
+/** A set of `n` users of a form; `from` is the first. */
 function users(n: number, shape: (n: number) => string, from = 0): Distinct {
   const hashes = (hash: (text: string) => number) => Float64Array.from({ length: n }, (_, i) => hash(shape(from + i)));
   return Distinct.from(hashes(hashOf), () => hashes(unkeyedHashOf));
 }
 
-/** The same set as it was stored before there was a key. */
+/** The same set, as stored before there was a key. */
 function storedUnkeyed(n: number, shape: (n: number) => string, from = 0): Distinct {
   const hashes = Float64Array.from({ length: n }, (_, i) => unkeyedHashOf(shape(from + i))).sort();
   if (n <= EXACT_MEMBERS) return Distinct.of(Buffer.concat([Buffer.of(0), new Uint8Array(hashes.buffer)]));
@@ -62,13 +62,13 @@ function storedUnkeyed(n: number, shape: (n: number) => string, from = 0): Disti
 
 const bytesOf = (set: Distinct) => Buffer.from(set.bytes).toString("base64");
 
-Deno.test("up to 4,096 are counted exactly, whatever they are called", () => {
+Deno.test("up to 4,096 members are counted exactly, whatever their ids", () => {
   for (const shape of SHAPES) {
     for (const n of [0, 1, 2, 63, 1000, 4095, EXACT_MEMBERS]) assert.equal(users(n, shape).count, n);
   }
 });
 
-Deno.test("the first byte of what is stored says how, and is the same in every version", () => {
+Deno.test("the first stored byte names the format and never changes", () => {
   const of = (set: Distinct) => [set.bytes[0], set.bytes.length];
   assert.deepEqual(of(users(3, SHAPES[0]!)), [2, 1 + 3 * 8]);
   assert.deepEqual(of(users(EXACT_MEMBERS, SHAPES[0]!)), [2, 1 + EXACT_MEMBERS * 8]);
@@ -76,7 +76,7 @@ Deno.test("the first byte of what is stored says how, and is the same in every v
   assert.deepEqual(of(storedUnkeyed(1, SHAPES[0]!).union(users(0, SHAPES[0]!))), [0, 1 + 8]);
 });
 
-Deno.test("one more is an estimate", () => {
+Deno.test("4,097 members are estimated", () => {
   const sets = SHAPES.map((shape) => users(EXACT_MEMBERS + 1, shape));
   assert.ok(sets.some(({ count }) => count !== EXACT_MEMBERS + 1));
   for (const { count, bytes } of sets) {
@@ -88,7 +88,7 @@ Deno.test("one more is an estimate", () => {
 for (const [n, sets] of [[5_000, 40], [20_000, 40], [200_000, 12], [2_000_000, 2]] as const) {
   const options = n < 100_000 ? {} : onlyInWholeRun;
   Deno.test(
-    `of ${n.toLocaleString("en")} at most 1 % is missed or made up on average, never 3 standard errors`,
+    `${n.toLocaleString("en")} members are estimated within 1 % on average, always within 3 standard errors`,
     options,
     () => {
       const errors = Array.from({ length: sets }, (_, seed) => {
@@ -104,7 +104,7 @@ for (const [n, sets] of [[5_000, 40], [20_000, 40], [200_000, 12], [2_000_000, 2
   );
 }
 
-Deno.test("a set comes out the same to the byte, in whatever parts and order it was merged", () => {
+Deno.test("a set has the same bytes, in whatever parts and order it was merged", () => {
   for (let seed = 0; seed < 30; seed++) {
     const random = new Random(seed);
     const total = random.pick([10, 4000, EXACT_MEMBERS, EXACT_MEMBERS + 1, 9000]);
@@ -123,7 +123,7 @@ Deno.test("a set comes out the same to the byte, in whatever parts and order it 
   }
 });
 
-Deno.test("a set is read back from any bytes, and changes with none of them", () => {
+Deno.test("a set is read from bytes at any position, and later changes to them don't affect it", () => {
   for (const set of [users(3, SHAPES[0]!), users(5000, SHAPES[0]!)]) {
     const pooled = Buffer.concat([Buffer.alloc(3), set.bytes]).subarray(3);
     const again = Distinct.of(pooled);
@@ -133,7 +133,7 @@ Deno.test("a set is read back from any bytes, and changes with none of them", ()
   }
 });
 
-Deno.test("bytes that are no set are refused, not counted", () => {
+Deno.test("bytes that are not a set are refused", () => {
   for (const bytes of [[], [2, 1], [3], [4], [0, 1, 2, 3], [1, 0], new Array<number>(16384).fill(1)]) {
     assert.throws(() => Distinct.of(Uint8Array.from(bytes)), RangeError);
   }
@@ -147,7 +147,7 @@ Deno.test("different users have different hashes, with a key and without", onlyI
   }
 });
 
-Deno.test("members are kept once in each row", () => {
+Deno.test("each row keeps a member once", () => {
   const random = new Random(5);
   const naive = new Map<number, Set<number>>();
   const members = plainSets();
@@ -165,7 +165,7 @@ Deno.test("members are kept once in each row", () => {
   assert.deepEqual(codesOf(members, 1_000_000), []);
 });
 
-Deno.test("merged sets hold the members of both, also of those that had taken up another before", () => {
+Deno.test("merged sets hold the members of both, and of sets merged into them before", () => {
   const members = plainSets();
   members.add(Int32Array.of(0, 1, 1, 2, 3), Int32Array.of(1, 1, 2, 3, 4), 5);
   assert.deepEqual(codesOf(members, 1), [1, 2]);
@@ -179,7 +179,7 @@ Deno.test("merged sets hold the members of both, also of those that had taken up
   assert.deepEqual([codesOf(members, 0), codesOf(members, 1)], [[], [5]]);
 });
 
-Deno.test("a set that was stored without a key goes on without one, and counts what it would have counted", () => {
+Deno.test("a set stored without a key stays unkeyed, and counts as before", () => {
   for (
     const [before, from, added] of [[0, 0, 3], [10, 5, 10], [4000, 3000, 1096], [4000, 3000, 2000], [9000, 0, 9500]]
   ) {
@@ -188,16 +188,16 @@ Deno.test("a set that was stored without a key goes on without one, and counts w
       const delta = users(added!, shape, from);
       const merged = storedUnkeyed(before!, shape).union(delta);
       assert.equal(bytesOf(merged), bytesOf(storedUnkeyed(total, shape)));
-      // And so it does when it is read back and added to again.
+      // The same holds after it is stored, read and added to again.
       assert.equal(bytesOf(delta.union(Distinct.of(merged.bytes))), bytesOf(merged));
-      // In whatever order its parts come.
+      // And in any order of its parts.
       const parts = users(added! - 1, shape, from).union(users(1, shape, from! + added! - 1));
       assert.equal(bytesOf(parts.union(storedUnkeyed(before!, shape))), bytesOf(merged));
     }
   }
 });
 
-Deno.test("a set that was stored under the key is not mistaken for one without", () => {
+Deno.test("a keyed set is not mistaken for an unkeyed one", () => {
   const stored = Distinct.of(users(10, SHAPES[0]!).bytes);
   assert.throws(() => stored.union(storedUnkeyed(10, SHAPES[0]!)), /stored under a key/);
 });

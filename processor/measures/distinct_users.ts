@@ -1,13 +1,11 @@
 /**
- * The measure of distinct users: a set in each row.
+ * The measure of distinct users: one set per row.
  * @module
  */
 import { Distinct, MemberSet } from "./distinct.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
 
-/**
- * Number of different users: exact up to 4,096 in a row, at most 1 % off beyond (standard error).
- */
+/** Number of distinct users: exact up to 4,096 in a row, beyond with a standard error of at most 1 %. */
 export function distinctUsers(where: Filter = {}): Measure<Distinct> {
   return {
     kind: "distinct",

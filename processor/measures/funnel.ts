@@ -1,19 +1,19 @@
 /**
- * How far a session got through three steps that must follow each other in event time, at the same time or later, from
- * no more than what a later event could still change.
+ * How many of three steps a session reached. The steps must follow each other in event time, at the same time or later.
+ * It keeps only what a later event could still change.
  * @module
  */
 import { grown } from "../columns/grown.ts";
 import { CodeTable, type Measure } from "./measure.ts";
 
 /**
- * Times of the three steps, thinned out: `first` is the earliest time of step 1, `last` the latest of step 3, `middle`
- * those of step 2 that could yet complete a chain. Never changes once made.
+ * The thinned times of three steps, immutable: `first` is the earliest time of step 1, `last` the latest of step 3, and
+ * `middle` holds the times of step 2 that could still complete a chain.
  *
- * Why thinning loses nothing: the earliest step 1 only moves back and the latest step 3 only forward. Of the step 2
- * times that are not before `first`, the earliest is the easiest to follow with a step 3; of those that are not after
- * `last`, the latest is the easiest to precede with a step 1; only those strictly between `last` and `first` wait for
- * both, and all are kept.
+ * Thinning loses nothing, because the earliest step 1 only moves back and the latest step 3 only forward:
+ * - Of the step 2 times at or after `first`, the earliest is the easiest to follow with a step 3.
+ * - Of those at or before `last`, the latest is the easiest to precede with a step 1.
+ * - Those strictly between `last` and `first` wait for both, so all are kept.
  */
 export class Funnel {
   /** Steps reached: 0 to 3. */
@@ -36,19 +36,21 @@ export class Funnel {
     return new Funnel(Infinity, [], -Infinity, false);
   }
 
-  /** Of events of the three steps: the earliest first, all the second, the latest third; infinite where there is none. */
+  /**
+   * From the events of the three steps: the earliest first, all second, the latest third; infinite if there is none.
+   */
   static from(first: number, middle: readonly number[], last: number): Funnel {
     return new Funnel(first, middle, last, false);
   }
 
-  /** The funnel back from its step and `bytes`. */
+  /** Reads a funnel from its step and `bytes`. */
   static of(step: number, bytes: Uint8Array | null): Funnel {
     if (bytes === null) return step === 3 ? COMPLETE : EMPTY_FUNNEL;
     const times = new Float64Array(new Uint8Array(bytes).buffer);
     return new Funnel(times[0]!, Array.from(times.subarray(2)), times[1]!, false);
   }
 
-  /** What a later event could still change, for `Funnel.of`; null where nothing could, or nothing has happened. */
+  /** What a later event could still change, for `Funnel.of`; null if it is complete or empty. */
   get bytes(): Uint8Array | null {
     if (this.step === 3 || (this.#first === Infinity && this.#last === -Infinity && this.#middle.length === 0)) {
       return null;
@@ -56,7 +58,7 @@ export class Funnel {
     return new Uint8Array(new Float64Array([this.#first, this.#last, ...this.#middle]).buffer);
   }
 
-  /** Both sets of events together. */
+  /** The funnel of both sets of events. */
   merge(other: Funnel): Funnel {
     if (this === EMPTY_FUNNEL) return other;
     if (other === EMPTY_FUNNEL) return this;
@@ -80,7 +82,7 @@ export const EMPTY_FUNNEL: Funnel = Funnel.empty();
 
 const COMPLETE: Funnel = Funnel.complete();
 
-/** Times of step 2, sorted, without those that can't matter any more; no chain is complete yet. */
+/** Times of step 2, sorted, without those that no longer matter; no chain is complete yet. */
 function thinned(first: number, middle: readonly number[], last: number): number[] {
   const times = [...new Set(middle)].sort((a, b) => a - b);
   const notAfterLast = times.filter((time) => time <= last);
@@ -90,8 +92,8 @@ function thinned(first: number, middle: readonly number[], last: number): number
 }
 
 /**
- * How far events get through steps that must follow each other in event time, at the same time or later; what a later
- * event could still change is kept in the column `state`.
+ * How many steps of a chain the events reach, in event time, at the same time or later. The column `state` keeps what a
+ * later event could still change.
  */
 export function funnel(steps: readonly [string, string, string], state: string): Measure<Funnel> {
   return {
@@ -109,7 +111,7 @@ export function funnel(steps: readonly [string, string, string], state: string):
     accumulator(words) {
       let first = new Float64Array(0);
       let last = new Float64Array(0);
-      // Thinned out once, at the end: merging event by event would take the square of a robot's thousands of events.
+      // Thinned once, at the end: merging each event would take quadratic time in a robot's thousands of events.
       const middle = new Map<number, number[]>();
       const stepOf = new CodeTable(words.type, (type) => steps.indexOf(type));
       return {

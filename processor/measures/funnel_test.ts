@@ -11,7 +11,7 @@ function folded(events: readonly Step[]): Funnel {
   return Funnel.from(Math.min(...times(0)), times(1), Math.max(...times(2)));
 }
 
-/** The contract, literally: step k is reached if such a chain of k events exists. */
+/** The contract, literally: step k is reached if a chain of k such events exists. */
 function stepLiterally(events: readonly Step[]): number {
   const chains = (step: number, after: number): number =>
     Math.max(
@@ -47,7 +47,7 @@ for (const [name, events, step] of TABLE) {
   });
 }
 
-Deno.test("a funnel reaches what any chain reaches, in whatever parts and order its events were merged", () => {
+Deno.test("a funnel reaches as far as the longest chain, in whatever parts and order its events were merged", () => {
   const reached = [0, 0, 0, 0];
   for (let seed = 0; seed < 6000; seed++) {
     const random = new Random(seed);
@@ -71,7 +71,7 @@ Deno.test("a funnel reaches what any chain reaches, in whatever parts and order 
   assert.ok(reached.every((seeds) => seeds > 300), `seeds by step: ${reached}`);
 });
 
-Deno.test("a funnel is read back from any bytes", () => {
+Deno.test("a funnel is read from bytes at any position", () => {
   const funnel = folded([[1, 7], [1, 9]]);
   const pooled = Buffer.concat([Buffer.alloc(5), funnel.bytes!]).subarray(5);
   const again = Funnel.of(funnel.step, pooled);
@@ -79,7 +79,7 @@ Deno.test("a funnel is read back from any bytes", () => {
   assert.equal(stored(again), stored(funnel));
 });
 
-Deno.test("a robot's thousands of carts are folded once, not once each", () => {
+Deno.test("a robot's thousands of carts are thinned once, not once each", () => {
   const carts = Array.from({ length: 200_000 }, (_, n): Step => [1, n]);
   const waiting = folded(carts);
   assert.equal(waiting.step, 0);

@@ -1,6 +1,6 @@
 /**
- * Measures: what a view adds up. Each is a commutative monoid (a zero and a merge that may be done in any order), which
- * alone is why late events, several instances and crashes can't change a figure.
+ * Measures: what a view computes. Each is a commutative monoid: it has a zero, and a merge that works in any order.
+ * This is the only reason why late events, several instances and crashes can't change a figure.
  * @module
  */
 import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "../columns/batch.ts";
@@ -17,49 +17,51 @@ export interface Column {
   readonly nullable: boolean;
 }
 
-/** Only events whose dimensions have one of the given values. */
+/** Selects events by dimension: each must have one of the given values. */
 export type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 
-/** Adds events up, for many rows at once. */
+/** Computes a measure for many rows at once. */
 export interface Accumulator<V> {
-  /** Adds each event `i` of `batch` to row `rows[i]`, passing those whose row is negative; rows are below `rowCount`. */
+  /** Adds each event `i` of `batch` to row `rows[i]`; skips negative rows. Rows are below `rowCount`. */
   add(batch: Batch, rows: Int32Array, rowCount: number): void;
-  /** Adds what row `from` has got to row `into`. Both are below the `rowCount` of the last `add`. */
+  /** Merges row `from` into row `into`; both are below the `rowCount` of the last `add`. */
   merge(into: number, from: number): void;
-  /** What has been added up for a row; the measure's zero for one that got nothing. */
+  /** The value of a row; the measure's zero for a row without events. */
   value(row: number): V;
-  /** The cells of these rows, for each of the measure's columns; without it, values are encoded one by one. */
+  /** The cells of these rows, one column per measure column; without this method, values are encoded one by one. */
   cells?(rows: Int32Array): readonly Cells[];
-  /** Forgets all that has been added, and keeps the room that it had. */
+  /** Removes all values, and keeps their memory. */
   clear(): void;
 }
 
-/** The ways of adding up. Each says in PostgreSQL's and in Flink's SQL how: a new kind does not compile without. */
+/**
+ * The kinds of measures. Each has a translation to the SQL of PostgreSQL and of Flink: without one it does not compile.
+ */
 export type MeasureKind = "count" | "sum" | "distinct" | "first" | "last" | "funnel";
 
-/** A way of adding events up. */
+/** A measure: how it folds, merges and stores events. */
 export interface Measure<V = unknown> {
   readonly kind: MeasureKind;
   readonly where: Filter;
-  /** What is added up or picked, for translations: the quantity of a sum, the dimension of `first` and `last`. */
+  /** For translations: the quantity of a sum, or the dimension of `first` and `last`. */
   readonly of?: Quantity | Dimension;
-  /** The steps of a funnel, for translations. */
+  /** For translations: the steps of a funnel. */
   readonly steps?: readonly string[];
   readonly zero: V;
-  /** Associative and commutative, with `zero` as its identity. Changes neither side. */
+  /** Associative and commutative, with `zero` as its identity. Changes neither argument. */
   merge(a: V, b: V): V;
   accumulator(words: Dictionaries): Accumulator<V>;
-  /** The columns that hold a value, for a measure called `name`. */
+  /** The columns of a measure called `name`. */
   columns(name: string): readonly Column[];
   /** A value as cells of its columns. */
   encode(value: V): readonly Cell[];
-  /** The value back from its cells. */
+  /** Reads a value from its cells. */
   decode(cells: readonly Cell[]): V;
 }
 
 /**
- * Passes on the rows of the events that a filter lets through, and -1 for the others; looks each string of a dictionary
- * up once. What is returned stands until the next call.
+ * Returns the rows of the events that pass a filter, and -1 for the others; looks each string of a dictionary up once.
+ * The result is valid until the next call.
  */
 export function selector(where: Filter, words: Dictionaries): (batch: Batch, rows: Int32Array) => Int32Array {
   const tests = DIMENSIONS.filter((dimension) => where[dimension] !== undefined).map((dimension) => ({
@@ -82,12 +84,12 @@ export function selector(where: Filter, words: Dictionaries): (batch: Batch, row
   };
 }
 
-/** A small number for each string of a dictionary, worked out once for each. */
+/** A small number for each string of a dictionary, computed once per string. */
 export class CodeTable {
   readonly #words: Dictionary;
   readonly #of: (text: string) => number;
   #values = new Int8Array(0);
-  /** Of so many strings the number is known, in this generation of the dictionary. */
+  /** Number of strings with a known number, in this generation of the dictionary. */
   #known = 0;
   #generation = 0;
 
@@ -96,7 +98,7 @@ export class CodeTable {
     this.#of = of;
   }
 
-  /** The numbers by code; they stand until the next call. */
+  /** The numbers by code; valid until the next call. */
   values(): Int8Array {
     const words = this.#words;
     if (words.generation !== this.#generation) {

@@ -32,7 +32,7 @@ Deno.test("every measure of every view is a commutative monoid, and folds events
   assertLawsOf(MEASURES, 11, runs(150));
 });
 
-Deno.test("rows are added up apart from each other, and events without a row pass", () => {
+Deno.test("rows are computed independently, and events without a row are skipped", () => {
   const rowed = fc.array(fc.tuple(EVENT, fc.constantFrom(-1, 0, 1, 70, 3000)), { maxLength: 30 });
   fc.assert(
     fc.property(rowed, (events) => {
@@ -54,7 +54,7 @@ Deno.test("rows are added up apart from each other, and events without a row pas
   );
 });
 
-Deno.test("rows that turn out to be one are merged as their values are, and cells say what values say", () => {
+Deno.test("merged rows equal merged values, and cells equal encoded values", () => {
   const rowed = fc.array(fc.tuple(EVENT, fc.integer({ min: 0, max: 2 })), { maxLength: 30 });
   fc.assert(
     fc.property(rowed, (events) => {
@@ -77,7 +77,7 @@ Deno.test("rows that turn out to be one are merged as their values are, and cell
   );
 });
 
-Deno.test("text is ordered as PostgreSQL orders UTF-8 bytes", () => {
+Deno.test("text is sorted as PostgreSQL sorts UTF-8 bytes", () => {
   const text = fc.string({
     unit: fc.constantFrom("a", "b", "\x7f", "é", "\ud7ff", "\ue000", "\uffff", "😀", "\u{10ffff}"),
   });

@@ -1,5 +1,5 @@
 /**
- * Measures that pick a value: of the earliest or of the latest event of a row.
+ * Measures that take a value from the earliest or the latest event of a row.
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
@@ -8,25 +8,25 @@ import { NONE } from "../columns/dictionary.ts";
 import { grown } from "../columns/grown.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
 
-/** The value at one end of a row's events, and the event that it was taken from. */
+/** A value from the first or last event of a row, and the event that has it. */
 export interface Pick {
   readonly time: number;
   readonly id: string;
   readonly value: string | null;
 }
 
-/** Names of the columns that hold the time and the id of the event that a value was picked from. */
+/** Columns for the time and the id of the event that a value comes from. */
 export interface PickColumns {
   readonly at: string;
   readonly by: string;
 }
 
-/** Value of a dimension in the earliest event; of two at the same time, in the one with the smaller id. */
+/** Value of a dimension in the earliest event; at equal times, in the one with the smaller id. */
 export function first(of: Dimension, columns: PickColumns, where: Filter = {}): Measure<Pick | null> {
   return pick("first", of, columns, where, -1);
 }
 
-/** Value of a dimension in the latest event; of two at the same time, in the one with the greater id. */
+/** Value of a dimension in the latest event; at equal times, in the one with the greater id. */
 export function last(of: Dimension, columns: PickColumns, where: Filter = {}): Measure<Pick | null> {
   return pick("last", of, columns, where, 1);
 }
@@ -59,15 +59,15 @@ function pick(
       const select = selector(where, words);
       const { ids } = words;
       let times = new Float64Array(64);
-      /** Place in `ids` of the event that each row's value is from, plus one; 0 where there is none. */
+      /** Index in `ids` of the event that gave each row its value, plus one; 0 if there is none. */
       let events = new Int32Array(64);
       /** Code of the value. */
       let codes = new Int32Array(64);
       const textOf = (code: number) => code === NONE ? null : words[of].text(code);
-      /** Whether the event `a` with value `x` goes before `b` with `y`, which happened at the same time. */
+      /** Whether event `a` with value `x` wins over `b` with `y` at the same time. */
       const winsTie = (a: number, x: number, b: number, y: number) =>
         (ids.compare(a, b) || compareText(textOf(x) ?? "", textOf(y) ?? "")) * sign > 0;
-      /** Gives a row an event, by its place plus one, if it goes before the one that the row has. */
+      /** Gives a row an event, by its index plus one, if it wins over the row's current event. */
       const take = (row: number, time: number, event: number, code: number) => {
         const ahead = (time - times[row]!) * sign;
         const known = events[row]!;
@@ -113,12 +113,15 @@ function pick(
   };
 }
 
-/** Orders picks by time, then by id; where one id came with two values, by these, so that the order of merging can't tell. */
+/**
+ * Orders picks by time, then by id, then by value: one id may come with two values, and the merge order must not
+ * matter.
+ */
 function compareAt(a: Pick, b: Pick): number {
   return a.time - b.time || compareText(a.id, b.id) || compareText(a.value ?? "", b.value ?? "");
 }
 
-/** Orders strings by code point, which is how PostgreSQL's collation "C" orders UTF-8; negative, zero or positive. */
+/** Orders strings by code point, as PostgreSQL's collation "C" orders UTF-8; negative, zero or positive. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);

@@ -1,5 +1,5 @@
 /**
- * Measures that are sums: of events, or of a quantity.
+ * Measures that sum: the number of events, or a quantity.
  * @module
  */
 import type { Quantity } from "../columns/batch.ts";
