@@ -20,7 +20,7 @@ scenario(
 
 scenario(
   activeUsers,
-  "users are counted once in a window, over all types of event",
+  "a window counts each user once, over all event types",
   `
   time          userId  eventType
   12:00:00.000  ann     page_view

@@ -1,6 +1,6 @@
 /**
- * The questions that the shop asks, in the order in which a commit writes them: first what belongs to one user, which
- * several instances write side by side, then the windows that all of them share.
+ * The views, in the order in which a commit writes them. Tables with rows of single users come first: several instances
+ * can write them in parallel. Windows come last, because all instances share them.
  * @module
  */
 import type { View } from "./view.ts";

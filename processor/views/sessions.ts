@@ -7,8 +7,8 @@ const pageView = { type: ["page_view"] };
 const earliest = { at: "started_at", by: "first_event_id" };
 
 /**
- * Visits: events of a user, and of a client's own session where it keeps one, with no more than half an hour between
- * them. Whether a session is over is a condition on the watermark, so nobody has to keep a timer.
+ * Sessions: events of a user at most half an hour apart; a client's own session id splits them further. Whether a
+ * session is over follows from the event-time watermark, so no timers are needed.
  */
 export const sessions: View = view({
   name: "sessions",

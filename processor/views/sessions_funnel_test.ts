@@ -3,7 +3,7 @@ import { sessions } from "./sessions.ts";
 
 scenario(
   sessions,
-  "the funnel is climbed in event-time order",
+  "the funnel counts steps in event-time order",
   `
   userId    eventType    time
   viewer    page_view    12:00:00.000
@@ -49,7 +49,7 @@ scenario(
 
 scenario(
   sessions,
-  "steps in two sessions are no chain, until a late event makes the two one",
+  "steps in two sessions are no chain until a late event merges the sessions",
   `
   userId  eventType    time
   apart   page_view    12:00:00.000

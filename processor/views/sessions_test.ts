@@ -21,7 +21,7 @@ scenario(
 
 scenario(
   sessions,
-  "a session goes on as long as no pause is longer",
+  "a session continues while no pause is longer than 30 minutes",
   `
   time          page
   12:00:00.000  /1
@@ -39,7 +39,7 @@ scenario(
 
 scenario(
   sessions,
-  "a late event between two sessions makes them one",
+  "a late event between two sessions merges them",
   `
   time          page  device   region  eventType    price
   12:00:00.000  /a    mobile   eu      page_view    -
@@ -54,7 +54,7 @@ scenario(
 
 scenario(
   sessions,
-  "one that bridges only half leaves them two",
+  "a late event near one session only does not merge them",
   `
   time          page
   12:00:00.000  /a
@@ -70,7 +70,7 @@ scenario(
 
 scenario(
   sessions,
-  "an earlier event moves the beginning, and what is told by it",
+  "an earlier event moves the start and changes the values taken from it",
   `
   time          page  device   region
   12:10:00.000  /b    desktop  us
@@ -84,7 +84,7 @@ scenario(
 
 scenario(
   sessions,
-  "a client's own sessions are apart, and apart from events that have none",
+  "a client's own sessions are separate from each other and from events without one",
   `
   time          userId  sessionId  page
   12:00:00.000  ann     s1         /1
@@ -106,7 +106,7 @@ scenario(
 
 scenario(
   sessions,
-  "midnight is no border",
+  "a session crosses midnight",
   `
   time                     page
   23:59:59.999             /a
@@ -138,7 +138,7 @@ scenario(
 
 scenario(
   sessions,
-  "entry and exit are page views, whatever surrounds them; device and region are of any earliest event",
+  "entry and exit come from page views only; device and region come from the earliest event of any type",
   `
   time          eventType    page       device   region
   12:00:00.000  search       /search    mobile   eu
@@ -166,10 +166,10 @@ scenario(
   `,
 );
 
-// What makes a bounce is one page view and nothing else: `bounced` is written by PostgreSQL from these two columns.
+// `bounced` means one page view and nothing else: PostgreSQL generates it from these two columns.
 scenario(
   sessions,
-  "what a bounce is made of",
+  "a bounce is one page view and nothing else",
   `
   userId  eventType  time
   one     page_view  12:00:00.000

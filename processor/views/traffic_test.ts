@@ -19,7 +19,7 @@ scenario(
 
 scenario(
   traffic,
-  "types, devices and regions are counted apart",
+  "types, devices and regions are counted separately",
   `
   time          userId  eventType  device   region
   12:00:01.000  ann     page_view  mobile   eu
@@ -46,7 +46,7 @@ scenario(
 
 scenario(
   traffic,
-  "revenue is of purchases alone, to the cent",
+  "revenue counts purchases only, to the cent",
   `
   time          userId  eventType    price  quantity
   12:00:01.000  ann     purchase     0.10   3
@@ -65,7 +65,7 @@ scenario(
 
 scenario(
   traffic,
-  "an event that is weeks late belongs to its own minute",
+  "an event that is weeks late counts in its own minute",
   `
   time                     userId
   12:00:30.000             ann

@@ -8,7 +8,7 @@ export const userDays: View = view({
   window: day(),
   by: ["user"],
   measures: { events: count(), purchases: count({ type: ["purchase"] }), revenue_cents: sum("revenue") },
-  // It knows the day on which a user was first seen, and the days that a forgotten user's events are on.
+  // This table knows the day on which a user was first seen, and the days with events of an erased user.
   keep: "forever",
   rollups: ["users"],
 });

@@ -23,7 +23,7 @@ scenario(
 
 scenario(
   userDays,
-  "all events count, purchases and their revenue besides, whatever the session",
+  "all events count, with purchases and revenue, across sessions",
   `
   time          userId  sessionId  eventType  price  quantity
   09:00:00.000  ann     s1         purchase   10     2

@@ -1,12 +1,12 @@
 /**
- * A view is a question that the shop keeps asking, written as data: what it counts, by what, over which window.
+ * A view is a question that the shop keeps asking, as data: what it counts, by which key, over which window.
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
 import type { Cells } from "../columns/cells.ts";
 import type { Filter, Measure } from "../measures/measure.ts";
 
-/** How a view cuts event time. All windows are half open, in UTC, and aligned to the epoch. */
+/** How a view divides event time. All windows are half open, in UTC, and aligned to the epoch. */
 export type Window =
   | { readonly kind: "tumbling"; readonly widthMs: number }
   | { readonly kind: "hopping"; readonly widthMs: number; readonly everyMs: number }
@@ -18,26 +18,26 @@ export interface View {
   /** Name of the view and of its table. */
   readonly name: string;
   readonly about: string;
-  /** Which events it counts; without it, all. */
+  /** Which events it counts (default: all). */
   readonly where?: Filter;
   readonly window: Window;
   readonly by: readonly Dimension[];
   readonly measures: Readonly<Record<string, Measure>>;
-  /** Columns that PostgreSQL makes of others of the same row: true where each of these has the given value. */
+  /** Columns that PostgreSQL generates: true if each of these columns of the row has the given value. */
   readonly derived?: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** How long rows are kept; without it, as long as `ROLLUPS_KEEP_DAYS` says. */
+  /** How long rows are kept (default: `ROLLUPS_KEEP_DAYS`). */
   readonly keep?: "forever";
-  /** Tables that triggers of the view's migration keep added up from its rows, which nobody else writes. */
+  /** Rollup tables that triggers of the view's migration maintain from its rows; nothing else writes them. */
   readonly rollups?: readonly string[];
 }
 
-/** Partial answers to a view since the last commit, column by column; place `r` of each column is row `r`. */
+/** Partial results of a view since the last commit, by column; index `r` of each column is row `r`. */
 export interface Delta {
   readonly view: View;
   readonly count: number;
-  /** Where each row's window begins, epoch milliseconds; of a session, its earliest event. */
+  /** Where each row's window begins, epoch milliseconds; for a session, its earliest event. */
   readonly start: Float64Array;
-  /** Where each row's window ends, epoch milliseconds, excluded; of a session, its latest event, included. */
+  /** Where each row's window ends, epoch milliseconds, exclusive; for a session, its latest event, inclusive. */
   readonly end: Float64Array;
   /** One column per dimension of `view.by`; null only for an absent session. */
   readonly keys: readonly Cells[];
@@ -49,7 +49,7 @@ export interface Delta {
 export interface Values {
   /** The value of a row. */
   at(row: number): unknown;
-  /** The values as cells, for each of the measure's columns; without it, they are to be encoded one by one. */
+  /** The values as cells, one column per measure column; without this method, they are encoded one by one. */
   cells?(): readonly Cells[];
 }
 
@@ -69,17 +69,17 @@ export function minutes(n: number): number {
 /** Length of a UTC day, in milliseconds. */
 export const DAY_MS = minutes(24 * 60);
 
-/** Windows of one width, each beginning where the last ends. */
+/** Windows of one width, each starting at the end of the previous one. */
 export function tumbling(widthMs: number): Window {
   return { kind: "tumbling", widthMs };
 }
 
-/** Windows that overlap: `widthMs` wide, one beginning every `everyMs`. */
+/** Overlapping windows: `widthMs` wide, one starting every `everyMs`. */
 export function hopping(widthMs: number, everyMs: number): Window {
   return { kind: "hopping", widthMs, everyMs };
 }
 
-/** Events of one key, each at most `gapMs` after the one before. */
+/** Sessions: events of one key, each at most `gapMs` after the previous one. */
 export function session(gapMs: number): Window {
   return { kind: "session", gapMs };
 }
@@ -89,7 +89,7 @@ export function day(): Window {
   return { kind: "day" };
 }
 
-/** Width of the panes that a window is put together from, in milliseconds; a session has none. */
+/** Width of a window's panes, in milliseconds. Throws for session windows, which have no panes. */
 export function paneMs(window: Window): number {
   switch (window.kind) {
     case "tumbling":
@@ -104,9 +104,9 @@ export function paneMs(window: Window): number {
 }
 
 /**
- * A view whose parts fit together.
+ * Checks a view's definition.
  *
- * @throws {RangeError} naming the view and what does not fit
+ * @throws {RangeError} naming the view and what is wrong with it
  */
 export function view(definition: View): View {
   const { name, window, by, measures } = definition;

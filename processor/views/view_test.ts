@@ -5,7 +5,7 @@ import { VIEWS } from "./mod.ts";
 
 const GOOD: View = { name: "good", about: "", window: tumbling(60_000), by: ["user"], measures: { events: count() } };
 
-Deno.test("a view whose parts don't fit is refused by name, when it is built", () => {
+Deno.test("an inconsistent view is refused by name when it is built", () => {
   const refused: readonly (readonly [Partial<View>, RegExp])[] = [
     [{ name: "" }, /view "": a name/],
     [{ name: "Traffic" }, /view "Traffic": a name/],
@@ -25,12 +25,12 @@ Deno.test("a view whose parts don't fit is refused by name, when it is built", (
   }
 });
 
-Deno.test("a view whose parts fit is what was written", () => {
+Deno.test("a consistent view is returned as it was written", () => {
   assert.equal(view(GOOD), GOOD);
   for (const one of VIEWS) assert.equal(view(one), one);
 });
 
-Deno.test("windows are put together from panes; sessions have none", () => {
+Deno.test("windows consist of panes; sessions have none", () => {
   assert.deepEqual([tumbling(7), hopping(10, 5), day()].map(paneMs), [7, 5, DAY_MS]);
   assert.throws(() => paneMs(session(1)), TypeError);
 });
