@@ -1,5 +1,5 @@
 /**
- * The views as one job in Flink SQL, from the topic into the same tables.
+ * Translates the views to one job in Flink SQL, from the topic to the same tables.
  * @module
  */
 import type { View } from "../views/view.ts";
@@ -7,18 +7,18 @@ import { type Bounds, clicksTable, type Connector, eventsView, quoted } from "./
 import { insertOf, sinkTable } from "./flink_view.ts";
 import { SCHEMA } from "./table.ts";
 
-/** What a job needs to know besides its views. */
+/** What a job needs besides its views. */
 export interface FlinkJob extends Bounds {
   readonly views: readonly View[];
-  /** What PostgreSQL must be told once, line by line, so that Flink can find rows; empty if nothing. */
+  /** What PostgreSQL must run once, line by line, so that Flink can find rows; may be empty. */
   readonly preparation: readonly string[];
   /** Where the events come from: options of the connector `kafka`. */
   readonly kafka: Connector;
   /** Where rows go: options of the connector `jdbc`. */
   readonly database: Connector;
-  /** Within how much time the same id is the same event. */
+  /** Time within which a repeated id is a duplicate, in milliseconds. */
   readonly repeatMs: number;
-  /** How long a partition may be silent before it no longer holds windows back. */
+  /** How long a partition may be idle before it no longer holds windows back, in milliseconds. */
   readonly idleMs: number;
 }
 
@@ -64,7 +64,7 @@ export function flinkJob(job: FlinkJob): string {
 function settings({ repeatMs, idleMs }: FlinkJob): string {
   return Object.entries({
     "pipeline.name": "clickstream",
-    // Without it each view would read the fields of every message, and tell repetitions, for itself.
+    // Otherwise each view would parse every message and find duplicates by itself.
     "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
     "table.local-time-zone": "UTC",
     "table.exec.source.idle-timeout": duration(idleMs),

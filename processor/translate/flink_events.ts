@@ -1,5 +1,5 @@
 /**
- * The topic and its events in Flink SQL: what a message must be to count, and what its fields become.
+ * The topic and its events in Flink SQL: which messages are events, and how their fields are stored.
  * @module
  */
 import type { Dimension, Quantity } from "../columns/batch.ts";
@@ -9,11 +9,11 @@ import { COLUMN_OF } from "./table.ts";
 /** Options of a connector, in order. */
 export type Connector = Readonly<Record<string, string>>;
 
-/** What decides whether a message is an event, and which page it is of. */
+/** Limits and rules for accepting a message and cutting its page. */
 export interface Bounds {
-  /** How far the watermark stays behind the latest event. */
+  /** How far the event-time watermark stays behind the latest event, in milliseconds. */
   readonly delayMs: number;
-  /** How much older than its Kafka timestamp an event may be. */
+  /** Maximum age of an event at its Kafka timestamp, in milliseconds. */
   readonly keepMs: number;
   /** Whether a fragment that is a route belongs to the page. */
   readonly hashRoutes: boolean;
@@ -22,10 +22,13 @@ export interface Bounds {
 /** Column of the view `events` that holds a quantity. */
 export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = { revenue: "revenue_cents" };
 
-/** When an event happened, as text that sorts by time. */
+/** Event time as text that sorts by time. */
 export const HAPPENED = "DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS')";
 
-/** Stands between the parts of a text, since no field of an event may hold it and it sorts before all that may. */
+/**
+ * Separates the parts of a text: no field of an event may hold it, and it sorts before all characters that they may
+ * hold.
+ */
 export const BETWEEN = "CHR(0)";
 
 /** A string of SQL. */
@@ -33,7 +36,7 @@ export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** A length of time, in the largest unit that it is a whole number of. */
+/** A length of time in the largest unit that divides it. */
 export function interval(ms: number): string {
   const units = [["DAY", 86_400_000], ["HOUR", 3_600_000], ["MINUTE", 60_000], ["SECOND", 1000]] as const;
   const [unit, length] = units.find(([, length]) => ms % length === 0) ?? ["SECOND(6, 3)", 1000];
@@ -41,13 +44,13 @@ export function interval(ms: number): string {
   return `INTERVAL '${count}' ${unit}${count > 99 && !unit.includes("(") ? `(${String(count).length})` : ""}`;
 }
 
-/** A table with these columns, in a connector. */
+/** Creates a table with these columns in a connector. */
 export function table(name: string, columns: readonly string[], connector: Connector): string {
   const options = Object.entries(connector).map(([key, value]) => `  ${quoted(key)} = ${quoted(value)}`);
   return `CREATE TABLE ${name} (\n${columns.map((c) => `  ${c}`).join(",\n")}\n) WITH (\n${options.join(",\n")}\n);`;
 }
 
-/** The topic: messages with their fields as text, each with a time, and the watermark. */
+/** The topic: messages with their fields as text, their times, and the event-time watermark. */
 export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
   const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region", "price"];
   return table("clicks", [
@@ -65,15 +68,14 @@ export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
 
 const EPOCH_TIME = "TO_TIMESTAMP_LTZ(TRY_CAST(REGEXP_EXTRACT(`timestamp`, '^(\\d{1,15})(\\.\\d+)?$', 1) AS BIGINT), 3)";
 
-/** A time of day in ISO 8601 as a regular expression, with this sign between its parts; a leap second is one. */
+/** A regular expression for an ISO 8601 time of day with this separator; it accepts leap seconds. */
 function timeOfDay(sign: string): string {
   const [minute, second] = ["[0-5]\\d", "([0-5]\\d|60)"];
   return `(([01]\\d|2[0-3])${sign}${minute}(${sign}${second}([.,]\\d+)?)?|24${sign}00(${sign}00([.,]0+)?)?)`;
 }
 
 /**
- * Time of ISO 8601 with zone: the date, and seconds that are added to it. Flink reads a zone in a text, and leaves it out
- * of account.
+ * An ISO 8601 time with zone: the date, and seconds that are added to it. Flink parses a zone in a text but ignores it.
  */
 function isoTime(): string {
   const zone = "([Zz]|[+-]([01]\\d|2[0-3])(:?[0-5]\\d)?)";
@@ -99,7 +101,7 @@ const PATH = "REGEXP_REPLACE(page, '(?s)[?#].*', '')";
 
 const ROUNDED = "ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2)";
 
-/** What a message is to Flink, once: an event, or nothing. */
+/** The valid messages as events, without duplicates. */
 export function eventsView({ keepMs, hashRoutes }: Bounds): string {
   const columns: readonly (readonly [string, string])[] = [
     [
@@ -170,7 +172,7 @@ function orAbsent(field: string, test: string): string {
   return `(${field} IS NULL OR ${test})`;
 }
 
-/** Only events whose dimensions have one of these values; empty if all pass. */
+/** The condition that dimensions have one of these values; empty if all events pass. */
 export function condition(where: { readonly [dimension in Dimension]?: readonly string[] }): string {
   return Object.entries(where).map(([dimension, values]) =>
     `${COLUMN_OF[dimension as Dimension]} IN (${values.map(quoted).join(", ")})`

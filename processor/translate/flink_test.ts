@@ -17,7 +17,7 @@ function printed(env: Readonly<Record<string, string>>): string {
   return flinkJob(jobOf({ ...readSettings(READS.flink, (name) => env[name]), DATABASE_URL: url }));
 }
 
-Deno.test("the job is the one that was looked at", async () => {
+Deno.test("the job matches the reviewed one", async () => {
   assert.equal(
     printed({}),
     await Deno.readTextFile(GOLDEN),
@@ -30,7 +30,7 @@ Deno.test("the job is the one that was looked at", async () => {
 const SASL = { KAFKA_SASL_MECHANISM: "PLAIN", KAFKA_SASL_USERNAME: "a\"li'ce", KAFKA_SASL_PASSWORD: "hunter2" };
 const URL_OF = "postgres://wri%40ter:hunter2@db:5433/shop?sslmode=disable";
 
-Deno.test("settings are where the connectors look for them, and no password is", () => {
+Deno.test("settings are in the connectors' options, but no password", () => {
   const cases: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
     [{ KAFKA_BROKERS: "a:1,b" }, /^ {2}'properties\.bootstrap\.servers' = 'a:1,b:9092',$/m],
     [{ KAFKA_TOPIC: "t" }, /^ {2}'topic' = 't',$/m],
@@ -53,7 +53,7 @@ Deno.test("settings are where the connectors look for them, and no password is",
   assert.doesNotMatch(printed({ VIEWS: "traffic" }), /create unique index|sessions \(/);
 });
 
-Deno.test("a length of time is said in the largest unit that fits", () => {
+Deno.test("a length of time is written in the largest unit that divides it", () => {
   const cases: readonly (readonly [number, string])[] = [
     [minutes(24 * 60), "INTERVAL '1' DAY"],
     [minutes(90), "INTERVAL '90' MINUTE"],
@@ -64,7 +64,7 @@ Deno.test("a length of time is said in the largest unit that fits", () => {
   for (const [ms, said] of cases) assert.equal(interval(ms), said);
 });
 
-Deno.test("a view is said as it is written", () => {
+Deno.test("a view is translated as it is declared", () => {
   const hops = insertOf(
     view({
       name: "v",

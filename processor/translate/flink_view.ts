@@ -1,5 +1,5 @@
 /**
- * A view in Flink SQL: the table that it is written to, and the query that fills it.
+ * A view in Flink SQL: the table that it writes to, and the query that fills it.
  * @module
  */
 import type { Column, Measure } from "../measures/measure.ts";
@@ -17,7 +17,7 @@ import {
 } from "./flink_events.ts";
 import { COLUMN_OF, SCHEMA, tableOf } from "./table.ts";
 
-/** Longest page in bytes that fits into an entry of an index. */
+/** Longest page that fits into an index entry, in bytes. */
 const MAX_INDEXED_BYTES = 2600;
 
 const TYPE_OF: { readonly [type in Column["type"]]: string } = {
@@ -29,15 +29,15 @@ const TYPE_OF: { readonly [type in Column["type"]]: string } = {
   bytea: "BYTES",
 };
 
-/** Names of columns that are words of Flink SQL. */
+/** Column names that are keywords of Flink SQL. */
 const WORDS: ReadonlySet<string> = new Set(["day", "views"]);
 
-/** A column's name, quoted where it is a word of Flink SQL. */
+/** A column's name, quoted if it is a keyword of Flink SQL. */
 function identifier(name: string): string {
   return WORDS.has(name) ? `\`${name}\`` : name;
 }
 
-/** The columns that tell rows of a view apart, as Flink's upsert names them. */
+/** A view's key columns, for Flink's upsert. */
 export function keyOf(view: View): string[] {
   const { window, key } = tableOf(view);
   const [start, names] = [window[0]!.name, key.map(({ name }) => name)];
@@ -49,7 +49,7 @@ export function sinkTable(view: View, database: Connector): string {
   const known = tableOf(view);
   const key = keyOf(view);
   const all = [...known.window, ...known.key, ...known.measured].filter(({ type, nullable }) =>
-    // What the processor keeps for itself is left out where it may be.
+    // State that only the processor uses is left out if it may be null.
     !(type === "bytea" && nullable)
   );
   const columns = all.map(({ name, type }) =>
@@ -105,9 +105,9 @@ function shortPages(): string {
 
 interface Windowed {
   readonly source: { readonly from: string; readonly hint: string };
-  /** What rows are grouped by besides dimensions: expression and name. */
+  /** Group by expressions besides dimensions: expression and name. */
   readonly group: readonly (readonly [sql: string, name: string])[];
-  /** The window's columns in the table, and what they are made of. */
+  /** The window's columns in the table, and their expressions. */
   readonly columns: readonly (readonly [name: string, sql: string])[];
 }
 
@@ -133,7 +133,7 @@ function windowOf({ window, by }: View, keepMs: number): Windowed {
       };
     }
     case "day":
-      // Not a window that ends, but a sum that goes on: of the day so far, and of late events.
+      // Not a window that ends, but a running sum: it includes the current day and late events.
       return {
         source: { from: "events", hint: ` /*+ STATE_TTL('events' = '${Math.ceil(keepMs / 86_400_000) + 1} d') */` },
         group: [["CAST(event_time AS DATE)", identifier("day")]],
@@ -142,7 +142,7 @@ function windowOf({ window, by }: View, keepMs: number): Windowed {
   }
 }
 
-/** A measure as an aggregate, or as a text of all that it needs. */
+/** A measure as an aggregate, or as a text with all that it needs. */
 function aggregate(measure: Measure): string {
   const filter = condition(measure.where);
   const only = filter === "" ? "" : ` FILTER (WHERE ${filter})`;
@@ -166,7 +166,7 @@ function aggregate(measure: Measure): string {
   }
 }
 
-/** The columns of a measure from its aggregate; undefined where nothing stands for one. */
+/** The columns of a measure from its aggregate; undefined for a column without translation. */
 function unpacked(name: string, measure: Measure): readonly (string | undefined)[] {
   const part = (n: number) => `SPLIT_INDEX(${name}, ${BETWEEN}, ${n})`;
   switch (measure.kind) {
@@ -190,7 +190,7 @@ function unpacked(name: string, measure: Measure): readonly (string | undefined)
   }
 }
 
-/** A step of a funnel in the trail of a session, where times are written in digits. */
+/** The letter of a funnel step in a session's trail, which writes times in digits. */
 function letter(step: number): string {
   return String.fromCharCode(97 + step);
 }

@@ -1,5 +1,5 @@
 /**
- * A view as the table that holds it: which columns, of which types, and what makes a row one row.
+ * The table of a view: its columns, their types and its primary key.
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
@@ -19,7 +19,7 @@ export interface Table {
 /** Schema of the tables. */
 export const SCHEMA = "clickstream";
 
-/** Column that holds a dimension. */
+/** Column of each dimension. */
 export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   type: "event_type",
   user: "user_id",
@@ -60,7 +60,7 @@ function windowColumns({ window }: View): Column[] {
   }
 }
 
-/** The cells of a delta, column by column. Times are epoch milliseconds. */
+/** The cells of a delta, by column. Times are epoch milliseconds. */
 export function columnsOf({ view, count, start, end, keys, values }: Delta): ReadonlyMap<string, Cells> {
   const cells = new Map<string, Cells>();
   Object.entries(view.measures).forEach(([name, measure], m) => {
@@ -80,7 +80,7 @@ function encodedOf(measure: Measure, values: Values, count: number): Cells[] {
   return columns;
 }
 
-/** The values of a view's measures, back from the cells of a row. */
+/** Reads the values of a view's measures from the cells of a row. */
 export function valuesOf(view: View, cell: (column: string) => Cell): unknown[] {
   return Object.entries(view.measures).map(([name, measure]) =>
     measure.decode(measure.columns(name).map((column) => cell(column.name)))
