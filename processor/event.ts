@@ -1,16 +1,16 @@
 /**
- * What the shop says happened: the one contract between generator and processor. One UTF-8 JSON object per Kafka
- * message, keyed by `userId`.
+ * The contract between the simulator or a real shop and the processor: one UTF-8 JSON object per Kafka record, keyed by
+ * `userId`.
  * @module
  */
 
-/** A click as it travels: the fields of one JSON object on the topic. `null` counts as absent. */
+/** An event as it is sent: the fields of one JSON object on the topic. `null` counts as absent. */
 export interface ClickEvent {
   readonly eventId?: string | null;
   readonly userId: string;
   readonly sessionId?: string | null;
   readonly eventType: string;
-  /** ISO 8601 with zone, extended or basic, as RFC 3339 allows it; or epoch milliseconds. */
+  /** ISO 8601 with zone, extended or basic, in RFC 3339's notation too; or epoch milliseconds. */
   readonly timestamp: string | number;
   readonly page: string;
   readonly device?: string | null;
@@ -25,49 +25,49 @@ export interface ClickEvent {
   readonly currency?: string | null;
 }
 
-/** Largest message value that can be an event, in bytes. */
+/** Largest record value that can be an event, in bytes. */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
 /**
- * Largest price, and largest revenue of one event, in cents: ten billion units of the currency. Bounded so that sums
- * stay exact, and so that it takes millions of them to fill a `bigint`.
+ * Largest price, and largest revenue of one event, in cents: ten billion units of the currency. This keeps sums exact;
+ * it takes millions of such events to fill a `bigint`.
  */
 export const MAX_CENTS = 1e12;
 
 /** How far an event may lie ahead of its record's Kafka timestamp, in milliseconds. */
 export const MAX_AHEAD_MS = 5 * 60_000;
 
-/** First instant past the years that an event may lie in (1970 to 9999), in epoch milliseconds. */
+/** First instant after the years that an event may be in (1970 to 9999), in epoch milliseconds. */
 export const END_OF_TIME_MS = 253_402_300_800_000;
 
-/** Devices that are told apart. */
+/** Known devices; others count as `other`. */
 export const DEVICES: ReadonlySet<string> = new Set(["desktop", "mobile", "tablet"]);
 
 /** The event type whose events have revenue. */
 export const PURCHASE = "purchase";
 
-/** What a field of an event may hold; `null` counts as absent. */
+/** The rules for a field of an event; `null` counts as absent. */
 export interface FieldRule {
   readonly required?: true;
   /** Whether it may be a number as well as a string. */
   readonly number?: true;
-  /** Longest text, in UTF-16 code units. With it, the shortest is 1. */
+  /** Longest text, in UTF-16 code units; the shortest is then 1. */
   readonly maxLength?: number;
-  /** What the text must look like, and that in words. */
+  /** The allowed form of the text, as a pattern and in words. */
   readonly form?: { readonly pattern: RegExp; readonly words: string };
-  /** Least and largest number. */
+  /** Smallest and largest number. */
   readonly least?: number;
   readonly most?: number;
-  /** What stands in for it where it is absent. */
+  /** The value that replaces an absent field. */
   readonly absent?: string | number;
-  /** The texts that are told apart, and what all others count as. */
+  /** The texts that keep their value, and the value of all others. */
   readonly among?: ReadonlySet<string>;
   readonly other?: string;
 }
 
 const MAX_ID_LENGTH = 128;
 
-/** The fields of an event, and what each may hold: the only place where that is said. */
+/** The fields of an event and their rules; this is their only definition. */
 export const FIELDS = {
   eventId: { maxLength: MAX_ID_LENGTH },
   userId: { required: true, maxLength: MAX_ID_LENGTH },
@@ -91,7 +91,7 @@ export const FIELDS = {
   currency: { form: { pattern: /^[A-Z]{3}$/, words: "three capitals, such as EUR" } },
 } as const satisfies { readonly [name in keyof ClickEvent]-?: FieldRule };
 
-/** Why a record can't be an event: a closed set, in the order in which a record is judged. */
+/** Why a record can't be an event: a closed set, in the order of the checks. */
 export const RECORD_REASONS = [
   "empty",
   "too_large",
@@ -115,12 +115,12 @@ export const REASONS = [...RECORD_REASONS, "unreadable_batch"] as const;
 /** One of `REASONS`. */
 export type Reason = typeof REASONS[number];
 
-/** Path, query string, and a fragment that is a hash route up to its own query string or fragment. */
+/** Path, query string, and a fragment that is a hash route, up to its own query string or fragment. */
 const PAGE_PARTS = /^([^?#]*)(?:\?[^#]*)?(#!?\/[^?#]*)?/;
 
 /**
- * The page by which pages are grouped: without query string and fragment, but with a hash route, which is a fragment
- * that begins with `/` or `!/`; `/` where nothing is left.
+ * The page that reports group by: without query string and fragment, but with a hash route, which is a fragment that
+ * begins with `/` or `!/`; `/` if nothing is left.
  *
  * @param hashRoutes false: no fragment is a route
  */

@@ -176,7 +176,10 @@ async function readsAdded(workers: number): Promise<void> {
   assert.equal(topicPartitions, 7);
   assert.equal(new Set(partitions.map(({ owner }) => owner)).size, workers);
   assert.equal(await service.metric("clickstream_partition_changes_total"), 1);
-  assert.match(await service.log(), /now has 7 partitions instead of 3.*a duplicate is recognised only within one partition/);
+  assert.match(
+    await service.log(),
+    /now has 7 partitions instead of 3.*a duplicate is recognised only within one partition/,
+  );
 
   await service.stop();
   await widen(topic, 9);
