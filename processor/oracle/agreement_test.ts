@@ -11,11 +11,11 @@ import { shapeOf } from "./questions.ts";
 import { SHAPES, type TableName } from "./table_shapes.ts";
 import { VIEWS } from "../views/mod.ts";
 
-// More of them, or others: AGREEMENT_RUNS=5000 AGREEMENT_SEED=7 deno test …
+// For more or other runs: AGREEMENT_RUNS=5000 AGREEMENT_SEED=7 deno test …
 const RUNS = Number(Deno.env.get("AGREEMENT_RUNS") ?? 150);
 const SEED = Number(Deno.env.get("AGREEMENT_SEED") ?? 1);
 
-Deno.test("whatever the log, memory holds what the oracle expects", async () => {
+Deno.test("for any log, the tables in memory match the oracle", async () => {
   await fc.assert(
     fc.asyncProperty(oracleLog, schedule, async (log, schedule) => {
       const expected = expectedOf(log, { keepDays: KEEP_DAYS, views: VIEWS });
@@ -30,7 +30,7 @@ Deno.test("whatever the log, memory holds what the oracle expects", async () => 
   );
 });
 
-// Twelve minutes, of which most have more users than are counted exactly: 3,000 to 6,300 in each minute.
+// Twelve minutes with 3,000 to 6,300 users each; most have more users than are counted exactly.
 function crowd(): OracleLog {
   const clicks = Array.from({ length: 12 * 6_400 }, (_, i) => {
     const minute = Math.floor(i / 6_400);
@@ -43,7 +43,7 @@ function crowd(): OracleLog {
   return fromJson(clicks);
 }
 
-Deno.test("in a crowd, distinct users are exact up to 4,096 and near beyond", onlyInWholeRun, async () => {
+Deno.test("many distinct users are counted exactly up to 4,096 and approximately beyond", onlyInWholeRun, async () => {
   const log = crowd();
   const expected = expectedOf(log, { keepDays: KEEP_DAYS, views: VIEWS });
   const windows = expected.active_users.map(({ users }) => users);
@@ -55,7 +55,7 @@ Deno.test("in a crowd, distinct users are exact up to 4,096 and near beyond", on
   assert.equal(formatDifferences(differences), "every table agrees");
 });
 
-Deno.test("what a view declares is what the contract says of its table, whatever the log", () => {
+Deno.test("for any log, a view's declaration gives the table that the contract describes", () => {
   const renamed = VIEWS.map((view) => ({ ...view, name: `declared_${view.name}` }));
   let rows = 0;
   fc.assert(

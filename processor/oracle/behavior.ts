@@ -6,13 +6,13 @@ import type { Row } from "./table_shapes.ts";
 
 const LONGEST_PAUSE_MS = 30 * 60_000;
 
-/** What is asked of certain devices and regions; null is all of them. */
+/** The devices and regions that a report selects; null selects all. */
 export interface Chosen {
   readonly devices: readonly string[] | null;
   readonly regions: readonly string[] | null;
 }
 
-/** The same expectation with the rows of nothing but the chosen devices and regions, in the tables that keep them. */
+/** The expectation with only the rows of the selected devices and regions, in the tables that have these columns. */
 function ofChosen(expected: Expected, { devices, regions }: Chosen): Expected {
   const isChosen = (row: { readonly device: string; readonly region: string }) =>
     (devices?.includes(row.device) ?? true) && (regions?.includes(row.region) ?? true);
@@ -38,7 +38,7 @@ export function heatmapOf(chosen: Chosen): (expected: Expected, range: Range) =>
   return (expected, range) => activityHeatmap(ofChosen(expected, chosen), range);
 }
 
-/** The rows of `regions(from, to, devices, regions)`: as `devices`, with the two exchanged. */
+/** The rows of `regions(from, to, devices, regions)`: like `devices`, with device and region swapped. */
 export function regionsOf(chosen: Chosen): (expected: Expected, range: Range) => Row[] {
   const exchanged = <R extends { readonly device: string; readonly region: string }>(row: R): R => {
     return { ...row, device: row.region, region: row.device };
@@ -127,7 +127,7 @@ export function conversionsOf(stepMs: number, chosen: Chosen): (expected: Expect
     });
 }
 
-/** The rows of `event_rates(from, to, step, devices, regions)`: of types that had an event in a step. */
+/** The rows of `event_rates(from, to, step, devices, regions)`: for types with an event in a step. */
 export function eventRatesOf(stepMs: number, chosen: Chosen): (expected: Expected, range: Range) => Row[] {
   return (expected, range) =>
     stepsIn(range, stepMs).flatMap(({ time, from, to }) => {
@@ -141,7 +141,7 @@ export function eventRatesOf(stepMs: number, chosen: Chosen): (expected: Expecte
     });
 }
 
-/** The parts of a range that lie in each step; steps begin at multiples of their length. */
+/** The parts of a range in each step; steps begin at multiples of their length. */
 function stepsIn(
   range: Range,
   stepMs: number,
@@ -155,7 +155,7 @@ function stepsIn(
   return steps;
 }
 
-/** The rows of `top_users(from, to, most)`: of the same, those that come first. */
+/** The rows of `top_users(from, to, most)`: the first ones of `top_users(from, to)`. */
 export function topUsersOf(most: number): (expected: Expected, range: Range) => Row[] {
   return (expected, range) => {
     const less = (a: bigint | number, b: bigint | number) => a < b ? 1 : a > b ? -1 : 0;
@@ -167,7 +167,10 @@ export function topUsersOf(most: number): (expected: Expected, range: Range) => 
   };
 }
 
-/** The row of `carts(from, to)`; over is what the least watermark has passed by more than the longest pause. */
+/**
+ * The row of `carts(from, to)`; a session is over if it ended more than the longest pause before the lowest event-time
+ * watermark.
+ */
 export function carts(expected: Expected, range: Range): Row[] {
   const marks = expected.progress.flatMap(({ watermark }) => watermark === null ? [] : [Date.parse(watermark)]);
   const latestMs = marks.length === 0 ? -Infinity : Math.min(...marks) - LONGEST_PAUSE_MS;
@@ -196,7 +199,7 @@ export function entryPaths(expected: Expected, range: Range): Row[] {
   });
 }
 
-/** The rows of `funnel(from, to, steps)`, from the raw events: sessions are found in them anew. */
+/** The rows of `funnel(from, to, steps)`, from the raw events: sessions are rebuilt from them. */
 export function funnelOf(steps: readonly string[]): (expected: Expected, range: Range) => Row[] {
   return (expected, range) => {
     const visitors = groupBy(expected.events, ({ user_id, session_id }) => JSON.stringify([user_id, session_id]));
@@ -213,7 +216,7 @@ export function funnelOf(steps: readonly string[]): (expected: Expected, range: 
   };
 }
 
-/** How many of the steps can be found one after the other, each at the time of the one before or later. */
+/** Number of steps that follow each other, each at the time of the previous one or later. */
 function chainIn(events: readonly EventRow[], steps: readonly string[]): number {
   let time = "";
   for (const [step, type] of steps.entries()) {

@@ -13,12 +13,13 @@ import {
   type TableShape,
 } from "./table_shapes.ts";
 
-/** One thing that a table holds and shouldn't, or should and doesn't. */
+/** One difference between a table and its expectation. */
 export interface Difference {
   readonly table: string;
   /**
-   * `missing` and `extra` are whole rows, `differs` one column of a row, `conservation` a broken sum on progress,
-   * `sketch` distinct counts that are further off on the whole than promised, `more` how many are not shown.
+   * `missing` and `extra` are whole rows, `differs` is one column of a row, `conservation` is a wrong sum in
+   * `progress`, `sketch` means distinct counts with a larger overall error than promised, `more` is the number of
+   * differences not shown.
    */
   readonly kind: "missing" | "extra" | "differs" | "conservation" | "sketch" | "more";
   /** `column=value` of the key, as JSON values. */
@@ -28,24 +29,24 @@ export interface Difference {
   readonly actual: Cell;
 }
 
-/** What to compare, and how much of it to show. */
+/** What to compare, and how many differences to show. */
 export interface CompareOptions {
   /** All by default. */
   readonly tables?: readonly string[];
-  /** The most differences that are returned of a table, besides the one that says how many more there are. */
+  /** Most differences returned per table, besides the one that counts the others. */
   readonly shownPerTable?: number;
-  /** About as many rows of a table are in memory at a time. */
+  /** About how many rows of a table are in memory at a time. */
   readonly rowsAtATime?: number;
 }
 
-/** Up to here a distinct count is exact. */
+/** Largest distinct count that is exact. */
 const EXACT_UP_TO = 4_096;
 const FURTHEST_OFF = 0.03;
 const OFF_ON_THE_WHOLE = 0.01;
-// Of fewer rows the root mean square is chance.
+// With fewer rows, the root mean square is too random.
 const ROWS_FOR_THE_WHOLE = 30;
 
-/** Compares every table of a database with what it must hold; no difference means that they agree. */
+/** Compares every table of a database with its expectation; no differences means that they agree. */
 export async function compareTables(
   database: Reader,
   expected: Expected | ExpectedAll,
@@ -63,14 +64,14 @@ export async function compareTables(
   return differences;
 }
 
-/** A table, and what it must hold. */
+/** A table and its expected rows. */
 export interface ExpectedTable {
   readonly name: string;
   readonly shape: TableShape;
   readonly rows: readonly Row[];
 }
 
-/** The tables of an expectation: the contract's in its order, and then the others. */
+/** The expected tables: the contract's in its order, then the others. */
 export function expectedTables(expected: Expected | ExpectedAll): readonly ExpectedTable[] {
   const others = "others" in expected ? Object.entries(expected.others) : [];
   return [
@@ -79,7 +80,7 @@ export function expectedTables(expected: Expected | ExpectedAll): readonly Expec
   ];
 }
 
-/** Compares every table of an expectation with rows that were read elsewhere, such as a sink's in memory. */
+/** Compares every expected table with rows from elsewhere, such as an in-memory sink. */
 export function compareAll(expected: ExpectedAll, actual: Readonly<Record<string, readonly Row[]>>): Difference[] {
   return expectedTables(expected).flatMap(({ name, shape, rows }) => {
     const found = new Findings(name, shape, 20);
@@ -88,7 +89,7 @@ export function compareAll(expected: ExpectedAll, actual: Readonly<Record<string
   });
 }
 
-/** Compares rows that were read elsewhere, such as a sink's in memory, with what the table must hold. */
+/** Compares a table's expected rows with rows from elsewhere, such as an in-memory sink. */
 export function compareTable(
   table: TableName,
   expected: readonly Row[],
@@ -100,7 +101,7 @@ export function compareTable(
   return found.all();
 }
 
-/** The differences as lines to read, or one that says that there are none. */
+/** The differences as readable lines, or one line that says that there are none. */
 export function formatDifferences(differences: readonly Difference[]): string {
   if (differences.length === 0) return "every table agrees";
   return differences.map((difference) => {
@@ -112,7 +113,7 @@ export function formatDifferences(differences: readonly Difference[]): string {
   }).join("\n");
 }
 
-/** Collects the differences of one table, the first of them in full. */
+/** Collects the differences of one table; keeps only the first ones in full. */
 class Findings {
   readonly #shown: Difference[] = [];
   readonly #offBy: number[] = [];
@@ -176,7 +177,7 @@ function compareRow(found: Findings, key: string, expected: Row, actual: Row): v
     if (isCounted && wanted > EXACT_UP_TO && found.shape.sketched.includes(column)) {
       found.addCount(key, column, wanted, got);
     } else if (!(isCounted && column === "next_offset" && got > wanted)) {
-      // Control records and compaction leave offsets behind the last record that hold nothing.
+      // Control records and compaction leave offsets without records after the last record.
       found.add("differs", key, column, wanted, got);
     }
   }
@@ -188,7 +189,7 @@ function checkConservation(found: Findings, key: string, row: Row): void {
   found.add("conservation", key, "consumed", sum, row["consumed"]!);
 }
 
-// A partition without records need not have been committed.
+// A partition without records may have no commit.
 function mayBeAbsent(table: string, row: Row): boolean {
   return table === "progress" && row["consumed"] === 0;
 }
@@ -202,7 +203,7 @@ interface Comparison {
   readonly wanted: readonly Row[];
 }
 
-// The pieces touch and the outer two are open, so that an extra row is in one of them wherever it lies.
+// The pieces are adjacent and the outer two are unbounded, so an extra row is always in one of them.
 function* piecesOf(rows: readonly Row[], cutBy: string, size: number): Generator<Comparison> {
   const sorted = rows.toSorted((left, right) => compareCells(left[cutBy]!, right[cutBy]!));
   let start = 0;

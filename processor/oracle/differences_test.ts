@@ -12,7 +12,7 @@ const SQL_TYPES: Readonly<Record<Kind, string>> = {
   ...{ day: "date", bytes: "bytea" },
 };
 
-// Tables of the test's own, made from the contract's columns alone.
+// Test tables, created from the contract's columns only.
 async function fill(database: Database, expected: Expected): Promise<void> {
   await database.exec("drop schema if exists clickstream cascade; create schema clickstream");
   for (const table of TABLES) {
@@ -33,7 +33,7 @@ async function fill(database: Database, expected: Expected): Promise<void> {
   }
 }
 
-// Users whose order differs between UTF-8, UTF-16 and a dictionary, over some minutes.
+// Users that sort differently in UTF-8, in UTF-16 and in a dictionary, over several minutes.
 function someOfAll(): Expected {
   const users = ["b", "a", "B", "é", "\uff5e", "\u{1F600}", "a b", "%"];
   const records = users.flatMap((userId, index) =>
@@ -53,7 +53,7 @@ function show(differences: readonly Difference[]): string[] {
   });
 }
 
-Deno.test("tables that hold what they must show no difference, whole or in pieces", async (t) => {
+Deno.test("correct tables show no difference, whole or in pieces", async (t) => {
   const database = await openEmbedded();
   try {
     const expected = someOfAll();
@@ -120,7 +120,7 @@ Deno.test("tables that hold what they must show no difference, whole or in piece
   }
 });
 
-Deno.test("differences past the limit are counted, and a report names them", () => {
+Deno.test("differences beyond the limit are counted and reported", () => {
   const rows = [1, 2, 3, 4].map((views) => ({
     window_start: `2026-03-01T00:0${views}:00.000Z`,
     page: "/",
@@ -137,7 +137,7 @@ Deno.test("differences past the limit are counted, and a report names them", () 
   assert.equal(formatDifferences([]), "every table agrees");
 });
 
-Deno.test("distinct counts are exact up to 4,096, each within 3 % beyond and 1 % on the whole", () => {
+Deno.test("distinct counts are exact up to 4,096, beyond within 3 % each and 1 % overall", () => {
   const windows = (users: number, offBy: (index: number) => number, count = 40) =>
     Array.from({ length: count }, (_, index) => ({
       window_start: new Date(KAFKA_MS + index * MINUTE_MS).toISOString(),

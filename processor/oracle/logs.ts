@@ -1,12 +1,12 @@
 import type { OracleLog } from "./oracle.ts";
 
-/** The Kafka timestamp of the records that need none in particular, in epoch milliseconds: 2026-03-02 01:00 UTC. */
+/** The default Kafka timestamp of test records, in epoch milliseconds: 2026-03-02 01:00 UTC. */
 export const KAFKA_MS = Date.UTC(2026, 2, 2, 1);
 
 /** A minute in milliseconds. */
 export const MINUTE_MS = 60_000;
 
-/** A record by its Kafka timestamp in epoch milliseconds and the fields of its JSON object. */
+/** A record: its Kafka timestamp in epoch milliseconds, and the fields of its JSON object. */
 export interface Sent {
   readonly time: number;
   readonly fields: Readonly<Record<string, unknown>>;
@@ -27,7 +27,7 @@ export function logOf(partitions: readonly (readonly Sent[])[]): OracleLog {
   };
 }
 
-/** A log of one partition with these objects, all of one Kafka timestamp. */
+/** A log of one partition with these objects, all with one Kafka timestamp. */
 export function fromJson(objects: readonly Readonly<Record<string, unknown>>[], time: number = KAFKA_MS): OracleLog {
   return logOf([objects.map((fields) => ({ time, fields }))]);
 }
@@ -35,7 +35,7 @@ export function fromJson(objects: readonly Readonly<Record<string, unknown>>[], 
 /** A click: user, time of day on 2026-03-01 (24:00 and later is the next day), event type, page, other fields. */
 export type Click = readonly [string, string, string, string, Readonly<Record<string, unknown>>?];
 
-/** A log of one partition with these clicks, whose ids are `e0`, `e1` and so on. */
+/** A log of one partition with these clicks; their ids are `e0`, `e1` and so on. */
 export function clicks(rows: readonly Click[]): OracleLog {
   return fromJson(rows.map(([userId, at, eventType, page, more], index) => {
     const [hours, minutes, seconds] = at.split(":").map(Number);

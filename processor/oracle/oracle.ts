@@ -10,17 +10,17 @@ export type { OracleRecord } from "./reference_decoder.ts";
 export type { Expected } from "./rows.ts";
 export type { ExpectedAll } from "./table_shapes.ts";
 
-/** A whole topic: per partition, its records in the order of their offsets. */
+/** A whole topic: for each partition, its records in offset order. */
 export interface OracleLog {
   readonly topic: string;
   readonly partitions: readonly (readonly OracleRecord[])[];
 }
 
-/** What the tables depend on besides the log. */
+/** Settings that affect the tables. */
 export interface OracleSettings {
   /** `EVENTS_KEEP_DAYS`: events older than this at their Kafka timestamp are refused. */
   readonly keepDays: number;
-  /** Views whose tables are expected besides the contract's; those of the contract may be among them. */
+  /** Views with tables to expect besides the contract's; they may include the contract's. */
   readonly views?: readonly Question[];
 }
 
@@ -28,7 +28,7 @@ const DUPLICATE_WITHIN_MS = 10 * 60_000;
 const WATERMARK_LAG_MS = 10_000;
 const PAYLOAD_BYTES = 64 * 1024;
 
-/** What every table must hold once the whole log is consumed: the contract, written down with loops and maps. */
+/** The expected content of every table once the whole log is consumed: the contract as loops and maps. */
 export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAll {
   const { progress, stored, refusals } = readLog(log, settings);
   return {
@@ -94,7 +94,7 @@ function judged(record: OracleRecord, keepDays: number): OracleEvent | Refused {
   }
 }
 
-// A duplicate is a sight of its id like any other. Ids that stand in are never sent twice.
+// A duplicate also counts as an earlier event of its id. Generated ids are never sent twice.
 function isDuplicate(event: OracleEvent, record: OracleRecord, seenMs: Map<string, number[]>): boolean {
   if (event.eventId === null) return false;
   const earlier = seenMs.get(event.eventId) ?? [];
@@ -107,7 +107,7 @@ function storedEvent(topic: string, partition: number, record: OracleRecord, eve
   return { ...event, eventId, partition, offset: record.offset, kafkaTimeMs: record.time };
 }
 
-// One copy of every text that recurs: a log of millions of events fits in memory.
+// Shares equal texts, so that a log of millions of events fits in memory.
 function sharing(known: Map<string, string>, event: StoredEvent): StoredEvent {
   const shared = <T extends string | null>(text: T): T => {
     if (text === null) return text;

@@ -14,7 +14,7 @@ function refusalOf(value: Uint8Array | string | null): string | undefined {
 
 const GOOD = { userId: "u", eventType: "purchase", timestamp: KAFKA_MS, page: "/" };
 
-Deno.test("the oracle refuses what is no JSON object, in the order of the contract's reasons", () => {
+Deno.test("the oracle refuses records that are not JSON objects, in the order of the contract's reasons", () => {
   const cases: [string, Uint8Array | string | null][] = [
     ["empty", null],
     ["empty", ""],
@@ -32,7 +32,7 @@ Deno.test("the oracle refuses what is no JSON object, in the order of the contra
   for (const [reason, value] of cases) assert.equal(refusalOf(value), reason, JSON.stringify(value)?.slice(0, 40));
 });
 
-Deno.test("the oracle blames the first bad field, in the order of the contract's fields", () => {
+Deno.test("the oracle names the first invalid field, in the order of the contract's fields", () => {
   const cases: [string | undefined, Record<string, unknown>][] = [
     [undefined, {}],
     ["bad_value eventId", { eventId: "", userId: null }],
@@ -97,14 +97,14 @@ Deno.test("the oracle keeps a refused payload byte for byte up to 64 KiB", () =>
   assert.deepEqual(refusals.map((row) => row.payload), ["", "ab".repeat(65_536)]);
 });
 
-Deno.test("the oracle takes an id sent twice within 10 minutes of an earlier sight as one event", () => {
+Deno.test("the oracle counts an id sent again within 10 minutes as a duplicate", () => {
   const at = (minutes: number) => KAFKA_MS + minutes * MINUTE_MS;
   const again = (minutes: number, eventId: string | null, userId = "u") => ({
     time: at(minutes),
     fields: { ...GOOD, eventId, userId, timestamp: KAFKA_MS - 60 * MINUTE_MS },
   });
   const log = logOf([
-    // The chain a: first, 8 min after, 8 min after its duplicate, 10 min and 1 ms after that.
+    // The chain a: first, 8 min later, 8 min after its duplicate, 10 min and 1 ms after that.
     [
       again(0, "a"),
       again(8, "a"),
@@ -113,7 +113,7 @@ Deno.test("the oracle takes an id sent twice within 10 minutes of an earlier sig
       again(0, null),
       again(0, null),
     ],
-    // Another partition doesn't know of it; a refused record is no sight; clocks may run backwards.
+    // Another partition has its own memory; refused records are not remembered; clocks may run backwards.
     [
       again(0, "a"),
       again(0, "b", ""),
@@ -141,7 +141,7 @@ Deno.test("the oracle takes an id sent twice within 10 minutes of an earlier sig
   ]);
 });
 
-Deno.test("the oracle's watermark is 10 s behind the latest stored event of the partition", () => {
+Deno.test("the oracle's event-time watermark is 10 s behind the latest stored event of the partition", () => {
   const log = logOf([
     [{ time: KAFKA_MS, fields: { ...GOOD, timestamp: KAFKA_MS + 1_500 } }, { time: KAFKA_MS, fields: GOOD }],
     [{ time: KAFKA_MS, fields: { ...GOOD, timestamp: KAFKA_MS + 900_000 } }],
@@ -168,7 +168,7 @@ Deno.test("the oracle keeps every field of an event", () => {
   });
 });
 
-Deno.test("the oracle fills in what an event leaves out", () => {
+Deno.test("the oracle fills in the defaults of absent fields", () => {
   const rows = expectedOf(fromJson([GOOD, { ...GOOD, device: "Desktop", price: 2.5, eventType: "search" }]), SETTINGS);
   const picked = rows.events.map((row) => [row.event_id, row.session_id, row.device, row.region, row.referrer]);
   assert.deepEqual(picked, [["t/0/0", null, "unknown", "unknown", null], ["t/0/1", null, "other", "unknown", null]]);
@@ -176,7 +176,7 @@ Deno.test("the oracle fills in what an event leaves out", () => {
   assert.deepEqual(money, [[null, 1, null, "0"], ["250", 1, null, "0"]]);
 });
 
-Deno.test("the oracle counts a shop of three by minute, page, window and day", () => {
+Deno.test("the oracle counts three users by minute, page, window and day", () => {
   const { traffic, pages, active_users, user_days } = expectedOf(
     clicks([
       ["ann", "23:58:59.999", "page_view", "/a?x=1"],

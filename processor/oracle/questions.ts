@@ -1,6 +1,6 @@
 /**
- * Any view, answered with loops and maps from nothing but its declaration. The contract's own tables are written down
- * apart from it (`windows.ts`, `sessions.ts`), and must agree.
+ * Computes any view from its declaration, with loops and maps. The contract's own tables are written separately
+ * (`windows.ts`, `sessions.ts`), and both must agree.
  * @module
  */
 import type { StoredEvent } from "./rows.ts";
@@ -12,7 +12,7 @@ import { groupBy, revenueOf } from "./windows.ts";
 type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region";
 type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 
-/** What a measure declares of itself. */
+/** A measure's declaration. */
 export interface Asked {
   readonly kind: "count" | "sum" | "distinct" | "first" | "last" | "funnel";
   readonly where: Filter;
@@ -20,7 +20,7 @@ export interface Asked {
   readonly steps?: readonly string[];
 }
 
-/** A view as it is declared: none of the code that answers it. */
+/** A view's declaration, without the code that computes it. */
 export interface Question {
   readonly name: string;
   readonly where?: Filter;
@@ -54,7 +54,7 @@ const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => strin
   region: (event) => event.region,
 };
 
-/** What is compared of a view's table: its window, its key, the values of its measures, and what is made of these. */
+/** The compared columns of a view's table: its window, its key, its measures, and the columns derived from them. */
 export function shapeOf({ window, by, measures, derived = {} }: Question): TableShape {
   const times: Columns = window.kind === "session"
     ? { started_at: "time", ended_at: "time" }
@@ -83,7 +83,7 @@ function kindOf({ kind }: Asked): Kind {
   return kind === "first" || kind === "last" ? "text" : "count";
 }
 
-/** The rows of a view's table, in no order. */
+/** The rows of a view's table, unordered. */
 export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[] {
   const { where = {}, by } = question;
   const counted = events.filter((event) => passes(event, where));
@@ -112,7 +112,7 @@ function passes(event: StoredEvent, where: Filter): boolean {
 
 interface Windowed {
   readonly times: Row;
-  /** At least one. */
+  /** At least one event. */
   readonly inside: readonly StoredEvent[];
 }
 

@@ -1,13 +1,13 @@
 import { centsOf, type Fields, isAffordable, isStorable, millisecondsOfNumber, millisecondsOfText } from "./values.ts";
 
-/** One Kafka record as the oracle takes it: `time` is its Kafka timestamp in epoch milliseconds. */
+/** One Kafka record; `time` is its Kafka timestamp in epoch milliseconds. */
 export interface OracleRecord {
   readonly offset: number;
   readonly value: Uint8Array | null;
   readonly time: number;
 }
 
-/** What a record says if it is an event; null where the record is silent and nothing stands in. */
+/** The values of an event; null for absent fields without a default. */
 export interface OracleEvent {
   readonly eventId: string | null;
   readonly userId: string;
@@ -26,7 +26,7 @@ export interface OracleEvent {
   readonly revenueCents: bigint;
 }
 
-/** Why a record is no event: a reason of the contract's closed set, and the field where one is to blame. */
+/** Why a record is not an event: a reason of the contract's closed set, and the invalid field if there is one. */
 export class Refused extends Error {
   constructor(readonly reason: string, readonly field: string | null) {
     super(field === null ? reason : `${reason} in ${field}`);
@@ -71,7 +71,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-// The fields are judged in the order in which the contract lists them: the first fault is the reason.
+// Checks the fields in the order of the contract: the first error is the reason.
 function eventOf(fields: Fields): OracleEvent {
   const eventId = optionalText(fields, "eventId", 1, 128);
   const userId = needed("userId", optionalText(fields, "userId", 1, 128));
@@ -154,7 +154,7 @@ function numberOrText(fields: Fields, name: string): number | string | null {
 function typed(fields: Fields, name: string, type: "string"): string | null;
 function typed(fields: Fields, name: string, type: "number"): number | null;
 function typed(fields: Fields, name: string, type: "string" | "number"): unknown {
-  // `null` counts as absent
+  // `null` counts as absent.
   const value = fields[name] ?? null;
   if (value !== null && typeof value !== type) throw new Refused("wrong_type", name);
   return value;

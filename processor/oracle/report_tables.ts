@@ -29,7 +29,7 @@ import {
 import type { Expected } from "./rows.ts";
 import { type Cell, type Columns, type Reader, readRows, type Row } from "./table_shapes.ts";
 
-/** A number of a report that is not what the definitions say; a whole row where `column` is null. */
+/** A wrong value in a report; a whole row if `column` is null. */
 export interface ReportDifference {
   readonly report: string;
   readonly range: Range;
@@ -39,17 +39,17 @@ export interface ReportDifference {
   readonly actual: Cell;
 }
 
-/** What the reports are asked for. */
+/** The arguments of the reports. */
 export interface ReportOptions {
   readonly ranges: readonly Range[];
-  /** Days that ended by then are over. */
+  /** Days that ended before this time are over. */
   readonly nowMs: number;
   /** All by default. */
   readonly reports?: readonly string[];
 }
 
 interface Report {
-  /** The function, where it is not called as the report; and what it is given after the range, as SQL. */
+  /** The function if its name is not the report's, and its arguments after the range, as SQL. */
   readonly call?: { readonly name: string; readonly more: string };
   readonly key: readonly string[];
   readonly columns: Columns;
@@ -59,7 +59,7 @@ interface Report {
 
 const RATES_MAY_DIFFER_BY = 1e-9;
 
-/** Chosen for the reports that can be asked so: of the devices and regions of the logs, some. */
+/** The selection for reports with filters: some of the logs' devices and regions. */
 const CHOSEN: Chosen = { devices: ["mobile", "unknown"], regions: ["eu", "unknown"] };
 const CHOSEN_SQL = "array['mobile', 'unknown'], array['eu', 'unknown']";
 const ALL: Chosen = { devices: null, regions: null };
@@ -82,7 +82,7 @@ const FUNNEL_COLUMNS: Columns = {
 };
 const DISTRIBUTION_COLUMNS: Columns = { bucket: "count", name: "text", sessions: "count", share: "rate" };
 
-/** The report that a function makes of the chosen devices and regions. */
+/** A report of a function with the selected devices and regions. */
 function chosenOf(name: string, { key, columns }: Report, rowsOf: Report["rowsOf"]): Report {
   return { call: { name, more: CHOSEN_SQL }, key, columns, rowsOf };
 }
@@ -101,7 +101,7 @@ const CONVERSIONS_COLUMNS: Columns = {
 };
 const RATES_COLUMNS: Columns = { time: "time", event_type: "text", events: "count", per_second: "rate" };
 
-/** Rates by a step, of all or of the chosen. */
+/** Event rates by a step, for all or for the selected devices and regions. */
 function ratesOf(minutes: number, chosen: Chosen): Report {
   return {
     call: { name: "event_rates", more: `interval '${minutes} minutes', ${chosen === ALL ? "null, null" : CHOSEN_SQL}` },
@@ -111,7 +111,7 @@ function ratesOf(minutes: number, chosen: Chosen): Report {
   };
 }
 
-/** The report functions by name, with what the definitions make of them. */
+/** The report functions by name, with their definitions. */
 export const REPORTS: Readonly<Record<string, Report>> = {
   conversion: CONVERSION,
   top_pages: {
@@ -191,7 +191,7 @@ export const REPORTS: Readonly<Record<string, Report>> = {
   },
 };
 
-/** Asks every report for every range and compares the rows, in any order, with what the definitions make of them. */
+/** Calls every report for every range and compares the rows, in any order, with the definitions. */
 export async function compareReports(
   database: Reader,
   expected: Expected,
@@ -211,7 +211,7 @@ export async function compareReports(
   return differences;
 }
 
-/** Calls a report of the database; hours of the heatmap in which nothing happened are left out. */
+/** Calls a report of the database; leaves out hours of the heatmap without events. */
 export async function readReport(database: Reader, name: string, range: Range): Promise<Row[]> {
   const { columns, isByDay, call } = REPORTS[name]!;
   const type = isByDay ? "date" : "timestamptz";
@@ -221,7 +221,7 @@ export async function readReport(database: Reader, name: string, range: Range): 
   return "hour" in columns ? rows.filter((row) => row["events"] !== 0) : rows;
 }
 
-/** The differences as lines to read. */
+/** The differences as readable lines. */
 export function formatReportDifferences(differences: readonly ReportDifference[]): string {
   if (differences.length === 0) return "every report agrees";
   return differences.map(({ report, range, key, column, expected, actual }) => {

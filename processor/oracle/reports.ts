@@ -3,18 +3,18 @@ import { isoTime } from "./values.ts";
 import { byText, groupBy } from "./windows.ts";
 import type { Row } from "./table_shapes.ts";
 
-/** A range of a report, half open: times as ISO text in UTC with milliseconds, or days as `YYYY-MM-DD`. */
+/** A half-open range of a report: times as ISO text in UTC with milliseconds, or days as `YYYY-MM-DD`. */
 export interface Range {
   readonly from: string;
   readonly to: string;
 }
 
-/** `k ÷ n`, or null of nothing. */
+/** `k ÷ n`, or null if `n` is 0. */
 function share(k: number, n: number): number | null {
   return n === 0 ? null : k / n;
 }
 
-// ISO texts of one form stand in the order of their times.
+// ISO texts of one form sort by time.
 function isIn(time: string, range: Range): boolean {
   return range.from <= time && time < range.to;
 }
@@ -37,7 +37,7 @@ export function conversion(expected: Expected, range: Range): Row[] {
   }];
 }
 
-/** The rows of `top_pages(from, to)`, by page: every page that was viewed, entered on or left from in the range. */
+/** The rows of `top_pages(from, to)`, by page: every page with a view, an entry or an exit in the range. */
 export function topPages(expected: Expected, range: Range): Row[] {
   const views = new Map<string, number>();
   for (const row of expected.pages) {
@@ -59,14 +59,14 @@ export function topPages(expected: Expected, range: Range): Row[] {
   });
 }
 
-/** The rows of `page_views(from, to)`, by page: every page that was viewed in the range. */
+/** The rows of `page_views(from, to)`, by page: every page with a view in the range. */
 export function pageViews(expected: Expected, range: Range): Row[] {
   return topPages(expected, range).filter(({ views }) => views !== 0).map(({ page, views }) => {
     return { page: page!, views: views! };
   });
 }
 
-/** The rows of `devices(from, to)`: events by the minute and the event's device, sessions by start and theirs. */
+/** The rows of `devices(from, to)`: events by minute and their device, sessions by start and their device. */
 export function devices(expected: Expected, range: Range): Row[] {
   const events = new Map<string, number>();
   for (const row of expected.traffic) {
@@ -78,7 +78,7 @@ export function devices(expected: Expected, range: Range): Row[] {
   });
 }
 
-/** The rows of `activity_heatmap(from, to)` that count anything. */
+/** The rows of `activity_heatmap(from, to)` with any events. */
 export function activityHeatmap(expected: Expected, range: Range): Row[] {
   const cells = new Map<string, { day_of_week: number; hour: number; events: number }>();
   for (const row of expected.traffic) {
@@ -92,7 +92,7 @@ export function activityHeatmap(expected: Expected, range: Range): Row[] {
   return [...cells.values()];
 }
 
-/** The rows of `funnel(from, to)`; the first step has none before it to be a rate of. */
+/** The rows of `funnel(from, to)`; the first step has no rate, because no step precedes it. */
 export function funnel(expected: Expected, range: Range): Row[] {
   const sessions = sessionsIn(expected, range);
   const reached = (step: number) => sessions.filter((session) => session.funnel_step >= step).length;
@@ -118,7 +118,7 @@ export function topUsers(expected: Expected, range: Range): Row[] {
   }));
 }
 
-/** The rows of `retention(from_day, to_day)`; of days that ended by `nowMs`. */
+/** The rows of `retention(from_day, to_day)`; only for days that ended by `nowMs`. */
 export function retention(expected: Expected, range: Range, nowMs: number): Row[] {
   const rows: Row[] = [];
   const daysOf = new Map<string, Set<string>>();

@@ -5,7 +5,7 @@ import { type Click, clicks, fromJson } from "./logs.ts";
 import type { Row } from "./table_shapes.ts";
 
 const DAY: Range = { from: "2026-03-01T00:00:00.000Z", to: "2026-03-02T00:00:00.000Z" };
-// From the minute in which ann's first session began, after its start: the session is out, the minute too.
+// Begins in the minute of ann's first session, after its start: neither the session nor the minute is in the range.
 const LATER: Range = { from: "2026-03-01T10:00:00.500Z", to: "2026-03-01T23:00:00.000Z" };
 const NEVER: Range = { from: "2026-04-01T00:00:00.000Z", to: "2026-05-01T00:00:00.000Z" };
 
@@ -36,9 +36,9 @@ Deno.test("the oracle's conversion counts the sessions that start in the range",
 
 Deno.test("the oracle's top pages count views by the minute, entries and exits by the session", () => {
   assert.deepEqual(table(topPages(expected, DAY)), [`/a 3 3 1 ${1 / 3} 1 ${1 / 3}`, "/b 2 0 0  2 1"]);
-  // ann's view of /b at 10:03 is in, her session isn't.
+  // ann's view of /b at 10:03 is in the range, her session is not.
   assert.deepEqual(table(topPages(expected, LATER)), ["/a 2 2 1 0.5 1 0.5", "/b 2 0 0  1 0.5"]);
-  // bob enters on /a within the range; both of his pages' views and his exit from /b fall outside of its minutes.
+  // bob enters on /a within the range; the minutes of both page views and of his exit from /b are outside.
   const sliver = { from: "2026-03-01T11:00:00.000Z", to: "2026-03-01T11:00:00.001Z" };
   assert.deepEqual(table(topPages(expected, sliver)), ["/a 1 1 0 0 0 0", "/b 0 0 0  1 "]);
 });
@@ -69,11 +69,11 @@ Deno.test("the oracle's top users add up the sessions that start in the range", 
   ]);
 });
 
-Deno.test("the oracle's retention follows cohorts by the day of the first event, over days that are over", () => {
+Deno.test("the oracle's retention follows cohorts by the day of the first event, for complete days", () => {
   const visit = (userId: string, day: string) => ({
     ...{ userId, eventType: "search", page: "/", timestamp: `2026-02-${day}T12:00Z` },
   });
-  // The first event by time is what counts, not the first to arrive.
+  // The earliest event by time counts, not the first to arrive.
   const visits = [
     visit("a", "11"),
     visit("a", "10"),

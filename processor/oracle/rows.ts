@@ -1,6 +1,6 @@
 import type { OracleEvent } from "./reference_decoder.ts";
 
-/** A stored event: what the record says, and where in the log it stands. `eventId` is the id that it goes by. */
+/** A stored event: the record's values, and its position in the log. `eventId` is the id used for duplicates. */
 export interface StoredEvent extends OracleEvent {
   readonly eventId: string;
   readonly partition: number;
@@ -8,10 +8,10 @@ export interface StoredEvent extends OracleEvent {
   readonly kafkaTimeMs: number;
 }
 
-// Rows are shaped the same for every table: times and days as ISO text (UTC, milliseconds), cents as decimal text
-// (sums pass 2^53), everything else that PostgreSQL counts as a number.
+// Rows have the same form in every table: times and days as ISO text (UTC, milliseconds), cents as decimal text (sums
+// exceed 2^53), all other numbers as numbers.
 
-/** A row of `progress`; `next_offset` is the lowest that can hold once the whole log is consumed. */
+/** A row of `progress`; `next_offset` is the lowest possible value once the whole log is consumed. */
 export type ProgressRow = {
   readonly topic: string;
   readonly partition: number;
@@ -109,7 +109,7 @@ export type RefusalRow = {
   readonly payload: string;
 };
 
-/** What every table must hold, each sorted by its key. */
+/** The expected content of every table, each sorted by its key. */
 export interface Expected {
   readonly progress: readonly ProgressRow[];
   readonly events: readonly EventRow[];

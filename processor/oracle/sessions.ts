@@ -6,12 +6,12 @@ const LONGEST_PAUSE_MS = 30 * 60_000;
 
 /** The rows of `sessions`, sorted by user, session id (none first) and start. */
 export function sessionsOf(events: readonly StoredEvent[]): SessionRow[] {
-  // No id can hold a NUL, so "no session id" and every session id have keys of their own.
+  // Ids can't hold a NUL, so the key without a session id differs from every key with one.
   const visitors = groupBy(events, (event) => event.userId + (event.sessionId === null ? "" : "\0" + event.sessionId));
   return byText(visitors).flatMap(([, ofVisitor]) => splitAtPauses(ofVisitor.sort(inTime)).map(sessionOf));
 }
 
-/** The order of events: by time, ties by the id. */
+/** The order of events: by time, then by id. */
 export function inTime(left: StoredEvent, right: StoredEvent): number {
   return left.timeMs - right.timeMs || compareText(left.eventId, right.eventId);
 }
@@ -50,7 +50,7 @@ function sessionOf(sorted: readonly StoredEvent[]): SessionRow {
   };
 }
 
-// The earliest event that can be the next step leaves the most room for the steps after it.
+// Choosing the earliest possible event for each step leaves the most events for the next steps.
 function funnelStepOf(sorted: readonly StoredEvent[]): number {
   let step = 0;
   let fromMs = -Infinity;

@@ -27,7 +27,7 @@ Deno.test("the oracle ends a session after a pause of more than 30 minutes", () 
   ]);
 });
 
-Deno.test("the oracle reads a session's facts off its events in the order of time, then of ids", () => {
+Deno.test("the oracle takes a session's values from its events in order of time, then id", () => {
   const [session] = sessionsOf(
     ["u", "10:05", "purchase", "/pay", { price: 1.5, quantity: 2 }],
     ["u", "10:09", "page_view", "/z?late", { eventId: "x9" }],
@@ -45,7 +45,7 @@ Deno.test("the oracle reads a session's facts off its events in the order of tim
 });
 
 Deno.test("the oracle breaks ties by the bytes of ids in UTF-8", () => {
-  // U+FF5E is before U+1F600 in UTF-8 and after it in UTF-16.
+  // U+FF5E sorts before U+1F600 in UTF-8 and after it in UTF-16.
   const [session] = sessionsOf(
     ["u", "10:00", "search", "/", { eventId: "\u{1F600}", device: "mobile" }],
     ["u", "10:00", "search", "/", { eventId: "\uff5e", device: "tablet" }],
@@ -74,7 +74,7 @@ Deno.test("the oracle breaks ties by the bytes of ids in UTF-8", () => {
   }
 });
 
-Deno.test("the oracle's funnel goes as far as a chain in time goes", () => {
+Deno.test("the oracle's funnel reaches as far as a chain in event time", () => {
   const cases: [number, boolean, string][] = [
     [0, false, "10:00 search"],
     [0, false, "10:00 add_to_cart, 10:01 purchase"],

@@ -3,7 +3,7 @@ import { Simulator } from "../../generator/simulator.ts";
 import { logOfRecords } from "../testing/fakes/log.ts";
 import { expectedOf } from "./oracle.ts";
 
-Deno.test("the oracle finds in the simulator's log what the simulator says it sent", () => {
+Deno.test("the oracle's counts of the simulator's log match what the simulator reports", () => {
   const fromMs = Date.UTC(2026, 2, 1);
   const simulator = new Simulator({
     ...{ seed: 5, fromMs, toMs: fromMs + 3_600_000, rate: 6, bad: 0.05, duplicates: 0.05, late: 0.05 },

@@ -3,13 +3,13 @@ import type { Expected } from "./rows.ts";
 /** A table of the contract, by its name. */
 export type TableName = keyof Expected;
 
-/** What a column holds once it is read. */
+/** The value of a column once it is read. */
 export type Cell = string | number | boolean | null;
 
-/** A row as it is compared: column name to value. */
+/** A row for comparison: column name to value. */
 export type Row = { readonly [column: string]: Cell };
 
-/** Something that answers SQL. */
+/** Runs SQL queries. */
 export interface Reader {
   query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<{ readonly rows: R[] }>;
 }
@@ -17,27 +17,27 @@ export interface Reader {
 /** How a column is read: times and days as ISO text (UTC), cents as decimal text, bytes as hexadecimal. */
 export type Kind = "text" | "count" | "rate" | "cents" | "flag" | "time" | "day" | "bytes";
 
-/** Columns by name, in the order in which they are read. */
+/** Columns by name, in reading order. */
 export type Columns = Readonly<Record<string, Kind>>;
 
-/** What is compared of a table. */
+/** The compared columns of a table. */
 export interface TableShape {
-  /** The columns that tell its rows apart. */
+  /** The primary key columns. */
   readonly key: readonly string[];
-  /** The column by whose values a large table is cut into pieces. */
+  /** The column that divides a large table into pieces. */
   readonly cutBy: string;
   readonly columns: Columns;
-  /** Distinct counts, which may be off beyond 4,096. */
+  /** Distinct counts, which may be inexact beyond 4,096. */
   readonly sketched: readonly string[];
 }
 
-/** What every table must hold, those of other views included. */
+/** The expected content of every table, including those of other views. */
 export interface ExpectedAll extends Expected {
-  /** Rows of the tables that the contract does not name, by name, each with its declaration. */
+  /** Tables beyond the contract, by name, each with its declaration and rows. */
   readonly others: Readonly<Record<string, { readonly shape: TableShape; readonly rows: readonly Row[] }>>;
 }
 
-/** Every table of the contract with the columns that follow from the log. */
+/** Every table of the contract, with the columns that the log determines. */
 export const SHAPES: Readonly<Record<TableName, TableShape>> = {
   progress: shape("topic partition", "partition", {
     ...{ topic: "text", partition: "count", next_offset: "count", watermark: "time" },
@@ -75,13 +75,16 @@ export const SHAPES: Readonly<Record<TableName, TableShape>> = {
 /** All tables, in the contract's order. */
 export const TABLES = Object.keys(SHAPES) as readonly TableName[];
 
-/** The piece of a table with `from <= cutBy < to`; without a bound it is open to that side. */
+/** The piece of a table with `from <= cutBy < to`; a missing bound is open. */
 export interface Piece {
   readonly from?: Cell;
   readonly to?: Cell;
 }
 
-/** Reads a table of the contract or of a given shape, or a piece of it, sorted by its key: text by its bytes, no session id before any. */
+/**
+ * Reads a table of the contract or of a given shape, or a piece of it, sorted by its key: text by its bytes, rows
+ * without session id first.
+ */
 export async function readTable(
   database: Reader,
   table: string,
@@ -102,7 +105,7 @@ export async function readTable(
   return await readRows(database, columns, `clickstream.${table}`, where + order, params);
 }
 
-/** Reads columns from anything that can stand after `from`; the rest of the statement calls it `t`. */
+/** Reads columns from any SQL `from` item; the rest of the statement refers to it as `t`. */
 export async function readRows(
   database: Reader,
   columns: Columns,
@@ -124,13 +127,13 @@ const SQL_TYPES: Readonly<Record<Kind, string>> = {
   ...{ time: "timestamptz", day: "date", bytes: "bytea" },
 };
 
-// A name without its table would mean the column of the result, which is text.
+// Without its table, the name would refer to the result column, which is text.
 function ordered(name: string, columns: Columns): string {
   return columns[name] === "text" ? `t."${name}" collate "C"` : `t."${name}"`;
 }
 
 function asText(name: string, kind: Kind): string {
-  // Microseconds, so that a time that was not cut to its millisecond shows.
+  // Microseconds, so that a time not cut to milliseconds shows.
   if (kind === "time") return `to_char(t."${name}" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
   if (kind === "day") return `to_char(t."${name}", 'YYYY-MM-DD')`;
   if (kind === "bytes") return `encode(t."${name}", 'hex')`;

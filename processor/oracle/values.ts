@@ -1,4 +1,4 @@
-/** A decoded JSON object, as `JSON.parse` gives it: of a field sent twice the last counts. */
+/** An object decoded by `JSON.parse`: if a field is sent twice, the last one counts. */
 export type Fields = { readonly [name: string]: unknown };
 
 const MINUTE_MS = 60_000;
@@ -6,16 +6,16 @@ const HOUR_MS = 60 * MINUTE_MS;
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const CENTS_LIMIT = 1_000_000_000_000n;
 const DATE_AND_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(Z|[+-]\d{2}(?::?\d{2})?)$/;
-/** The basic form of ISO 8601, without signs between the digits. */
+/** The basic form of ISO 8601, without separators between the digits. */
 const BASIC = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(?:(\d\d)([.,]\d+)?)?(?=Z|[+-])/;
 
-/** Orders two texts by the bytes of their UTF-8 form: negative, zero or positive. */
+/** Compares two texts by their UTF-8 bytes: negative, zero or positive. */
 export function compareText(left: string, right: string): number {
   if (left === right) return 0;
   const shared = Math.min(left.length, right.length);
   for (let at = 0; at < shared; at++) {
     if (left.charCodeAt(at) === right.charCodeAt(at)) continue;
-    // UTF-8 keeps the order of code points; UTF-16 doesn't, its surrogates stand below U+E000.
+    // UTF-8 sorts by code point; UTF-16 does not, because its surrogates sort below U+E000.
     return left.codePointAt(at)! - right.codePointAt(at)!;
   }
   return left.length - right.length;
@@ -26,16 +26,16 @@ export function isStorable(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
-/** The path without query string and fragment, unless the fragment is a hash route, and that without both in turn. */
+/** The path without query string and fragment, but with a hash route, cut in the same way. */
 export function cutPage(page: string): string {
   const [beforeFragment = "", fragment = ""] = page.split("#");
   const [path, route] = [beforeFragment, fragment].map((part) => part.split("?")[0]!);
   return (path + (/^!?\//.test(fragment) ? `#${route}` : "")) || "/";
 }
 
-/** Epoch milliseconds of an ISO 8601 date and time with zone, or undefined if it isn't one from 1970 to 9999. */
+/** Epoch milliseconds of an ISO 8601 date and time with zone; undefined if invalid or outside 1970 to 9999. */
 export function millisecondsOfText(sent: string): number | undefined {
-  // RFC 3339 allows small letters and a blank for the T.
+  // RFC 3339 allows lower case, and a space instead of the T.
   const upper = /^[^ ]{8,10} /.test(sent) ? sent.replace(" ", "T") : sent;
   const text = upper.replaceAll("t", "T").replace("z", "Z").replace(
     BASIC,
@@ -47,24 +47,24 @@ export function millisecondsOfText(sent: string): number | undefined {
   const [year, month, day, hour, minute] = match.slice(1, 6).map(Number) as [number, number, number, number, number];
   const second = Number(match[6] ?? "0");
   const millisecond = Number((match[7] ?? "").slice(0, 3).padEnd(3, "0"));
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999. A zone can lift the last hours of 1969 into 1970.
+  // Date.UTC reads the years 0 to 99 as 1900 to 1999. A zone can move the last hours of 1969 into 1970.
   if (year < 1969 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
-  // A leap second; Date.UTC goes on counting into the next minute.
+  // A leap second; Date.UTC counts it into the next minute.
   if (hour > 24 || minute > 59 || second > 60) return undefined;
-  // ISO 8601 lets a day end at 24:00, but with nothing after it.
+  // In ISO 8601 a day may end at exactly 24:00.
   if (hour === 24 && (minute > 0 || second > 0 || /[1-9]/.test(match[7] ?? ""))) return undefined;
   const zoneMs = zoneOf(match[8]!);
   if (zoneMs === undefined) return undefined;
   return millisecondsOfNumber(Date.UTC(year, month - 1, day, hour, minute, second, millisecond) - zoneMs);
 }
 
-/** Whole epoch milliseconds of a number, or undefined if it is no time from 1970 to 9999. */
+/** Whole epoch milliseconds of a number; undefined outside 1970 to 9999. */
 export function millisecondsOfNumber(time: number): number | undefined {
   const whole = Math.floor(time);
   return whole >= 0 && whole <= LAST_MS ? whole : undefined;
 }
 
-/** The price in whole cents, rounded half up by its decimal digits; undefined if it is none or over 10^12 cents. */
+/** The price in whole cents, rounded half up by its decimal digits; undefined if invalid or over 10^12 cents. */
 export function centsOf(price: number | string): bigint | undefined {
   const isDecimal = typeof price === "number" ? price >= 0 && Number.isFinite(price) : /^\d+(\.\d+)?$/.test(price);
   if (!isDecimal) return undefined;
@@ -77,12 +77,12 @@ export function centsOf(price: number | string): bigint | undefined {
   return isAffordable(cents) ? cents : undefined;
 }
 
-/** True up to 10^12 cents, the most that a price or a revenue may be. */
+/** True up to 10^12 cents, the largest price or revenue. */
 export function isAffordable(cents: bigint): boolean {
   return cents <= CENTS_LIMIT;
 }
 
-/** The time as ISO 8601 in UTC with milliseconds. The end of a window may lie in the year 10000. */
+/** The time as ISO 8601 in UTC with milliseconds. A window may end in the year 10000. */
 export function isoTime(timeMs: number): string {
   return new Date(timeMs).toISOString().replace(/^\+0/, "");
 }
@@ -92,7 +92,7 @@ export function isoDay(timeMs: number): string {
   return isoTime(timeMs).slice(0, 10);
 }
 
-/** The start of the minute that a time belongs to, in epoch milliseconds. */
+/** The start of a time's minute, in epoch milliseconds. */
 export function minuteOf(timeMs: number): number {
   return Math.floor(timeMs / MINUTE_MS) * MINUTE_MS;
 }

@@ -59,7 +59,7 @@ Deno.test("the oracle reads ISO 8601 with a zone, cut to the millisecond", () =>
   }
 });
 
-Deno.test("the oracle reads epoch milliseconds from 1970 to 9999, cut to whole ones", () => {
+Deno.test("the oracle reads epoch milliseconds from 1970 to 9999, cut to whole milliseconds", () => {
   const cases: [number, number | undefined][] = [
     [0, 0],
     [1.999, 1],
@@ -103,7 +103,7 @@ Deno.test("the oracle rounds a price half up by its decimal digits", () => {
   for (const [price, cents] of cases) assert.equal(centsOf(price), cents, String(price));
 });
 
-Deno.test("the oracle cuts a page at its query or fragment, whichever is first, but for a hash route", () => {
+Deno.test("the oracle cuts a page at its query or fragment, whichever comes first, but keeps hash routes", () => {
   const cases = [
     ...[["/a", "/a"], ["/a?b#c", "/a"], ["/a#c?b", "/a"], ["?b", "/"], ["#b", "/"], ["/a/", "/a/"]],
     ...[["#/b", "#/b"], ["/a?c#!/b?d", "/a#!/b"], ["/a#/b#/c", "/a#/b"], ["/a#b#/c", "/a"], ["/a#!b", "/a"]],

@@ -8,7 +8,7 @@ const HOPPING_MINUTES = 5;
 export function trafficOf(events: readonly StoredEvent[]): TrafficRow[] {
   const rows: TrafficRow[] = [];
   for (const [window, inWindow] of byTime(groupBy(events, (event) => minuteOf(event.timeMs)))) {
-    // No part of the key can hold a NUL, so joined keys are equal only where every part is.
+    // Parts of the key can't hold a NUL, so joined keys are equal only if all parts are.
     const cells = groupBy(inWindow, (event) => [event.eventType, event.device, event.region].join("\0"));
     for (const [, inCell] of byText(cells)) {
       const { eventType, device, region } = inCell[0]!;
@@ -33,7 +33,7 @@ export function pagesOf(events: readonly StoredEvent[]): PageRow[] {
   return rows;
 }
 
-/** The rows of `active_users`, sorted by window: a window's users are those of its five minutes. */
+/** The rows of `active_users`, sorted by window: a window has the users of its five minutes. */
 export function activeUsersOf(events: readonly StoredEvent[]): ActiveUsersRow[] {
   const minutes = new Map<number, Set<string>>();
   for (const [minute, inMinute] of groupBy(events, (event) => minuteOf(event.timeMs))) {
@@ -72,7 +72,7 @@ export function revenueOf(events: readonly StoredEvent[]): string {
   return cents.toString();
 }
 
-/** The items by a key, each group in the order of the items. */
+/** The items by key; each group keeps the order of the items. */
 export function groupBy<K, T>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {
