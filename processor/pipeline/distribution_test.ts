@@ -4,19 +4,19 @@ import { addUp, countOf, distribution, observe, Times } from "./distribution.ts"
 
 const BOUNDS = [0, 0.25, 1, 60];
 
-Deno.test("a value counts where its bound is, which is its own", () => {
+Deno.test("a bucket includes values equal to its bound", () => {
   const into = distribution(BOUNDS);
   for (const value of [0, 0.25, 0.26, 1, 1, 61]) observe(into, value);
   assert.deepEqual(into.counts, [1, 1, 3, 0, 1]);
   assert.equal(countOf(into), 6);
 });
 
-Deno.test("times held together say what each alone would have said, however they come", () => {
+Deno.test("times counted in columns give the same distribution as times counted one by one", () => {
   const time = fc.integer({ min: 0, max: 3 }).map((n) => n * 30_000);
   fc.assert(
     fc.property(fc.array(fc.array(time, { maxLength: 20 })), fc.integer({ min: 0, max: 90_000 }), (columns, now) => {
       const held = new Times();
-      // A column has room for more events than it has.
+      // The array of a column may be longer than its events.
       for (const column of columns) held.take(Float64Array.from([...column, 30_000]), column.length);
       const alone = distribution(BOUNDS);
       for (const time of columns.flat()) observe(alone, Math.max(0, now - time) / 1000);
@@ -27,7 +27,7 @@ Deno.test("times held together say what each alone would have said, however they
   );
 });
 
-Deno.test("of many times in a column some stand for all, and all are counted", () => {
+Deno.test("large columns are sampled, but every time is counted", () => {
   const held = new Times();
   held.take(Float64Array.from({ length: 8191 }, (_, i) => i < 4096 ? 0 : 60_000), 8191);
   const seconds = held.secondsBefore(60_000, BOUNDS);

@@ -39,14 +39,14 @@ function told(log: readonly Sent[], memory = new Duplicates(), from = 0, until =
   return log.slice(from, until).map((_, i) => tell(memory, log, from + i));
 }
 
-/** The contract, literally: an earlier event of the id within 10 minutes. */
+/** The contract, literally: there is an earlier event of the id within 10 minutes. */
 function toldLiterally(log: readonly Sent[]): boolean[] {
   return log.map(({ id, time }, i) =>
     log.slice(0, i).some((earlier) => earlier.id === id && Math.abs(time - earlier.time) <= WINDOW_MS)
   );
 }
 
-/** Events whose timestamps go forward by up to `stepMs` and lie back behind the latest by up to `disorderMs`. */
+/** Events with timestamps that advance by up to `stepMs` and lie up to `disorderMs` behind the latest. */
 function randomLog(seed: number, events: number, stepMs: number, disorderMs: number): Sent[] {
   const random = new Random(seed);
   const ids = 2 + random.below(12);
@@ -54,7 +54,7 @@ function randomLog(seed: number, events: number, stepMs: number, disorderMs: num
   return Array.from({ length: events }, () => {
     latest += random.pick([0, 0, 1, random.below(stepMs), MINUTE - latest % MINUTE]);
     const back = random.pick([0, 0, random.below(disorderMs + 1), disorderMs]);
-    // Gaps of exactly the window, and a millisecond more, are where mistakes are made.
+    // Gaps of about the window's length, where off-by-one errors would show.
     if (random.chance(0.1)) latest += random.pick([WINDOW_MS, WINDOW_MS + 1, WINDOW_MS - 1]);
     return { id: `id-${random.below(ids)}`, time: latest - back };
   });
@@ -62,10 +62,14 @@ function randomLog(seed: number, events: number, stepMs: number, disorderMs: num
 
 const TABLE: readonly (readonly [string, readonly (readonly [string, string, boolean])[]])[] = [
   ["another id is no repetition", [["a", "12:00:00", false], ["b", "12:00:00", false]]],
-  ["the same id at the same time is", [["a", "12:00:00", false], ["a", "12:00:00", true], ["a", "12:00:00", true]]],
-  ["10 minutes to the millisecond", [["a", "12:00:00.000", false], ["a", "12:10:00.000", true]]],
+  ["the same id at the same time is a duplicate", [["a", "12:00:00", false], ["a", "12:00:00", true], [
+    "a",
+    "12:00:00",
+    true,
+  ]]],
+  ["exactly 10 minutes apart is a duplicate", [["a", "12:00:00.000", false], ["a", "12:10:00.000", true]]],
   ["a millisecond more is another event", [["a", "12:00:00.000", false], ["a", "12:10:00.001", false]]],
-  ["each repetition counts for the next", [
+  ["each duplicate counts for the next one", [
     ["a", "12:00:00", false],
     ["a", "12:09:00", true],
     ["a", "12:18:00", true],
@@ -73,21 +77,21 @@ const TABLE: readonly (readonly [string, readonly (readonly [string, string, boo
     ["a", "12:38:00.001", false],
     ["a", "12:38:00.001", true],
   ]],
-  ["timestamps may go back", [["a", "12:10:00.000", false], ["a", "12:00:00.000", true]]],
-  ["but not by more", [["a", "12:10:00.001", false], ["a", "12:00:00.000", false]]],
-  ["an early repetition does not hide the one before it", [
+  ["timestamps may go back by 10 minutes", [["a", "12:10:00.000", false], ["a", "12:00:00.000", true]]],
+  ["timestamps that go back by more are another event", [["a", "12:10:00.001", false], ["a", "12:00:00.000", false]]],
+  ["an earlier duplicate does not hide the event before it", [
     ["a", "12:01:30", false],
     ["a", "12:00:00", true],
     ["a", "12:11:00", true],
   ]],
-  ["between two that are far apart, near to the first", [
+  ["between two distant events, near the first", [
     ["a", "12:00:00", false],
     ["a", "13:00:00", false],
     ["a", "12:00:02", true],
     ["a", "12:30:00", false],
     ["a", "12:20:00", true],
   ]],
-  ["a whole log time apart", [["a", "12:00:00", false], ["b", "12:59:00", false], ["a", "12:59:01", false]]],
+  ["an hour apart is another event", [["a", "12:00:00", false], ["b", "12:59:00", false], ["a", "12:59:01", false]]],
 ];
 
 for (const [name, log] of TABLE) {
@@ -98,7 +102,7 @@ for (const [name, log] of TABLE) {
   });
 }
 
-Deno.test("as the contract says, where timestamps are out of order by up to two minutes", () => {
+Deno.test("duplicates match the contract if timestamps are out of order by up to two minutes", () => {
   for (let seed = 0; seed < 400; seed++) {
     const log = randomLog(seed, 150, seed % 2 === 0 ? 5_000 : 3 * MINUTE, seed % 3 * MINUTE);
     assert.deepEqual(told(log), toldLiterally(log), `seed ${seed}`);
@@ -108,10 +112,10 @@ Deno.test("as the contract says, where timestamps are out of order by up to two 
   }
 });
 
-Deno.test("after a restart anywhere, replayed from where it says, it tells the same", () => {
+Deno.test("after a restart at any offset and a replay, the same duplicates are found", () => {
   let forgotten = 0;
   for (let seed = 0; seed < 150; seed++) {
-    // However wild the timestamps: a day out of order, or none at all.
+    // With very wrong timestamps too: a day out of order, or missing.
     const log = randomLog(seed, 120, 4 * MINUTE, [0, 2 * MINUTE, 30 * MINUTE, 24 * 60 * MINUTE][seed % 4]!)
       .map((sent, i) => seed % 5 === 0 && i % 7 === 0 ? { ...sent, time: -1 } : sent);
     const lengths = seed % 3 === 0 ? SHORT : { shortest: 1 + seed % 4, wrong: 3 + seed % 5, longest: 9 + seed % 7 };
@@ -134,11 +138,11 @@ Deno.test("after a restart anywhere, replayed from where it says, it tells the s
   assert.ok(forgotten > 1000, "most cuts must have something to forget");
 });
 
-Deno.test("nothing passed, nothing to replay", () => {
+Deno.test("without records there is nothing to replay", () => {
   assert.equal(new Duplicates().replayFrom(17), 17);
 });
 
-Deno.test("a record without a timestamp neither repeats one nor is repeated", () => {
+Deno.test("a record without a timestamp is never a duplicate and has none", () => {
   const log = [{ id: "a", time: -1 }, { id: "a", time: -1 }, { id: "a", time: NOON }, { id: "a", time: -1 }, {
     id: "a",
     time: NOON,
@@ -148,7 +152,7 @@ Deno.test("a record without a timestamp neither repeats one nor is repeated", ()
   assert.equal(memory.replayFrom(5), 2);
 });
 
-Deno.test("what is forgotten is dropped: memory holds the last minutes, not the day", () => {
+Deno.test("forgotten ids are dropped: memory holds the last minutes, not the day", () => {
   const memory = new Duplicates();
   const perMinute = PIECE_LENGTHS.shortest;
   for (let n = 0; n < 24 * 60 * perMinute; n++) {
@@ -161,7 +165,7 @@ Deno.test("what is forgotten is dropped: memory holds the last minutes, not the 
   assert.equal(memory.replayFrom(next), next - (KEPT_PIECES + 1) * perMinute);
 });
 
-Deno.test("one id sent over and over takes one place a minute", () => {
+Deno.test("one id sent again and again takes one entry per minute", () => {
   const memory = new Duplicates();
   memory.pass(0, NOON);
   assert.equal(seen(memory, "same", NOON), false);
@@ -172,7 +176,7 @@ Deno.test("one id sent over and over takes one place a minute", () => {
   assert.ok(memory.size <= 200_000 * 10 / MINUTE + 1);
 });
 
-Deno.test("ids that look alike are told apart", () => {
+Deno.test("similar ids are not confused", () => {
   const memory = new Duplicates();
   memory.pass(0, NOON);
   for (let n = 0; n < 300_000; n++) {
@@ -182,12 +186,12 @@ Deno.test("ids that look alike are told apart", () => {
   }
 });
 
-/** A log of one event a second, each with an id of its own. */
+/** A log of one event per second, each with its own id. */
 function steadyLog(seconds: number, name: string, fromMs = NOON): Sent[] {
   return Array.from({ length: seconds }, (_, n) => ({ id: `${name}-${n}`, time: fromMs + n * 1000 }));
 }
 
-Deno.test("whatever the timestamps between say, an id is told apart for ten minutes", () => {
+Deno.test("with any timestamps in between, an id is recognised for ten minutes", () => {
   const first = { id: "d1", time: NOON };
   const again = { id: "d1", time: NOON + 1000 };
   const HOUR = 60 * MINUTE;
@@ -211,13 +215,13 @@ Deno.test("whatever the timestamps between say, an id is told apart for ten minu
   }
 });
 
-Deno.test("two producers an hour apart: the repetitions of each are told, and no other", () => {
+Deno.test("two producers an hour apart: exactly the duplicates of each are found", () => {
   const log: Sent[] = [];
   const isRepetition: boolean[] = [];
   for (let n = 0; n < 40_000; n++) {
     const isFast = n % 2 === 0;
     const time = NOON + n * 100 + (isFast ? 60 * MINUTE : 0);
-    // For 9 minutes all are new, and for the next 9 every tenth is that of 9 minutes ago, by the same producer.
+    // For 9 minutes all ids are new; for the next 9, every tenth event repeats the producer's id from 9 minutes before.
     const back = n % 20 < 2 && Math.floor(n / 5400) % 2 === 1 ? 5400 : 0;
     log.push({ id: `${isFast}-${n - back}`, time });
     isRepetition.push(back > 0);
@@ -225,7 +229,7 @@ Deno.test("two producers an hour apart: the repetitions of each are told, and no
   assert.deepEqual(told(log), isRepetition);
 });
 
-Deno.test("a clock that was wrong is set back, and memory stays bounded", () => {
+Deno.test("memory stays bounded when a wrong clock is corrected", () => {
   const memory = new Duplicates({ shortest: 10, wrong: 1000, longest: 5000 });
   memory.pass(0, NOON + 24 * 60 * MINUTE);
   let largest = 0;
@@ -235,12 +239,12 @@ Deno.test("a clock that was wrong is set back, and memory stays bounded", () => 
     assert.equal(seen(memory, `id-${n}`, time), false);
     largest = Math.max(largest, memory.size);
   }
-  // A hundred a minute, for thirteen minutes; and once, the thousand of the wrong clock.
+  // A hundred per minute for thirteen minutes, and once the thousand of the wrong clock.
   assert.ok(largest < 3 * (1000 + 13 * 100), `${largest} ids are held`);
   assert.equal(memory.replayFrom(100_000), 100_000 - 100 * (KEPT_PIECES + 1));
 });
 
-Deno.test("a clock that stands still keeps no more than thirteen of the longest pieces", () => {
+Deno.test("with a stopped clock, at most thirteen pieces of maximum length are kept", () => {
   const memory = new Duplicates({ shortest: 10, wrong: 100, longest: 1000 });
   for (let n = 0; n < 100_000; n++) {
     memory.pass(n, NOON);
@@ -248,11 +252,11 @@ Deno.test("a clock that stands still keeps no more than thirteen of the longest 
   }
   assert.ok(memory.size < 3 * 13_000, `${memory.size} ids are held`);
   assert.equal(memory.replayFrom(100_000), 100_000 - 13_000);
-  // Those ids were within ten minutes, so there is no knowing about them any more, and it is counted.
+  // These ids were within ten minutes but are forgotten: such events are counted as unchecked.
   assert.ok(memory.takeUnchecked() > 80_000);
 });
 
-Deno.test("events that lie too far back to be told are counted", () => {
+Deno.test("events too old to check are counted", () => {
   const memory = new Duplicates({ ...SHORT, wrong: 1000 });
   const log = steadyLog(3600, "id");
   told(log, memory);

@@ -1,5 +1,5 @@
 /**
- * Adds events up: columns times a view gives a delta. Knows nothing of Kafka, PostgreSQL or the time of day.
+ * Folds batches of events into a view's delta. It knows nothing of Kafka, PostgreSQL or the current time.
  * @module
  */
 import { type Batch, BATCH_EVENTS, type Dictionaries } from "../columns/batch.ts";
@@ -9,16 +9,16 @@ import { Groups } from "../columns/groups.ts";
 import { type Accumulator, selector } from "../measures/measure.ts";
 import { type Delta, paneMs, type Row, type Values, type View } from "../views/view.ts";
 
-/** Adds batches up into the delta of one view. */
+/** Folds batches into the delta of one view. */
 export interface Fold {
   add(batch: Batch): void;
-  /** What has been added up, which stands until `clear`; nothing may be added before. */
+  /** The delta so far, valid until `clear`; add nothing in between. */
   delta(): Delta;
-  /** Forgets all, once its delta is no longer needed, and keeps the room that it had: the dictionaries are empty too. */
+  /** Removes all rows, and keeps their memory. Call it when the delta is no longer needed and the dictionaries are cleared. */
   clear(): void;
 }
 
-/** A row for each event, where it doesn't matter which. */
+/** Row 0 for each event, for selecting events when rows don't matter. */
 const EVERY = new Int32Array(BATCH_EVENTS);
 
 /** A fold of `view` over batches that share the dictionaries `words`. */
@@ -26,7 +26,7 @@ export function fold(view: View, words: Dictionaries): Fold {
   return view.window.kind === "session" ? new SessionFold(view, words) : new PaneFold(view, words);
 }
 
-/** Folds into panes, and puts the windows together from them at the end. */
+/** Folds into panes, and combines them to windows at the end. */
 class PaneFold implements Fold {
   readonly #view: View;
   readonly #words: Dictionaries;
@@ -80,7 +80,7 @@ class PaneFold implements Fold {
   }
 }
 
-/** What has been added up for these rows. */
+/** The values of these rows. */
 function valuesOf(accumulator: Accumulator<unknown>, rows: Int32Array): Values {
   return {
     at: (r) => accumulator.value(rows[r]!),
@@ -88,7 +88,7 @@ function valuesOf(accumulator: Accumulator<unknown>, rows: Int32Array): Values {
   };
 }
 
-/** The overlapping windows that panes belong to. */
+/** The overlapping windows that contain these panes. */
 function windowsOf(panes: Delta, window: { widthMs: number; everyMs: number }): Delta {
   const { view } = panes;
   const windows = new Map<string, Row>();
@@ -108,15 +108,15 @@ function windowsOf(panes: Delta, window: { widthMs: number; everyMs: number }): 
 }
 
 /**
- * Folds into sessions as the events come: each extends the session of its key that it touches, or begins one. An event
- * that touches two makes them one, whose values are merged at the end; events nearly always come in order, so that is
- * rare.
+ * Folds events into sessions as they arrive: an event extends the session of its key within the gap, or starts a new
+ * one. An event that connects two sessions merges them; their values are merged at the end. This is rare, because
+ * events nearly always arrive in order.
  */
 class SessionFold implements Fold {
   readonly #view: View;
   readonly #words: Dictionaries;
   readonly #gapMs: number;
-  /** Keys, whatever the time. */
+  /** Keys without time. */
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
   readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
@@ -125,11 +125,11 @@ class SessionFold implements Fold {
   #starts = new Float64Array(256);
   #ends = new Float64Array(256);
   #groupOf = new Int32Array(256);
-  /** The session of the same key that lies before, or -1. */
+  /** The previous session of the same key, or -1. */
   #before = new Int32Array(256);
   /** The latest session of each key. */
   #latest = new Int32Array(256);
-  /** Sessions that have become part of another, and of which. */
+  /** Sessions that were merged into another, and into which. */
   readonly #mergedInto = new Map<number, number>();
 
   constructor(view: View, words: Dictionaries) {
@@ -159,7 +159,7 @@ class SessionFold implements Fold {
   }
 
   delta(): Delta {
-    // In the order in which they were joined, so that one that has been taken up has first taken up its own.
+    // In the order of the merges, so that a session takes over its own merged sessions first.
     for (const [gone, into] of this.#mergedInto) {
       for (const accumulator of this.#accumulators) accumulator.merge(into, gone);
     }
@@ -185,7 +185,7 @@ class SessionFold implements Fold {
     for (const accumulator of this.#accumulators) accumulator.clear();
   }
 
-  /** The session of a key that an event at `time` belongs to; it is begun if there is none. */
+  /** The session of a key for an event at `time`; starts one if there is none. */
   #session(group: number, isNew: boolean, time: number): number {
     const gapMs = this.#gapMs;
     let after = -1;
@@ -203,7 +203,7 @@ class SessionFold implements Fold {
     return this.#begin(group, time, row, after);
   }
 
-  /** A session between two others of its key, of which there may be none. */
+  /** Starts a session between two others of its key, which may be missing (-1). */
   #begin(group: number, time: number, before: number, after: number): number {
     const row = this.#count++;
     if (row === this.#starts.length) this.#grow();
@@ -217,7 +217,7 @@ class SessionFold implements Fold {
     return row;
   }
 
-  /** Makes the session before `row` part of it. */
+  /** Merges the session before `row` into `row`. */
   #join(row: number, before: number): void {
     this.#starts[row] = this.#starts[before]!;
     this.#before[row] = this.#before[before]!;
@@ -232,7 +232,7 @@ class SessionFold implements Fold {
   }
 }
 
-/** Rows as the columns of a delta. */
+/** Converts rows to the columns of a delta. */
 export function deltaOf(view: View, rows: readonly Row[]): Delta {
   return {
     view,
@@ -264,7 +264,7 @@ export function mergeValues(view: View, a: readonly unknown[], b: readonly unkno
   return Object.values(view.measures).map((measure, m) => measure.merge(a[m], b[m]));
 }
 
-/** Sessions of one key, with those merged that lie no more than a gap apart; sorted by time. */
+/** Sessions of one key, merged if they are at most a gap apart; sorted by time. */
 export function mergeSessions(view: View, sessions: readonly Row[]): Row[] {
   const gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
   const merged: Row[] = [];

@@ -41,7 +41,7 @@ function folded(of: View, batches: readonly (readonly Click[])[], capacity?: num
   return all.delta();
 }
 
-/** The rows of a delta as text, sorted: the order of rows means nothing. */
+/** The rows of a delta as text, sorted: their order does not matter. */
 function texts({ view, count, ...delta }: Delta): string[] {
   return Array.from({ length: count }, (_, r) => {
     const { start, end, key, values } = rowOf({ view, count, ...delta }, r);
@@ -74,11 +74,11 @@ Deno.test("events fold the same in batches of any size and capacity", () => {
   }
 });
 
-Deno.test("nothing folds to nothing", () => {
+Deno.test("no events fold to no rows", () => {
   for (const one of VIEWS) assert.equal(folded(one, []).count, 0);
 });
 
-Deno.test("windows are found at both ends of time", () => {
+Deno.test("windows work at both ends of time", () => {
   const clicks = [0, 59_999, 60_000, END_OF_TIME_MS - 1].map((time) => ({ time, user: "u", page: "/" }));
   const delta = folded(view({ name: "v", about: "", window: tumbling(60_000), by: [], measures: { n: count() } }), [
     clicks,
@@ -90,7 +90,7 @@ Deno.test("windows are found at both ends of time", () => {
   ]);
 });
 
-Deno.test("hopping windows by a key hold what a loop over all events finds", () => {
+Deno.test("hopping windows by key match a loop over all events", () => {
   const hop = view({
     ...{ name: "v", about: "", window: hopping(300_000, 100_000), by: ["pagePath"] },
     measures: { n: count(), users: distinctUsers() },
@@ -115,13 +115,13 @@ Deno.test("hopping windows by a key hold what a loop over all events finds", () 
   assert.deepEqual(found.sort(), [...naive].sort());
 });
 
-Deno.test("a delta is its rows, and back", () => {
+Deno.test("a delta converts to rows and back", () => {
   const delta = folded(VIEWS[0]!, [randomClicks(3, 50)]);
   const rows = Array.from({ length: delta.count }, (_, r) => rowOf(delta, r));
   assert.deepEqual(texts(deltaOf(VIEWS[0]!, rows)), texts(delta));
 });
 
-Deno.test("sessions merge to the same whatever parts they came in", () => {
+Deno.test("sessions merge to the same result, in any parts", () => {
   const visits = view({
     ...{ name: "v", about: "", window: session(10), by: ["user"] },
     measures: { n: count(), page: first("pagePath", { at: "at", by: "by" }) },
@@ -148,7 +148,7 @@ Deno.test("sessions merge to the same whatever parts they came in", () => {
   }
 });
 
-Deno.test("groups number rows as a map would", () => {
+Deno.test("groups number rows like a map", () => {
   const random = new Random(4);
   const groups = new Groups(2);
   const rows = new Map<string, number>();

@@ -13,7 +13,7 @@ import { placesOf, rowsOf, type Tables, tablesOf } from "../testing/fakes/tables
 import { tableOf } from "../translate/table.ts";
 import { VIEWS } from "../views/mod.ts";
 
-/** How a log is read: what must not change anything. */
+/** How a log is read; it must not change any result. */
 interface Way {
   readonly limit: number;
   readonly commitRecords: number;
@@ -23,7 +23,7 @@ interface Way {
 
 const STRAIGHT: Way = { limit: 10_000, commitRecords: 100_000, crashes: 0 };
 
-/** Loses replies, and fails before it commits, by seed. */
+/** Loses replies and fails before commits, by a random seed. */
 class WeakSink extends MemorySink {
   random: Random | null = null;
 
@@ -34,7 +34,7 @@ class WeakSink extends MemorySink {
   }
 }
 
-/** Reads a log to its end, each time anew after a crash. */
+/** Reads a log to its end; starts again after each crash. */
 async function read(log: LogRecord[][], { limit, commitRecords, crashes }: Way): Promise<MemorySink> {
   const random = crashes === 0 ? null : new Random(crashes);
   const sink = new WeakSink();
@@ -63,13 +63,15 @@ const WAY = fc.record({
 });
 const SEED = fc.nat({ max: 1e6 });
 
-/** Runs a property for logs of random seeds, each read straight once; a failure names the seed and the way. */
+/**
+ * Checks a property for random logs, each read once without crashes for comparison; failures name the seed and the way.
+ */
 async function assertSame(seed: number, options: LogOptions, holds: (sent: Sent[], straight: Tables) => Promise<void>) {
   const sent = randomLog(seed, options);
   await holds(sent, tablesOf(await read(partitioned(sent, 1), STRAIGHT)));
 }
 
-Deno.test("every table ends the same in any order of arrival, however partitioned, batched and crashed", async () => {
+Deno.test("all tables are equal for any order of arrival, partitions, batches and crashes", async () => {
   const property = fc.asyncProperty(
     SEED,
     SEED,
@@ -84,7 +86,7 @@ Deno.test("every table ends the same in any order of arrival, however partitione
   await fc.assert(property, { seed: 21, numRuns: runs(120) });
 });
 
-Deno.test("of the same log every table, offset and watermark ends the same, however batched and crashed", async () => {
+Deno.test("for one log all tables, offsets and watermarks are equal for any batches and crashes", async () => {
   const property = fc.asyncProperty(SEED, fc.integer({ min: 1, max: 4 }), WAY, async (seed, partitions, way) => {
     const sent = randomLog(seed, { events: 120, spanMs: 45 * 60_000, anonymous: true });
     const log = partitioned(sent, partitions);
@@ -95,14 +97,14 @@ Deno.test("of the same log every table, offset and watermark ends the same, howe
   await fc.assert(property, { seed: 22, numRuns: runs(150) });
 });
 
-Deno.test("a large commit is as good as many small ones", onlyInWholeRun, async () => {
+Deno.test("a large commit gives the same tables as many small ones", onlyInWholeRun, async () => {
   await assertSame(7, { events: 12_000, users: 900 }, async (sent, straight) => {
     const small = await read(partitioned(sent, 3), { limit: 500, commitRecords: 170, crashes: 0 });
     assert.deepEqual(tablesOf(small), straight);
   });
 });
 
-Deno.test("the tables are what the contract says, by an oracle that shares no code", async () => {
+Deno.test("the tables match the contract, by an oracle that shares no code", async () => {
   const property = fc.asyncProperty(SEED, fc.integer({ min: 1, max: 4 }), WAY, async (seed, partitions, way) => {
     const log = partitioned(randomLog(seed, { events: 200, spanMs: 45 * 60_000, anonymous: true }), partitions);
     const sink = await read(log, way);
@@ -129,7 +131,7 @@ Deno.test("the tables are what the contract says, by an oracle that shares no co
   await fc.assert(property, { seed: 23, numRuns: runs(60) });
 });
 
-/** The rows of a view as the oracle writes them, in the given columns. */
+/** The rows of a view in the oracle's form, with the given columns. */
 function textsOf(sink: MemorySink, name: string, columns: readonly string[]): string[] {
   const view = VIEWS.find((view) => view.name === name)!;
   const { window, key, measured } = tableOf(view);

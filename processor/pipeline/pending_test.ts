@@ -15,12 +15,12 @@ const plain: View = view({
   measures: { events: count() },
 });
 
-Deno.test("what no view looks at is not wanted", () => {
+Deno.test("columns that no view needs are not wanted", () => {
   assert.deepEqual(wantedBy([plain], false), { ids: false, sessions: false, events: false });
   assert.deepEqual(wantedBy([], false), { ids: false, sessions: false, events: false });
 });
 
-Deno.test("what any view looks at is wanted, whatever for", () => {
+Deno.test("columns that any view needs are wanted", () => {
   const picked = last("pagePath", { at: "last_at", by: "last_by" });
   const bySession: View = { ...plain, window: session(1000), by: ["user", "session"] };
   const filtered: View = { ...plain, where: { session: ["s"] } };
@@ -38,11 +38,11 @@ Deno.test("what any view looks at is wanted, whatever for", () => {
   assert.deepEqual(wantedBy(VIEWS, false), { ids: true, sessions: true, events: false });
 });
 
-Deno.test("with the raw events, all is wanted", () => {
+Deno.test("with raw events, all columns are wanted", () => {
   assert.deepEqual(wantedBy([plain], true), EVERYTHING);
 });
 
-Deno.test("what a great commit needed is too roomy for small ones, and not for its like", () => {
+Deno.test("memory of a large commit is oversized for small ones, but not for equal ones", () => {
   const pending = new Pending("topic", testKeyed(), VIEWS, true, () => 0);
   pending.records = 16_000;
   assert.equal(pending.isOversized, false, "it has not been larger before");

@@ -15,7 +15,7 @@ function stored(commits: readonly Commit[]): number[] {
   return commits.map(({ advances }) => advances.reduce((sum, advance) => sum + advance.stored, 0));
 }
 
-Deno.test("a commit is sent when the oldest event has waited long enough, and not before", async () => {
+Deno.test("a commit starts when the oldest event has waited commitEveryMs, not before", async () => {
   const { pipeline, source, sink, clock } = harness([[click("a"), click("b", 1), click("c", 2)]], { limit: 1 });
   clock.ms = 500;
   await pipeline.step();
@@ -30,7 +30,7 @@ Deno.test("a commit is sent when the oldest event has waited long enough, and no
   assert.deepEqual(source.told, [{ 0: 3 }]);
 });
 
-Deno.test("with nothing to commit nothing is committed, and polls wait for as long as a commit may", async () => {
+Deno.test("without records there is no commit, and polls wait for commitEveryMs", async () => {
   const { pipeline, source, sink, clock } = harness([[], []]);
   for (clock.ms = 0; clock.ms < 10_000; clock.ms += 700) await pipeline.step();
   await pipeline.flush();
@@ -38,7 +38,7 @@ Deno.test("with nothing to commit nothing is committed, and polls wait for as lo
   assert.deepEqual(new Set(source.waits), new Set([1000]));
 });
 
-Deno.test("a poll waits no longer than the next commit may", async () => {
+Deno.test("a poll waits no longer than until the next commit is due", async () => {
   const { pipeline, source, clock } = harness([[click("a")]]);
   await pipeline.step();
   clock.ms = 400;
@@ -65,14 +65,14 @@ Deno.test("however many records arrive at once, a commit has at most commitRecor
   }
 });
 
-Deno.test("a full commit is sent without waiting for the clock", async () => {
+Deno.test("a full commit starts at once", async () => {
   const { pipeline, sink } = harness([clicksFrom("a", 4)], { commitRecords: 2, limit: 2 });
   await pipeline.step();
   await settled();
   assert.equal(sink.commits, 1);
 });
 
-Deno.test("how much is still to be read is told before it is taken in, which a commit may hold up", async () => {
+Deno.test("the lag is reported before records are folded, which may wait for a commit", async () => {
   const ends: number[] = [];
   const { pipeline, sink } = harness([clicksFrom("a", 9)], {
     commitRecords: 2,
@@ -89,7 +89,7 @@ Deno.test("how much is still to be read is told before it is taken in, which a c
   await step;
 });
 
-Deno.test("reading and folding go on while a commit is under way; the next one waits for it", async () => {
+Deno.test("reading and folding continue while a commit is in flight; the next commit waits for it", async () => {
   const { pipeline, source, sink, clock } = harness([clicksFrom("a", 6)], { limit: 2 });
   const gates = sink.gates = [];
   await pipeline.step();
@@ -113,7 +113,7 @@ Deno.test("reading and folding go on while a commit is under way; the next one w
   assert.equal(sink.commits, 2);
 });
 
-Deno.test("while a commit is under way, its sink gets a turn between records, and otherwise nobody waits for one", async () => {
+Deno.test("the event loop gets turns between records while a commit is in flight, and only then", async () => {
   let turns = 0;
   const yieldToEventLoop = () => Promise.resolve(void turns++);
   const log = ["a", "b", "c"].map((prefix) => clicksFrom(prefix, 1950));
@@ -131,7 +131,7 @@ Deno.test("while a commit is under way, its sink gets a turn between records, an
   assert.equal(sink.events.length, 5850);
 });
 
-Deno.test("what is read is stored, a duplicate or refused, and progress says so", async () => {
+Deno.test("each record is stored, a duplicate or refused, and progress counts it", async () => {
   const log = [click("a"), click("a", 1), bad(), click(null), click(null), click("b"), click("a"), bad()];
   const commits: Commit[] = [];
   const observer = { committed: (commit: Commit) => void commits.push(commit) };
@@ -151,7 +151,7 @@ Deno.test("what is read is stored, a duplicate or refused, and progress says so"
   assert.deepEqual(sink.events, ["a", "clickstream-events/0/3", "clickstream-events/0/4", "b", "c0", "c1"]);
 });
 
-Deno.test("the watermark is 10 s behind the latest event stored: no refusal, duplicate or late event moves it", async () => {
+Deno.test("the event-time watermark is 10 s behind the latest stored event; refused, duplicate and late events don't move it", async () => {
   const future = click("f", 60, { timestamp: NOON + 60_000 + 300_001 });
   const log = [
     click("a", 60),
@@ -168,7 +168,7 @@ Deno.test("the watermark is 10 s behind the latest event stored: no refusal, dup
   assert.equal(sink.progress.get(1)!.watermark, null);
 });
 
-Deno.test("lateness is told of events behind the watermark, by how much", async () => {
+Deno.test("lateness is reported for events behind the event-time watermark", async () => {
   const told: number[] = [];
   const log = [click("a", 60), click("b", 50), click("c", 60, { timestamp: NOON + 49_999 }), late("d", 60)];
   const { pipeline } = harness([log], { observer: { late: (ms) => void told.push(ms) } });
@@ -180,7 +180,7 @@ Deno.test("revenue is committed before sums could become inexact", async () => {
   const most = { eventType: "purchase", price: 10_000_000_000 };
   const commits: Commit[] = [];
   const purchases = Array.from({ length: 8_100 }, (_, n) => click(`p${n}`, 0, most));
-  // The first commit is of 4,096 records, whatever they are.
+  // The first commit has 4,096 records in any case.
   const { pipeline, sink } = harness([[...clicksFrom("v", 4096), ...purchases]], {
     limit: 20_000,
     commitRecords: 100_000,
@@ -195,7 +195,7 @@ Deno.test("revenue is committed before sums could become inexact", async () => {
   assert.deepEqual(sold.map(({ values }) => values[2]), [8100 * 1e12]);
 });
 
-Deno.test("refused payloads are committed before they fill the memory", async () => {
+Deno.test("refused payloads are committed before they fill memory", async () => {
   const commits: Commit[] = [];
   const large = record("x".repeat(70_000), NOON);
   const { pipeline } = harness([new Array(600).fill(large)], {
@@ -207,7 +207,7 @@ Deno.test("refused payloads are committed before they fill the memory", async ()
   assert.deepEqual(commits.map(({ refusals }) => refusals.length), [513, 87]);
 });
 
-Deno.test("offsets that hold no record for us are passed, and committed", async () => {
+Deno.test("offsets without a record for us are skipped and committed", async () => {
   const { pipeline, source, sink } = harness([[click("a")]]);
   const skipped: Records = { ...recordsOf(0, 5, [], 9), next: 9, skipped: 4 };
   source.poll = () => Promise.resolve([skipped]);
@@ -219,7 +219,7 @@ Deno.test("offsets that hold no record for us are passed, and committed", async 
   });
 });
 
-Deno.test("events are left out of a commit where they aren't stored, and counted all the same", async () => {
+Deno.test("if raw events are not stored, commits leave them out but count them", async () => {
   for (const views of [undefined, [traffic]]) {
     const { pipeline, sink } = harness([clicksFrom("a", 2000)], {
       ...{ storeEvents: false, limit: 2000, commitRecords: 5000, ...views === undefined ? {} : { views } },
@@ -240,7 +240,7 @@ class MiscountingDecoder extends JsonDecoder {
   }
 }
 
-Deno.test("our own mistakes are not committed", async () => {
+Deno.test("a miscount by our own code is not committed", async () => {
   const { pipeline, sink } = harness([clicksFrom("a", 3)], { decoder: new MiscountingDecoder(DAY_MS) });
   await pipeline.step();
   await assert.rejects(pipeline.flush(), /not conserved: 3 records were read, 6 stored/);

@@ -7,7 +7,7 @@ import { placesOf, tablesOf } from "../testing/fakes/tables.ts";
 
 const NOON = at("12:00:00");
 
-Deno.test("whoever finds the positions moved forgets all, and goes on from where they are", async () => {
+Deno.test("if positions have moved, the pipeline drops its state and continues from the new positions", async () => {
   const log = [clicksFrom("a", 6), clicksFrom("b", 2)];
   const one = harness(log, { limit: 3 });
   const causes: unknown[] = [];
@@ -32,7 +32,7 @@ Deno.test("whoever finds the positions moved forgets all, and goes on from where
   assert.deepEqual(placesOf(one.sink), placesOf(alone.sink));
 });
 
-Deno.test("two that begin at the beginning: one begins, the other notices", async () => {
+Deno.test("if two pipelines start on an empty sink, one commits and the other notices", async () => {
   const log = [clicksFrom("a", 3)];
   const one = harness(log);
   const other = harness(log, { sink: one.sink });
@@ -43,7 +43,7 @@ Deno.test("two that begin at the beginning: one begins, the other notices", asyn
   assert.deepEqual(one.sink.events, ["a0", "a1", "a2"]);
 });
 
-Deno.test("with a new share, what is uncommitted of the old one is forgotten", async () => {
+Deno.test("a new assignment drops uncommitted records of the old one", async () => {
   const { pipeline, source, sink } = harness([clicksFrom("a", 3), clicksFrom("b", 3)], { share: [0] });
   await pipeline.step();
   source.share = [1];
@@ -61,7 +61,7 @@ Deno.test("with a new share, what is uncommitted of the old one is forgotten", a
   assert.deepEqual([...sink.events].sort(), ["a0", "a1", "a2", "b0", "b1", "b2"]);
 });
 
-Deno.test("a commit that is under way when the share changes is waited for before positions are read", async () => {
+Deno.test("after a rebalance, positions are read only when the commit in flight has ended", async () => {
   const { pipeline, source, sink, clock } = harness([clicksFrom("a", 3)], { limit: 2 });
   const gates = sink.gates = [];
   await pipeline.step();
@@ -82,7 +82,7 @@ Deno.test("a commit that is under way when the share changes is waited for befor
   assert.deepEqual([gates.length, sink.events], [1, ["a0", "a1", "a2"]]);
 });
 
-Deno.test("while the world is down a step fails, and the next one starts again", async () => {
+Deno.test("while a service is down a step fails, and the next one starts again", async () => {
   const { pipeline, source, sink, clock } = harness([[click("a"), bad(), click("b", 1)]]);
   source.failure = down("the broker");
   await assert.rejects(pipeline.step(), Unavailable);
@@ -112,7 +112,7 @@ class LosingSink extends GatedSink {
   }
 }
 
-Deno.test("a commit whose reply is lost counts once, rows, refusals and offsets alike", async () => {
+Deno.test("a commit with a lost reply counts once: rows, refusals and offsets", async () => {
   const log = [[click("a"), bad(), click("a", 1), click("b", 2)], [bad()]];
   const { pipeline, sink } = harness(log, { sink: new LosingSink(), commitRecords: 3 });
   await assert.rejects(async () => {
@@ -129,7 +129,7 @@ Deno.test("a commit whose reply is lost counts once, rows, refusals and offsets 
   assert.deepEqual(placesOf(sink), placesOf(alone.sink));
 });
 
-Deno.test("flush commits what is pending, waits for it, and says if it failed", async () => {
+Deno.test("flush commits pending records, waits for the commit, and throws if it fails", async () => {
   const { pipeline, sink } = harness([clicksFrom("a", 2)]);
   await pipeline.flush();
   assert.equal(sink.commits, 0, "nothing has been started");
@@ -148,7 +148,7 @@ Deno.test("flush commits what is pending, waits for it, and says if it failed", 
   assert.deepEqual([sink.commits, sink.events], [1, ["a0", "a1"]]);
 });
 
-Deno.test("a failed commit can't be forgotten by going on", async () => {
+Deno.test("a failed commit is not lost if the pipeline continues", async () => {
   const { pipeline, sink, clock } = harness([clicksFrom("a", 4)], { limit: 2 });
   await pipeline.step();
   sink.gates = [];
@@ -162,11 +162,11 @@ Deno.test("a failed commit can't be forgotten by going on", async () => {
   assert.deepEqual(sink.events, ["a0", "a1", "a2", "a3"]);
 });
 
-Deno.test("after a restart the log is read again from the ids that still count, and counts nothing twice", async () => {
+Deno.test("after a restart the log is replayed from the oldest remembered ids, and nothing counts twice", async () => {
   const minute = 60;
   const log = [[
     click("old", 0),
-    // Each begins a piece of the log, of which thirteen are remembered.
+    // Each starts a piece of the log; thirteen pieces are remembered.
     ...Array.from({ length: 13 }, (_, n) => bad((n + 1) * minute)),
     click("a", 14 * minute),
     bad(14 * minute),
@@ -194,7 +194,7 @@ Deno.test("after a restart the log is read again from the ids that still count, 
   }
 });
 
-Deno.test("a replay asks for no more of the log than is remembered", async () => {
+Deno.test("a replay reads no more of the log than is remembered", async () => {
   const { pipeline, sink } = harness([Array.from({ length: 40 }, (_, minute) => click(`m${minute}`, minute * 60))]);
   await pipeline.step();
   await pipeline.flush();
@@ -204,7 +204,7 @@ Deno.test("a replay asks for no more of the log than is remembered", async () =>
   assert.equal(sink.progress.get(0)!.replay, 27);
 });
 
-Deno.test("a group that can't be told does not hold the commits up", async () => {
+Deno.test("a failed offset commit to the group does not delay commits", async () => {
   const failures: unknown[] = [];
   const observer = { groupCommitFailed: (error: unknown) => void failures.push(error) };
   const { pipeline, source, sink } = harness([clicksFrom("a", 4)], { limit: 2, observer });
@@ -216,7 +216,7 @@ Deno.test("a group that can't be told does not hold the commits up", async () =>
   assert.deepEqual([sink.commits, failures], [2, [source.deaf, source.deaf]]);
 });
 
-Deno.test("the watermark and the counts go on after a restart", async () => {
+Deno.test("the event-time watermark and the counts continue after a restart", async () => {
   const log = [[click("a", 60), click("b", 30), bad(30)]];
   const first = harness(log, { limit: 1 });
   await first.pipeline.step();

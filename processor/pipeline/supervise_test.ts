@@ -4,7 +4,7 @@ import { PositionsMoved, Unavailable } from "./commit.ts";
 import { Rebalanced } from "./source.ts";
 import { type Clock, type Listener, pauseMsAfter, STOP_WITHIN_MS, supervise, type Task } from "./supervise.ts";
 
-/** Task that does what a test says: each turn takes the next of `turns`, and after the last it is told to stop. */
+/** A scripted task: each turn takes the next of `turns`; after the last it is told to stop. */
 class Scripted implements Task, Listener, Clock {
   readonly said: string[] = [];
   readonly stop = new AbortController();
@@ -55,7 +55,7 @@ class Scripted implements Task, Listener, Clock {
   }
 
   pause(ms: number): Promise<void> {
-    // The time to stop in only runs out where the test is about that.
+    // Stopping times out only in the tests of that.
     if (ms === STOP_WITHIN_MS) return this.outOfTime ? Promise.resolve() : new Promise(() => {});
     this.#nowMs += ms;
     return Promise.resolve();
@@ -76,11 +76,11 @@ const down = (message = "down") => () => {
 };
 const fine = () => {};
 
-Deno.test("works until told to stop, then finishes what was begun", async () => {
+Deno.test("works until stopped, then finishes pending work", async () => {
   assert.deepEqual(await new Scripted([fine, fine]).run(), ["start", "ready after 0", "flush"]);
 });
 
-Deno.test("starts again after a failure, and says which ones are new", async () => {
+Deno.test("restarts after a failure, and reports which failures are new", async () => {
   const work = new Scripted([down(), down(), down("still down"), fine, fine]);
   assert.deepEqual(await work.run(), [
     "start",
@@ -98,14 +98,14 @@ Deno.test("starts again after a failure, and says which ones are new", async () 
   ]);
 });
 
-Deno.test("takes moved positions and a new division of partitions for what they are", async () => {
+Deno.test("restarts with the cause after moved positions and rebalances", async () => {
   for (const error of [new PositionsMoved("moved"), new Rebalanced("divided")]) {
     const work = new Scripted([() => Promise.reject(error), fine]);
     assert.ok((await work.run()).includes(`start after ${error.message}`));
   }
 });
 
-Deno.test("waits longer with every failure, and briefly again after some time at work", async () => {
+Deno.test("waits longer after every failure, and briefly again after working for a while", async () => {
   const work = new Scripted([...Array.from({ length: 9 }, () => down()), () => {
     work.worksFor(10_000);
     down()();
@@ -116,7 +116,7 @@ Deno.test("waits longer with every failure, and briefly again after some time at
   assert.deepEqual(pauses.map(Math.round), caps.map((cap) => Math.round(cap * 0.999)));
 });
 
-Deno.test("pauses anywhere up to two seconds, however many failures there were", () => {
+Deno.test("pauses a random time of at most two seconds after any number of failures", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 5000 }),
@@ -130,13 +130,13 @@ Deno.test("pauses anywhere up to two seconds, however many failures there were",
   );
 });
 
-Deno.test("lets a mistake of ours end the process, without committing anything", async () => {
+Deno.test("our own errors end the process without a commit", async () => {
   const work = new Scripted([() => Promise.reject(new Error("not conserved")), fine]);
   await assert.rejects(work.run(), /not conserved/);
   assert.deepEqual(work.said, ["start", "ready after 0"]);
 });
 
-Deno.test("says what could not be finished, whether it fails or takes too long", async () => {
+Deno.test("reports unfinished work, whether it fails or takes too long", async () => {
   const failing = new Scripted([fine]);
   failing.flushing = () => Promise.reject(new Unavailable("gone", { kind: "kafka_unreachable" }));
   assert.deepEqual((await failing.run()).slice(2), ["flush", "unfinished: gone"]);
@@ -148,7 +148,7 @@ Deno.test("says what could not be finished, whether it fails or takes too long",
   never.reject(new Unavailable("too late for anybody to care", { kind: "kafka_unreachable" }));
 });
 
-Deno.test("does not wait for a turn that never ends", async () => {
+Deno.test("does not wait for a turn that never ends when stopped", async () => {
   const never = Promise.withResolvers<void>();
   const work = new Scripted([() => never.promise]);
   work.outOfTime = true;
@@ -156,7 +156,7 @@ Deno.test("does not wait for a turn that never ends", async () => {
   never.resolve();
 });
 
-Deno.test("does not start at all when told to stop before", async () => {
+Deno.test("does not start if stopped before", async () => {
   const work = new Scripted([fine]);
   work.stop.abort();
   assert.deepEqual(await work.run(), ["flush"]);

@@ -1,4 +1,4 @@
-/** Every offset accounted for, and no topic taken for another. */
+/** Every offset is accounted for, and no topic is mistaken for another. */
 import assert from "node:assert/strict";
 import { type Gap, lengthOf, type Records } from "../records.ts";
 import { PositionsMoved } from "./commit.ts";
@@ -7,14 +7,14 @@ import { type LogRecord, recordsOf } from "../testing/fakes/memory.ts";
 import { bad, click, clicksFrom, type Harness, harness } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 
-/** A run that begins with a gap of so many offsets, and ends with so many that hold no record. */
+/** A run that begins with a gap of `gap` offsets and ends with `skipped` offsets without records. */
 function run(at: number, log: LogRecord[], { gap = 0, skipped = 0 } = {}): Records {
   const first = at + gap;
   const next = first + log.length + skipped;
   return { ...recordsOf(0, first, log, next), next, skipped, gap: gap === 0 ? null : { from: at, to: first } };
 }
 
-/** Takes these runs in, one in a poll, and commits what there is after each. */
+/** Reads these runs, one per poll; commits at the end, and after each run if `flush` is true. */
 async function taken({ pipeline, source }: Harness, runs: readonly Records[], flush = true): Promise<void> {
   for (const records of runs) {
     source.poll = () => Promise.resolve([records]);
@@ -24,7 +24,7 @@ async function taken({ pipeline, source }: Harness, runs: readonly Records[], fl
   await pipeline.flush();
 }
 
-Deno.test("consumed, skipped and gaps account for every offset, however the commits are cut", async () => {
+Deno.test("consumed, skipped and gaps account for every offset, for any size of commits", async () => {
   const runs = [
     run(50, clicksFrom("a", 3), { skipped: 2 }),
     run(55, [], { gap: 10 }),
@@ -48,7 +48,7 @@ Deno.test("consumed, skipped and gaps account for every offset, however the comm
   }
 });
 
-Deno.test("offsets between the records of a run are skipped where they lie", async () => {
+Deno.test("offsets between the records of a run count as skipped at their position", async () => {
   const all = harness([[]], { commitRecords: 1 });
   const log = clicksFrom("a", 3);
   const sparse: Records = { ...recordsOf(0, 0, log), offsets: Float64Array.of(2, 3, 7), next: 9, skipped: 6, end: 9 };
@@ -78,9 +78,9 @@ Deno.test("a run that does not account for its offsets is not committed", async 
   }
 });
 
-Deno.test("nothing below what is committed is called lost; above it, exactly what is missing", async () => {
+Deno.test("only offsets above the committed one count as lost, exactly the missing ones", async () => {
   const log = [clicksFrom("a", 20)];
-  // By how far the log begins later at the next start, what is lost of it, and what can't be recognised any more.
+  // New first offset of the log at the next start, offsets that are lost, offsets without duplicate recognition.
   const cases: readonly (readonly [begins: number, lost: Gap | null, forgot: Gap])[] = [
     [7, null, { from: 0, to: 7 }],
     [20, null, { from: 0, to: 20 }],
@@ -126,7 +126,7 @@ Deno.test("a recreated topic is refused at the start, and nothing of it is read"
   }
 });
 
-Deno.test("a log that ends before what is committed is refused", async () => {
+Deno.test("a log that ends before the committed offset is refused", async () => {
   const before = harness([clicksFrom("a", 5)]);
   await before.pipeline.step();
   await before.pipeline.flush();
@@ -138,7 +138,7 @@ Deno.test("a log that ends before what is committed is refused", async () => {
   });
 });
 
-Deno.test("who still believes in the old topic can't commit, though the offsets agree", async () => {
+Deno.test("a pipeline on the old topic can't commit, even if the offsets agree", async () => {
   const old = harness([clicksFrom("a", 3)], { limit: 2 });
   await old.pipeline.step();
   await old.pipeline.flush();
@@ -147,7 +147,7 @@ Deno.test("who still believes in the old topic can't commit, though the offsets 
   old.sink.progress.set(0, { ...progress, topicId: "another" });
   await assert.rejects(old.pipeline.flush(), PositionsMoved);
   assert.equal(old.sink.progress.get(0)!.next, 2);
-  // Where the id is not known yet, whoever comes fills it in.
+  // If the id is not known yet, the next commit fills it in.
   old.sink.progress.set(0, { ...progress, topicId: null });
   for (let n = 0; n < 2; n++) await old.pipeline.step();
   await old.pipeline.flush();
