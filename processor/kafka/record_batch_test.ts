@@ -60,14 +60,14 @@ const three = Buffer.concat(records(3, 2).map((record, delta) => recordBytes({ .
 
 const WRONG: Readonly<Record<string, readonly [Buffer, RegExp]>> = {
   ...Object.fromEntries(["gzip", "snappy", "lz4", "zstd"].map((name, i) => [
-    `bomb of ${name}`,
+    `${name} bomb`,
     [
       wrong({ codec: i + 1, body: bombOf(i + 1, 100_000_000) }),
       new RegExp(`batch of offsets 12 to 14, 3 records: .*${name}.*more than ${MAX_UNPACKED_BYTES} bytes`),
     ] as const,
   ])),
   ...Object.fromEntries(["gzip", "snappy", "lz4", "zstd"].map((name, i) => [
-    `${name} that is none`,
+    `invalid ${name} data`,
     [
       wrong({ codec: i + 1, body: utf8.encode("nothing that was ever packed") }),
       new RegExp(`unpacked \\(${name}\\)`),
@@ -84,10 +84,13 @@ const WRONG: Readonly<Record<string, readonly [Buffer, RegExp]>> = {
   "count of two billion": [wrong({ count: 2 ** 31 - 1 }), /says that it has 2147483647 records/],
   "one record too many": [wrong({ count: 4 }), /record 4 says that it is/],
   "one record too few": [wrong({ count: 2 }), /bytes are left after its last record/],
-  "record that goes beyond": [wrong({ body: body(...three.subarray(0, -1)) }), /record 3 says that it is \d+ bytes/],
+  "record longer than the batch": [
+    wrong({ body: body(...three.subarray(0, -1)) }),
+    /record 3 says that it is \d+ bytes/,
+  ],
   "record of negative length": [wrong({ body: body(1, ...Array(30).fill(0)) }), /record 1 says that it is -1 bytes/],
-  "record of no length": [wrong({ body: body(0, ...Array(30).fill(0)) }), /record 1 says that it is 0 bytes/],
-  "value that goes beyond": [
+  "record of length 0": [wrong({ body: body(0, ...Array(30).fill(0)) }), /record 1 says that it is 0 bytes/],
+  "value longer than its record": [
     wrong({ count: 1, body: body(20, 0, 0, 0, 1, 80, ...Array(5).fill(0)) }),
     /key and value of record 1/,
   ],
@@ -95,11 +98,11 @@ const WRONG: Readonly<Record<string, readonly [Buffer, RegExp]>> = {
     wrong({ count: 1, body: body(26, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff, 0x0f, 1, 0, 0, 0, 0) }),
     /key and value of record 1/,
   ],
-  "number that runs over": [wrong({ body: Buffer.alloc(200, 0xff) }), /longer than a number can be/],
-  "time that runs over": [wrong({ count: 1, body: body(40, 0, ...Array(19).fill(0xff)) }), /longer than a number/],
+  "number of too many bytes": [wrong({ body: Buffer.alloc(200, 0xff) }), /longer than a number can be/],
+  "time of too many bytes": [wrong({ count: 1, body: body(40, 0, ...Array(19).fill(0xff)) }), /longer than a number/],
   "offset outside": [wrong({ lastDelta: 2 }, (batch) => batch[61 + 3] = 6), /record 1 says that it has offset 15/],
   "negative offset": [wrong({}, (batch) => batch[61 + 3] = 1), /record 1 says that it has offset 11/],
-  "offset said twice": [
+  "repeated offset": [
     wrong({}, (batch) => batch[61 + three.length / 3 + 3] = 0),
     /record 2 says that it has offset 12/,
   ],
@@ -149,7 +152,7 @@ for (const [name, delta] of [["too far", 1_000_000], ["negative", -5], ["too nea
   });
 }
 
-Deno.test("the last batch of the log: refused", () => {
+Deno.test("damaged batch at the end of the log: refused", () => {
   const damaged = batchBytes(records(3, 2), { base: 12 });
   damaged[70]! ^= 1;
   assert.deepEqual(said(walked([FIRST, damaged], 10, 15)), [...NEIGHBOURS.slice(0, 2), "12: 12 to 14 refused"]);
@@ -159,7 +162,7 @@ for (
   const [name, change] of Object.entries<(batch: Buffer) => void>({
     "negative length": (batch) => batch.writeInt32BE(-7, 8),
     "length of two billion": (batch) => batch.writeInt32BE(2 ** 31 - 1, 8),
-    "length of nothing": (batch) => batch.writeInt32BE(0, 8),
+    "length 0": (batch) => batch.writeInt32BE(0, 8),
     "unknown format": (batch) => batch[16] = 3,
     "offset beyond the log": (batch) => batch.writeBigInt64BE(2n ** 40n, 0),
     "negative offset": (batch) => batch.writeBigInt64BE(-(2n ** 40n), 0),
