@@ -108,7 +108,7 @@ export class Admin implements AsyncDisposable {
     return true;
   }
 
-  /** The first and last offsets of every partition. */
+  /** The first and end offsets of every partition. */
   async bounds(topic: string): Promise<readonly Bounds[]> {
     const partitions = await this.partitions(topic);
     const [begins, ends] = [
@@ -120,9 +120,7 @@ export class Admin implements AsyncDisposable {
     ));
   }
 
-  /**
-   * The first offset of each partition with a timestamp of this time or later; the partition's end if there is none.
-   */
+  /** In each partition, the first offset with a timestamp of this time or later; its end if there is none. */
   async offsetsAt(topic: string, timeMs: number): Promise<ReadonlyMap<number, number>> {
     const partitions = await this.partitions(topic);
     const found = await this.#offsets(topic, partitions, BigInt(Math.max(0, timeMs)));
@@ -203,12 +201,12 @@ export async function answering<Access extends TopicAccess>(access: Access): Pro
   }
 }
 
-/** The first and last offsets of every partition of the topic. */
+/** The first and end offsets of every partition of the topic. */
 export async function boundsOf(access: TopicAccess): Promise<readonly Bounds[]> {
   return await asked(access, (admin) => admin.bounds(access.topic));
 }
 
-/** The first offset of each partition with a timestamp of this time or later; the partition's end if there is none. */
+/** In each partition, the first offset with a timestamp of this time or later; its end if there is none. */
 export async function offsetsAt(access: TopicAccess, timeMs: number): Promise<ReadonlyMap<number, number>> {
   return await asked(access, (admin) => admin.offsetsAt(access.topic, timeMs));
 }
@@ -220,7 +218,7 @@ export async function beginningOf(access: TopicAccess): Promise<number | null> {
   return await asked(access, async (admin) => {
     const bounds = new Map((await admin.bounds(access.topic)).map((each) => [each.partition, each]));
     if ([...bounds.values()].every(({ begin, end }) => begin === end)) return null;
-    // Kafka finds the offset of a time, but not the time of an offset: search the latest time that skips no record.
+    // Kafka finds the offset of a time, but not the time of an offset: search for the latest time that skips no record.
     let [leastS, mostS] = [0, Math.ceil(Date.now() / 1000) + 86_400];
     while (mostS - leastS > 1) {
       const middleS = Math.floor((leastS + mostS) / 2);

@@ -1,5 +1,5 @@
 /**
- * Skips damaged bytes in the log that don't show where they end, as a broken disk leaves them: searches the next offset
+ * Skips damaged bytes in the log that don't show where they end, as a broken disk leaves them: searches for the next offset
  * that can be read.
  * @module
  */

@@ -14,7 +14,7 @@ export interface Fold {
   add(batch: Batch): void;
   /** The delta so far, valid until `clear`; add nothing in between. */
   delta(): Delta;
-  /** Removes all rows, and keeps their memory. Call it when the delta is no longer needed and the dictionaries are cleared. */
+  /** Removes all rows, and keeps their memory. Call it after the last use of the delta; also clear the dictionaries. */
   clear(): void;
 }
 
