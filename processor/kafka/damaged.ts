@@ -1,6 +1,6 @@
 /**
- * Skips damaged bytes in the log that don't show where they end, as a broken disk leaves them: searches for the next offset
- * that can be read.
+ * Skips damaged bytes in the log that don't show where they end, as a broken disk leaves them: searches for the next
+ * offset that can be read.
  * @module
  */
 import { Buffer } from "node:buffer";
