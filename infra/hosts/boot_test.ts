@@ -315,7 +315,7 @@ Deno.test({
     await processor.sh(`mkdir -p ${restricted.slice(0, restricted.lastIndexOf("/"))}`);
     await processor.sh(`printf '[Service]\\nWatchdogSec=8\\n' >${restricted} && systemctl daemon-reload`);
     await processor.sh("systemctl start --no-block clickstream.service");
-    await until("it says what it waits for", async () => /^waits: .*localhost:\d+/.test(await status(processor)));
+    await until("it says what it waits for", async () => /^waiting: .*localhost:\d+/.test(await status(processor)));
     assert.equal(await processor.property("clickstream.service", "ActiveState"), "activating");
     const answer = await fetch(`http://127.0.0.1:${fleet.ports.processor}/ready`);
     await answer.body?.cancel();

@@ -57,7 +57,7 @@ Deno.test("status shows what a processor does, as a table and as JSON, and how t
   const env = { HTTP_LISTEN: addressText(server.address) };
   const { code, out, err } = await clickstream(["status", "--once"], env);
   assert.deepEqual([code, err], [0, ""]);
-  assert.match(out, /^Behind by 2,000 events/);
+  assert.match(out, /^Behind by 2,000 records/);
   assert.match(out, /^clickstream 1\.2\.3 as here\/1, topic clicks, since 2026-11-25T12:00:00\.000Z$/m);
   assert.match(out, /^2,000 records behind, 1 recent restarts$/m);
   assert.match(out, /^ +2026-11-25T12:00:00\.000Z database_unavailable: gone\\u\{1b\}\[2J$/m);
@@ -83,7 +83,7 @@ Deno.test("status is shown anew in place, through times without an answer, until
   const code = await watching(server.address, async (all, end) => {
     for (const screen of all) assert.ok(screen.startsWith("\x1b[H\x1b[2J"), screen);
     if (all.length === 1) {
-      assert.match(all[0]!, /Behind by 2,000 events/);
+      assert.match(all[0]!, /Behind by 2,000 records/);
       const reason = "could not connect to PostgreSQL at db:5432";
       activity.take({ kind: "notReady", why: { kind: "postgres_unreachable", reason } });
     } else if (all.length === 2) {

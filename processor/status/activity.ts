@@ -1,5 +1,5 @@
 /**
- * What a running processor has done and is doing, in plain numbers: the one source of the metrics and the status page.
+ * Counts and states of a running process: the only source of the metrics and the status page.
  * @module
  */
 import { VIEWS } from "../views/mod.ts";
@@ -19,13 +19,13 @@ import {
   type WorkerEvent,
 } from "./worker_events.ts";
 
-/** Why there is no work before the first connection is tried. */
+/** Why a worker is not ready before it tries its first connection. */
 export const STARTING: NotReady = { kind: "starting", reason: "starting" };
 
-/** Why the work has stopped while Kafka answers, and its group has not said yet which partitions are whose. */
-export const JOINING: NotReady = { kind: "rebalancing", reason: "waits for the group to divide its partitions" };
+/** Why a worker is not ready while it waits for its assignment from the consumer group. */
+export const JOINING: NotReady = { kind: "rebalancing", reason: "waiting for the consumer group to assign partitions" };
 
-/** Where a partition stands. */
+/** State of a partition. */
 export interface PartitionActivity {
   readonly partition: number;
   /** First offset that has not been committed; null before the first commit. */
@@ -34,13 +34,13 @@ export interface PartitionActivity {
   readonly end: number | null;
   /** Last stable offset, as far as known: records from here on wait for a transaction to end. */
   readonly stable: number | null;
-  /** Records that are still to be committed: high watermark − next offset, as far as known. */
+  /** Lag in records: high watermark − next offset; null if not known. */
   readonly lag: number | null;
-  /** Largest event time committed, less the allowed delay, epoch milliseconds; null before the first event. */
+  /** Event-time watermark: largest event time committed − allowed delay, epoch milliseconds; null before the first event. */
   readonly watermark: number | null;
-  /** Which worker of this process reads it. */
+  /** The worker of this process that reads it. */
   readonly worker: number;
-  /** When it was last committed here, epoch milliseconds; null before that. */
+  /** Time of this process's last commit of it, epoch milliseconds; null before the first. */
   readonly committedAt: number | null;
 }
 
@@ -50,15 +50,15 @@ export interface Totals {
   readonly stored: number;
   readonly duplicates: number;
   readonly refused: number;
-  /** Offsets that held no record to judge. */
+  /** Offsets without a record, such as transaction markers. */
   readonly skipped: number;
-  /** Offsets whose records Kafka had deleted before they were read. */
+  /** Offsets of records that Kafka deleted before they were read. */
   readonly gaps: number;
-  /** Stored events that came after the watermark. */
+  /** Stored events that were behind the event-time watermark. */
   readonly late: number;
-  /** How far after it, summed over them, in milliseconds. */
+  /** Sum of their lateness, in milliseconds. */
   readonly latenessMs: number;
-  /** Events that may repeat one that lies too far back to be remembered. */
+  /** Events that may be duplicates of ones whose ids are no longer remembered. */
   readonly unchecked: number;
 }
 
@@ -70,22 +70,22 @@ export interface CommitActivity {
   readonly records: number;
   /** Rows written: of views, events and refusals. */
   readonly rows: number;
-  /** How long the record that waited longest had been in Kafka and here; null if it has no timestamp. */
+  /** Age of the oldest record at its commit, in milliseconds; null if it has no timestamp. */
   readonly latencyMs: number | null;
 }
 
-/** Where the time of all workers went, summed since the process started, in milliseconds. */
+/** Time per stage, summed over all workers since the process started, in milliseconds. */
 export interface StageTotals {
   readonly readMs: number;
   readonly decodeMs: number;
   readonly foldMs: number;
   readonly encodeMs: number;
-  /** In the sink. */
+  /** Time in the sink. */
   readonly commitMs: number;
   readonly rows: number;
 }
 
-/** The pipeline started again. */
+/** A restart of a pipeline. */
 export interface Restart {
   /** Epoch milliseconds. */
   readonly at: number;
@@ -93,16 +93,16 @@ export interface Restart {
   readonly message: string;
 }
 
-/** So long after it, a partition that went from one worker to another may be why the positions of either have moved. */
+/** A partition that moved between workers may cause `PositionsMoved` in either for this long, in milliseconds. */
 const HANDED_OVER_MS = 60_000;
 
-/** Restarts that are remembered one by one. */
+/** Number of restarts that are listed. */
 const RECENT_RESTARTS = 20;
 
-/** Most partitions are read by few processes; what is not known is null. */
+/** What is known of a partition; null if not known. */
 interface Standing {
   next: number | null;
-  /** Where reading began. */
+  /** Offset where reading began. */
   first: number | null;
   end: number | null;
   stable: number | null;
@@ -110,27 +110,27 @@ interface Standing {
   committedAt: number | null;
 }
 
-/** Sums up what the workers of a process tell. */
+/** Sums up what the workers of a process report. */
 export class Activity {
-  /** True once the process has been told to stop: it is not ready from then on, whatever its workers say. */
+  /** True once the process was told to stop: from then on it is not ready, whatever its workers report. */
   stopping = false;
-  /** How the topic is not the one that the tables follow, which ends the process; null while it is. */
+  /** How the topic differs from the one that the tables follow, which ends the process; null if it does not. */
   topicChange: TopicChange | null = null;
   commits = 0;
   groupCommitFailures = 0;
   retries = 0;
   fetchedBytes = 0;
-  /** How many partitions the topic has; null before that is known. */
+  /** Number of partitions of the topic; null before it is known. */
   topicPartitions: number | null = null;
-  /** Times that the number of partitions of the topic has changed. */
+  /** Number of changes of the topic's number of partitions. */
   partitionChanges = 0;
   lastCommit: CommitActivity | null = null;
   readonly restarts: Restart[] = [];
-  /** Every cause is counted from the first moment, so that a rate over it has a beginning. */
+  /** Holds every cause from the start, so that a rate over its counter has a first value. */
   readonly restartsByCause = new Map<RestartCause, number>(RESTART_CAUSES.map((cause) => [cause, 0]));
   readonly refusedByReason = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
   readonly rowsByTable = new Map([...VIEWS.map(({ name }) => name), "events", "refusals"].map((table) => [table, 0]));
-  /** In seconds: what commits took, what they waited, and how old and how late their events were. */
+  /** Distributions in seconds: duration of commits, wait before them, age and lateness of their events. */
   readonly seconds = {
     commit: distribution(COMMIT_BOUNDS),
     wait: distribution(COMMIT_BOUNDS),
@@ -139,12 +139,12 @@ export class Activity {
     lateness: distribution(LATENESS_BOUNDS),
   };
   readonly #now: () => number;
-  /** When each worker gave a partition to another of this process, or took one from it, epoch milliseconds. */
+  /** When each worker last exchanged a partition with another worker of this process, epoch milliseconds. */
   readonly #handedOverAt: number[];
-  /** The worker that each partition was given to last. */
+  /** The worker that each partition was last assigned to. */
   readonly #ownerOf = new Map<number, number>();
   readonly #notReady: (NotReady | null)[];
-  /** Of each worker, why it has no partition, where that is a fault. */
+  /** Why each worker has no partition, if that is a fault; otherwise null. */
   readonly #noShare: (NotReady | null)[];
   readonly #watches: StallWatch[];
   /** The partitions of each worker. */
@@ -164,32 +164,32 @@ export class Activity {
     this.#partitions = Array.from({ length: workers }, () => new Map());
   }
 
-  /** Why the work, or a part of it, has stopped or stands still, in words; null while all of it goes on. */
+  /** Why the process, or a part of it, has stopped or is stalled, in words; null if it is ready. */
   get notReady(): string | null {
     if (this.stopping) return "stopping";
     const [stall] = this.stalls;
     return this.stopped?.reason ?? (stall === undefined ? null : stallInWords(stall));
   }
 
-  /** Why the work has stopped, be it told to or not; what stands still is in `stalls`. */
+  /** Why a worker has stopped; null if none has. Stalls of running workers are in `stalls`. */
   get stopped(): NotReady | null {
     const workers = this.#notReady.map((_, worker) => this.#stoppedOf(worker));
     return [...workers, ...this.#noShare].find((why) => why !== null) ?? null;
   }
 
-  /** What stands still of the work that goes on otherwise. */
+  /** The stalls of workers that run otherwise. */
   get stalls(): readonly Stall[] {
     return this.#watches.flatMap(({ stalls }, worker) => this.#stoppedOf(worker) === null ? stalls : []);
   }
 
-  /** Why a worker has stopped; null where it got past its failure, and joining the group again takes long: that stalls. */
+  /** Why a worker has stopped; null if it got past its failure and rejoining the group takes long, which is a stall. */
   #stoppedOf(worker: number): NotReady | null {
     const why = this.#notReady[worker]!;
     if (why === null || why.kind === "starting" || why.kind === "rebalancing") return why;
     return this.#watches[worker]!.stalls.some(({ kind }) => kind === "rebalancing") ? null : why;
   }
 
-  /** Looks whether something stands still; to be called about once a second. */
+  /** Looks for stalls; to be called about once a second. */
   look(): void {
     const nowMs = this.#now();
     for (const [worker, watch] of this.#watches.entries()) {
@@ -205,12 +205,12 @@ export class Activity {
     return this.#work;
   }
 
-  /** How many workers there are. */
+  /** Number of workers. */
   get workers(): number {
     return this.#notReady.length;
   }
 
-  /** Records of all partitions that are still to be committed; null where no end is known. */
+  /** Lag of all partitions, in records; null if no high watermark is known. */
   get lag(): number | null {
     return lagOf(this.#partitions.flatMap((mine) => [...mine.values()]));
   }
@@ -225,7 +225,7 @@ export class Activity {
     });
   }
 
-  /** Takes note of what a worker tells. */
+  /** Takes an event of a worker. */
   take(event: WorkerEvent, worker = 0): void {
     const watch = this.#watches[worker]!;
     switch (event.kind) {
@@ -287,7 +287,7 @@ export class Activity {
       watermark: position?.watermark ?? null,
       committedAt: before.get(partition)?.committedAt ?? null,
     }]));
-    // What one worker has been given, another has given up, be it that it doesn't know yet.
+    // A partition assigned to one worker was taken from the others, even if they do not know it yet.
     for (const [other, theirs] of this.#partitions.entries()) {
       if (other === worker) continue;
       for (const partition of partitions.keys()) theirs.delete(partition);
@@ -300,13 +300,13 @@ export class Activity {
     if (cause === null) return;
     const { kind, message } = cause;
     this.restartsByCause.set(kind, (this.restartsByCause.get(kind) ?? 0) + 1);
-    // Workers of a process divide the partitions as processes do: no other instance had a part in it.
+    // Workers of one process exchange partitions like processes do: no other instance was involved.
     if (kind === "positions_moved" && this.#now() - this.#handedOverAt[worker]! < HANDED_OVER_MS) return;
     this.restarts.unshift({ at: this.#now(), cause: kind, message });
     this.restarts.length = Math.min(this.restarts.length, RECENT_RESTARTS);
   }
 
-  /** Takes note of where partitions begin and end. */
+  /** Takes the offsets of partitions. */
   #know(states: readonly PartitionState[], worker: number): void {
     for (const { partition, first, end, stable } of states) {
       const standing = this.#partitions[worker]!.get(partition);
@@ -350,12 +350,12 @@ export class Activity {
   }
 }
 
-/** Records of a partition that are still to be committed, as far as known. */
+/** Lag of a partition, in records, as far as known. */
 function waiting({ next, first, end }: Standing): number {
   return Math.max(0, (end ?? 0) - (next ?? first ?? 0));
 }
 
-/** The same of several; null where no high watermark is known. */
+/** Lag of several partitions, in records; null if no high watermark is known. */
 function lagOf(standings: readonly Standing[]): number | null {
   const known = standings.filter(({ end }) => end !== null);
   return known.length === 0 ? null : known.reduce((sum, standing) => sum + waiting(standing), 0);

@@ -7,7 +7,7 @@ import { UserForgotten } from "../postgres/sink/forgetting.ts";
 import { Activity } from "./activity.ts";
 import { reportTo } from "./worker_events.ts";
 
-/** The label of a restart because of this error. */
+/** The label of a restart caused by this error. */
 function labelOf(error: RetryableError): RestartCause {
   const activity = new Activity(() => 0);
   reportTo((event) => activity.take(structuredClone(event)), () => 0).started(new Map(), error);
@@ -17,7 +17,7 @@ function labelOf(error: RetryableError): RestartCause {
   return activity.restarts[0]!.cause;
 }
 
-Deno.test("an error is counted by its constant, which dashboards know", () => {
+Deno.test("a restart is counted under its cause, which dashboards use", () => {
   const errors = {
     positions_moved: new PositionsMoved("moved"),
     user_forgotten: new UserForgotten("forgotten"),
@@ -30,7 +30,7 @@ Deno.test("an error is counted by its constant, which dashboards know", () => {
   for (const [label, error] of Object.entries(errors)) assert.equal(labelOf(error), label);
 });
 
-Deno.test("an error is counted the same whatever its class is called", () => {
+Deno.test("renaming an error class does not change the cause of its restarts", () => {
   class Renamed extends Unavailable {
     override readonly name = "ByAnyOtherName";
   }

@@ -43,16 +43,16 @@ export interface Rates {
   readonly rows: number;
 }
 
-/** One of the stages from Kafka to PostgreSQL. */
+/** A stage from Kafka to PostgreSQL. */
 export interface Stage {
   readonly name: "Kafka" | "decode" | "fold" | "commit" | "PostgreSQL";
   /** What `rate` and `eachUs` count. */
   readonly unit: "records" | "events" | "commits" | "rows";
   /** Number per second. */
   readonly rate: number;
-  /** Share of the workers' time, 0 to 1. For Kafka: waiting for records that it has. */
+  /** Share of the workers' time, 0 to 1. For Kafka: time waiting for records that it has. */
   readonly busy: number;
-  /** Time for each, in microseconds; null if there was none. */
+  /** Time per unit, in microseconds; null if there was none. */
   readonly eachUs: number | null;
 }
 
@@ -62,11 +62,11 @@ export interface LastMinute {
   readonly refused: number;
 }
 
-/** How long no record has come, and how many usually come. */
+/** Time without new records, and how many usually arrive. */
 export interface Silence {
   /** Time since the last record, or since the start, in milliseconds. */
   readonly silentMs: number;
-  /** Usual records/s before; 0 if too few came to tell. */
+  /** Usual records/s before the silence; 0 if there were too few to tell. */
   readonly usual: number;
 }
 
@@ -76,7 +76,7 @@ export const LOOK_EVERY_MS = 1000;
 /** Number of readings that are kept. */
 const KEPT = 600;
 
-/** Readings to average over: commits are no more frequent than readings. */
+/** Number of readings to average over, because commits can be as rare as readings. */
 const AVERAGED = 4;
 
 const MINUTE = 60;
@@ -91,10 +91,10 @@ export class History {
   readonly #activity: Activity;
   readonly #readings: Reading[] = [];
   readonly #points: Point[] = [];
-  /** Records/s of the latest spans; and of the current one, its start and the records by then. */
+  /** Records/s of the latest spans; below, the start of the current span and the records by then. */
   readonly #spans: number[] = [];
   #spanFrom = { at: 0, come: 0 };
-  /** When the last record came, and the usual rate then. */
+  /** When the last record arrived, and the usual rate then. */
   #heard = { at: 0, come: 0, usual: 0 };
 
   constructor(activity: Activity) {
@@ -174,15 +174,15 @@ export class History {
     return { consumed: of("consumed"), refused: of("refused") };
   }
 
-  /** How long no record has come. */
+  /** The current silence. */
   get silence(): Silence {
     const { at, usual } = this.#heard;
     return { silentMs: (this.#readings.at(-1)?.at ?? at) - at, usual };
   }
 
   /**
-   * Notes the number of records in the log by `at`, consumed or not: catching up with a backlog is no arrival. The median
-   * keeps bursts out of the usual rate.
+   * Takes the number of records in the log at `at`, consumed or not: records of a backlog do not count as arrivals. The
+   * median keeps bursts out of the usual rate.
    */
   #hear(at: number, come: number): void {
     if (this.#spanFrom.at === 0) {

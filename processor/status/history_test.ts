@@ -6,7 +6,7 @@ import { History } from "./history.ts";
 
 const NOON = Date.UTC(2026, 10, 1, 12);
 
-/** A commit of so many stored events and refusals. */
+/** A commit of `stored` events and `refused` records. */
 function commit(next: number, stored: number, refused = 0): WorkerEvent {
   const consumed = stored + refused;
   return {
@@ -40,16 +40,16 @@ function watched(workers = 1) {
   return {
     activity,
     history,
-    /** A second later, after this has happened. */
-    second(...happenings: WorkerEvent[]) {
+    /** Applies the events, and looks one second later. */
+    second(...events: WorkerEvent[]) {
       now += 1000;
-      for (const event of happenings) activity.take(event);
+      for (const event of events) activity.take(event);
       return history.look(now);
     },
   };
 }
 
-Deno.test("tells how fast it goes, over the last seconds", () => {
+Deno.test("gives the rates of the last seconds", () => {
   const { history, second } = watched();
   assert.deepEqual(history.rates.consumed, 0);
   second({ kind: "read", partition: 0, end: 4000 }, commit(1000, 900, 100));
@@ -75,7 +75,7 @@ Deno.test("tells how fast it goes, over the last seconds", () => {
   assert.deepEqual(history.lastMinute, { consumed: 2000, refused: 150 });
 });
 
-Deno.test("tells where the time of the workers went", () => {
+Deno.test("gives the time of the workers per stage", () => {
   const { history, second } = watched(2);
   for (let i = 1; i <= 4; i++) second(commit(1000 * i, 1000));
   assert.deepEqual(history.stages.map(({ name, unit, rate, busy, eachUs }) => [name, unit, rate, busy, eachUs]), [
@@ -87,7 +87,7 @@ Deno.test("tells where the time of the workers went", () => {
   ]);
 });
 
-Deno.test("forgets what is over: rates go to nothing, and ten minutes of points are kept", () => {
+Deno.test("rates fall to 0 when records stop, and ten minutes of points are kept", () => {
   const { history, second } = watched();
   second(commit(1000, 1000));
   for (let i = 0; i < 5; i++) second();
@@ -100,8 +100,8 @@ Deno.test("forgets what is over: rates go to nothing, and ten minutes of points 
   assert.equal(history.points.at(-1)!.at - history.points[0]!.at, 599_000);
 });
 
-Deno.test("knows how many records usually come, and since when none has", () => {
-  /** So many records in each of so many seconds, in turn; what is said of silence then. */
+Deno.test("measures the usual rate, and the time without records", () => {
+  /** The silence after phases of `perSecond` records/s, each of so many seconds. */
   function silenceAfter(...times: readonly (readonly [perSecond: number, seconds: number])[]) {
     const { history, second } = watched();
     let next = 0;
@@ -116,27 +116,27 @@ Deno.test("knows how many records usually come, and since when none has", () => 
   }
   assert.deepEqual(silenceAfter([200, 300]), { silentMs: 0, usual: 200 });
   assert.deepEqual(silenceAfter([200, 300], [0, 120]), { silentMs: 120_000, usual: 200 });
-  // What was usual stays what it was, however long nothing comes.
+  // The usual rate stays, however long the silence lasts.
   assert.deepEqual(silenceAfter([200, 300], [0, 3600]), { silentMs: 3_600_000, usual: 200 });
-  // One that begins, one that goes to sleep, a file that was sent at once.
+  // A shop that has just started, one without records, one that slows down, and a file that was sent at once.
   assert.deepEqual(silenceAfter([200, 60], [0, 600]), { silentMs: 600_000, usual: 0 });
   assert.deepEqual(silenceAfter([0, 600]), { silentMs: 600_000, usual: 0 });
   assert.deepEqual(silenceAfter([200, 300], [1, 600], [0, 60]), { silentMs: 60_000, usual: 1 });
   assert.deepEqual(silenceAfter([0, 300], [5000, 20], [0, 90]), { silentMs: 90_000, usual: 0 });
 });
 
-Deno.test("a backlog that is taken in is none that comes", () => {
+Deno.test("consuming a backlog does not count as arrivals", () => {
   const { history, second } = watched();
   second({ kind: "read", partition: 0, end: 600_000 });
   for (let i = 1; i <= 600; i++) second(commit(1000 * i, 1000));
   assert.deepEqual(history.silence, { silentMs: 600_000, usual: 0 });
 });
 
-Deno.test("lists no restart because of another instance where it was another worker of this process", () => {
+Deno.test("lists no restart that another worker of the same process caused", () => {
   const { activity, second } = watched(2);
   const cause = { kind: "positions_moved" as const, message: "another instance has moved some of clicks" };
   const given = (partitions: readonly number[]) => new Map(partitions.map((n) => [n, null]));
-  // The second worker joins, is given what the first had, and either commits it before the other.
+  // The second worker joins and is assigned the first one's partition; either commits it before the other.
   activity.take({ kind: "started", partitions: given([]), cause: null }, 0);
   activity.take({ kind: "started", partitions: given([0]), cause: null }, 1);
   second();
@@ -144,7 +144,7 @@ Deno.test("lists no restart because of another instance where it was another wor
   activity.take({ kind: "started", partitions: given([]), cause }, 0);
   assert.deepEqual(activity.restarts, []);
   assert.equal(activity.restartsByCause.get("positions_moved"), 2);
-  // Long after that, it was somebody else.
+  // Long after that, another instance must be the cause.
   for (let i = 0; i < 60; i++) second();
   activity.take({ kind: "started", partitions: given([0]), cause }, 1);
   assert.equal(activity.restarts.length, 1);

@@ -15,8 +15,8 @@ export interface Reading {
 /** The status line, with rates since the reading `before`. */
 export function statusLine(activity: Activity, before: Reading, now: Reading): string {
   const { notReady, partitions, totals } = activity;
-  if (activity.stopping) return "stopping: commits what it has";
-  if (notReady !== null) return `waits: ${notReady}`;
+  if (activity.stopping) return "stopping: committing what was read";
+  if (notReady !== null) return `waiting: ${notReady}`;
   const known = partitions.map(({ lag }) => lag).filter((lag) => lag !== null);
   const behind = known.length < partitions.length
     ? "not known yet"

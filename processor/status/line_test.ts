@@ -13,16 +13,16 @@ function running(): Activity {
   return activity;
 }
 
-Deno.test("one line says how the service is", () => {
+Deno.test("the status line shows what the service waits for, its rate, lag and refusals", () => {
   const waiting = new Activity(() => 0);
-  assert.equal(statusLine(waiting, BEFORE, NOW), "waits: starting");
+  assert.equal(statusLine(waiting, BEFORE, NOW), "waiting: starting");
   waiting.take({ kind: "notReady", why: { kind: "kafka_unreachable", reason: "could not reach Kafka" } });
-  assert.equal(statusLine(waiting, BEFORE, NOW), "waits: could not reach Kafka");
+  assert.equal(statusLine(waiting, BEFORE, NOW), "waiting: could not reach Kafka");
 
   const activity = running();
   assert.equal(statusLine(activity, BEFORE, NOW), "3,214 events/s, lag not known yet, 2 partitions, 0 refused");
   for (const [partition, end] of [[0, 1010], [1, 510]] as const) activity.take({ kind: "read", partition, end });
   assert.equal(statusLine(activity, BEFORE, NOW), "3,214 events/s, lag 1,500, 2 partitions, 0 refused");
   activity.stopping = true;
-  assert.equal(statusLine(activity, BEFORE, NOW), "stopping: commits what it has");
+  assert.equal(statusLine(activity, BEFORE, NOW), "stopping: committing what was read");
 });

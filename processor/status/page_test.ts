@@ -1,5 +1,5 @@
 /**
- * The status page in a real browser, of the compiled binary, while what it depends on is broken and mended.
+ * The status page of the compiled binary, in a real browser, while its dependencies fail and recover.
  */
 import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -16,14 +16,14 @@ const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url))
 // kafkajs and the browser's client leave timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** Longest time from a cause to its verdict, and how often it is tried: a machine may be at work on other things. */
+/** Longest time from a cause to its verdict, in milliseconds, and the number of tries: the machine may be busy. */
 const SOON_MS = 2_000;
 const TRIES = 3;
 
-/** Longest time that a verdict is waited for. */
+/** Longest wait for a verdict, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** What a shop's enemy would send in each field: markup that would run, and marks that turn text around. */
+/** What an attacker would send in each field: markup that would run, and a mark that reverses text. */
 const SCRIPT = `<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>\u202e`;
 
 /** Everything that the page depends on. */
@@ -80,7 +80,7 @@ class Scene implements AsyncDisposable {
     this.#service = this.#run();
   }
 
-  /** Sends messages: events of ann's but for what they say, or texts as they are. */
+  /** Sends records: an object overrides fields of a default event, a text is sent as it is. */
   async send(messages: readonly (string | Record<string, unknown>)[]): Promise<void> {
     const event = { userId: "ann", eventType: "page_view", page: "/", timestamp: Date.now() };
     const records = messages.map((message) => ({
@@ -109,18 +109,18 @@ class Scene implements AsyncDisposable {
   }
 }
 
-/** Waits for a verdict: for the one that it is in a line, or what is behind it. */
+/** Waits for a verdict's title, or for another part of it. */
 async function verdict(page: Page, words: string | RegExp, part = "h1"): Promise<void> {
   try {
     await page.locator(`#verdict ${part}`, { hasText: words }).waitFor({ timeout: PATIENCE_MS });
   } catch (error) {
-    throw new Error(`${words} was waited for; the page says:\n${await page.locator("#verdict").innerText()}`, {
+    throw new Error(`no verdict "${words}"; the page shows:\n${await page.locator("#verdict").innerText()}`, {
       cause: error,
     });
   }
 }
 
-/** Does what has consequences; they must be there within `SOON_MS`, once at least. What is in `times` took how long. */
+/** Runs `body` until each of its `times` (in milliseconds) was within `SOON_MS` once, up to `TRIES` times. */
 async function retryWhenSlow(body: (times: Record<string, number>, attempt: number) => Promise<void>): Promise<void> {
   const all: Record<string, number>[] = [];
   do {
@@ -140,11 +140,11 @@ async function timed(what: Promise<void>): Promise<number> {
   return Math.round(performance.now() - sinceMs);
 }
 
-/** What axe finds, in words. Of rows that are all alike it looks at the first, for it takes its time over each. */
+/** What axe finds, in words. It checks only the first rows of long lists, because each takes time. */
 async function flaws(page: Page): Promise<string[]> {
   const alike = ["#events tr", "#refusals li", "#windows li", "#pages li"].map((rows) => `${rows}:nth-child(n + 4)`);
-  // Otherwise axe puts its results together in a blank page, where nothing that is evaluated comes back (playwright-core
-  // 1.65.1, Chromium 156, with and without load). Without frames there is nothing to put together.
+  // Otherwise axe merges its results in a blank page, where evaluated code never returns (playwright-core 1.65.1,
+  // Chromium 156, with and without load). The page has no frames, so nothing needs merging.
   const axe = alike.reduce((axe, rows) => axe.exclude(rows), new AxeBuilder({ page }).setLegacyMode());
   const { violations } = await axe.analyze();
   return violations.flatMap(({ id, nodes }) =>
@@ -156,16 +156,16 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   await using scene = await Scene.start();
   const window = await scene.open();
   const { page, wrong } = window;
-  // Each step goes on where the one before left the scene.
+  // Each step continues where the previous one left the scene.
   const step = async (name: string, body: () => Promise<void>) => {
     const passed = await t.step(name, async () => {
       await body();
       assert.deepEqual(wrong, []);
     });
-    if (!passed) throw new Error(`not tried: what comes after "${name}"`);
+    if (!passed) throw new Error(`the steps after "${name}" were not tried`);
   };
 
-  await step("says that all is well, and shows every part", async () => {
+  await step("shows that all is well, and every part of the page", async () => {
     await verdict(page, "Up to date");
     assert.deepEqual(await page.locator("#pipeline h3").allTextContents(), [
       "Kafka",
@@ -185,17 +185,17 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     assert.match(await page.locator("#about").innerText(), /clickstream \d+\.\d+\.\d+, 2 workers/);
   });
 
-  await step("says soon that bad events arrive, and shows them", async () => {
+  await step("reports refused records within 2 s, and shows them", async () => {
     await retryWhenSlow(async (times, attempt) => {
       await scene.send(Array.from({ length: 20 }, (_, i) => `{"userId": ${i}`));
       times["bad events"] = await timed(verdict(page, `${20 * attempt} of`, "#verdict-detail"));
     });
-    await verdict(page, "of the last minute's messages were refused");
+    await verdict(page, "of the last minute's records were refused");
     await page.locator("#refusals li", { hasText: "not json" }).first().waitFor();
     await page.locator("#events .chip", { hasText: "not json" }).first().waitFor();
   });
 
-  await step("shows as text whatever the fields and the refused messages hold", async () => {
+  await step("shows every field and refused record as text, never as markup", async () => {
     const fields = ["eventId", "userId", "sessionId", "page", "device", "region", "referrer", "productId", "campaign"];
     await scene.send([
       ...fields.map((field) => ({ [field]: SCRIPT.slice(0, field === "region" ? 64 : 128) })),
@@ -217,7 +217,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     assert.doesNotMatch(await page.locator("main").innerText(), /\u202e/);
   });
 
-  await step("has no flaw that axe finds, in light and dark, on a desktop and on a phone", async () => {
+  await step("passes axe, in light and dark, on a desktop and on a phone", async () => {
     for (const colorScheme of ["light", "dark"] as const) {
       for (const [size, viewport] of Object.entries(SIZES)) {
         const other = await scene.open({ colorScheme, viewport, reducedMotion: "reduce" });
@@ -236,8 +236,8 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     }
   });
 
-  await step("draws every chart anew in other colours and another width", async () => {
-    // Two frames on: the next figures may be longer in coming.
+  await step("redraws every chart after a change of colours or width", async () => {
+    // Two frames later; the next figures may take longer.
     const drawn = `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
       .then(() => [...document.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()))`;
     const before = await page.evaluate(drawn) as string[];
@@ -245,12 +245,12 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.setViewportSize(SIZES.phone);
     const after = await page.evaluate(drawn) as string[];
     assert.equal(after.length, before.length);
-    for (const picture of after) assert.ok(!before.includes(picture), "a chart is as it was");
+    for (const picture of after) assert.ok(!before.includes(picture), "a chart was not redrawn");
     await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize(SIZES.desktop);
   });
 
-  await step("is used by keyboard alone", async () => {
+  await step("can be used by keyboard alone", async () => {
     const focused = async () => await page.evaluate("document.activeElement.id || document.activeElement.tagName");
     await page.locator(".skip").focus();
     await page.keyboard.press("Enter");
@@ -273,9 +273,9 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.locator("#refusals details[open] pre").first().waitFor();
   });
 
-  await step("holds the events while paused, and filters those that come", async () => {
+  await step("shows no events while paused, and filters new ones", async () => {
     await scene.send([{ page: "/passed" }]);
-    await page.locator("#events-count", { hasText: /went past/ }).waitFor();
+    await page.locator("#events-count", { hasText: /skipped/ }).waitFor();
     assert.equal(await page.locator("#events td", { hasText: "/passed" }).count(), 0);
     await page.locator("#events-filter").fill("wanted");
     await page.locator("#events-pause").click();
@@ -285,68 +285,68 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.locator("#events-filter").fill("");
   });
 
-  await step("says soon that it is behind, and that it has caught up", async () => {
+  await step("reports within 2 s that it is behind, and that it has caught up", async () => {
     await retryWhenSlow(async (times) => {
       await using(scene.url, (db) =>
         db.transaction(async (tx) => {
           await tx.exec("lock table clickstream.progress in share mode");
           await scene.send(Array.from({ length: 5000 }, () => ({})));
-          times["behind"] = await timed(verdict(page, /^Behind by [\d,]+\sevents/));
+          times["behind"] = await timed(verdict(page, /^Behind by [\d,]+\srecords/));
         }));
       times["caught up"] = await timed(verdict(page, "Up to date"));
     });
   });
 
-  await step("says soon that PostgreSQL is gone, what to do, and that it is back", async () => {
+  await step("reports within 2 s that PostgreSQL is down, what to do, and that it is back", async () => {
     await retryWhenSlow(async (times, attempt) => {
       await scene.server.stop();
       times["PostgreSQL stopped"] = await timed(verdict(page, "PostgreSQL can't be reached"));
       assert.match(await page.locator("#verdict-advice").innerText(), /Start PostgreSQL.*Nothing is lost/);
-      // What may have changed meanwhile is not said to be none.
+      // The page must not claim that lists are empty which it cannot read.
       for (const list of ["windows", "refusals"]) {
         assert.match(await page.locator(`#${list}-empty`).textContent() ?? "", /^Unknown: /);
       }
       assert.deepEqual(await flaws(page), []);
-      // A commit that fails: without any the pipeline has no use for PostgreSQL, and would not start again.
+      // Send a record, so that a commit fails: without one, the pipeline would not restart.
       await scene.send([{ page: `/meanwhile/${attempt}` }]);
       await page.locator("#events td", { hasText: `/meanwhile/${attempt}` }).waitFor();
       await scene.server.start();
       times["PostgreSQL started"] = await timed(verdict(page, "Up to date"));
       await page.locator("#trouble").waitFor({ state: "hidden" });
-      assert.equal(await page.locator("#windows-empty").textContent(), "None is open.");
+      assert.equal(await page.locator("#windows-empty").textContent(), "No window is open.");
     });
     await page.locator("#restarts li", { hasText: "database unavailable" }).first().waitFor();
   });
 
-  await step("says soon that Kafka is gone, and that it is back", async () => {
+  await step("reports within 2 s that Kafka is down, and that it is back", async () => {
     await retryWhenSlow(async (times) => {
       await scene.broker.stop("SIGKILL");
       times["Kafka stopped"] = await timed(verdict(page, "Kafka can't be reached"));
       await scene.broker.start();
-      times["Kafka started"] = await timed(verdict(page, /Waiting for its partitions|Up to date/));
-      // The group waits for its members of before, until it misses them.
+      times["Kafka started"] = await timed(verdict(page, /Waiting for partitions|Up to date/));
+      // The group waits for its previous members until their sessions time out.
       await verdict(page, "Up to date");
     });
   });
 
-  await step("drops the latest events when somebody is forgotten, for they may be theirs", async () => {
+  await step("drops the latest events when a user is forgotten, because they may be that user's", async () => {
     await scene.send([{ userId: "bob", page: "/bobs" }]);
     await page.locator("#events td", { hasText: "/bobs" }).waitFor();
     const levels = `globalThis.levels = []; new MutationObserver(() => levels.push(document.getElementById("verdict")
       .dataset.level)).observe(document.getElementById("verdict"), { attributes: true })`;
     await page.evaluate(levels);
     await scene.command("forget", "bob", "--yes");
-    // The next commit finds out.
+    // The next commit notices it.
     await scene.send([{ page: "/after" }]);
     await page.locator("#restarts li", { hasText: "user forgotten" }).waitFor();
     const alarming = (await page.evaluate("levels") as string[]).filter((level) => level === "broken");
-    assert.deepEqual(alarming, [], "that somebody was forgotten is no trouble");
+    assert.deepEqual(alarming, [], "forgetting a user must not look like a fault");
     assert.equal(await page.locator("#events td", { hasText: "/bobs" }).count(), 0);
   });
 
-  await step("finds the service again after it was killed", async () => {
+  await step("reconnects to the service after it was killed", async () => {
     await scene.kill();
-    await verdict(page, "No word from clickstream");
+    await verdict(page, "Clickstream does not answer");
     scene.startAgain();
     await scene.ready();
     await verdict(page, "Up to date");
@@ -355,7 +355,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
   await window.close();
 });
 
-Deno.test("the demo has the same page, and takes it from its embedded PostgreSQL", leaky, async () => {
+Deno.test("the demo has the same page, fed by its embedded PostgreSQL", leaky, async () => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-page-demo-" });
   const port = freePort();
   const args = ["demo", "--rate", "300", "--seconds", "300", "--port", `${port}`, "--data", folder];

@@ -11,7 +11,7 @@ import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
 /** Body of `/api/status`. Times are ISO 8601 in UTC; sums count from the start of the process. */
 export interface StatusReport {
   readonly state: "running" | "waiting" | "stopping";
-  /** Why it does not work, in words. */
+  /** Why the service is not ready, in words; null if it is. */
   readonly reason: string | null;
   /** The state in plain words. */
   readonly verdict: Verdict;
@@ -41,7 +41,7 @@ export interface StatusReport {
   readonly settings: Readonly<Record<string, string | null>>;
 }
 
-/** Where a partition stands. */
+/** State of a partition. */
 export type PartitionReport = Omit<PartitionActivity, "watermark" | "worker" | "committedAt"> & {
   readonly watermark: string | null;
   /** The worker that reads it, as in `progress.committed_by`. */
@@ -141,7 +141,7 @@ export function ownerOf(instance: string, worker: number): string {
 
 function lagOf(activity: Activity, rates: Rates, now: number): Lag {
   const records = activity.lag;
-  // The watermark of a partition that is read to its end tells the last event, not a delay.
+  // If a partition's lag is 0, its watermark shows the age of its last event, not a delay.
   const behind = activity.partitions.filter(({ lag, watermark }) => lag !== null && lag > 0 && watermark !== null);
   const latest = Math.min(...behind.map(({ watermark }) => watermark! + ALLOWED_DELAY_MS));
   return {

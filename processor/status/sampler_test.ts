@@ -16,7 +16,7 @@ function sampler() {
   return { clock, sampler: new Sampler("clicks", 30 * DAY_MS, () => clock.ms) };
 }
 
-Deno.test("shows events and refusals as they were decoded", async () => {
+Deno.test("samples events and refusals as they were decoded", async () => {
   const records = await recordsOf([click("a", 0, { page: `/${"x".repeat(500)}?q=<b>`, device: "mobile" }), bad(1)]);
   const [event, refusal] = sampler().sampler.take(records, 0);
   const { type, user, device, region, reason, revenueCents } = event!;
@@ -33,7 +33,7 @@ Deno.test("shows events and refusals as they were decoded", async () => {
   assert.ok(refusal!.detail!.length > 0);
 });
 
-Deno.test("shows a bounded number a second, from all over what was read, and none that was read before", async () => {
+Deno.test("takes a bounded number of samples per second, spread evenly over the new records", async () => {
   const records = await recordsOf(clicksFrom("a", 1000));
   const { sampler: all, clock } = sampler();
   const first = all.take(records, 500);
@@ -43,7 +43,7 @@ Deno.test("shows a bounded number a second, from all over what was read, and non
   assert.equal(count, SAMPLES_PER_SECOND);
 });
 
-Deno.test("whether somebody looks is told when it changes", () => {
+Deno.test("listeners hear when the first client connects and the last one leaves", () => {
   const watching = new Watching();
   const told: boolean[] = [];
   const over = new AbortController();

@@ -1,9 +1,9 @@
 /**
- * What the page shows of the shop itself, out of PostgreSQL. Times are epoch milliseconds.
+ * What the page shows of the shop, read from PostgreSQL. Times are epoch milliseconds.
  * @module
  */
 
-/** A partition as the tables know it, whichever process reads it. */
+/** A partition's row of `progress`, whichever process reads it. */
 export interface TablePartition {
   readonly partition: number;
   readonly next: number;
@@ -12,14 +12,14 @@ export interface TablePartition {
   readonly committedAt: number;
 }
 
-/** Users with any event in five minutes. */
+/** Users with at least one event in five minutes. */
 export interface ActiveUsers {
   readonly now: number;
-  /** The end of each window of the last hour, and its users. */
+  /** End of each window of the last hour, and its number of users. */
   readonly series: readonly (readonly [end: number, users: number])[];
 }
 
-/** Sessions that began in the last hour. */
+/** Sessions that started in the last hour. */
 export interface Conversion {
   readonly sessions: number;
   readonly conversions: number;
@@ -30,7 +30,7 @@ export interface Conversion {
   readonly purchases: number;
 }
 
-/** A page, and its views in the last quarter of an hour. */
+/** A page, and its views in the last 15 minutes. */
 export interface TopPage {
   readonly page: string;
   readonly views: number;
@@ -45,7 +45,7 @@ export interface OpenWindow {
   readonly unit: string;
 }
 
-/** A refused message. */
+/** A refusal. */
 export interface RefusalShown {
   readonly id: string;
   readonly reason: string;
@@ -53,9 +53,9 @@ export interface RefusalShown {
   readonly detail: string | null;
   readonly partition: number;
   readonly offset: number;
-  /** Its beginning, as text. */
+  /** The start of its payload, as text. */
   readonly payload: string;
-  /** Bytes that are kept of it. */
+  /** Size of the stored payload, in bytes. */
   readonly bytes: number;
   readonly refusedAt: number;
   readonly replayedAt: number | null;
@@ -65,35 +65,35 @@ export interface RefusalShown {
 export interface ShopReport {
   /** Time of the latest event; null before the first. */
   readonly asOf: number | null;
-  /** Windows that end no later are final; null if that is not known. */
+  /** Event-time watermark: windows that end at or before it are final; null if not known. */
   readonly watermark: number | null;
   readonly activeUsers: ActiveUsers | null;
   readonly conversion: Conversion | null;
   readonly topPages: readonly TopPage[];
   readonly windows: readonly OpenWindow[];
-  /** The latest first. */
+  /** Newest first. */
   readonly refusals: readonly RefusalShown[];
 }
 
-/** Most partitions that are shown. */
+/** Largest number of partitions that are shown. */
 export const PARTITIONS = 200;
 
-/** Where the page's answers about the shop come from. Rejects where PostgreSQL cannot be asked. */
+/** Source of the page's figures about the shop. Rejects if PostgreSQL cannot be queried. */
 export interface ShopSource {
-  /** How far the tables are, at `nowMs`, epoch milliseconds. */
+  /** Positions of the tables at `nowMs`, epoch milliseconds. */
   front(nowMs: number): Promise<Front>;
-  /** The shop, as of that. */
+  /** The shop, as of these positions. */
   report(front: Front): Promise<ShopReport>;
   close(): Promise<void>;
 }
 
-/** How far the tables are. */
+/** Positions of the tables. */
 export interface Front {
   readonly partitions: readonly TablePartition[];
-  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
+  /** Records in unacknowledged gaps: Kafka deleted them before they were read. */
   readonly gaps: number;
-  /** Windows that end no later are final; epoch milliseconds, null if that is not known. */
+  /** Event-time watermark, epoch milliseconds: windows that end at or before it are final; null if not known. */
   readonly watermark: number | null;
-  /** The latest event time in the tables, but not after now, epoch milliseconds; null before the first. */
+  /** Latest event time in the tables, but not after now, epoch milliseconds; null before the first event. */
   readonly latest: number | null;
 }

@@ -1,6 +1,6 @@
 /**
- * Finds out whether the work is stalled though there is something to do, and why. A busy catch-up, an idle topic and a
- * long commit are no stalls.
+ * Finds out whether processing is stalled although there are records to process, and why. A busy catch-up, an idle topic
+ * and a long commit are not stalls.
  * @module
  */
 import type { PartitionState } from "../pipeline/source.ts";
@@ -21,7 +21,7 @@ export type StallKind = typeof STALLS[number];
 /** A stall of a worker or of one of its partitions. */
 export interface Stall {
   readonly kind: StallKind;
-  /** The partition; null for a whole worker. */
+  /** The stalled partition; null if the whole worker is stalled. */
   readonly partition: number | null;
   /** Duration, in milliseconds. */
   readonly forMs: number;
@@ -29,11 +29,11 @@ export interface Stall {
   readonly records: number;
 }
 
-/** Time without progress that counts as a stall, in milliseconds; so it shows within 15 s. */
+/** Time without progress that counts as a stall, in milliseconds: a stall shows within 15 s. */
 const STALLS_AFTER_MS = 10_000;
 /** The same for commits, which may take long under load, and for a worker that waits for one. */
 const COMMIT_STALLS_AFTER_MS = 12_500;
-/** Longest time that counts between two looks, in milliseconds: a suspended process has not looked. */
+/** Longest time that is counted between two looks, in milliseconds: a suspended process could not look. */
 const LONGEST_LOOK_MS = 5_000;
 
 /** State of a partition between two looks. */
@@ -49,7 +49,7 @@ interface Watched {
 export class StallWatch {
   #partitions = new Map<number, Watched>();
   #isFresh = false;
-  /** Time since the last news of the partitions, in milliseconds. */
+  /** Time since the last report of the partitions, in milliseconds. */
   #unseenMs = 0;
   #isRebalancing = false;
   #rebalancingMs = 0;
@@ -121,7 +121,7 @@ export class StallWatch {
     // Another instance may have committed these records.
     if (waiting === 0) this.#isCommitting = false;
     this.#committingMs = this.#isCommitting ? this.#committingMs + passedMs : 0;
-    // The last state of a silent worker is no news.
+    // The last state of a silent worker says nothing new.
     if (!this.#isFresh || this.#isRebalancing) return;
     this.#isFresh = false;
     const unseenMs = Math.min(LONGEST_LOOK_MS, this.#unseenMs);
@@ -181,16 +181,16 @@ export function stallInWords({ kind, partition, forMs, records }: Stall): string
   const wait = `${records.toLocaleString("en")} ${records === 1 ? "record waits" : "records wait"}`;
   switch (kind) {
     case "rebalancing":
-      return `the consumer group has been rebalancing for ${time}, and nothing is read meanwhile`;
+      return `the consumer group has been rebalancing for ${time}; nothing is read meanwhile`;
     case "leader_silent":
-      return `Kafka has not answered for partition ${partition} for ${time}`;
+      return `the leader of partition ${partition} has not answered for ${time}`;
     case "open_transaction":
       return `partition ${partition} has not moved for ${time}: ${wait} for an open transaction to end`;
     case "not_read":
-      return `partition ${partition} has not been read for ${time}, and ${wait} there`;
+      return `partition ${partition} has not been read for ${time}, although ${wait}`;
     case "not_committed":
       return `PostgreSQL has not answered a commit for ${time}, and ${wait}`;
     case "worker_silent":
-      return `a worker has not gone on for ${time}: it waits for PostgreSQL or Kafka`;
+      return `a worker has made no progress for ${time}: it waits for PostgreSQL or Kafka`;
   }
 }

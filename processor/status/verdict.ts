@@ -1,5 +1,5 @@
 /**
- * How it is, in one plain line: what everybody wants to know first.
+ * The verdict: the state of the service in one plain line.
  * @module
  */
 import { type Stall, stallInWords, type StallKind } from "./stall.ts";
@@ -7,81 +7,81 @@ import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
 import type { NotReady, NotReadyKind } from "../pipeline/causes.ts";
 import { ADOPT, type TopicChange } from "../pipeline/source.ts";
 
-/** How grave it is. */
+/** Severity of a verdict. */
 export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";
 
-/** How it is, in words. */
+/** The state of the service, in words. */
 export interface Verdict {
   readonly level: Level;
-  /** The one line. */
+  /** The state, in one line. */
   readonly title: string;
-  /** What is behind it. */
+  /** The facts behind the title. */
   readonly detail: string;
-  /** What to do; null if there is nothing. */
+  /** What to do; null if nothing needs doing. */
   readonly advice: string | null;
 }
 
-/** How far behind the log it is. */
+/** How far the committed offsets are behind the log. */
 export interface Lag {
-  /** Records that are still to be committed; null if not known. */
+  /** Records that are not committed yet; null if not known. */
   readonly records: number | null;
-  /** How long ago the last event of the partition that is furthest behind happened, in milliseconds. */
+  /** Age of the latest committed event of the partition that is furthest behind, in milliseconds; null if none is behind. */
   readonly behindMs: number | null;
-  /** When it will have caught up at this pace, in milliseconds; null if it won't, or isn't behind. */
+  /** Time until the lag is 0 at the current rates, in milliseconds; null if it does not shrink, or is 0. */
   readonly caughtUpInMs: number | null;
 }
 
-/** What a verdict is passed on. */
+/** The facts that decide the verdict. */
 export interface Situation {
   readonly stopping: boolean;
-  /** How the topic is not the one that the tables follow; null while it is. */
+  /** How the topic differs from the one that the tables follow; null if it does not. */
   readonly topicChange: TopicChange | null;
-  /** Records that Kafka had deleted before they were read, and that nobody has acknowledged. */
+  /** Records in unacknowledged gaps: Kafka deleted them before they were read. */
   readonly gaps: number;
-  /** Why the work has stopped; null while it goes on. */
+  /** Why processing has stopped; null while it runs. */
   readonly notReady: NotReady | null;
-  /** Why PostgreSQL can't be asked, where somebody has tried; null if it can. */
+  /** Why the status page cannot query PostgreSQL; null if it can, or has not tried. */
   readonly database: NotReady | null;
-  /** Partitions that are read by this process. */
+  /** Number of partitions that this process reads. */
   readonly partitions: number;
   readonly lag: Lag;
   readonly rates: Rates;
   readonly stages: readonly Stage[];
   readonly lastMinute: LastMinute;
   readonly silence: Silence;
-  /** How long the last commit's oldest record had been waiting; null if not known. */
+  /** Age of the oldest record of the last commit, in milliseconds; null if not known. */
   readonly latencyMs: number | null;
-  /** What stands still though all else goes on; null if nothing does. */
+  /** The most important stall; null if nothing is stalled. */
   readonly stall: Stall | null;
 }
 
-/** Lags that are no longer than this are how it always is, in milliseconds. */
+/** A lag of up to this time is normal, in milliseconds. */
 const USUAL_LAG_MS = 5_000;
 
-/** The same in records, where that is more than some seconds of work. */
+/** A lag of up to this many records, or this many seconds of consumption, is normal. */
 const USUAL_LAG_RECORDS = 1_000;
 const USUAL_LAG_SECONDS = 3;
 
-/** Time without a record, in milliseconds, and how many would usually have come, after which silence is no chance. */
+/** Silence is reported after this time, in milliseconds, if this many records usually arrive in it. */
 const SILENT_AFTER_MS = 60_000;
 const SILENT_AFTER_RECORDS = 60;
 
-/** A commit whose oldest record was sent longer ago than this, in milliseconds, holds some of a backlog. */
+/** If the oldest record of a commit is older than this, in milliseconds, the commit belongs to a backlog. */
 const BACKLOG_MS = 10_000;
 
-/** Share of refused messages in a minute that somebody should look at; and how many there must be. */
+/** Refusals are reported if they exceed this share of a minute's records, and are at least this many. */
 const MANY_REFUSED = 0.02;
 const SOME_REFUSED = 5;
 
-const NOTHING_LOST = "Nothing is lost: Kafka keeps the events, and reading goes on by itself where it ended.";
+const NOTHING_LOST = "Nothing is lost: Kafka keeps the events, and the service resumes where it stopped.";
 
-/** What is said of a failure that nothing more is known of. */
+/** Title and advice for a failure without a more specific text. */
 const STOPPED = {
-  title: "The work has stopped",
-  advice: `It is tried again and again; the log says more. ${NOTHING_LOST}`,
+  title: "Processing has stopped",
+  advice: `The service keeps retrying; see its log for details. ${NOTHING_LOST}`,
 };
 
-/** What a failure is called, and what to do about it. */
+/** Title and advice for each kind of failure. */
 const CURES: { readonly [kind in NotReadyKind]: Pick<Verdict, "title" | "advice"> } = {
   starting: STOPPED,
   rebalancing: STOPPED,
@@ -91,8 +91,8 @@ const CURES: { readonly [kind in NotReadyKind]: Pick<Verdict, "title" | "advice"
     advice: `Start PostgreSQL, or correct DATABASE_URL. ${NOTHING_LOST}`,
   },
   postgres_refuses: {
-    title: "PostgreSQL does not take the work",
-    advice: `See PostgreSQL's log. ${NOTHING_LOST}`,
+    title: "PostgreSQL refuses the commits",
+    advice: `Check PostgreSQL's log. ${NOTHING_LOST}`,
   },
   kafka_unreachable: {
     title: "Kafka can't be reached",
@@ -100,33 +100,43 @@ const CURES: { readonly [kind in NotReadyKind]: Pick<Verdict, "title" | "advice"
   },
   no_topic: { title: "Kafka has no such topic", advice: null },
   foreign_group_member: {
-    title: "A stranger is in the consumer group",
-    advice: `\`clickstream doctor\` names it too. ${NOTHING_LOST}`,
+    title: "Another program is in the consumer group",
+    advice: `Stop that program, or set another KAFKA_GROUP_ID. ${NOTHING_LOST}`,
   },
   topic_changed: STOPPED,
   internal: STOPPED,
 };
 
-/** Passes the verdict. */
+/** Decides the verdict. */
 export function verdictOn(situation: Situation): Verdict {
   const { stopping, notReady, database, topicChange } = situation;
   if (topicChange !== null) return changed(topicChange);
   if (stopping) {
-    return { level: "stopping", title: "Stopping", detail: "What has been read is being committed.", advice: null };
+    return {
+      level: "stopping",
+      title: "Stopping",
+      detail: "The service commits what it has read, and ends.",
+      advice: null,
+    };
   }
   if (notReady?.kind === "starting") {
-    return { level: "starting", title: "Starting", detail: "Connects to PostgreSQL and Kafka.", advice: null };
+    return {
+      level: "starting",
+      title: "Starting",
+      detail: "The service connects to PostgreSQL and Kafka.",
+      advice: null,
+    };
   }
   const isRebalancing = notReady?.kind === "rebalancing";
   const failure = isRebalancing ? database : notReady ?? database;
   if (failure !== null) return { level: "broken", detail: sentence(failure.reason), ...CURES[failure.kind] };
   if (isRebalancing) {
-    const detail = "Kafka's group says which are whose; where it misses a member, it waits for it first, up to 20 s.";
-    return { level: "starting", title: "Waiting for its partitions", detail, advice: null };
+    const detail = "The consumer group is rebalancing; this can take 20 s.";
+    return { level: "starting", title: "Waiting for partitions", detail, advice: null };
   }
   const { stall } = situation;
   return stall !== null
-    ? standingStill(stall)
+    ? stalled(stall)
     : isBehind(situation)
     ? behind(situation)
     : isSilent(situation)
@@ -134,7 +144,7 @@ export function verdictOn(situation: Situation): Verdict {
     : upToDate(situation);
 }
 
-/** When a lag will be gone at this pace, in milliseconds; null if never. */
+/** Time until the lag is 0 at these rates, in milliseconds; null if it is 0 or does not shrink. */
 export function caughtUpInMs(records: number, { consumed, arrived }: Rates): number | null {
   const net = consumed - arrived;
   return records > 0 && net > 0 ? records / net * 1000 : null;
@@ -142,56 +152,58 @@ export function caughtUpInMs(records: number, { consumed, arrived }: Rates): num
 
 function changed(change: TopicChange): Verdict {
   const { topic } = change;
-  const advice = `Type: ${ADOPT}. It says what it will do, and lets the service go on with what Kafka has now.`;
+  const advice =
+    `Run: ${ADOPT}. It shows what will change, and lets the service continue with the log that Kafka has now.`;
   if (change.kind === "recreated") {
     const { found, followed } = change;
-    const detail = `Its id is ${found}; the tables follow ${followed}. None of the new topic has been read.`;
+    const detail =
+      `The new topic's id is ${found}; the tables follow ${followed}. Nothing of the new topic has been read.`;
     return { level: "broken", title: `Topic ${topic} was recreated`, detail, advice };
   }
   const { partition, end, next } = change;
   const detail =
-    `Partition ${partition} of ${topic} ends at offset ${end}, before ${next}, up to which it has been read.`;
+    `Partition ${partition} of ${topic} ends at offset ${end}, but it was already read up to offset ${next}.`;
   return { level: "broken", title: "The log was truncated", detail, advice };
 }
 
 function isBehind({ lag: { records, behindMs }, rates: { consumed } }: Situation): boolean {
   if (records === null || records === 0) return false;
   if (records > Math.max(USUAL_LAG_RECORDS, USUAL_LAG_SECONDS * consumed)) return true;
-  // A single old event, sent late, is no lag.
+  // A single event that was sent late is not a lag.
   return behindMs !== null && behindMs > USUAL_LAG_MS && records > consumed;
 }
 
-/** What a stall is called, and what to do about it. */
-const STILL: { readonly [kind in StallKind]: readonly [title: (time: string) => string, advice: string] } = {
+/** Title and advice for each kind of stall. */
+const STALL_TEXTS: { readonly [kind in StallKind]: readonly [title: (time: string) => string, advice: string] } = {
   rebalancing: [
-    (time) => `Waiting for its partitions for ${time}`,
-    "Look for a member of the group that has died or hangs: it is waited for until its session times out.",
+    (time) => `Waiting for partitions for ${time}`,
+    "Find the group member that died or hangs: Kafka waits for it until its session times out.",
   ],
   leader_silent: [
     (time) => `Kafka has not answered for ${time}`,
-    "Look at the broker that leads the partition, and at the network on the way to it.",
+    "Check the broker that leads the partition, and the network to it.",
   ],
   open_transaction: [
-    (time) => `An open transaction has held up records for ${time}`,
-    "Look for a producer that died in a transaction: it is ended after transaction.timeout.ms, " +
-    "or at once by kafka-transactions.sh --abort.",
+    (time) => `An open transaction has blocked records for ${time}`,
+    "Find the producer that died in a transaction. Kafka ends the transaction after transaction.timeout.ms; " +
+    "kafka-transactions.sh --abort ends it at once.",
   ],
   not_read: [
     (time) => `Nothing has been read for ${time}`,
-    "Look at the broker that leads the partition; restart the service if that does not help.",
+    "Check the broker that leads the partition; restart the service if that does not help.",
   ],
   not_committed: [
     (time) => `Nothing has been committed for ${time}`,
-    "Look in PostgreSQL for what blocks clickstream (pg_stat_activity, pg_locks), or for a full disk.",
+    "Check what blocks clickstream in PostgreSQL (pg_stat_activity, pg_locks), and whether its disk is full.",
   ],
   worker_silent: [
-    (time) => `A worker has not gone on for ${time}`,
-    "Look at PostgreSQL, at the brokers, and at the network on the way to them.",
+    (time) => `A worker has made no progress for ${time}`,
+    "Check PostgreSQL, the brokers, and the network to them.",
   ],
 };
 
-function standingStill(stall: Stall): Verdict {
-  const [title, advice] = STILL[stall.kind];
+function stalled(stall: Stall): Verdict {
+  const [title, advice] = STALL_TEXTS[stall.kind];
   return {
     level: "broken",
     title: title(duration(stall.forMs)),
@@ -202,10 +214,10 @@ function standingStill(stall: Stall): Verdict {
 
 function behind({ lag, rates, stages }: Situation): Verdict {
   const { records, behindMs, caughtUpInMs: soonMs } = lag;
-  const by = [events(records!), ...(behindMs === null ? [] : [duration(behindMs)])].join(", ");
-  const pace = `${whole(rates.arrived)} a second come in, ${whole(rates.consumed)} are taken in.`;
+  const by = `${counted(records!)}${behindMs === null ? "" : ` (${duration(behindMs)})`}`;
+  const pace = `${whole(rates.arrived)} records/s arrive, ${whole(rates.consumed)} records/s are consumed.`;
   if (soonMs !== null) {
-    const title = `Behind by ${by}, catching up in about ${duration(soonMs)}`;
+    const title = `Behind by ${by}, caught up in about ${duration(soonMs)}`;
     return { level: "behind", title, detail: pace, advice: null };
   }
   const slowest = stages.toSorted((a, b) => b.busy - a.busy)[0];
@@ -214,7 +226,7 @@ function behind({ lag, rates, stages }: Situation): Verdict {
   return { level: "behind", title: `Behind by ${by}, and not catching up`, detail: pace, advice };
 }
 
-/** A shop that is quiet by night, or has just begun, has no usual rate that this would be long against. */
+/** A shop that is quiet at night, or has just started, has a low usual rate: silence is normal there. */
 function isSilent({ partitions, lag, silence: { silentMs, usual } }: Situation): boolean {
   return partitions > 0 && (lag.records ?? 0) === 0 && silentMs >= SILENT_AFTER_MS &&
     silentMs / 1000 * usual >= SILENT_AFTER_RECORDS;
@@ -223,26 +235,26 @@ function isSilent({ partitions, lag, silence: { silentMs, usual } }: Situation):
 function silent({ silence: { silentMs, usual } }: Situation): Verdict {
   return {
     level: "attention",
-    title: `No events for ${duration(silentMs)}; usual is ${usual < 10 ? usual.toFixed(1) : whole(usual)}/s`,
-    detail: "The topic is read to its end: nothing is written to it.",
-    advice: "See whether the shop is up, and whether its producers write to this topic.",
+    title: `No events for ${duration(silentMs)}; the usual rate is ${usual < 10 ? usual.toFixed(1) : whole(usual)}/s`,
+    detail: "The lag is 0: nothing is written to the topic.",
+    advice: "Check that the shop is up, and that its producers write to this topic.",
   };
 }
 
 function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation): Verdict {
   const { consumed, refused } = lastMinute;
   const pace = partitions === 0
-    ? "Other instances read all partitions; this one stands by."
+    ? "Other instances read all partitions; this one is on standby."
     : rates.consumed < 0.05
-    ? "No events are coming in."
-    : `${whole(rates.consumed)} events a second${seen(latencyMs)}`;
+    ? "No events are arriving."
+    : `${whole(rates.consumed)} records/s${latencyText(latencyMs)}`;
   if (gaps > 0) {
     return {
       level: "attention",
       title: `Up to date, but ${gaps === 1 ? "1 record was" : `${whole(gaps)} records were`} deleted unread`,
-      detail: `Kafka's retention had passed before they were read, and they are in no table. ${pace}`,
-      advice: "Keep records for longer (retention.ms). `clickstream gaps list` says which they were, " +
-        "`clickstream gaps acknowledge` ends this message.",
+      detail: `Kafka's retention deleted them before they were read, so they are in no table. ${pace}`,
+      advice: "Keep records for longer (retention.ms). `clickstream gaps list` lists them; " +
+        "`clickstream gaps acknowledge` clears this message.",
     };
   }
   if (refused < SOME_REFUSED || refused / consumed <= MANY_REFUSED) {
@@ -250,26 +262,26 @@ function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation)
   }
   return {
     level: "attention",
-    title: `Up to date, but ${percent(refused / consumed)} of the last minute's messages were refused`,
-    detail: `${whole(refused)} of ${whole(consumed)} can't be events. ${pace}`,
-    advice: "See the refusals below, and tell whoever sends them; what was refused is kept byte for byte.",
+    title: `Up to date, but ${percent(refused / consumed)} of the last minute's records were refused`,
+    detail: `${whole(refused)} of ${whole(consumed)} records were refused. ${pace}`,
+    advice: "See the refusals below, and tell the team that sends them. Refused records are kept byte for byte.",
   };
 }
 
-/** How soon events are seen; of a backlog, that it was one: its age says nothing of the events that come now. */
-function seen(latencyMs: number | null): string {
+/** The latency; for a backlog, its age instead, which says nothing about the events that arrive now. */
+function latencyText(latencyMs: number | null): string {
   if (latencyMs === null) return ".";
   return latencyMs > BACKLOG_MS
-    ? `. The last commit took in the rest of a backlog of ${duration(latencyMs)}.`
-    : `, in the tables ${duration(latencyMs)} after they were sent.`;
+    ? `. The last commit finished a backlog of ${duration(latencyMs)}.`
+    : `, committed ${duration(latencyMs)} after they were sent.`;
 }
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
-function events(count: number): string {
-  return count === 1 ? "1 event" : `${whole(count)} events`;
+function counted(records: number): string {
+  return records === 1 ? "1 record" : `${whole(records)} records`;
 }
 
 function whole(number: number): string {
@@ -280,7 +292,7 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 }
 
-/** A time as people say it. */
+/** A duration, rounded for people. */
 function duration(ms: number): string {
   if (ms < 950) return `${(Math.max(ms, 50) / 1000).toFixed(1)} s`;
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`;

@@ -45,55 +45,55 @@ const GONE: NotReady = {
 
 const CASES: readonly Case[] = [
   {
-    when: "events come and are taken in",
+    when: "events arrive and are committed",
     change: {},
     level: "good",
     title: "Up to date",
-    detail: /^300 events a second, in the tables 0\.1 s after they were sent\.$/,
+    detail: /^300 records\/s, committed 0\.1 s after they were sent\.$/,
     advice: null,
   },
   {
-    when: "nothing comes",
+    when: "nothing arrives",
     change: { rates: { ...RATES, consumed: 0 }, lag: { records: 0, behindMs: null, caughtUpInMs: null } },
     level: "good",
     title: "Up to date",
-    detail: /^No events are coming in\.$/,
+    detail: /^No events are arriving\.$/,
   },
   ...([
-    ["a busy shop falls silent", 125_000, 200, "No events for 2 min; usual is 200/s"],
-    ["a shop of an event a second falls silent", 60_000, 1, "No events for 60 s; usual is 1.0/s"],
-    ["a quiet shop has been silent for long", 600_000, 0.2, "No events for 10 min; usual is 0.2/s"],
+    ["a busy shop falls silent", 125_000, 200, "No events for 2 min; the usual rate is 200/s"],
+    ["a shop with one event a second falls silent", 60_000, 1, "No events for 60 s; the usual rate is 1.0/s"],
+    ["a quiet shop has been silent for a long time", 600_000, 0.2, "No events for 10 min; the usual rate is 0.2/s"],
     ["a busy shop pauses", 59_000, 200, null],
-    ["a shop is quiet by night", 290_000, 0.2, null],
-    ["a shop has just begun", 3_600_000, 0, null],
+    ["a shop is quiet at night", 290_000, 0.2, null],
+    ["a shop has just started", 3_600_000, 0, null],
   ] as const).map(([when, silentMs, usual, title]): Case => ({
     when,
     change: { ...NOTHING_COMES, silence: { silentMs, usual } },
     level: title === null ? "good" : "attention",
     title: title ?? "Up to date",
-    detail: title === null ? /^No events are coming in\.$/ : /^The topic is read to its end/,
+    detail: title === null ? /^No events are arriving\.$/ : /^The lag is 0/,
     advice: title === null ? null : /producers/,
   })),
   {
-    when: "others have all partitions, and nothing comes",
+    when: "other instances have all partitions, and nothing arrives",
     change: { ...NOTHING_COMES, partitions: 0, silence: { silentMs: 600_000, usual: 200 } },
     level: "good",
     title: "Up to date",
-    detail: /stands by/,
+    detail: /on standby/,
   },
   {
-    when: "the last of a backlog has just been taken in",
+    when: "the rest of a backlog has just been committed",
     change: { latencyMs: 6 * 3_600_000 },
     level: "good",
     title: "Up to date",
-    detail: /^300 events a second\. The last commit took in the rest of a backlog of 6 h\.$/,
+    detail: /^300 records\/s\. The last commit finished a backlog of 6 h\.$/,
   },
   {
-    when: "others have all partitions",
+    when: "other instances have all partitions",
     change: { partitions: 0 },
     level: "good",
     title: "Up to date",
-    detail: /stands by/,
+    detail: /on standby/,
   },
   {
     when: "the lag shrinks",
@@ -102,15 +102,15 @@ const CASES: readonly Case[] = [
       rates: { ...RATES, consumed: 610 },
     },
     level: "behind",
-    title: "Behind by 12,400 events, 9 s, catching up in about 40 s",
-    detail: /^300 a second come in, 610 are taken in\.$/,
+    title: "Behind by 12,400 records (9 s), caught up in about 40 s",
+    detail: /^300 records\/s arrive, 610 records\/s are consumed\.$/,
     advice: null,
   },
   {
     when: "the lag grows",
     change: { lag: { records: 12_400, behindMs: 900_000, caughtUpInMs: null } },
     level: "behind",
-    title: "Behind by 12,400 events, 15 min, and not catching up",
+    title: "Behind by 12,400 records (15 min), and not catching up",
     advice: /^PostgreSQL is the busiest stage \(93 %\)\. Raise WORKERS/,
   },
   {
@@ -122,10 +122,10 @@ const CASES: readonly Case[] = [
     advice: /pg_locks.*Nothing is lost/,
   },
   {
-    when: "an open transaction holds records up",
+    when: "an open transaction blocks records",
     change: { stall: { kind: "open_transaction", partition: 3, forMs: 12_000, records: 200 } },
     level: "broken",
-    title: "An open transaction has held up records for 12 s",
+    title: "An open transaction has blocked records for 12 s",
     detail: /^Partition 3 has not moved for 12 s: 200 records wait for an open transaction to end\.$/,
     advice: /kafka-transactions\.sh --abort/,
   },
@@ -143,15 +143,15 @@ const CASES: readonly Case[] = [
     title: "Up to date",
   },
   {
-    when: "many messages are refused",
+    when: "many records are refused",
     change: { lastMinute: { consumed: 1000, refused: 31 } },
     level: "attention",
-    title: "Up to date, but 3.1 % of the last minute's messages were refused",
-    detail: /^31 of 1,000 can't be events\./,
+    title: "Up to date, but 3.1 % of the last minute's records were refused",
+    detail: /^31 of 1,000 records were refused\./,
     advice: /refusals below/,
   },
   {
-    when: "few messages are refused",
+    when: "few records are refused",
     change: { lastMinute: { consumed: 10, refused: 4 } },
     level: "good",
     title: "Up to date",
@@ -165,7 +165,7 @@ const CASES: readonly Case[] = [
     advice: /^Start PostgreSQL, or correct DATABASE_URL\. Nothing is lost/,
   },
   {
-    when: "the topic was recreated, whatever else",
+    when: "the topic was recreated, whatever else happened",
     change: {
       notReady: { kind: "internal", reason: "anything" },
       topicChange: { kind: "recreated", topic: "clicks", followed: "AAA", found: "BBB" },
@@ -180,7 +180,7 @@ const CASES: readonly Case[] = [
     change: { topicChange: { kind: "truncated", topic: "clicks", partition: 3, next: 20, end: 12 } },
     level: "broken",
     title: "The log was truncated",
-    detail: /Partition 3 of clicks ends at offset 12, before 20/,
+    detail: /Partition 3 of clicks ends at offset 12, but it was already read up to offset 20/,
     advice: /clickstream adopt-topic/,
   },
   {
@@ -191,13 +191,18 @@ const CASES: readonly Case[] = [
     detail: /in no table/,
     advice: /clickstream gaps list.*clickstream gaps acknowledge/,
   },
-  { when: "only the page knows", change: { database: GONE }, level: "broken", title: "PostgreSQL can't be reached" },
+  {
+    when: "only the status page cannot reach PostgreSQL",
+    change: { database: GONE },
+    level: "broken",
+    title: "PostgreSQL can't be reached",
+  },
   {
     when: "PostgreSQL refuses",
     change: { notReady: { kind: "postgres_refuses", reason: "No space left on device" } },
     level: "broken",
-    title: "PostgreSQL does not take the work",
-    advice: /^See PostgreSQL's log/,
+    title: "PostgreSQL refuses the commits",
+    advice: /^Check PostgreSQL's log/,
   },
   {
     when: "Kafka is gone",
@@ -217,34 +222,39 @@ const CASES: readonly Case[] = [
     when: "Kafka is back",
     change: { notReady: JOINING },
     level: "starting",
-    title: "Waiting for its partitions",
-    detail: /waits for it first/,
+    title: "Waiting for partitions",
+    detail: /rebalancing/,
     advice: null,
   },
   {
     when: "another instance joins",
     change: { notReady: { kind: "rebalancing", reason: "the consumer group is rebalancing" } },
     level: "starting",
-    title: "Waiting for its partitions",
+    title: "Waiting for partitions",
   },
   {
-    when: "Kafka is back and PostgreSQL gone",
+    when: "Kafka is back and PostgreSQL is gone",
     change: { notReady: JOINING, database: GONE },
     level: "broken",
     title: "PostgreSQL can't be reached",
   },
   {
-    when: "who knows",
+    when: "the failure has an unknown cause",
     change: { notReady: { kind: "internal", reason: "planets are aligned" } },
     level: "broken",
-    title: "The work has stopped",
+    title: "Processing has stopped",
   },
   { when: "it has just started", change: { notReady: STARTING }, level: "starting", title: "Starting" },
-  { when: "it stops, whatever else", change: { stopping: true, notReady: GONE }, level: "stopping", title: "Stopping" },
+  {
+    when: "it stops, whatever else happened",
+    change: { stopping: true, notReady: GONE },
+    level: "stopping",
+    title: "Stopping",
+  },
 ];
 
 for (const { when, change, level, title, detail, advice } of CASES) {
-  Deno.test(`says how it is when ${when}`, () => {
+  Deno.test(`gives the verdict when ${when}`, () => {
     const said = verdictOn({ ...WELL, ...change });
     assert.deepEqual([said.level, said.title], [level, title]);
     if (detail !== undefined) assert.match(said.detail, detail);
@@ -255,18 +265,18 @@ for (const { when, change, level, title, detail, advice } of CASES) {
 
 const TITLES: { readonly [kind in NotReadyKind]: string } = {
   starting: "Starting",
-  rebalancing: "Waiting for its partitions",
-  conflict: "The work has stopped",
+  rebalancing: "Waiting for partitions",
+  conflict: "Processing has stopped",
   postgres_unreachable: "PostgreSQL can't be reached",
-  postgres_refuses: "PostgreSQL does not take the work",
+  postgres_refuses: "PostgreSQL refuses the commits",
   kafka_unreachable: "Kafka can't be reached",
   no_topic: "Kafka has no such topic",
-  foreign_group_member: "A stranger is in the consumer group",
-  topic_changed: "The work has stopped",
-  internal: "The work has stopped",
+  foreign_group_member: "Another program is in the consumer group",
+  topic_changed: "Processing has stopped",
+  internal: "Processing has stopped",
 };
 
-Deno.test("what an error says changes nothing but the detail", () => {
+Deno.test("the text of an error changes only the detail", () => {
   const unnamed = ({ level, title, advice }: Verdict) => ({ level, title, advice });
   const others = [
     ...["starting", JOINING.reason, "the consumer group is rebalancing", "x", "can't connect to PostgreSQL"],
@@ -279,7 +289,7 @@ Deno.test("what an error says changes nothing but the detail", () => {
   }
 });
 
-Deno.test("a lag is caught up at the pace that is left over", () => {
+Deno.test("the time to catch up is lag ÷ (consumed − arrived)", () => {
   assert.equal(caughtUpInMs(12_400, { ...RATES, arrived: 300, consumed: 610 }), 40_000);
   assert.equal(caughtUpInMs(12_400, { ...RATES, arrived: 300, consumed: 300 }), null);
   assert.equal(caughtUpInMs(0, { ...RATES, consumed: 610 }), null);

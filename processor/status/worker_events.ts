@@ -1,5 +1,5 @@
 /**
- * What a worker reports about its work; it can be sent from one thread to another.
+ * The events that a worker reports.
  * @module
  */
 import type { Reason } from "../event.ts";
@@ -11,69 +11,69 @@ import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import type { Records } from "../records.ts";
 import type { Sample } from "./sampler.ts";
 
-/** What a worker tells of its work; it can be sent from one thread to another. */
+/** What a worker reports; it can be sent from one thread to another. */
 export type WorkerEvent =
   | {
     readonly kind: "started";
     readonly partitions: ReadonlyMap<number, Position | null>;
     readonly cause: Cause | null;
   }
-  /** Bytes of records have come from Kafka, as they were sent. */
+  /** Bytes of records were fetched from Kafka, compressed as they were sent. */
   | { readonly kind: "fetched"; readonly bytes: number }
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
-  /** What is known of each partition that the worker reads; told about once a second. */
+  /** State of each partition that the worker reads; reported about once a second. */
   | { readonly kind: "partitions"; readonly states: readonly PartitionState[] }
-  /** How many partitions the topic has. */
+  /** Number of partitions of the topic. */
   | { readonly kind: "counted"; readonly partitions: number }
-  /** The group has been asked for partitions. */
+  /** The worker joins its consumer group. */
   | { readonly kind: "rebalancing" }
-  /** Why the group has given this worker no partition, where that is a fault; null where it is none. */
+  /** Why the group assigned no partition to this worker, if that is a fault; otherwise null. */
   | { readonly kind: "noShare"; readonly reason: string | null }
-  /** A commit has been sent. */
+  /** A commit was sent. */
   | { readonly kind: "committing" }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
-  /** Some of what was decoded, while somebody looks. */
+  /** Samples of decoded records, while a client of the page is connected. */
   | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
-  /** What another try may get past has happened; the try follows. */
+  /** A failure that a retry may get past; the retry follows. */
   | { readonly kind: "retrying" }
-  /** The loop has gone round: a sign of life, told about once a second. */
+  /** The worker's loop is running: a sign of life, about once a second. */
   | { readonly kind: "turned" }
-  /** The topic is not the one that the tables follow: the work ends. */
+  /** The topic is not the one that the tables follow: the worker ends. */
   | { readonly kind: "topicChanged"; readonly change: TopicChange }
-  /** Why the work has stopped; null while it goes on. */
+  /** Why the worker has stopped; null while it runs. */
   | { readonly kind: "notReady"; readonly why: NotReady | null };
 
-/** Why a pipeline started again, and what the error says. */
+/** Why a pipeline restarted, and the error's message. */
 export interface Cause {
   readonly kind: RestartCause;
   readonly message: string;
 }
 
-/** A commit that was applied, in numbers. */
+/** Numbers of a commit that was applied. */
 export interface Committed {
   readonly advances: readonly Advance[];
   /** The reason of each refusal. */
   readonly refused: readonly Reason[];
   /** Rows written, by table: of views, events and refusals. */
   readonly rows: readonly (readonly [table: string, rows: number])[];
-  /** Of the events stored that came after the watermark, how far after it. */
+  /** Lateness of the stored events that were behind the event-time watermark. */
   readonly lateness: Distribution;
-  /** Of the events stored, how long ago they happened. */
+  /** Age of the stored events by event time. */
   readonly eventLatency: Distribution;
-  /** The same, and how long ago Kafka got them. */
+  /** Age of the stored events by Kafka timestamp. */
   readonly produceLatency: Distribution;
-  /** From the first record being read to the commit being sent, in milliseconds. */
+  /** Time from reading the first record to sending the commit, in milliseconds. */
   readonly waitedMs: number;
-  /** The sink's part, in milliseconds. */
+  /** Time in the sink, in milliseconds. */
   readonly tookMs: number;
-  /** Of its events those that may repeat one that lies too far back to be remembered. */
+  /** Events that may be duplicates of ones whose ids are no longer remembered. */
   readonly unchecked: number;
-  /** What it took to get there. */
+  /** Time per stage before the sink. */
   readonly spent: StageTimings;
 }
 
-/** Chooses what is shown of records that were decoded, from place `from` on. */
+/** Chooses samples of decoded records, from index `from` on. */
 export type Sampling = (records: Records, from: number) => readonly Sample[];
 
 const NOTHING_SPENT: StageTimings = { readMs: 0, decodeMs: 0, foldMs: 0, encodeMs: 0, oldest: null };
@@ -84,7 +84,7 @@ export const LATENCY_BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 export const LATENESS_BOUNDS = [1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800];
 
 /**
- * An observer of one pipeline, that tells what happens. Late events are told with the next commit.
+ * An observer of one pipeline that reports to `tell`. Lateness is reported with the next commit.
  *
  * @param now epoch milliseconds
  */
@@ -97,7 +97,7 @@ export function reportTo(
   let spent = NOTHING_SPENT;
   return {
     started(partitions, cause) {
-      // What was read and not committed will be read again.
+      // Records that were read but not committed will be read again.
       lateness = distribution(LATENESS_BOUNDS);
       tell({ kind: "started", partitions, cause: cause === null ? null : causeOf(cause) });
     },

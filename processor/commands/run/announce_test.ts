@@ -47,7 +47,7 @@ Deno.test("ready is said once, when every worker is; waiting again is only a sta
     assert.equal(lines.at(-1), "READY=1");
     activity.stopping = true;
     announcements.look();
-    assert.deepEqual(lines.slice(-2), ["STOPPING=1", "STATUS=stopping: commits what it has"]);
+    assert.deepEqual(lines.slice(-2), ["STOPPING=1", "STATUS=stopping: committing what was read"]);
     return Promise.resolve();
   }));
 

@@ -359,13 +359,13 @@ async function namesStrangers(assigner: string | undefined, says: RegExp): Promi
   );
   assert.match(reason, member);
   const { verdict } = await service.status();
-  assert.deepEqual([verdict.level, verdict.title], ["broken", "A stranger is in the consumer group"]);
+  assert.deepEqual([verdict.level, verdict.title], ["broken", "Another program is in the consumer group"]);
   assert.match(await service.log(), member);
   const { code, out } = await clickstream(["doctor"], service.env);
   assert.equal(code, 1);
   assert.match(
     out,
-    /✗ kafka group: .*stranger at 127\.0\.0\.1, which reads .*-other; the group divides by consumer\/.* → end/,
+    /✗ kafka group: .*stranger at 127\.0\.0\.1, which reads .*-other; the group assigns partitions by consumer\/.* → stop it/,
   );
   await stranger.disconnect();
   await until("it has its partitions", async () => (await service.status()).partitions.length === 2, 20_000);

@@ -1,12 +1,12 @@
 /**
- * Charts of the last ten minutes, and what they show in words.
+ * Charts of the last ten minutes, and their values as text.
  * @module
  */
 import { byId, duration, make, plain, rate, whole } from "./dom.js";
 
 const KEPT = 600;
 
-/** A colour of the style sheet, as canvas needs it. */
+/** A colour of the style sheet, as a value for the canvas. */
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -24,12 +24,12 @@ const CHARTS = [
   {
     id: "commit",
     format: duration,
-    lines: [{ name: "a commit", of: "commitMs", colour: "--accent", fill: "--accent-soft" }],
+    lines: [{ name: "commit", of: "commitMs", colour: "--accent", fill: "--accent-soft" }],
   },
   {
     id: "latency",
     format: duration,
-    lines: [{ name: "the oldest event", of: "latencyMs", colour: "--accent", fill: "--accent-soft" }],
+    lines: [{ name: "oldest event", of: "latencyMs", colour: "--accent", fill: "--accent-soft" }],
   },
 ];
 
@@ -37,13 +37,13 @@ let points = [];
 let active = [];
 const plots = new Map();
 
-/** Starts with what has been; later points are added one by one. */
+/** Sets all points; later ones are added one by one. */
 export function setHistory(all) {
   points = all.slice(-KEPT);
   draw();
 }
 
-/** Adds a second. */
+/** Adds the point of one second. */
 export function addPoint(point) {
   points.push(point);
   points = points.slice(-KEPT);
@@ -81,7 +81,7 @@ export function drawActive(series) {
     : plain(`Active users over the last hour: ${whole(Math.min(...users))} to ${whole(Math.max(...users))}`);
 }
 
-/** Makes a chart when there is something to draw, and draws it. */
+/** Draws a chart; creates it if its element is visible and it does not exist yet. */
 function plotOf(id, options, data) {
   const place = byId(id);
   const { width, height } = place.getBoundingClientRect();
@@ -132,7 +132,7 @@ function optionsOf({ lines, format }) {
   };
 }
 
-/** Makes every chart anew: another width, other colours. */
+/** Recreates every chart after a change of width or colours. */
 function again() {
   const hadActive = plots.has("active-chart");
   for (const plot of plots.values()) plot.destroy();

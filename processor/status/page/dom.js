@@ -1,21 +1,21 @@
 /**
- * The page's own few words for the document. Whatever came from outside becomes text, never markup.
+ * Helpers for the document. Text from outside always becomes text, never markup.
  * @module
  */
 
-/** Characters that can't be seen, or make a text look like another: controls, marks of direction, separators of lines. */
+/** Characters that are invisible or change how a text looks: controls, direction marks, line separators. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** The text with what can't be seen made visible. */
+/** The text with invisible characters escaped. */
 export function plain(text) {
   return text.replaceAll(UNSEEN, (c) => ESCAPES[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** A text in which a number and its unit stay on one line. */
+/** The text with numbers and their units kept on one line. */
 export function joined(text) {
-  return text.replaceAll(/(?<=\d) (?=(?:%|[mµ]?s|min|h|days|events?)(?![\p{L}\d]))/gu, "\u00a0");
+  return text.replaceAll(/(?<=\d) (?=(?:%|[mµ]?s|min|h|days|records?)(?![\p{L}\d]))/gu, "\u00a0");
 }
 
 /** The element with this id. */
@@ -23,7 +23,7 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** Shows a text in an element; writes only what is new, so that a selection stays. */
+/** Shows a text in an element; writes only changes, so that a selection stays. */
 export function show(element, value) {
   const text = plain(String(value));
   if (element.textContent !== text) element.textContent = text;
@@ -37,21 +37,21 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
-/** A new bar that `fill` fills. It says nothing that is not beside it in words. */
+/** A new bar for `fill`. Screen readers skip it: the text beside it says the same. */
 export function meter() {
   const bar = make("span", "meter", make("span"));
   bar.ariaHidden = "true";
   return bar;
 }
 
-/** Fills a bar, or whatever draws one from `--share`, to a share of 0 to 1. */
+/** Fills a bar, or another element that draws `--share`, to a share from 0 to 1. */
 export function fill(element, share) {
   element.style.setProperty("--share", Math.min(1, Math.max(0, share)).toFixed(4));
 }
 
 /**
- * Keeps a list's children in step with items: the same key keeps its element, so that focus, selection and what is open
- * stay where they are.
+ * Updates a list's children to match the items. An item with the same key keeps its element, so that focus, selection
+ * and open details stay.
  */
 export function keyed(list, items, keyOf, create, update) {
   const before = new Map([...list.children].map((child) => [child.dataset.key, child]));
@@ -69,22 +69,22 @@ export function keyed(list, items, keyOf, create, update) {
   for (const child of before.values()) child.remove();
 }
 
-/** A whole number as people read it. */
+/** A rounded number with thousands separators. */
 export function whole(number) {
   return Math.round(number).toLocaleString("en");
 }
 
-/** How many a second. */
+/** A rate per second. */
 export function rate(number) {
   return number > 0 && number < 9.95 ? number.toFixed(1) : whole(number);
 }
 
-/** A share as people read it. */
+/** A share as a percentage. */
 export function percent(share) {
   return `${(share * 100).toFixed(share > 0 && share < 0.0995 ? 1 : 0)}\u00a0%`;
 }
 
-/** A time in milliseconds as people say it. */
+/** A duration in milliseconds, rounded, with its unit. */
 export function duration(ms) {
   if (ms < 1) return `${Math.round(ms * 1000)}\u00a0µs`;
   if (ms < 100) return `${ms.toFixed(ms < 10 ? 1 : 0)}\u00a0ms`;
@@ -104,7 +104,7 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-/** A time of day, with the day where it isn't today. */
+/** A time of day, with the date unless it is today. */
 export function clock(time) {
   const date = new Date(time);
   const today = date.toDateString() === new Date().toDateString();

@@ -1,13 +1,13 @@
 /**
- * The latest events, streaming past.
+ * The stream of the latest events.
  * @module
  */
 import { byId, clock, make, plain, show, whole } from "./dom.js";
 
-/** Rows that are kept. */
+/** Number of rows that are kept. */
 const ROWS = 60;
 
-/** What comes at once is shown over so much time, in milliseconds. */
+/** Samples that arrive together are shown over this time, in milliseconds. */
 const SPREAD_MS = 900;
 
 const rows = byId("events");
@@ -16,13 +16,13 @@ const filter = byId("events-filter");
 const refusedOnly = byId("events-refused");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Timers of what has come and is not shown yet. */
+/** Timers of samples that have arrived and are not shown yet. */
 const waiting = new Set();
 
 let passed = 0;
 let missed = 0;
 
-/** Takes what has come. */
+/** Shows new samples, spread over time. */
 export function showEvents(samples) {
   if (isPaused()) {
     passed += samples.length;
@@ -40,14 +40,14 @@ export function showEvents(samples) {
   });
 }
 
-/** Drops what is shown and what is about to be: it may be of somebody who was forgotten. */
+/** Drops all samples, shown or not: they may belong to a user who was forgotten. */
 export function forgetEvents() {
   waiting.forEach(clearTimeout);
   waiting.clear();
   rows.replaceChildren();
 }
 
-/** Says that some of what was sent never came, for this connection is too slow. */
+/** Shows that messages were dropped because this connection is too slow. */
 export function showMissed(messages) {
   missed += messages;
   count();
@@ -84,20 +84,20 @@ function fits({ type, page, user, device, region, reason, detail }) {
 
 function count() {
   const parts = [
-    ...(isPaused() ? [`${whole(passed)} went past`] : []),
-    ...(missed === 0 ? [] : [`${whole(missed)} messages were missed: this connection is slow`]),
+    ...(isPaused() ? [`${whole(passed)} skipped`] : []),
+    ...(missed === 0 ? [] : [`${whole(missed)} messages dropped: this connection is slow`]),
   ];
   show(byId("events-count"), parts.join("; "));
 }
 
 pause.addEventListener("click", () => {
   pause.ariaPressed = String(!isPaused());
-  pause.textContent = isPaused() ? "Go on" : "Pause";
+  pause.textContent = isPaused() ? "Resume" : "Pause";
   passed = 0;
   count();
 });
 
-/** What doesn't fit any more goes, what is to come is chosen. */
+/** Clears the rows after a change of filter; new samples are filtered. */
 function again() {
   rows.replaceChildren();
 }

@@ -1,9 +1,9 @@
 /**
- * What the process sends, as it comes; asked for again whenever it stops coming.
+ * The stream of updates from the process, reconnected whenever it stops.
  * @module
  */
 
-/** Every second something comes; after so much silence, in milliseconds, nobody is there. */
+/** An update arrives every second; after this time without one, in milliseconds, the connection counts as lost. */
 const SILENCE_MS = 4_000;
 const AGAIN_AFTER_MS = 1_000;
 
@@ -11,10 +11,10 @@ const AGAIN_AFTER_MS = 1_000;
 const EVENTS = ["status", "history", "point", "front", "shop", "events", "trouble", "missed"];
 
 /**
- * Listens for ever.
+ * Listens until the page is closed.
  *
  * @param heard is called with the name and the data of each event
- * @param lost is called when the process is not heard of any more
+ * @param lost is called when the connection is lost
  */
 export function listen(heard, lost) {
   let source = null;

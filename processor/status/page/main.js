@@ -1,5 +1,5 @@
 /**
- * Puts what comes where it is shown.
+ * Passes each update to the part of the page that shows it.
  * @module
  */
 import { addPoint, setHistory } from "./charts.js";

@@ -7,7 +7,7 @@ import { forgetEvents } from "./events.js";
 
 const LEVELS = {
   good: "All is well",
-  attention: "Worth a look",
+  attention: "Needs attention",
   behind: "Behind",
   broken: "Broken",
   starting: "Starting",
@@ -19,7 +19,7 @@ let forgottenAt = "";
 let status = null;
 let front = null;
 
-/** Shows how it is. What is said aloud is only what changes, and no change of a number. */
+/** Shows the verdict. Screen readers announce it only when more than numbers changes. */
 export function showVerdict({ level, title, detail, advice }) {
   byId("verdict").dataset.level = level;
   show(byId("verdict-level"), LEVELS[level]);
@@ -34,19 +34,21 @@ export function showVerdict({ level, title, detail, advice }) {
   show(byId("verdict-said"), `${LEVELS[level]}: ${title}. ${advice ?? ""}`);
 }
 
-/** Shows that nothing is heard. */
+/** Shows that the connection is lost. */
 export function showLost() {
   byId("live").dataset.live = "no";
   show(byId("live-text"), "not connected");
   showVerdict({
     level: "broken",
-    title: "No word from clickstream",
-    detail: status === null ? "It has not answered yet." : `What you see below is from ${clock(status.at)}.`,
-    advice: "See whether it runs; this page connects again by itself.",
+    title: "Clickstream does not answer",
+    detail: status === null
+      ? "It has not answered since this page was opened."
+      : `The figures below are from ${clock(status.at)}.`,
+    advice: "Check that the service runs; this page reconnects by itself.",
   });
 }
 
-/** Shows what the process says of itself. */
+/** Shows the status report. */
 export function showStatus(report) {
   status = report;
   byId("live").dataset.live = "yes";
@@ -64,7 +66,7 @@ export function showStatus(report) {
   show(byId("about"), `clickstream ${report.version}, ${workers}, up for ${uptime}. Times are in ${zone}.`);
 }
 
-/** Takes note of how far the tables are, those of other processes too. */
+/** Takes the positions in the tables, including those of other processes. */
 export function showFront(read) {
   front = read;
   if (status !== null) showPartitions();
@@ -86,15 +88,15 @@ function showPipeline(stages, lag) {
     const [number, word] = stage.querySelector(".rate").children;
     const [share, time] = stage.querySelector(".facts").children;
     show(number, rate(each));
-    show(word, ` ${unit} a second`);
+    show(word, ` ${unit}/s`);
     fill(stage.querySelector(".meter"), busy);
-    show(share, name === "Kafka" ? `waited for ${percent(busy)}` : `busy ${percent(busy)}`);
+    show(share, name === "Kafka" ? `waiting ${percent(busy)}` : `busy ${percent(busy)}`);
     const waiting = name === "Kafka" && lag.records > 0 ? `${whole(lag.records)} waiting` : "";
     show(time, name === "Kafka" ? waiting : eachUs === null ? "" : `${duration(eachUs / 1000)} each`);
   });
 }
 
-/** Partitions of this process, and those that only the tables know, which others read. */
+/** Partitions of this process, and those of other processes, which only the tables know. */
 function showPartitions() {
   const now = Date.parse(status.at);
   const own = new Map(status.partitions.map((partition) => [partition.partition, partition]));
@@ -121,7 +123,7 @@ function showPartitions() {
 }
 
 function showRestarts(restarts) {
-  // Somebody was forgotten: what has streamed past may be theirs.
+  // A user was forgotten: the events shown may be theirs.
   const forgotten = restarts.find(({ cause }) => cause === "user_forgotten")?.at ?? "";
   if (forgotten > forgottenAt) {
     forgottenAt = forgotten;

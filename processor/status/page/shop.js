@@ -1,16 +1,16 @@
 /**
- * The shop, out of the tables: who is there, what is sold, which windows are open, what was refused.
+ * The shop, from the tables: active users, sales, open windows and refusals.
  * @module
  */
 import { drawActive } from "./charts.js";
 import { byId, clock, duration, fill, keyed, make, meter, minute, percent, show, whole } from "./dom.js";
 
-/** Older than this the latest event is not of right now, in milliseconds. */
+/** If the latest event is older than this, in milliseconds, the page shows its time. */
 const FRESH_MS = 90_000;
 
 let shop = null;
 
-/** Shows what was read. */
+/** Shows a report. */
 export function showShop(report) {
   shop = report;
   byId("trouble").hidden = true;
@@ -26,14 +26,14 @@ export function showShop(report) {
   showRefusals(refusals);
 }
 
-/** Says that the tables could not be read; what was read before stays. */
+/** Shows that the tables cannot be read; the last report stays. */
 export function showTrouble(reason) {
   byId("trouble").hidden = reason === null;
   if (reason === null) return;
-  const from = shop === null ? "" : " The figures below are those from before.";
-  show(byId("trouble"), `The tables can't be read at the moment: ${reason}.${from}`);
-  // What they had before may have changed, and what was never read is not known.
-  const unknown = "Unknown: the tables can't be read at the moment.";
+  const from = shop === null ? "" : " The figures below are from before.";
+  show(byId("trouble"), `Cannot read the tables at the moment: ${reason}.${from}`);
+  // Windows and refusals may have changed since the last report.
+  const unknown = "Unknown: cannot read the tables at the moment.";
   show(byId("windows-empty"), unknown);
   show(byId("refusals-empty"), unknown);
 }
@@ -49,7 +49,7 @@ function showConversion({ sessions, conversions, revenueCents, views, carts, pur
   show(byId("sessions"), `${whole(sessions)} sessions, ${whole(conversions)} with a purchase`);
 }
 
-/** Amounts are in the shop's own currency, whichever that is. */
+/** An amount without its currency: the shop has only one. */
 function money(cents) {
   const units = cents / 100;
   return units < 1e6 ? whole(units) : `${(units / 1e6).toFixed(2)} M`;
@@ -71,13 +71,13 @@ function showBars(list, items) {
 
 function showWindows({ windows, asOf, watermark }) {
   byId("windows-empty").hidden = windows.length > 0;
-  show(byId("windows-empty"), "None is open.");
+  show(byId("windows-empty"), "No window is open.");
   keyed(byId("windows"), windows, ({ view, start }) => `${view} ${start}`, ({ view, start, end }) => {
     const name = make("span", "", view, make("small", "", ` ${minute(start)}–${minute(end)}`));
     return make("li", "", make("p", "line", name, make("span")), meter());
   }, (row, { start, end, count, unit }) => {
     const isOver = asOf >= end;
-    const left = watermark === null ? "" : isOver ? ", waits for late events" : `, ${duration(end - asOf)} to go`;
+    const left = watermark === null ? "" : isOver ? ", waiting for late events" : `, ${duration(end - asOf)} left`;
     show(row.querySelector(".line").lastElementChild, `${whole(count)} ${unit}${left}`);
     fill(row.querySelector(".meter"), (asOf - start) / (end - start));
   });
@@ -86,20 +86,20 @@ function showWindows({ windows, asOf, watermark }) {
 function showRefusals(refusals) {
   byId("refusals-empty").hidden = refusals.length > 0;
   show(byId("refusals-empty"), "Nothing has been refused.");
-  show(byId("refusals-count"), refusals.length === 0 ? "" : `the latest ${refusals.length}, with what was sent`);
+  show(byId("refusals-count"), refusals.length === 0 ? "" : `the latest ${refusals.length}, with their payloads`);
   keyed(byId("refusals"), refusals, ({ id }) => id, (refusal) => {
     const { reason, field, detail, partition, offset, payload, bytes, refusedAt } = refusal;
     const why = make("span", "chip", reason.replaceAll("_", " "));
     why.dataset.kind = "refused";
     const what = make("span", "what", field === null ? "" : `${field}: `, detail ?? "");
     const where = make("span", "aside", `partition ${partition}, offset ${offset}, ${clock(refusedAt)}`);
-    const sent = make("pre", "", bytes === 0 ? "(nothing)" : payload);
+    const sent = make("pre", "", bytes === 0 ? "(empty)" : payload);
     sent.tabIndex = 0;
-    sent.ariaLabel = `What was sent, ${whole(bytes)} bytes`;
+    sent.ariaLabel = `Payload, ${whole(bytes)} bytes`;
     sent.role = "region";
     return make("li", "", make("details", "", make("summary", "", why, what, where), sent));
   }, (row, { replayedAt }) => {
     if (replayedAt === null || row.querySelector(".replayed") !== null) return;
-    row.querySelector("summary").append(make("span", "aside replayed", `sent again ${clock(replayedAt)}`));
+    row.querySelector("summary").append(make("span", "aside replayed", `replayed ${clock(replayedAt)}`));
   });
 }
