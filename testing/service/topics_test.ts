@@ -210,7 +210,7 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     assert.deepEqual([await shop.sums(), await shop.stored()], [{ ...NONE, ...once }, [56, 56, 2]]);
 
     const doctor = await clickstream(["doctor"], shop.env);
-    assert.match(doctor.out, /✗ kafka log: topic shorter was recreated: .* → type: clickstream adopt-topic/);
+    assert.match(doctor.out, /✗ kafka log: topic shorter was recreated: .* → run: clickstream adopt-topic/);
     const asked = await clickstream(["adopt-topic"], shop.env);
     assert.equal(asked.code, 2);
     assert.match(asked.out, /was recreated/);
@@ -326,7 +326,7 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     await until("the page says it", async () => /11 records were deleted unread/.test(await shop.get("/api/status")));
     assert.match(
       (await clickstream(["doctor"], shop.env)).out,
-      /! gaps: Kafka had deleted 11 records .*: offsets 40 to 43 of partition 0, offsets 30 to 36 of partition 0/,
+      /! gaps: Kafka deleted 11 records .*: offsets 40 to 43 of partition 0, offsets 30 to 36 of partition 0/,
     );
     assert.match(await shop.does("gaps", "list"), /40 +43 +4 .* not yet/);
     assert.equal(await shop.does("gaps", "acknowledge"), "acknowledged 2 gaps\n");

@@ -1,5 +1,5 @@
 /**
- * Tries everything that the service needs, and says what to do where something is wrong.
+ * Checks everything that the service needs, and prints what to do about each fault.
  * @module
  */
 import type { Settings } from "../../config/config.ts";
@@ -15,7 +15,7 @@ import type { READS } from "../cli/reads.ts";
 
 const SIGN = { good: "✓", advice: "!", bad: "✗" } as const;
 
-/** Says a line for each check; returns the exit code, 1 if something does not work. */
+/** Prints a line for each check; returns the exit code: 1 if a check failed. */
 export async function doctor(
   { json }: { readonly json: boolean },
   settings: Settings<typeof READS.doctor[number]>,
@@ -26,7 +26,7 @@ export async function doctor(
     all.push(...findings);
     if (!json) { for (const finding of findings) print(lineOf(finding)); }
   };
-  say([good("settings", "all of them can be used")]);
+  say([good("settings", "all settings are valid")]);
   say(await checkMachine(settings));
   const { findings, followed } = await checkPostgres(settings);
   say(findings);

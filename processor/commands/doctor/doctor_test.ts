@@ -1,4 +1,4 @@
-/** Faults made on purpose: each is named, and its cure. */
+/** Makes faults on purpose: doctor must name each fault and its fix. */
 import assert from "node:assert/strict";
 import { Consumer } from "@platformatic/kafka";
 import {
@@ -25,7 +25,7 @@ import { READS } from "../cli/reads.ts";
 
 type Env = Readonly<Record<string, string>>;
 
-/** What doctor says with these settings, and its exit code. */
+/** Doctor's lines with these settings, and its exit code. */
 async function said(env: Env, json = false): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
   const lines: string[] = [];
   const settings = readSettings(READS.doctor, (name) => env[name]);
@@ -33,17 +33,17 @@ async function said(env: Env, json = false): Promise<{ readonly code: number; re
   return { code: await doctor({ json }, settings, output), lines };
 }
 
-/** Every line that is no good news must be expected, and every expected one be there. */
+/** Asserts that doctor prints every expected fault, and no other. */
 async function finds(env: Env, expected: readonly RegExp[]): Promise<void> {
   const { code, lines } = await said(env);
-  // How fast the disk is says nothing of the fault that was made.
+  // The speed of the disk has nothing to do with the fault.
   const wrong = lines.filter((line) => /^[✗!]/.test(line) && !line.startsWith("! postgres write speed"));
   for (const pattern of expected) {
     assert.ok(wrong.some((line) => pattern.test(line)), `no line is like ${pattern}:\n${lines.join("\n")}`);
   }
   const others = wrong.filter((line) => !expected.some((pattern) => pattern.test(line)));
   assert.deepEqual(others, [], lines.join("\n"));
-  for (const line of wrong) assert.match(line, / → ./, "a line without a cure");
+  for (const line of wrong) assert.match(line, / → ./, "a line without advice");
   assert.equal(code, wrong.some((line) => line.startsWith("✗")) ? EXIT.failed : EXIT.done, lines.join("\n"));
   assert.doesNotMatch(lines.join("\n"), /secret/);
 }
@@ -53,7 +53,7 @@ async function migrate(url: string): Promise<void> {
   await migrateCommand({ check: false }, readSettings(READS.migrate, (name) => env[name]), () => {});
 }
 
-/** Listens with a certificate that `openssl` makes; returns where, and the file of its authority. */
+/** Listens with a certificate that `openssl` makes; returns the address, and the file of its authority. */
 async function showing(folder: string, name: string, ...args: readonly string[]) {
   const file = (end: string) => `${folder}/${name}.${end}`;
   const key = ["-newkey", "rsa:2048", "-nodes", "-keyout"];
@@ -94,12 +94,12 @@ async function showing(folder: string, name: string, ...args: readonly string[])
   };
 }
 
-// kafkajs and the TLS of strangers leave timers and connections behind.
+// kafkajs and failed TLS handshakes leave timers and connections behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("doctor names each fault and its cure", leaky, async (t) => {
+Deno.test("doctor names each fault and its fix", leaky, async (t) => {
   const mechanism = "SCRAM-SHA-256";
-  // Who comes to the open listener may do all; who logs in, what the test gives.
+  // Anonymous users of the open listener may do everything; other users what the test grants.
   const properties = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
@@ -152,9 +152,9 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     );
     await finds(env, [
       /^! (kafka|postgres) .*certificate: .* expires in/,
-      /^! kafka retention: not known: the user alice may not DescribeConfigs on the topic clicks → .*--allow-principal User:alice --operation DescribeConfigs --topic clicks$/,
+      /^! kafka retention: unknown: the user alice lacks the right DescribeConfigs on topic clicks → .*--allow-principal User:alice --operation DescribeConfigs --topic clicks$/,
     ]);
-    assert.match((await said(env)).lines.join("\n"), /^✓ kafka group: clickstream is new: nobody has joined it yet$/m);
+    assert.match((await said(env)).lines.join("\n"), /^✓ kafka group: clickstream is new: it has no members yet$/m);
     const settings = readSettings(READS.doctor, (name) => env[name]);
     const source = new KafkaSource({ ...clusterOf(settings), groupId: "clickstream", clientId: "clickstream" });
     try {
@@ -168,13 +168,13 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     await grant([AclOperationTypes.DESCRIBE_CONFIGS, AclResourceTypes.TOPIC, "clicks"]);
   });
 
-  await t.step("and none where all is well", async () => {
+  await t.step("reports no fault if there is none, and debugging.md explains every check", async () => {
     await finds(env, [/^! kafka localhost:\d+ certificate: .* expires in/, /^! postgres certificate: .* expires in/]);
     const { code, lines } = await said(env, true);
     const findings: { check: string; verdict: string }[] = JSON.parse(lines[0]!);
     assert.equal(code, 0);
     assert.ok(findings.length > 20, `${findings.length} checks`);
-    // Each line is explained, and nothing that there is no line of.
+    // The page explains every check, and no other.
     const page = await Deno.readTextFile(new URL("../../../docs/debugging.md", import.meta.url));
     const explained = page.split("## What doctor says")[1]!.split("\n## ")[0]!.matchAll(/^\| (?!line|-)(.+?) +\|/gm);
     const checks = findings.map(({ check }) => check.replace(/^.* (name|connection|answer|certificate)$/, "… $1"));
@@ -186,62 +186,66 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
   const nobody = `localhost:${freePort()}`;
   const soon = /certificate: .* expires in \d+ days.* → renew/;
   const way: readonly (readonly [string, Env, readonly RegExp[]])[] = [
-    ["a name that nobody knows", { ...plain, KAFKA_BROKERS: "kafka.invalid" }, [
-      /✗ kafka kafka\.invalid:9092 name: .*can't be resolved.* → check KAFKA_BROKERS, and the DNS/,
+    ["a name that cannot be resolved", { ...plain, KAFKA_BROKERS: "kafka.invalid" }, [
+      /✗ kafka kafka\.invalid:9092 name: cannot resolve kafka\.invalid.* → check KAFKA_BROKERS, and the DNS/,
     ]],
-    ["a port that nobody listens on", { ...plain, KAFKA_BROKERS: nobody }, [
-      /✗ kafka .* connection: .* → see that it runs/,
+    ["a port without a listener", { ...plain, KAFKA_BROKERS: nobody }, [
+      /✗ kafka .* connection: .* → check that it runs/,
     ]],
     ["an expired certificate", { ...env, KAFKA_BROKERS: expired.broker, KAFKA_TLS_CA: expired.ca }, [
       /✗ .* certificate: .*has expired.* → renew/,
     ]],
     ["a certificate for another name", { ...env, KAFKA_BROKERS: other.broker, KAFKA_TLS_CA: other.ca }, [
-      /✗ .* certificate: .*made for another name.*elsewhere.* → connect by a name/,
+      /✗ .* certificate: .*for another name.*elsewhere.* → connect by a name/,
     ]],
     ["an authority that is not trusted", { ...env, KAFKA_TLS_CA: other.ca }, [
-      /✗ .* certificate: .*authority that is not trusted.* → let KAFKA_TLS_CA name/,
+      /✗ .* certificate: .*authority that is not trusted.* → set KAFKA_TLS_CA to a file/,
     ]],
-    ["no TLS where it is asked for", { ...env, KAFKA_BROKERS: broker.bootstrap }, [
-      /✗ .* certificate: .*no TLS.* → see that it speaks TLS there, or leave out KAFKA_TLS_CA/,
+    ["a server without TLS", { ...env, KAFKA_BROKERS: broker.bootstrap }, [
+      /✗ .* certificate: .*no TLS.* → enable TLS on the server, or unset KAFKA_TLS_CA/,
     ]],
-    ["a wrong password of Kafka", { ...env, KAFKA_SASL_PASSWORD: "wrong-secret" }, [
+    ["a wrong Kafka password", { ...env, KAFKA_SASL_PASSWORD: "wrong-secret" }, [
       soon,
       /✗ kafka login: .* → check KAFKA_SASL_MECHANISM/,
     ]],
-    ["no login where one is asked for", { ...plain, KAFKA_BROKERS: broker.secureBootstrap, KAFKA_TLS_CA: kafkaCa }, [
+    ["no login although the listener requires one", {
+      ...plain,
+      KAFKA_BROKERS: broker.secureBootstrap,
+      KAFKA_TLS_CA: kafkaCa,
+    }, [
       soon,
-      /✗ kafka login: .* → see whether the listener asks/,
+      /✗ kafka login: .* → check whether the listener requires/,
     ]],
-    ["a wrong password of PostgreSQL", { ...plain, DATABASE_URL: server.urlFor("service", "wrong-secret", "shop") }, [
+    ["a wrong PostgreSQL password", { ...plain, DATABASE_URL: server.urlFor("service", "wrong-secret", "shop") }, [
       /✗ postgres login: .*password authentication failed.* → check user and password in DATABASE_URL/,
     ]],
-    ["a database that is not there", { ...plain, DATABASE_URL: as("service", "none") }, [
-      /✗ postgres login: .*"none" does not exist.* → create database/,
+    ["a database that does not exist", { ...plain, DATABASE_URL: as("service", "none") }, [
+      /✗ postgres login: .*"none" does not exist.* → create the database/,
     ]],
-    ["a topic that is not there", { ...plain, KAFKA_TOPIC: "clocks" }, [
-      /✗ kafka topic: there is no topic clocks.* → check KAFKA_TOPIC, or create it/,
+    ["a topic that does not exist", { ...plain, KAFKA_TOPIC: "clocks" }, [
+      /✗ kafka topic: topic clocks does not exist.* → check KAFKA_TOPIC; create the topic/,
     ]],
-    ["a user who only reads", { ...plain, DATABASE_URL: as("looker") }, [
+    ["a user with read rights only", { ...plain, DATABASE_URL: as("looker") }, [
       /✗ rights: missing: insert on progress, .* and \d+ more → grant clickstream_writer/,
     ]],
-    ["a user who may do all", { ...plain, DATABASE_URL: owner }, [
+    ["a superuser", { ...plain, DATABASE_URL: owner }, [
       /! rights to spare: the user is a superuser.* → let the service log in as a user/,
     ]],
     ["a database without the schema", { ...plain, DATABASE_URL: server.url("postgres") }, [
-      /✗ schema: it is missing.* → clickstream migrate/,
+      /✗ schema: it is missing.* → run: clickstream migrate/,
     ]],
   ];
   for (const [name, settings, expected] of way) {
-    // The server's certificate, too, has but two days.
+    // The PostgreSQL server's certificate is valid for two days only, too.
     await t.step(name, () => finds(settings, [...expected, /^! postgres certificate: .* expires in/]));
   }
   await expired.close();
   await other.close();
 
-  /** What is done to the stand, what is found then, and how it is undone. */
+  /** A fault, how to cause it, what doctor must find, and how to undo it. */
   const made: readonly (readonly [string, () => Promise<unknown>, readonly RegExp[], () => Promise<unknown>])[] = [
     [
-      "a right that was taken away, a limit, a mode, and days without partitions",
+      "a revoked right, a short timeout, read-only mode, and days without partitions",
       () =>
         sql(`revoke insert on clickstream.events from clickstream_writer;
           alter role service set statement_timeout = '900ms'; alter role service set default_transaction_read_only = on;
@@ -265,43 +269,43 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
         sql(
           "create table kept as select * from clickstream.schema_version where name ~ '^0010'; delete from clickstream.schema_version where name ~ '^0010'",
         ),
-      [/✗ schema: it is behind: not applied: 0010_topics\.sql → clickstream migrate/],
+      [/✗ schema: it is behind: not applied: 0010_topics\.sql → run: clickstream migrate/],
       () => sql("insert into clickstream.schema_version select * from kept"),
     ],
     [
-      "a forgetting that was ended on the way",
+      "a forget that was interrupted",
       () =>
         sql(
           "insert into clickstream.forgotten (user_hash, topic, partitions, below, forgotten_at) values ('', 'clicks', '{}', '{}', '2026-01-01')",
         ),
-      [/✗ forgotten users: 1 are not erased to the end.* → run `clickstream forget/],
+      [/✗ forgotten users: 1 not fully erased.* → run `clickstream forget/],
       () => sql("delete from clickstream.forgotten"),
     ],
     [
-      "no connection left",
+      "no free connection",
       () => sql("alter role service connection limit 0"),
       [/✗ postgres login: .*too many connections.* → raise max_connections/],
       () => sql("alter role service connection limit -1"),
     ],
     [
-      "a topic that is compacted and kept for an hour only",
+      "a topic that is compacted and keeps records for one hour only",
       () => configure({ "cleanup.policy": "compact,delete", "retention.ms": "3600000" }),
       [
         /✗ kafka retention: the topic is compacted.* → kafka-configs/,
-        /! kafka retention: .* 0\.0 days → keep them for longer/,
+        /! kafka retention: .* 0\.0 days → keep records for longer/,
       ],
       () => configure({ "cleanup.policy": "delete", "retention.ms": "604800000" }),
     ],
     [
-      "a log that ends before what was read",
+      "a log that ends before the committed offset",
       () => sql(position(5)),
-      [/✗ kafka log: partition 0 of clicks was truncated.* read up to offset 5 and now ends at 0.* → type: clickstream adopt-topic/],
+      [/✗ kafka log: partition 0 of clicks was truncated.* it was read up to offset 5 and now ends at 0.* → run: clickstream adopt-topic/],
       () => sql("delete from clickstream.progress"),
     ],
     [
       "a topic that was recreated",
       () => sql(`${position(0)}; update clickstream.progress set topic_id = 'AAAAAAAAAAAAAAAAAAAAAA'`),
-      [/✗ kafka log: topic clicks was recreated: its id is [\w-]{22}, and the tables follow A{22}.* → type: clickstream adopt-topic/],
+      [/✗ kafka log: topic clicks was recreated: its id is [\w-]{22}, and the tables follow A{22}.* → run: clickstream adopt-topic/],
       () => sql("delete from clickstream.progress"),
     ],
     [
@@ -310,8 +314,8 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
         sql(`${position(0)};
           insert into clickstream.gaps (topic, partition, from_offset, to_offset) values ('clicks', 0, 3, 7)`),
       [
-        /! gaps: Kafka had deleted 4 records before they were read: offsets 3 to 6 of partition 0 → .*`clickstream gaps acknow/,
-        /✗ conservation: partition 0: gaps is 0, but its rows in table gaps add up to 4 → somebody has changed/,
+        /! gaps: Kafka deleted 4 records before they were read: offsets 3 to 6 of partition 0 → .*run `clickstream gaps acknow/,
+        /✗ conservation: partition 0: gaps is 0, but its rows in table gaps add up to 4 → somebody changed/,
       ],
       () => sql("delete from clickstream.progress; delete from clickstream.gaps"),
     ],
@@ -321,13 +325,13 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     [
       "a clock that is a quarter of an hour behind",
       () => Promise.resolve(Date.now = () => real() - 900_000),
-      [/✗ postgres clock: (?:90|89)\d{4} ms ahead of this machine's → let both machines keep their clocks by NTP/],
+      [/✗ postgres clock: (?:90|89)\d{4} ms ahead of this machine's clock → synchronize the clocks of both machines by NTP/],
       () => Promise.resolve(Date.now = real),
     ],
     [
-      "records that are stamped ahead",
+      "records with timestamps ahead of the clock",
       () => send({ partition: 1, value: "x", timestamp: String(Date.now() + 2_700_000) }),
-      [/! kafka clock: the record at offset 0 of partition 1 is stamped more than 10 minutes ahead.* → let producers, brok/],
+      [/! kafka clock: the record at offset 0 of partition 1 has a timestamp more than 10 minutes ahead.* → synchronize the clocks of producers, brok/],
       () => admin.deleteTopicRecords({ topic: "clicks", partitions: [{ partition: 1, offset: "1" }] }),
     ],
   ];
@@ -356,7 +360,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
   }
 
   await t.step(
-    "records that were deleted unread, a stranger in the group, and another program on the port",
+    "records that were deleted unread, another program in the group, and another one on the port",
     async () => {
       await send(...Array.from({ length: 9 }, () => ({ partition: 0, value: "x" })));
       const kafka = new Kafka({ clientId: "somebody", brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
@@ -370,9 +374,9 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       await joined;
       const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       await finds({ ...plain, HTTP_LISTEN: `127.0.0.1:${listener.addr.port}` }, [
-        /✗ kafka log: offsets 2 to 6 of partition 0 were deleted before they were read → what is lost stays lost/,
-        /✗ kafka group: .*a member that is not this program: somebody at 127\.0\.0\.1, which reads clicks; .*RoundRobin.* → end it/,
-        /✗ port: another program listens.* → end it, or set HTTP_LISTEN/,
+        /✗ kafka log: offsets 2 to 6 of partition 0 were deleted before they were read → these records are lost/,
+        /✗ kafka group: .*a member that is not this service: somebody at 127\.0\.0\.1, which reads clicks; .*RoundRobin.* → stop it/,
+        /✗ port: another program listens.* → stop it, or set HTTP_LISTEN/,
         /^! postgres certificate: .* expires in/,
       ]);
       listener.close();
@@ -381,7 +385,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     },
   );
 
-  await t.step("members that speak the newer group protocol", async () => {
+  await t.step("members that use the newer group protocol", async () => {
     const newer = new Consumer({
       clientId: "newer",
       groupId: "newer",
@@ -393,7 +397,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     stream.on("error", () => {});
     await until("it has joined", () => newer.isActive());
     await finds({ ...plain, KAFKA_GROUP_ID: "newer" }, [
-      /! kafka group: newer has members that speak the newer group protocol.* → .*--describe --group newer --members/,
+      /! kafka group: newer has members that use the newer group protocol.* → .*--describe --group newer --members/,
       /^! postgres certificate: .* expires in/,
     ]);
     await newer.close(true);
@@ -403,12 +407,12 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
     const limited = ["-c", `ulimit -n 300; exec '${BINARY}' doctor`];
     const { stdout } = await new Deno.Command("sh", { args: limited, env: plain, clearEnv: true }).output();
     const line =
-      /✗ open files: only \d+ more can be open, and the service may need \d+: .* → raise the limit: LimitNOFILE=/;
+      /✗ open files: only \d+ more files can be opened; the service may need \d+: .* → raise the limit: LimitNOFILE=/;
     assert.match(new TextDecoder().decode(stdout), line);
   });
 
   await t.step(
-    "a server that may lose data, forgets to tidy up, has no TLS, few connections and no letters",
+    "a server without fsync, autovacuum, TLS, enough connections and UTF-8",
     async () => {
       const settings = { fsync: "off", autovacuum: "off", max_connections: "5", superuser_reserved_connections: "0" };
       await using careless = await startPostgres({ settings });
@@ -418,7 +422,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
       await using(url, (db) => db.exec(ascii));
       const risky = { ...plain, DATABASE_URL: url, DATABASE_TLS_CA: "", KAFKA_BROKERS: nobody };
       const expected = [
-        /✗ postgres durability: fsync is off.* → set both on/,
+        /✗ postgres durability: fsync is off.* → turn both on/,
         /✗ postgres autovacuum: it is off → set autovacuum = on/,
         /✗ postgres connections: -?\d are free; the service needs \d+ → raise max_connections/,
         /✗ kafka .* connection/,
@@ -430,7 +434,7 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
         ...expected,
       ]);
       await finds({ ...risky, DATABASE_TLS_CA: env["DATABASE_TLS_CA"]! }, [
-        /✗ postgres certificate: .*it does not know TLS → see that it speaks TLS there, or leave out DATABASE_TLS_CA/,
+        /✗ postgres certificate: .*the server does not support TLS → enable TLS on the server, or unset DATABASE_TLS_CA/,
         /✗ kafka .* connection/,
       ]);
     },
@@ -442,7 +446,9 @@ Deno.test("doctor names each fault and its cure", leaky, async (t) => {
 const CAN_MOUNT = await mounted((folder) => Promise.resolve(folder)).then(() => true, () => false);
 
 Deno.test({
-  name: `doctor names a disk that is nearly full${CAN_MOUNT ? "" : " (not tried: nothing can be mounted here)"}`,
+  name: `doctor names a disk that is nearly full${
+    CAN_MOUNT ? "" : " (not tried: this machine cannot mount a file system)"
+  }`,
   ignore: !CAN_MOUNT,
   ...leaky,
   fn: () =>
@@ -452,7 +458,7 @@ Deno.test({
       await finds(
         { DATABASE_URL: server.url(), KAFKA_BROKERS: `localhost:${freePort()}`, HTTP_LISTEN: "127.0.0.1:0" },
         [
-          /✗ postgres free space: the database has \d+ \w+, 0\.\d GB are free → give the disk more room, or keep less/,
+          /✗ postgres free space: the database uses \d+ \w+, 0\.\d GB are free → enlarge the disk, or keep less/,
           /! rights to spare/,
           /✗ kafka .* connection/,
         ],
@@ -460,7 +466,7 @@ Deno.test({
     }),
 });
 
-/** A file system that is soon full, until `body` is over. */
+/** Mounts a small file system while `body` runs. */
 async function mounted<T>(body: (folder: string) => Promise<T>): Promise<T> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-disk-", dir: "/tmp" });
   await Deno.chmod(folder, 0o755);
@@ -476,7 +482,7 @@ async function mounted<T>(body: (folder: string) => Promise<T>): Promise<T> {
   }
 }
 
-/** Where partition 0 is said to have come to. */
+/** SQL that sets the position of partition 0. */
 function position(next: number): string {
   return `insert into clickstream.progress (topic, partition, first_offset, next_offset, replay_offset)
     values ('clicks', 0, ${next}, ${next}, 0)`;

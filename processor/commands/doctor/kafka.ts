@@ -1,5 +1,5 @@
 /**
- * Whether Kafka can be read, and keeps what is needed.
+ * Checks that Kafka can be read, and keeps records for long enough.
  * @module
  */
 import { Admin } from "../../kafka/admin.ts";
@@ -21,20 +21,20 @@ import type { READS } from "../cli/reads.ts";
 
 type DoctorSettings = Settings<typeof READS.doctor[number]>;
 
-/** Kafka's number of a fetch, and the version that is sent: Kafka 3.1 was the first to know it. */
+/** Kafka's API key of fetch requests, and the version that the service sends: Kafka 3.1 introduced it. */
 const FETCH = 1;
 const FETCH_VERSION = 13;
 
-/** Clocks that differ by more make lags and latencies look wrong, in milliseconds. */
+/** A larger difference between clocks makes lags and latencies look wrong, in milliseconds. */
 const CLOCK_MS = 5000;
 
-/** How far ahead records are looked for, in milliseconds, and what it is called. */
+/** How far ahead timestamps are looked for, in milliseconds and in words. */
 const AHEAD = [[3_600_000, "an hour"], [600_000, "10 minutes"], [60_000, "a minute"], [CLOCK_MS, "5 seconds"]] as const;
 
-/** Shortest time that the log should reach back: a weekend in which nobody looks. */
+/** Shortest retention, in days: a weekend without anyone on call. */
 const RETENTION_DAYS = 3;
 
-/** Checks Kafka as far as can be got. `followed` is the log that the tables follow, if that could be learnt. */
+/** Checks Kafka until a check fails that the next ones need. `followed` is the log that the tables follow; null if not known. */
 export async function checkKafka(
   settings: DoctorSettings,
   followed: Followed | null,
@@ -49,16 +49,21 @@ export async function checkKafka(
   findings.push(...checked.flatMap(({ found }) => found));
   const brokers = checked.filter(({ found }) => isWell(found)).map(({ broker }) => broker);
   if (brokers.length === 0) return findings;
-  // What takes connections and never answers would be waited for again and again.
+  // Only brokers that answered: the client would wait for a frozen one again and again.
   const cluster = { ...clusterOf(settings), brokers };
   await using admin = new Admin(cluster, "clickstream-doctor", retrying(1, 200, 200));
-  const how = settings.KAFKA_SASL_MECHANISM ?? "nobody in particular";
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: user } = settings;
   try {
     await attempt("log in to", cluster, () => admin.connect());
-    findings.push(good("kafka login", `as ${settings.KAFKA_SASL_USERNAME ?? "nobody"}, by ${how}`));
+    findings.push(
+      good(
+        "kafka login",
+        mechanism === null ? "anonymous: no KAFKA_SASL_MECHANISM is set" : `as ${user} with ${mechanism}`,
+      ),
+    );
   } catch (error) {
-    const todo = settings.KAFKA_SASL_MECHANISM === null
-      ? "see whether the listener asks for TLS or a login: KAFKA_TLS_CA, KAFKA_SASL_MECHANISM"
+    const todo = mechanism === null
+      ? "check whether the listener requires TLS or a login, and set KAFKA_TLS_CA or KAFKA_SASL_MECHANISM"
       : "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the user on the brokers";
     return [...findings, bad("kafka login", inWords(error), todo)];
   }
@@ -72,19 +77,19 @@ export async function checkKafka(
   return findings;
 }
 
-/** Whether a broker that takes connections answers as well. */
+/** Checks that a broker that accepts connections also answers. */
 async function answer(broker: string, settings: DoctorSettings): Promise<Finding> {
   const check = `kafka ${broker} answer`;
   try {
     await askBroker(broker, clusterOf(settings));
-    return good(check, "it answers as Kafka does");
+    return good(check, "it answers as a Kafka broker");
   } catch (error) {
-    const todo = "restart the broker if it is frozen; check port and KAFKA_TLS_CA; or take it out of KAFKA_BROKERS";
+    const todo = "restart the broker if it is frozen; check its port and KAFKA_TLS_CA; or remove it from KAFKA_BROKERS";
     return bad(check, inWords(error), todo);
   }
 }
 
-const RIGHTS = "give the user the rights to describe the cluster, and to describe and read topic and group";
+const RIGHTS = "grant the user the rights to describe the cluster, and to describe and read the topic and the group";
 
 async function tried(check: string, body: () => Promise<Finding>): Promise<Finding> {
   return (await several(check, async () => [await body()]))[0]!;
@@ -94,25 +99,25 @@ async function several(check: string, body: () => Promise<Finding[]>): Promise<F
   try {
     return await body();
   } catch (error) {
-    return [bad(check, `could not be asked for: ${inWords(error)}`, RIGHTS)];
+    return [bad(check, `cannot be checked: ${inWords(error)}`, RIGHTS)];
   }
 }
 
 async function version(admin: Admin): Promise<Finding> {
   const most = await admin.latestVersion(FETCH);
-  const found = `fetches up to version ${most} are answered; ${FETCH_VERSION} is sent`;
+  const found = `the brokers answer fetch requests up to version ${most}; the service sends version ${FETCH_VERSION}`;
   if (most >= FETCH_VERSION) return good("kafka version", found);
-  return bad("kafka version", found, "use brokers of Kafka 3.1 or later");
+  return bad("kafka version", found, "upgrade the brokers to Kafka 3.1 or later");
 }
 
-/** Whether there is such a topic. */
+/** Checks the topic; returns whether it exists. */
 async function topic(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings, findings: Finding[]): Promise<boolean> {
   const check = "kafka topic";
   try {
     if (!await admin.hasTopic(name)) {
       const todo =
-        "check KAFKA_TOPIC, or create it: `clickstream produce` does; or give the user the right to describe it";
-      findings.push(bad(check, `there is no topic ${name}, or it is not shown`, todo));
+        "check KAFKA_TOPIC; create the topic (`clickstream produce` does); or grant the user the right to describe it";
+      findings.push(bad(check, `topic ${name} does not exist, or the user may not describe it`, todo));
       return false;
     }
     const partitions = await admin.partitions(name);
@@ -120,15 +125,19 @@ async function topic(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings, findin
     const behind = partitions.filter(({ isr, replicas }) => isr.length < replicas.length);
     const found = `${name} has ${partitions.length} partitions`;
     if (leaderless.length > 0) {
-      findings.push(bad(check, `${found}, ${leaderless.length} without a leader`, "start the brokers that have them"));
+      findings.push(bad(check, `${found}, ${leaderless.length} without a leader`, "start the brokers that hold them"));
     } else if (behind.length > 0) {
       findings.push(
-        advice(check, `${found}, ${behind.length} with copies behind`, "see to the brokers with the copies"),
+        advice(
+          check,
+          `${found}, ${behind.length} with out-of-sync replicas`,
+          "check the brokers that hold these replicas",
+        ),
       );
-    } else findings.push(good(check, `${found}, each with a leader and all its copies`));
+    } else findings.push(good(check, `${found}, each with a leader and all replicas in sync`));
     return true;
   } catch (error) {
-    findings.push(bad(check, `${name} could not be asked for: ${inWords(error)}`, RIGHTS));
+    findings.push(bad(check, `cannot describe topic ${name}: ${inWords(error)}`, RIGHTS));
     return false;
   }
 }
@@ -140,46 +149,48 @@ async function retention(
   const check = "kafka retention";
   const config = await admin.topicSettings(name);
   if (config === null) {
-    // The service itself does not need this right.
-    const found = `not known: the user ${user ?? "ANONYMOUS"} may not DescribeConfigs on the topic ${name}`;
+    // The service itself works without this right.
+    const found = `unknown: the user ${user ?? "ANONYMOUS"} lacks the right DescribeConfigs on topic ${name}`;
     const grant = `--add --allow-principal User:${user ?? "ANONYMOUS"} --operation DescribeConfigs --topic ${name}`;
-    return [advice(check, found, `to have it checked: kafka-acls.sh --bootstrap-server … ${grant}`)];
+    return [advice(check, found, `grant it to have retention checked: kafka-acls.sh --bootstrap-server … ${grant}`)];
   }
   const findings: Finding[] = [];
   if (config.get("cleanup.policy")?.includes("compact")) {
     const todo = `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`;
-    findings.push(bad(check, "the topic is compacted: of each user only the last event is kept", todo));
+    findings.push(bad(check, "the topic is compacted: Kafka keeps only the last event of each user", todo));
   }
   const ms = Number(config.get("retention.ms") ?? -1);
   const bytes = Number(config.get("retention.bytes") ?? -1);
-  const found = `records are kept for ${ms < 0 ? "ever" : `${(ms / DAY_MS).toFixed(1)} days`}` +
-    (bytes < 0 ? "" : `, and ${bytes} bytes of each partition at most`);
-  const todo = `keep them for longer than the service or its database may be down, at least ${RETENTION_DAYS} days: ` +
-    "retention.ms, and no retention.bytes that ends it sooner";
+  const found = `records are kept ${ms < 0 ? "forever" : `for ${(ms / DAY_MS).toFixed(1)} days`}` +
+    (bytes < 0 ? "" : `, at most ${bytes} bytes per partition`);
+  const todo =
+    `keep records for longer than the service or its database may be down, at least ${RETENTION_DAYS} days: ` +
+    "raise retention.ms, and retention.bytes if it deletes records sooner";
   findings.push(ms >= 0 && ms < RETENTION_DAYS * DAY_MS ? advice(check, found, todo) : good(check, found));
   return findings;
 }
 
-/** Brokers don't say what time it is; but whoever stamps records, they or the producers, says it with each. */
+/** Brokers do not report their clock, but record timestamps show the clock of the broker or producer that set them. */
 async function clock(admin: Admin, { KAFKA_TOPIC: name }: DoctorSettings): Promise<Finding> {
   const check = "kafka clock";
   const nowMs = Date.now();
   const ends = new Map((await admin.bounds(name)).map(({ partition, end }) => [partition, end]));
   for (const [ms, words] of AHEAD) {
-    // Where no record is as new, it is where the partition ends now, which is not before where it ended then.
+    // Without a record that new, Kafka returns the end of the partition, which is at or after the end read above.
     const first = [...await admin.offsetsAt(name, nowMs + ms)];
     const ahead = first.find(([partition, offset]) => offset < (ends.get(partition) ?? 0));
     if (ahead === undefined) continue;
     const [partition, offset] = ahead;
-    const found = `the record at offset ${offset} of partition ${partition} is stamped more than ${words} ahead of ` +
+    const found =
+      `the record at offset ${offset} of partition ${partition} has a timestamp more than ${words} ahead of ` +
       "this machine's clock";
     return advice(
       check,
       found,
-      "let producers, brokers and this machine keep their clocks by NTP (timedatectl set-ntp true)",
+      "synchronize the clocks of producers, brokers and this machine by NTP (timedatectl set-ntp true)",
     );
   }
-  return good(check, "no record is stamped ahead of this machine's clock");
+  return good(check, "no record has a timestamp ahead of this machine's clock");
 }
 
 async function log(
@@ -189,7 +200,7 @@ async function log(
 ): Promise<Finding> {
   const check = "kafka log";
   const { KAFKA_TOPIC: name } = settings;
-  if (followed === null) return good(check, "not compared, for the database does not say how far it has come");
+  if (followed === null) return good(check, "not compared: the committed offsets cannot be read from PostgreSQL");
   const { topicId, positions } = followed;
   const found = await currentTopicId({ ...clusterOf(settings), groupId: null, clientId: "clickstream-doctor" });
   if (topicId !== null && found !== null && topicId !== found) {
@@ -212,25 +223,25 @@ async function log(
       return bad(
         check,
         found,
-        "what is lost stays lost, and will be noted in clickstream.gaps; keep records for longer (retention.ms), and " +
-          "the service running",
+        "these records are lost, and the service will add them to clickstream.gaps; keep records for longer " +
+          "(retention.ms), and keep the service running",
       );
     }
     if (replay < begin && replay < next) {
       forgot =
-        `; after a start repeats of events below offset ${begin} of partition ${partition} would count again, for ` +
-        "their ids were deleted";
+        `; after a restart, duplicates of events below offset ${begin} of partition ${partition} would be counted ` +
+        "again, because Kafka deleted their ids";
     }
     behind += end - next;
   }
   return good(
     check,
-    `${behind.toLocaleString("en")} records are still to be taken in, and all of them are there${forgot}`,
+    `${behind.toLocaleString("en")} records are not committed yet, and all of them are still in Kafka${forgot}`,
   );
 }
 
 function changed(change: TopicChange): Finding {
-  return bad("kafka log", topicChangeInWords(change), `type: ${ADOPT}`);
+  return bad("kafka log", topicChangeInWords(change), `run: ${ADOPT}`);
 }
 
 async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: DoctorSettings): Promise<Finding> {
@@ -241,17 +252,19 @@ async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: D
   );
   if (strangers.length > 0) {
     const how = [protocolType, protocol].filter((each) => each !== "").join("/");
-    const found = `${id} has a member that is not this program: ${strangers.map(memberInWords).join("; ")}; ` +
-      `the group divides by ${how || "nothing yet"}, and what that member gets is not taken in`;
-    return bad(check, found, "end it, or give it or this program another KAFKA_GROUP_ID");
+    const found = `${id} has a member that is not this service: ${strangers.map(memberInWords).join("; ")}; ` +
+      `the group assigns partitions by ${
+        how || "no protocol yet"
+      }, and nothing processes the partitions of that member`;
+    return bad(check, found, "stop it, or use another group id for it or for this service (KAFKA_GROUP_ID)");
   }
   if (["Dead", ""].includes(state)) {
-    if (!await admin.hasGroup(id)) return good(check, `${id} is new: nobody has joined it yet`);
-    const found = `${id} has members that speak the newer group protocol; who they are can't be seen from here`;
+    if (!await admin.hasGroup(id)) return good(check, `${id} is new: it has no members yet`);
+    const found = `${id} has members that use the newer group protocol; doctor cannot see who they are`;
     return advice(
       check,
       found,
-      `see that they are not in the way: kafka-consumer-groups.sh --describe --group ${id} --members`,
+      `check that they take no partitions from this service: kafka-consumer-groups.sh --describe --group ${id} --members`,
     );
   }
   return good(check, `${id} is ${state}, with ${members.length} members`);

@@ -1,5 +1,5 @@
 /**
- * Names, connections and certificates, on the way to Kafka and PostgreSQL.
+ * Checks names, connections and certificates of Kafka and PostgreSQL.
  * @module
  */
 import { lookup } from "node:dns/promises";
@@ -10,16 +10,16 @@ import { inWords } from "../../config/secret.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
 
-/** Somebody to connect to. */
+/** A server to connect to. */
 export interface Peer {
-  /** Such as `kafka`. */
+  /** Its name in findings, such as `kafka`. */
   readonly name: string;
   readonly address: Address;
   /** The setting that names the address. */
   readonly setting: string;
-  /** Authorities to trust; null where TLS is not wanted. */
+  /** Trusted authorities; null without TLS. */
   readonly ca: { readonly pem: string; readonly setting: string } | null;
-  /** What asks for TLS, where that isn't understood; the answer is an `S` or not. */
+  /** Bytes that ask the server to start TLS; it answers `S` if it does. Without it, TLS starts at once. */
   readonly request?: Uint8Array;
 }
 
@@ -28,10 +28,10 @@ const TIMEOUT_MS = 10_000;
 /** The letter S. */
 const YES = 0x53;
 
-/** Certificates are to be renewed before so many days are left. */
+/** A certificate should be renewed when fewer days are left. */
 const RENEW_DAYS = 14;
 
-/** Tries name, connection and certificate; the first that fails is the last that is tried. */
+/** Checks name, connection and certificate, in this order, until one fails. */
 export async function checkPeer(peer: Peer): Promise<Finding[]> {
   const { name, address, setting, ca } = peer;
   const where = addressText(address);
@@ -41,13 +41,13 @@ export async function checkPeer(peer: Peer): Promise<Finding[]> {
     findings.push(good(`${name} name`, `${address.hostname} is ${ip}`));
   } catch (error) {
     const todo = `check ${setting}, and the DNS of this machine (/etc/resolv.conf)`;
-    return [bad(`${name} name`, `${address.hostname} can't be resolved: ${inWords(error)}`, todo)];
+    return [bad(`${name} name`, `cannot resolve ${address.hostname}: ${inWords(error)}`, todo)];
   }
   try {
     (await opened(address)).destroy();
-    findings.push(good(`${name} connection`, `${where} takes connections`));
+    findings.push(good(`${name} connection`, `${where} accepts connections`));
   } catch (error) {
-    const todo = `see that it runs and listens there, that no firewall is between, and check ${setting}`;
+    const todo = `check that it runs and listens there, that no firewall blocks it, and that ${setting} is right`;
     return [...findings, bad(`${name} connection`, `${where}: ${inWords(error)}`, todo)];
   }
   if (ca !== null) findings.push(await certificate(peer, ca));
@@ -86,42 +86,42 @@ async function certificate(peer: Peer, ca: { readonly pem: string; readonly sett
     shown = await handshake(peer, ca.pem, true);
   } catch (error) {
     const [found, todo] = wrong(inWords(error), ca.setting);
-    // What is not trusted can be looked at all the same.
+    // Read the certificate although it is not trusted, to describe it.
     const seen = await handshake(peer, ca.pem, false).catch(() => null);
     return bad(check, `${where}: ${found}${seen === null ? "" : ` (${described(seen)})`}`, todo);
   }
   const daysLeft = Math.floor((Date.parse(shown.valid_to) - Date.now()) / DAY_MS);
-  if (daysLeft >= RENEW_DAYS) return good(check, `${where} shows that of ${described(shown)}`);
-  return advice(check, `${where} shows one that expires in ${daysLeft} days: ${described(shown)}`, "renew it there");
+  if (daysLeft >= RENEW_DAYS) return good(check, `${where} presents the certificate of ${described(shown)}`);
+  return advice(check, `the certificate of ${where} expires in ${daysLeft} days: ${described(shown)}`, "renew it");
 }
 
 function described({ subject, valid_from, valid_to }: PeerCertificate): string {
   const [from, to] = [valid_from, valid_to].map((time) => new Date(Date.parse(time)).toISOString().slice(0, 19));
-  return `${subject?.CN ?? "nobody"}, valid from ${from} to ${to}`;
+  return `${subject?.CN ?? "an unnamed subject"}, valid from ${from} to ${to}`;
 }
 
-/** What a refused certificate means, and what to do. */
+/** What a failed TLS handshake means, and what to do. */
 function wrong(message: string, setting: string): readonly [found: string, todo: string] {
   if (/not valid yet|NotValidYet/i.test(message)) {
-    return ["its certificate is not valid yet", "set the clock of this machine"];
+    return ["its certificate is not valid yet", "correct this machine's clock"];
   }
-  if (/expired/i.test(message)) return ["its certificate has expired", "renew the certificate there"];
+  if (/expired/i.test(message)) return ["its certificate has expired", "renew the certificate"];
   if (/not valid for name|altname/i.test(message)) {
     return [
-      "its certificate is made for another name",
-      "connect by a name that is in the certificate, or have one made for this name",
+      "its certificate is for another name",
+      "connect by a name that is in the certificate, or issue a certificate for this name",
     ];
   }
   if (/UnknownIssuer|self.signed|unable to|BadSignature|CaUsed/i.test(message)) {
     return [
-      `its certificate is of an authority that is not trusted: ${message}`,
-      `let ${setting} name a file with the authority that made it`,
+      `its certificate is from an authority that is not trusted: ${message}`,
+      `set ${setting} to a file with the certificate of the authority that issued it`,
     ];
   }
-  return [`no TLS: ${message}`, `see that it speaks TLS there, or leave out ${setting}`];
+  return [`no TLS: ${message}`, `enable TLS on the server, or unset ${setting}`];
 }
 
-/** Shakes hands over a new connection; returns the certificate that is shown. */
+/** Does a TLS handshake over a new connection; returns the server's certificate. */
 async function handshake({ address, request }: Peer, ca: string, strict: boolean): Promise<PeerCertificate> {
   const { hostname, port } = address;
   const options = { servername: isIP(hostname) ? "" : hostname, ca, rejectUnauthorized: strict };
@@ -129,10 +129,10 @@ async function handshake({ address, request }: Peer, ca: string, strict: boolean
   const opening: TLSSocket[] = [];
   try {
     return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error("no answer to our TLS")), TIMEOUT_MS);
+      const timer = setTimeout(() => reject(new Error("no answer to the TLS handshake")), TIMEOUT_MS);
       const shake = (how: ConnectionOptions) => {
         const tls = connectTls({ ...options, ...how }, () => {
-          // Deno says that it is connected before it has judged the certificate; what it refuses is an error later.
+          // Deno reports the connection before it has checked the certificate; a refusal follows as an error.
           const shown = tls.getPeerCertificate() as PeerCertificate | null;
           if (shown === null) return;
           clearTimeout(timer);
@@ -145,11 +145,11 @@ async function handshake({ address, request }: Peer, ca: string, strict: boolean
         });
       };
       if (plain === null) return shake({ host: hostname, port });
-      // In the very turn in which the answer comes: later, the socket would take what is meant for TLS.
+      // In the same turn as the answer: later, the plain socket would read bytes that belong to TLS.
       plain.once("data", (answer: Uint8Array) => {
         if (answer[0] === YES) return shake({ socket: plain, host: hostname });
         clearTimeout(timer);
-        reject(new Error("it does not know TLS"));
+        reject(new Error("the server does not support TLS"));
       });
       plain.write(request!);
     });

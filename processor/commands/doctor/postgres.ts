@@ -1,5 +1,5 @@
 /**
- * Whether PostgreSQL can be written to, safely and fast enough.
+ * Checks that PostgreSQL accepts writes, safely and fast enough.
  * @module
  */
 import { statfs } from "node:fs/promises";
@@ -19,38 +19,38 @@ import type { READS } from "../cli/reads.ts";
 
 type DoctorSettings = Settings<typeof READS.doctor[number]>;
 
-/** What was found, and which log the tables follow; null if that could not be learnt. */
+/** The findings, and the log that the tables follow; null if not known. */
 export interface PostgresFindings {
   readonly findings: readonly Finding[];
   readonly followed: Followed | null;
 }
 
-/** The log that the tables follow, and how far they have come. */
+/** The log that the tables follow, and their positions in it. */
 export interface Followed {
-  /** Kafka's id of the topic; null where it is not known. */
+  /** Kafka's id of the topic; null if not known. */
   readonly topicId: string | null;
   readonly positions: ReadonlyMap<number, { readonly next: number; readonly replay: number }>;
 }
 
-/** The first version that knows all that the schema uses. */
+/** The first version with all features that the schema uses. */
 const LEAST_VERSION = 140_000;
 
-/** Clocks that differ by more make lags and finality look wrong, in milliseconds. */
+/** A larger difference between clocks makes lags and finality look wrong, in milliseconds. */
 const CLOCK_MS = 2000;
 
-/** A commit that waits longer for the disk makes the service slow, in milliseconds; and bytes a second that are too few. */
+/** A slower commit makes the service slow, in milliseconds; so does a lower write speed, in bytes/s. */
 const COMMIT_MS = 50;
 const LEAST_SPEED = 5e6;
 
-/** Days ahead for which there should be partitions. */
+/** Number of days ahead that should have partitions. */
 const AHEAD_DAYS = 2;
 
-/** Free space below which a database is about to stop. */
+/** With less free space, in bytes, a database will stop soon. */
 const LEAST_FREE = 2e9;
 
 const REQUEST_TLS = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 
-/** Checks PostgreSQL as far as can be got. */
+/** Checks PostgreSQL until a check fails that the next ones need. */
 export async function checkPostgres(settings: DoctorSettings): Promise<PostgresFindings> {
   const { DATABASE_URL: secret, DATABASE_TLS_CA: authorities } = settings;
   const address = parseDatabaseUrl(secret.reveal());
@@ -63,7 +63,7 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
     db = await openPostgres(secret.reveal(), {
       ...tls,
       applicationName: "clickstream doctor",
-      // What the user's own are is asked for; these are ours.
+      // Limits of this session only; the user's own are read from pg_settings.
       settings: { statement_timeout: "30s", default_transaction_read_only: "off" },
     });
   } catch (error) {
@@ -77,7 +77,8 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
       good("postgres login", `as ${address.user ?? "the default user"}, ${secret}`),
     );
     if (db.pooled) {
-      const found = "a connection pooler is between; refusals replay, forget and rebuild need PostgreSQL itself";
+      const found =
+        "connected through a pooler; refusals replay, forget and rebuild need a direct connection to PostgreSQL";
       findings.push(good("postgres pooler", found));
     }
     findings.push(await tried("postgres encryption", () => encryption(db)));
@@ -92,7 +93,7 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
   }
 }
 
-/** Tries each of the servers; of several, one that works is enough. */
+/** Checks every server; one that works is enough. */
 async function checkHosts(
   hosts: readonly DatabaseHost[],
   ca: { readonly pem: string; readonly setting: string } | null,
@@ -113,15 +114,15 @@ async function checkHosts(
 async function socket(path: string): Promise<Finding> {
   try {
     (await Deno.connect({ transport: "unix", path })).close();
-    return good("postgres connection", `${path} takes connections`);
+    return good("postgres connection", `${path} accepts connections`);
   } catch (error) {
     const todo =
-      "see that it runs on this machine, that unix_socket_directories names this folder, and check DATABASE_URL";
+      "check that PostgreSQL runs on this machine, that unix_socket_directories names this folder, and DATABASE_URL";
     return bad("postgres connection", `${path}: ${inWords(error)}`, todo);
   }
 }
 
-/** True where the server is on this machine: over a socket, or an address of its own. */
+/** True if the server is on this machine: connected over a socket or a local address. */
 async function isLocal(db: Database): Promise<boolean> {
   const { rows: [row] } = await db.query<{ local: boolean }>(
     "select coalesce(inet_server_addr() = inet_client_addr(), true) as local",
@@ -137,15 +138,15 @@ async function several(check: string, body: () => Promise<Finding[]>): Promise<F
   try {
     return await body();
   } catch (error) {
-    return [bad(check, inWords(error), "see what the server's log says of it")];
+    return [bad(check, inWords(error), "check PostgreSQL's log")];
   }
 }
 
 function loginCure(message: string): string {
-  if (/does not exist/.test(message) && /database/.test(message)) return "create database …, or check DATABASE_URL";
-  if (/too many/.test(message)) return "raise max_connections, or end other connections";
+  if (/does not exist/.test(message) && /database/.test(message)) return "create the database, or correct DATABASE_URL";
+  if (/too many/.test(message)) return "raise max_connections, or close other connections";
   if (/pg_hba/.test(message)) {
-    return "add a line for this user and machine to pg_hba.conf, or speak TLS: DATABASE_TLS_CA";
+    return "add a line for this user and machine to pg_hba.conf, or use TLS (DATABASE_TLS_CA)";
   }
   if (/starting up|shutting down/.test(message)) return "wait until the server has started";
   return "check user and password in DATABASE_URL (percent-encode special characters), and that the user may log in";
@@ -156,9 +157,13 @@ async function encryption(db: Database): Promise<Finding> {
   const { rows: [row] } = await db.query<{ ssl: boolean; version: string | null }>(
     "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()",
   );
-  if (row?.ssl) return good(check, `the connection is ${row.version}`);
-  if (await isLocal(db)) return good(check, "none, on this machine");
-  return advice(check, "password and events cross the network unencrypted", "set DATABASE_TLS_CA, and ssl = on there");
+  if (row?.ssl) return good(check, `the connection uses ${row.version}`);
+  if (await isLocal(db)) return good(check, "none, and none is needed: PostgreSQL is on this machine");
+  return advice(
+    check,
+    "password and events cross the network unencrypted",
+    "set ssl = on in PostgreSQL, and DATABASE_TLS_CA here",
+  );
 }
 
 async function server(db: Database, settings: DoctorSettings): Promise<Finding[]> {
@@ -180,44 +185,44 @@ async function server(db: Database, settings: DoctorSettings): Promise<Finding[]
   };
   const wanted = workersOf(settings) + 2;
   const timeout = Number(is["timeout"]);
-  rule(Number(is["num"]) < LEAST_VERSION, "postgres version", is["version"]!, "use PostgreSQL 14 or later");
+  rule(Number(is["num"]) < LEAST_VERSION, "postgres version", is["version"]!, "upgrade to PostgreSQL 14 or later");
   rule(is["encoding"] !== "UTF8", "postgres encoding", is["encoding"]!, "create the database with encoding 'UTF8'");
   rule(
     is["read_only"] === "on" || is["standby"] === "true",
     "postgres writable",
     is["standby"] === "true"
-      ? "a standby, which only reads"
+      ? "the server is a standby, which is read only"
       : is["read_only"] === "on"
       ? "read only"
-      : "it takes writes",
+      : "it accepts writes",
     is["standby"] === "true"
-      ? "let DATABASE_URL name the primary"
+      ? "set DATABASE_URL to the primary"
       : "set default_transaction_read_only = off, for the server, the database and the user",
   );
   const durable = is["fsync"] === "on" && is["pages"] === "on";
   rule(
     !durable,
     "postgres durability",
-    `fsync is ${is["fsync"]}, full_page_writes ${is["pages"]}`,
-    "set both on: without, a power cut destroys the database",
+    `fsync is ${is["fsync"]}, full_page_writes is ${is["pages"]}`,
+    "turn both on: without them, a power cut destroys the database",
   );
   rule(
     is["autovacuum"] !== "on",
     "postgres autovacuum",
     `it is ${is["autovacuum"]}`,
-    "set autovacuum = on: the windows of the last minutes are written anew by every commit",
+    "set autovacuum = on: every commit updates the rows of recent windows, and leaves dead rows behind",
   );
   rule(
     Number(is["free"]) < wanted,
     "postgres connections",
     `${is["free"]} are free; the service needs ${wanted}`,
-    "raise max_connections, or end other connections",
+    "raise max_connections, or close other connections",
   );
   rule(
     timeout > 0 && timeout < 5000,
     "postgres timeouts",
     timeout === 0 ? "no statement_timeout is set for this user" : `statement_timeout is ${timeout} ms for this user`,
-    "the service sets its own; raise this one for the commands: alter role … set statement_timeout = '30s'",
+    "the service sets its own; raise it for the other commands: alter role … set statement_timeout = '30s'",
     false,
   );
   return findings;
@@ -229,12 +234,12 @@ async function clock(db: Database): Promise<Finding> {
     "select (extract(epoch from clock_timestamp()) * 1000)::bigint as now",
   );
   const offMs = Number(rows[0]!.now) - (before + Date.now()) / 2;
-  const found = `${Math.abs(offMs).toFixed(0)} ms ${offMs < 0 ? "behind" : "ahead of"} this machine's`;
+  const found = `${Math.abs(offMs).toFixed(0)} ms ${offMs < 0 ? "behind" : "ahead of"} this machine's clock`;
   if (Math.abs(offMs) < CLOCK_MS) return good("postgres clock", found);
-  return bad("postgres clock", found, "let both machines keep their clocks by NTP (timedatectl set-ntp true)");
+  return bad("postgres clock", found, "synchronize the clocks of both machines by NTP (timedatectl set-ntp true)");
 }
 
-/** Messages in the server's own log, each a commit, which leave nothing behind in any table. */
+/** Measures commits of messages in the write-ahead log, which leave nothing in any table. */
 async function speed(db: Database): Promise<Finding> {
   const check = "postgres write speed";
   const took = async (statement: string) => {
@@ -247,11 +252,11 @@ async function speed(db: Database): Promise<Finding> {
   const commitMs = times.sort((a, b) => a - b)[2]!;
   const bytes = 8e6;
   const bulkMs = await took(`select pg_logical_emit_message(true, 'clickstream', repeat('x', ${bytes}))`);
-  const found = `a commit takes ${commitMs.toFixed(1)} ms, ${
+  const found = `a commit takes ${commitMs.toFixed(1)} ms, and large writes reach ${
     (bytes / bulkMs / 1000).toFixed(0)
-  } MB are written a second`;
+  } MB/s`;
   if (commitMs <= COMMIT_MS && bytes / bulkMs * 1000 >= LEAST_SPEED) return good(check, found);
-  return advice(check, found, "see to the server's disk: faster, nearer, or less used by others");
+  return advice(check, found, "use a faster or nearer disk for PostgreSQL, or move other load off it");
 }
 
 async function space(db: Database): Promise<Finding> {
@@ -263,12 +268,12 @@ async function space(db: Database): Promise<Finding> {
   const { size, folder } = row!;
   const disk = folder !== null && await isLocal(db) ? await statfs(folder).catch(() => null) : null;
   if (disk === null) {
-    return good(check, `the database has ${size}; what is free cannot be seen from here, so watch it there`);
+    return good(check, `the database uses ${size}; free space cannot be seen from here, so monitor it on the server`);
   }
   const free = disk.bavail * disk.bsize;
-  const found = `the database has ${size}, ${(free / 1e9).toFixed(1)} GB are free`;
+  const found = `the database uses ${size}, ${(free / 1e9).toFixed(1)} GB are free`;
   if (free >= LEAST_FREE) return good(check, found);
-  return bad(check, found, "give the disk more room, or keep less: EVENTS_KEEP_DAYS, and `clickstream maintain`");
+  return bad(check, found, "enlarge the disk, or keep less: lower EVENTS_KEEP_DAYS and run `clickstream maintain`");
 }
 
 async function schema(
@@ -281,8 +286,8 @@ async function schema(
     const { state, detail } = await schemaState(db, MIGRATIONS);
     if (state !== "current") {
       const todo = state === "missing" || state === "behind"
-        ? "clickstream migrate"
-        : "use the program that applied it";
+        ? "run: clickstream migrate"
+        : "use the version of this program that applied it";
       findings.push(bad(check, `it is ${state}: ${detail}`, todo));
       return null;
     }
@@ -311,26 +316,26 @@ async function conservation(db: Database, topic: string): Promise<Finding> {
   const check = "conservation";
   const wrong = await unaccounted(db, topic);
   if (wrong.length === 0) return good(check, "every offset is consumed, skipped or in a gap");
-  const todo = "somebody has changed the tables, or this is a bug: report it with these numbers";
+  const todo = "somebody changed the tables by hand, or this is a bug: report it with these numbers";
   return bad(check, wrong.slice(0, 3).join("; "), todo);
 }
 
 async function gaps(db: Database, topic: string): Promise<Finding> {
   const check = "gaps";
   const open = (await gapsIn(db, topic)).filter(({ acknowledged_at: at }) => at === null);
-  if (open.length === 0) return good(check, "no records were deleted unread, but for those that are acknowledged");
+  if (open.length === 0) return good(check, "no unacknowledged gaps");
   const records = await openGapRecords(db, topic);
   const named = open.slice(0, 3).map(({ partition, from_offset: from, to_offset: to }) =>
     `offsets ${from} to ${BigInt(to) - 1n} of partition ${partition}`
   );
-  const found = `Kafka had deleted ${records} records before they were read: ${named.join(", ")}` +
+  const found = `Kafka deleted ${records} records before they were read: ${named.join(", ")}` +
     (open.length > 3 ? ` and ${open.length - 3} more gaps` : "");
-  return advice(check, found, "keep records for longer (retention.ms); then `clickstream gaps acknowledge`");
+  return advice(check, found, "keep records for longer (retention.ms); then run `clickstream gaps acknowledge`");
 }
 
 async function rights(db: Database): Promise<Finding> {
   const missing = await missingRights(db);
-  if (missing.length === 0) return good("rights", "all that the service needs");
+  if (missing.length === 0) return good("rights", "the user has all rights that the service needs");
   const shown = missing.length > 3
     ? `${missing.slice(0, 3).join(", ")} and ${missing.length - 3} more`
     : missing.join(", ");
@@ -344,7 +349,7 @@ async function rights(db: Database): Promise<Finding> {
 async function rightsToSpare(db: Database): Promise<Finding> {
   const needless = await needlessRights(db);
   if (needless.length === 0) return good("rights to spare", "none");
-  const todo = "let the service log in as a user that is a member of clickstream_writer and of nothing else";
+  const todo = "let the service log in as a user that is a member of clickstream_writer only";
   return advice("rights to spare", `the user ${needless.join(", ")}`, todo);
 }
 
@@ -358,10 +363,10 @@ async function partitions(db: Database): Promise<Finding> {
   const { ahead, stray } = row!;
   const todo = "run `clickstream maintain` once a day, as the owner";
   if (ahead <= AHEAD_DAYS) {
-    return advice("partitions", `those of events do not reach ${AHEAD_DAYS} days ahead`, todo);
+    return advice("partitions", `the partitions of events do not reach ${AHEAD_DAYS} days ahead`, todo);
   }
-  if (stray) return advice("partitions", "there are events of days that have none", todo);
-  return good("partitions", `those of events reach ${AHEAD_DAYS} days ahead and more`);
+  if (stray) return advice("partitions", "some events are of days that have no partition", todo);
+  return good("partitions", `the partitions of events reach ${AHEAD_DAYS} days ahead or more`);
 }
 
 async function unfinished(db: Database): Promise<Finding> {
@@ -370,10 +375,10 @@ async function unfinished(db: Database): Promise<Finding> {
       where done_at is null and forgotten_at < now() - interval '1 hour'`,
   );
   const { n, oldest } = rows[0]!;
-  if (n === "0") return good("forgotten users", "each of them is erased");
+  if (n === "0") return good("forgotten users", "all of them are erased");
   return bad(
     "forgotten users",
-    `${n} are not erased to the end, since ${oldest}`,
+    `${n} not fully erased, the first since ${oldest}`,
     "run `clickstream forget … --yes` again for them",
   );
 }
