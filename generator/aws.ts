@@ -1,5 +1,5 @@
 /**
- * What the Lambda function reads from AWS at its start: a password and the brokers' certificates.
+ * Reads what the Lambda function needs from AWS: a password and the brokers' certificates.
  * @module
  */
 import process from "node:process";
@@ -8,11 +8,11 @@ import { AwsClient } from "aws4fetch";
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_WITHIN_MS = 5000;
 
-/** Values from Secrets Manager and Systems Manager, asked for once. */
+/** Values from Secrets Manager and Systems Manager; each is requested once and cached. */
 export class Secrets {
   readonly #known = new Map<string, Promise<string>>();
 
-  /** The text of a secret, by its ARN or name. */
+  /** Returns the text of a secret, given its ARN or name. */
   secret(id: string): Promise<string> {
     return this.#once(`secret ${id}`, async () => {
       const { SecretString } = await call("secretsmanager", "secretsmanager.GetSecretValue", { SecretId: id });
@@ -20,7 +20,7 @@ export class Secrets {
     });
   }
 
-  /** The certificates in parameters, by the names of these, one after another. */
+  /** Returns the certificates in these parameters, joined into one text. */
   certificates(names: readonly string[]): Promise<string> {
     return this.#once(`parameters ${names.join(", ")}`, async () => {
       const found = await call("ssm", "AmazonSSM.GetParameters", { Names: names });
@@ -36,7 +36,7 @@ export class Secrets {
     });
   }
 
-  /** Asks for all of them again. */
+  /** Empties the cache, so that the values are requested again. */
   forget(): void {
     this.#known.clear();
   }

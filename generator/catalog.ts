@@ -1,24 +1,24 @@
 /**
- * What the shop sells, and where its shoppers come from.
+ * The products of the shop, and the campaigns and referrers of its visits.
  * @module
  */
 import { Random, WeightedChoice } from "./random.ts";
 
-/** Something to buy. */
+/** A product. */
 export interface Product {
   readonly id: string;
   readonly page: string;
   readonly priceCents: number;
   /** The price as a JSON number. */
   readonly price: string;
-  /** The price with two decimals, as some clients send it, for they don't trust floating point. */
+  /** The price with two decimals. Some clients send this text because they don't trust floating point. */
   readonly decimalPrice: string;
 }
 
 /** How many products there are. */
 const PRODUCTS = 2_000;
 
-/** The n-th best selling product sells in proportion to n to the power of minus this. */
+/** Zipf exponent: the n-th best-selling product sells in proportion to n to the power of minus this. */
 const ZIPF = 0.9;
 
 const CATEGORIES = [
@@ -36,13 +36,13 @@ const CATEGORIES = [
 
 const WISHES = ["red shoes", "winter jacket", "jeans", "grüne Tasche", "linen shirt", "gift card", "socks", "café set"];
 
-/** How prices end. */
+/** Last digits of prices. */
 const ENDINGS = [99, 95, 0, 49, 90];
 
-/** Campaigns that run. */
+/** Running campaigns. */
 export const CAMPAIGNS = ["autumn-sale", "newsletter-47", "free-shipping", "welcome-back"] as const;
 
-/** Where visits come from; null is a bookmark or a typed address. */
+/** Referrers of visits; null for a bookmark or a typed address. */
 export const REFERRERS: WeightedChoice<string | null> = new WeightedChoice<string | null>([
   [null, 38],
   ["https://www.google.com/", 34],
@@ -54,7 +54,7 @@ export const REFERRERS: WeightedChoice<string | null> = new WeightedChoice<strin
   ["https://blog.example.org/ten-best-jackets?from=shop#comments", 2],
 ]);
 
-/** What a seed's shop has on its shelves. */
+/** The products of one seed. */
 export class Catalog {
   readonly #products: WeightedChoice<Product>;
   readonly #categories: WeightedChoice<string> = new WeightedChoice(CATEGORIES);
@@ -65,19 +65,19 @@ export class Catalog {
     this.#products = new WeightedChoice(products.map((each, i) => [each, (i + 1) ** -ZIPF] as const));
   }
 
-  /** A product, as shoppers like them. */
+  /** Draws a product by its popularity. */
   product(random: Random): Product {
     return this.#products.draw(random);
   }
 
-  /** The page of a category, perhaps sorted or turned over. */
+  /** A page of a category: sometimes sorted, sometimes not the first page. */
   category(random: Random): string {
     const path = `/category/${this.#categories.draw(random)}`;
     const how = random.next();
     return how < 0.75 ? path : how < 0.88 ? `${path}?sort=price` : `${path}?page=${2 + random.below(4)}`;
   }
 
-  /** The page of search results. */
+  /** A page of search results. */
   search(random: Random): string {
     return `/search?q=${encodeURIComponent(random.pick(WISHES)).replaceAll("%20", "+")}`;
   }

@@ -1,18 +1,18 @@
 /**
- * Events as JSON, in the ways in which clients write them, with identities that are never given twice.
+ * Encodes events as JSON, in the ways that different clients write them. No event id is used twice.
  * @module
  */
 import type { Click } from "./journey.ts";
 import { hash, scramble } from "./random.ts";
 import type { Shopper } from "./shoppers.ts";
 
-/** Where a visit came from; null where it doesn't say. */
+/** Referrer and campaign of a visit; null where unknown. */
 export interface Origin {
   readonly referrer: string | null;
   readonly campaign: string | null;
 }
 
-/** What the events of one visit have in common, ready to be put around the rest. */
+/** Fields that all events of one visit share, encoded once. */
 export interface EncodedVisit {
   readonly shopper: Shopper;
   readonly origin: Origin;
@@ -20,10 +20,10 @@ export interface EncodedVisit {
   readonly tail: string;
 }
 
-/** Many events share one buffer: to allocate one each would take longer than all the rest. */
+/** Size of the shared buffers. Allocating a buffer for every event would take longer than all other work. */
 const BUFFER_BYTES = 64 * 1024;
 
-/** Length of an event's identity, in bytes. */
+/** Length of an event id, in bytes. */
 const EVENT_ID_BYTES = 36;
 
 const encoder = new TextEncoder();
@@ -33,7 +33,7 @@ const DIGITS = encoder.encode("0123456789abcdef");
 const BRACE = 123;
 const DASH = 45;
 
-/** Writes the events of a run into buffers of its own. What it has handed out stays as it is. */
+/** Encodes the events of a run into its own buffers. Bytes that it has returned never change. */
 export class EventEncoder {
   readonly #keys: readonly [number, number, number, number, number];
   #events = 0;
@@ -41,12 +41,12 @@ export class EventEncoder {
   #buffer = new Uint8Array(BUFFER_BYTES);
   #used = 0;
 
-  /** @param run numbers that tell the run from others: others give other identities */
+  /** @param run numbers that identify the run: other numbers give other ids */
   constructor(...run: readonly number[]) {
     this.#keys = [hash(...run, 1), hash(...run, 2), hash(...run, 3), hash(...run, 4), hash(...run, 5)];
   }
 
-  /** Prepares a visit, with the next session's identity if its client sends one. */
+  /** Prepares a visit, with a new session id if its client sends session ids. */
   visit(shopper: Shopper, origin: Origin): EncodedVisit {
     const { client, device, region, userId } = shopper;
     const sessionId = client.sendsSessionId ? this.#sessionId() : null;
@@ -60,8 +60,8 @@ export class EventEncoder {
   }
 
   /**
-   * An event as UTF-8, with the next identity if it is `identified`. The first event of a visit, `atEntry`, says where
-   * the visit came from. Its fields have at most 16 KiB.
+   * Encodes an event as UTF-8, with a new event id if it is `identified`. The first event of a visit (`atEntry`) has
+   * the referrer and campaign. Its fields may take at most 16 KiB.
    */
   encode(visit: EncodedVisit, click: Click, timeMs: number, atEntry: boolean, identified: boolean): Uint8Array {
     const fields = fieldsOf(visit, click, timeMs, atEntry);
@@ -86,7 +86,7 @@ export class EventEncoder {
     return buffer.subarray(start, at);
   }
 
-  /** The next event's identity. */
+  /** Returns a new event id. */
   eventId(): string {
     const bytes = new Uint8Array(EVENT_ID_BYTES);
     this.#writeEventId(bytes, 0);
@@ -97,10 +97,11 @@ export class EventEncoder {
     return `s-${scramble(this.#sessions++ ^ this.#keys[4]).toString(16).padStart(8, "0")}`;
   }
 
-  /** Writes the next event's identity, in the form of a random UUID, as ASCII. */
+  /** Writes a new event id as ASCII, in the form of a random UUID. */
   #writeEventId(bytes: Uint8Array, at: number): void {
     const n = this.#events++;
-    // `a` and `b` together are a bijection of `n`, which keeps them apart; the rest is for looks, and other runs.
+    // `a` and `b` together are a bijection of `n`, so ids are unique. `c` and `d` make ids differ between runs and look
+    // random.
     const a = scramble(n ^ this.#keys[0]);
     const b = scramble(Math.floor(n / 2 ** 32) ^ a ^ this.#keys[1]);
     const c = scramble(a ^ this.#keys[2]);
@@ -126,7 +127,7 @@ function writeHex(x: number, digits: number, bytes: Uint8Array, at: number): voi
   }
 }
 
-/** The fields of an event but for its identity, as JSON without the first brace. */
+/** The fields of an event without its id, as JSON without the opening brace. */
 function fieldsOf({ shopper, origin, head, tail }: EncodedVisit, click: Click, timeMs: number, atEntry: boolean) {
   const { client, currency } = shopper;
   const { referrer, campaign } = origin;
@@ -155,7 +156,7 @@ function timestamp(timeMs: number, format: "iso" | "iso with offset" | "epoch"):
   return format === "iso" ? `"${iso(timeMs)}Z"` : `"${iso(timeMs + 7_200_000)}+02:00"`;
 }
 
-/** Of the second that was written last, all that comes before its milliseconds. */
+/** The timestamp that was written last, up to its seconds. */
 let lastSecond = NaN;
 let lastText = "";
 

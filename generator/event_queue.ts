@@ -1,33 +1,33 @@
 /**
- * What is to come, soonest first.
+ * A priority queue of future events: the earliest comes first.
  * @module
  */
 
-/** Children of each node: with four, whose times share a cache line, the heap is half as deep as with two. */
+/** Children of each node. With four, which share a cache line, the heap is half as deep as with two. */
 const CHILDREN = 4;
 
-/** A heap: the soonest is on top. Of equal times, which comes first depends on nothing but the calls before. */
+/** A heap with the earliest item on top. The order of items with equal times depends only on the preceding calls. */
 export class EventQueue<T> {
-  /** Apart from the items, for they are compared all the time, and items lie scattered in memory. */
+  /** Kept apart from the items: times are compared all the time, and items are scattered in memory. */
   readonly #times: number[] = [];
   readonly #items: T[] = [];
 
-  /** How many items there are. */
+  /** Number of items. */
   get size(): number {
     return this.#items.length;
   }
 
-  /** When the soonest is due, in milliseconds; infinity if there is none. */
+  /** Time of the earliest item, in milliseconds; infinity if there is none. */
   get nextMs(): number {
     return this.#times.length === 0 ? Infinity : this.#times[0]!;
   }
 
-  /** The soonest, left where it is. The queue must not be empty. */
+  /** Returns the earliest item without removing it. The queue must not be empty. */
   get next(): T {
     return this.#items[0]!;
   }
 
-  /** Adds something that is due at a time, in milliseconds. */
+  /** Adds an item with its time in milliseconds. */
   add(dueMs: number, item: T): void {
     const times = this.#times;
     const items = this.#items;
@@ -45,12 +45,12 @@ export class EventQueue<T> {
     items[at] = item;
   }
 
-  /** Puts the soonest off until a later time. The queue must not be empty. */
+  /** Moves the earliest item to a later time. The queue must not be empty. */
   postpone(dueMs: number): void {
     this.#sink(dueMs, this.#items[0]!);
   }
 
-  /** Takes the soonest off. The queue must not be empty. */
+  /** Removes and returns the earliest item. The queue must not be empty. */
   take(): T {
     const first = this.#items[0]!;
     const dueMs = this.#times.pop()!;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { EventQueue } from "./event_queue.ts";
 
-Deno.test("an event queue gives what is soonest, as a sorted list does", () => {
+Deno.test("an event queue returns items in the order of a sorted list", () => {
   const step = fc.oneof(
     fc.record({ add: fc.integer({ min: 0, max: 50 }) }),
     fc.record({ postpone: fc.integer({ min: 0, max: 50 }) }),

@@ -1,6 +1,6 @@
 /**
- * The simulator as an AWS Lambda function: each tick of a schedule sends what happened since the one before. The same tick
- * sends the same events, with the same identities, so that a repeated one counts once.
+ * The simulator as an AWS Lambda function: each scheduled tick sends the events since the previous tick. The same tick
+ * always sends the same events with the same ids, so a repeated tick counts once.
  * @module
  */
 import process from "node:process";
@@ -11,20 +11,20 @@ import { Secrets } from "./aws.ts";
 import { type KafkaSettings, produce } from "../processor/kafka/producer.ts";
 import { Simulator } from "./simulator.ts";
 
-/** What the schedule sends; by hand it may be empty. */
+/** Input from the schedule; may be empty when the function is called by hand. */
 export interface Tick {
-  /** When it is, ISO 8601; now if left out. */
+  /** Time of the tick, ISO 8601 (default: now). */
   readonly time?: string;
 }
 
-/** What the runtime tells of an invocation. */
+/** What the runtime reports about an invocation. */
 export interface Invocation {
   readonly functionName: string;
   readonly awsRequestId: string;
   getRemainingTimeInMillis(): number;
 }
 
-/** What an invocation did. */
+/** Result of an invocation. */
 export interface Sent {
   /** The span that was simulated, ISO 8601. */
   readonly from: string;
@@ -44,22 +44,22 @@ const NAMES = [
   "KAFKA_SASL_PASSWORD",
 ] as const;
 
-/** Shares of `generate`'s defaults, but for bad records: sent twice they would be refused twice. */
+/** Defaults of `generate`, but without refused records: sent twice, they would be refused twice. */
 const SHARES = { duplicates: 0.01, late: 0.01, bad: 0 };
 
-/** What is left of an invocation's time for saying why it failed, in milliseconds. */
+/** Time reserved at the end of an invocation to report a failure, in milliseconds. */
 const LAST_WORDS_MS = 1500;
 
-/** From the start of the process until this file was loaded, in milliseconds. */
+/** Time from the start of the process until this file was loaded, in milliseconds. */
 const LOADED_MS = Math.round(process.uptime() * 1000);
 
 const secrets = new Secrets();
 let cold = true;
 
 /**
- * Sends a tick's events. What it did is returned and written as metrics, in the format that CloudWatch takes from logs.
+ * Sends a tick's events. Returns the result and logs it as metrics in CloudWatch's embedded metric format.
  *
- * @throws {Error} that says what was tried and what to do, before the invocation's time is over
+ * @throws {Error} that says what was tried and what to do, before the invocation's time runs out
  */
 export async function handler(tick: Tick, invocation: Invocation): Promise<Sent> {
   const startedMs = Date.now();
@@ -75,9 +75,9 @@ export async function handler(tick: Tick, invocation: Invocation): Promise<Sent>
     return { from, to, records, coldStart, durationMs: Date.now() - startedMs };
   } catch (error) {
     failed = 1;
-    // The next one asks again, should the password have changed.
+    // The password may have changed: the next invocation reads it again.
     secrets.forget();
-    // Without its causes, which hold what clients were told.
+    // Without its causes, which contain what clients received.
     throw new Error(inWords(error));
   } finally {
     const durationMs = Date.now() - startedMs;
@@ -92,7 +92,7 @@ export async function handler(tick: Tick, invocation: Invocation): Promise<Sent>
   }
 }
 
-/** The span that ends with the tick, cut to multiples of its length, so that neither two overlap nor one is left out. */
+/** The span that ends with the tick, aligned to multiples of its length: spans neither overlap nor leave gaps. */
 function simulatorOf({ time }: Tick, nowMs: number): { simulator: Simulator; from: string; to: string } {
   const tickMs = time === undefined ? nowMs : parseIso(time);
   if (Number.isNaN(tickMs)) {
@@ -129,7 +129,7 @@ async function settingsOf(): Promise<KafkaSettings> {
   };
 }
 
-/** Waits for it, but no longer than the invocation has. */
+/** Waits for the promise, but not beyond the invocation's time. */
 async function inTime<T>(sending: Promise<T>, invocation: Invocation, { brokers, topic }: KafkaSettings): Promise<T> {
   const withinMs = Math.max(0, invocation.getRemainingTimeInMillis() - LAST_WORDS_MS);
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -144,7 +144,7 @@ async function inTime<T>(sending: Promise<T>, invocation: Invocation, { brokers,
     return await Promise.race([sending, over]);
   } finally {
     clearTimeout(timer);
-    // What is given up may still fail, with nobody left to care.
+    // An abandoned promise may still reject: ignore that.
     sending.catch(() => {});
   }
 }

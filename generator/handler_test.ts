@@ -1,6 +1,6 @@
 /**
- * The Lambda function as it is deployed: out of its archive, in Node, called as the runtime would, against a real broker
- * over TLS and SCRAM, with its secrets where they are on AWS.
+ * The Lambda function as it is deployed: from its archive, in Node, called as the runtime calls it, against a real
+ * broker over TLS and SCRAM, with its secrets stored as on AWS.
  */
 import assert from "node:assert/strict";
 import { type Cloud, startCloud } from "../infra/testing/aws.ts";
@@ -10,10 +10,10 @@ import { type Broker, startKafka, USER } from "../testing/servers/kafka.ts";
 import { readTopic } from "../processor/testing/fakes/log.ts";
 import type { Sent, Tick } from "./handler.ts";
 
-// kafkajs, by which the broker is found to be up, leaves timers behind.
+// kafkajs, which checks that the broker is up, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** Calls the handler as the runtime does, with each tick in turn; prints what became of them behind what it printed. */
+/** Calls the handler with each tick in turn, as the runtime does; prints the results after the handler's own output. */
 const RUNTIME = `
 const [, module, name, ticks, timeoutMs] = process.argv;
 const { [name]: handler } = await import(module);
@@ -31,10 +31,10 @@ for (const tick of JSON.parse(ticks)) {
 process.exit(0);
 `;
 
-/** The version of Node that is the function's runtime. */
+/** Node version of the function's runtime. */
 const NODE = "24.21.0";
 
-/** Node in that version, as its package brings it. */
+/** That Node version, installed from its package. */
 async function node(): Promise<string> {
   const name = `node-linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}`;
   const folder = await prepared(`node-${NODE}`, async (folder) => {
@@ -52,7 +52,7 @@ interface Outcome {
 
 interface Called {
   readonly outcomes: readonly Outcome[];
-  /** Lines of the log, which hold the metrics. */
+  /** Lines of the log that contain the metrics. */
   readonly metrics: readonly Record<string, unknown>[];
   readonly log: string;
 }
@@ -78,13 +78,13 @@ Deno.test("the simulator as a Lambda function", leaky, async (t) => {
     return called(new TextDecoder().decode(stdout), new TextDecoder().decode(stderr));
   };
 
-  await t.step("the same sources are the same bytes", async () => {
+  await t.step("the same sources give the same bytes", async () => {
     await bundleLambda(`${folder}/again/generator.zip`);
     assert.deepEqual(await Deno.readFile(`${folder}/again/generator.zip`), archive);
     assert.ok(archive.length < 1_000_000);
   });
 
-  await t.step("a tick sends what happened before it; repeated, it sends nothing new", async () => {
+  await t.step("a tick sends the events before it; a repeated tick sends nothing new", async () => {
     const tick = { time: "2026-11-25T09:58:03Z" };
     const first = await call([tick]);
     const [{ sent }] = first.outcomes as [Outcome];
@@ -97,7 +97,7 @@ Deno.test("the simulator as a Lambda function", leaky, async (t) => {
     assert.deepEqual([metric["Records"], metric["Failures"], metric["ColdStarts"]], [sent.records, 0, 1]);
     assert.ok(Number(metric["InitDuration"]) > 0 && Number(metric["Duration"]) > 0);
 
-    // Again, in another process, in which another tick follows.
+    // The same tick again in another process, followed by another tick.
     const second = await call([tick, { time: "2026-11-25T09:58:11Z" }]);
     const [again, next] = second.outcomes.map(({ sent }) => sent) as [Sent, Sent];
     assert.equal(again.records, sent.records);
@@ -106,12 +106,12 @@ Deno.test("the simulator as a Lambda function", leaky, async (t) => {
     assert.equal(after.all, 2 * before.all + next.records);
     const added = [...after.ids].filter((id) => !before.ids.has(id));
     assert.ok(added.length > 0 && added.length <= next.records);
-    // Whatever the second sending of a record is apart from its offset, it is what the first was.
+    // A repeated record equals the first one in everything but its offset.
     for (const [record, times] of after.records) if (before.records.has(record)) assert.ok(times >= 2, record);
   });
 
   await t.step(
-    "a broker that refuses, one that says nothing, and a wrong password are told apart, in time",
+    "a refusing broker, a silent broker and a wrong password have different errors, in time",
     async () => {
       const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const faults: readonly (readonly [Record<string, string>, RegExp])[] = [
@@ -142,7 +142,7 @@ Deno.test("the simulator as a Lambda function", leaky, async (t) => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** What the function is given on AWS: no secret, but where it is. */
+/** The function's settings on AWS: locations of secrets, not the secrets themselves. */
 async function environment(cloud: Cloud, broker: Broker): Promise<Record<string, string>> {
   await broker.createTopic("clicks", 3);
   await cloud.setParameter("/shop/broker-1", broker.caPem);
@@ -167,7 +167,7 @@ function called(out: string, err: string): Called {
   return { outcomes, metrics, log: out + err };
 }
 
-/** The records of the topic: how many, each one's identity, and each as it was sent, with how often. */
+/** The records of the topic: their number, each event id, and each record with its number of copies. */
 async function idsOf(broker: Broker): Promise<{ all: number; ids: Set<string>; records: Map<string, number> }> {
   const ids = new Set<string>();
   const records = new Map<string, number>();

@@ -1,37 +1,37 @@
 /**
- * A visit to the shop, as a Markov chain over its places.
+ * A visit to the shop, as a Markov chain over its pages.
  * @module
  */
 import type { Catalog, Product } from "./catalog.ts";
 import { type Habit, HABITS } from "./shoppers.ts";
 import { type Random, WeightedChoice } from "./random.ts";
 
-/** Where a shopper is, or what a shopper does there. */
+/** State of the chain: a page or an action. */
 type Place = "home" | "category" | "search" | "product" | "like" | "add" | "cart" | "remove" | "checkout" | "purchase";
 
 type Move = Place | "leave";
 
-/** What a shopper does at a moment. */
+/** A shopper's action at one moment. */
 export interface Click {
   readonly eventType: string;
   readonly page: string;
   readonly product: Product | null;
-  /** Where it was told; 1 goes without saying. */
+  /** Quantity that the event states; null means 1 and is not sent. */
   readonly quantity: number | null;
 }
 
-/** About how many clicks a visit has: what arrivals are first reckoned with, before they are corrected for the rate. */
+/** Mean clicks of a visit: the first estimate for arrivals, before they are corrected to meet the rate. */
 export const TYPICAL_CLICKS = 4.0;
 
-/** About how many are still to come from somebody who is in the shop. */
+/** Mean number of remaining clicks of a visit under way. */
 export const FURTHER_CLICKS = 5.5;
 
-/** A longer visit is one of a robot. */
+/** Most clicks of a visit; more would be a robot's. */
 const MAX_CLICKS = 80;
 
 const MINUTE_MS = 60_000;
 
-/** Half of all think times are below this, in milliseconds. */
+/** Median think times, in milliseconds. */
 const THINK_MS: Readonly<Record<Place, number>> = {
   home: 7_000,
   category: 11_000,
@@ -47,7 +47,7 @@ const THINK_MS: Readonly<Record<Place, number>> = {
 
 const THINK_SPREAD = 0.9;
 
-/** Share of think times in which the telephone rings; and how many of these end within a minute of half an hour. */
+/** Share of think times that an interruption extends, and share of these that end within a minute of half an hour. */
 const INTERRUPTED = 0.012;
 const HALF_HOUR = 0.7;
 
@@ -113,7 +113,7 @@ export class Journey {
     return this.#clicks <= 1;
   }
 
-  /** What happens where the shopper is now. To be called once before each `move`. */
+  /** The click in the current state. Must be called once before each `move`. */
   click(): Click {
     this.#clicks++;
     const random = this.#random;
@@ -145,10 +145,12 @@ export class Journey {
     }
   }
 
-  /** Goes on: how long it takes until the next click, in milliseconds, or null where the shopper leaves. */
+  /**
+   * Moves to the next state. Returns the time until the next click in milliseconds, or null at the end of the visit.
+   */
   move(): number | null {
     const random = this.#random;
-    // What is in the cart is bought at one go, each product an event of its own.
+    // The whole cart is bought at once, with one event for each product.
     if (this.#place === "purchase" && this.#cart.length > 0) return 1 + random.below(40);
     if (this.#clicks >= MAX_CLICKS || (this.#bounces && this.#clicks === 1)) return null;
     const place = this.#chain[this.#place].draw(random);
@@ -168,7 +170,7 @@ function view(page: string, product: Product | null = null): Click {
   return { eventType: "page_view", page, product, quantity: null };
 }
 
-/** Around the half hour after which a session is over, sometimes to the millisecond, or far past it. */
+/** A pause near the half hour that ends a session, sometimes exact to the millisecond, or a much longer one. */
 function interruption(random: Random): number {
   if (!random.chance(HALF_HOUR)) return random.logUniform(2, 150) * MINUTE_MS;
   return 30 * MINUTE_MS +

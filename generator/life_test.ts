@@ -13,7 +13,7 @@ interface Life {
   readonly bytes: number;
 }
 
-/** What a simulated span holds, all of it good. */
+/** Events of a simulated span, without refused records. */
 function life(seconds: number, rate: number, users?: number): Life {
   const simulator = new Simulator({ seed: 7, fromMs: FROM_MS, toMs: FROM_MS + seconds * 1000, rate, users });
   const records = [...simulator].map(({ value, timestampMs }, offset) => ({ offset, value, time: timestampMs }));
@@ -25,7 +25,7 @@ function life(seconds: number, rate: number, users?: number): Life {
   };
 }
 
-/** Twenty seconds of a busy shop, made once. */
+/** Twenty seconds of a busy shop, generated once. */
 const busy = () => busyLife ??= life(20, 2000);
 let busyLife: Life | undefined;
 
@@ -35,7 +35,7 @@ function within(what: string, value: number, least: number, most: number): void 
   assert.ok(value >= least && value <= most, `${what} is ${value}, not from ${least} to ${most}`);
 }
 
-/** Checks that its sessions look like a shop's. */
+/** Checks that its sessions look realistic. */
 function looksAlive({ expected }: Life): void {
   const viewed = expected.sessions.filter((session) => session.page_views > 0);
   const bounced = viewed.filter((session) => session.bounced);
@@ -48,7 +48,7 @@ function looksAlive({ expected }: Life): void {
   within("the share of carts that are left behind", ordered.length / second!, 0.5, 0.92);
 }
 
-Deno.test("ten seconds hold whole journeys, from the first view to the purchase", () => {
+Deno.test("ten seconds contain whole journeys, from the first view to the purchase", () => {
   const short = life(10, 2000);
   looksAlive(short);
   const types = new Set(short.events.map(({ eventType }) => eventType));
@@ -61,7 +61,7 @@ Deno.test("ten seconds hold whole journeys, from the first view to the purchase"
   within("sessions that went all the way", Number(bought!["sessions"]), 20, 400);
 });
 
-Deno.test("hours at the pace of people have pauses of just under and just over half an hour", onlyInWholeRun, () => {
+Deno.test("hours at human pace have pauses of just under and just over half an hour", onlyInWholeRun, () => {
   const long = life(6 * 3600, 3);
   looksAlive(long);
   const gaps = gapsOf(long.expected).sort((a, b) => a - b);
@@ -72,7 +72,7 @@ Deno.test("hours at the pace of people have pauses of just under and just over h
   within("pauses to the millisecond", near(30 * 60_000, 30 * 60_000), 1, 200);
 });
 
-/** Times between the events of each session that a client kept, in milliseconds. */
+/** Times between the events of each session id, in milliseconds. */
 function gapsOf({ events }: Expected): number[] {
   const times = new Map<string, number[]>();
   for (const { session_id, event_time } of events) {
@@ -86,7 +86,7 @@ function gapsOf({ events }: Expected): number[] {
   });
 }
 
-Deno.test("over days, some come back, ever fewer; new ones keep coming; and nights are quiet", onlyInWholeRun, () => {
+Deno.test("over days, ever fewer shoppers return, new ones keep coming, and nights are quiet", onlyInWholeRun, () => {
   const { expected } = life(9 * 86_400, 0.15, 6000);
   const rows = retention(expected, { from: "2026-11-02", to: "2026-11-11" }, FROM_MS + 9 * DAY_MS);
   const mean = (day: number) => {
@@ -104,19 +104,19 @@ Deno.test("over days, some come back, ever fewer; new ones keep coming; and nigh
   within("evening to night", hours[20]! / hours[3]!, 5, 20);
 });
 
-Deno.test("products sell by Zipf's law", () => {
+Deno.test("product sales follow Zipf's law", () => {
   const views = new Map<unknown, number>();
   for (const { productId } of busy().events) {
     if (productId !== undefined) views.set(productId, (views.get(productId) ?? 0) + 1);
   }
   const ranked = [...views.values()].sort((a, b) => b - a);
   within("products that are looked at", ranked.length, 1000, 2000);
-  // From the third on, for the first two are few enough to be off by chance.
+  // From the third on: the first two are so few that chance dominates.
   const slope = Math.log(ranked[2]! / ranked[99]!) / Math.log(100 / 3);
   within("how steeply the sales fall", slope, 0.7, 1.1);
 });
 
-Deno.test("events are of about 240 bytes, and written in all the ways that are allowed", () => {
+Deno.test("events have about 240 bytes and use every allowed notation", () => {
   const { events, bytes } = busy();
   within("bytes each", bytes / events.length, 220, 270);
   const share = (has: (event: Readonly<Record<string, unknown>>) => boolean) =>

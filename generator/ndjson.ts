@@ -1,26 +1,26 @@
 /**
- * Events in files: one JSON object a line.
+ * Reads and writes files of events, one JSON object per line.
  * @module
  */
 
 /** A line of a file, as it is sent. */
 export interface Line {
-  /** From 1, empty lines included. */
+  /** Counted from 1, empty lines included. */
   readonly number: number;
-  /** The `userId`, if the line is an object that has one, and it is text. */
+  /** The `userId`, if the line is an object with a text as `userId`. */
   readonly key: string | null;
-  /** The line byte for byte, without its end and a byte-order mark before it. */
+  /** The bytes of the line without its line end and without a leading byte-order mark. */
   readonly value: Uint8Array;
 }
 
-/** What a file has that is no part of any event. */
+/** Parts of a file that belong to no event. */
 export interface Skipped {
   emptyLines: number;
-  /** One at the beginning, or more where such files were put together. */
+  /** Byte-order marks: one at the beginning, or more if files were concatenated. */
   byteOrderMarks: number;
 }
 
-/** Longest line in bytes: the largest record that brokers take unless told otherwise is 1 MiB, with all around it. */
+/** Longest line in bytes: by default brokers accept records of 1 MiB, overhead included. */
 export const MAX_LINE_BYTES = 1023 * 1024;
 
 const LF = 10;
@@ -28,21 +28,21 @@ const CR = 13;
 const EMPTY = new Uint8Array(0);
 const BOM = [0xef, 0xbb, 0xbf];
 
-/** Bytes that are written at a time. */
+/** Bytes per write. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * The lines of a file, whatever is in them. They end with LF or CRLF, the last one with or without. Empty ones, and a
- * byte-order mark at the beginning of a line, are skipped and counted in `skipped`.
+ * Yields the lines of a file, whatever they contain. They end with LF or CRLF; the last line end is optional. Empty
+ * lines and byte-order marks at the beginning of a line are skipped and counted in `skipped`.
  *
- * @throws {Error} naming the line that is longer than `MAX_LINE_BYTES`, or if the file is UTF-16
+ * @throws {Error} if a line is longer than `MAX_LINE_BYTES` (with its number), or if the file is UTF-16
  */
 export async function* readLines(
   stream: ReadableStream<Uint8Array>,
   skipped: Skipped = { emptyLines: 0, byteOrderMarks: 0 },
 ): AsyncGenerator<Line, void, void> {
   let number = 0;
-  /** The beginning of a line that goes on in the next chunk. */
+  /** The beginning of a line that continues in the next chunk. */
   let begun: Uint8Array = EMPTY;
   for await (const chunk of stream) {
     let start = 0;
@@ -59,7 +59,8 @@ export async function* readLines(
 }
 
 /**
- * Records as lines, in chunks of bytes. Of a record only its value is kept: one without a value becomes an empty line.
+ * Encodes records as lines, in chunks of bytes. Only the value of a record is kept: a record without one becomes an
+ * empty line.
  */
 export function* writeLines(
   records: Iterable<{ readonly value: Uint8Array | null }>,
@@ -82,7 +83,7 @@ export function* writeLines(
 
 function joined(begun: Uint8Array, more: Uint8Array, number: number): Uint8Array {
   const bytes = begun.length + more.length;
-  // More by a mark at the beginning and the CR that may come before the end.
+  // Longer by a byte-order mark and by the CR before the line end.
   if (bytes > MAX_LINE_BYTES + BOM.length + 1) throw tooLong(number);
   if (begun.length === 0) return more;
   const line = new Uint8Array(bytes);
@@ -106,7 +107,7 @@ function lineOf(number: number, bytes: Uint8Array, skipped: Skipped): Line | nul
   return { number, key: keyOf(value), value };
 }
 
-/** True if the byte-order mark of UTF-16 is at the beginning, in either order. */
+/** Whether the file begins with a byte-order mark of UTF-16, in either byte order. */
 function isUtf16([first, second]: Uint8Array): boolean {
   return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 }

@@ -5,14 +5,14 @@ import { type Line, MAX_LINE_BYTES, readLines, type Skipped, writeLines } from "
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** Lines out of chunks, as text. */
+/** Splits chunks into lines, as text. */
 async function linesOf(chunks: Iterable<Uint8Array>, skipped?: Skipped): Promise<Line[]> {
   const lines: Line[] = [];
   for await (const line of readLines(ReadableStream.from(chunks), skipped)) lines.push(line);
   return lines;
 }
 
-Deno.test("lines end with LF or CRLF or the file; empty ones are skipped and counted", async () => {
+Deno.test("lines end with LF, CRLF or the end of the file; empty lines are skipped and counted", async () => {
   const skipped = { emptyLines: 0, byteOrderMarks: 0 };
   const lines = await linesOf([bytes("one\n\r\n\ntwo\r\nthr\ree\n\nfour")], skipped);
   assert.deepEqual(
@@ -24,14 +24,14 @@ Deno.test("lines end with LF or CRLF or the file; empty ones are skipped and cou
   assert.deepEqual(await linesOf([bytes("\n\n")]), []);
 });
 
-Deno.test("a byte-order mark is no part of a line, whatever file of many it began", async () => {
+Deno.test("a byte-order mark is not part of a line, also where files were concatenated", async () => {
   const table: readonly (readonly [string, string[], number, number])[] = [
     ["\ufeff{}", ["{}"], 0, 1],
     ["\ufeff{}\r\n{}\r\n\r\n", ["{}", "{}"], 1, 1],
     ["\ufeffone\n\ufefftwo\r\n", ["one", "two"], 0, 2],
     ["\ufeff", [], 1, 1],
     ["\ufeff\r\n\r", [], 2, 1],
-    // One that is not at the beginning is part of what was written, and so is a second.
+    // A mark that is not at the beginning is part of the value; so is a second mark.
     ["a\ufeff\n", ["a\ufeff"], 0, 0],
     ["\ufeff\ufeffa\n", ["\ufeffa"], 0, 1],
   ];
@@ -54,7 +54,7 @@ Deno.test("a byte-order mark is no part of a line, whatever file of many it bega
   }
 });
 
-Deno.test("the key is the userId of an object that has one; bad lines are kept byte for byte", async () => {
+Deno.test("the key is the userId of an object; invalid lines are kept byte for byte", async () => {
   const lines: [Uint8Array, string | null][] = [
     [bytes('{"userId":"ann","page":"/"}'), "ann"],
     [bytes(' {"userId":"Zoë"} '), "Zoë"],
@@ -73,7 +73,7 @@ Deno.test("the key is the userId of an object that has one; bad lines are kept b
   );
 });
 
-Deno.test("what is written is read again, however it is cut", async () => {
+Deno.test("written lines are read back, however the chunks are cut", async () => {
   const value = fc.uint8Array({ maxLength: 40 }).map((line) =>
     line.filter((byte) => ![10, 13, 0xef, 0xfe].includes(byte))
   );
@@ -100,7 +100,7 @@ Deno.test("large records are written whole", () => {
   assert.ok(file.equals(Buffer.concat(values.flatMap((value) => [value, bytes("\n")]))));
 });
 
-Deno.test("a line that no broker takes is named, after those before it", async () => {
+Deno.test("a line that is too large for a broker is named, after the lines before it", async () => {
   const longest = new Uint8Array(MAX_LINE_BYTES).fill(65);
   assert.equal((await linesOf([longest, bytes("\r\n"), longest])).length, 2);
   const got: number[] = [];

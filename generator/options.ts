@@ -1,53 +1,53 @@
 /**
- * What can be asked of the simulator.
+ * Options of the simulator.
  * @module
  */
 import { TYPICAL_CLICKS } from "./journey.ts";
 
 /** What to simulate. */
 export interface SimulatorOptions {
-  /** A safe integer: which shop it is. */
+  /** Seed of the shop, a safe integer. */
   readonly seed: number;
-  /** The simulated time, epoch milliseconds, `[fromMs, toMs)`. All events happen and all records are sent in it. */
+  /** Simulated time, epoch milliseconds, `[fromMs, toMs)`. All events happen and all records are sent within it. */
   readonly fromMs: number;
-  /** Infinity for a shop that never closes. */
+  /** Infinity: no end. */
   readonly toMs: number;
-  /** Records a second, on average over the span. */
+  /** Records/s, on average over the span. */
   readonly rate: number;
-  /** How many shoppers there are; as many as suit the rate and the span if left out. */
+  /** Number of shoppers (default: derived from the rate and the span). */
   readonly users?: number | undefined;
-  /** Share of records that can't be events; 0 if left out. */
+  /** Share of records that are refused (default: 0). */
   readonly bad?: number | undefined;
-  /** Share of records that repeat an event; 0 if left out. */
+  /** Share of records that are duplicates (default: 0). */
   readonly duplicates?: number | undefined;
-  /** Share of events that are sent late; 0 if left out. */
+  /** Share of events that are sent late (default: 0). */
   readonly late?: number | undefined;
-  /** How many times faster than people shoppers think; what suits the span if left out. */
+  /** Factor by which shoppers are faster than people (default: derived from the span). */
   readonly pace?: number | undefined;
-  /** For how many days events are kept (`EVENTS_KEEP_DAYS`), 30 if left out: what is made to be expired is older. */
+  /** Days that events are kept (`EVENTS_KEEP_DAYS`, default: 30). Expired records are generated older than this. */
   readonly keepDays?: number | undefined;
-  /** Every event has an identity, so that a span can be sent twice and counts once; a few have none if left out. */
+  /** Whether every event has an id, so that a span can be sent twice and counts once (default: a few have none). */
   readonly identified?: boolean | undefined;
 }
 
-/** Options of which none is missing. */
+/** Options with all defaults filled in. */
 export type CompleteOptions = { readonly [K in keyof SimulatorOptions]-?: NonNullable<SimulatorOptions[K]> };
 
 const DAY_MS = 86_400_000;
 
-/** In this much time the shop looks alive at the pace of people; where there is less, they are faster. */
+/** Length of a span in which the shop looks alive at human pace; in shorter spans, shoppers are faster. */
 const NATURAL_SPAN_MS = 30 * 60_000;
 
-/** Years that leave room for what is expired, and for what comes from the future. */
+/** Allowed years. They leave room for expired events and for events from the future. */
 const EARLIEST_MS = Date.UTC(1990);
 const LATEST_MS = Date.UTC(9990);
 
 const MAX_USERS = 10_000_000;
 
 /**
- * Fills in what was left out.
+ * Fills in the defaults.
  *
- * @throws {RangeError} naming the option that is out of bounds, its value and what is allowed
+ * @throws {RangeError} naming the option that is out of bounds, its value and its bounds
  */
 export function complete(options: SimulatorOptions): CompleteOptions {
   const { seed, fromMs, toMs, rate, bad = 0, duplicates = 0, late = 0, keepDays = 30, identified = false } = options;
@@ -61,7 +61,7 @@ export function complete(options: SimulatorOptions): CompleteOptions {
   for (const [name, share] of Object.entries({ bad, duplicates, late })) {
     check(name, share, share >= 0 && share <= 0.5, "a share from 0 to 0.5");
   }
-  // Every event is repeated at most once.
+  // Every event has at most one duplicate.
   check("bad", bad, bad + 2 * duplicates <= 1, `at most 1 less twice the duplicates, which are ${duplicates}`);
   check("keepDays", keepDays, keepDays >= 1 && keepDays <= 3650, "days from 1 to 3650");
   const dailyVisits = rate / TYPICAL_CLICKS * Math.min(spanMs, DAY_MS) / 1000;

@@ -1,28 +1,28 @@
 /**
- * Chance that can be repeated: everything is a function of the seed. Tests draw from it, too.
+ * Repeatable randomness: everything is a function of the seed. Tests use it too.
  * @module
  */
 
-/** A bijection of 32-bit numbers that leaves no visible trace of its argument (MurmurHash3's finalizer). */
+/** A bijection of 32-bit numbers that hides its argument (MurmurHash3's finalizer). */
 export function scramble(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** A 32-bit number out of safe integers; another order or another count of them gives another. */
+/** Hashes safe integers to 32 bits; their order and their number matter. */
 export function hash(...numbers: readonly number[]): number {
   let h = 0x9e3779b9;
   for (const n of numbers) h = scramble((scramble(h ^ n) + Math.floor(n / 2 ** 32)) | 0);
   return h;
 }
 
-/** A number from 0 to 1, 1 excluded, out of a 32-bit one. */
+/** Maps a 32-bit number to [0, 1). */
 export function unit(hash: number): number {
   return hash / 2 ** 32;
 }
 
-/** A stream of chance (the generator sfc32): equal seeds give equal streams. */
+/** A random number generator (sfc32): equal seeds give equal streams. */
 export class Random {
   #a: number;
   #b: number;
@@ -37,7 +37,7 @@ export class Random {
     for (let i = 0; i < 12; i++) this.next();
   }
 
-  /** A number from 0 to 1, 1 excluded, each as likely. */
+  /** A number in [0, 1), uniformly distributed. */
   next(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -47,22 +47,22 @@ export class Random {
     return (sum >>> 0) / 2 ** 32;
   }
 
-  /** True in a share `p` of cases. */
+  /** True with probability `p`. */
   chance(p: number): boolean {
     return this.next() < p;
   }
 
-  /** A whole number from 0 to `n`, `n` excluded. */
+  /** An integer in [0, `n`), uniformly distributed. */
   below(n: number): number {
     return Math.floor(this.next() * n);
   }
 
-  /** One of the things, each as likely. */
+  /** One of the items, uniformly distributed. */
   pick<T>(things: readonly T[]): T {
     return things[this.below(things.length)]!;
   }
 
-  /** The things in another order. */
+  /** The items in random order. */
   shuffled<T>(things: Iterable<T>): T[] {
     const all = [...things];
     for (let i = all.length - 1; i > 0; i--) {
@@ -72,30 +72,32 @@ export class Random {
     return all;
   }
 
-  /** Waiting time until something that happens once in `mean` on average. */
+  /** Exponentially distributed waiting time with this mean. */
   exponential(mean: number): number {
     return -Math.log(1 - this.next()) * mean;
   }
 
-  /** Half of them below `median`, two thirds within a factor of e^`spread`: how long people take for things. */
+  /**
+   * Log-normal distribution: half below `median`, two thirds within a factor of e^`spread`. Fits how long people take.
+   */
   logNormal(median: number, spread: number): number {
     const normal = Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
     return median * Math.exp(spread * normal);
   }
 
-  /** From `least` to `most`, each order of magnitude as likely. */
+  /** Log-uniform distribution from `least` to `most`: each order of magnitude is equally likely. */
   logUniform(least: number, most: number): number {
     return least * (most / least) ** this.next();
   }
 }
 
-/** Things with weights: what is heavier is drawn more often. */
+/** A weighted choice: the probability of an item is proportional to its weight. */
 export class WeightedChoice<T> {
   readonly #things: readonly T[];
-  /** For each thing, the sum of its weight and of all before. */
+  /** Cumulative weights. */
   readonly #sums: Float64Array;
 
-  /** @param entries things and their weights; at least one weight is above 0 */
+  /** @param entries items and their weights; at least one weight is above 0 */
   constructor(entries: Iterable<readonly [T, number]>) {
     const all = [...entries].filter(([, weight]) => weight > 0);
     this.#things = all.map(([thing]) => thing);
@@ -103,7 +105,7 @@ export class WeightedChoice<T> {
     this.#sums = Float64Array.from(all, ([, weight]) => sum += weight);
   }
 
-  /** The thing at `unit`, a number from 0 to 1, 1 excluded. */
+  /** The item at `unit`, a number in [0, 1). */
   at(unit: number): T {
     const sum = unit * this.#sums[this.#sums.length - 1]!;
     let low = 0;
@@ -116,7 +118,7 @@ export class WeightedChoice<T> {
     return this.#things[low]!;
   }
 
-  /** A thing by chance. */
+  /** A random item. */
   draw(random: Random): T {
     return this.at(random.next());
   }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Random, scramble, WeightedChoice } from "./random.ts";
 
-Deno.test("scrambling tells every 32-bit number from every other", () => {
-  // Each step can be undone; so can all of them.
+Deno.test("scrambling maps different 32-bit numbers to different numbers", () => {
+  // Each step can be inverted, so the whole can.
   const undone = (x: number) => {
     x = Math.imul(x ^ (x >>> 16), 0x7ed1b41d);
     x = Math.imul(x ^ (x >>> 13) ^ (x >>> 26), 0xa5cb9243);
@@ -12,7 +12,7 @@ Deno.test("scrambling tells every 32-bit number from every other", () => {
   fc.assert(fc.property(fc.nat({ max: 2 ** 32 - 1 }), (x) => assert.equal(undone(scramble(x)), x)));
 });
 
-Deno.test("equal seeds give equal streams, and others don't", () => {
+Deno.test("equal seeds give equal streams, and other seeds give others", () => {
   const start = (...seeds: number[]) => {
     const random = new Random(...seeds);
     return Array.from({ length: 4 }, () => random.next()).join();
@@ -22,7 +22,7 @@ Deno.test("equal seeds give equal streams, and others don't", () => {
   assert.equal(new Set(seeds.map((each) => start(...each))).size, seeds.length);
 });
 
-Deno.test("draws follow their laws", () => {
+Deno.test("draws follow their distributions", () => {
   const random = new Random(3);
   const draws = <T>(draw: () => T) => Array.from({ length: 40_000 }, draw);
   const mean = (numbers: readonly number[]) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
@@ -38,7 +38,7 @@ Deno.test("draws follow their laws", () => {
   assert.deepEqual([...counts.keys()].sort(), [0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-Deno.test("a weighted choice draws by weight, and never what weighs nothing", () => {
+Deno.test("a weighted choice draws by weight, and never an item of weight 0", () => {
   const choice = new WeightedChoice([["never", 0], ["a", 1], ["b", 3], ["neither", 0]]);
   assert.deepEqual([0, 0.2499, 0.25, 0.5, 0.999999].map((unit) => choice.at(unit)), ["a", "a", "b", "b", "b"]);
 });

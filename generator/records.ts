@@ -1,31 +1,34 @@
 /**
- * What the simulator sends, and how many of each kind it has sent.
+ * Records of the simulator, and counts of each kind that it has sent.
  * @module
  */
 import { RECORD_REASONS, type RecordReason } from "../processor/event.ts";
 
 /** A record to send. */
 export interface SimulatedRecord {
-  /** The user's id, for bad records too. */
+  /** The user's id; refused records have one too. */
   readonly key: string;
   readonly value: Uint8Array | null;
-  /** When it is sent: its Kafka timestamp, epoch milliseconds. */
+  /** Send time: its Kafka timestamp, epoch milliseconds. */
   readonly timestampMs: number;
-  /** A late one is an event, a duplicate is none that counts, and what has a reason is refused for it. */
+  /**
+   * `late` is an event that is sent late, `duplicate` is not counted, and a reason means that the record is refused for
+   * it.
+   */
   readonly kind: "event" | "late" | "duplicate" | RecordReason;
-  /** Empty where it is not an event. */
+  /** Empty if the record is not an event. */
   readonly eventType: string;
-  /** What the event adds to the revenue: 0 but for purchases. */
+  /** Revenue of the event; 0 unless it is a purchase. */
   readonly revenueCents: number;
 }
 
-/** How many of each. `records` is `events` + `duplicates` + all `refusals`. */
+/** Counts by kind. `records` = `events` + `duplicates` + all `refusals`. */
 export interface Counts {
   readonly records: number;
-  /** Events that count: valid, and the first of their identity; late ones too. */
+  /** Events, late ones included, duplicates excluded. */
   readonly events: number;
   readonly duplicates: number;
-  /** Those of the events that were sent later than they happened. */
+  /** Events that were sent later than they happened. */
   readonly late: number;
   readonly refusals: Readonly<Record<RecordReason, number>>;
   /** Events by type. */
@@ -33,7 +36,7 @@ export interface Counts {
   /** Events of type `purchase`. */
   readonly purchases: number;
   readonly revenueCents: number;
-  /** Distinct users with an event. */
+  /** Distinct users with at least one event. */
   readonly users: number;
 }
 
@@ -48,7 +51,7 @@ export class RecordCounts {
   readonly #eventTypes = new Map<string, number>();
   readonly #users = new Set<string>();
 
-  /** Counts one more record. */
+  /** Counts a record. */
   add({ kind, key, eventType, revenueCents }: SimulatedRecord): void {
     this.#records++;
     if (kind === "duplicate") this.#duplicates++;

@@ -1,5 +1,5 @@
 /**
- * Messages that can't be events, each for one reason and no other.
+ * Records that cannot be events. Each is refused for exactly one reason.
  * @module
  */
 import {
@@ -11,7 +11,7 @@ import {
 } from "../processor/event.ts";
 import { type Random, WeightedChoice } from "./random.ts";
 
-/** What a fault may be made from. */
+/** What a refused record is made from. */
 export interface Good {
   /** An event that would be accepted. */
   readonly event: ClickEvent;
@@ -21,15 +21,15 @@ export interface Good {
   readonly keepDays: number;
 }
 
-/** Ways to be refused for a reason; a string is sent as UTF-8. */
+/** Ways to make a record that is refused for a reason; a string is sent as UTF-8. */
 type Ways = readonly ((good: Good, random: Random) => Uint8Array | string | null)[];
 
 const DAY_MS = 86_400_000;
 
-/** How much older than what is kept an expired event is at least: enough where more is kept than is usual. */
+/** Days by which an expired event is at least older than the retention: enough for a longer retention than usual. */
 const EXPIRED_DAYS = 400;
 
-/** Bytes that are no UTF-8: a stray one, a lone continuation, an overlong NUL, a surrogate, a cut sequence. */
+/** Invalid UTF-8: a stray byte, a lone continuation, an overlong NUL, a surrogate, a truncated sequence. */
 const NOT_UTF8 = [[0xff], [0x80], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]];
 
 const WAYS: Readonly<Record<RecordReason, Ways>> = {
@@ -113,12 +113,14 @@ const WAYS: Readonly<Record<RecordReason, Ways>> = {
   ],
 };
 
-/** How often the reasons come up. A message that is too large outweighs hundreds of others, so it is rare. */
+/** Weights of the reasons. A record that is too large outweighs hundreds of others, so it is rare. */
 const OFTEN = new WeightedChoice(RECORD_REASONS.map((reason) => [reason, reason === "too_large" ? 0.02 : 1] as const));
 
 const encoder = new TextEncoder();
 
-/** The reasons of the messages to come: first each one once, so that even a few bad messages show all there is. */
+/**
+ * Reasons of the next records. Each reason comes up once first, so that even a few refused records show all of them.
+ */
 export class RefusedRecords {
   readonly #random: Random;
   #made = 0;
@@ -127,7 +129,7 @@ export class RefusedRecords {
     this.#random = random;
   }
 
-  /** A message that is refused, and the reason. */
+  /** Returns a refused record and its reason. */
   make(good: Good): { readonly reason: RecordReason; readonly value: Uint8Array | null } {
     const reason = RECORD_REASONS[this.#made++] ?? OFTEN.draw(this.#random);
     const message = this.#random.pick(WAYS[reason])(good, this.#random);
@@ -139,13 +141,13 @@ function change(fields: Readonly<Record<string, unknown>>): (good: Good) => stri
   return ({ event }) => JSON.stringify({ ...event, ...fields });
 }
 
-/** An event of exactly so many bytes, for the limit's sake. */
+/** Pads an event to exactly this many bytes, to test the limit. */
 function padded({ event }: Good, bytes: number): string {
   const text = JSON.stringify(event);
   return text + " ".repeat(bytes - encoder.encode(text).length);
 }
 
-/** An event as bytes, with something in its page that is no UTF-8. */
+/** Encodes an event with invalid UTF-8 in its page. */
 function spoilt(event: ClickEvent, bytes: readonly number[]): Uint8Array {
   const mark = "\x7f";
   const text = encoder.encode(JSON.stringify({ ...event, page: `/${mark}` }));

@@ -1,27 +1,27 @@
 /**
- * Who shops: a crowd of any size that takes no memory but for a day's guests.
+ * The shoppers: any number of them, with memory only for the guests of one day.
  * @module
  */
 import { hash, Random, scramble, unit, WeightedChoice } from "./random.ts";
 
-/** What a kind of shopper tends to do. Shares and chances are from 0 to 1. */
+/** Habits of one kind of shopper. Shares and probabilities are from 0 to 1. */
 export interface Habit {
   readonly name: string;
   /** Share of all shoppers. */
   readonly share: number;
-  /** Chance to come back the day after the first visit; later it is less. */
+  /** Probability to come back the day after the first visit; it falls with time. */
   readonly returns: number;
-  /** Chance to leave at once. */
+  /** Probability to leave at once. */
   readonly bounces: number;
-  /** Chance to put a product that is looked at into the cart. */
+  /** Probability to add a viewed product to the cart. */
   readonly carts: number;
-  /** Chance to go on from the cart to the checkout, and to pay there. */
+  /** Probability to go from the cart to the checkout, and to pay there. */
   readonly pays: number;
-  /** Chance that a campaign brought them. */
+  /** Probability to arrive through a campaign. */
   readonly lured: number;
 }
 
-/** All kinds; their shares add up to 1. */
+/** All kinds of shoppers; their shares add up to 1. */
 export const HABITS: readonly Habit[] = [
   { name: "regular", share: 0.22, returns: 0.45, bounces: 0.2, carts: 0.13, pays: 0.75, lured: 0.05 },
   { name: "bargain hunter", share: 0.18, returns: 0.25, bounces: 0.3, carts: 0.2, pays: 0.45, lured: 0.5 },
@@ -29,23 +29,23 @@ export const HABITS: readonly Habit[] = [
   { name: "passer-by", share: 0.25, returns: 0.05, bounces: 0.65, carts: 0.04, pays: 0.5, lured: 0.12 },
 ];
 
-/** What sends a shopper's events, and how it writes them. */
+/** A client application and how it writes events. */
 export interface Client {
   readonly name: string;
   readonly timestamp: "iso" | "iso with offset" | "epoch";
   readonly sendsEventId: boolean;
   readonly sendsSessionId: boolean;
-  /** Leaves out device, region and currency. */
+  /** Omits device, region and currency. */
   readonly terse: boolean;
   /** Writes prices as text. */
   readonly decimalPrices: boolean;
-  /** Fields that nobody asked for, as JSON, after a comma. */
+  /** Unknown fields, as JSON, after a comma. */
   readonly extra: string;
 }
 
-/** Somebody who shops. */
+/** A shopper. */
 export interface Shopper {
-  /** From 0 to the number of users, excluded. */
+  /** In [0, number of users). */
   readonly number: number;
   readonly userId: string;
   readonly habit: Habit;
@@ -57,10 +57,10 @@ export interface Shopper {
 
 const DAY_MS = 86_400_000;
 
-/** Share of the crowd that isn't known to the shop yet when the simulation begins, if it covers days. */
+/** Share of shoppers that are new during the simulation, if it covers days. */
 const NEWCOMERS = 0.6;
 
-/** Over how many days newcomers come where there is no end. */
+/** Days over which new shoppers arrive if the simulation has no end. */
 const ENDLESS_DAYS = 30;
 
 const WEB: Client = {
@@ -104,7 +104,7 @@ const REGIONS = new WeightedChoice<readonly [string | null, string]>([
   [[null, "EUR"], 1],
 ]);
 
-/** The crowd of a seed. */
+/** The shoppers of a seed. */
 export class Shoppers {
   readonly #seed: number;
   readonly #users: number;
@@ -124,8 +124,8 @@ export class Shoppers {
   }
 
   /**
-   * The next who comes by. A day's guests take turns, so that a visit is far from the visitor's last one unless there
-   * are few users; whoever is `busy` is passed over, unless nearly all are.
+   * Returns the next shopper to arrive. A day's guests take turns, so that a shopper's visits are far apart unless
+   * there are few users. Shoppers who are `busy` are skipped, unless nearly all are.
    */
   arrival(timeMs: number, busy: ReadonlySet<number>): number {
     const day = Math.max(this.#firstDay, Math.floor(timeMs / DAY_MS));
@@ -139,7 +139,7 @@ export class Shoppers {
     return guest;
   }
 
-  /** The shopper of a number, always the same one but for the device that is at hand. */
+  /** Returns the shopper with this number. Only the device may differ between calls. */
   shopper(number: number, random: Random): Shopper {
     const chance = (salt: number) => unit(hash(this.#seed, number, salt));
     const client = CLIENTS.at(chance(1));
@@ -159,7 +159,7 @@ export class Shoppers {
     return KINDS.at(unit(hash(this.#seed, number, 4)));
   }
 
-  /** Makes the list of a day's guests, in any order. */
+  /** Lists a day's guests in random order. */
   #invite(day: number): void {
     const guests: number[] = [];
     for (let number = 0; number < this.#users; number++) {
@@ -177,7 +177,7 @@ export class Shoppers {
   }
 
   #comes(number: number, day: number): boolean {
-    // There is nothing to return to in less than two days, so all may come.
+    // In less than two days nobody can return, so everybody may come.
     if (this.#days < 2) return true;
     const age = day - this.#firstDay - this.#joins(number);
     if (age <= 0) return age === 0;
@@ -185,7 +185,7 @@ export class Shoppers {
     return unit(hash(this.#seed, number, 6, day)) < this.#habit(number).returns * interest;
   }
 
-  /** The day of the first visit, counted from the first one simulated; below 0 for those who are known already. */
+  /** Day of the first visit, counted from the first simulated day; below 0 for known shoppers. */
   #joins(number: number): number {
     const when = unit(hash(this.#seed, number, 7));
     return when < NEWCOMERS ? Math.floor(when / NEWCOMERS * Math.ceil(this.#days)) : -1 - Math.floor(when * 60);

@@ -1,5 +1,5 @@
 /**
- * The simulated shop: a seed and a span of time in, records in the order of their time out, the same every time.
+ * The simulator: a seed and a time span give records in time order, the same every time.
  * @module
  */
 import { EventEncoder } from "./event_encoder.ts";
@@ -11,28 +11,31 @@ import { RefusedRecords } from "./refused_records.ts";
 import { type Click, Visits } from "./visits.ts";
 import type { ClickEvent } from "../processor/event.ts";
 
-/** A record that waits for its time. */
+/** A record that waits for its send time. */
 interface Waiting {
   readonly record: SimulatedRecord;
-  /** False where a copy would be another event. */
+  /** False if a copy would be another event. */
   readonly repeatable: boolean;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** By how much an event is late: at least so that it can be told from a slow network. */
+/** Smallest delay of a late event: clearly more than a slow network. */
 const MIN_LATE_MS = 1000;
 const MAX_LATE_MS = 6 * HOUR_MS;
 
-/** After how long an event is repeated at most: less than the ten minutes after which a copy counts as another event. */
+/** Longest delay of a duplicate: less than 10 minutes, after which a copy is an event of its own. */
 const MAX_COPY_MS = 9.5 * 60_000;
 
-/** About how many records may wait to be sent. It bounds the memory; where more would, they wait for a shorter time. */
+/**
+ * Approximate number of records that may wait to be sent. Bounds the memory: beyond it, records wait for a shorter
+ * time.
+ */
 const MAX_WAITING = 50_000;
 
-/** A shop that is simulated once: its records can be walked through once, and are counted as they are handed out. */
+/** One simulation. Its records can be iterated once, and are counted as they are returned. */
 export class Simulator implements Iterable<SimulatedRecord> {
-  /** The options, with what was left out filled in. */
+  /** The options with all defaults filled in. */
   readonly options: CompleteOptions;
   readonly #waiting = new EventQueue<Waiting>();
   readonly #random: Random;
@@ -45,7 +48,7 @@ export class Simulator implements Iterable<SimulatedRecord> {
   readonly #maxCopyMs: number;
   #refusedMs: number;
 
-  /** @throws {RangeError} naming the option that is out of bounds, its value and what is allowed */
+  /** @throws {RangeError} naming the option that is out of bounds, its value and its bounds */
   constructor(options: SimulatorOptions) {
     this.options = complete(options);
     const { seed, fromMs, rate, bad, duplicates, late } = this.options;
@@ -60,7 +63,7 @@ export class Simulator implements Iterable<SimulatedRecord> {
     this.#refusedMs = fromMs + this.#untilRefused();
   }
 
-  /** How many records of each kind have been handed out so far. */
+  /** Counts of the records returned so far. */
   get counts(): Counts {
     return this.#counts.snapshot();
   }
@@ -83,7 +86,7 @@ export class Simulator implements Iterable<SimulatedRecord> {
     }
   }
 
-  /** Sends an event, or puts it off. */
+  /** Sends an event now, or delays it. */
   #report({ shopper, value, eventType, revenueCents }: Click, nowMs: number): SimulatedRecord | null {
     const { userId: key, client } = shopper;
     const record: SimulatedRecord = { key, value, timestampMs: nowMs, kind: "event", eventType, revenueCents };
@@ -95,7 +98,7 @@ export class Simulator implements Iterable<SimulatedRecord> {
     return null;
   }
 
-  /** Sends a record, and perhaps will do so again. */
+  /** Sends a record, and sometimes schedules a duplicate. */
   #send({ record, repeatable }: Waiting): SimulatedRecord {
     const nowMs = record.timestampMs;
     const latestMs = Math.min(this.#maxCopyMs, this.options.toMs - 1 - nowMs);
@@ -106,7 +109,7 @@ export class Simulator implements Iterable<SimulatedRecord> {
     return record;
   }
 
-  /** Lets a record wait, with bytes of its own, so that it doesn't keep the buffer that it shares with others. */
+  /** Delays a record. Copies its bytes, so that it doesn't keep the shared buffer alive. */
   #putOff(record: SimulatedRecord, repeatable: boolean): void {
     this.#waiting.add(record.timestampMs, { record: { ...record, value: record.value!.slice() }, repeatable });
   }
@@ -134,9 +137,9 @@ export class Simulator implements Iterable<SimulatedRecord> {
   }
 }
 
-/** The longest of waits, in milliseconds, with which not too many wait at once. */
+/** Longest delay in milliseconds that keeps the number of waiting records bounded. */
 function longestWaitMs(perSecond: number, leastMs: number, mostMs: number): number {
-  // The mean of waits of which each order of magnitude is as likely.
+  // Mean of a log-uniform delay.
   const meanMs = (longestMs: number) => (longestMs - leastMs) / Math.log(longestMs / leastMs);
   let longestMs = mostMs;
   while (perSecond * meanMs(longestMs) / 1000 > MAX_WAITING && longestMs > 4 * leastMs) longestMs /= 2;

@@ -12,7 +12,7 @@ import type { Counts } from "./records.ts";
 const FROM_MS = Date.UTC(2026, 10, 2, 9);
 const KEEP_DAYS = 30;
 
-/** Options of a short span, with everything that can be asked for. */
+/** Options of a short span with every feature enabled. */
 function short(seconds: number, rate: number, more: Partial<SimulatorOptions> = {}): SimulatorOptions {
   const span = { fromMs: FROM_MS, toMs: FROM_MS + seconds * 1000 };
   return { seed: 1, ...span, rate, bad: 0.05, duplicates: 0.05, late: 0.05, ...more };
@@ -24,7 +24,7 @@ function bytesOf(options: SimulatorOptions): string {
   ).join("\n");
 }
 
-/** What an independent reading of the contract says of a record: the event, or the reason for refusing it. */
+/** The verdict of an independent decoder on a record: the event, or the reason for its refusal. */
 function judged({ value, timestampMs }: SimulatedRecord): OracleEvent | RecordReason {
   try {
     return decodeRecord({ offset: 0, value, time: timestampMs }, KEEP_DAYS);
@@ -34,7 +34,7 @@ function judged({ value, timestampMs }: SimulatedRecord): OracleEvent | RecordRe
   }
 }
 
-/** Checks all that is promised of each record, and counts again by what they hold. */
+/** Checks all promises of each record, and recounts them from their contents. */
 function recount(records: readonly SimulatedRecord[], { fromMs, toMs }: SimulatorOptions): Counts {
   const refusals = Object.fromEntries(RECORD_REASONS.map((reason) => [reason, 0])) as Record<RecordReason, number>;
   const eventTypes = new Map<string, number>();
@@ -89,14 +89,14 @@ function recount(records: readonly SimulatedRecord[], { fromMs, toMs }: Simulato
   };
 }
 
-Deno.test("the same seed makes the same bytes, another seed or start makes others", () => {
+Deno.test("the same seed gives the same bytes; another seed or start gives others", () => {
   const once = bytesOf(short(5, 200));
   assert.equal(bytesOf(short(5, 200)), once);
   assert.notEqual(bytesOf(short(5, 200, { seed: 2 })), once);
   assert.notEqual(bytesOf(short(5, 200, { fromMs: FROM_MS - 1 })), once);
 });
 
-Deno.test("a seed's records stay the same from version to version, byte for byte", () => {
+Deno.test("a seed's records stay the same byte for byte from version to version", () => {
   const expected = {
     1: "0f2850aaa8bdebb2abd836cfaa4f86f8dce3b1aa1694514caf8cc02ad3c36170",
     20261102: "e3031b96b57447fcd978ad6bae3df6ec84735cdd63563097ec49e540c7c1bdab",
@@ -117,7 +117,7 @@ Deno.test("a seed's records stay the same from version to version, byte for byte
   }
 });
 
-Deno.test("no identity is given twice, not even by another seed or another span of the same simulator", () => {
+Deno.test("no event id is used twice, not even by another seed or another span of the same simulator", () => {
   const ids = [{}, { seed: 2 }, { fromMs: FROM_MS + 1 }].flatMap((more) => {
     const records = [...new Simulator(short(10, 500, { bad: 0, duplicates: 0, ...more }))];
     return records.map(({ value }) => JSON.parse(new TextDecoder().decode(value!)).eventId as string | undefined)
@@ -128,7 +128,7 @@ Deno.test("no identity is given twice, not even by another seed or another span 
   for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });
 
-Deno.test("whatever the options, every record is what it says, and is counted as such", () => {
+Deno.test("with any options, every record is of its stated kind and counted as such", () => {
   const options = fc.record({
     seed: fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 }),
     startMs: fc.integer({ min: Date.UTC(1995), max: Date.UTC(2060) }),
@@ -150,7 +150,7 @@ Deno.test("whatever the options, every record is what it says, and is counted as
   );
 });
 
-Deno.test("every way of being bad is refused for its reason, and each reason comes up early", () => {
+Deno.test("every kind of refused record is refused for its reason, and each reason comes up early", () => {
   const options = short(20, 1000, { bad: 0.5 });
   const simulator = new Simulator(options);
   const records = [...simulator];
@@ -160,7 +160,7 @@ Deno.test("every way of being bad is refused for its reason, and each reason com
   assert.ok(Math.abs(bad.length / records.length - 0.5) < 0.02);
 });
 
-Deno.test("shares are met, and what was not asked for is not made", () => {
+Deno.test("shares are met, and nothing is made that was not asked for", () => {
   const counts = (options: SimulatorOptions) => {
     const simulator = new Simulator(options);
     for (const _ of simulator);
@@ -176,7 +176,7 @@ Deno.test("shares are met, and what was not asked for is not made", () => {
   assert.equal(none.late, 0);
 });
 
-Deno.test("late events arrive out of order, some after the watermark has gone by for hours", () => {
+Deno.test("late events arrive out of order, some hours after the event-time watermark", () => {
   const records = [...new Simulator(short(86_400, 1, { bad: 0, duplicates: 0, late: 0.3 }))];
   const delaysMs = records.filter(({ kind }) => kind === "late").map((record) => {
     const event = judged(record);
@@ -186,7 +186,7 @@ Deno.test("late events arrive out of order, some after the watermark has gone by
   assert.ok(Math.max(...delaysMs) > 3 * 3_600_000);
 });
 
-Deno.test("the rate is met whatever the span", onlyInWholeRun, () => {
+Deno.test("the rate is met over any span", onlyInWholeRun, () => {
   for (const [seconds, rate] of [[10, 2000], [20, 500], [600, 30], [3 * 86_400, 0.2], [7200, 5]] as const) {
     for (const seed of [1, 2, 3]) {
       let records = 0;
@@ -197,7 +197,7 @@ Deno.test("the rate is met whatever the span", onlyInWholeRun, () => {
   }
 });
 
-Deno.test("a shop that never closes is endless, and begins in full swing", () => {
+Deno.test("a simulation without an end is endless, and starts at full rate", () => {
   const simulator = new Simulator({ seed: 1, fromMs: FROM_MS, toMs: Infinity, rate: 1000 });
   let firstHalf = 0;
   for (const { timestampMs } of simulator) {
@@ -210,7 +210,7 @@ Deno.test("a shop that never closes is endless, and begins in full swing", () =>
   assert.ok(eventTypes["purchase"]! > 0);
 });
 
-Deno.test("an option out of bounds is named, with its value and what is allowed", () => {
+Deno.test("an option out of bounds is named, with its value and its bounds", () => {
   const wrong: [Partial<SimulatorOptions>, RegExp][] = [
     [{ rate: 0 }, /^RangeError: rate is 0; allowed: records a second, above 0/],
     [{ rate: NaN }, /^RangeError: rate is NaN/],

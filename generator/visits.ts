@@ -1,5 +1,5 @@
 /**
- * All visits to the shop at once.
+ * All concurrent visits to the shop.
  * @module
  */
 import { CAMPAIGNS, Catalog, REFERRERS } from "./catalog.ts";
@@ -10,54 +10,54 @@ import type { CompleteOptions } from "./options.ts";
 import { Random } from "./random.ts";
 import { type Shopper, Shoppers } from "./shoppers.ts";
 
-/** An event at the time when it happens. */
+/** A click and its time. */
 export interface Click {
   readonly shopper: Shopper;
   readonly value: Uint8Array;
   readonly eventType: string;
-  /** 0 but for purchases. */
+  /** 0 unless it is a purchase. */
   readonly revenueCents: number;
 }
 
 /** A visit under way. */
 interface Visit {
-  /** True while the next click is so far off that it isn't reckoned with. */
+  /** True while the next click is so far off that the visit is not counted as active. */
   away: boolean;
   readonly shopper: Shopper;
   readonly journey: Journey;
-  /** Made when the first event is written; most of who comes in before the span never gets that far. */
+  /** Set with the first event; most visits that start before the span have none in it. */
   encoded: EncodedVisit | null;
 }
 
-/** How long the shop has been open at the start, at the pace of people, so that visits are under way by then. */
+/** Simulated time before the start, at human pace, so that visits are under way by then. */
 const WARM_UP_MS = 5 * 60_000;
 
-/** In about this time, at the pace of people, it is made up for that there were too many or too few clicks. */
+/** Time constant, at human pace, for correcting too many or too few clicks. */
 const CORRECTION_MS = 3 * 60_000;
 
-/** Whoever thinks for longer than this, at the pace of people, is away. */
+/** A shopper who thinks for longer than this, at human pace, is away. */
 const AWAY_MS = 10 * 60_000;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** How busy the shop is at each full hour, UTC; in between, in a straight line. */
+/** Relative traffic at each full hour, UTC; linear in between. */
 const HOURS = [
   [0.45, 0.3, 0.22, 0.18, 0.18, 0.25, 0.45, 0.75],
   [0.95, 1.1, 1.2, 1.25, 1.3, 1.25, 1.15, 1.1],
   [1.15, 1.3, 1.5, 1.75, 1.9, 1.8, 1.35, 0.85],
 ].flat();
 
-/** How busy it is on each day of the week, from Sunday on. */
+/** Relative traffic on each day of the week, from Sunday on. */
 const DAYS = [1.2, 0.95, 0.9, 0.9, 0.95, 1, 1.1];
 
-/** How often the mean over a span is measured. */
+/** Interval at which the mean over a span is sampled. */
 const SAMPLE_MS = 10 * 60_000;
 
-/** Arrivals, and what comes of them. */
+/** Simulates arrivals and their visits. */
 export class Visits {
   readonly #under = new EventQueue<Visit>();
-  /** Who is in the shop. */
+  /** Users with a visit under way. */
   readonly #shopping = new Set<number>();
   readonly #random: Random;
   readonly #catalog: Catalog;
@@ -67,17 +67,17 @@ export class Visits {
   readonly #identified: boolean;
   readonly #fromMs: number;
   readonly #pace: number;
-  /** Clicks that are wanted in a millisecond, on average. */
+  /** Expected clicks per millisecond, on average. */
   readonly #clicksPerMs: number;
   #arrivalMs: number;
   #lastArrivalMs: number;
-  /** How many of the visits under way are not away. */
+  /** Number of active visits: under way and not away. */
   #busy = 0;
-  /** Clicks that should have been made so far, less those that were. */
+  /** Clicks expected so far minus clicks made. */
   #missing = 0;
 
   /**
-   * @param rate clicks a second, on average over the span
+   * @param rate clicks/s, on average over the span
    */
   constructor({ seed, users, fromMs, toMs, pace, identified }: CompleteOptions, encoder: EventEncoder, rate: number) {
     this.#random = new Random(seed, fromMs, 11);
@@ -93,12 +93,12 @@ export class Visits {
     this.#arrivalMs = rate > 0 ? this.#lastArrivalMs : Infinity;
   }
 
-  /** When something happens next, epoch milliseconds: somebody comes in, or clicks. */
+  /** Time of the next arrival or click, epoch milliseconds. */
   get nextMs(): number {
     return Math.min(this.#under.nextMs, this.#arrivalMs);
   }
 
-  /** Lets it happen; null if it is nothing that anybody hears of. */
+  /** Processes the next arrival or click; returns null if no event results. */
   step(): Click | null {
     if (this.#arrivalMs <= this.#under.nextMs) {
       this.#arrive();
@@ -107,7 +107,7 @@ export class Visits {
     return this.#click(this.#under.next, this.#under.nextMs);
   }
 
-  /** Anybody who might shop at the time. */
+  /** Draws a shopper who may arrive at this time. */
   anybody(timeMs: number): Shopper {
     return this.#shoppers.shopper(this.#shoppers.arrival(timeMs, this.#shopping), this.#random);
   }
@@ -161,18 +161,18 @@ export class Visits {
   }
 }
 
-/** How busy a shop is at a time, in proportion to the mean of a span. */
+/** Traffic at a time, relative to the mean of a span. */
 class Rhythm {
   readonly #meanLevel: number;
   readonly #fromMs: number;
 
-  /** Of the span [fromMs, toMs); one without an end has no rhythm, for it has no mean to be held to. */
+  /** For the span [fromMs, toMs). An endless span has constant traffic, because it has no mean to normalise by. */
   constructor(fromMs: number, toMs: number) {
     this.#fromMs = fromMs;
     this.#meanLevel = toMs === Infinity ? NaN : mean(fromMs, toMs);
   }
 
-  /** 1 on average over the span, and before it what it is at its start. */
+  /** 1 on average over the span; before the span, the value at its start. */
   at(timeMs: number): number {
     return Number.isNaN(this.#meanLevel) ? 1 : level(Math.max(timeMs, this.#fromMs)) / this.#meanLevel;
   }
