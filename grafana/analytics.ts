@@ -1,5 +1,5 @@
 /**
- * What the shop's analysts look at.
+ * The dashboard for the shop's analysts.
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
@@ -8,18 +8,18 @@ import { bars, heat, lines, linesOfTwo, number, shares, table } from "./panel.ts
 import { rows, series } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
-/** A step of a graph. */
+/** Width of one step of a graph. */
 const STEP = "$__interval_ms * interval '1 millisecond'";
 const DEVICES = chosen("device");
 const REGIONS = chosen("region");
-/** Of a row that has a device and a region. */
+/** Condition on a row with a device and a region. */
 const IS_CHOSEN =
   `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
 const OF_CHOSEN = "Of the devices and regions chosen above.";
 const OF_ALL = "Of all devices and regions: it is not kept by them.";
 const NOTHING = "Nothing happened in this time";
 
-/** The last sixty whole minutes of the time that is shown. */
+/** The last sixty whole minutes of the time range. */
 const LAST_MINUTES = `generate_series(date_trunc('minute', $__timeTo()::timestamptz) - interval '60 minutes',
   date_trunc('minute', $__timeTo()::timestamptz) - interval '1 minute', interval '1 minute') as m (minute)`;
 
@@ -250,7 +250,7 @@ order by day_of_week`),
   { day: { width: 100 } },
 );
 
-/** From which minute on the latest fifty are: what traffic knows need not be looked for among the events. */
+/** The minute from which on there are fifty events. Found in `traffic`, so that older events need not be read. */
 const LATEST_SINCE = `(
   select min(m.window_start)
   from (

@@ -1,5 +1,5 @@
 /**
- * How shoppers behave: funnels, cohorts, sessions, carts.
+ * The dashboard on user behavior: funnels, cohorts, sessions, carts.
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
@@ -8,7 +8,7 @@ import { bars, heat, number, table } from "./panel.ts";
 import { rows } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
-/** The UTC days that the time touches, half open. */
+/** The UTC days that the time range touches, half-open. */
 const DAYS =
   "($__timeFrom()::timestamptz at time zone 'UTC')::date, ($__timeTo()::timestamptz at time zone 'UTC')::date + 1";
 const NO_SESSION = "No session began in this time";
@@ -106,7 +106,7 @@ limit 50`),
   },
 );
 
-/** Days after the first that the triangle has room for. */
+/** Days in the retention triangle, counted from the first day. */
 const RETAINED = Array.from({ length: 15 }, (_, day) => day);
 
 const retention = heat(

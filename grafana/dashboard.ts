@@ -1,5 +1,5 @@
 /**
- * A dashboard as a whole: where its panels stand, what its variables are, and how it leads to the others.
+ * A dashboard as a whole: the layout of its panels, its variables, and its links to the other dashboards.
  * @module
  */
 import type { Builder } from "@grafana/grafana-foundation-sdk/cog";
@@ -25,49 +25,49 @@ import { DATA_SOURCES, type DataSource, reference } from "./query.ts";
 /** Columns of Grafana's grid. */
 export const GRID = 24;
 
-/** Panels that stand beside each other, as high as each other, each with its share of the width. */
+/** Panels side by side, of equal height; each with its width. */
 export interface Line {
   readonly height: number;
   readonly panels: readonly (readonly [width: number, panel: Builder<Panel>])[];
 }
 
-/** Lines under a heading. A closed one asks nothing until it is opened. */
+/** Lines under a heading. A closed section runs no query until it is opened. */
 export interface Section {
   readonly title: string;
   readonly closed?: boolean;
   readonly lines: readonly Line[];
 }
 
-/** What makes a dashboard. */
+/** Definition of a dashboard. */
 export interface Design {
   readonly uid: string;
   readonly title: string;
   readonly description: string;
-  /** Where its time begins, such as `now-24h`. */
+  /** Start of its time range, such as `now-24h`. */
   readonly from: string;
   readonly refresh: string;
   readonly sources: readonly DataSource[];
   readonly variables?: readonly Builder<VariableModel>[];
-  /** What happened, by the expression that tells. */
+  /** Marked events: name and definition. */
   readonly annotations?: Readonly<Record<string, Annotation>>;
   readonly sections: readonly Section[];
 }
 
-/** Something that is marked in every panel over time. */
+/** A kind of event that is marked in every panel over time. */
 export interface Annotation {
   readonly expr: string;
   readonly color: string;
-  /** Labels that it shows. */
+  /** Labels to show with the mark. */
   readonly tags: string;
 }
 
-/** By this tag dashboards find each other. */
+/** Tag by which the dashboards link to each other. */
 export const TAG = "clickstream";
 
-// The oldest Grafana that is meant to take them, 11, writes this; later ones bring it up to date by themselves.
+// Schema of Grafana 11, the oldest supported version; later versions upgrade it by themselves.
 const SCHEMA_VERSION = 39;
 
-/** The dashboard as Grafana reads it. */
+/** Returns the dashboard as JSON for Grafana. */
 export function dashboard(design: Design): Dashboard {
   const builder = new DashboardBuilder(design.title)
     .uid(design.uid)
@@ -94,7 +94,7 @@ export function dashboard(design: Design): Dashboard {
   const { links = [], annotations, ...built } = builder.build();
   return {
     ...built,
-    // The builder would have them in a menu, out of sight.
+    // The builder would put the links into a menu.
     links: links.map(({ placement: _, ...link }) => link),
     annotations: { list: annotations?.list ?? [] },
     schemaVersion: SCHEMA_VERSION,
@@ -102,20 +102,20 @@ export function dashboard(design: Design): Dashboard {
   };
 }
 
-/** A variable for values of a closed set; all of them by default. */
+/** A variable with a fixed set of values; all are selected by default. */
 export function choice(name: string, label: string, values: readonly string[]): Builder<VariableModel> {
   return new CustomVariableBuilder(name).label(label).values(values.join(",")).multi(true).includeAll(true)
     .allValue(EVERYTHING).current({ selected: true, text: ["All"], value: ["$__all"] });
 }
 
-/** A variable for what a query finds; all of it by default. */
+/** A variable with the values that a query finds; all are selected by default. */
 export function found(name: string, label: string, sql: string): Builder<VariableModel> {
   return new QueryVariableBuilder(name).label(label).datasource(reference("postgres")).query(sql).definition(sql)
     .refresh(VariableRefresh.OnTimeRangeChanged).sort(VariableSort.AlphabeticalAsc).multi(true).includeAll(true)
     .allValue(EVERYTHING).current({ selected: true, text: ["All"], value: ["$__all"] });
 }
 
-/** A variable that is typed. */
+/** A variable with a text box. */
 export function typed(name: string, label: string, value: string): Builder<VariableModel> {
   return new TextBoxVariableBuilder(name).label(label).defaultValue(value).current({
     selected: true,
@@ -124,10 +124,10 @@ export function typed(name: string, label: string, value: string): Builder<Varia
   });
 }
 
-/** Stands for all values of a variable; Grafana puts it in as it is, where it puts quotes around each value chosen. */
+/** Stands for all values of a variable. Grafana inserts it unquoted; it quotes selected values. */
 const EVERYTHING = "null";
 
-/** The values that are chosen as an array for SQL; null where that is all of them. */
+/** The selected values as an SQL array; null if all are selected. */
 export function chosen(name: string): string {
   return `nullif(array[$${name}]::text[], '{null}')`;
 }
@@ -141,7 +141,7 @@ function sourceVariable(name: DataSource): Builder<VariableModel> {
   });
 }
 
-/** Panels and headings from the top down, numbered. */
+/** Panels and headings from top to bottom, numbered. */
 function placed(sections: readonly Section[]): NonNullable<Dashboard["panels"]> {
   const all: NonNullable<Dashboard["panels"]> = [];
   let id = 0;
@@ -159,7 +159,7 @@ function placed(sections: readonly Section[]): NonNullable<Dashboard["panels"]> 
       if (x > GRID) throw new RangeError(`${title}: ${x} columns side by side; there are ${GRID}`);
       y += height;
     }
-    // The panels of a heading that is closed belong to it.
+    // The panels of a closed heading are nested in it.
     if (closed) all.push({ ...row, panels });
     else all.push(row, ...panels);
   }

@@ -1,5 +1,5 @@
 /**
- * What a linter of dashboards would find, held against the files that Grafana is given.
+ * Checks the dashboard files that Grafana gets, as a dashboard linter would.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -24,12 +24,12 @@ async function files(): Promise<Dashboard[]> {
   return await Promise.all(names.map(async (name) => JSON.parse(await Deno.readTextFile(new URL(name, FOLDER)))));
 }
 
-/** Headings and panels, those under closed headings too. */
+/** Headings and panels, including those under closed headings. */
 function everything({ panels = [] }: Dashboard): (Panel | RowPanel)[] {
   return panels.flatMap((panel) => [panel, ...panel.type === "row" ? (panel as RowPanel).panels : []]);
 }
 
-/** What is wrong with a dashboard, in words. */
+/** Describes what is wrong with a dashboard. */
 function lint(dashboard: Dashboard): string[] {
   const all = everything(dashboard);
   return [
@@ -116,7 +116,7 @@ function metricsIn(expression: string): string[] {
   return [...expression.matchAll(/\b(?:clickstream|process|kafka|node|pg)_\w+/g)].map(([name]) => name);
 }
 
-Deno.test("the dashboards are the files that are committed", async () => {
+Deno.test("the dashboards are the committed files", async () => {
   assert.deepEqual(await staleFiles(FOLDER), []);
   const folder = await Deno.makeTempDir();
   const copy = new URL(`file://${folder}/`);
@@ -128,13 +128,13 @@ Deno.test("the dashboards are the files that are committed", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("a linter finds nothing wrong with the dashboards", async () => {
+Deno.test("the linter finds nothing wrong with the dashboards", async () => {
   for (const dashboard of await files()) assert.deepEqual(lint(dashboard), [], dashboard.title ?? "");
   const uids = (await files()).map(({ uid }) => uid);
   assert.deepEqual(uids, ["clickstream-analytics", "clickstream-behavior", "clickstream-system"]);
 });
 
-Deno.test("the linter finds what is wrong", async () => {
+Deno.test("the linter finds faults", async () => {
   type Loose = { panels: Record<string, unknown>[] } & Record<string, unknown>;
   const planted: readonly (readonly [what: RegExp, fault: (dashboard: Loose) => void])[] = [
     [/reaches over the edge/, ({ panels }) => panels[1]!["gridPos"] = { x: 20, y: 500, w: 5, h: 4 }],
@@ -161,7 +161,7 @@ Deno.test("the linter finds what is wrong", async () => {
 });
 
 Deno.test({
-  name: "every metric named exists (ignored where docs/metrics.md, which lists them, is not there yet)",
+  name: "every metric that a dashboard names exists (ignored without docs/metrics.md, which lists them)",
   ignore: !HAS_METRICS_PAGE,
   fn: async () => {
     const page = await Deno.readTextFile(METRICS_PAGE);
@@ -174,7 +174,7 @@ Deno.test({
   },
 });
 
-Deno.test("docs/dashboards.md lists every panel, and what feeds it", async () => {
+Deno.test("docs/dashboards.md lists every panel and what feeds it", async () => {
   const page = await Deno.readTextFile(new URL("../docs/dashboards.md", HERE));
   const fed = (dashboards: Dashboard[]) => fedIn(panelList(dashboards, [], () => []));
   const listed = fedIn(listIn(page));
@@ -186,13 +186,13 @@ Deno.test("docs/dashboards.md lists every panel, and what feeds it", async () =>
   assert.notDeepEqual(listed.slice(0, 10), fed([analytics!]).slice(0, 10));
 });
 
-/** A text as Grafana reads it from a file of provisioning: what stands in braces first, then all, once more. */
+/** Expands a text of a provisioning file as Grafana does: first variables in braces, then all variables, once. */
 function expanded(text: string, env: Readonly<Record<string, string>>): string {
   const inBraces = text.replaceAll(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? "");
   return inBraces.replaceAll(/\$(?:\{([^}]+)\}|(\w+))/g, (_, a?: string, b?: string) => env[a ?? b ?? ""] ?? "");
 }
 
-Deno.test("what is provisioned comes from the environment, whatever is in a password", async () => {
+Deno.test("provisioning reads the environment, whatever characters a password contains", async () => {
   const text = await Deno.readTextFile(new URL("provisioning/datasources/clickstream.yaml", HERE));
   const { datasources } = parse(text) as { datasources: Record<string, unknown>[] };
   assert.deepEqual(
@@ -215,7 +215,7 @@ Deno.test("what is provisioned comes from the environment, whatever is in a pass
   assert.deepEqual(said, used);
 });
 
-Deno.test("the dashboards are provisioned from where they are", async () => {
+Deno.test("the dashboards are provisioned from their folder", async () => {
   const folder = fileURLToPath(new URL("provisioning", HERE));
   const text = await Deno.readTextFile(`${folder}/dashboards/clickstream.yaml`);
   const { providers: [provider] } = parse(text) as { providers: { type: string; options: { path: string } }[] };

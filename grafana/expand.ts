@@ -1,44 +1,44 @@
 /**
- * A panel's query as Grafana sends it to PostgreSQL or Prometheus: variables put in by the page, macros by the back end.
- * What the tests and the benchmark run.
+ * Expands a panel's query as Grafana does before it sends it to PostgreSQL or Prometheus: variables as in the browser,
+ * macros as in the back end. Used by the tests and the benchmark.
  * @module
  */
 import type { Dashboard, Panel, RowPanel, VariableModel } from "@grafana/grafana-foundation-sdk/dashboard";
 
-/** What a dashboard is looked at with. */
+/** Time range, step and variables with which a dashboard is viewed. */
 export interface Look {
   readonly from: Date;
   readonly to: Date;
-  /** Width of a step of a graph. */
+  /** Width of one step of a graph. */
   readonly intervalMs: number;
-  /** Values chosen of variables; of the others what the dashboard begins with. */
+  /** Selected values by variable; other variables have their initial values. */
   readonly chosen?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** A target of a panel that is asked of PostgreSQL. */
+/** A panel's query to PostgreSQL. */
 export interface SqlTarget {
   readonly refId: string;
   readonly rawSql: string;
   readonly format: "table" | "time_series";
 }
 
-/** An expression that is asked of Prometheus, and who asks. */
+/** An expression for Prometheus, and the panel or annotation that uses it. */
 export interface Asked {
   readonly by: string;
   readonly expr: string;
 }
 
-/** Every panel of a dashboard that shows something, those under closed headings too. */
+/** All panels of a dashboard, including those under closed headings. */
 export function panelsOf({ panels = [] }: Dashboard): Panel[] {
   return panels.flatMap((panel) => isRow(panel) ? panel.panels : [panel]);
 }
 
-/** The panel's questions to PostgreSQL. */
+/** The panel's queries to PostgreSQL. */
 export function sqlTargetsOf({ targets = [] }: Panel): SqlTarget[] {
   return targets.filter((target) => "rawSql" in target) as unknown as SqlTarget[];
 }
 
-/** What answers a panel: functions and tables of the schema, or metrics. */
+/** Returns what feeds a panel: functions and tables of the schema, or metrics. */
 export function feedsOf(panel: Panel): string[] {
   const asked = sqlTargetsOf(panel).flatMap(({ rawSql }) =>
     [...rawSql.matchAll(/(?:clickstream\.|\b(?=pg_stat_))(\w+)(\()?/g)].map(([, name, call]) =>
@@ -51,7 +51,7 @@ export function feedsOf(panel: Panel): string[] {
   return [...new Set([...asked, ...metrics])];
 }
 
-/** All questions of a dashboard to Prometheus: of its panels, and of what is marked in them. */
+/** All Prometheus expressions of a dashboard: those of its panels and of its annotations. */
 export function expressionsOf(dashboard: Dashboard): Asked[] {
   const ofPanels = panelsOf(dashboard).flatMap(({ title, targets = [] }) =>
     (targets as unknown as { expr?: string }[]).map(({ expr }) => ({ by: title, expr }))
@@ -60,14 +60,14 @@ export function expressionsOf(dashboard: Dashboard): Asked[] {
   return [...ofPanels, ...marks].flatMap(({ by = "", expr }) => expr === undefined ? [] : [{ by, expr }]);
 }
 
-/** The expression with the interval of rates written out. */
+/** Replaces the rate interval in an expression. */
 export function expandExpression(expr: string, rateIntervalMs: number): string {
   return expr.replaceAll("$__rate_interval", `${rateIntervalMs}ms`);
 }
 
 const MINUTE_MS = 60_000;
 
-/** The steps that Grafana draws by, in minutes, and up to what a step is rounded down to each. */
+/** Grafana's steps in minutes, each with the limit below which an interval is rounded down to it. */
 const STEPS_MINUTES: readonly (readonly [step: number, upTo: number])[] = [
   [1, 1.5],
   [2, 3.5],
@@ -83,13 +83,13 @@ const STEPS_MINUTES: readonly (readonly [step: number, upTo: number])[] = [
   [720, 1440],
 ];
 
-/** The step by which a panel draws a time, at a width of 1,500 points where it does not say how many it takes. */
+/** The step of a panel over a time range, assuming 1,500 points if the panel sets no number of points. */
 export function stepMs({ maxDataPoints = 1500 }: Panel, rangeMs: number): number {
   const minutes = rangeMs / maxDataPoints / MINUTE_MS;
   return (STEPS_MINUTES.find(([, upTo]) => minutes < upTo)?.[0] ?? 1440) * MINUTE_MS;
 }
 
-/** The query with what the dashboard's variables stand for, and the macros of the time, written out. */
+/** Replaces the dashboard's variables and the time macros in a query. */
 export function expand(sql: string, { templating }: Dashboard, look: Look): string {
   const variables = templating?.list ?? [];
   const values = new Map(variables.map((variable) => [variable.name, interpolated(variable, look)]));
@@ -97,7 +97,7 @@ export function expand(sql: string, { templating }: Dashboard, look: Look): stri
   return macros(said, look);
 }
 
-/** Values are quoted where there may be several, and otherwise only kept from ending the quotes that they stand in. */
+/** Quotes values where several may be selected. Otherwise only escapes quotes, because the query quotes the value. */
 function interpolated(variable: VariableModel, { chosen = {} }: Look): string {
   const value = chosen[variable.name] ?? variable.current?.value ?? "";
   if (!variable.multi && !variable.includeAll) return String(value).replaceAll("'", "''");

@@ -1,5 +1,5 @@
 /**
- * What the pipeline stands on: PostgreSQL, Kafka, hosts. By their exporters, and for tables by PostgreSQL itself.
+ * Panels on PostgreSQL, Kafka and hosts, fed by their exporters; the panel on tables is fed by PostgreSQL itself.
  * @module
  */
 import type { Section } from "./dashboard.ts";
@@ -149,7 +149,7 @@ const disks = lines(
   }),
 );
 
-/** Sections of what the pipeline stands on. */
+/** Sections on PostgreSQL, Kafka and hosts. */
 export const MACHINES: readonly Section[] = [
   {
     title: "PostgreSQL",

@@ -1,5 +1,5 @@
 /**
- * The dashboards, as the files that Grafana provisions.
+ * The dashboards and the files from which Grafana provisions them.
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
@@ -7,14 +7,14 @@ import { ANALYTICS } from "./analytics.ts";
 import { BEHAVIOR } from "./behavior.ts";
 import { SYSTEM } from "./system.ts";
 
-/** Dashboards by the name of their file in `dashboards/`. */
+/** Dashboards by their file names in `dashboards/`. */
 export const DASHBOARDS: Readonly<Record<string, Dashboard>> = {
   "analytics.json": ANALYTICS,
   "behavior.json": BEHAVIOR,
   "system.json": SYSTEM,
 };
 
-/** A dashboard as its file has it. */
+/** Returns the content of a dashboard's file. */
 export function fileOf(dashboard: Dashboard): string {
   return `${JSON.stringify(dashboard, null, 2)}\n`;
 }

@@ -1,5 +1,5 @@
 /**
- * The kinds of panels, each with what all of its kind share.
+ * The kinds of panels, each with its common settings.
  * @module
  */
 import { PanelBuilder as BarChart } from "@grafana/grafana-foundation-sdk/barchart";
@@ -39,42 +39,42 @@ import { PanelBuilder as Table } from "@grafana/grafana-foundation-sdk/table";
 import { PanelBuilder as TimeSeries } from "@grafana/grafana-foundation-sdk/timeseries";
 import { type Question, reference } from "./query.ts";
 
-/** What a panel says of itself. */
+/** Texts and unit of a panel. */
 export interface About {
-  /** A question, or a noun of the contract. */
+  /** A noun phrase in the terms of the glossary. */
   readonly title: string;
-  /** The definition of what is shown. */
+  /** Definition of what the panel shows. */
   readonly description: string;
-  /** Grafana's name of the unit of its numbers. */
+  /** Grafana's name for the unit. */
   readonly unit: string;
-  /** What is said where there is nothing to show. */
+  /** Text to show when there is no data. */
   readonly empty: string;
   readonly decimals?: number;
-  /** Of a number from 0 to 1, or to what it can be at most. */
+  /** Upper end of the scale, which begins at 0. */
   readonly max?: number;
 }
 
-/** A colour from this value on; the first has none. */
+/** A colour and the value from which on it applies; null for the first. */
 export type Step = readonly [from: number | null, color: string];
 
-/** A column of a table that is not as the others. */
+/** Settings of one column of a table. */
 export interface Column {
   readonly unit?: string;
   readonly width?: number;
-  /** How its cells are drawn, text by default. */
+  /** How cells are drawn (default: as text). */
   readonly as?: "gauge" | "colored";
   readonly max?: number;
   readonly link?: { readonly title: string; readonly url: string };
   readonly decimals?: number;
 }
 
-/** Rollups have a row a minute: there is nothing between. */
+/** Rollups have one row per minute: smaller steps would be empty. */
 const MINUTE = "1m";
 
-/** Steps of a graph at most: thirty days are drawn by the hour, which is how they are kept. */
+/** Most steps in a graph: thirty days are drawn by the hour, as the rollups store them. */
 const STEPS = 720;
 
-/** One number, with its course behind it where the question is for a series. */
+/** One number, with its history behind it if the query returns a series. */
 export function number(about: About, question: Question, steps: readonly Step[] = []): Builder<Panel> {
   const reduce = new ReduceDataOptionsBuilder().calcs(["lastNotNull"]).values(false).fields("");
   const panel = asking(new Stat(), about, question)
@@ -99,7 +99,7 @@ export function lines(about: About, question: Question, options: { readonly stac
   return options.stacked ? panel.stacking(stacked()) : panel;
 }
 
-/** Lines over time of which some are measured by another unit, on the right. */
+/** Lines over time, some of them with another unit on the right axis. */
 export function linesOfTwo(about: About, question: Question, right: Readonly<Record<string, string>>): Builder<Panel> {
   const panel = lines(about, question) as TimeSeries;
   for (const [name, unit] of Object.entries(right)) {
@@ -112,7 +112,7 @@ export function linesOfTwo(about: About, question: Question, right: Readonly<Rec
   return panel;
 }
 
-/** Bars of the rows of a table: by the one column of text, or by `x`. */
+/** Bars for the rows of a table, labelled by column `x`. */
 export function bars(
   about: About,
   question: Question,
@@ -129,7 +129,7 @@ export function bars(
     .tooltip(tooltip());
 }
 
-/** Shares of a whole: one for each row of a table. */
+/** Shares of a whole, one for each row of a table. */
 export function shares(about: About, question: Question, value: string): Builder<Panel> {
   return asking(new PieChart(), about, question)
     .pieType(PieChartType.Donut)
@@ -141,7 +141,7 @@ export function shares(about: About, question: Question, value: string): Builder
     .tooltip(tooltip());
 }
 
-/** Rows as they are. */
+/** A plain table. */
 export function table(
   about: About,
   question: Question,
@@ -152,7 +152,7 @@ export function table(
   return panel;
 }
 
-/** A table whose numbers are told by their colour; `plain` are the columns that are read. */
+/** A table with numbers shown as colours, except in the `plain` columns. */
 export function heat(about: About, question: Question, plain: Readonly<Record<string, Column>>): Builder<Panel> {
   const panel = asking(new Table(), about, question)
     .showHeader(true)
@@ -176,7 +176,7 @@ function properties({ unit, width, as, max, link, decimals }: Column): DynamicCo
   return said;
 }
 
-/** What every builder of a panel can. */
+/** Methods that all panel builders share. */
 interface Asking {
   title(title: string): this;
   description(description: string): this;

@@ -1,28 +1,28 @@
 /**
- * The list of panels in docs/dashboards.md: what feeds each, and how long its answer takes.
+ * The list of panels in docs/dashboards.md: what feeds each panel, and its query times.
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { feedsOf, panelsOf } from "./expand.ts";
 
-/** Milliseconds that a panel took over each number of days; null where it was not timed. */
+/** Query time of a panel in milliseconds, by number of days; null where it was not measured. */
 export type Took = (dashboard: string, panel: string) => readonly (number | null)[];
 
 const MARKS = ["<!-- panels -->\n", "<!-- /panels -->"] as const;
 
-/** A page with the list in the place that is marked for it. */
+/** Replaces the list between the markers of a page. */
 export function withList(page: string, list: string): string {
   const [begin, end] = [page.indexOf(MARKS[0]), page.indexOf(MARKS[1])];
   if (begin < 0 || end < begin) throw new RangeError(`the page has no place for the list: ${MARKS.join("… ")}`);
   return `${page.slice(0, begin + MARKS[0].length)}\n${list}\n${page.slice(end)}`;
 }
 
-/** The list that a page has. */
+/** Returns the list of a page. */
 export function listIn(page: string): string {
   return page.slice(page.indexOf(MARKS[0]) + MARKS[0].length, page.indexOf(MARKS[1])).trim();
 }
 
-/** The list, a table a dashboard, as the formatter would write it. */
+/** Formats the list as the formatter would, with one table per dashboard. */
 export function panelList(dashboards: readonly Dashboard[], days: readonly number[], took: Took): string {
   return dashboards.map((dashboard) => {
     const rows = panelsOf(dashboard).map((panel) => {
@@ -34,13 +34,13 @@ export function panelList(dashboards: readonly Dashboard[], days: readonly numbe
   }).join("\n");
 }
 
-/** The panels of a list with what feeds them, without how long they took. */
+/** The panels of a list and what feeds them, without their query times. */
 export function fedIn(list: string): string[] {
   return list.split("\n").filter((line) => line.startsWith("|") && !/^\| -/.test(line))
     .map((line) => line.split("|").slice(1, 3).map((cell) => cell.trim()).join(": "));
 }
 
-/** A table in Markdown as the formatter would write it, with numbers in the columns from `numbersFrom` on, counted from 0. */
+/** Formats a Markdown table as the formatter would. Columns from index `numbersFrom` on are numbers. */
 export function markdownTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],

@@ -1,6 +1,5 @@
 /**
- * Every question that a panel asks of PostgreSQL, asked as Grafana asks it, of a simulated shop, by a user who may only
- * read.
+ * Runs every panel's query to PostgreSQL as Grafana does, on simulated data, as a user who may only read.
  */
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
@@ -20,7 +19,7 @@ type Row = Readonly<Record<string, string | number | null>>;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** Nine days of a small shop up to now, so that there is a week before today. */
+/** Ingests nine days of a small simulated shop up to now, so that there is a week before today. */
 async function shop(db: Database, nowMs: number): Promise<void> {
   const simulator = new Simulator({
     ...{ seed: 3, fromMs: nowMs - 9 * DAY_MS, toMs: nowMs, rate: 0.05, users: 1500 },
@@ -28,7 +27,7 @@ async function shop(db: Database, nowMs: number): Promise<void> {
   });
   const log = logOfRecords(simulator, "clickstream-events", 4);
   await ingest(log, new SqlSink(db, "panels"), { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 });
-  // All were refused just now: as if it had been one after the other.
+  // All were refused just now: spread them over time.
   await db.exec(
     `update clickstream.refusals set refused_at = '${
       new Date(nowMs).toISOString()
@@ -37,7 +36,7 @@ async function shop(db: Database, nowMs: number): Promise<void> {
   await db.exec("analyze");
 }
 
-/** The answer to a target, column by column as Grafana gets it. */
+/** Runs a query; returns rows by column as Grafana gets them. */
 async function ask(db: Database, { rawSql }: SqlTarget, dashboard: Dashboard, look: Look): Promise<Row[]> {
   const sql = expand(rawSql, dashboard, look);
   assert.doesNotMatch(sql, /\$/, `something is not expanded: ${sql}`);
@@ -45,7 +44,7 @@ async function ask(db: Database, { rawSql }: SqlTarget, dashboard: Dashboard, lo
   return rows.map(({ row }) => JSON.parse(row) as Row);
 }
 
-/** What a panel can't do with an answer, in words. */
+/** Describes what makes a result unusable for its panel. */
 function unfit({ type, options, fieldConfig }: Panel, { format }: SqlTarget, rows: readonly Row[]): string[] {
   const columns = Object.keys(rows[0] ?? {});
   const isNumber = (column: string) =>
@@ -78,10 +77,10 @@ function unfit({ type, options, fieldConfig }: Panel, { format }: SqlTarget, row
   return wrong;
 }
 
-/** When shops are busy, after midnight UTC. */
+/** A busy time of the simulator, after midnight UTC. */
 const EVENING_MS = 19.5 * 3_600_000;
 
-/** Numbers that are 0 where all is well. */
+/** Panels that may show only zeros. */
 const MAY_BE_ZERO = ["Unaccounted for", "Latest events"];
 
 async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promise<void> {
@@ -97,7 +96,7 @@ async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promi
   }
 }
 
-/** Panels that do not keep to the devices and regions chosen, or do where they say they don't, by title. */
+/** Titles of panels that ignore the chosen devices and regions, or apply them although their descriptions deny it. */
 async function disobedient(db: Database, dashboard: Dashboard, all: Look, some: Look): Promise<string[]> {
   const wrong: string[] = [];
   for (const panel of panelsOf(dashboard)) {
@@ -111,7 +110,7 @@ async function disobedient(db: Database, dashboard: Dashboard, all: Look, some: 
   return wrong;
 }
 
-/** The dashboard with something else in the statement of one of its panels. */
+/** Copies the dashboard with a fault in the query of one panel. */
 function faulty(dashboard: Dashboard, title: string, right: string | RegExp, wrong: string): Dashboard {
   const copy = structuredClone(JSON.parse(JSON.stringify(dashboard))) as Dashboard;
   const [target] = panelsOf(copy).filter((panel) => panel.title === title).flatMap(sqlTargetsOf) as {
@@ -123,7 +122,7 @@ function faulty(dashboard: Dashboard, title: string, right: string | RegExp, wro
   return copy;
 }
 
-/** The answer to a panel, by its title. */
+/** Returns the result of a panel, by its title. */
 async function answer(db: Database, title: string, look: Look): Promise<Row[]> {
   for (const dashboard of Object.values(DASHBOARDS)) {
     const panel = panelsOf(dashboard).find((panel) => panel.title === title);
@@ -140,7 +139,7 @@ function within(what: string, value: unknown, least: number, most: number): void
 }
 
 onServer("the panels", async (t, server) => {
-  // In the evening, for at night there are hours with nothing to show of some devices and regions.
+  // In the evening: at night, some hours have no events of some devices and regions.
   const nowMs = Math.floor((Date.now() - EVENING_MS) / DAY_MS) * DAY_MS + EVENING_MS;
   const owner = await migrated(async () => await openPostgres(await server.createDatabase("shop")));
   await shop(owner, nowMs);
@@ -152,14 +151,14 @@ onServer("the panels", async (t, server) => {
   const week = look(8, 600_000);
   const never: Look = { from: new Date(0), to: new Date(DAY_MS), intervalMs: MINUTE_MS };
 
-  await t.step("have something to show of a day, and of a week", async () => {
+  await t.step("show data for a day and for a week", async () => {
     for (const dashboard of Object.values(DASHBOARDS)) {
       await everyPanel(db, dashboard, look(1, MINUTE_MS));
       await everyPanel(db, dashboard, week);
     }
   });
 
-  await t.step("have something to show of some devices and regions, and of a name with quotes nothing", async () => {
+  await t.step("show data for some devices and regions, and none for a name with quotes", async () => {
     const { rows } = await db.query<{ region: string }>(
       "select region from clickstream.traffic group by 1 order by sum(events) desc limit 2",
     );
@@ -178,7 +177,7 @@ onServer("the panels", async (t, server) => {
     assert.deepEqual(await answer(db, "Latest refusals", odd), []);
   });
 
-  await t.step("keep to the devices and regions chosen, and say so where they don't", async () => {
+  await t.step("apply the chosen devices and regions, or say that they don't", async () => {
     const analytics = DASHBOARDS["analytics.json"]!;
     const day = look(1, MINUTE_MS);
     const some = look(1, MINUTE_MS, { device: ["mobile"] });
@@ -191,7 +190,7 @@ onServer("the panels", async (t, server) => {
     }
   });
 
-  await t.step("would be seen if they asked for what is not there, or not for what they show", async () => {
+  await t.step("fail this test if they query what does not exist, or the wrong data", async () => {
     const faults:
       readonly (readonly [file: string, title: string, right: string | RegExp, wrong: string, seen: RegExp])[] = [
         ["analytics.json", "Top pages", '"bounce rate"', "rate", /has no column bounce rate/],
@@ -223,7 +222,7 @@ onServer("the panels", async (t, server) => {
     }
   });
 
-  await t.step("fail nowhere where there is nothing", async () => {
+  await t.step("do not fail without data", async () => {
     for (const dashboard of Object.values(DASHBOARDS)) {
       for (const panel of panelsOf(dashboard)) {
         for (const target of sqlTargetsOf(panel)) await ask(db, target, dashboard, never);
@@ -238,7 +237,7 @@ onServer("the panels", async (t, server) => {
     assert.ok(rows.length >= 3);
   });
 
-  await t.step("are of a shop as it could be", async () => {
+  await t.step("show realistic data", async () => {
     const one = async (title: string) => Object.values((await answer(db, title, week))[0]!)[0];
     within("the conversion rate", await one("Conversion rate"), 0.005, 0.1);
     within("the bounce rate", await one("Bounce rate"), 0.2, 0.7);
@@ -269,7 +268,7 @@ onServer("the panels", async (t, server) => {
     within("events by their rate", summed / events, 0.999, 1.001);
   });
 
-  await t.step("show where an answer would not do", () => {
+  await t.step("reject unusable results", () => {
     const [panel] = panelsOf(DASHBOARDS["analytics.json"]!);
     const [target] = sqlTargetsOf(panel!);
     const wrongs = [[], [{ time: null, n: 1 }], [{ time: 1, n: "text" }], [{ time: 2, n: 1 }, { time: 1, n: 1 }], [{

@@ -1,43 +1,46 @@
 /**
- * What a panel asks, and whom.
+ * Queries of panels, and their data sources.
  * @module
  */
 import type { Builder, Dataquery } from "@grafana/grafana-foundation-sdk/cog";
 import type { DataSourceRef } from "@grafana/grafana-foundation-sdk/common";
 import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus";
 
-/** Variables that say which data source is meant, and what stands in them at first: the provisioned one. */
+/** Data source variables and their initial values: the provisioned data sources. */
 export const DATA_SOURCES = {
   postgres: { type: "grafana-postgresql-datasource", uid: "clickstream-postgres", label: "PostgreSQL" },
   prometheus: { type: "prometheus", uid: "clickstream-prometheus", label: "Prometheus" },
 } as const;
 
-/** Name of a data source's variable. */
+/** Name of a data source variable. */
 export type DataSource = keyof typeof DATA_SOURCES;
 
-/** The data source that a variable stands for. */
+/** The data source that a variable selects. */
 export function reference(name: DataSource): DataSourceRef {
   return { type: DATA_SOURCES[name].type, uid: `\${${name}}` };
 }
 
-/** A question, and the data source that it is for. */
+/** A query and its data source. */
 export interface Question {
   readonly to: DataSource;
-  /** One a target, in their order. */
+  /** One per target, in order. */
   readonly targets: readonly Builder<Dataquery>[];
 }
 
-/** Asks PostgreSQL for rows. */
+/** A query to PostgreSQL that returns rows. */
 export function rows(sql: string): Question {
   return { to: "postgres", targets: [statement(sql, "table")] };
 }
 
-/** Asks PostgreSQL for series: a column `time`, one with a number, and perhaps one called `metric` with their names. */
+/**
+ * A query to PostgreSQL for series: a column `time`, a number column, and optionally a column `metric` with series
+ * names.
+ */
 export function series(sql: string): Question {
   return { to: "postgres", targets: [statement(sql, "time_series")] };
 }
 
-/** Asks Prometheus for series; what each is called by its expression. */
+/** A query to Prometheus for series: expressions by legend. */
 export function metrics(expressions: Readonly<Record<string, string>>): Question {
   const targets = Object.entries(expressions).map(([legend, expr], n) =>
     new DataqueryBuilder().datasource(reference("prometheus")).refId(refId(n)).expr(expr).legendFormat(legend).range()
@@ -45,7 +48,7 @@ export function metrics(expressions: Readonly<Record<string, string>>): Question
   return { to: "prometheus", targets };
 }
 
-/** Asks Prometheus for what is now. */
+/** A query to Prometheus for the current values. */
 export function now(expressions: Readonly<Record<string, string>>): Question {
   const targets = Object.entries(expressions).map(([legend, expr], n) =>
     new DataqueryBuilder().datasource(reference("prometheus")).refId(refId(n)).expr(expr).legendFormat(legend).instant()

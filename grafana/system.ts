@@ -1,5 +1,5 @@
 /**
- * What operators look at: whether the pipeline keeps up, what it refuses, and how the machines under it are.
+ * The dashboard for operators: throughput and lag, refusals, and the servers and hosts.
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
@@ -13,12 +13,12 @@ const SILENT = "No metrics: is the processor running, and Prometheus reading it?
 const IN_RANGE = "refused_at >= $__timeFrom() and refused_at < $__timeTo()";
 const IS_CHOSEN = `(${chosen("reason")} is null or reason = any (${chosen("reason")}))`;
 
-/** The share `q` of what a histogram counted, in all instances together. */
+/** The quantile `q` of a histogram over all instances. */
 function quantile(q: number, histogram: string): string {
   return `histogram_quantile(${q}, sum by (le) (rate(clickstream_${histogram}_bucket[$__rate_interval])))`;
 }
 
-/** Half, and all but a hundredth. */
+/** The quantiles p50 and p99. */
 function quantiles(histogram: string, prefix = ""): Record<string, string> {
   return { [`${prefix}p50`]: quantile(0.5, histogram), [`${prefix}p99`]: quantile(0.99, histogram) };
 }

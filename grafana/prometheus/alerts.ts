@@ -1,37 +1,37 @@
 /**
- * When somebody must look: few alerts, each on what is wrong for those who use the numbers, not on what might cause it.
- * The one source of Prometheus' rules and of Grafana's.
+ * The alerts: few, each on a symptom that affects those who use the numbers, not on a possible cause. Prometheus' and
+ * Grafana's rules are both written from here.
  * @module
  */
 
-/** An alert: it fires for each series of `value` that has been beyond the threshold for as long as `for`. */
+/** An alert. It fires for each series of `value` that has been beyond the threshold for the duration `for`. */
 export interface Alert {
   readonly name: string;
   readonly severity: "critical" | "warning";
-  /** PromQL of what is watched. */
+  /** PromQL of the watched value. */
   readonly value: string;
   readonly threshold: readonly ["<" | ">", number];
-  /** A duration of Prometheus', such as `5m`. */
+  /** A Prometheus duration, such as `5m`. */
   readonly for: string;
   readonly summary: string;
-  /** What is the case: `{value}` and `{a label's name}` are replaced. */
+  /** What is wrong: `{value}` and `{label}` are replaced, for every name of a label. */
   readonly description: string;
   readonly unit: "number" | "seconds" | "ratio";
-  /** Heading of its section in `docs/debugging.md`, as a link has it. */
+  /** Heading of its section in `docs/debugging.md`, as the anchor of a link. */
   readonly runbook: string;
 }
 
 const TOPIC = 'topic="clickstream-events"';
 const REFUSED = 'clickstream_events_total{outcome="refused"}';
-/** File systems that can be filled. */
+/** File systems that can fill up. */
 const DISKS = 'fstype!~"tmpfs|ramfs|squashfs|iso9660|erofs"';
 
-/** All of them. */
+/** All alerts. */
 export const ALERTS: readonly Alert[] = [
   {
     name: "ClickstreamDown",
     severity: "critical",
-    // No target at all is no better than one that is dead.
+    // A missing target counts as a dead one.
     value: 'up{job="clickstream"} or absent(up{job="clickstream"}) - 1',
     threshold: ["<", 1],
     for: "1m",
@@ -44,7 +44,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: "ClickstreamNothingCommitted",
     severity: "critical",
-    // Also where the service starts again and again: its counters begin at 0, and stay there.
+    // Also fires while the service restarts again and again: its counters start at 0 and stay there.
     value: "sum(increase(clickstream_commits_total[1m])) and on () " +
       `(clickstream:lag_records:sum > 0 or min(clickstream_ready) == 0 or ` +
       `sum(rate(kafka_server_brokertopicmetrics_messagesin_total{${TOPIC}}[1m])) > 0)`,
@@ -59,7 +59,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: "ClickstreamStalled",
     severity: "critical",
-    // All else may go on: a single partition that stands still is seen here alone.
+    // Only this alert sees a single stalled partition while all others go on.
     value: "sum by (instance, reason) (clickstream_stalls)",
     threshold: [">", 0],
     for: "1m",
@@ -82,7 +82,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: "ClickstreamRefusals",
     severity: "warning",
-    // Ten at least: of a handful of records a single one is more than 1 %.
+    // At least ten: of a few records, a single one is more than 1 %.
     value: `clickstream:refused_events:ratio_rate10m and on () sum(increase(${REFUSED}[10m])) >= 10`,
     threshold: [">", 0.01],
     for: "5m",
@@ -109,7 +109,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: "ClickstreamTopicChanged",
     severity: "critical",
-    // The process that says so ends soon after, be it started again and again.
+    // The process that reports this ends soon after, even if it is restarted again and again.
     value: "max by (kind) (max_over_time(clickstream_topic_changed[10m]))",
     threshold: [">", 0],
     for: "0m",
@@ -156,7 +156,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: "ClickstreamDatabaseDown",
     severity: "critical",
-    // What is not known of a database whose exporter is dead too, is known of the exporter.
+    // If the exporter is down too, use its own `up`.
     value: 'pg_up{job="postgresql"} or up{job="postgresql"}',
     threshold: ["<", 1],
     for: "1m",
@@ -178,14 +178,14 @@ export const ALERTS: readonly Alert[] = [
   },
 ];
 
-/** How a value of each unit is put into words; Prometheus and Grafana share these functions. */
+/** Formats a value of each unit; Prometheus and Grafana share these functions. */
 const IN_WORDS: { readonly [unit in Alert["unit"]]: string } = {
   number: "humanize",
   seconds: "humanizeDuration",
   ratio: "humanizePercentage",
 };
 
-/** The description as a template, where `value` is what the number is called. */
+/** The description as a template; `value` is the name of the value in it. */
 export function descriptionTemplate({ description, unit }: Alert, value: string): string {
   return description.replaceAll(
     /\{(\w+)\}/g,
@@ -193,7 +193,7 @@ export function descriptionTemplate({ description, unit }: Alert, value: string)
   );
 }
 
-/** Where it is written what to do. */
+/** URL of the runbook section. */
 export function runbookOf({ runbook }: Alert): string {
   return `docs/debugging.md#${runbook}`;
 }

@@ -1,19 +1,19 @@
 /**
- * What the PostgreSQL exporter is to ask besides its own questions. It logs in as a member of `clickstream_reader`.
+ * Additional queries for the PostgreSQL exporter. It logs in as a member of `clickstream_reader`.
  * @module
  */
 
-/** A query, each of whose columns becomes a metric `name_column`, or a label of these. */
+/** A query. Each of its columns becomes a metric `name_column`, or a label of these metrics. */
 export interface ExporterQuery {
   readonly name: string;
   readonly sql: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly metrics: Readonly<Record<string, readonly ["GAUGE" | "COUNTER", string]>>;
-  /** How long an answer holds, in seconds; without it, no longer than a scrape. */
+  /** How long a result is cached, in seconds (default: not beyond a scrape). */
   readonly holdsSeconds?: number;
 }
 
-/** All of them. */
+/** All queries. */
 export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
   {
     name: "clickstream_progress",
@@ -37,8 +37,8 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
   },
   {
     name: "clickstream_conservation",
-    // Of the last day, and only between tables that are never cleared of a user: what one transaction has added to both
-    // is the same in both, whenever one looks. A table that is not kept (VIEWS) has no rows, and nothing to differ from.
+    // Only the last day, and only tables from which users are never erased: one transaction adds the same to both, so
+    // the sums agree at any time. A table that is disabled (VIEWS) has no rows, so nothing differs.
     sql: `with day as (select date_trunc('minute', now()) - interval '1 day' as began),
       viewed as (
         select window_start, sum(events) as views from clickstream.traffic, day
@@ -60,7 +60,7 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
       where exists (select from viewed) and exists (select from listed)`,
     labels: { law: "The two sums that must agree." },
     metrics: { difference_events: ["GAUGE", "Difference of two sums that must agree, in events; 0 if all is well."] },
-    // A day of a large shop's pages is more than a scrape should ask for each time.
+    // A day of a large shop's pages is too much work for every scrape.
     holdsSeconds: 300,
   },
   {

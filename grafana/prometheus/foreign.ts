@@ -1,12 +1,12 @@
 /**
- * What exporters that are not the project's call what panels and alerts ask for, by who says it: Debian's versions, which
- * the tests run.
+ * Metrics of third-party exporters that panels and alerts use, by exporter. The names are those of Debian's versions,
+ * which the tests run.
  * @module
  */
 const NODE = "node exporter 1.5";
 const POSTGRES = "PostgreSQL exporter 0.11";
 
-/** Metrics by name. */
+/** Metric names by exporter. */
 export const FOREIGN: Readonly<Record<string, string>> = {
   node_cpu_seconds_total: NODE,
   node_memory_MemAvailable_bytes: NODE,

@@ -1,10 +1,10 @@
 /**
- * What the JMX exporter's agent tells of a Kafka broker: a choice of its thousands of numbers, named as Prometheus has
- * it.
+ * Rules for the JMX exporter's agent: they select some of a Kafka broker's thousands of values, and name them by
+ * Prometheus' conventions.
  * @module
  */
 
-/** A rule of the agent: the beans and attributes that it takes, and what becomes of them. */
+/** A rule of the agent: the beans and attributes that it matches, and the resulting metric. */
 export interface BrokerRule {
   readonly pattern: string;
   readonly name: string;
@@ -14,7 +14,7 @@ export interface BrokerRule {
   readonly valueFactor?: number;
 }
 
-/** The beans that are read at all. */
+/** The beans to read. */
 export const BROKER_BEANS: readonly string[] = [
   "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
   "kafka.controller:type=KafkaController,name=ActiveControllerCount",
@@ -27,7 +27,7 @@ export const BROKER_BEANS: readonly string[] = [
   "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
 ];
 
-/** All rules; the first that fits counts, and what fits none is left out. */
+/** All rules. The first match counts; values without a match are left out. */
 export const BROKER_RULES: readonly BrokerRule[] = [
   {
     pattern: "kafka.controller<type=KafkaController, name=(OfflinePartitions|ActiveController)Count><>Value",
@@ -78,7 +78,7 @@ export const BROKER_RULES: readonly BrokerRule[] = [
   },
 ];
 
-/** The names that a rule makes, one for each word that its pattern allows. */
+/** The metric names that a rule produces, one for each word that its pattern allows. */
 export function namesOf({ name, pattern }: BrokerRule): readonly string[] {
   const words = /name=\(([^)]+)\)/.exec(pattern)?.[1]?.split("|") ?? [];
   return name.includes("$1") ? words.map((word) => name.replace("$1", word.toLowerCase())) : [name];

@@ -1,22 +1,22 @@
 /**
- * Series that Prometheus works out as it goes: what alerts and panels ask for again and again.
+ * Recorded series: expressions that alerts and panels use often.
  * @module
  */
 
-/** A series that Prometheus records. */
+/** A recorded series. */
 export interface Recording {
-  /** `level:metric:operation`, as Prometheus' own guide has it. */
+  /** `level:metric:operation`, by Prometheus' naming convention. */
   readonly record: string;
   readonly expr: string;
   readonly about: string;
 }
 
-/** The share of values up to which so much of a histogram lies, in the last five minutes. */
+/** A quantile of a histogram over the last five minutes. */
 function quantile(share: number, histogram: string): string {
   return `histogram_quantile(${share}, sum by (le) (rate(${histogram}_bucket[5m])))`;
 }
 
-/** All of them. A partition that changes hands is for a while told of by two instances: the one that is ahead counts. */
+/** All recordings. After a rebalance, two instances report a partition for a while: the one that is ahead counts. */
 export const RECORDINGS: readonly Recording[] = [
   {
     record: "clickstream:events:rate5m",

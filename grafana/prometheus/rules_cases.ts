@@ -1,12 +1,12 @@
 /**
- * For each alert, what it must fire on and what it must not: `promtool test rules` judges.
+ * Test cases for `promtool test rules`: for each alert, when it must fire and when it must not.
  * @module
  */
 
-/** What an alert says when it fires: the labels of the series, and the description. */
+/** An alert that fires: the labels of its series, and its description. */
 export type Firing = readonly [labels: Readonly<Record<string, string>>, description: string];
 
-/** Series, a sample every minute, and what an alert says of them at a minute: nothing, if it must not fire. */
+/** Series with one sample a minute, and the alert expected at a minute; empty if it must not fire. */
 export interface Case {
   readonly alert: string;
   readonly about: string;
@@ -42,7 +42,7 @@ const NO_COMMITS = "0 commits in the last minute and none in the minute before, 
   "or the service is not ready.";
 const WAITS = "has not answered for a minute. Events wait in Kafka.";
 
-/** By alert: what must fire, and what must not. */
+/** By alert: cases in which it must fire, and cases in which it must not. */
 export const CASES: readonly Case[] = [
   firing("ClickstreamDown", "an instance is gone", { [UP]: "1 1 0x5" }, 4, [
     { instance: "a:8080", job: "clickstream" },

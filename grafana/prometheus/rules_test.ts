@@ -1,6 +1,5 @@
 /**
- * The rules as Prometheus' own tool sees them: well formed, and each alert held against what it must fire on and what
- * it must not.
+ * Checks the rules with Prometheus' own tool: they are well-formed, and each alert fires exactly when it must.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -15,7 +14,7 @@ import { RECORDINGS } from "./recordings.ts";
 const ROOT = new URL("../../", import.meta.url);
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
-/** What promtool says of the cases, with these alerts in place of the real ones. */
+/** Runs promtool on the cases, with these alerts instead of the real ones; returns its output. */
 async function judged(cases: readonly Case[], alerts: readonly Alert[] = ALERTS) {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-rules-" });
   await Deno.writeTextFile(`${folder}/rules.yml`, rulesFile(RECORDINGS, alerts));
@@ -44,7 +43,7 @@ async function judged(cases: readonly Case[], alerts: readonly Alert[] = ALERTS)
   return verdict;
 }
 
-Deno.test("promtool finds nothing wrong with the configuration and the rules", async () => {
+Deno.test("promtool accepts the configuration and the rules", async () => {
   for (const what of [["config", "prometheus.yml"], ["rules", "rules.yml"]]) {
     const { code, said } = await promtool(["check", what[0]!, HERE + what[1]!]);
     assert.equal(code, 0, said);
@@ -57,7 +56,7 @@ Deno.test("promtool finds nothing wrong with the configuration and the rules", a
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("every alert fires on what it must, and on nothing else", async () => {
+Deno.test("every alert fires when it must, and only then", async () => {
   for (const { name } of ALERTS) {
     const [fires, doesNot] = [
       CASES.filter((c) => c.alert === name && c.fires.length > 0),
@@ -69,7 +68,7 @@ Deno.test("every alert fires on what it must, and on nothing else", async () => 
   assert.equal(code, 0, said);
 });
 
-Deno.test("an alert that never fires is seen, and one that always does", async () => {
+Deno.test("an alert that never fires is found, and so is one that always fires", async () => {
   const never = ALERTS.map((alert): Alert => ({ ...alert, value: "vector(0) > 1" }));
   const always = ALERTS.map((alert): Alert => ({ ...alert, value: "vector(1)", threshold: [">", 0] }));
   for (const wrong of [never, always]) {
@@ -79,7 +78,7 @@ Deno.test("an alert that never fires is seen, and one that always does", async (
   }
 });
 
-Deno.test("every alert says in words what is wrong, and where it is written what to do", async () => {
+Deno.test("every alert says what is wrong and links to its runbook", async () => {
   const debugging = await Deno.readTextFile(new URL("docs/debugging.md", ROOT));
   const anchors = [...debugging.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
     heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(/\s/g, "-")
@@ -93,7 +92,7 @@ Deno.test("every alert says in words what is wrong, and where it is written what
   }
 });
 
-Deno.test("Grafana's alerts are those of Prometheus, in the shape of its provisioning files", () => {
+Deno.test("Grafana's alerts equal Prometheus' alerts, in the format of provisioning files", () => {
   const text = generatedFiles()["grafana/provisioning/alerting/clickstream.yaml"]!;
   const { apiVersion, groups } = parse(text);
   assert.equal(apiVersion, 1);
@@ -106,20 +105,20 @@ Deno.test("Grafana's alerts are those of Prometheus, in the shape of its provisi
     assert.equal(condition, "B");
     assert.equal(data[0]!.datasourceUid, "clickstream-prometheus");
     assert.deepEqual([data[1]!.datasourceUid, data[1]!.model.expression], ["__expr__", "A"]);
-    // Grafana replaces what stands in ${…} in these files by its environment.
+    // Grafana replaces `${…}` in these files by environment variables.
     assert.doesNotMatch(JSON.stringify(data) + JSON.stringify(annotations), /\$\{/);
     assert.doesNotMatch(annotations["description"]!, /\$value\b|[{]\w/);
   }
 });
 
-Deno.test("the files are what their sources say, and it would be seen if they were not", async () => {
+Deno.test("the files match their sources, and a stale file is found", async () => {
   const files = await everyFile();
   assert.deepEqual(await staleFiles(files), []);
   assert.deepEqual(await staleFiles({ ...files, "docs/metrics.md": "" }), ["docs/metrics.md"]);
   assert.deepEqual(await staleFiles({ "docs/missing.md": "" }), ["docs/missing.md"]);
 });
 
-/** A rule of Grafana's, as far as it is looked at. */
+/** The parts of a Grafana rule that the test reads. */
 interface GrafanaRule {
   readonly uid: string;
   readonly title: string;

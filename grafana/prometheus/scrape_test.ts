@@ -1,6 +1,6 @@
 /**
- * What the rules and the panels speak of is there: the real Prometheus with the committed configuration, over the compiled binary, a
- * broker with the agent, a PostgreSQL and both exporters.
+ * Checks that everything that rules and panels name exists: a real Prometheus with the committed configuration scrapes
+ * the compiled binary, a broker with the agent, a PostgreSQL server and both exporters.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -26,24 +26,24 @@ import { RECORDINGS } from "./recordings.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
-/** Grafana takes four times the interval of scrapes, which here is a second, and a little more for a busy machine. */
+/** Grafana uses four times the scrape interval, here one second. Longer here, for a busy machine. */
 const RATE_INTERVAL_MS = 10_000;
-// kafkajs, by which the broker is found to be up, leaves timers behind.
+// kafkajs, which checks that the broker is up, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** Names of metrics in an expression: what is neither called, nor a label, a text, a number or a word of the language. */
+/** Metric names in an expression: words that are not functions, labels, texts, numbers or keywords. */
 function metricsOf(expr: string): string[] {
   const bare = expr.replaceAll(/"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|without|ignoring)\s*\([^)]*\)/g, " ");
   const words = bare.match(/[a-zA-Z_:][\w:]*(?!\w*\s*\()/g) ?? [];
   return words.filter((word) => !["and", "or", "unless"].includes(word));
 }
 
-/** Panels that Prometheus can tell nothing of here, and why. */
+/** Panels without an answer from Prometheus in this test, and the reason. */
 const SILENT: Readonly<Record<string, string>> = {
   "Replication": "the server of the test has no replica; what the exporter calls it is in the list of foreign names",
 };
 
-/** Those of what is asked that had no answer since a time. */
+/** The expressions that have had no answer since a time. */
 async function unanswered(prometheus: Prometheus, asked: readonly Asked[], sinceMs: number): Promise<string[]> {
   const had = await Promise.all(
     asked.map(({ expr }) => prometheus.seriesSince(expandExpression(expr, RATE_INTERVAL_MS), sinceMs)),
@@ -51,13 +51,13 @@ async function unanswered(prometheus: Prometheus, asked: readonly Asked[], since
   return asked.filter((_, n) => had[n] === 0).map(({ by, expr }) => `${by}: ${expr}`);
 }
 
-Deno.test("names of metrics are seen in an expression", () => {
+Deno.test("metric names are found in an expression", () => {
   const expr =
     'sum by (a) (rate(one_total{b="c d"}[5m])) / on (e) two:sum and absent(three) - 1 or min without (f) (up)';
   assert.deepEqual(metricsOf(expr), ["one_total", "two:sum", "three", "up"]);
 });
 
-Deno.test("everything that the rules name is scraped from the real thing", leaky, async (t) => {
+Deno.test("everything that the rules name is scraped from real servers", leaky, async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-prometheus-" });
   const targets = { kafka: `127.0.0.1:${freePort()}`, clickstream: `127.0.0.1:${freePort()}` };
   const agent = `-javaagent:${await jmxAgent()}=${targets.kafka}:${HERE}kafka.yml`;
@@ -79,7 +79,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   const start = () => Child.start(BINARY, ["run"], `${folder}/service.log`, env);
   await using first = start();
 
-  // The committed configuration, but for how often it looks, and where.
+  // The committed configuration, with other targets and a shorter scrape interval.
   await run("cp", ["-r", `${HERE}targets`, folder]);
   const all: Record<typeof JOBS[number], string> = { ...targets, node: node.target, postgresql: postgres.target };
   for (const [job, target] of Object.entries(all)) {
@@ -100,7 +100,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     });
   });
 
-  // Rates need something to have happened between two looks. An hour ago is late, whatever the partition.
+  // Rates need events between two scrapes. An event that is an hour old is late in any partition.
   await run(BINARY, ["generate", "--rate", "500", "--seconds", "4", "--fast", "--seed", "2", "--bad", "0.05"], env);
   const hourAgo = { userId: "ann", eventType: "page_view", page: "/", timestamp: Date.now() - 3_600_000 };
   await Deno.writeTextFile(`${folder}/late.ndjson`, `${JSON.stringify(hourAgo)}\n`);
@@ -116,13 +116,13 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   const marks = new Set(
     Object.values(DASHBOARDS).flatMap(({ annotations }) => annotations?.list ?? []).map((m) => m.name),
   );
-  await t.step("every panel's question to Prometheus has an answer", async () => {
+  await t.step("every panel's expression has an answer", async () => {
     const asked = panels.filter(({ by }) => !marks.has(by));
     assert.ok(asked.length >= 30);
     assert.deepEqual(Object.keys(SILENT).filter((by) => !asked.some((one) => one.by === by)), []);
     const wrong = [{ by: "a fault", expr: "clickstream_evnets_total" }, { by: "another", expr: 'up{job="kafak"}' }];
     const answerable = [...asked.filter(({ by }) => SILENT[by] === undefined), ...wrong];
-    // A transaction that is open, for the panel that shows the slowest.
+    // An open transaction, for the panel on the slowest one.
     await using(url, async (db) => {
       await db.transaction(async (tx) => {
         await tx.query("select 1");
@@ -136,26 +136,26 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     });
   });
 
-  await t.step("the exporters that are not the project's call things as the panels do", async () => {
+  await t.step("third-party exporters use the metric names that the panels use", async () => {
     const there = new Set(await prometheus.api<string[]>("label/__name__/values"));
-    // That one is told of replicas only.
+    // This metric exists only with replicas.
     assert.deepEqual(Object.keys(FOREIGN).filter((name) => !there.has(name)), ["pg_stat_replication_pg_wal_lsn_diff"]);
   });
 
-  await t.step("every metric that a rule names is there", async () => {
+  await t.step("every metric that a rule names exists", async () => {
     const there = new Set(await prometheus.api<string[]>("label/__name__/values"));
     const named = [...RECORDINGS.map(({ expr }) => expr), ...ALERTS.map(({ value }) => value)].flatMap(metricsOf);
     assert.ok(named.length > 20);
     assert.deepEqual([...new Set(named)].filter((name) => !there.has(name)), []);
   });
 
-  await t.step("every selection of an alert finds series", async () => {
+  await t.step("every selector of an alert finds series", async () => {
     const selections = new Set(ALERTS.flatMap(({ value }) => value.match(/[a-zA-Z_:][\w:]*\{[^}]*\}/g) ?? []));
     assert.ok(selections.size >= 6);
     for (const selection of selections) assert.ok(await prometheus.seriesOf(selection) > 0, selection);
   });
 
-  await t.step("the exporters say what is asked of them", async () => {
+  await t.step("the exporters answer the additional queries", async () => {
     const asked = EXPORTER_QUERIES.flatMap(({ name, metrics }) => Object.keys(metrics).map((m) => `${name}_${m}`));
     const of = (rules: string) => new Set([...rules.matchAll(/^([a-zA-Z_:][\w:]*)/gm)].map(([, name]) => name!));
     const database = of(await text("postgresql"));
@@ -165,7 +165,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     assert.deepEqual(broker.filter((name) => !kafka.has(name)), []);
   });
 
-  await t.step("no number that must agree differs; a row that is taken away is seen", async () => {
+  await t.step("no conserved sum differs, and a deleted row is found", async () => {
     const broken = "clickstream_conservation_difference_events > 0";
     assert.equal(await prometheus.seriesOf("clickstream_conservation_difference_events == 0"), 3);
     assert.equal(await prometheus.seriesOf(broken), 0);
@@ -177,7 +177,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     });
   });
 
-  await t.step("what is counted in several ways is the same", async () => {
+  await t.step("values counted in several ways agree", async () => {
     const said = (await text("clickstream")).matchAll(/^(\w+(?:\{[^}]*\})?) (\S+)$/gm);
     const samples = new Map([...said].map(([, name, value]) => [name!, Number(value)]));
     const stored = samples.get('clickstream_events_total{outcome="stored"}')!;
@@ -190,11 +190,11 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     for (const name of same) assert.equal(samples.get(name), stored, name);
     assert.equal(samples.get("clickstream_lateness_seconds_count"), samples.get("clickstream_late_events_total"));
     assert.equal(samples.get("clickstream_commit_wait_seconds_count"), samples.get("clickstream_commits_total"));
-    // Compressed or not, an event is more than a few bytes.
+    // Compressed or not, an event has more than a few bytes.
     assert.ok(samples.get("clickstream_fetch_bytes_total")! > 10 * stored);
   });
 
-  await t.step("promtool has nothing to say of the names", async () => {
+  await t.step("promtool accepts all metric names", async () => {
     for (const job of ["clickstream", "kafka"] as const) {
       assert.deepEqual(await promtool(["check", "metrics"], await text(job)), { code: 0, said: "" }, job);
     }
@@ -204,7 +204,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     assert.match((await promtool(["check", "metrics"], wrong)).said, /should have "_total" suffix/);
   });
 
-  await t.step("what the runbook asks for can be asked", async () => {
+  await t.step("the runbook's expressions can be queried", async () => {
     const page = await Deno.readTextFile(new URL("../../docs/debugging.md", import.meta.url));
     const blocks = (language: string) =>
       [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, "gm"))].map(([, block]) => block!.trim());
@@ -227,7 +227,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
   const produce = () => run(BINARY, ["produce", `${folder}/late.ndjson`], env);
   await produce();
   await until("it commits", hasCommitted);
-  // Whoever commits next has to begin again.
+  // The next commit finds other positions, so the pipeline starts again.
   await run(BINARY, ["forget", "ann", "--yes"], env);
   await produce();
   const begun = "sum by (cause) (increase(clickstream_restarts_total[1m])) > 0";
@@ -235,7 +235,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     throw new Error(`${error.message}\n${await text("clickstream")}\n${await service.tail()}`);
   });
 
-  await t.step("what goes down is seen", async () => {
+  await t.step("alerts see what goes down", async () => {
     const waits = "clickstream_ready == 0 and clickstream_retries_total > 0";
     const fires = async (name: string) => {
       const { value, threshold: [sign, threshold] } = ALERTS.find((alert) => alert.name === name)!;
@@ -256,7 +256,7 @@ Deno.test("everything that the rules name is scraped from the real thing", leaky
     }
   });
 
-  await t.step("what happened is marked", async () => {
+  await t.step("annotations mark what happened", async () => {
     const asked = panels.filter(({ by }) => marks.has(by));
     assert.equal(asked.length, 3);
     assert.deepEqual(await unanswered(prometheus, asked, sinceMs), []);
