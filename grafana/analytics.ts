@@ -16,8 +16,8 @@ const REGIONS = chosen("region");
 const IS_CHOSEN =
   `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
 const OF_CHOSEN = "Of the devices and regions chosen above.";
-const OF_ALL = "Of all devices and regions: it is not kept by them.";
-const NOTHING = "Nothing happened in this time";
+const OF_ALL = "Of all devices and regions: not stored per device or region.";
+const NOTHING = "No events in this time range";
 
 /** The last sixty whole minutes of the time range. */
 const LAST_MINUTES = `generate_series(date_trunc('minute', $__timeTo()::timestamptz) - interval '60 minutes',
@@ -28,7 +28,7 @@ const CONVERSION = `from clickstream.conversion(${RANGE}, ${DEVICES}, ${REGIONS}
 const rate = number(
   {
     title: "Events per second",
-    description: `Events in the last whole minute, divided by 60; behind it the hour before. ${OF_CHOSEN}`,
+    description: `Events in the last whole minute ÷ 60. The graph shows the last hour. ${OF_CHOSEN}`,
     unit: "eps",
     empty: NOTHING,
     decimals: 1,
@@ -44,8 +44,8 @@ order by m.minute`),
 const activeNow = number(
   {
     title: "Active users (5 min)",
-    description: `Distinct users with any event in the last five whole minutes; behind it the hour before. ` +
-      `Exact up to 4,096, at most 1 % off beyond. ${OF_ALL}`,
+    description: `Distinct users with any event in the last five whole minutes. The graph shows the last hour. ` +
+      `Exact up to 4,096 users, then at most 1 % off. ${OF_ALL}`,
     unit: "short",
     empty: NOTHING,
   },
@@ -59,9 +59,9 @@ order by m.minute`),
 const conversionRate = number(
   {
     title: "Conversion rate",
-    description: `Sessions with at least one purchase, divided by all that began in this time. ${OF_CHOSEN}`,
+    description: `Sessions with at least one purchase ÷ all sessions that began in this time range. ${OF_CHOSEN}`,
     unit: "percentunit",
-    empty: "No session began in this time",
+    empty: "No session began in this time range",
     decimals: 2,
   },
   rows(`select conversion_rate as "conversion rate" ${CONVERSION}`),
@@ -70,10 +70,11 @@ const conversionRate = number(
 const revenue = number(
   {
     title: "Revenue",
-    description: "Price times quantity of the purchases in sessions that began in this time, in the currency of the " +
-      `events, which is not converted. ${OF_CHOSEN}`,
+    description:
+      "Price × quantity of the purchases in sessions that began in this time range, in the currency of the " +
+      `events (not converted). ${OF_CHOSEN}`,
     unit: "locale",
-    empty: "No session began in this time",
+    empty: "No session began in this time range",
     decimals: 2,
   },
   rows(`select revenue_cents / 100.0 as "revenue" ${CONVERSION}`),
@@ -82,10 +83,11 @@ const revenue = number(
 const sessions = number(
   {
     title: "Sessions",
-    description: "Sessions that began in this time: events of one user, and one client's session if it is sent, " +
-      `each at most 30 minutes after the one before. ${OF_CHOSEN}`,
+    description:
+      "Sessions that began in this time range. A session has the events of one user (and of one sessionId, if the " +
+      `client sends it), each at most 30 minutes after the previous one. ${OF_CHOSEN}`,
     unit: "short",
-    empty: "No session began in this time",
+    empty: "No session began in this time range",
   },
   rows(`select sessions ${CONVERSION}`),
 );
@@ -93,10 +95,11 @@ const sessions = number(
 const bounceRate = number(
   {
     title: "Bounce rate",
-    description: "Sessions with exactly one page view and no other event, divided by those with a page view, that " +
-      `began in this time. ${OF_CHOSEN}`,
+    description:
+      "Sessions with exactly one page view and no other event ÷ sessions with a page view, for sessions that " +
+      `began in this time range. ${OF_CHOSEN}`,
     unit: "percentunit",
-    empty: "No session viewed a page in this time",
+    empty: "No session viewed a page in this time range",
     decimals: 1,
   },
   rows(`select bounce_rate as "bounce rate" from clickstream.bounces(${RANGE}, ${DEVICES}, ${REGIONS})`),
@@ -105,7 +108,7 @@ const bounceRate = number(
 const rateByType = lines(
   {
     title: "Event rate by type",
-    description: `Events per second, by what happened. The last point is still filling. ${OF_CHOSEN}`,
+    description: `Events/s by event type. The last point is incomplete. ${OF_CHOSEN}`,
     unit: "eps",
     empty: NOTHING,
   },
@@ -118,8 +121,9 @@ from clickstream.event_rates(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
 const activeUsers = lines(
   {
     title: "Active users over time",
-    description: "Distinct users with any event in five minutes, every minute; of longer steps the most. The last " +
-      `minutes are still filling. ${OF_ALL}`,
+    description:
+      "Distinct users with any event in five minutes, for every minute; longer steps show the maximum. The last " +
+      `minutes are incomplete. ${OF_ALL}`,
     unit: "short",
     empty: NOTHING,
   },
@@ -134,10 +138,11 @@ order by 1`),
 const conversionOverTime = linesOfTwo(
   {
     title: "Conversion rate and revenue over time",
-    description: "By the start of the session: sessions with a purchase divided by all, and revenue in the currency " +
-      `of the events. The last point is of sessions that may still buy. ${OF_CHOSEN}`,
+    description:
+      "Sessions with a purchase ÷ all sessions, and revenue in the currency of the events, by the start of the " +
+      `session. Sessions of the last point may still buy. ${OF_CHOSEN}`,
     unit: "locale",
-    empty: "No session began in this time",
+    empty: "No session began in this time range",
   },
   series(`
 select "time", revenue_cents / 100.0 as "revenue", conversion_rate as "conversion rate"
@@ -147,10 +152,10 @@ from clickstream.conversions(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
 
 const today = lines(
   {
-    title: "Today against the same time last week",
-    description: `Events per second since midnight UTC, and those of seven days before at the same time. ${OF_CHOSEN}`,
+    title: "Today and one week ago",
+    description: `Events/s since midnight UTC, and at the same time seven days earlier. ${OF_CHOSEN}`,
     unit: "eps",
-    empty: "Nothing happened today, nor a week before",
+    empty: "No events today or one week ago",
   },
   series(`
 select r."time" + late.by as "time", late.day as metric, sum(r.per_second) as "events"
@@ -168,10 +173,10 @@ const SINCE_MIDNIGHT = (by: string) =>
 const todayInNumbers = table(
   {
     title: "Today in numbers",
-    description: "Since midnight UTC, and seven days before until the same time; by the start of the session. " +
+    description: "Since midnight UTC, and until the same time seven days earlier, by the start of the session. " +
       OF_CHOSEN,
     unit: "locale",
-    empty: "No session began today, nor a week before",
+    empty: "No session began today or one week ago",
   },
   rows(`
 select f.figure, f.today, f.before as "a week before", (f.today - f.before) / nullif(f.before, 0) as change
@@ -191,11 +196,12 @@ order by f.place`),
 const topPages = table(
   {
     title: "Top pages",
-    description: "Views by the minute; entries, bounces and exits by the start of the session. Bounce rate: bounced " +
-      "sessions that entered on the page ÷ sessions that entered on it. Exit rate: sessions that left on it ÷ its " +
-      `page views. The fifty with the most views. ${OF_ALL}`,
+    description:
+      "The fifty pages with the most views. Bounce rate: bounced sessions that entered on the page ÷ sessions that " +
+      "entered on it. Exit rate: sessions that left on the page ÷ its page views. Views count by minute; entries, " +
+      `bounces and exits by the start of the session. ${OF_ALL}`,
     unit: "short",
-    empty: "No page was viewed in this time",
+    empty: "No page was viewed in this time range",
   },
   rows(`
 select page, views, entries, bounce_rate as "bounce rate", exits, exit_rate as "exit rate"
@@ -213,7 +219,7 @@ limit 50`),
 const devices = shares(
   {
     title: "Devices",
-    description: `Events by device, by the minute. ${OF_CHOSEN}`,
+    description: `Events by device. ${OF_CHOSEN}`,
     unit: "short",
     empty: NOTHING,
   },
@@ -224,7 +230,7 @@ const devices = shares(
 const regions = bars(
   {
     title: "Regions",
-    description: `Events, by the minute, and sessions, by their start, of the twenty busiest regions. ${OF_CHOSEN}`,
+    description: `Events, and sessions by their start, of the twenty busiest regions. ${OF_CHOSEN}`,
     unit: "short",
     empty: NOTHING,
   },
@@ -236,8 +242,8 @@ const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 
 const heatmap = heat(
   {
-    title: "Heatmap: day by hour",
-    description: `Events by day of the week and hour, UTC. ${OF_CHOSEN}`,
+    title: "Events by weekday and hour",
+    description: `Events by weekday and hour, UTC. ${OF_CHOSEN}`,
     unit: "short",
     empty: NOTHING,
   },
@@ -267,10 +273,10 @@ const latest = table(
   {
     title: "Latest events",
     description:
-      "The fifty latest by event time, if they are of the last day of this time. They are raw events, so there " +
-      `are none with STORE_EVENTS off. ${OF_CHOSEN}`,
+      "The fifty latest events by event time, from the last day of this time range. Reads raw events, so it is " +
+      `empty if STORE_EVENTS is off. ${OF_CHOSEN}`,
     unit: "short",
-    empty: "Nothing happened on the last day of this time, or STORE_EVENTS is off",
+    empty: "No events on the last day of this time range, or STORE_EVENTS is off",
   },
   rows(`
 select event_time as "time", event_type as type, user_id as "user", page, device, region, product_id as product,
@@ -286,7 +292,7 @@ limit 50`),
 export const ANALYTICS: Dashboard = dashboard({
   uid: "clickstream-analytics",
   title: "Clickstream Analytics",
-  description: "What goes on in the shop, live and over time. All times are UTC.",
+  description: "Traffic, conversion and revenue of the shop, live and over time. All times are UTC.",
   from: "now-24h",
   refresh: "30s",
   sources: ["postgres"],
@@ -315,7 +321,7 @@ export const ANALYTICS: Dashboard = dashboard({
       ],
     },
     {
-      title: "What, with what, from where, and when",
+      title: "Pages, devices, regions, hours",
       lines: [
         { height: 11, panels: [[24, topPages]] },
         { height: 9, panels: [[10, devices], [14, regions]] },

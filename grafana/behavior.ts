@@ -11,15 +11,16 @@ const RANGE = "$__timeFrom(), $__timeTo()";
 /** The UTC days that the time range touches, half-open. */
 const DAYS =
   "($__timeFrom()::timestamptz at time zone 'UTC')::date, ($__timeTo()::timestamptz at time zone 'UTC')::date + 1";
-const NO_SESSION = "No session began in this time";
-const BY_START = "Of sessions that began in this time.";
+const NO_SESSION = "No session began in this time range";
+const BY_START = "For sessions that began in this time range.";
 
 const RATES = {
   "step rate": { unit: "percentunit", as: "gauge", max: 1 },
   "overall rate": { unit: "percentunit", as: "gauge", max: 1 },
 } as const;
 
-const FUNNEL = "Per session, in event-time order: a page view, then an add_to_cart at the same time or later, then a " +
+const FUNNEL =
+  "Steps in a session, in event-time order: a page_view, then an add_to_cart at the same time or later, then a " +
   `purchase at the same time or later. ${BY_START}`;
 
 const funnel = bars(
@@ -32,7 +33,7 @@ const funnelRates = table(
   {
     title: "Step and overall rates",
     description:
-      `Step rate: sessions of a step ÷ those of the step before. Overall rate: ÷ those of the first. ${FUNNEL}`,
+      `Step rate: sessions of a step ÷ sessions of the previous step. Overall rate: ÷ sessions of the first step. ${FUNNEL}`,
     unit: "short",
     empty: NO_SESSION,
   },
@@ -45,10 +46,11 @@ from clickstream.funnel(${RANGE})`),
 const abandonment = number(
   {
     title: "Cart abandonment",
-    description: "Sessions with an add_to_cart that are over without a purchase ÷ those that are over or bought. A " +
-      `session is over when the watermark has passed its last event by 30 minutes. ${BY_START}`,
+    description:
+      "Among sessions with an add_to_cart: those that ended without a purchase ÷ those that ended or bought. A " +
+      `session has ended when the event-time watermark is 30 minutes past its last event. ${BY_START}`,
     unit: "percentunit",
-    empty: "No session put anything into the cart in this time",
+    empty: "No session added to the cart in this time range",
     decimals: 1,
   },
   rows(`select abandonment_rate as "abandonment rate" from clickstream.carts(${RANGE})`),
@@ -56,12 +58,12 @@ const abandonment = number(
 
 const carts = bars(
   {
-    title: "What became of carts",
+    title: "Cart outcomes",
     description:
-      "Sessions with an add_to_cart: with a purchase, over without one (by the watermark, 30 minutes after " +
-      `their last event), and still going on. ${BY_START}`,
+      "Sessions with an add_to_cart. Bought: with a purchase. Abandoned: ended without one (event-time watermark 30 " +
+      `minutes past the last event). Open: not ended. ${BY_START}`,
     unit: "short",
-    empty: "No session put anything into the cart in this time",
+    empty: "No session added to the cart in this time range",
   },
   rows(`
 select c.fate, c.sessions
@@ -72,11 +74,11 @@ cross join lateral (values ('bought', r.bought), ('abandoned', r.abandoned), ('o
 
 const ownFunnel = table(
   {
-    title: "A funnel of your own",
+    title: "Custom funnel",
     description:
-      "Sessions that reached each of the event types named above under Steps, each at the same time as the " +
-      `one before or later. ${BY_START} It reads the raw events, so it takes its time over many days, needs ` +
-      "STORE_EVENTS, and knows nothing of sessions whose events have expired.",
+      "Sessions that reached each event type named above under Steps, each at the same time as the previous one or " +
+      `later. ${BY_START} Reads raw events: it is slow over many days, needs STORE_EVENTS, and leaves out ` +
+      "sessions with expired events.",
     unit: "short",
     empty: NO_SESSION,
   },
@@ -88,11 +90,12 @@ from clickstream.funnel(${RANGE}, regexp_split_to_array(trim('$steps'), '\\s*,\\
 
 const entryPaths = table(
   {
-    title: "From the entry page to the purchase",
-    description: "Sessions by the page of their earliest page view, and how many of them reached the steps of the " +
-      `funnel: the cart, and then the purchase. The fifty with the most purchases. ${BY_START}`,
+    title: "Conversion by entry page",
+    description:
+      "Sessions by the page of their earliest page view, and how many of them reached the cart and then the " +
+      `purchase. The fifty pages with the most purchases. ${BY_START}`,
     unit: "short",
-    empty: "No session viewed a page in this time",
+    empty: "No session viewed a page in this time range",
   },
   rows(`
 select entry_page as "entry page", sessions, carted as "to the cart", cart_rate as "cart rate",
@@ -112,10 +115,11 @@ const RETAINED = Array.from({ length: 15 }, (_, day) => day);
 const retention = heat(
   {
     title: "Retention by cohort",
-    description: "Users by the UTC day of their first event ever stored; of these, the share with an event n days " +
-      "later. Days that are not over yet are empty.",
+    description:
+      "Users by the UTC day of their first stored event, and the share of them with an event n days later. Days that " +
+      "have not ended are empty.",
     unit: "percentunit",
-    empty: "No cohort's first day is over in this time",
+    empty: "No cohort's first day has ended in this time range",
     decimals: 0,
   },
   rows(`
@@ -135,10 +139,11 @@ order by cohort_day`),
 const newUsers = bars(
   {
     title: "New and returning users",
-    description: "Users with an event on each UTC day: those whose first event ever stored is of that day, and those " +
-      "who had been there before. Today is not over.",
+    description:
+      "Users with an event on each UTC day. New: their first stored event is of that day. Returning: they have an " +
+      "earlier event. Today is incomplete.",
     unit: "short",
-    empty: "Nobody came in this time",
+    empty: "No users in this time range",
   },
   rows(`
 select to_char(day, 'Dy DD Mon') as day, new_users as "new", returning_users as "returning"
@@ -150,8 +155,8 @@ const topUsers = table(
   {
     title: "Top users",
     description:
-      `The fifty with the most revenue, then the most events. ${BY_START} Revenue is in the currency of the ` +
-      "events.",
+      `The fifty users with the most revenue, then the most events. ${BY_START} Revenue is in the currency of ` +
+      "the events.",
     unit: "short",
     empty: NO_SESSION,
   },
@@ -163,8 +168,8 @@ from clickstream.top_users(${RANGE}, 50)`),
 
 const lengths = bars(
   {
-    title: "How long are sessions?",
-    description: `Time from the first event to the last; a session of one event has none. ${BY_START}`,
+    title: "Session duration",
+    description: `Time from the first event to the last; 0 for a session with one event. ${BY_START}`,
     unit: "short",
     empty: NO_SESSION,
   },
@@ -174,8 +179,8 @@ const lengths = bars(
 
 const depths = bars(
   {
-    title: "How deep are sessions?",
-    description: `By their number of page views. ${BY_START}`,
+    title: "Page views per session",
+    description: `Sessions by their number of page views. ${BY_START}`,
     unit: "short",
     empty: NO_SESSION,
   },
@@ -187,7 +192,7 @@ const depths = bars(
 export const BEHAVIOR: Dashboard = dashboard({
   uid: "clickstream-behavior",
   title: "User Behavior Analytics",
-  description: "How shoppers go from the first page to the purchase, and whether they come back. All times are UTC.",
+  description: "Funnels, carts, cohorts, sessions and top users. All times are UTC.",
   from: "now-7d",
   refresh: "5m",
   sources: ["postgres"],
@@ -201,7 +206,7 @@ export const BEHAVIOR: Dashboard = dashboard({
       ],
     },
     {
-      title: "Who comes, and who comes back",
+      title: "Users and retention",
       lines: [
         { height: 10, panels: [[24, retention]] },
         { height: 9, panels: [[10, newUsers], [14, topUsers]] },

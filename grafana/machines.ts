@@ -6,23 +6,23 @@ import type { Section } from "./dashboard.ts";
 import { lines, table } from "./panel.ts";
 import { metrics, rows } from "./query.ts";
 
-const NO_POSTGRES = "No metrics: is the PostgreSQL exporter running, and Prometheus reading it?";
-const NO_KAFKA = "No metrics: has the broker its JMX exporter, and is Prometheus reading it?";
-const NO_HOST = "No metrics: is the node exporter running, and Prometheus reading it?";
+const NO_POSTGRES = "No metrics: is the PostgreSQL exporter running, and does Prometheus scrape it?";
+const NO_KAFKA = "No metrics: does the broker run the JMX exporter, and does Prometheus scrape it?";
+const NO_HOST = "No metrics: is the node exporter running, and does Prometheus scrape it?";
 
 const connections = lines(
   {
     title: "Connections",
-    description: "Connections to the server by state, and how many it takes at most.",
+    description: "Connections to the server by state, and its limit (max_connections).",
     unit: "short",
     empty: NO_POSTGRES,
   },
-  metrics({ "{{state}}": "sum by (state) (pg_stat_activity_count)", "at most": "min(pg_settings_max_connections)" }),
+  metrics({ "{{state}}": "sum by (state) (pg_stat_activity_count)", "limit": "min(pg_settings_max_connections)" }),
 );
 
 const databaseSize = lines(
   {
-    title: "Size of the databases",
+    title: "Database size",
     description: "Bytes on disk, with indexes.",
     unit: "bytes",
     empty: NO_POSTGRES,
@@ -32,8 +32,8 @@ const databaseSize = lines(
 
 const slowest = lines(
   {
-    title: "Slowest transaction",
-    description: "How long the transaction has been running that began first, by its state, in each database.",
+    title: "Oldest transaction",
+    description: "Age of the oldest running transaction by state, in each database.",
     unit: "s",
     empty: NO_POSTGRES,
   },
@@ -43,9 +43,9 @@ const slowest = lines(
 const replication = lines(
   {
     title: "Replication",
-    description: "Bytes of the write-ahead log that each replica has still to replay.",
+    description: "Bytes of write-ahead log that each replica has not yet replayed.",
     unit: "bytes",
-    empty: "No replica is connected, or PostgreSQL's exporter is not read",
+    empty: "No replica is connected, or the PostgreSQL exporter is not scraped",
   },
   metrics({ "{{application_name}}": "max by (application_name) (pg_stat_replication_pg_wal_lsn_diff)" }),
 );
@@ -54,10 +54,10 @@ const tables = table(
   {
     title: "Tables: size and dead rows",
     description:
-      "Partitions added up. Dead rows are versions that updates have left behind; autovacuum makes their room " +
-      "free again. As PostgreSQL estimates them.",
+      "Sums over the partitions of a table. Dead rows are old row versions left by updates, until autovacuum frees " +
+      "their space. Row counts are PostgreSQL's estimates.",
     unit: "short",
-    empty: "The schema has no table",
+    empty: "The schema has no tables",
   },
   rows(`
 select coalesce(parent.relname, s.relname) as "table", sum(pg_total_relation_size(s.relid))::bigint as size,
@@ -79,8 +79,8 @@ order by 2 desc`),
 
 const brokerMessages = lines(
   {
-    title: "Messages into the broker",
-    description: "Messages that producers send per second.",
+    title: "Records into the broker",
+    description: "Records/s that producers send.",
     unit: "mps",
     empty: NO_KAFKA,
   },
@@ -90,7 +90,7 @@ const brokerMessages = lines(
 const brokerBytes = lines(
   {
     title: "Bytes in and out of the broker",
-    description: "Bytes per second that producers send and consumers fetch.",
+    description: "Bytes/s that producers send and consumers fetch.",
     unit: "Bps",
     empty: NO_KAFKA,
   },
@@ -102,8 +102,8 @@ const brokerBytes = lines(
 
 const brokerHealth = lines(
   {
-    title: "Partitions at risk",
-    description: "Partitions with fewer replicas in sync than they should have, and those without a leader: 0 each.",
+    title: "Under-replicated and offline partitions",
+    description: "Partitions with too few in-sync replicas, and partitions without a leader. Both must be 0.",
     unit: "short",
     empty: NO_KAFKA,
   },
@@ -115,8 +115,8 @@ const brokerHealth = lines(
 
 const cpu = lines(
   {
-    title: "Processor time",
-    description: "Share of the time in which the processors of each host were not idle.",
+    title: "CPU usage",
+    description: "Share of time that the CPUs of each host were not idle.",
     unit: "percentunit",
     empty: NO_HOST,
     max: 1,
@@ -126,8 +126,8 @@ const cpu = lines(
 
 const hostMemory = lines(
   {
-    title: "Memory in use",
-    description: "Share of each host's memory that programs could not be given.",
+    title: "Memory usage",
+    description: "Share of each host's memory that is not available to programs.",
     unit: "percentunit",
     empty: NO_HOST,
     max: 1,
@@ -137,8 +137,8 @@ const hostMemory = lines(
 
 const disks = lines(
   {
-    title: "Disks in use",
-    description: "Share of each file system that is full.",
+    title: "Disk usage",
+    description: "Share of each file system in use.",
     unit: "percentunit",
     empty: NO_HOST,
     max: 1,

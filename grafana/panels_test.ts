@@ -81,7 +81,7 @@ function unfit({ type, options, fieldConfig }: Panel, { format }: SqlTarget, row
 const EVENING_MS = 19.5 * 3_600_000;
 
 /** Panels that may show only zeros. */
-const MAY_BE_ZERO = ["Unaccounted for", "Latest events"];
+const MAY_BE_ZERO = ["Unaccounted records", "Latest events"];
 
 async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promise<void> {
   for (const panel of panelsOf(dashboard)) {
@@ -173,7 +173,7 @@ onServer("the panels", async (t, server) => {
       reason: ["'"],
     });
     assert.deepEqual(await answer(db, "Sessions", odd), [{ sessions: 0 }]);
-    assert.deepEqual((await answer(db, "A funnel of your own", odd)).map((row) => row["sessions"]), [0]);
+    assert.deepEqual((await answer(db, "Custom funnel", odd)).map((row) => row["sessions"]), [0]);
     assert.deepEqual(await answer(db, "Latest refusals", odd), []);
   });
 
@@ -184,7 +184,7 @@ onServer("the panels", async (t, server) => {
     assert.deepEqual(await disobedient(db, analytics, day, some), []);
     const region = (await answer(db, "Regions", day))[0]!["region"] as string;
     assert.deepEqual(await disobedient(db, analytics, day, look(1, MINUTE_MS, { region: [region] })), []);
-    for (const title of ["Conversion rate", "Event rate by type", "Latest events", "Heatmap: day by hour"]) {
+    for (const title of ["Conversion rate", "Event rate by type", "Latest events", "Events by weekday and hour"]) {
       const wrong = faulty(analytics, title, /array\[\$device\]::text\[\]/g, "array[null]::text[]");
       assert.deepEqual(await disobedient(db, wrong, day, some), [title]);
     }
@@ -210,7 +210,7 @@ onServer("the panels", async (t, server) => {
         ["behavior.json", "Funnel", " sessions from", " 0 * sessions as sessions from", /nothing but zeros/],
         [
           "system.json",
-          "Progress of each partition",
+          "Progress by partition",
           "clickstream.progress",
           "clickstream.progress where false",
           /is empty/,
@@ -242,10 +242,10 @@ onServer("the panels", async (t, server) => {
     within("the conversion rate", await one("Conversion rate"), 0.005, 0.1);
     within("the bounce rate", await one("Bounce rate"), 0.2, 0.7);
     within("the abandonment rate", await one("Cart abandonment"), 0.4, 0.95);
-    assert.equal(await one("Unaccounted for"), 0);
+    assert.equal(await one("Unaccounted records"), 0);
     const funnel = (await answer(db, "Step and overall rates", week)).map((row) => Number(row["sessions"]));
     assert.deepEqual(funnel.toSorted((a, b) => b - a), funnel);
-    const own = await answer(db, "A funnel of your own", {
+    const own = await answer(db, "Custom funnel", {
       ...week,
       chosen: { steps: "page_view,  add_to_cart,purchase " },
     });
@@ -256,9 +256,9 @@ onServer("the panels", async (t, server) => {
       within("retention of day 1", cohort["day 1"] ?? 0, 0, 0.7);
     }
     assert.equal(cohorts.at(-1)!["day 1"], null);
-    const heatmap = await answer(db, "Heatmap: day by hour", week);
+    const heatmap = await answer(db, "Events by weekday and hour", week);
     assert.deepEqual(heatmap.map((row) => row["day"]).slice(0, 2), ["Monday", "Tuesday"]);
-    const [by] = [await answer(db, "Do the tables hold what was stored?", week)];
+    const [by] = [await answer(db, "Stored events by table", week)];
     assert.equal(by![0]!["events"], by![1]!["events"]);
     const events = (await answer(db, "Devices", week)).reduce((sum, row) => sum + Number(row["events"]), 0);
     const regions = (await answer(db, "Regions", week)).reduce((sum, row) => sum + Number(row["events"]), 0);

@@ -9,7 +9,7 @@ import { MACHINES } from "./machines.ts";
 import { bars, lines, number, table } from "./panel.ts";
 import { metrics, now, rows } from "./query.ts";
 
-const SILENT = "No metrics: is the processor running, and Prometheus reading it?";
+const SILENT = "No metrics: is the processor running, and does Prometheus scrape it?";
 const IN_RANGE = "refused_at >= $__timeFrom() and refused_at < $__timeTo()";
 const IS_CHOSEN = `(${chosen("reason")} is null or reason = any (${chosen("reason")}))`;
 
@@ -26,7 +26,8 @@ function quantiles(histogram: string, prefix = ""): Record<string, string> {
 const ready = number(
   {
     title: "Ready",
-    description: "1 if every instance has Kafka, PostgreSQL and the schema, 0 if one of them has not; /ready says why.",
+    description:
+      "1 if every instance has Kafka, PostgreSQL and the schema; 0 if an instance lacks one. /ready says why.",
     unit: "none",
     empty: SILENT,
   },
@@ -37,7 +38,7 @@ const ready = number(
 const lagNow = number(
   {
     title: "Lag",
-    description: "Records in Kafka that are still to be committed, of all partitions.",
+    description: "Lag = high watermark − next offset: records not yet committed, summed over all partitions.",
     unit: "short",
     empty: SILENT,
   },
@@ -47,22 +48,24 @@ const lagNow = number(
 
 const sinceCommit = number(
   {
-    title: "Since the last commit",
-    description: "Time since the last commit of any instance. It grows in a quiet shop too, for there is nothing to " +
-      "commit then.",
+    title: "Time since last commit",
+    description:
+      "Time since the last commit of any instance. It also grows while no events arrive, because nothing is " +
+      "committed then.",
     unit: "s",
     empty: SILENT,
     decimals: 0,
   },
-  metrics({ "since the last commit": "time() - max(clickstream_last_commit_timestamp_seconds)" }),
+  metrics({ "time since last commit": "time() - max(clickstream_last_commit_timestamp_seconds)" }),
   [[null, "green"], [30, "orange"], [120, "red"]],
 );
 
 const watermarkDelayNow = number(
   {
     title: "Watermark delay",
-    description: "How far the watermark of the partition that is furthest behind is behind the clock; 10 s are its " +
-      "allowance for late events.",
+    description:
+      "Clock − event-time watermark, of the partition that is furthest behind. 10 s of it are the allowed delay of " +
+      "late events.",
     unit: "s",
     empty: SILENT,
     decimals: 0,
@@ -74,9 +77,9 @@ const watermarkDelayNow = number(
 const refusedShare = number(
   {
     title: "Refused",
-    description: "Messages that can't be events ÷ all messages, of the last five minutes.",
+    description: "Refused records ÷ all records of the last five minutes.",
     unit: "percentunit",
-    empty: "No message in the last five minutes",
+    empty: "No records in the last five minutes",
     decimals: 2,
   },
   metrics({
@@ -87,20 +90,21 @@ const refusedShare = number(
 
 const unaccounted = number(
   {
-    title: "Unaccounted for",
-    description:
-      "Conservation: records consumed, less those stored, duplicates and refused, of all partitions. Always 0.",
+    title: "Unaccounted records",
+    description: "Conservation: consumed − stored − duplicates − refused, summed over all partitions. Must be 0.",
     unit: "none",
     empty: "Nothing has been consumed yet",
   },
-  rows(`select sum(consumed - stored - duplicates - refused)::bigint as "unaccounted for" from clickstream.progress`),
+  rows(
+    `select sum(consumed - stored - duplicates - refused)::bigint as "unaccounted records" from clickstream.progress`,
+  ),
   [[null, "red"], [0, "green"], [1, "red"]],
 );
 
 const outcomes = lines(
   {
-    title: "Events by outcome",
-    description: "Messages taken in per second: stored as events, left out as duplicates, refused.",
+    title: "Records by outcome",
+    description: "Records/s by outcome: stored as events, dropped as duplicates, refused.",
     unit: "eps",
     empty: SILENT,
   },
@@ -110,7 +114,7 @@ const outcomes = lines(
 const lag = lines(
   {
     title: "Lag by partition",
-    description: "Records of each partition that are still to be committed.",
+    description: "Lag = high watermark − next offset: records of each partition not yet committed.",
     unit: "short",
     empty: SILENT,
   },
@@ -120,8 +124,9 @@ const lag = lines(
 const watermarkDelay = lines(
   {
     title: "Watermark delay by partition",
-    description: "The clock less the watermark: the largest event time committed from the partition, less 10 s. It " +
-      "grows while a partition brings nothing.",
+    description:
+      "Clock − event-time watermark. The event-time watermark is the largest committed event time of the partition " +
+      "− 10 s. The delay grows while the partition has no new records.",
     unit: "s",
     empty: SILENT,
   },
@@ -132,9 +137,10 @@ const watermarkDelay = lines(
 
 const latency = lines(
   {
-    title: "How old are events when they are committed?",
-    description: "Time to the commit from the event in the shop, and from its Kafka timestamp: of half of the stored " +
-      "events it is less than p50, of 99 % less than p99.",
+    title: "End-to-end latency",
+    description:
+      "p50 and p99 of the time from an event to its commit. Event time: from the event's timestamp. Produce time: " +
+      "from its Kafka timestamp.",
     unit: "s",
     empty: SILENT,
   },
@@ -148,8 +154,8 @@ const commitTime = lines(
   {
     title: "Commit time",
     description:
-      "What PostgreSQL took for a commit, and how long its first record had waited for it to be sent: half " +
-      "of them less than p50, 99 % less than p99.",
+      "p50 and p99 of the time that PostgreSQL takes for a commit, and of the time that its first record waited " +
+      "before the commit was sent.",
     unit: "s",
     empty: SILENT,
   },
@@ -159,7 +165,7 @@ const commitTime = lines(
 const commitRows = lines(
   {
     title: "Rows written by table",
-    description: "Rows that commits write per second: of views, events and refusals.",
+    description: "Rows/s that commits write to views, events and refusals.",
     unit: "rowsps",
     empty: SILENT,
   },
@@ -169,7 +175,7 @@ const commitRows = lines(
 const fetched = lines(
   {
     title: "Bytes read from Kafka",
-    description: "Bytes of records per second, as they were sent: compressed, if they were.",
+    description: "Bytes/s of records as they were sent: compressed if the producer compressed them.",
     unit: "Bps",
     empty: SILENT,
   },
@@ -180,22 +186,22 @@ const restarts = lines(
   {
     title: "Restarts and retries",
     description:
-      "How often uncommitted work was forgotten and read again, by cause, how often Kafka or PostgreSQL failed and " +
-      "was tried again, and how often Kafka's group could not be told how far it has got; in each step of this graph.",
+      "Restarts by cause: uncommitted records were dropped and read again. Retries after failures of Kafka or " +
+      "PostgreSQL. Failed commits of offsets to Kafka's consumer group. Counts per step of this graph.",
     unit: "short",
     empty: SILENT,
   },
   metrics({
     "{{cause}}": "sum by (cause) (increase(clickstream_restarts_total[$__rate_interval]))",
     "retries": "sum(increase(clickstream_retries_total[$__rate_interval]))",
-    "group not told": "sum(increase(clickstream_group_commit_failures_total[$__rate_interval]))",
+    "group commit failures": "sum(increase(clickstream_group_commit_failures_total[$__rate_interval]))",
   }),
 );
 
 const memory = lines(
   {
-    title: "Memory of the processor",
-    description: "Resident memory of each instance, and the part of it that is JavaScript's heap.",
+    title: "Processor memory",
+    description: "Resident memory (RSS) of each instance, and its JavaScript heap.",
     unit: "bytes",
     empty: SILENT,
   },
@@ -208,7 +214,7 @@ const memory = lines(
 const refusedByReason = lines(
   {
     title: "Refusals by reason over time",
-    description: "Messages per second that can't be events, by the reason.",
+    description: "Refused records/s by reason.",
     unit: "eps",
     empty: SILENT,
   },
@@ -219,9 +225,9 @@ const refusedByReason = lines(
 const reasons = table(
   {
     title: "Refusals by reason",
-    description: "Rows of refusals that came in this time. A click on a reason shows its rows.",
+    description: "Refusals in this time range. Click a reason to show its rows.",
     unit: "short",
-    empty: "Nothing was refused in this time",
+    empty: "No refusals in this time range",
   },
   rows(`
 select reason, count(*) as refusals, count(*) filter (where replayed_at is not null) as replayed,
@@ -242,11 +248,11 @@ const refusals = table(
   {
     title: "Latest refusals",
     description:
-      "The fifty latest of the reasons chosen above, with the first 200 bytes of each message, in hexadecimal " +
-      "what is not printable ASCII. `clickstream refusals show ID` shows it whole, `clickstream refusals replay` sends " +
-      "it into the topic again.",
+      "The fifty latest refusals of the reasons chosen above, with the first 200 bytes of each record; bytes that are " +
+      "not printable ASCII are escaped. `clickstream refusals show ID` shows the whole record, " +
+      "`clickstream refusals replay` sends it to the topic again.",
     unit: "none",
-    empty: "Nothing was refused in this time",
+    empty: "No refusals in this time range",
   },
   rows(`
 select id, refused_at as "time", reason, field, detail, topic, partition, "offset",
@@ -261,7 +267,8 @@ limit 50`),
 const duplicates = lines(
   {
     title: "Duplicates",
-    description: "Share of messages that repeat the eventId of one within ten minutes, by Kafka timestamps.",
+    description:
+      "Share of records that are duplicates: an event with the same id was seen within 10 minutes by Kafka timestamps.",
     unit: "percentunit",
     empty: SILENT,
   },
@@ -274,8 +281,9 @@ const duplicates = lines(
 const late = lines(
   {
     title: "Late events",
-    description: "Stored events per second that came after the watermark of their partition. They are counted in the " +
-      "window that they belong to.",
+    description:
+      "Stored events/s with an event time before the event-time watermark of their partition. They count in the " +
+      "window of their event time.",
     unit: "eps",
     empty: SILENT,
   },
@@ -285,20 +293,19 @@ const late = lines(
 const lateness = lines(
   {
     title: "Lateness",
-    description:
-      "The watermark less the event time, of late events: half of them by less than p50, 99 % by less than p99.",
+    description: "p50 and p99 of event-time watermark − event time, of late events.",
     unit: "s",
-    empty: "No event was late in this time",
+    empty: "No late events in this time range",
   },
   metrics(quantiles("lateness_seconds")),
 );
 
 const progress = table(
   {
-    title: "Progress of each partition",
+    title: "Progress by partition",
     description:
-      "What was consumed, and what became of it: consumed = stored + duplicates + refused, and next offset - first offset " +
-      "= consumed + skipped + gaps, so that nothing is unaccounted for.",
+      "Conservation by partition: consumed = stored + duplicates + refused, and next offset − first offset = " +
+      "consumed + skipped + gaps. Unaccounted must be 0.",
     unit: "locale",
     empty: "Nothing has been consumed yet",
   },
@@ -306,7 +313,7 @@ const progress = table(
 select topic, partition, first_offset as "first offset", next_offset as "next offset", consumed, stored, duplicates,
   refused, skipped, gaps,
   abs(consumed - stored - duplicates - refused) + abs(next_offset - first_offset - consumed - skipped - gaps)
-    as "unaccounted for", watermark, committed_at as "committed at",
+    as unaccounted, watermark, committed_at as "committed at",
   committed_by as "committed by"
 from clickstream.progress
 order by topic, partition`),
@@ -315,10 +322,10 @@ order by topic, partition`),
 
 const conservation = bars(
   {
-    title: "Do the tables hold what was stored?",
+    title: "Stored events by table",
     description:
-      "Events stored by progress, and events counted by traffic, both read at once: they are the same. It adds " +
-      "all of traffic up, which takes its time.",
+      "Events stored by progress and events counted by traffic, read at the same time. They must be equal. Slow, " +
+      "because it sums the whole traffic table.",
     unit: "locale",
     empty: "Nothing has been stored yet",
   },
@@ -334,14 +341,15 @@ select 'traffic', sum(events)::bigint from clickstream.traffic`),
 export const SYSTEM: Dashboard = dashboard({
   uid: "clickstream-system",
   title: "System Monitoring",
-  description: "Whether the pipeline keeps up and loses nothing, what it refuses, and how what is under it does. All " +
+  description:
+    "Lag, latency, refusals and conservation of the pipeline, and the state of PostgreSQL, Kafka and the hosts. All " +
     "times are UTC.",
   from: "now-6h",
   refresh: "30s",
   sources: ["postgres", "prometheus"],
-  variables: [choice("reason", "Reason of refusal", REASONS)],
+  variables: [choice("reason", "Refusal reason", REASONS)],
   annotations: {
-    "Work begun again": {
+    "Pipeline restarted": {
       expr: "sum by (cause) (increase(clickstream_restarts_total[1m])) > 0",
       color: "orange",
       tags: "cause",
@@ -359,7 +367,7 @@ export const SYSTEM: Dashboard = dashboard({
   },
   sections: [
     {
-      title: "Is all well?",
+      title: "Health",
       lines: [{
         height: 4,
         panels: [
@@ -373,7 +381,7 @@ export const SYSTEM: Dashboard = dashboard({
       }],
     },
     {
-      title: "Does it keep up?",
+      title: "Throughput and latency",
       lines: [
         { height: 8, panels: [[8, outcomes], [8, lag], [8, watermarkDelay]] },
         { height: 8, panels: [[8, latency], [8, commitTime], [8, commitRows]] },
@@ -381,15 +389,15 @@ export const SYSTEM: Dashboard = dashboard({
       ],
     },
     {
-      title: "What is refused, repeated or late?",
+      title: "Refusals, duplicates, late events",
       lines: [
         { height: 8, panels: [[14, refusedByReason], [10, reasons]] },
         { height: 10, panels: [[24, refusals]] },
         { height: 7, panels: [[8, duplicates], [8, late], [8, lateness]] },
       ],
     },
-    { title: "Is anything lost?", lines: [{ height: 8, panels: [[24, progress]] }] },
+    { title: "Conservation", lines: [{ height: 8, panels: [[24, progress]] }] },
     ...MACHINES,
-    { title: "Is anything lost? The tables", closed: true, lines: [{ height: 6, panels: [[24, conservation]] }] },
+    { title: "Conservation: tables", closed: true, lines: [{ height: 6, panels: [[24, conservation]] }] },
   ],
 });

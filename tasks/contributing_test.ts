@@ -139,7 +139,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
           `{ title: "Who buys", lines: [{ height: 4, panels: [[6, buyers]] }] },\n`,
         ),
       ),
-      "docs/dashboards.md": insert("before", /^\| How long are sessions\?/m, "| Buyers | `buyers()` | 1 | 1 |\n"),
+      "docs/dashboards.md": insert("before", /^\| Session duration/m, "| Buyers | `buyers()` | 1 | 1 |\n"),
     },
     without: "docs/dashboards.md",
   },

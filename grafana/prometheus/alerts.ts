@@ -14,7 +14,7 @@ export interface Alert {
   /** A Prometheus duration, such as `5m`. */
   readonly for: string;
   readonly summary: string;
-  /** What is wrong: `{value}` and `{label}` are replaced, for every name of a label. */
+  /** What is wrong: `{value}` and every `{name of a label}` are replaced. */
   readonly description: string;
   readonly unit: "number" | "seconds" | "ratio";
   /** Heading of its section in `docs/debugging.md`, as the anchor of a link. */
