@@ -1,30 +1,30 @@
 /**
- * Who has which addresses of the private network: subnets are cut from it, and each host has one of its own, so that its
- * name outlives it.
+ * Plans the addresses of the private network: its subnets, and a fixed address for each host, so that a host's name
+ * stays valid when its machine is replaced.
  * @module
  */
 
-/** What a subnet is for. Only hosts stand in `hosts`, so that nothing else takes an address of theirs. */
+/** Purpose of a subnet. `hosts` contains only hosts, so that nothing else takes their addresses. */
 export type Tier = "hosts" | "services" | "database" | "public";
 
 const TIERS: readonly Tier[] = ["hosts", "services", "database", "public"];
 
-/** Most zones that a network has subnets in. */
+/** Most zones with subnets. */
 export const ZONES_MAX = 4;
 
 /** A network is cut into 16 subnets: 4 tiers in up to 4 zones. */
 const SUBNET_BITS = 4;
 
-/** An IPv4 network: its first address as a number, and how many bits name it. */
+/** An IPv4 network: its first address as a number, and its prefix length. */
 export interface Cidr {
   readonly first: number;
   readonly bits: number;
 }
 
 /**
- * Reads `10.40.0.0/16`.
+ * Parses a network such as `10.40.0.0/16`.
  *
- * @throws {RangeError} if it is none, or not its network's first address
+ * @throws {RangeError} if the text is no network or does not begin with the network's first address
  */
 export function cidrOf(text: string): Cidr {
   const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text)?.slice(1).map(Number);
@@ -37,19 +37,19 @@ export function cidrOf(text: string): Cidr {
   return { first, bits };
 }
 
-/** The network as text. */
+/** Formats a network as text. */
 export function cidrText({ first, bits }: Cidr): string {
   return `${addressText(first)}/${bits}`;
 }
 
-/** Whether nobody else on the Internet has these addresses. */
+/** Whether these addresses are private (not routed on the Internet). */
 export function isPrivate(cidr: Cidr): boolean {
   return ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].map(cidrOf).some((of) =>
     cidr.bits >= of.bits && Math.floor(cidr.first / 2 ** (32 - of.bits)) === of.first / 2 ** (32 - of.bits)
   );
 }
 
-/** The subnet of a tier in a zone, counted from 0. */
+/** Returns the subnet of a tier in a zone; zones count from 0. */
 export function subnetOf(network: Cidr, tier: Tier, zone: number): Cidr {
   if (zone < 0 || zone >= ZONES_MAX) throw new RangeError(`there is no zone ${zone}`);
   const bits = network.bits + SUBNET_BITS;
@@ -57,9 +57,9 @@ export function subnetOf(network: Cidr, tier: Tier, zone: number): Cidr {
 }
 
 /**
- * The address with this number in a subnet. AWS keeps the first four and the last.
+ * Returns the address with this number in a subnet. AWS reserves the first four and the last.
  *
- * @throws {RangeError} if there is none
+ * @throws {RangeError} if the subnet has no such address
  */
 export function addressIn(subnet: Cidr, number: number): string {
   if (number < 4 || number >= 2 ** (32 - subnet.bits) - 1) throw new RangeError(`there is no address ${number}`);

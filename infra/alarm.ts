@@ -1,13 +1,13 @@
 /**
- * Alarms: what somebody is told of.
+ * CloudWatch alarms.
  * @module
  */
 import { CloudwatchMetricAlarm, type Construct } from "./aws.ts";
 
-/** A condition on a metric of AWS. */
+/** A condition on a CloudWatch metric. */
 export interface Alarm {
   readonly name: string;
-  /** What is wrong, and what to do. */
+  /** Describes what is wrong and what to do. */
   readonly about: string;
   readonly namespace: string;
   readonly metric: string;
@@ -15,15 +15,15 @@ export interface Alarm {
   readonly statistic: "Average" | "Maximum" | "Minimum" | "Sum";
   readonly when: "above" | "below";
   readonly threshold: number;
-  /** Consecutive minutes. */
+  /** Consecutive minutes for which the condition must hold. */
   readonly minutes: number;
-  /** ARNs of who is told. */
+  /** ARNs to notify. */
   readonly tell: readonly string[];
-  /** What no data means: nothing is wrong unless said otherwise. */
+  /** How missing data counts (default: as no problem). */
   readonly silence?: "breaching";
 }
 
-/** Makes the alarm. */
+/** Creates an alarm. */
 export function alarm(scope: Construct, id: string, alarm: Alarm): void {
   new CloudwatchMetricAlarm(scope, id, {
     alarmName: alarm.name,

@@ -1,6 +1,6 @@
 /**
- * The bucket that hosts and the function get their programs from. A file's key holds its hash: a new version is a new
- * key, and the same key is always the same bytes.
+ * The bucket from which hosts and the function get their programs. A file's key contains its hash: a new version has a
+ * new key, and a key always has the same content.
  * @module
  */
 import {
@@ -21,7 +21,7 @@ import { policy } from "./policy.ts";
 import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 
-/** Every file in the bucket. */
+/** Names of all files in the bucket. */
 export const FILES = [
   "clickstream",
   "generator",
@@ -37,24 +37,24 @@ export const FILES = [
   "dashboards",
 ] as const;
 
-/** A file of the bucket. */
+/** A file in the bucket. */
 export type FileName = typeof FILES[number];
 
-/** A file as it was built. */
+/** A built file. */
 export interface BuiltFile {
   readonly path: string;
   /** SHA-256 in hexadecimal. */
   readonly sha256: string;
 }
 
-/** What each kind of host fetches. */
+/** Files that each kind of host fetches. */
 export const NEEDS: Readonly<Record<HostKind, readonly ArtifactName[]>> = {
   kafka: ["host", "kafka", "node_exporter"],
   processor: ["host", "clickstream", "rds-ca", "node_exporter"],
   monitoring: ["host", "rds-ca", "prometheus", "grafana", "dashboards", "node_exporter", "postgres_exporter"],
 };
 
-/** The bucket and what is in it. */
+/** The bucket and its files. */
 export class ArtifactsStack extends AwsStack {
   readonly bucket: S3Bucket;
   readonly #built: Readonly<Record<FileName, BuiltFile>>;
@@ -67,7 +67,7 @@ export class ArtifactsStack extends AwsStack {
   ) {
     super(scope, "artifacts", settings);
     this.#built = built;
-    // All in it can be built again, so it goes with the rest, whatever is in it.
+    // Everything in it can be built again, so destroying the deployment deletes it with its content.
     this.bucket = new S3Bucket(this, "bucket", { bucketPrefix: `${this.named("artifacts")}-`, forceDestroy: true });
     this.#closeBucket(key.arn);
     for (const name of FILES) {
@@ -83,20 +83,20 @@ export class ArtifactsStack extends AwsStack {
     }
   }
 
-  /** Where a file is. */
+  /** Returns where a file is. */
   artifact(name: FileName): Artifact {
     const { sha256 } = this.#built[name];
     return { key: `${name}/${sha256}`, sha256 };
   }
 
-  /** What a host of this kind fetches. */
+  /** Returns the files that a host of this kind fetches. */
   artifactsOf(kind: HostKind): Partial<Record<ArtifactName, Artifact>> {
     return Object.fromEntries(
       NEEDS[kind].map((name) => [name, this.artifact(name === "host" ? `host-${kind}` : name)]),
     );
   }
 
-  /** ARNs of what a host of this kind may read: every version of its files, and nobody else's. */
+  /** ARNs that a host of this kind may read: every version of its own files, and no other files. */
   readableBy(kind: HostKind): string[] {
     return NEEDS[kind].map((name) => `${this.bucket.arn}/${name === "host" ? `host-${kind}` : name}/*`);
   }

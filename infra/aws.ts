@@ -1,16 +1,16 @@
 /**
- * All that is used of CDKTF and its AWS provider. HashiCorp archived CDKTF in December 2025; the community goes on with
- * it as `cdktn`, whose packages have the same shape: going there is renaming what stands here and in deno.json.
+ * All imports from CDKTF and its AWS provider. HashiCorp archived CDKTF in December 2025. The community continues it as
+ * `cdktn`, whose packages have the same API: to switch, rename the packages here and in deno.json.
  * @module
  */
 
-// CDKTF brings its own copy of this and would be given another package's older one: the newest in the lock counts.
+// CDKTF has its own copy of this package. Import the newest in the lock, or it gets the older one of another package.
 import "lru-cache";
 
 export { App, Fn, LocalBackend, S3Backend, TerraformAsset, TerraformOutput, TerraformStack } from "cdktf";
 export { Construct } from "constructs";
 
-// One resource each, never the package's own index: loading that takes ten times as long.
+// Import each resource by itself: loading the package's index takes ten times as long.
 export { CloudwatchEventRule } from "@cdktf/provider-aws/lib/cloudwatch-event-rule/index.js";
 export { CloudwatchEventTarget } from "@cdktf/provider-aws/lib/cloudwatch-event-target/index.js";
 export { CloudwatchLogGroup } from "@cdktf/provider-aws/lib/cloudwatch-log-group/index.js";

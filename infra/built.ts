@@ -1,5 +1,5 @@
 /**
- * The files that go into the bucket, as they lie in dist.
+ * The files for the bucket, as built in dist.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -9,7 +9,7 @@ import type { Architecture } from "./instances.ts";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 
-/** Files that differ by what hosts run. */
+/** Files that depend on the hosts' architecture. */
 const BY_ARCHITECTURE: ReadonlySet<FileName> = new Set([
   "clickstream",
   "prometheus",
@@ -18,12 +18,12 @@ const BY_ARCHITECTURE: ReadonlySet<FileName> = new Set([
   "grafana",
 ]);
 
-/** Where a file is built. */
+/** Path of a built file. */
 export function pathOf(name: FileName, architecture: Architecture): string {
   return `${DIST}artifacts/${BY_ARCHITECTURE.has(name) ? `${name}-${architecture}` : name}`;
 }
 
-/** All files, and the names of those that aren't there; an empty file stands in for each of these. */
+/** Returns all files, and the names of missing ones; an empty file stands in for each missing one. */
 export async function builtFiles(
   architecture: Architecture,
 ): Promise<{ files: Record<FileName, BuiltFile>; missing: FileName[] }> {

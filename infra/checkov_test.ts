@@ -5,7 +5,7 @@ import { python } from "./testing/tools.ts";
 
 const SKIPS = new URL("../.checkov.yaml", import.meta.url);
 
-/** Reasons by check. */
+/** Skipped checks and their reasons. */
 async function skips(): Promise<ReadonlyMap<string, string>> {
   const lines = (await Deno.readTextFile(SKIPS)).split("\n").filter((line) => /^\s+- /.test(line));
   return new Map(lines.map((line) => {
@@ -26,11 +26,11 @@ interface Report {
   readonly summary: { readonly passed: number; readonly parsing_errors: number };
 }
 
-/** What checkov says of a folder and those in it, with nothing left out. */
+/** Runs checkov on a folder and its subfolders, without skipping any check. */
 async function checkov(folder: string): Promise<Report> {
   const args = ["--framework", "terraform_json", "--skip-download", "--quiet", "--compact", "--output", "json"];
   const { stdout, stderr } = await new Deno.Command(await python(), {
-    // Away from the repository, whose skips it would read.
+    // Outside the repository, because checkov would read its skips.
     cwd: "/",
     args: ["-m", "checkov.main", ...args, "--directory", folder],
   }).output();
@@ -39,7 +39,7 @@ async function checkov(folder: string): Promise<Report> {
   return JSON.parse(text) as Report;
 }
 
-/** All sizes in a folder, each in its own, and beside them a stack with two faults. */
+/** Synthesizes all sizes into folders, and a stack with two faults beside them. */
 async function everything(): Promise<string> {
   const all = await Deno.makeTempDir({ prefix: "clickstream-checkov-" });
   for (const size of SIZES) {
@@ -57,7 +57,7 @@ async function everything(): Promise<string> {
   return all;
 }
 
-Deno.test("infra: checkov finds nothing but what is left out with a reason, and would see a fault", async () => {
+Deno.test("infra: checkov finds nothing but skipped checks with a reason, and finds a planted fault", async () => {
   const reasons = await skips();
   const unused = new Set(reasons.keys());
   const folder = await everything();

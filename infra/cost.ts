@@ -1,12 +1,12 @@
 /**
- * What a deployment costs a month: list prices of us-east-1, on demand, of what is always there. What depends on use
- * (traffic, logs, requests) comes on top.
+ * The monthly cost of a deployment: on-demand list prices of us-east-1 for everything that always runs. Usage (traffic,
+ * logs, requests) is extra.
  * @module
  */
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import type { Settings } from "./settings.ts";
 
-/** Which prices they are. */
+/** Source of the prices. */
 export const PRICES_OF = "of 2025";
 
 const HOURS = 730;
@@ -23,11 +23,11 @@ const PRICE = {
   zonePerMonth: 0.5,
   alarmPerMonth: 0.1,
   lambdaPerGibSecond: 0.0000133334,
-  /** Detailed monitoring: seven metrics of an instance; the agent's are four. */
+  /** Detailed monitoring has seven metrics per instance; the agent adds four. */
   watchedInstance: 3.3,
 } as const;
 
-/** A part of the bill. */
+/** An item of the bill. */
 export interface Item {
   readonly what: string;
   readonly dollars: number;
@@ -37,7 +37,7 @@ const ENDPOINTS = 5;
 const ROOT_GIB = 16;
 const SECRETS = 7;
 
-/** What a month costs, by part. */
+/** Monthly cost by item. */
 export function monthlyCost(settings: Settings): Item[] {
   const { DEPLOY_BROKERS: brokers, DEPLOY_PROCESSORS: processors, DEPLOY_ZONES: zones } = settings;
   const hosts = brokers + processors + 1;
@@ -68,7 +68,7 @@ export function monthlyCost(settings: Settings): Item[] {
   ];
 }
 
-/** The sum, in whole dollars. */
+/** Total in whole dollars. */
 export function total(items: readonly Item[]): number {
   return Math.round(items.reduce((sum, { dollars }) => sum + dollars, 0));
 }

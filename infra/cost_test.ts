@@ -7,7 +7,7 @@ import { synthesize } from "./testing/synth.ts";
 
 const choose = (size: string) => deploySettings((name) => name === "DEPLOY_SIZE" ? size : undefined);
 
-Deno.test("infra: what is counted in the cost is what is synthesized", async () => {
+Deno.test("infra: the cost counts what is synthesized", async () => {
   for (const size of SIZES) {
     const deployment = await synthesize({ DEPLOY_SIZE: size });
     const items = monthlyCost(choose(size));
@@ -20,7 +20,7 @@ Deno.test("infra: what is counted in the cost is what is synthesized", async () 
     const ways = deployment.resources("aws_vpc_endpoint")
       .reduce((sum, { is }) => sum + ((is["subnet_ids"] as string[] | undefined)?.length ?? 0), 0);
     assert.ok(Math.abs(items[3]!.dollars - ways * 7.3) < 0.01, `${size}: endpoints`);
-    // Besides those that are made here, the database's administrator has a secret.
+    // RDS creates one more secret, for the database's administrator.
     const [secrets, alarms] = ["aws_secretsmanager_secret", "aws_cloudwatch_metric_alarm"].map((type) =>
       deployment.resources(type).length
     );
@@ -28,7 +28,7 @@ Deno.test("infra: what is counted in the cost is what is synthesized", async () 
   }
 });
 
-Deno.test("infra: the README's costs are those", async () => {
+Deno.test("infra: the README states these costs", async () => {
   const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
   for (const size of SIZES) {
     const [, said] = new RegExp(`^\\| \`${size}\` .*\\| +(\\d+) \\|$`, "m").exec(readme) ??

@@ -1,5 +1,5 @@
 /**
- * PostgreSQL: private, encrypted, spoken to over TLS alone; its administrator's password is made and rotated by RDS.
+ * PostgreSQL on RDS: private, encrypted, reached over TLS only. RDS creates and rotates its administrator's password.
  * @module
  */
 import { alarm } from "./alarm.ts";
@@ -22,27 +22,27 @@ import { AwsStack } from "./stack.ts";
 
 const VERSION = "18";
 
-/** Name of the database, and of its administrator, who migrates it. */
+/** Name of the database and of its administrator, who runs migrations. */
 const NAME = "clickstream";
 const ADMINISTRATOR = "clickstream_admin";
 
-/** Its disk grows by itself up to this many times what it begins with. */
+/** Storage grows automatically up to this multiple of its initial size. */
 const GROWTH = 5;
 
 const GIB = 2 ** 30;
 
 /**
- * What differs from RDS's defaults, for one writer that commits large transactions once a second, and reports beside it.
- * Those that need a restart are marked.
+ * Parameters that differ from RDS's defaults: one writer commits large transactions once a second, and reports run
+ * beside it. Parameters that need a restart are marked.
  */
 const PARAMETERS: readonly (readonly [name: string, value: string, restart?: true])[] = [
   ["rds.force_ssl", "1"],
   ["password_encryption", "scram-sha-256"],
   ["shared_preload_libraries", "pg_stat_statements", true],
-  // Each commit writes many pages of the current windows: longer between checkpoints, they are written in full less often.
+  // Each commit writes many pages of current windows. With longer checkpoint intervals, full-page writes are rarer.
   ["checkpoint_timeout", "900"],
   ["max_wal_size", "4096"],
-  // The same rows of the current minute are updated once a second: their dead versions are cleared early.
+  // Rows of the current minute are updated once a second: vacuum their dead versions early.
   ["autovacuum_vacuum_scale_factor", "0.05"],
   ["autovacuum_naptime", "15"],
   ["random_page_cost", "1.1"],
@@ -56,7 +56,7 @@ const PARAMETERS: readonly (readonly [name: string, value: string, restart?: tru
 export class DatabaseStack extends AwsStack {
   readonly host: string;
   readonly port: string;
-  /** ARN of the secret with `username` and `password` of the administrator. */
+  /** ARN of the administrator's secret with `username` and `password`. */
   readonly administrator: string;
   readonly processor: Password;
   readonly monitoring: Password;
@@ -64,7 +64,7 @@ export class DatabaseStack extends AwsStack {
   constructor(scope: Construct, settings: Settings, network: NetworkStack) {
     super(scope, "database", settings);
     const identifier = settings.DEPLOY_NAME;
-    // Made here, so that they are kept as long as others, and go when all goes.
+    // Created here, so that they have the same retention as other logs and are destroyed with the deployment.
     const logs = ["postgresql", "upgrade"].map((name) =>
       new CloudwatchLogGroup(this, `logs-${name}`, {
         name: `/aws/rds/instance/${identifier}/${name}`,
@@ -86,7 +86,7 @@ export class DatabaseStack extends AwsStack {
       allocatedStorage: settings.DEPLOY_DATABASE_DISK_GIB,
       maxAllocatedStorage: Math.min(GROWTH * settings.DEPLOY_DATABASE_DISK_GIB, 65_536),
       storageType: "gp3",
-      // By AWS's own key, not ours: a last snapshot would be lost with that.
+      // AWS's own key: a final snapshot would be unreadable once our key is destroyed.
       storageEncrypted: true,
       multiAz: settings.DEPLOY_DATABASE_STANDBY,
       dbSubnetGroupName: new DbSubnetGroup(this, "subnets", {
@@ -104,7 +104,7 @@ export class DatabaseStack extends AwsStack {
       deleteAutomatedBackups: true,
       deletionProtection: settings.DEPLOY_PROTECTED,
       skipFinalSnapshot: !settings.DEPLOY_SNAPSHOT,
-      // Of another name for each deployment, or the second to be destroyed would not be.
+      // A new name for each deployment, because a second final snapshot with the same name would fail.
       ...(settings.DEPLOY_SNAPSHOT
         ? { finalSnapshotIdentifier: `${identifier}-last-${Fn.trimprefix(network.vpc.id, "vpc-")}` }
         : {}),
@@ -141,7 +141,7 @@ export class DatabaseStack extends AwsStack {
         value,
         applyMethod: restart ? "pending-reboot" : "immediate",
       })),
-      // One that is in use can't be deleted: the new one comes first.
+      // A parameter group in use can't be deleted, so create the new one first.
       lifecycle: { createBeforeDestroy: true },
     });
   }
@@ -162,7 +162,7 @@ export class DatabaseStack extends AwsStack {
           "logs:PutLogEvents",
           "logs:DescribeLogStreams",
         ],
-        // RDS's own group, which all databases of an account share.
+        // RDS's own log group, which all databases of an account share.
         resources: ["", ":log-stream:*"].map((rest) =>
           `arn:aws:logs:${this.settings.AWS_REGION}:*:log-group:RDSOSMetrics${rest}`
         ),

@@ -1,5 +1,5 @@
 /**
- * The simulated shop as a function: once a minute it sends a minute's events to the brokers.
+ * The simulator as a Lambda function: once a minute it sends a minute's events to the brokers.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -24,15 +24,15 @@ import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 import type { StreamStack } from "./stream.ts";
 
-/** Supported to April 2028. */
+/** Supported until April 2028. */
 const RUNTIME = "nodejs24.x";
 
 const TICK_SECONDS = 60;
 
-/** A tick that isn't sent by then will not be. */
+/** A tick that was not sent by then is dropped. */
 const TICK_AGE_SECONDS = 6 * 3600;
 
-/** It has to be over before the next tick, which waits for it. */
+/** Ends before the next tick, which waits for it. */
 const TIMEOUT_SECONDS = 50;
 
 /** The function and its schedule. */
@@ -58,7 +58,7 @@ export class GeneratorStack extends AwsStack {
     this.says("generator", lambda.functionName, "function that sends events");
   }
 
-  /** Ticks that could not be sent. */
+  /** Queue of failed ticks. */
   #makeQueue(): SqsQueue {
     return new SqsQueue(this, "lost-ticks", {
       name: this.named("lost-ticks"),
@@ -128,7 +128,7 @@ export class GeneratorStack extends AwsStack {
       role: role.id,
       policy: policy(
         {
-          // Its place in the network, which Lambda makes with its rights.
+          // A network interface, which Lambda creates with the function's rights.
           actions: [
             "ec2:CreateNetworkInterface",
             "ec2:DescribeNetworkInterfaces",
@@ -149,7 +149,7 @@ export class GeneratorStack extends AwsStack {
     return { role, rights };
   }
 
-  /** A tick carries its time, from which its events come: sent twice, it is the same events. */
+  /** A tick carries its time, which determines its events: sent twice, it has the same events. */
   #schedule(lambda: LambdaFunction, queue: SqsQueue): CloudwatchEventRule {
     const rule = new CloudwatchEventRule(this, "schedule", {
       name: this.named("ticks"),

@@ -1,6 +1,6 @@
 /**
- * A host: a machine of EC2 with a name and an address that outlive it, what it may do, and its release. It is reached by
- * SSM alone.
+ * A host: an EC2 machine with a permanent name and address, its permissions and its release. It is reached through SSM
+ * only.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -25,36 +25,36 @@ import type { NetworkStack } from "./network.ts";
 import { policy, type Statement, trust } from "./policy.ts";
 import type { AwsStack } from "./stack.ts";
 
-/** What is said of a host. */
+/** Definition of a host. */
 export interface HostOptions {
   readonly kind: HostKind;
-  /** Counted from 1 among those of its kind. */
+  /** Number among the hosts of its kind, from 1. */
   readonly number: number;
   readonly machine: string;
-  /** Its data volume, which stays when the machine is replaced. */
+  /** Its data volume, which survives a replacement of the machine. */
   readonly disk?: { readonly gib: number; readonly mount: string } | undefined;
   /** ARNs of the secrets that it may read. */
   readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
-  /** The brokers' certificates, which all hosts may read. */
+  /** Parameters with the brokers' certificates, which all hosts may read. */
   readonly certificates: readonly SsmParameter[];
-  /** What it may do besides. */
+  /** Additional permissions. */
   readonly may?: readonly Statement[];
   readonly release: Omit<HostSettings, "kind" | "bucket" | "artifacts" | "secrets" | "logGroup" | "namespace">;
 }
 
-/** What hosts stand on. */
+/** Resources that all hosts share. */
 export interface Ground {
   readonly network: NetworkStack;
   readonly artifacts: ArtifactsStack;
 }
 
-/** Amazon Linux 2023's newest image, as AWS publishes it. */
+/** AWS's parameter for the newest image of Amazon Linux 2023. */
 const IMAGES = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default";
 
-/** The system and what it fetches; data has a volume of its own. */
+/** The system and the fetched programs. Data has its own volume. */
 const ROOT_GIB = 16;
 
-/** Who the machine is, is told by IMDSv2, and no further than to the machine itself. */
+/** Instance metadata requires IMDSv2 and is reachable only from the machine itself. */
 const METADATA = { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 };
 
 const DATA_DEVICE = "/dev/sdf";
@@ -62,7 +62,7 @@ const DATA_DEVICE = "/dev/sdf";
 /** A host. */
 export class Host extends Construct {
   readonly instanceId: string;
-  /** `kafka-1`. */
+  /** Such as `kafka-1`. */
   readonly host: string;
   readonly hostName: string;
   readonly #stack: AwsStack;
@@ -80,7 +80,7 @@ export class Host extends Construct {
     const template = this.#makeTemplate(network, options, release, profile);
     const instance = new Instance(this, "machine", {
       launchTemplate: { id: template.id, version: `${template.latestVersion}` },
-      // Said here too, where it is looked for by those who check.
+      // Repeated here, because checkers look for it here.
       instanceType: options.machine,
       iamInstanceProfile: profile.name,
       monitoring: true,
@@ -136,7 +136,8 @@ export class Host extends Construct {
       role: role.id,
       policy: policy(
         {
-          // What SSM's agent needs for sessions, port forwarding and commands; AWS's own policy lets it read every parameter.
+          // Permissions for SSM's agent: sessions, port forwarding and commands. AWS's own policy would allow reading
+          // all parameters.
           actions: [
             "ssm:UpdateInstanceInformation",
             "ssmmessages:CreateControlChannel",
@@ -201,9 +202,9 @@ export class Host extends Construct {
       userData: Buffer.from(userData(boot)).toString("base64"),
       tagSpecifications: [{ resourceType: "instance", tags }, { resourceType: "volume", tags }],
       updateDefaultVersion: true,
-      // A host keeps the image that it came with until it is replaced for another reason.
+      // A host keeps its image until it is replaced for another reason.
       lifecycle: { ignoreChanges: ["image_id"] },
-      // The host reads it at its first start.
+      // The host reads it at its first boot.
       dependsOn: [release],
     });
   }
@@ -214,7 +215,7 @@ export class Host extends Construct {
       availabilityZone: zone,
       size: gib,
       type: "gp3",
-      // By AWS's own key, not ours: a last snapshot would be lost with that.
+      // AWS's own key: a final snapshot would be unreadable once our key is destroyed.
       encrypted: true,
       finalSnapshot: snapshot,
       tags: { Name: `${this.#stack.named(this.host)}-data` },

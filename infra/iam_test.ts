@@ -4,13 +4,13 @@ import { run } from "../testing/servers/child.ts";
 import { STACKS, synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";
 
-/** What a stand-in for IAM says of the policies in these files. */
+/** Checks the policies in these files with a stand-in for IAM; returns its output. */
 async function said(files: readonly string[]): Promise<string[]> {
   const script = fileURLToPath(new URL("testing/policies.py", import.meta.url));
   return (await run(await python(), [script, ...files])).trim().split("\n");
 }
 
-Deno.test("infra: IAM takes every policy, and would refuse one that is none", async () => {
+Deno.test("infra: IAM accepts every policy, and rejects an invalid one", async () => {
   const { folder } = await synthesize({ DEPLOY_SIZE: "production" });
   const broken = await Deno.makeTempFile({ suffix: ".json" });
   try {

@@ -1,12 +1,12 @@
 /**
- * The machines that can be chosen: what is known of each before anything is created. Others are added here.
+ * The machines that can be chosen, and their properties. Add others here.
  * @module
  */
 
-/** What a processor can run. */
+/** Architecture of a processor. */
 export type Architecture = "arm64" | "x86_64";
 
-/** A machine of EC2, or a class of RDS (whose name begins with `db.`). */
+/** An EC2 instance type or an RDS class (its name begins with `db.`). */
 export interface Machine {
   readonly architecture: Architecture;
   readonly memoryMiB: number;
@@ -16,7 +16,7 @@ export interface Machine {
 
 const GIB = 1024;
 
-/** Machines of EC2. */
+/** EC2 instance types. */
 export const MACHINES: Readonly<Record<string, Machine>> = {
   "t4g.small": { architecture: "arm64", memoryMiB: 2 * GIB, dollarsPerHour: 0.0168 },
   "t4g.medium": { architecture: "arm64", memoryMiB: 4 * GIB, dollarsPerHour: 0.0336 },

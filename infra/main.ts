@@ -1,5 +1,5 @@
 /**
- * What `cdktf` runs: reads the choices and writes every stack as Terraform's JSON into cdktf.out.
+ * Entry point for `cdktf`: reads the settings and writes every stack as Terraform JSON into cdktf.out.
  * @module
  */
 import { ArtifactsStack, type BuiltFile, type FileName } from "./artifacts.ts";
@@ -12,7 +12,7 @@ import { NetworkStack } from "./network.ts";
 import { deploySettings, type Settings, WrongSettings } from "./settings.ts";
 import { StreamStack } from "./stream.ts";
 
-/** Puts all stacks into an application: each stands on those that it is given. */
+/** Adds all stacks to an application; each gets the stacks that it depends on. */
 export function addStacks(app: App, settings: Settings, built: Readonly<Record<FileName, BuiltFile>>): void {
   const network = new NetworkStack(app, settings);
   const artifacts = new ArtifactsStack(app, settings, network, built);

@@ -1,5 +1,5 @@
 /**
- * Prometheus and Grafana on a host of their own, reached by SSM's port forwarding and from nowhere else.
+ * Prometheus and Grafana on their own host, reached only through SSM port forwarding.
  * @module
  */
 import type { Construct } from "./aws.ts";
@@ -10,7 +10,7 @@ import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 import type { StreamStack } from "./stream.ts";
 
-/** Where Prometheus keeps what it saw. */
+/** Where Prometheus keeps its data. */
 const PROMETHEUS_DATA = "/var/lib/prometheus";
 
 /** The monitoring host. */

@@ -4,7 +4,7 @@ import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";
 
-/** Names that only AWS knows, as cfn-lint lists them. */
+/** Names that only AWS defines, as cfn-lint lists them. */
 interface Known {
   readonly machines: readonly string[];
   readonly classes: readonly string[];
@@ -41,7 +41,7 @@ async function known(region: string): Promise<Known> {
 }
 
 for (const region of REGIONS) {
-  Deno.test(`infra: machines, classes, engine and runtime are known in ${region}`, async () => {
+  Deno.test(`infra: machines, classes, engine and runtime exist in ${region}`, async () => {
     const { machines, classes, versions, runtimes } = await known(region);
     assert.deepEqual(Object.keys(MACHINES).filter((name) => !machines.includes(name)), []);
     assert.deepEqual(Object.keys(DATABASE_CLASSES).filter((name) => !classes.includes(name)), []);
@@ -53,7 +53,7 @@ for (const region of REGIONS) {
       const { deprecated } = runtimes[is["runtime"] as string] ?? assert.fail(`${is["runtime"]} is not known`);
       assert.ok(Date.parse(deprecated) > Date.now(), `${is["runtime"]} is not supported after ${deprecated}`);
     }
-    // The lists are no lists of everything.
+    // The lists must not accept everything.
     assert.deepEqual([machines.includes("t4g.tiny"), classes.includes("db.t4g.tiny"), versions.includes("99")], [
       false,
       false,

@@ -1,5 +1,5 @@
 /**
- * The private network, and what all others stand on: its zone of names, one key, one topic for alarms.
+ * The private network and what all stacks share: its DNS zone, a key, and a topic for alarms.
  * @module
  */
 import { addressIn, cidrText, subnetOf, type Tier } from "./addresses.ts";
@@ -35,19 +35,19 @@ import { policy, trust } from "./policy.ts";
 import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 
-/** Services of AWS that hosts and the function speak to. */
+/** AWS services that hosts and the function use. */
 const ENDPOINTS = ["ssm", "ssmmessages", "secretsmanager", "logs", "monitoring"] as const;
 
-/** Everybody who speaks in the network has a security group. */
+/** Parties of the network; each has a security group. */
 export const PARTIES = ["kafka", "processor", "monitoring", "generator", "database", "endpoints"] as const;
 
-/** Who speaks in the network. */
+/** A party of the network. */
 export type Party = typeof PARTIES[number];
 
 const HTTPS = 443;
 const POSTGRES = 5432;
 
-/** Who may speak to whom, at which ports; nobody else may to anybody. */
+/** Allowed connections: from, to, and ports. All others are blocked. */
 export const TALKS: readonly (readonly [from: Party, to: Party, ports: readonly number[]])[] = [
   ["kafka", "kafka", [PORTS.broker, PORTS.controller]],
   ["processor", "kafka", [PORTS.broker]],
@@ -62,7 +62,7 @@ export const TALKS: readonly (readonly [from: Party, to: Party, ports: readonly 
   ["generator", "endpoints", [HTTPS]],
 ];
 
-/** Hosts of each kind have addresses from here on in their subnets. */
+/** First address of each kind of host in its subnet. */
 const FIRST_ADDRESS = { kafka: 10, processor: 20, monitoring: 30 } as const;
 
 /** The network. */
@@ -85,7 +85,7 @@ export class NetworkStack extends AwsStack {
       enableDnsHostnames: true,
       tags: { Name: settings.DEPLOY_NAME },
     });
-    // The group that whoever names none would get: it lets nothing in or out.
+    // The default security group: it allows nothing in or out.
     new DefaultSecurityGroup(this, "nobody", { vpcId: this.vpc.id });
     this.#subnets = {
       hosts: this.#makeSubnets("hosts"),
@@ -107,17 +107,17 @@ export class NetworkStack extends AwsStack {
     this.alarms = this.#makeAlarms();
   }
 
-  /** Subnets of a tier, one in each zone. */
+  /** Subnets of a tier, one per zone. */
   subnets(tier: Exclude<Tier, "public">): readonly Subnet[] {
     return this.#subnets[tier];
   }
 
-  /** The security group of one of those who speak. */
+  /** The security group of a party. */
   group(party: Party): SecurityGroup {
     return this.#groups.get(party)!;
   }
 
-  /** Where a host stands: hosts of a kind, counted from 1, are spread over the zones. */
+  /** Where a host runs: the hosts of a kind, counted from 1, are spread over the zones. */
   placeOf(kind: keyof typeof FIRST_ADDRESS, number: number): { subnet: Subnet; zone: string; address: string } {
     const { DEPLOY_ZONES: zones, DEPLOY_NETWORK: network } = this.settings;
     const zone = (number - 1) % zones.length;
@@ -128,7 +128,7 @@ export class NetworkStack extends AwsStack {
     };
   }
 
-  /** The full name of a host. */
+  /** The fully qualified name of a host. */
   hostName(host: string): string {
     return `${host}.${this.#zoneName}`;
   }
@@ -189,7 +189,7 @@ export class NetworkStack extends AwsStack {
     );
   }
 
-  /** The database's subnets have routes to nothing but the network; hosts and the function share a table. */
+  /** The database's subnets have no route out of the network; hosts and the function share a route table. */
   #makeRoutes(): RouteTable {
     const inside = new RouteTable(this, "inside", { vpcId: this.vpc.id, tags: { Name: this.named("inside") } });
     const database = new RouteTable(this, "database", { vpcId: this.vpc.id, tags: { Name: this.named("database") } });
@@ -204,7 +204,7 @@ export class NetworkStack extends AwsStack {
     return inside;
   }
 
-  /** Artifacts, and Amazon Linux's own packages, which lie in a bucket of each region. */
+  /** Artifacts, and Amazon Linux's packages, which are in a bucket of each region. */
   #makeS3Endpoint(routes: RouteTable): VpcEndpoint {
     const region = this.settings.AWS_REGION;
     return new VpcEndpoint(this, "s3", {
@@ -260,7 +260,7 @@ export class NetworkStack extends AwsStack {
     return groups;
   }
 
-  /** In `dev` in one zone: the other reaches it there. */
+  /** `dev` has it in one zone, and the other zone uses it there. */
   #makeEndpoints(): void {
     const subnets = this.#subnets.services.slice(0, this.settings.DEPLOY_SIZE === "dev" ? 1 : undefined);
     for (const service of ENDPOINTS) {
@@ -276,7 +276,7 @@ export class NetworkStack extends AwsStack {
     }
   }
 
-  /** One for all zones: without its zone hosts go on working, and can't be looked after. */
+  /** One for all zones. If its zone fails, hosts keep running but cannot be managed. */
   #makeNat(routes: RouteTable): void {
     const [outside] = this.#makeSubnets("public", this.settings.DEPLOY_ZONES.slice(0, 1));
     const gateway = new InternetGateway(this, "gateway", {

@@ -1,14 +1,14 @@
 /**
- * Passwords that nobody has to know: AWS makes each and keeps it, and neither Terraform's plan nor its state sees it.
+ * Passwords that nobody needs to know: AWS creates and stores each, and Terraform's plan and state never contain it.
  * @module
  */
 import { Construct, SecretsmanagerSecret, SecretsmanagerSecretVersion } from "./aws.ts";
 import type { AwsStack } from "./stack.ts";
 
-/** Of letters and digits alone, so that it needs no quoting anywhere: 190 bits. */
+/** Only letters and digits, so that it needs no quoting anywhere: 190 bits. */
 const LENGTH = 32;
 
-/** A secret of Secrets Manager that holds a password as its plain text. */
+/** A secret of Secrets Manager with a password as plain text. */
 export class Password extends Construct {
   readonly arn: string;
 
@@ -18,12 +18,12 @@ export class Password extends Construct {
       name: `${stack.settings.DEPLOY_NAME}/${name}`,
       description: about,
       kmsKeyId: keyArn,
-      // Gone at once, or its name would not be free for the next deployment; a new one is made with that.
+      // Deleted at once, so that its name is free for the next deployment, which creates a new one.
       recoveryWindowInDays: 0,
     });
     this.arn = secret.arn;
     const made = `${name}-password`;
-    // CDKTF has no word for ephemeral resources: it is written as Terraform reads it.
+    // CDKTF does not support ephemeral resources, so this is written as Terraform JSON.
     stack.addOverride(`ephemeral.aws_secretsmanager_random_password.${made}`, {
       password_length: LENGTH,
       exclude_punctuation: true,

@@ -1,21 +1,21 @@
 /**
- * What is allowed to whom, as the JSON that IAM reads.
+ * IAM policies as JSON.
  * @module
  */
 
 /** One permission. */
 export interface Statement {
   readonly effect?: "Allow" | "Deny";
-  /** Named one by one: `service:Action`. */
+  /** Listed one by one: `service:Action`. */
   readonly actions: readonly string[];
-  /** ARNs; `*` only where the action knows no resource. */
+  /** ARNs; `*` only if the action supports no resources. */
   readonly resources: readonly string[];
-  /** Whom it is about, in a policy that hangs on a resource. */
+  /** Principal, in the policy of a resource. */
   readonly principal?: { readonly service: string } | { readonly account: string } | "everybody";
   readonly condition?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-/** Actions that know no resource, so that `*` is all that can be said. */
+/** Actions that support no resources and therefore need `*`. */
 export const WITHOUT_RESOURCE: ReadonlySet<string> = new Set([
   "cloudwatch:PutMetricData",
   "ec2:AssignPrivateIpAddresses",
@@ -32,15 +32,15 @@ export const WITHOUT_RESOURCE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The statements as IAM's JSON.
+ * Formats statements as IAM's JSON.
  *
- * @throws {Error} where one allows more than it names
+ * @throws {Error} if a statement allows more than it names
  */
 export function policy(...statements: readonly Statement[]): string {
   return JSON.stringify({ Version: "2012-10-17", Statement: statements.map(written) });
 }
 
-/** The policy by which a service takes a role. */
+/** The policy that lets a service assume a role. */
 export function trust(service: string): string {
   return JSON.stringify({
     Version: "2012-10-17",

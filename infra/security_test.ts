@@ -4,7 +4,7 @@ import { WITHOUT_RESOURCE } from "./policy.ts";
 import { SIZES } from "./sizes.ts";
 import { type Json, type JsonObject, leaves, type Resource, synthesize, type Synthesized } from "./testing/synth.ts";
 
-/** A property that every deployment has: says what of it does not. */
+/** A property of every deployment; `wrong` lists what violates it. */
 interface Property {
   readonly name: string;
   readonly wrong: (deployment: Synthesized) => string[];
@@ -22,7 +22,7 @@ const where = ({ stack, type, name }: Resource) => `${stack} ${type}.${name}`;
 
 const list = <T>(value: T | readonly T[]): readonly T[] => Array.isArray(value) ? value : [value as T];
 
-/** Resources of these types of which something isn't so. */
+/** Lists resources of these types that violate a condition. */
 const every = (types: readonly string[], is: (resource: JsonObject) => boolean) => (deployment: Synthesized) => {
   const all = types.flatMap((type) => deployment.resources(type));
   return all.length === 0 ? [`there is no ${types.join(" or ")}`] : all.filter((one) => !is(one.is)).map(where);
@@ -35,7 +35,7 @@ function statements({ is }: Resource): Statement[] {
   });
 }
 
-/** What is written out for everybody to read: the JSON as it is, user data decoded. */
+/** Everything that is written out and readable: the JSON, and user data decoded. */
 function texts({ stacks }: Synthesized): (readonly [path: string, text: string])[] {
   return [...stacks].flatMap(([stack, json]) => leaves(json, stack)).flatMap(([path, value]) => {
     if (typeof value !== "string") return [];
@@ -45,14 +45,14 @@ function texts({ stacks }: Synthesized): (readonly [path: string, text: string])
 
 const SECRET_NAMES = /pass(word|wd)?\b|secret|token|private_?key|credential/i;
 
-/** A private key, an address with a password, or a key of AWS. */
+/** A private key, a URL with a password, or an AWS key. */
 function looksSecret(text: string): boolean {
   return /-----BEGIN [A-Z ]*PRIVATE KEY|:\/\/[^\s:/@]+:[^\s:/@$]+@|\bAKIA[0-9A-Z]{16}\b/.test(text);
 }
 
 const PROPERTIES: readonly Property[] = [
   {
-    name: "nothing lets in whoever asks",
+    name: "nothing is open to everybody",
     wrong: (deployment) => [
       ...deployment.resources("aws_vpc_security_group_ingress_rule")
         .filter(({ is }) => is["referenced_security_group_id"] === undefined || is["cidr_ipv4"] || is["cidr_ipv6"])
@@ -64,7 +64,7 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "the Internet is reached through the NAT, or not at all",
+    name: "the Internet is reached through the NAT or not at all",
     wrong: (deployment) => {
       const nat = deployment.resources("aws_nat_gateway").length > 0;
       return [...deployment.resources("aws_vpc_security_group_egress_rule"), ...deployment.resources("aws_route")]
@@ -103,7 +103,7 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "ways are encrypted",
+    name: "connections are encrypted",
     wrong: (deployment) => [
       ...every(
         ["aws_db_parameter_group"],
@@ -126,7 +126,7 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "the bucket is closed and keeps versions",
+    name: "the bucket is private and versioned",
     wrong: (deployment) => [
       ...every(
         ["aws_s3_bucket_public_access_block"],
@@ -144,14 +144,14 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "machines tell who they are by IMDSv2 alone",
+    name: "instance metadata requires IMDSv2",
     wrong: every(["aws_instance", "aws_launch_template"], (is) => {
       const options = is["metadata_options"] as JsonObject | undefined;
       return options?.["http_tokens"] === "required" && options["http_put_response_hop_limit"] === 1;
     }),
   },
   {
-    name: "there is no way in by SSH",
+    name: "there is no SSH access",
     wrong: (deployment) => [
       ...deployment.resources("aws_key_pair").map(where),
       ...["aws_instance", "aws_launch_template"].flatMap((type) => deployment.resources(type))
@@ -161,12 +161,12 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "nobody is allowed more than is named",
+    name: "no policy allows more than it names",
     wrong: (deployment) =>
       deployment.resources().flatMap((resource) =>
         statements(resource).filter(({ Effect }) => Effect === "Allow").flatMap((statement) => {
           const { Action, Resource: resources = [], Principal } = statement;
-          // A key's own policy: `*` is the key, and the account may give rights to it away.
+          // The policy of a key: `*` means the key itself, and the account may delegate its rights.
           if (resource.type === "aws_kms_key" && JSON.stringify(Principal).includes(":root")) return [];
           const actions = list(Action).filter((action) => action.includes("*"));
           const wide = resource.type === "aws_kms_key"
@@ -178,7 +178,7 @@ const PROPERTIES: readonly Property[] = [
       ),
   },
   {
-    name: "services that act for others do so for ours alone",
+    name: "services that act for others do so only for this account",
     wrong: (deployment) =>
       ["aws_sqs_queue_policy", "aws_kms_key"].flatMap((type) => deployment.resources(type)).flatMap((resource) =>
         statements(resource)
@@ -189,7 +189,7 @@ const PROPERTIES: readonly Property[] = [
       ),
   },
   {
-    name: "roles are taken by one service each",
+    name: "each role is assumed by one service",
     wrong: every(["aws_iam_role"], (is) =>
       /^\{"Service":"[a-z0-9.-]+\.amazonaws\.com"\}$/.test(
         JSON.stringify(
@@ -199,7 +199,7 @@ const PROPERTIES: readonly Property[] = [
       )),
   },
   {
-    name: "no secret is written out, in user data and releases neither",
+    name: "no secret is in the output, not even in user data and releases",
     wrong: (deployment) => [
       ...texts(deployment).filter(([, text]) => looksSecret(text)).map(([path]) => path),
       ...texts(deployment).filter(([path, text]) =>
@@ -216,7 +216,7 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "hosts read no secret but their own",
+    name: "hosts read only their own secrets",
     wrong: (deployment) =>
       deployment.resources("aws_iam_role_policy").flatMap((resource) => {
         const host = /^(kafka|processor|monitoring)-\d/.exec(resource.name)?.[1] as keyof typeof READS | undefined;
@@ -227,11 +227,11 @@ const PROPERTIES: readonly Property[] = [
       }),
   },
   {
-    name: "what flows in the network is logged",
+    name: "network traffic is logged",
     wrong: every(["aws_flow_log"], (is) => is["traffic_type"] === "ALL"),
   },
   {
-    name: "all is tagged",
+    name: "everything is tagged",
     wrong: ({ stacks }) =>
       [...stacks].filter(([stack, { provider }]) => {
         const tags = ((((provider as JsonObject)["aws"] as JsonObject[])[0]!["default_tags"] as JsonObject[])[0]!)[
@@ -241,12 +241,12 @@ const PROPERTIES: readonly Property[] = [
       }).map(([stack]) => stack),
   },
   {
-    name: "logs are kept for a while, and not for ever",
+    name: "logs are kept for a limited time",
     wrong: every(["aws_cloudwatch_log_group"], (is) => (is["retention_in_days"] as number) > 0),
   },
 ];
 
-/** Secrets by the kind of host that reads them. */
+/** Secrets by the kind of host that may read them. */
 const READS = {
   kafka: /kafka-(admin|processor|generator)_secret/,
   processor: /kafka-processor_secret|database-(processor|monitoring)_secret|database-?master_user_secret/,
@@ -263,7 +263,7 @@ for (const { name, wrong } of PROPERTIES) {
   });
 }
 
-Deno.test("infra: nobody speaks to anybody but as it is said", async () => {
+Deno.test("infra: only the listed connections are allowed", async () => {
   const deployment = await synthesize({ DEPLOY_SIZE: "small" });
   const name = (group: Json) => /group-(\w+)\.id\}$/.exec(group as string)![1]!;
   const said = TALKS.flatMap(([from, to, ports]) => ports.map((port) => `${from} ${to} ${port}`)).sort();
@@ -276,7 +276,7 @@ Deno.test("infra: nobody speaks to anybody but as it is said", async () => {
   assert.deepEqual([...new Set(TALKS.flatMap(([from, to]) => [from, to]))].sort(), [...PARTIES].sort());
 });
 
-/** Faults that must be seen: what is changed in a deployment, and by which property it is told. */
+/** Planted faults: what changes in a deployment, and which property must find it. */
 const PLANTED: readonly {
   readonly fault: string;
   readonly of: string;
@@ -287,13 +287,13 @@ const PLANTED: readonly {
     fault: "a port for everybody",
     of: "aws_vpc_security_group_ingress_rule",
     change: { cidr_ipv4: "0.0.0.0/0" },
-    seenBy: "nothing lets in whoever asks",
+    seenBy: "nothing is open to everybody",
   },
   {
     fault: "a way out",
     of: "aws_vpc_security_group_egress_rule",
     change: { cidr_ipv4: "0.0.0.0/0" },
-    seenBy: "the Internet is reached through the NAT, or not at all",
+    seenBy: "the Internet is reached through the NAT or not at all",
   },
   {
     fault: "public subnets",
@@ -319,55 +319,60 @@ const PLANTED: readonly {
     change: { storage_encrypted: false },
     seenBy: "disks, database, bucket, logs, queue, topic and secrets are encrypted",
   },
-  { fault: "plain connections", of: "aws_db_parameter_group", change: { parameter: [] }, seenBy: "ways are encrypted" },
+  {
+    fault: "plain connections",
+    of: "aws_db_parameter_group",
+    change: { parameter: [] },
+    seenBy: "connections are encrypted",
+  },
   {
     fault: "an open bucket",
     of: "aws_s3_bucket_public_access_block",
     change: { block_public_acls: false },
-    seenBy: "the bucket is closed and keeps versions",
+    seenBy: "the bucket is private and versioned",
   },
   {
     fault: "IMDSv1",
     of: "aws_launch_template",
     change: { metadata_options: { http_tokens: "optional" } },
-    seenBy: "machines tell who they are by IMDSv2 alone",
+    seenBy: "instance metadata requires IMDSv2",
   },
-  { fault: "SSH", of: "aws_instance", change: { key_name: "mine" }, seenBy: "there is no way in by SSH" },
+  { fault: "SSH", of: "aws_instance", change: { key_name: "mine" }, seenBy: "there is no SSH access" },
   {
     fault: "a wildcard action",
     of: "aws_iam_role_policy",
     change: { policy: '{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::x"}]}' },
-    seenBy: "nobody is allowed more than is named",
+    seenBy: "no policy allows more than it names",
   },
   {
     fault: "a wildcard resource",
     of: "aws_iam_role_policy",
     change: { policy: '{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}' },
-    seenBy: "nobody is allowed more than is named",
+    seenBy: "no policy allows more than it names",
   },
   {
     fault: "a password",
     of: "aws_db_instance",
     change: { password: "hunter2hunter2" },
-    seenBy: "no secret is written out, in user data and releases neither",
+    seenBy: "no secret is in the output, not even in user data and releases",
   },
   {
     fault: "a secret's value",
     of: "aws_secretsmanager_secret_version",
     change: { secret_string: "x" },
-    seenBy: "no secret is written out, in user data and releases neither",
+    seenBy: "no secret is in the output, not even in user data and releases",
   },
   {
     fault: "an address with a password",
     of: "aws_ssm_parameter",
     change: { value: "postgres://u:hunter2@h/d" },
-    seenBy: "no secret is written out, in user data and releases neither",
+    seenBy: "no secret is in the output, not even in user data and releases",
   },
   {
     fault: "a password in user data",
     of: "aws_launch_template",
     change: { user_data: btoa("postgres://u:hunter2@h/d") },
-    seenBy: "no secret is written out, in user data and releases neither",
+    seenBy: "no secret is in the output, not even in user data and releases",
   },
   {
     fault: "another's secret",
@@ -376,18 +381,18 @@ const PLANTED: readonly {
       policy:
         '{"Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"grafana-admin_secret_1.arn"}]}',
     },
-    seenBy: "hosts read no secret but their own",
+    seenBy: "hosts read only their own secrets",
   },
   {
     fault: "logs for ever",
     of: "aws_cloudwatch_log_group",
     change: { retention_in_days: 0 },
-    seenBy: "logs are kept for a while, and not for ever",
+    seenBy: "logs are kept for a limited time",
   },
 ];
 
 for (const { fault, of, change, seenBy } of PLANTED) {
-  Deno.test(`infra: ${fault} would be seen`, async () => {
+  Deno.test(`infra: ${fault} is found`, async () => {
     const sound = await synthesize({ DEPLOY_SIZE: "small" });
     const stacks = new Map([...sound.stacks].map(([stack, json]) => [stack, planted(json, of, change)]));
     const broken: Synthesized = {

@@ -1,7 +1,7 @@
 /**
- * Every choice of a deployment: its name, default, bounds and meaning, checked before anything is synthesized. They are
- * environment variables, as the binary's settings are; those of the binary's go on to the hosts under their own names.
- * @module
+ * The settings of a deployment: name, default, bounds and meaning of each, checked before anything is synthesized. They
+ * are environment variables, like the binary's settings; the binary's settings are passed on to the hosts under their
+ * own names.
  */
 import { z } from "zod";
 import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config/config.ts";
@@ -14,7 +14,7 @@ export { WrongSettings };
 
 interface Setting {
   readonly schema: z.ZodType<unknown, string>;
-  /** Text that stands in where it is not set and the size doesn't choose; null: it may be left out. */
+  /** Default where it is not set and the size does not define it; null if it is optional. */
   readonly default?: string | null;
   readonly allowed: string;
   readonly about: string;
@@ -27,7 +27,7 @@ const wholeNumber = (least: number, most: number) =>
 
 const yesOrNo = oneOf("true", "false").transform((value) => value === "true");
 
-/** A value that `parse` makes of the text; the message of a `RangeError` is shown. */
+/** Parses the text; the message of a `RangeError` is shown. */
 const parsed = <T>(parse: (value: string) => T) =>
   z.string().transform((value, context): T => {
     try {
@@ -40,10 +40,10 @@ const parsed = <T>(parse: (value: string) => T) =>
 
 const machine = { schema: oneOf(...Object.keys(MACHINES)), allowed: `one of ${Object.keys(MACHINES).join(", ")}` };
 
-/** Days that CloudWatch can keep logs for, of which these make sense here. */
+/** Days for which CloudWatch can keep logs, limited to useful values. */
 const LOG_DAYS = ["1", "3", "5", "7", "14", "30", "60", "90", "180", "365", "731"] as const;
 
-/** All choices, in the order in which they are shown. */
+/** All settings, in the order in which they are shown. */
 export const SETTINGS = {
   DEPLOY_SIZE: {
     schema: oneOf(...SIZES),
@@ -173,12 +173,12 @@ export const SETTINGS = {
   },
 } as const satisfies Record<string, Setting>;
 
-/** Name of a choice. */
+/** Name of a setting. */
 export type SettingName = keyof typeof SETTINGS;
 
 type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly default: null } ? null : never);
 
-/** The binary's settings that the deployment makes itself: it knows its hosts, certificates, users and database. */
+/** Settings of the binary that the deployment defines: it knows its hosts, certificates, users and database. */
 export const MADE_HERE = [
   "KAFKA_BROKERS",
   "KAFKA_TLS_CA",
@@ -192,21 +192,21 @@ export const MADE_HERE = [
   "LOG_FORMAT",
 ] as const satisfies readonly OfBinary[];
 
-/** The binary's settings that hosts get as they are set here: all others. */
+/** Settings of the binary that are passed on to the hosts: all others. */
 export const PASSED_ON = SETTING_NAMES.filter((name) => !MADE_HERE.some((made) => made === name));
 
-/** A deployment, with everything chosen. */
+/** The complete settings of a deployment. */
 export type Settings = { readonly [K in SettingName]: Value<(typeof SETTINGS)[K]> } & {
-  /** The binary's settings as text, those that are set. */
+  /** Settings of the binary that are set, as text. */
   readonly passedOn: Readonly<Record<string, string>>;
-  /** Speaks to a stand-in for AWS, at an address that has no names for buckets. */
+  /** Whether AWS is a stand-in, at an address without DNS names for buckets. */
   readonly elsewhere: boolean;
 };
 
 /**
- * Reads the choices; an empty variable counts as absent.
+ * Reads the settings; an empty variable counts as absent.
  *
- * @throws {WrongSettings} naming every one that can't be
+ * @throws {WrongSettings} naming every invalid setting
  */
 export function deploySettings(
   env: (name: string) => string | undefined = (name) => Deno.env.get(name),
@@ -225,7 +225,7 @@ export function deploySettings(
   wrong.push(...passedOnWrong(env));
   if (wrong.length > 0) throw wrongSettings(wrong);
   const passedOn = Object.fromEntries(PASSED_ON.flatMap((name) => set(name) === undefined ? [] : [[name, set(name)!]]));
-  // Each value came out of its own setting's schema.
+  // Each value comes from its own setting's schema.
   const settings = {
     ...Object.fromEntries(values),
     passedOn,
@@ -247,7 +247,7 @@ function read(name: SettingName, given: string | undefined, wrong: string[]): un
   return undefined;
 }
 
-/** What is wrong with the binary's settings, in the binary's own words. */
+/** Errors in the binary's settings, in the binary's own words. */
 function passedOnWrong(env: (name: string) => string | undefined): string[] {
   try {
     readSettings(PASSED_ON, env);
@@ -258,7 +258,7 @@ function passedOnWrong(env: (name: string) => string | undefined): string[] {
   }
 }
 
-/** Choices that are possible each, but not beside each other. */
+/** Settings that are each valid, but not together. */
 function notTogether(settings: Settings): string[] {
   const wrong: string[] = [];
   const { DEPLOY_ARCHITECTURE: architecture, DEPLOY_BROKERS: brokers, DEPLOY_ZONES: { length } } = settings;

@@ -9,7 +9,7 @@ import { CHOICES, SIZES } from "./sizes.ts";
 
 const read = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
 
-/** What is said of choices that can't be, without the first line. */
+/** Error lines for invalid settings, without the first line. */
 function said(choices: Readonly<Record<string, string>>): string[] {
   try {
     read(choices);
@@ -20,7 +20,7 @@ function said(choices: Readonly<Record<string, string>>): string[] {
   return [];
 }
 
-Deno.test("infra: without a choice it is dev", () => {
+Deno.test("infra: the default size is dev", () => {
   const settings = read({});
   assert.equal(settings.DEPLOY_SIZE, "dev");
   assert.equal(settings.DEPLOY_BROKERS, 1);
@@ -29,14 +29,14 @@ Deno.test("infra: without a choice it is dev", () => {
   assert.deepEqual(settings.passedOn, {});
 });
 
-Deno.test("infra: a size chooses, and what is set counts more; an empty variable is none", () => {
+Deno.test("infra: a size defines defaults, set values override them, and empty variables count as absent", () => {
   const settings = read({ DEPLOY_SIZE: "production", DEPLOY_PROCESSORS: "4", DEPLOY_BROKERS: "" });
   assert.equal(settings.DEPLOY_PROCESSORS, 4);
   assert.equal(settings.DEPLOY_BROKERS, 3);
   assert.equal(settings.DEPLOY_PROTECTED, true);
 });
 
-Deno.test("infra: every size can be chosen for either architecture", () => {
+Deno.test("infra: every size works with both architectures", () => {
   for (const size of SIZES) {
     for (const architecture of ["arm64", "x86_64"]) {
       assert.deepEqual(said({ DEPLOY_SIZE: size, DEPLOY_ARCHITECTURE: architecture }), []);
@@ -44,13 +44,13 @@ Deno.test("infra: every size can be chosen for either architecture", () => {
   }
 });
 
-Deno.test("infra: what a size chooses are settings", () => {
+Deno.test("infra: everything that a size defines is a setting", () => {
   const known = new Set(Object.keys(SETTINGS));
   const unknown = SIZES.flatMap((size) => Object.keys(CHOICES[size]).filter((name) => !known.has(name)));
   assert.deepEqual(unknown, []);
 });
 
-Deno.test("infra: the binary's settings go on under their own names", () => {
+Deno.test("infra: the binary's settings are passed on under their own names", () => {
   const settings = read({
     KAFKA_TOPIC: "clicks",
     WORKERS: "2",
@@ -60,7 +60,7 @@ Deno.test("infra: the binary's settings go on under their own names", () => {
   assert.deepEqual(settings.passedOn, { KAFKA_TOPIC: "clicks", WORKERS: "2" });
 });
 
-Deno.test("infra: every setting of the binary that hosts read is passed on or made here", async () => {
+Deno.test("infra: every setting of the binary that hosts read is passed on or defined here", async () => {
   const read = new Set<SettingName>([...READS.run, ...READS.maintain, ...READS.migrate, "KAFKA_PARTITIONS"]);
   assert.deepEqual([...PASSED_ON, ...MADE_HERE].sort(), [...read].sort());
   assert.deepEqual(PASSED_ON, [
@@ -75,7 +75,7 @@ Deno.test("infra: every setting of the binary that hosts read is passed on or ma
   for (const name of MADE_HERE) assert.match(made.join("\n"), new RegExp(`\\b${name}\\b[:="]`), name);
 });
 
-/** What can't be, and the one line that is said. */
+/** Invalid settings and their one error line. */
 const WRONG: readonly (readonly [choices: Readonly<Record<string, string>>, line: string])[] = [
   [{ DEPLOY_SIZE: "large" }, 'DEPLOY_SIZE is "large"; it must be dev, small, production'],
   [
@@ -156,23 +156,23 @@ const WRONG: readonly (readonly [choices: Readonly<Record<string, string>>, line
 ];
 
 for (const [choices, line] of WRONG) {
-  Deno.test(`infra: ${Object.entries(choices).map((pair) => pair.join("=")).join(" ")} is told in a line`, () => {
+  Deno.test(`infra: ${Object.entries(choices).map((pair) => pair.join("=")).join(" ")} is reported in one line`, () => {
     assert.deepEqual(said(choices), [line]);
   });
 }
 
-Deno.test("infra: several wrong choices are told at once", () => {
+Deno.test("infra: several invalid settings are reported at once", () => {
   assert.equal(said({ DEPLOY_BROKERS: "2", DEPLOY_RATE: "0", KAFKA_TOPIC: "a b" }).length, 3);
 });
 
-Deno.test("infra: every choice says what it is and what is allowed", () => {
+Deno.test("infra: every setting has a description and allowed values", () => {
   for (const [name, { about, allowed }] of Object.entries(SETTINGS)) {
     assert.match(name, /^(DEPLOY_[A-Z_]+|AWS_REGION)$/);
     assert.ok(about.length > 10 && allowed.length > 3, name);
   }
 });
 
-Deno.test("infra: synthesis says what can't be, and ends with 2", async () => {
+Deno.test("infra: synthesis reports invalid settings and exits with 2", async () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const args = ["run", "--allow-all", "--quiet", "infra/main.ts"];
   const env = { DEPLOY_BROKERS: "2" };

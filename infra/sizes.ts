@@ -1,15 +1,15 @@
 /**
- * How large a deployment is: what each size chooses where nothing else is said.
+ * Deployment sizes: the defaults that each size defines.
  * @module
  */
 
-/** The sizes. */
+/** All sizes. */
 export const SIZES = ["dev", "small", "production"] as const;
 
-/** To try it, for one shop, or for one that may not stand still. */
+/** For evaluation, for one shop, and for one that must stay available. */
 export type Size = typeof SIZES[number];
 
-/** What a size chooses, as it would be set; hosts of x86_64 have the machine behind the stroke. */
+/** Settings that a size defines, as text; x86_64 uses the machine after the slash. */
 export const CHOICES = {
   dev: {
     DEPLOY_ZONES: "a,b",

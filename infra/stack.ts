@@ -1,5 +1,5 @@
 /**
- * What every stack has: the provider, the state's place, tags, and names that begin with the deployment's.
+ * Common parts of all stacks: provider, state backend, tags, and names with the deployment's prefix.
  * @module
  */
 import { AwsProvider, type Construct, LocalBackend, S3Backend, TerraformOutput, TerraformStack } from "./aws.ts";
@@ -7,7 +7,7 @@ import type { Settings } from "./settings.ts";
 
 /** One part of a deployment, applied and destroyed as a whole. */
 export abstract class AwsStack extends TerraformStack {
-  /** The deployment's choices. */
+  /** The deployment's settings. */
   readonly settings: Settings;
 
   constructor(scope: Construct, id: string, settings: Settings) {
@@ -20,7 +20,7 @@ export abstract class AwsStack extends TerraformStack {
     });
     const bucket = settings.DEPLOY_STATE_BUCKET;
     const file = `${settings.DEPLOY_NAME}.${id}.tfstate`;
-    // Seen from the stack's own folder, cdktf.out/stacks/…, where Terraform runs.
+    // Relative to the stack's folder, cdktf.out/stacks/…, where Terraform runs.
     if (bucket === null) new LocalBackend(this, { path: `../../../${file}` });
     else {
       new S3Backend(this, { bucket, key: `clickstream/${file}`, region: settings.AWS_REGION, encrypt: true });
@@ -33,7 +33,7 @@ export abstract class AwsStack extends TerraformStack {
     return `${this.settings.DEPLOY_NAME}-${name}`;
   }
 
-  /** Says a value after a deployment, under exactly this name. */
+  /** Adds an output with exactly this name. */
   says(name: string, value: unknown, description: string): void {
     new TerraformOutput(this, name, { value, description, staticId: true });
   }

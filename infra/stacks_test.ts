@@ -6,10 +6,10 @@ import { type JsonObject, leaves, STACKS, synthesize, synthesizeAnew, type Synth
 
 const GOLDENS = new URL("./testdata/", import.meta.url);
 
-/** `GOLDENS=write` writes them anew: `deno task goldens`. */
+/** `deno task goldens` (`GOLDENS=write`) writes the expected files again. */
 const WRITE = Deno.env.get("GOLDENS") === "write";
 
-/** All values of a deployment by path, which a line each is written of. */
+/** All values of a deployment by path, one line each. */
 function lines({ stacks }: Synthesized): string[] {
   return [...stacks].flatMap(([stack, json]) =>
     leaves(json, stack).map(([path, value]) => `${path} = ${JSON.stringify(value)}`)
@@ -27,7 +27,7 @@ async function golden(name: string, text: string): Promise<void> {
   assert.fail(`${name} is another; ./deno task goldens writes it anew\n${[...gone, ...added].join("\n")}`);
 }
 
-Deno.test("infra: what is synthesized is what is expected, in small as a whole", async () => {
+Deno.test("infra: the size small synthesizes exactly the expected stacks", async () => {
   const small = await synthesize({ DEPLOY_SIZE: "small" });
   for (const [stack, json] of small.stacks) await golden(`${stack}.json`, `${JSON.stringify(json, null, 2)}\n`);
 });
@@ -39,7 +39,7 @@ for (
   }]
 ) {
   const name = Object.values(choices).join("-");
-  Deno.test(`infra: ${name} differs from small in what is expected`, async () => {
+  Deno.test(`infra: ${name} differs from small exactly as expected`, async () => {
     const small = await synthesize({ DEPLOY_SIZE: "small" });
     const other = await synthesize(choices);
     const [before, now] = [new Set(lines(small)), new Set(lines(other))];
@@ -49,7 +49,7 @@ for (
   });
 }
 
-Deno.test("infra: the same choices are the same bytes", async () => {
+Deno.test("infra: the same settings give the same bytes", async () => {
   const one = await synthesize({ DEPLOY_SIZE: "production" });
   const two = await synthesizeAnew({ DEPLOY_SIZE: "production" });
   for (const stack of STACKS) {
@@ -57,7 +57,7 @@ Deno.test("infra: the same choices are the same bytes", async () => {
   }
 });
 
-Deno.test("infra: what cdktf.json names writes every stack", async () => {
+Deno.test("infra: the command in cdktf.json writes every stack", async () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const { app } = JSON.parse(await Deno.readTextFile(`${root}cdktf.json`)) as { app: string };
   const folder = await Deno.makeTempDir({ prefix: "clickstream-app-" });
@@ -79,11 +79,11 @@ async function bytes({ folder }: Synthesized, stack: string): Promise<string> {
   return await Deno.readTextFile(`${folder}/${stack}/cdk.tf.json`);
 }
 
-/** Paths of what a stack refers to in itself: `aws_vpc.vpc`. */
+/** Paths in a stack that it refers to itself: `aws_vpc.vpc`. */
 const REFERENCE = /\$\{[^}]*?\b((?:data\.|ephemeral\.)?(?:aws_[a-z0-9_]+|terraform_remote_state))\.([A-Za-z0-9_-]+)/g;
 
 for (const size of SIZES) {
-  Deno.test(`infra: ${size} refers to nothing that isn't there`, async () => {
+  Deno.test(`infra: ${size} has no dangling references`, async () => {
     const deployment = await synthesize({ DEPLOY_SIZE: size });
     let seen = 0;
     for (const [stack, json] of deployment.stacks) {
@@ -108,7 +108,7 @@ for (const size of SIZES) {
     assert.ok(seen > 100);
   });
 
-  Deno.test(`infra: ${size} has what no tool looks for`, async () => {
+  Deno.test(`infra: ${size} meets the requirements that no tool checks`, async () => {
     const deployment = await synthesize({ DEPLOY_SIZE: size });
     const [subnets] = deployment.resources("aws_db_subnet_group");
     const zones = deployment.resources("aws_subnet").filter(({ name }) =>
@@ -121,7 +121,7 @@ for (const size of SIZES) {
       assert.ok(atob(is["user_data"] as string).length <= 16_384, `${name}: EC2 takes 16 KiB of user data`);
     }
     for (const { is, name } of deployment.resources("aws_ssm_parameter")) {
-      // What is known only then is as long as an ARN.
+      // Values known only after apply are as long as an ARN.
       const value = (is["value"] as string).replaceAll(/\$\{[^}]*\}/g, "x".repeat(110));
       assert.ok(value.length <= 4096, `${name} is ${value.length} bytes, of which SSM takes 4096`);
     }
@@ -131,7 +131,7 @@ for (const size of SIZES) {
   });
 }
 
-Deno.test("infra: the longest name is short enough for everything that is named after it", async () => {
+Deno.test("infra: the longest deployment name fits everything that is named after it", async () => {
   const deployment = await synthesize({ DEPLOY_SIZE: "production", DEPLOY_NAME: "a".repeat(20) });
   for (const { type, is } of deployment.resources()) {
     const longest = {
@@ -147,7 +147,7 @@ Deno.test("infra: the longest name is short enough for everything that is named 
   }
 });
 
-Deno.test("infra: machines that are named are those that are known", async () => {
+Deno.test("infra: all named machines are known", async () => {
   for (const size of SIZES) {
     for (const architecture of ["arm64", "x86_64"] as const) {
       const deployment = await synthesize({ DEPLOY_SIZE: size, DEPLOY_ARCHITECTURE: architecture });

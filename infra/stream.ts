@@ -1,5 +1,5 @@
 /**
- * From Kafka to PostgreSQL: the brokers, each with a volume that stays when its machine is replaced, and the processors.
+ * From Kafka to PostgreSQL: brokers, each with a volume that survives a replacement of its machine, and processors.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -16,19 +16,19 @@ import { AwsStack } from "./stack.ts";
 /** Where a broker keeps its log. */
 const KAFKA_DATA = "/var/lib/kafka";
 
-/** Share of a broker's memory that is its heap; the rest caches the log. */
+/** Share of a broker's memory for its heap; the rest caches the log. */
 const HEAP = 3 / 8;
 
-/** What every host is told of the others. */
+/** What every host knows about the others. */
 export type Shared = Pick<HostSettings, "database" | "kafka" | "targets">;
 
 /** Brokers and processors. */
 export class StreamStack extends AwsStack {
-  /** What hosts are told of each other. */
+  /** What hosts know about each other. */
   readonly shared: Shared;
-  /** The brokers' certificates: each writes its own. */
+  /** Parameters with the brokers' certificates; each broker writes its own. */
   readonly certificates: readonly SsmParameter[];
-  /** The password by which the function sends. */
+  /** The password with which the function sends. */
   readonly generator: Password;
   readonly #ground: Ground;
   readonly #passwords: Readonly<Record<"kafka-admin" | "kafka-processor" | "kafka-generator", Password>>;
@@ -51,7 +51,7 @@ export class StreamStack extends AwsStack {
     this.says("processors", processors.map(({ instanceId }) => instanceId), "machines of the processor");
   }
 
-  /** The binary's settings by which all find the topic. */
+  /** Settings of the binary that identify the topic. */
   environment(user: "processor" | "generator"): Record<string, string> {
     const standing = Object.fromEntries(
       (["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID"] as const).map((name) => [name, SETTINGS[name].default]),
@@ -65,7 +65,7 @@ export class StreamStack extends AwsStack {
     };
   }
 
-  /** Each broker writes its own at its first start; it is public, the key to it never leaves the broker. */
+  /** Each broker writes its certificate at its first start. It is public; the private key never leaves the broker. */
   #makeCertificate(id: number): SsmParameter {
     return new SsmParameter(this, `certificate-${id}`, {
       name: certificateName(this.settings, id),
@@ -137,7 +137,7 @@ export class StreamStack extends AwsStack {
         environment: {
           ...this.environment("processor"),
           HTTP_LISTEN: `0.0.0.0:${PORTS.processor}`,
-          // The name that Prometheus asks by.
+          // The name that Prometheus looks up.
           HTTP_HOSTS: this.#ground.network.hostName(`processor-${number}`),
           LOG_FORMAT: "json",
         },
@@ -154,9 +154,9 @@ function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1);
 }
 
-/** KRaft's id of a cluster: 16 bytes in base64url, always the same for a deployment's name. */
+/** A cluster id for KRaft: 16 bytes in base64url, derived from the deployment's name. */
 function clusterIdOf(deployment: string): string {
-  // A first letter that is none would look like an option to Kafka's tools.
+  // Kafka's tools would take a leading `-` for an option.
   const [, ...bytes] = createHash("sha256").update(deployment).digest().subarray(0, 16);
   return btoa(String.fromCharCode(0, ...bytes)).replaceAll("+", "-").replaceAll("/", "_").slice(0, 22);
 }

@@ -3,9 +3,9 @@ import { run } from "../testing/servers/child.ts";
 import { type Json, type JsonObject, STACKS, synthesize, type Synthesized } from "./testing/synth.ts";
 
 /**
- * Terraform itself goes over the stacks, one after the other, with AWS taken out: each resource is one of Terraform's own
- * (`terraform_data`) that holds the same arguments, and whatever AWS would say of it. So Terraform resolves every
- * reference within and between stacks, evaluates every expression, and orders what depends on what.
+ * Applies the stacks with Terraform, one after the other, without AWS. Each resource becomes a `terraform_data`
+ * resource with the same arguments and with stand-ins for AWS's attributes. So Terraform resolves every reference
+ * within and between stacks, evaluates every expression, and orders all dependencies.
  */
 const OURS = "terraform_data";
 
@@ -22,7 +22,7 @@ const plain = (name: string) => name.replaceAll(/[^A-Za-z0-9_-]/g, "_");
 
 const nameOf = (kind: string | undefined, type: string, name: string) => plain(`${kind ?? ""}${type}--${name}`);
 
-/** The stack without AWS. */
+/** Returns the stack without AWS. */
 function withoutAws(json: JsonObject): JsonObject {
   const asked = new Map<string, Set<string>>();
   const text = JSON.stringify(json, (name, value: Json) => {
@@ -48,7 +48,7 @@ function withoutAws(json: JsonObject): JsonObject {
   };
 }
 
-/** A resource that holds the arguments of another, and stand-ins for what is asked of it besides. */
+/** A resource with the arguments of another, and stand-ins for its attributes. */
 function holding(
   id: string,
   { depends_on, lifecycle: _, ...is }: Record<string, Json>,
@@ -56,7 +56,7 @@ function holding(
 ): JsonObject {
   const told = [...asked].filter((path) => is[path] === undefined).map((path) => [path, standIn(id, path)]);
   return {
-    // One that nothing may be kept of is not one of AWS's resources any more.
+    // Without attributes to keep, it is not one of AWS's resources.
     input: { ...Object.fromEntries(told), ...is },
     ...(depends_on === undefined ? {} : { depends_on }),
   };
@@ -94,10 +94,10 @@ async function stands({ stacks }: Synthesized, change = (json: JsonObject) => js
 const name = (what: string) => `infra: ${what}${terraform ? "" : " (ignored: there is no terraform)"}`;
 
 Deno.test({
-  name: name("Terraform applies the stacks in their order, finds nothing to do then, and destroys them"),
+  name: name("Terraform applies the stacks in order, then plans no change, and destroys them"),
   ignore: !terraform,
   fn: async () => {
-    // The size that has everything.
+    // The size with every resource.
     const all = await stands(await synthesize({ DEPLOY_SIZE: "production" }));
     try {
       for (const stand of all) {
@@ -119,7 +119,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: name("Terraform would see a reference to what isn't there, and one that goes round"),
+  name: name("Terraform rejects a dangling reference and a cycle"),
   ignore: !terraform,
   fn: async () => {
     const wrong = (value: string) => ({ output: _, ...json }: JsonObject): JsonObject => ({

@@ -1,6 +1,6 @@
 /**
- * The hosts as they will be: booted with their user data, set up by their own scripts from a cloud's bucket, parameters
- * and secrets; then used, killed, updated and broken.
+ * Boots the hosts as they run on AWS: with their user data, set up by their own scripts from a bucket, parameters and
+ * secrets. Then uses, kills, updates and breaks them.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ import { Fleet, PASSWORDS } from "../testing/fleet.ts";
 import { type Machine, noMachines } from "../testing/machine.ts";
 import { Shops } from "../testing/shops.ts";
 
-/** Longest wait for anything, in milliseconds: others may keep the machine busy. */
+/** Longest wait, in milliseconds; the machine may be busy. */
 const PATIENCE_MS = 300_000;
 
 async function until(what: string, ready: () => Promise<boolean>): Promise<void> {
@@ -21,7 +21,7 @@ async function until(what: string, ready: () => Promise<boolean>): Promise<void>
 const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 const why = await noMachines();
 
-/** An address that is nobody's, and not private; the test listens there. */
+/** An unused public address; the test listens there. */
 const ELSEWHERE = "198.51.100.7";
 
 /** Its line in `systemctl status`. */
@@ -33,7 +33,7 @@ interface Elsewhere extends AsyncDisposable {
   readonly port: number;
 }
 
-/** A server at an address that is neither this machine's own nor private. */
+/** Starts a server at an address that is neither private nor this machine's own. */
 async function listenElsewhere(): Promise<Elsewhere> {
   await run("ip", ["addr", "add", `${ELSEWHERE}/32`, "dev", "lo"]);
   const server = Deno.serve({ hostname: ELSEWHERE, port: 0, onListen: () => {} }, () => new Response("here"));
@@ -46,7 +46,7 @@ async function listenElsewhere(): Promise<Elsewhere> {
   };
 }
 
-/** Tries shell commands in a unit that is the service's but for what it starts. */
+/** Runs shell commands in a copy of the service's unit that only starts something else. */
 async function fromInside(processor: Machine, commands: Readonly<Record<string, string>>) {
   const script = Object.values(commands).map((command, n) => `(${command}) >/dev/null 2>&1 && echo did ${n}`).join(
     "\n",
@@ -69,7 +69,7 @@ async function apply(machine: Machine): Promise<string> {
   return await machine.sh(`journalctl -b -o cat -u clickstream-apply.service --since @${from} --no-pager`);
 }
 
-/** Waits until a host is as its release says: tried again, as its timer would. */
+/** Waits until a host matches its release; retries as its timer would. */
 async function settled(machine: Machine): Promise<void> {
   const start = () => machine.sh("systemctl start clickstream-apply.service").then(() => true, () => false);
   try {
@@ -79,7 +79,7 @@ async function settled(machine: Machine): Promise<void> {
   }
 }
 
-/** How long a version may take to get ready, in seconds. */
+/** How long a new version may take to become ready, in seconds. */
 async function readyWithin(machine: Machine, seconds: number): Promise<void> {
   const folder = "/run/systemd/system/clickstream-apply.service.d";
   await machine.sh(
@@ -89,13 +89,13 @@ async function readyWithin(machine: Machine, seconds: number): Promise<void> {
 }
 
 Deno.test({
-  name: `hosts, booted and at work${why === null ? "" : ` (${why})`}`,
+  name: `hosts boot and work${why === null ? "" : ` (${why})`}`,
   ignore: why !== null,
   // kafkajs leaves timers behind.
   sanitizeOps: false,
   sanitizeResources: false,
 }, async (t) => {
-  /** What follows a step stands on it. */
+  /** Later steps depend on earlier ones. */
   const step = async (name: string, body: () => Promise<void>) => {
     if (!await t.step(name, body)) throw new Error(`${name}: the rest can't be tried`);
   };
@@ -107,7 +107,7 @@ Deno.test({
   await using kafka = await fleet.boot("kafka");
   await using processor = await fleet.boot("processor");
   await using monitoring = await fleet.boot("monitoring");
-  // No minute is to be waited for: the test says when to look for a new release.
+  // The timers are stopped: the test says when to look for a new release, and need not wait a minute.
   for (const machine of [kafka, processor, monitoring]) {
     await until(`${machine.name} is set up`, () => {
       return machine.sh("test -e /run/cloud-init/result.json").then(() => true, () => false);
@@ -122,7 +122,7 @@ Deno.test({
   const pid = () => processor.property("clickstream.service", "MainPID");
   const restarts = () => processor.property("clickstream.service", "NRestarts");
 
-  await step("user data is all that it takes: each host is what it is for", async () => {
+  await step("user data is enough: each host becomes what its kind says", async () => {
     await Promise.all([kafka, processor, monitoring].map(settled));
     await kafka.sh("test -e /run/clickstream/kafka-is-set-up");
     await processor.active("clickstream.service");
@@ -142,7 +142,7 @@ Deno.test({
     }
   });
 
-  await step("logs go to CloudWatch, and how full memory and disks are", async () => {
+  await step("logs go to CloudWatch, and so does the usage of memory and disks", async () => {
     for (const machine of [kafka, processor, monitoring]) {
       await machine.active("amazon-cloudwatch-agent.service");
       const { metrics, logs } = JSON.parse(await machine.sh("cat /run/cloudwatch-agent.json"));
@@ -157,11 +157,11 @@ Deno.test({
     }
   });
 
-  await step("Prometheus reaches everything, and everything answers", async () => {
+  await step("Prometheus reaches every target, and every target answers", async () => {
     await until(
       "all targets are up",
       async () => {
-        // Started is not yet listening.
+        // Started does not mean listening.
         const answer = await fetch(`http://127.0.0.1:${fleet.ports.prometheus}/api/v1/query?query=up`)
           .catch(() => null);
         if (answer === null) return false;
@@ -203,17 +203,17 @@ Deno.test({
     assert.equal(await denied("monitoring", "select count(*) from clickstream.traffic"), "allowed");
     assert.match(await denied("monitoring", "delete from clickstream.traffic"), /permission denied/);
     assert.match(await denied("processor", "create table clickstream.t ()"), /permission denied/);
-    // The generator may write the topic and no more: nothing can be made in its name.
+    // The generator may only write to the topic: it can create nothing.
     const env = { ...await fleet.generator(await Deno.makeTempFile()), KAFKA_TOPIC: "another" };
     const { code, stderr } = await new Deno.Command(BINARY, { args: ["generate", "--seconds", "1"], env }).output();
     assert.equal(code, 1);
     assert.match(new TextDecoder().decode(stderr), /another.*right to create/);
-    // Beside what follows; what comes of it is looked at below.
+    // Runs beside the next steps; checked below.
     setUpBefore = await setUps();
     await kafka.sh("systemctl start --no-block kafka-setup.service");
   });
 
-  await step("no secret is in an environment, on a command line, in the journal, or on a disk", async () => {
+  await step("no secret is in an environment, on a command line, in the journal or on a disk", async () => {
     for (const machine of [kafka, processor, monitoring]) {
       const processes = await machine.sh("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'");
       const journal = await machine.sh("journalctl -b -o cat --no-pager");
@@ -235,7 +235,7 @@ Deno.test({
     );
   });
 
-  await step("the sandbox, tried from inside", async () => {
+  await step("the sandbox holds from inside", async () => {
     await using elsewhere = await listenElsewhere();
     const reachable = `curl -s -o /dev/null -m 5 http://${ELSEWHERE}:${elsewhere.port}/ && echo reached || echo $?`;
     assert.equal(await processor.sh(reachable), "reached");
@@ -267,7 +267,7 @@ Deno.test({
     ]);
   });
 
-  await step("killed, it is back by itself, and every event counts once", async () => {
+  await step("after a kill the service is back by itself, and every event counts once", async () => {
     const [before, killed] = [await restarts(), await pid()];
     await using shop = await shops.open();
     await processor.sh(`kill -9 ${killed}`);
@@ -278,7 +278,7 @@ Deno.test({
     await shops.counted("kill -9");
   });
 
-  await step("reload says how it stands, and goes on", async () => {
+  await step("reload prints the status, and the service keeps running", async () => {
     const running = await pid();
     await processor.sh("systemctl reload clickstream.service");
     assert.match(await processor.journal("clickstream.service"), /reloads nothing: settings are read at the start/);
@@ -289,17 +289,17 @@ Deno.test({
     });
   });
 
-  await step("set up once more, the topic, its users and their rights stay as they were", async () => {
+  await step("after a second setup, the topic, its users and their rights are unchanged", async () => {
     await until("it is set up", async () => await setUps() > setUpBefore);
     assert.equal(await kafka.property("kafka-setup.service", "Result"), "success");
     await shops.counted("set up once more");
   });
 
   const restricted = "/run/systemd/system/clickstream.service.d/90-test.conf";
-  await step("stop drains; started without Kafka it waits and says for what; nothing is lost", async () => {
+  await step("stop drains; without Kafka the service starts, waits and says for what; nothing is lost", async () => {
     await using shop = await shops.open();
     await processor.sh("systemctl stop clickstream.service");
-    // A unit that has stopped is forgotten; the journal knows.
+    // systemd forgets a stopped unit; the journal does not.
     const journal = await processor.sh("journalctl -b -o short-monotonic -n 40 --no-pager -u clickstream.service");
     const said = [...journal.matchAll(/^\[ *([\d.]+)\] \S+ systemd\[1\]: (?!.*: Consumed)(.*)$/gm)].slice(-3);
     const [stopping, ended, stopped] = said.map(([, , what]) => what!);
@@ -311,7 +311,7 @@ Deno.test({
     await shop.close();
 
     await kafka.sh("systemctl stop kafka.service");
-    // For the next step, which needs a start with it.
+    // The next step needs a start with it.
     await processor.sh(`mkdir -p ${restricted.slice(0, restricted.lastIndexOf("/"))}`);
     await processor.sh(`printf '[Service]\\nWatchdogSec=8\\n' >${restricted} && systemctl daemon-reload`);
     await processor.sh("systemctl start --no-block clickstream.service");
@@ -326,7 +326,7 @@ Deno.test({
     await shops.counted("stop and start");
   });
 
-  await step("a loop that hangs trips the watchdog, though the process is alive", async () => {
+  await step("a hung event loop trips the watchdog, although the process is alive", async () => {
     const hanging = await pid();
     await using(url, (db) =>
       db.transaction(async (tx) => {
@@ -342,7 +342,7 @@ Deno.test({
     await shops.counted("the watchdog");
   });
 
-  await step("a password that has changed is taken, by the database and by the service", async () => {
+  await step("the database and the service adopt a changed password", async () => {
     const running = await pid();
     const connect = (password: string) =>
       using(server.urlFor("processor", password, new URL(url).pathname.slice(1)), (db) => db.query("select 1"));
@@ -356,7 +356,7 @@ Deno.test({
     await assert.rejects(connect(PASSWORDS["database-processor"]), /password authentication failed/);
   });
 
-  await step("a new release: restarted only where something changed, with no event lost", async () => {
+  await step("a new release restarts only what changed, and no event is lost", async () => {
     const running = await pid();
     assert.doesNotMatch(await apply(processor), /generation/);
     assert.equal(await pid(), running);
@@ -374,7 +374,7 @@ Deno.test({
   });
 
   await step(
-    "a file that isn't what the release says is not used; a version that fails is rolled back, once",
+    "a file with a wrong hash is not used; a failing version is rolled back, once",
     async () => {
       const good = fleet.artifact("clickstream");
       const running = await pid();

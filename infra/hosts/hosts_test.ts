@@ -1,6 +1,6 @@
 /**
- * What hosts are given, held against the tools that know it: user data against cloud-init, scripts against shellcheck,
- * units against systemd, in the version that runs them.
+ * Checks the hosts' files with the tools for them: user data with cloud-init, scripts with shellcheck, units with
+ * systemd in the version that runs them.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -10,36 +10,36 @@ import { type BootSettings, HOST_KINDS, type HostKind } from "./settings.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
-/** The only service that may do everything: it sets up the others. */
+/** The only service without a sandbox: it sets up the others. */
 const OPEN = "clickstream-apply.service";
 
 /** Highest exposure that a service may have. */
 const MOST_EXPOSURE = 2;
 
-/** What systemd finds to say against a service, with the exposure that it counts for it. Nothing else is let pass. */
+/** Accepted findings of `systemd-analyze security`, each with its exposure. Nothing else is accepted. */
 const SAID: Readonly<Record<string, string>> = {
-  // Kafka, PostgreSQL and whoever asks are reached over it: the private network, and nothing beyond it.
+  // Kafka, PostgreSQL and clients are reached through it: the private network and nothing else.
   PrivateNetwork: "0.5",
   RestrictAddressFamilies_AF_INET_INET6: "0.3",
-  // 0.2 where every address could be reached.
+  // It would be 0.2 if every address were reachable.
   IPAddressDeny: "0.1",
-  // systemd itself is spoken to by it.
+  // Used to talk to systemd itself.
   RestrictAddressFamilies_AF_UNIX: "0.1",
-  // V8 and the JVM write code.
+  // V8 and the JVM generate code.
   MemoryDenyWriteExecute: "0.1",
   // Programs find their libraries in it.
   RootDirectoryOrRootImage: "0.1",
-  // What ProtectClock leaves: to read the clock.
+  // ProtectClock still allows reading the clock.
   DeviceAllow: "0.1",
 };
 
-/** What it finds against some besides. */
+/** Accepted findings of single services. */
 const SAID_OF: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  // It is there to tell what /proc says of the machine.
+  // Its purpose is to report what /proc says about the machine.
   "node-exporter.service": { ProcSubset: "0.1" },
 };
 
-/** What systemd doesn't count, or what another directive brings too. */
+/** Findings that systemd does not count, or that another directive covers. */
 const UNSEEN = /^(AmbientCapabilities|DevicePolicy|NoNewPrivileges|SystemCallErrorNumber|InaccessiblePaths)=/;
 
 async function missing(program: string, from: string): Promise<string | null> {
@@ -47,7 +47,7 @@ async function missing(program: string, from: string): Promise<string | null> {
   return there ? null : `needs ${program}: apt-get install ${from}`;
 }
 
-/** A test that says in its name what keeps it from being run. */
+/** Registers a test that names the reason if it cannot run here. */
 function tool(name: string, why: string | null, body: () => Promise<void>): void {
   Deno.test({ name: why === null ? name : `${name} (${why})`, ignore: why !== null, fn: body });
 }
@@ -63,7 +63,7 @@ function boot(kind: HostKind): BootSettings {
   };
 }
 
-/** Lays a host's files out in a folder, and the programs that its units start. */
+/** Writes a host's files into a folder, with the programs that its units start. */
 async function laidOut(kind: HostKind): Promise<string> {
   const root = await Deno.makeTempDir();
   const put = async (path: string, bytes: Uint8Array, mode: number) => {
@@ -77,7 +77,7 @@ async function laidOut(kind: HostKind): Promise<string> {
       await put(program!.slice(1), new Uint8Array(), 0o755);
     }
   }
-  // What systemd itself brings, which units wait for, and the commands that they use.
+  // Parts of systemd that units wait for or call.
   await Deno.symlink("/lib/systemd/system", `${root}/lib-systemd`);
   await Deno.mkdir(`${root}/lib/systemd`, { recursive: true });
   await run("cp", ["-a", "/lib/systemd/system", `${root}/lib/systemd/`]);
@@ -95,7 +95,7 @@ tool(
       const file = await Deno.makeTempFile();
       await Deno.writeTextFile(file, text);
       await run("cloud-init", ["schema", "--config-file", file]);
-      // The schema lets misspelled keys pass.
+      // The schema accepts misspelled keys.
       assert.deepEqual(text.match(/^[a-z_]+(?=:)/gm), ["packages", "write_files", "runcmd"]);
     }
     const wrong = await Deno.makeTempFile();
@@ -104,7 +104,7 @@ tool(
   },
 );
 
-tool("scripts hold against shellcheck", await missing("shellcheck", "shellcheck"), async () => {
+tool("shellcheck accepts the scripts", await missing("shellcheck", "shellcheck"), async () => {
   const scripts = [...Deno.readDirSync(`${HERE}scripts`)].map(({ name }) => `${HERE}scripts/${name}`)
     .filter((path) => !/\.(xml|yaml)$/.test(path));
   await run("shellcheck", ["--external-sources", `--source-path=${HERE}scripts`, `${HERE}boot.sh`, ...scripts]);
@@ -137,7 +137,7 @@ tool(
   "a sandbox that lacks any of its directives would be seen",
   await missing("systemd-analyze", "systemd"),
   async () => {
-    // A unit with DynamicUser has some of them by that.
+    // DynamicUser implies some of them.
     const unit = "kafka.service";
     const root = await laidOut("kafka");
     const file = `${root}/etc/systemd/system/${unit}.d/10-sandbox.conf`;
@@ -156,7 +156,7 @@ async function exposed(root: string, unit: string): Promise<number> {
   return Number(/Overall exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
 }
 
-/** What systemd finds to say against a unit, each with its exposure. */
+/** Findings of systemd about a unit, each with its exposure. */
 async function saidAgainst(root: string, unit: string): Promise<Record<string, string>> {
   const args = [`--root=${root}`, "--offline=yes", "security", "--no-pager", "--json=short", unit];
   const checks = JSON.parse(await run("systemd-analyze", args)) as { json_field: string; exposure: string | null }[];
@@ -165,7 +165,7 @@ async function saidAgainst(root: string, unit: string): Promise<Record<string, s
   );
 }
 
-Deno.test("every unit and script is on some host, and an archive is the same bytes again", async () => {
+Deno.test("every unit and script is on a host, and packing again gives the same bytes", async () => {
   const all = HOST_KINDS.flatMap((kind) => hostFiles(kind)).map(({ path }) => path.slice(path.lastIndexOf("/") + 1));
   for (const folder of ["units", "scripts"]) {
     for await (const { name } of Deno.readDir(HERE + folder)) {

@@ -1,34 +1,34 @@
 /**
- * What is on a host: its user data for cloud-init, and the units and scripts that it fetches, as one archive.
+ * Content of a host: its user data for cloud-init, and an archive of the units and scripts that it fetches.
  * @module
  */
 import { type BootSettings, type HostKind, PORTS } from "./settings.ts";
 import { type TarFile, tarGz } from "./tar.ts";
 
-/** Where hosts listen. */
+/** Ports on which hosts listen. */
 export type Ports = { readonly [name in keyof typeof PORTS]: number };
 
-/** Most bytes of user data that EC2 takes, before it is encoded. */
+/** Limit of EC2 for user data, in bytes before encoding. */
 export const MAX_USER_DATA_BYTES = 16_384;
 
 const HERE = new URL(".", import.meta.url);
 const UNITS = "etc/systemd/system";
 const SCRIPTS = "usr/local/lib/clickstream";
 
-/** Packages of Amazon Linux, which come from the region's own bucket; the AWS CLI is there already. */
+/** Packages of Amazon Linux, from the region's own bucket; the AWS CLI is preinstalled. */
 const PACKAGES: Readonly<Record<HostKind, readonly string[]>> = {
   kafka: ["openssl", "java-21-amazon-corretto-headless"],
   processor: ["postgresql16"],
   monitoring: [],
 };
 
-/** rsyslog writes the file that the agent reads. */
+/** rsyslog writes the file that the CloudWatch agent reads. */
 const EVERY_PACKAGE = ["jq", "rsyslog", "amazon-cloudwatch-agent"];
 
 interface Contents {
   readonly units: readonly string[];
   readonly scripts: readonly string[];
-  /** System users with files of their own. */
+  /** System users that own files. */
   readonly users: readonly string[];
 }
 
@@ -61,10 +61,10 @@ const CONTENTS: Readonly<Record<HostKind, Contents>> = {
   },
 };
 
-/** Not sandboxed: it is what sets up the others. */
+/** Not sandboxed, because it sets up the others. */
 const OPEN_UNIT = "clickstream-apply.service";
 
-/** The user data of a host: as little as it takes to fetch the rest. The same for every version. */
+/** The user data of a host: just enough to fetch the rest, and the same for every version. */
 export function userData(boot: BootSettings): string {
   const script = Deno.readTextFileSync(new URL("boot.sh", HERE));
   return `#cloud-config
@@ -82,7 +82,7 @@ runcmd:
 `;
 }
 
-/** The files of a host, laid out from its root. */
+/** The files of a host, by their paths from the root. */
 export function hostFiles(kind: HostKind, ports: Ports = PORTS): TarFile[] {
   const { units, scripts, users } = CONTENTS[kind];
   const sandbox = read("units/sandbox.conf");
@@ -95,14 +95,14 @@ export function hostFiles(kind: HostKind, ports: Ports = PORTS): TarFile[] {
       const text = read(`scripts/${name}`);
       return { ...file(`${SCRIPTS}/${name}`, text), mode: startsItself(text) ? 0o755 : 0o644 };
     }),
-    // What the panels and alerts ask of a broker.
+    // The metrics of a broker that panels and alerts use.
     ...(kind === "kafka" ? [file(`${SCRIPTS}/kafka-metrics.yaml`, read("../../grafana/prometheus/kafka.yml"))] : []),
     file(`${SCRIPTS}/ports`, lines(ports)),
     ...users.map((name) => file(`etc/sysusers.d/clickstream-${name}.conf`, `u ${name} -\n`)),
   ];
 }
 
-/** The same as a tar, compressed. The same files are the same bytes, whenever and wherever it is made. */
+/** The same files as a compressed tar. The same files give the same bytes, at any time and on any machine. */
 export function hostArchive(kind: HostKind, ports: Ports = PORTS): Uint8Array<ArrayBuffer> {
   return tarGz(hostFiles(kind, ports));
 }
@@ -121,7 +121,7 @@ function bootFile({ kind, host, hostName, region, releaseParameter, dataVolume }
   return Object.entries(values).map(([name, value]) => `${name}=${value}\n`).join("");
 }
 
-/** `PORT_NODE_EXPORTER=9100` and so on. */
+/** Lines such as `PORT_NODE_EXPORTER=9100`. */
 function lines(ports: Ports): string {
   return Object.entries(ports)
     .map(([name, port]) => `PORT_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}=${port}\n`)

@@ -1,51 +1,50 @@
 /**
- * What a host is told: a little at its first boot, and everything that may change later by its release, an SSM
- * parameter that it looks at once a minute. So a new version reaches hosts without replacing them.
- * @module
+ * Settings of a host. User data has the few that it needs at first boot. Everything that may change later is in its
+ * release, an SSM parameter that the host reads once a minute, so a new version needs no new host.
  */
 
-/** What a host is for. */
+/** Kind of a host. */
 export type HostKind = "kafka" | "processor" | "monitoring";
 
-/** All kinds, in the order in which they come up. */
+/** All kinds, in the order in which they start. */
 export const HOST_KINDS = ["kafka", "processor", "monitoring"] as const satisfies readonly HostKind[];
 
-/** Where hosts listen; only `processor`, `broker` and the exporters can be reached from other hosts. */
+/** Ports on which hosts listen. Other hosts can reach only `processor`, `broker` and the exporters. */
 export const PORTS = {
-  /** Kafka's clients: SASL_SSL with SCRAM-SHA-512. */
+  /** For Kafka's clients: SASL_SSL with SCRAM-SHA-512. */
   broker: 9093,
-  /** Brokers among themselves, and the controllers: SASL_SSL too. */
+  /** For brokers and controllers among themselves: SASL_SSL too. */
   controller: 9094,
   kafkaExporter: 9404,
   nodeExporter: 9100,
   processor: 8080,
-  /** On the monitoring host's own loopback: reached by SSM port forwarding. */
+  /** On the monitoring host's loopback; reached through SSM port forwarding. */
   prometheus: 9090,
   grafana: 3000,
   postgresExporter: 9187,
 } as const;
 
 /**
- * What the user data tells a host. Nothing here changes with a version, or the host would be replaced by each; all are
- * plain text that is known before anything is created.
+ * Settings in user data. They must not change with a version, or every version would replace the host. All are plain
+ * text that is known before anything is created.
  */
 export interface BootSettings {
   readonly kind: HostKind;
-  /** Name of the host: `kafka-1`, `processor-2`, `monitoring-1`; its number is the broker's node id. */
+  /** Name of the host: `kafka-1`, `processor-2`, `monitoring-1`. Its number is the broker's node id. */
   readonly host: string;
-  /** Its full name in the private zone. */
+  /** Fully qualified name in the private zone. */
   readonly hostName: string;
   readonly region: string;
-  /** Name of the SSM parameter that holds this host's `HostSettings` as JSON. */
+  /** Name of the SSM parameter with this host's `HostSettings` as JSON. */
   readonly releaseParameter: string;
-  /** Where the data volume shows up, and where it is mounted; null where all is on the root volume. */
+  /** Device and mount point of the data volume; null if all data is on the root volume. */
   readonly dataVolume: { readonly device: string; readonly mount: string } | null;
 }
 
-/** A file in the bucket; its key holds its hash, so the same key is always the same bytes. */
+/** A file in the bucket; its key contains its hash, so a key always has the same content. */
 export interface Artifact {
   readonly key: string;
-  /** SHA-256 in hexadecimal, which the host checks. */
+  /** SHA-256 in hexadecimal, which the host verifies. */
   readonly sha256: string;
 }
 

@@ -1,12 +1,12 @@
 /**
- * Archives that are the same bytes for the same files: no time, no owner, in order.
+ * Reproducible archives: the same files give the same bytes. No times, no owners, sorted.
  * @module
  */
 import { gzipSync } from "node:zlib";
 
 /** A file in an archive. */
 export interface TarFile {
-  /** Below the root, without a slash before; at most 100 bytes of ASCII. */
+  /** Path below the root, without a leading slash; at most 100 bytes of ASCII. */
   readonly path: string;
   readonly mode: number;
   readonly bytes: Uint8Array;
@@ -14,7 +14,7 @@ export interface TarFile {
 
 const BLOCK_BYTES = 512;
 
-/** A gzipped tar (ustar) of the files, sorted by path. */
+/** Returns a gzipped tar (ustar) of the files, sorted by path. */
 export function tarGz(files: readonly TarFile[]): Uint8Array<ArrayBuffer> {
   const sorted = files.toSorted((a, b) => a.path < b.path ? -1 : 1);
   const blocks = sorted.flatMap(({ path, mode, bytes }) => [
@@ -24,7 +24,7 @@ export function tarGz(files: readonly TarFile[]): Uint8Array<ArrayBuffer> {
   ]);
   const end = new Uint8Array(2 * BLOCK_BYTES);
   const zipped = new Uint8Array(gzipSync(concat([...blocks, end]), { level: 9 }));
-  // Which system made it: none.
+  // Operating system field: unknown.
   zipped[9] = 255;
   return zipped;
 }

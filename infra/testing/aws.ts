@@ -5,24 +5,24 @@
 import { Child, freePort, until } from "../../testing/servers/child.ts";
 import { python } from "./tools.ts";
 
-/** Where it all is. */
+/** Endpoint of all services. */
 export const REGION = "eu-central-1";
 
 /** A running cloud. */
 export interface Cloud extends AsyncDisposable {
   readonly endpoint: string;
-  /** What a program needs to find it, as environment variables. */
+  /** Environment variables with which programs find it. */
   readonly env: Readonly<Record<string, string>>;
-  /** Puts a file into a bucket, which is made where it is missing. */
+  /** Puts a file into a bucket; creates the bucket if necessary. */
   upload(bucket: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   setParameter(name: string, value: string): Promise<void>;
   parameter(name: string): Promise<string>;
-  /** Returns the ARN. */
+  /** Creates a secret and returns its ARN. */
   makeSecret(name: string, value: string): Promise<string>;
   setSecret(arn: string, value: string): Promise<void>;
 }
 
-/** Starts a cloud, and waits until it answers. */
+/** Starts a cloud and waits until it answers. */
 export async function startCloud(): Promise<Cloud> {
   const port = freePort();
   const log = await Deno.makeTempFile({ prefix: "clickstream-moto-" });
@@ -75,7 +75,7 @@ export async function startCloud(): Promise<Cloud> {
   };
 }
 
-/** Says which service is meant, as a signature would. */
+/** Names the service, as a signature would. */
 const authorization = (service: string) =>
   `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=none`;
 

@@ -1,5 +1,5 @@
 /**
- * A whole deployment for tests: a cloud with artifacts, secrets and releases in it, and the hosts' machines.
+ * A whole deployment for tests: a cloud with artifacts, secrets and releases, and the machines of the hosts.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -15,7 +15,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BUCKET = "artifacts";
 const CERTIFICATE = "/clickstream/tests/kafka-1/certificate";
 
-/** Passwords, each of which must be found nowhere but in memory. */
+/** Passwords; each may exist in memory only. */
 export const PASSWORDS = {
   "kafka-admin": "kafka-admin-3lZ0",
   "kafka-processor": "kafka-processor-8Qw1",
@@ -37,7 +37,7 @@ const ALLOWED: Readonly<Record<HostKind, readonly SecretName[]>> = {
   monitoring: ["database-monitoring", "grafana-admin"],
 };
 
-/** Grafana can't be had as a package: this says that it is ready, and has read what it was given where Grafana would. */
+/** Grafana is not available as a package. This stand-in reports that it is ready, and reads its files like Grafana. */
 const GRAFANA = `#!/usr/bin/python3
 import glob, os, re, signal, socket
 password = open(os.environ["GF_SECURITY_ADMIN_PASSWORD__FILE"]).read()
@@ -78,10 +78,10 @@ export class Fleet {
     this.#secrets = secrets;
   }
 
-  /** Uploads everything; starts nothing yet. */
+  /** Uploads everything; starts nothing. */
   static async prepare(cloud: Cloud, server: Server): Promise<Fleet> {
     const database = new URL(await server.createDatabase("shop")).pathname.slice(1);
-    // Whatever tests run beside this one, they share a network.
+    // Free ports, because tests on the same network run at the same time.
     const ports: Ports = {
       broker: freePort(),
       controller: freePort(),
@@ -104,7 +104,7 @@ export class Fleet {
     return fleet;
   }
 
-  /** Puts a file into the bucket, as a new version of an artifact. */
+  /** Uploads a file as a new version of an artifact. */
   async upload(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<Artifact> {
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     const artifact = { key: `${name}/${sha256}`, sha256 };
@@ -113,22 +113,22 @@ export class Fleet {
     return artifact;
   }
 
-  /** Gives a secret another value. */
+  /** Changes the value of a secret. */
   async change(name: SecretName, value: string): Promise<void> {
     await this.#cloud.setSecret(this.#secrets.get(name)!, value);
   }
 
-  /** What an artifact is by now. */
+  /** Returns the current content of an artifact. */
   artifact(name: string): Artifact {
     return this.#artifacts.get(name)!;
   }
 
-  /** Makes an artifact what it was, or what it isn't. */
+  /** Replaces an artifact, such as by an older or a wrong one. */
   pretend(name: string, artifact: Artifact): void {
     this.#artifacts.set(name, artifact);
   }
 
-  /** Tells hosts of a kind to be as the artifacts are by now. */
+  /** Releases the current artifacts to all hosts of a kind. */
   async release(kind: HostKind, more: Readonly<Record<string, string>> = {}): Promise<void> {
     const { ports } = this;
     const artifact = (name: ArtifactName) => this.artifact(name === "host" ? `host-${kind}` : name);
@@ -180,22 +180,22 @@ export class Fleet {
       name: `${kind}-1`,
       userData: userData(settings),
       files: {
-        // What the instance's role and the region are on AWS.
+        // On AWS, from the instance's role and its region.
         "/root/.aws/config": `[default]\nregion = ${REGION}\nendpoint_url = ${this.#cloud.endpoint}\n`,
         "/root/.aws/credentials": "[default]\naws_access_key_id = test\naws_secret_access_key = test\n",
       },
     });
   }
 
-  /** Name of the parameter that the broker writes its certificate to. */
+  /** Name of the parameter with the broker's certificate. */
   readonly certificateParameter = CERTIFICATE;
 
-  /** Where the database is, for its superuser. */
+  /** URL of the database, for its superuser. */
   get databaseUrl(): string {
     return this.#server.url(this.#database);
   }
 
-  /** What a program outside needs to write to the topic: the broker's certificate is in `caFile`. */
+  /** Settings for an external program that writes to the topic; the broker's certificate is in `caFile`. */
   async generator(caFile: string): Promise<Record<string, string>> {
     await Deno.writeTextFile(caFile, await this.#cloud.parameter(CERTIFICATE));
     return {
@@ -213,7 +213,7 @@ function parameterOf(kind: HostKind): string {
   return `/clickstream/tests/${kind}-1/release`;
 }
 
-/** Every artifact's first version. */
+/** First version of every artifact. */
 async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const made = await prepared("host-artifacts-2", makeArchives);
   const all = new Map<string, Uint8Array<ArrayBuffer>>([
@@ -228,7 +228,7 @@ async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8
   return all;
 }
 
-/** What `deno task artifacts` packs: what Grafana and Prometheus read. */
+/** The files that `deno task artifacts` packs for Grafana and Prometheus. */
 async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
   const path = await Deno.makeTempFile();
   await run("tar", ["-C", `${ROOT}grafana`, "--exclude=*.ts", "-czf", path, "."]);
@@ -237,7 +237,7 @@ async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
   return bytes;
 }
 
-/** Archives of others' programs, which don't change. */
+/** Archives of third-party programs, which don't change. */
 async function makeArchives(folder: string): Promise<void> {
   const parts = await Deno.makeTempDir();
   const pom = fileURLToPath(new URL("../hosts/kafka/pom.xml", import.meta.url));

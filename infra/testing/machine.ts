@@ -1,14 +1,14 @@
 /**
- * Machines for tests: a Debian with the same systemd as Amazon Linux 2023, really booted in a container that shares the
- * network of whoever tests. What is written to its disk can be looked at, and is gone with it.
+ * Machines for tests: Debian with the same systemd as Amazon Linux 2023, really booted in a container that shares the
+ * test's network. Tests can inspect what is written to the disk; it is deleted with the machine.
  * @module
  */
 import { Child, exists, prepared, run, until } from "../../testing/servers/child.ts";
 
-/** Nobody but the test needs to know of it. */
+/** Not registered with systemd-machined: only the test uses it. */
 const UNREGISTERED = ["--register=no", "--keep-unit"];
 
-/** Why no machine can be booted here; null where it can. */
+/** Why no machine can boot here; null if it can. */
 export async function noMachines(): Promise<string | null> {
   if (Deno.uid() !== 0) return "needs root, to boot a machine";
   for (const program of ["debootstrap", "systemd-nspawn"]) {
@@ -20,7 +20,7 @@ export async function noMachines(): Promise<string | null> {
   return await tried().then(() => null, because);
 }
 
-/** Runs a program as a machine would be run, in this system's own files. */
+/** Runs a program with a machine's privileges, on this system's own files. */
 async function tried(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-tried-", dir: "/tmp" });
   try {
@@ -31,7 +31,7 @@ async function tried(): Promise<void> {
   }
 }
 
-/** Lays a folder to write to over one that stays as it is; returns where both are seen as one. */
+/** Overlays a writable folder on a read-only one; returns the merged folder. */
 async function layered(lower: string, folder: string): Promise<string> {
   for (const part of ["written", "work", "root"]) await Deno.mkdir(`${folder}/${part}`);
   const layers = `lowerdir=${lower},upperdir=${folder}/written,workdir=${folder}/work`;
@@ -39,7 +39,7 @@ async function layered(lower: string, folder: string): Promise<string> {
   return `${folder}/root`;
 }
 
-/** Debian's, which stand in for Amazon Linux's and for the makers' own tars. */
+/** Debian packages that stand in for Amazon Linux's and for the makers' archives. */
 const PACKAGES = [
   "ca-certificates",
   "cloud-init",
@@ -57,7 +57,7 @@ const PACKAGES = [
   "systemd-sysv",
 ];
 
-/** Their units are not ours. */
+/** Their units are not used. */
 const NOT_STARTED = [
   "apt-daily.timer",
   "apt-daily-upgrade.timer",
@@ -69,7 +69,7 @@ const NOT_STARTED = [
   "prometheus-postgres-exporter.service",
 ];
 
-/** Of cloud-init's modules those that do what user data asks for; packages are there already. */
+/** cloud-init modules that the user data needs; packages are preinstalled. */
 const CLOUD_INIT = `datasource_list: [NoCloud]
 network: {config: disabled}
 cloud_init_modules: [write-files]
@@ -77,20 +77,20 @@ cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user]
 `;
 
-/** CloudWatch's agent can't be had as a package: this keeps what it is told, and runs. */
+/** CloudWatch's agent is not available as a package. This stand-in keeps its configuration and runs. */
 const AGENT = `#!/bin/sh
 for argument; do case $argument in file:*) cp "\${argument#file:}" /run/cloudwatch-agent.json ;; esac; done
 systemctl stop amazon-cloudwatch-agent.service 2>/dev/null
 exec systemd-run --quiet --unit=amazon-cloudwatch-agent.service sleep infinity
 `;
 
-/** The disk that all machines begin with. */
+/** The initial disk of all machines. */
 export async function disk(): Promise<string> {
   return await prepared("debian-12-host-2", async (folder) => {
     await run("debootstrap", ["--variant=minbase", "bookworm", folder]);
-    // Nothing starts in what is only being installed.
+    // Services must not start during installation.
     await Deno.writeTextFile(`${folder}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-    // Nothing that a power cut would harm is kept.
+    // No need to survive a power failure.
     await Deno.writeTextFile(`${folder}/etc/dpkg/dpkg.cfg.d/fast`, "force-unsafe-io\n");
     const install = `apt-get install -q -y --no-install-recommends ${PACKAGES.join(" ")} && apt-get clean`;
     const inside = ["--quiet", `--directory=${folder}`, ...UNREGISTERED, "--pipe"];
@@ -105,7 +105,7 @@ export async function disk(): Promise<string> {
     const agent = `${folder}/opt/aws/amazon-cloudwatch-agent/bin`;
     await Deno.mkdir(agent, { recursive: true });
     await Deno.writeTextFile(`${agent}/amazon-cloudwatch-agent-ctl`, AGENT, { mode: 0o755 });
-    // As Amazon Linux's rsyslog does by itself.
+    // As on Amazon Linux, where rsyslog does this by default.
     await Deno.writeTextFile(`${folder}/etc/rsyslog.d/messages.conf`, "*.info /var/log/messages\n");
     const systemd = `${folder}/etc/systemd/system`;
     for (const unit of NOT_STARTED) {
@@ -119,11 +119,11 @@ export async function disk(): Promise<string> {
   });
 }
 
-/** What a machine begins with, besides the disk that all have. */
+/** Initial state of a machine, besides the shared disk. */
 export interface MachineOptions {
   readonly name: string;
   readonly userData: string;
-  /** More files by path. */
+  /** Additional files by path. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
@@ -141,7 +141,7 @@ export class Machine implements AsyncDisposable {
     this.#leader = leader;
   }
 
-  /** Boots a machine, as a cloud would: with user data that its cloud-init finds. */
+  /** Boots a machine as a cloud would, with user data for cloud-init. */
   static async boot({ name, userData, files = {} }: MachineOptions): Promise<Machine> {
     const lower = await disk();
     const folder = await Deno.makeTempDir({ prefix: `clickstream-${name}-`, dir: "/tmp" });
@@ -152,7 +152,7 @@ export class Machine implements AsyncDisposable {
       [`${seed}/meta-data`]: `instance-id: ${name}\n`,
       ...files,
     };
-    // Names are not to be asked for outside, where a sandboxed service can't.
+    // Names must resolve locally: a sandboxed service cannot reach outside.
     all["/etc/hostname"] = `${name}\n`;
     all["/etc/hosts"] = `127.0.0.1 localhost ${name}\n::1 localhost\n`;
     for (const [path, text] of Object.entries(all)) {
@@ -167,7 +167,7 @@ export class Machine implements AsyncDisposable {
         `--machine=${name}-${folder.slice(-6)}`,
         `--hostname=${name}`,
         ...UNREGISTERED,
-        // For IPAddressDeny, which is a program in the kernel.
+        // IPAddressDeny is an eBPF program.
         "--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON",
         "--system-call-filter=bpf",
         "--console=pipe",
@@ -192,12 +192,12 @@ export class Machine implements AsyncDisposable {
     }
   }
 
-  /** Folder of what was written to its disk, and nothing else. */
+  /** Folder with exactly the files that were written to its disk. */
   get written(): string {
     return `${this.#folder}/written`;
   }
 
-  /** Runs a shell command in it; returns what it printed. */
+  /** Runs a shell command in it and returns its output. */
   async sh(command: string): Promise<string> {
     return (await run("nsenter", ["-t", this.#leader, "-m", "-u", "-i", "-n", "-p", "--", "sh", "-c", command])).trim();
   }
@@ -223,7 +223,7 @@ export class Machine implements AsyncDisposable {
     }
   }
 
-  /** The last lines of its journal, all or a unit's. */
+  /** The last lines of the journal, of all units or of one. */
   async journal(unit?: string, lines = 60): Promise<string> {
     return await this.sh(
       `journalctl -b -o cat -n ${lines} ${unit === undefined ? "-p info" : `-u ${unit}`} --no-pager`,
@@ -237,11 +237,11 @@ export class Machine implements AsyncDisposable {
 }
 
 /**
- * Ends a machine at once; what it runs is of no further interest. Its first process is to be ended by itself: it outlives
- * the program that started it, and everything in the machine ends with it.
+ * Kills a machine at once. Its first process must be killed by itself, because it outlives the program that started it;
+ * everything in the machine ends with it.
  */
 async function ended(container: Child, leader: string, folder: string): Promise<void> {
-  // The number may be another's by now.
+  // The process id may have been reused.
   const mounts = await Deno.readTextFile(`/proc/${leader}/mountinfo`).catch(() => "");
   if (mounts.includes(`upperdir=${folder}/`)) Deno.kill(Number(leader), "SIGKILL");
   await container.end("SIGKILL");

@@ -1,5 +1,5 @@
 /**
- * Shops that sell to a deployment's topic, and whether all that they sold is counted, and counted once.
+ * Simulators that send to a deployment's topic, and a check that every event is counted exactly once.
  * @module
  */
 import assert from "node:assert/strict";
@@ -9,10 +9,10 @@ import { using } from "../../testing/servers/postgres.ts";
 
 const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 
-/** Longest wait until all is counted, in milliseconds: others may keep the machine busy. */
+/** Longest wait until everything is counted, in milliseconds; the machine may be busy. */
 const PATIENCE_MS = 300_000;
 
-/** What is written to the topic, and what became of it. */
+/** Counts of the topic's records and their outcomes. */
 interface Counts {
   readonly consumed: number;
   readonly stored: number;
@@ -32,26 +32,29 @@ async function counts(url: string): Promise<Counts> {
   });
 }
 
-/** Shops that sell to the topic, and what they said they made. */
+/** Simulators that send to the topic, and their own counts. */
 export class Shops {
   readonly #env: Record<string, string>;
   readonly #url: string;
   #made: Counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0 };
   #seed = 0;
 
-  /** Shops that find the topic by these settings, and what was counted of it in this database. */
+  /** Sends with these settings; reads the counts from the database at `url`. */
   constructor(env: Record<string, string>, url: string) {
     this.#env = env;
     this.#url = url;
   }
 
-  /** A shop sells for so many seconds. */
+  /** Runs a simulator for this many seconds. */
   async sell(seconds: number): Promise<void> {
     await using shop = this.#start("--seconds", String(seconds));
     await shop.closed();
   }
 
-  /** A shop that sells until it is closed; what it sold first is counted already, and so was all before. */
+  /**
+   * Starts a simulator that runs until it is closed. Its first events, and all earlier ones, are counted when this
+   * returns.
+   */
   async open(): Promise<OpenShop> {
     const shop = this.#start();
     const counted = async () => shop.ended() || (await counts(this.#url)).consumed > this.#made.consumed;
@@ -91,7 +94,7 @@ export class Shops {
     };
   }
 
-  /** Waits until all is counted, and fails unless it is counted just once. */
+  /** Waits until everything is counted; fails unless everything is counted exactly once. */
   async counted(after: string): Promise<void> {
     const all = async () => (await counts(this.#url)).consumed >= this.#made.consumed;
     await until(`${after}: everything is counted`, all, PATIENCE_MS, 250);
@@ -99,10 +102,10 @@ export class Shops {
   }
 }
 
-/** A shop that sells. */
+/** A running simulator. */
 export interface OpenShop extends AsyncDisposable {
-  /** Closes it; what it has made is sent. */
+  /** Ends it; the generated events are sent. */
   close(): Promise<void>;
-  /** Waits until it closes by itself. */
+  /** Waits until it ends by itself. */
   closed(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * Deployments synthesized for tests, as Terraform would read them.
+ * Synthesizes deployments for tests, as Terraform would read them.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -16,7 +16,7 @@ export interface JsonObject {
   readonly [name: string]: Json;
 }
 
-/** A resource, where it stands, and what is said of it. */
+/** A resource: its stack, its name and its arguments. */
 export interface Resource {
   readonly stack: string;
   readonly type: string;
@@ -24,26 +24,26 @@ export interface Resource {
   readonly is: JsonObject;
 }
 
-/** What `cdktf synth` would write. */
+/** Output of `cdktf synth`. */
 export interface Synthesized {
-  /** Folder with a folder for each stack. */
+  /** Folder with one folder per stack. */
   readonly folder: string;
-  /** Each stack's JSON, without CDKTF's own notes. */
+  /** JSON of each stack, without CDKTF's metadata. */
   readonly stacks: ReadonlyMap<string, JsonObject>;
-  /** All resources, or those of a type. */
+  /** Returns all resources, or those of one type. */
   resources(type?: string): Resource[];
 }
 
 const done = new Map<string, Promise<Synthesized>>();
 
-/** A deployment with these choices, synthesized once; every file in its bucket holds its own name. */
+/** Synthesizes a deployment once per choice of settings; every file in its bucket contains its own name. */
 export function synthesize(choices: Readonly<Record<string, string>> = {}): Promise<Synthesized> {
   const key = JSON.stringify(choices);
   if (!done.has(key)) done.set(key, synthesizeAnew(choices));
   return done.get(key)!;
 }
 
-/** The same, not the one that was synthesized before. */
+/** The same, without the cache. */
 export async function synthesizeAnew(choices: Readonly<Record<string, string>>): Promise<Synthesized> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-synth-" });
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -63,7 +63,7 @@ export async function synthesizeAnew(choices: Readonly<Record<string, string>>):
   };
 }
 
-/** All stacks, in the order in which they are applied. */
+/** All stacks in the order in which they are applied. */
 export const STACKS = ["network", "artifacts", "database", "stream", "monitoring", "generator"] as const;
 
 function resourcesOf(stack: string, all: JsonObject, wanted?: string): Resource[] {
@@ -89,7 +89,7 @@ function withoutNotes(value: Json): Json {
   );
 }
 
-/** Every value in it that is none of objects or lists, by its path. */
+/** All leaf values in it, by path. */
 export function leaves(value: Json, path = ""): (readonly [path: string, value: null | boolean | number | string])[] {
   if (value === null || typeof value !== "object") return [[path, value]];
   const inner = Object.entries(value);

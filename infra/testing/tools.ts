@@ -1,12 +1,12 @@
 /**
- * Tools of others that look at what is synthesized, installed once.
+ * Third-party tools that check synthesized stacks, installed once.
  * @module
  */
 import { prepared, run } from "../../testing/servers/child.ts";
 
 const PACKAGES = ["checkov==3.3.30", "cfn-lint==1.58.0", "moto[server]==5.2.5"];
 
-/** A Python that has checkov, cfn-lint and moto. */
+/** Path of a Python with checkov, cfn-lint and moto. */
 export async function python(): Promise<string> {
   const folder = await prepared("infra-tools-1", async (folder) => {
     await run("python3", ["-m", "venv", folder]);
