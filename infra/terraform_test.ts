@@ -56,7 +56,7 @@ function holding(
 ): JsonObject {
   const told = [...asked].filter((path) => is[path] === undefined).map((path) => [path, standIn(id, path)]);
   return {
-    // Without attributes to keep, it is not one of AWS's resources.
+    // Ephemeral resources become ordinary ones here, so their values may be stored.
     input: { ...Object.fromEntries(told), ...is },
     ...(depends_on === undefined ? {} : { depends_on }),
   };
