@@ -281,7 +281,7 @@ Deno.test({
   await step("reload prints the status, and the service keeps running", async () => {
     const running = await pid();
     await processor.sh("systemctl reload clickstream.service");
-    assert.match(await processor.journal("clickstream.service"), /reloads nothing: settings are read at the start/);
+    assert.match(await processor.journal("clickstream.service"), /nothing to reload: settings are read at the start/);
     await processor.active("clickstream.service");
     assert.equal(await pid(), running);
     await until("its line says how it stands again", async () => {

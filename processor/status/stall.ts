@@ -183,7 +183,7 @@ export function stallInWords({ kind, partition, forMs, records }: Stall): string
     case "rebalancing":
       return `the consumer group has been rebalancing for ${time}; nothing is read meanwhile`;
     case "leader_silent":
-      return `the leader of partition ${partition} has not answered for ${time}`;
+      return `the Kafka broker that leads partition ${partition} has not answered for ${time}`;
     case "open_transaction":
       return `partition ${partition} has not moved for ${time}: ${wait} for an open transaction to end`;
     case "not_read":

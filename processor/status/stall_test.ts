@@ -102,7 +102,7 @@ const CASES: readonly Case[] = [
     when: "the leader of one partition does not answer",
     of: (s) => ({ state: { isAsked: true, answers: Math.min(s, 3) }, more: [{ isAsked: true }] }),
     stalls: [["leader_silent", 0]],
-    says: /^the leader of partition 0 has not answered for 11 s$/,
+    says: /^the Kafka broker that leads partition 0 has not answered for 11 s$/,
   },
   {
     when: "a leader does not answer, and the worker reports only every other second",

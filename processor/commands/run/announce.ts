@@ -1,6 +1,6 @@
 /**
- * What the service tells systemd: when it is ready, how it is, and that it is alive, which is said only while every
- * worker's loop goes round. So a worker that hangs is noticed and ended, not only a process that does.
+ * What the service tells systemd: that it is ready, its status, and that it is alive. It reports that it is alive only
+ * while the loop of every worker runs, so systemd also ends a service whose process lives but one worker hangs.
  * @module
  */
 import type { Activity } from "../../status/activity.ts";
@@ -11,22 +11,22 @@ import { type Reading, statusLine } from "../../status/line.ts";
 
 /** The announcements of one process. */
 export interface Announcements {
-  /** Something has happened in a worker. */
+  /** Takes an event of a worker. */
   hear(event: WorkerEvent, worker: number): void;
-  /** The service may have become ready, or been told to stop. */
+  /** Checks whether the service has become ready, or was told to stop. */
   look(): void;
-  /** Told to read its settings again. */
+  /** Answers a request to reload. */
   reload(): void;
   close(): void;
 }
 
-/** Where nobody supervises. */
+/** For a process without a supervisor. */
 export const NO_ANNOUNCEMENTS: Announcements = { hear() {}, look() {}, reload() {}, close() {} };
 
-/** How often it is said how the service is, in milliseconds. */
+/** Interval between status lines, in milliseconds. */
 const STATUS_EVERY_MS = 2000;
 
-/** While it waits to become ready and is alive, its start may take so much longer, in microseconds. */
+/** A service that is alive but not ready yet asks for this much more time to start, in microseconds. */
 const START_EXTENSION_US = 60_000_000;
 
 /** Announces until closed. */
@@ -68,8 +68,8 @@ export function announce(
       else if (event.kind === "notReady") look();
     },
     reload() {
-      // Its state goes back to what it was: before it was ready there is nothing to take back.
-      if (ready) notifier.say("RELOADING=1", "STATUS=nothing to read again: a restart reads the settings", "READY=1");
+      // After a reload, systemd expects READY again; before the service was ready, it must not say so.
+      if (ready) notifier.say("RELOADING=1", "STATUS=nothing to reload: restart to apply new settings", "READY=1");
     },
     close() {
       for (const timer of timers) clearInterval(timer);

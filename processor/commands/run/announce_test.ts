@@ -6,11 +6,11 @@ import { announce, type Announcements } from "./announce.ts";
 interface Heard {
   readonly activity: Activity;
   readonly announcements: Announcements;
-  /** Every line that systemd was told. */
+  /** Every line sent to systemd. */
   readonly lines: string[];
 }
 
-/** Announcements of a service of two workers, whose watchdog wants a sign of life every 40 ms. */
+/** Announcements of a service with two workers and a watchdog interval of 40 ms. */
 async function announced(body: (heard: Heard) => Promise<void>): Promise<void> {
   const lines: string[] = [];
   const notifier = { say: (...said: readonly string[]) => void lines.push(...said), close() {} };
@@ -33,7 +33,7 @@ function ready({ activity, announcements }: Heard): void {
 
 const count = (lines: readonly string[], line: string) => lines.filter((each) => each === line).length;
 
-Deno.test("ready is said once, when every worker is; waiting again is only a status", () =>
+Deno.test("announces READY once, when every worker is ready; later waits only change the status", () =>
   announced((heard) => {
     const { activity, announcements, lines } = heard;
     activity.take({ kind: "notReady", why: null }, 0);
@@ -51,23 +51,23 @@ Deno.test("ready is said once, when every worker is; waiting again is only a sta
     return Promise.resolve();
   }));
 
-Deno.test("a sign of life takes a turn of every worker, and before it is ready asks for more time", () =>
+Deno.test("announces a sign of life only after every worker gave one; before READY it asks for more time", () =>
   announced(async (heard) => {
     const { announcements, lines } = heard;
     const turn = (worker: number) => announcements.hear({ kind: "turned" }, worker);
     turn(0);
     turn(1);
-    await until("more time is asked for", () => lines.includes("EXTEND_TIMEOUT_USEC=60000000"), 5000, 5);
+    await until("it asks for more time", () => lines.includes("EXTEND_TIMEOUT_USEC=60000000"), 5000, 5);
     ready(heard);
     const before = count(lines, "WATCHDOG=1");
     turn(0);
     turn(1);
     await until("it is alive", () => count(lines, "WATCHDOG=1") > before, 5000, 5);
-    // One of them hangs: the other alone is no sign of life.
+    // One worker hangs: the other one alone must not count as a sign of life.
     const alive = count(lines, "WATCHDOG=1");
     const endMs = performance.now() + 100;
     await until(
-      "the watchdog's time is over",
+      "the watchdog's interval is over",
       () => {
         turn(0);
         return performance.now() > endMs;

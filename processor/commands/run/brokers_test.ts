@@ -1,4 +1,4 @@
-/** The service against brokers that change, freeze, or hold records back: what is there is read, and what is not is said. */
+/** The service against brokers that change, freeze or block records: it reads what is available, and reports what is not. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Admin, Producer } from "@platformatic/kafka";
@@ -32,7 +32,7 @@ Deno.test.afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** A service, and how to ask it. */
+/** A service, and requests to it. */
 class Service implements AsyncDisposable {
   readonly env: Env;
   readonly #log: string;
@@ -102,7 +102,7 @@ async function serviceOf(topic: string, partitions: number, env: Env = {}): Prom
   return new Service(settings);
 }
 
-/** Sends clicks of fifty users, each of whom goes through all of these partitions. */
+/** Sends clicks of fifty users; each user has clicks in all of these partitions. */
 async function send(topic: string, partitions: readonly number[], count: number, name: string): Promise<void> {
   const producer = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).producer();
   await producer.connect();
@@ -115,7 +115,7 @@ async function send(topic: string, partitions: readonly number[], count: number,
       userId: `user-${n % 50}`,
       eventType: n % 7 === 0 ? "purchase" : "page_view",
       page: `/p/${n % 11}`,
-      // Some users come back after a long time, so that sessions grow together in any order.
+      // Some users return after a long time, so that sessions are merged in any order.
       timestamp: nowMs - (n * 7919 % count) * 5000 % 7_200_000,
       price: n % 13,
     }),
@@ -133,14 +133,14 @@ async function consumed(url: string): Promise<number> {
   });
 }
 
-/** Every table against the second opinion on what the topic holds. */
+/** Asserts that every table agrees with the oracle's reading of the topic. */
 async function agrees({ env }: Service): Promise<void> {
   const log = await readTopic({ brokers: [broker.bootstrap], topic: env["KAFKA_TOPIC"]! });
   const differences = await using(env["DATABASE_URL"]!, (db) => compareTables(db, expectedOf(log, { keepDays: 30 })));
   assert.equal(differences.length, 0, formatDifferences(differences));
 }
 
-/** Waits until all that the topic has is in the tables, but for so many control records. */
+/** Waits until every record of the topic is committed, except `controls` control records. */
 async function drained({ env }: Service, what: string, timeoutMs: number, controls = 0): Promise<void> {
   const topic = env["KAFKA_TOPIC"]!;
   const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin();
@@ -152,8 +152,8 @@ async function drained({ env }: Service, what: string, timeoutMs: number, contro
 
 async function widen(name: string, count: number): Promise<void> {
   await admin.createPartitions({ topics: [{ name, count, assignments: null }], validateOnly: false });
-  // What is sent to partitions that the broker doesn't tell of yet, kafkajs forgets.
-  await until("the broker tells of them", async () => {
+  // kafkajs drops records for partitions that the broker's metadata does not list yet.
+  await until("the broker lists the new partitions", async () => {
     const { topics } = await admin.metadata({ topics: [name], forceUpdate: true });
     return topics.get(name)!.partitions.filter(({ leader }) => leader >= 0).length === count;
   });
@@ -169,8 +169,11 @@ async function readsAdded(workers: number): Promise<void> {
 
   await widen(topic, 7);
   await send(topic, [0, 1, 2, 3, 4, 5, 6], 7000, "added");
-  await drained(service, "those of added partitions are read", 60_000);
-  await until("all is known", async () => (await service.status()).partitions.every(({ lag }) => lag === 0));
+  await drained(service, "the records of added partitions are read", 60_000);
+  await until(
+    "the lag of every partition is 0",
+    async () => (await service.status()).partitions.every(({ lag }) => lag === 0),
+  );
   const { partitions, topicPartitions } = await service.status();
   assert.deepEqual(partitions.map(({ partition }) => partition), [0, 1, 2, 3, 4, 5, 6]);
   assert.equal(topicPartitions, 7);
@@ -185,17 +188,17 @@ async function readsAdded(workers: number): Promise<void> {
   await widen(topic, 9);
   await send(topic, [1, 7, 8], 300, "stopped");
   service.start();
-  await drained(service, "those of partitions added meanwhile are read", 30_000);
+  await drained(service, "the records of partitions added during the stop are read", 30_000);
   await agrees(service);
   await service.stop();
 }
 
-/** Waits until the service says that it stands still, which it must do in time; returns why. */
+/** Waits until the service reports a stall, which must be within 15 s; returns the reason. */
 async function stalls(service: Service, sinceMs: number): Promise<string> {
   let reason: string | null = null;
-  await until("it is said", async () => (reason = await service.notReady()) !== null, 15_000);
+  await until("the stall is reported", async () => (reason = await service.notReady()) !== null, 15_000);
   const tookMs = performance.now() - sinceMs;
-  assert.ok(tookMs <= 15_000, `it took ${tookMs} ms to say: ${reason}`);
+  assert.ok(tookMs <= 15_000, `it took ${tookMs} ms to report: ${reason}`);
   const { state, verdict } = await service.status();
   assert.deepEqual([state, verdict.level], ["waiting", "broken"], verdict.title);
   assert.equal(await service.metric("clickstream_ready"), 0);
@@ -203,7 +206,7 @@ async function stalls(service: Service, sinceMs: number): Promise<string> {
   return reason!;
 }
 
-async function saysWhatIsHeldUp(): Promise<void> {
+async function reportsOpenTransaction(): Promise<void> {
   await using service = await serviceOf("transaction", 2, { WORKERS: "2" });
   service.start();
   await service.isReady();
@@ -212,7 +215,7 @@ async function saysWhatIsHeldUp(): Promise<void> {
     clientId: "test",
     bootstrapBrokers: [broker.bootstrap],
     transactionalId: "test",
-    // For so long a transaction may be open.
+    // Longest time that a transaction may be open, in milliseconds.
     timeout: 60_000,
     idempotent: true,
     serializers: { value: (text?: string) => Buffer.from(text ?? "") },
@@ -236,12 +239,12 @@ async function saysWhatIsHeldUp(): Promise<void> {
   assert.equal(await service.metric('clickstream_stalls{reason="open_transaction"}'), 1);
   await transaction.commit();
   await producer.close();
-  await until("it goes on", async () => await service.notReady() === null, 20_000);
-  await drained(service, "what was held up is read", 30_000, 1);
+  await until("the service is ready again", async () => await service.notReady() === null, 20_000);
+  await drained(service, "the blocked records are read", 30_000, 1);
   await service.stop();
 }
 
-async function saysThatPostgresIsFrozen(): Promise<void> {
+async function reportsFrozenPostgres(): Promise<void> {
   await using service = await serviceOf("frozen", 2, { WORKERS: "1" });
   const url = new URL(service.env["DATABASE_URL"]!);
   service.start();
@@ -262,12 +265,12 @@ async function saysThatPostgresIsFrozen(): Promise<void> {
   } finally {
     for (const { pid } of rows) Deno.kill(pid, "SIGCONT");
   }
-  await until("it goes on", async () => await service.notReady() === null, 20_000);
-  await drained(service, "all is read", 30_000);
+  await until("the service is ready again", async () => await service.notReady() === null, 20_000);
+  await drained(service, "every record is committed", 30_000);
   await service.stop();
 }
 
-/** Takes connections and never says a word, as a frozen process does. */
+/** Accepts connections and never answers, like a frozen process. */
 function startSilent(): Disposable & { readonly broker: string } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const taken: Deno.Conn[] = [];
@@ -300,8 +303,8 @@ async function passesSilentBrokers(): Promise<void> {
   for (const { code, err } of [produced, generated]) {
     assert.equal(code, 0, err);
   }
-  await drained(service, "all is read", 30_000);
-  // The clients by themselves wait for half a minute for such a broker, each of them.
+  await drained(service, "every record is committed", 30_000);
+  // Without our bootstrap, each client waits 30 s for such a broker.
   assert.ok(tookMs < 28_000, `it took ${tookMs} ms`);
   const named = `Kafka at ${silent.broker}: no answer within 5 s`;
   await until("the silent broker is named in the log", async () => (await service.log()).includes(named), 30_000);
@@ -312,8 +315,8 @@ async function passesSilentBrokers(): Promise<void> {
   await service.stop();
 }
 
-/** A member of a group that isn't ours: it reads another topic, and gives nobody any of ours where it leads. */
-async function startStranger(groupId: string, topic: string, assigner?: string): Promise<Consumer> {
+/** A foreign group member: it reads another topic, and as the leader assigns no partition of ours to anyone. */
+async function startForeignMember(groupId: string, topic: string, assigner?: string): Promise<Consumer> {
   const own: PartitionAssigner = () => ({
     name: assigner!,
     version: 1,
@@ -341,18 +344,18 @@ async function startStranger(groupId: string, topic: string, assigner?: string):
   return consumer;
 }
 
-async function namesStrangers(assigner: string | undefined, says: RegExp): Promise<void> {
+async function reportsForeignMember(assigner: string | undefined, says: RegExp): Promise<void> {
   const topic = `strange-${assigner}`;
   await using service = await serviceOf(topic, 2, { WORKERS: "1" });
   await admin.createTopics({ topics: [`${topic}-other`], partitions: 1, replicas: 1 });
-  const stranger = await startStranger(topic, `${topic}-other`, assigner);
+  const stranger = await startForeignMember(topic, `${topic}-other`, assigner);
   service.start();
   let reason = "";
-  await until("the stranger is named", async () => {
+  await until("the foreign member is named", async () => {
     reason = `${await service.notReady().catch(() => null)}`;
     return says.test(reason);
   }, 30_000).catch((error) => {
-    throw new Error(`${error.message}, it says: ${reason}`);
+    throw new Error(`${error.message}, it reports: ${reason}`);
   });
   const member = new RegExp(
     `group ${topic} has a member that does not read ${topic}: stranger at 127.0.0.1, which reads`,
@@ -368,31 +371,34 @@ async function namesStrangers(assigner: string | undefined, says: RegExp): Promi
     /✗ kafka group: .*stranger at 127\.0\.0\.1, which reads .*-other; the group assigns partitions by consumer\/.* → stop it/,
   );
   await stranger.disconnect();
-  await until("it has its partitions", async () => (await service.status()).partitions.length === 2, 20_000);
+  await until("the service has its partitions", async () => (await service.status()).partitions.length === 2, 20_000);
   assert.equal(await service.notReady(), null);
   await service.stop();
 }
 
-Deno.test("what is added is read, and what can't be read or committed is said within 15 s", leaky, async (t) => {
+Deno.test("reads added partitions, and reports within 15 s what it cannot read or commit", leaky, async (t) => {
   const step = (name: string, fn: () => Promise<void>) => t.step({ name, fn, ...leaky, sanitizeExit: false });
   await Promise.all([
     step("partitions are added, with one worker", () => readsAdded(1)),
     step("partitions are added, with two workers", () => readsAdded(2)),
-    step("a transaction is open", saysWhatIsHeldUp),
-    step("PostgreSQL is frozen", saysThatPostgresIsFrozen),
-    step("a broker of the list is silent", passesSilentBrokers),
-    step("a stranger leads the group", () => namesStrangers("roundrobin", /the group leader assigned no partition/)),
-    step("a stranger speaks another protocol", () => namesStrangers(undefined, /protocols are incompatible/)),
+    step("an open transaction blocks records", reportsOpenTransaction),
+    step("PostgreSQL is frozen", reportsFrozenPostgres),
+    step("one of the bootstrap brokers never answers", passesSilentBrokers),
+    step(
+      "a foreign member leads the group",
+      () => reportsForeignMember("roundrobin", /the group leader assigned no partition/),
+    ),
+    step("a foreign member uses another protocol", () => reportsForeignMember(undefined, /protocols are incompatible/)),
   ]);
 });
 
-Deno.test("a frozen broker is said within 15 s, and read again when it goes on", leaky, async () => {
+Deno.test("reports a frozen broker within 15 s, and reads again when it recovers", leaky, async () => {
   await using service = await serviceOf("silent", 4, { WORKERS: "2" });
   service.start();
   await service.isReady();
   await send("silent", [0, 1, 2, 3], 40, "before");
-  await drained(service, "all is read", 30_000);
-  // An idle topic is no stall.
+  await drained(service, "every record is committed", 30_000);
+  // The topic is idle now; only the frozen broker may cause a stall.
   Deno.kill(broker.pid, "SIGSTOP");
   try {
     assert.match(await stalls(service, performance.now()), /Kafka/);
@@ -405,7 +411,7 @@ Deno.test("a frozen broker is said within 15 s, and read again when it goes on",
     Deno.kill(broker.pid, "SIGCONT");
   }
   await send("silent", [0, 1, 2, 3], 40, "after");
-  await until("it goes on", async () => await service.notReady() === null, 40_000);
-  await drained(service, "all is read", 30_000);
+  await until("the service is ready again", async () => await service.notReady() === null, 40_000);
+  await drained(service, "every record is committed", 30_000);
   await service.stop();
 });

@@ -1,34 +1,34 @@
 /**
- * What one worker tells of whether it is at work, and if not, why.
+ * Decides what one worker reports about its readiness.
  * @module
  */
 import { JOINING } from "../../status/activity.ts";
 import type { WorkerEvent } from "../../status/worker_events.ts";
 import type { NotReady, NotReadyKind } from "../../pipeline/causes.ts";
 
-/** Failures that a retry has got past once Kafka answers and the group is asked for partitions. */
+/** Failures that are over once Kafka answers and the worker joins the group. */
 const PAST_BY_JOINING: readonly NotReadyKind[] = ["kafka_unreachable", "no_topic"];
 
 /**
- * Tells why a worker is not ready. The last failure is told until the worker is ready: a retry that joins the group again
- * hides it only where the failure was that Kafka could not be asked.
+ * Reports why a worker is not ready. The last failure is reported until the worker is ready. Rejoining the group hides it
+ * only if the failure was that Kafka could not be reached.
  */
 export class Readiness {
   readonly #tell: (event: WorkerEvent) => void;
   readonly #signal: AbortSignal;
   #isReady = false;
-  /** True from asking the group for partitions until they are known. */
+  /** True from joining the group until the assignment is known. */
   #isJoining = false;
-  /** True while a failure is told that joining does not get past. */
+  /** True while the reported failure is one that joining does not end. */
   #isKept = false;
 
-  /** @param signal aborted once the worker has been told to stop: from then on nothing is told of readiness */
+  /** @param signal aborted once the worker was told to stop: from then on it reports no readiness */
   constructor(tell: (event: WorkerEvent) => void, signal: AbortSignal) {
     this.#tell = tell;
     this.#signal = signal;
   }
 
-  /** The group is asked for partitions. A worker that is ready stays so: it goes on as soon as it has them. */
+  /** The worker joins the group. A ready worker stays ready: it continues as soon as it has its partitions. */
   joining(): void {
     this.#tell({ kind: "rebalancing" });
     this.#isJoining = true;
@@ -40,16 +40,16 @@ export class Readiness {
     this.#isJoining = false;
   }
 
-  /** The worker is at work. */
+  /** The worker is ready. */
   ready(): void {
     this.#isReady = true;
     this.#isJoining = this.#isKept = false;
     this.#say(null);
   }
 
-  /** The worker has failed, and tries again. */
+  /** The worker failed, and will retry. */
   failed(why: NotReady): void {
-    // A failure of the join itself may be met again. A rebalance is no failure.
+    // A failure of the join itself may happen again. A rebalance is not a failure.
     const isPast = why.kind === "rebalancing" || (PAST_BY_JOINING.includes(why.kind) && !this.#isJoining);
     this.#isKept = !isPast;
     this.#isReady = this.#isJoining = false;

@@ -3,11 +3,11 @@ import { Activity, JOINING } from "../../status/activity.ts";
 import type { NotReady } from "../../pipeline/causes.ts";
 import { Readiness } from "./readiness.ts";
 
-const STRANGER: NotReady = { kind: "foreign_group_member", reason: "the group's protocols are incompatible" };
+const FOREIGN: NotReady = { kind: "foreign_group_member", reason: "the group's protocols are incompatible" };
 const GONE: NotReady = { kind: "kafka_unreachable", reason: "could not join the group at localhost:9092" };
 const MOVED: NotReady = { kind: "conflict", reason: "another instance has moved some of clicks" };
 
-/** A worker, what is said of it, and seconds that pass. */
+/** A worker, what it reports, and a clock. */
 function worker() {
   let nowMs = 0;
   const activity = new Activity(() => nowMs);
@@ -23,7 +23,7 @@ function worker() {
   return { activity, readiness, stop, pass };
 }
 
-Deno.test("the first join says that it waits for partitions", () => {
+Deno.test("the first join reports that the worker waits for partitions", () => {
   const { activity, readiness, pass } = worker();
   assert.equal(activity.stopped?.kind, "starting");
   readiness.joining();
@@ -37,8 +37,8 @@ Deno.test("the first join says that it waits for partitions", () => {
 
 Deno.test("a join after a failure does not hide it", () => {
   const { activity, readiness, pass } = worker();
-  for (const failure of [STRANGER, MOVED, GONE]) {
-    // Each try joins the group, and fails again: altogether that takes longer than a stall needs.
+  for (const failure of [FOREIGN, MOVED, GONE]) {
+    // Each retry joins the group and fails again: together they take longer than a stall.
     for (let tries = 0; tries < 20; tries++) {
       readiness.joining();
       if (tries > 0) assert.deepEqual(activity.stopped, failure);
@@ -55,13 +55,13 @@ Deno.test("a join after a failure does not hide it", () => {
   assert.equal(activity.notReady, null);
 });
 
-Deno.test("a join after Kafka could not be reached says that it is back", () => {
+Deno.test("a join after Kafka was unreachable reports that Kafka is back", () => {
   for (const kind of ["kafka_unreachable", "no_topic"] as const) {
     const { activity, readiness } = worker();
     readiness.joining();
     readiness.started();
     readiness.ready();
-    // A rebalance that went well has nothing to do with it.
+    // An earlier rebalance without a failure does not matter.
     readiness.joining();
     readiness.started();
     readiness.failed({ kind, reason: "could not read from Kafka" });
@@ -71,23 +71,23 @@ Deno.test("a join after Kafka could not be reached says that it is back", () => 
   }
 });
 
-Deno.test("a join that takes long after a failure that has gone is a stall", () => {
+Deno.test("a long join after a failure that is over is a stall", () => {
   const { activity, readiness, pass } = worker();
-  readiness.failed(STRANGER);
+  readiness.failed(FOREIGN);
   readiness.joining();
   pass(9);
-  assert.deepEqual(activity.stopped, STRANGER);
+  assert.deepEqual(activity.stopped, FOREIGN);
   pass(3);
   assert.deepEqual([activity.stopped, activity.stalls.map(({ kind }) => kind)], [null, ["rebalancing"]]);
   assert.match(activity.notReady ?? "", /^the consumer group has been rebalancing for \d+ s/);
-  readiness.failed(STRANGER);
-  assert.deepEqual([activity.stopped, activity.stalls], [STRANGER, []]);
+  readiness.failed(FOREIGN);
+  assert.deepEqual([activity.stopped, activity.stalls], [FOREIGN, []]);
 });
 
-Deno.test("a rebalance is no failure", () => {
+Deno.test("a rebalance is not a failure", () => {
   const { activity, readiness } = worker();
   readiness.ready();
-  // A worker that is ready goes on as soon as the group has divided the partitions.
+  // A ready worker continues as soon as the group has assigned partitions.
   readiness.joining();
   assert.equal(activity.notReady, null);
   readiness.failed({ kind: "rebalancing", reason: "the consumer group is rebalancing" });
@@ -95,11 +95,11 @@ Deno.test("a rebalance is no failure", () => {
   assert.deepEqual(activity.stopped, JOINING);
 });
 
-Deno.test("once told to stop, a worker says nothing of readiness", () => {
+Deno.test("a worker that was told to stop reports no readiness", () => {
   const { activity, readiness, stop } = worker();
   readiness.ready();
   stop.abort();
-  readiness.failed(STRANGER);
+  readiness.failed(FOREIGN);
   readiness.joining();
   assert.equal(activity.notReady, null);
 });

@@ -1,6 +1,6 @@
 /**
- * The service: Kafka into PostgreSQL, until told to stop. One worker for each core: the first in this thread, the others
- * each in a thread of its own. They share nothing but the process: Kafka's group divides the partitions among them.
+ * The service: reads Kafka into PostgreSQL until it is told to stop. One worker per core: the first in this thread, each
+ * of the others in a thread of its own. They share only the process; the consumer group assigns partitions to them.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -24,10 +24,10 @@ import { EXIT } from "../cli/exit.ts";
 import { workInThread } from "./threads.ts";
 import { type RunSettings, withTimeout, work } from "./work.ts";
 
-/** A service that can't go on until somebody has done something says so on its page for so long, in milliseconds. */
+/** A service that must wait for its operator shows that on its page for this long before it ends, in milliseconds. */
 const SHOWN_MS = 5_000;
 
-/** Runs until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there. */
+/** Runs until `signal` is aborted, then commits what it has read; returns the exit code: 0, or 3 if the schema does not fit. */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
   const workers = workersOf(settings);
@@ -60,14 +60,14 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     { hosts: settings.HTTP_HOSTS ?? [] },
   );
   const address = `http://${addressText(http.address)}/`;
-  log.info("clickstream starts", { version: VERSION, instance, workers, http: address });
+  log.info("starting clickstream", { version: VERSION, instance, workers, http: address });
   const announcements = announcing(activity, workers, log);
   signal.addEventListener("abort", () => {
     activity.stopping = true;
     announcements.look();
-    log.info("stopping: commits what it has");
+    log.info("stopping: committing what was read");
   });
-  // Where one worker can't go on, none does: whoever keeps the service running starts all of them again.
+  // If one worker ends, all end: the supervisor of the service restarts all of them.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const started = Array.from({ length: workers }, async (_, n) => {
@@ -100,7 +100,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   }
 }
 
-/** PostgreSQL for the page, which must not be in the way of the work, and changes nothing. */
+/** Connects to PostgreSQL for the page: read only, with short limits, so that it never delays the workers. */
 async function openToLook({ DATABASE_URL: url, DATABASE_TLS_CA: authorities }: RunSettings): Promise<Database> {
   return await openPostgres(url.reveal(), {
     ...(authorities === null ? {} : { tlsCa: authorities.pem }),
@@ -111,7 +111,7 @@ async function openToLook({ DATABASE_URL: url, DATABASE_TLS_CA: authorities }: R
   });
 }
 
-/** Tells systemd how it goes, where it wants to hear; then a reload says in the log how the service stands. */
+/** Announces the state to systemd, if it supervises the service; a reload then logs the state. */
 function announcing(activity: Activity, workers: number, log: Log): Announcements {
   const systemd = supervisor();
   if (systemd === null) return NO_ANNOUNCEMENTS;
@@ -119,7 +119,7 @@ function announcing(activity: Activity, workers: number, log: Log): Announcement
   const announcements = announce(notifier, systemd, { activity, workers, now: () => performance.now() });
   Deno.addSignalListener("SIGHUP", () => {
     const { notReady, partitions, totals } = activity;
-    log.info("reloads nothing: settings are read at the start, and a restart takes new ones", {
+    log.info("nothing to reload: settings are read at the start; restart to apply new ones", {
       notReady,
       partitions,
       totals,

@@ -1,5 +1,5 @@
 /**
- * Workers of the service in threads of their own: both ends of what is said between a thread and the one that started it.
+ * Workers of the service in threads of their own: both ends of the messages between a thread and its starter.
  * @module
  */
 /// <reference lib="webworker" />
@@ -12,16 +12,16 @@ import { Watching } from "../../status/sampler.ts";
 import { READS } from "../cli/reads.ts";
 import { type Tell, work } from "./work.ts";
 
-/** What a thread is told: to stop, and whether somebody looks. */
+/** A message to a thread: stop, or whether a client of the page is connected. */
 type Told = "stop" | "watched" | "unwatched";
 
-/** The last message of a thread: the exit code of its work, or why it failed. */
+/** The last message of a thread: its exit code, or why it failed. */
 type End = { readonly kind: "ended"; readonly code: number } | { readonly kind: "failed"; readonly reason: string };
 
 /**
- * Starts a worker in a thread; returns the exit code of its work, once `signal` is aborted.
+ * Runs a worker in a thread until `signal` is aborted; returns its exit code.
  *
- * @param instance who commits; no two workers are the same
+ * @param instance name of the worker in `progress.committed_by`, different for each worker
  */
 export async function workInThread(
   instance: string,
@@ -30,7 +30,7 @@ export async function workInThread(
   watching: Watching,
 ): Promise<number> {
   const thread = new Worker(Deno.mainModule, { type: "module", name: instance });
-  // What is sent before the thread listens is lost; so it is told again when it says its first word.
+  // Messages sent before the thread listens are lost, so they are sent again after its first message.
   const say = (told: Told) => thread.postMessage(told);
   const stop = () => say("stop");
   const over = new AbortController();
@@ -59,7 +59,7 @@ export async function workInThread(
   }
 }
 
-/** Does the work of this thread. */
+/** Runs the worker of this thread. */
 export function serveThread(): void {
   const thread = globalThis as unknown as DedicatedWorkerGlobalScope;
   const say = (message: WorkerEvent | End) => thread.postMessage(message);

@@ -1,5 +1,5 @@
 /**
- * One worker of the service: a pipeline with its own connections, kept going until told to stop.
+ * One worker of the service: a pipeline with its own connections, which runs until it is told to stop.
  * @module
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
@@ -32,39 +32,39 @@ import { Readiness } from "./readiness.ts";
 /** Settings that the service reads. */
 export type RunSettings = Settings<typeof READS.run[number]>;
 
-/** Is told what happens. Must not throw. */
+/** Takes events of a worker. Must not throw. */
 export type Tell = (event: WorkerEvent) => void;
 
-/** Most records in one commit: the more, the fewer rows are written twice; and few enough to hold them in memory. */
+/** Most records in one commit: a larger commit updates fewer rows twice, a smaller one needs less memory. */
 const COMMIT_RECORDS = 262_144;
 
 /**
- * The same where a view has rows by user, for all workers together: each has its share of the users, of whose rows as
- * many are written in a commit of its share of the events.
+ * The same for all workers together if a view has rows by user: each worker has a share of the users, so a commit with a
+ * share of the events updates as many rows per user.
  */
 const COMMIT_BY_USER = 262_144;
 
-/** The same where the events themselves are stored, and must be held for it. */
+/** The same if events are stored, because they stay in memory until the commit. */
 const COMMIT_EVENTS = 131_072;
 
-/** How long a commit waits for more once everything is read, in milliseconds. */
+/** How long a commit waits for more records once the lag is 0, in milliseconds. */
 const COMMIT_SOON_MS = 40;
 
-/** Longest time to close in, in milliseconds: first a worker, then the service, with `STOP_WITHIN_MS` less than 10 s. */
+/** Longest time to close a worker, and then the service, in milliseconds: with `STOP_WITHIN_MS`, less than 10 s. */
 const CLOSE_WITHIN_MS = 900;
 
 /** Shortest time between two signs of life, in milliseconds. */
 const TURNED_EVERY_MS = 1000;
 
-/** How often it is told what is known of the partitions, in milliseconds. */
+/** Interval between reports of the partitions, in milliseconds. */
 const STATES_EVERY_MS = 1000;
 
-/** Longest poll, in milliseconds: so soon it is noticed that the service is to stop. */
+/** Longest poll, in milliseconds: the service notices within this time that it should stop. */
 const POLL_MS = 250;
 
 /**
- * Limits on our own session, so that an instance that freezes in a commit doesn't keep the others from their rows: it
- * loses its connection before they give up waiting for it.
+ * Limits on our own session: an instance that freezes in a commit loses its connection before the others give up waiting
+ * for its row locks.
  */
 const SESSION = {
   statement_timeout: "30s",
@@ -76,10 +76,10 @@ const SESSION = {
 const ANSWER_TIMEOUT_MS = 45_000;
 
 /**
- * Works until `signal` is aborted and commits what it has; returns the exit code: 0, or 3 if the schema is not there.
+ * Runs until `signal` is aborted, then commits what it has read; returns the exit code: 0, or 3 if the schema does not fit.
  *
- * @param instance who commits: what `progress.committed_by` says
- * @param watching whether some of what is decoded is to be told
+ * @param instance name of the worker in `progress.committed_by`
+ * @param watching whether to report samples of decoded records
  */
 export async function work(
   settings: RunSettings,
@@ -108,13 +108,13 @@ export async function work(
   const states = setInterval(() => tell({ kind: "partitions", states: kafka.states }), STATES_EVERY_MS);
   const source = new HeldSource(kafka, forgotten, POLL_MS);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
-  // What is held may be of somebody who was forgotten, and is not for anybody's eyes.
+  // Held records may belong to a user who was forgotten, so they are not shown.
   const isShown = () => watching.on && forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness));
   const turned = signOfLife(tell);
   const pipelined = {
-    // PostgreSQL first: a schema that is missing is to be known at once, whether Kafka is there or not.
+    // PostgreSQL first: a missing schema must be reported at once, even if Kafka is down.
     start: async (cause: RetryableError | null) => {
       turned();
       await sink.open();
@@ -143,14 +143,14 @@ export async function work(
   }
 }
 
-/** Waits until all is closed, well or not, but no longer than `CLOSE_WITHIN_MS`. */
+/** Waits until everything is closed or has failed to close, for at most `CLOSE_WITHIN_MS`. */
 export async function withTimeout(...closing: readonly Promise<void>[]): Promise<void> {
   const over = new AbortController();
   await Promise.race([Promise.allSettled(closing), clock.pause(CLOSE_WITHIN_MS, over.signal)]);
   over.abort();
 }
 
-/** Tells that the loop goes round, but not each time. */
+/** Reports a sign of life, at most once per `TURNED_EVERY_MS`. */
 function signOfLife(tell: Tell): () => void {
   let toldMs = -Infinity;
   return () => {
@@ -206,16 +206,16 @@ function listener(log: Log, readiness: Readiness): Listener {
     failed({ error, count, again, pauseMs }) {
       const reason = inWords(error);
       readiness.failed({ kind: error.kind, reason });
-      log[again ? "debug" : "warn"]("waits, and tries again", { reason, count, pauseMs: Math.round(pauseMs) });
+      log[again ? "debug" : "warn"]("failed; will retry", { reason, count, pauseMs: Math.round(pauseMs) });
       if (!again && error.stack !== undefined) log.debug(inWords(error, true));
     },
     unfinished(error) {
-      log.warn("stops with records that are not committed; they will be read again", { reason: inWords(error) });
+      log.warn("stopping with uncommitted records; the next start reads them again", { reason: inWords(error) });
     },
   };
 }
 
-/** Tells what happens, and says it to the log: starts and their causes always, commits to those who look closely. */
+/** Reports events, and logs them: starts with their causes always, commits at level debug. */
 function observer(log: Log, tell: Tell, sample: Sampling, readiness: Readiness): Observer {
   const told = reportTo(tell, () => Date.now(), sample);
   return {
@@ -224,7 +224,7 @@ function observer(log: Log, tell: Tell, sample: Sampling, readiness: Readiness):
       told.started(partitions, cause);
       readiness.started();
       const why = cause === null ? {} : { cause: inWords(cause) };
-      log.info("reads", { partitions: [...partitions.keys()], ...why });
+      log.info("reading", { partitions: [...partitions.keys()], ...why });
     },
     committed(commit, timing) {
       told.committed(commit, timing);
@@ -232,22 +232,24 @@ function observer(log: Log, tell: Tell, sample: Sampling, readiness: Readiness):
       for (const { partition, gap } of commit.advances) {
         if (gap === null) continue;
         const { from, to } = gap;
-        const what = `Kafka had deleted ${to - from} records before they were read: offsets ${from} to ${to - 1} of ` +
+        const what = `Kafka deleted ${to - from} records before they were read: offsets ${from} to ${to - 1} of ` +
           `partition ${partition} are lost`;
-        log.warn(`${what}. See \`clickstream gaps list\`, and keep records for longer (retention.ms)`);
+        log.warn(`${what}. Run \`clickstream gaps list\`, and keep records for longer (retention.ms)`);
       }
       log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) });
     },
     forgot(partition, { from, to }) {
       log.warn(
-        `Kafka has deleted offsets ${from} to ${to - 1} of partition ${partition}, which are committed: nothing is ` +
-          `lost, but for up to ${WINDOW_MS / 60_000} minutes repeats of these events can't be recognised, and would ` +
-          "count again",
+        `Kafka deleted committed offsets ${from} to ${to - 1} of partition ${partition}. No event is lost, but ` +
+          `duplicates of these events within ${WINDOW_MS / 60_000} minutes cannot be recognised and would be counted ` +
+          "again",
       );
     },
     groupCommitFailed(error) {
       told.groupCommitFailed(error);
-      log.warn("could not tell the consumer group how far the commits have got", { reason: inWords(error) });
+      log.warn("cannot commit offsets to the consumer group; PostgreSQL has them, so nothing is lost", {
+        reason: inWords(error),
+      });
     },
   };
 }
