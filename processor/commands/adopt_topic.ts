@@ -1,5 +1,5 @@
 /**
- * Accepts the topic that Kafka has now, where it is not the one that the tables follow.
+ * Makes the tables follow the topic that Kafka has now, after it was recreated or truncated.
  * @module
  */
 import type { Settings } from "../config/config.ts";
@@ -15,17 +15,17 @@ import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
-/** How sure the operator is. */
+/** Whether the operator has agreed. */
 export interface AdoptOptions {
-  /** Does it without asking. */
+  /** Starts without asking. */
   readonly yes: boolean;
-  /** Asks on a terminal; returns null where there is nobody to ask. */
+  /** Asks on a terminal; returns null if there is none. */
   readonly ask: (question: string) => boolean | null;
 }
 
 /**
- * Makes the topic that Kafka has now the one that the tables follow, from its beginning, or says only what it would do;
- * returns the exit code. Run again, or killed on the way and run again, it does the rest or nothing.
+ * Makes the tables follow the topic that Kafka has now, from its start; without consent it only prints what it would do.
+ * Returns the exit code. Safe to repeat: run again after an interruption, it does only what is missing.
  */
 export async function adoptTopic(
   { yes, ask }: AdoptOptions,
@@ -51,10 +51,10 @@ export async function adoptTopic(
     const { adoptions, replayed } = await retryOnLockTimeout("block commits", say, () => adopt(db, now));
     if (replayed > 0) {
       print(
-        `${
+        `a replay of ${
           withCommas(replayed)
-        } refusals were being sent back into the former topic when that was interrupted; whether ` +
-          "it had them is not known, so they are marked as sent",
+        } refusals to the former topic was interrupted; Kafka may have them, so they ` +
+          "are marked as replayed",
       );
     }
     print(`done: the tables now follow ${adoptions.length} partitions of ${now.topic}. Start the service`);
@@ -65,7 +65,7 @@ export async function adoptTopic(
 function consent(ask: AdoptOptions["ask"]): boolean {
   const answer = ask("Adopt this topic?");
   if (answer !== null) return answer;
-  throw new WrongUse("adopt-topic asks first, and there is no terminal to ask on; add --yes. Nothing was changed");
+  throw new WrongUse("adopt-topic asks before it starts, and there is no terminal: add --yes. Nothing was changed");
 }
 
 async function topicNow(settings: Settings<typeof READS.adoptTopic[number]>): Promise<TopicNow> {
@@ -74,7 +74,7 @@ async function topicNow(settings: Settings<typeof READS.adoptTopic[number]>): Pr
   for (let id = await currentTopicId(cluster);;) {
     const partitions = await boundsOf(clusterOf(settings));
     const after = await currentTopicId(cluster);
-    // It was recreated just now: the bounds may be of one topic or the other.
+    // It was recreated meanwhile: the bounds may belong to either topic.
     if (after === id) return { topic, id, partitions };
     id = after;
   }
@@ -95,8 +95,8 @@ function inWords(adoptions: readonly Adoption[], now: TopicNow): string[] {
       (next === null ? "" : `; the former topic was read up to ${next}`)
     ),
     ...truncated!.map(({ partition, next, from }) =>
-      `partition ${partition}: was truncated; it was read up to ${next} and now ends at ${from}. Reading continues at ${from}; what ` +
-      `was written below ${from} since the truncation is not read, because it cannot be told from what was counted`
+      `partition ${partition}: was truncated; it was read up to ${next} and now ends at ${from}. Reading continues at ${from}; ` +
+      `records written below ${from} since the truncation are not read, because they cannot be distinguished from counted ones`
     ),
     ...gone!.map(({ partition }) => `partition ${partition}: missing in the new topic`),
   ];

@@ -1,5 +1,5 @@
 /**
- * Prints the views as a job in Flink SQL.
+ * Prints the views as a Flink SQL job.
  * @module
  */
 import type { Settings } from "../config/config.ts";
@@ -13,7 +13,7 @@ import { DAY_MS, minutes } from "../views/view.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import type { READS } from "./cli/reads.ts";
 
-/** Settings that the job is filled with; without an address of the database, a placeholder stands in. */
+/** Settings of the job; without `DATABASE_URL`, the job has placeholders. */
 export type FlinkSettings = Settings<typeof READS.flink[number]> & { readonly DATABASE_URL: Secret | null };
 
 /** Prints the job; returns the exit code. Passwords are never printed. */
@@ -22,7 +22,7 @@ export function flink(settings: FlinkSettings, write: (text: string) => void): n
   return EXIT.done;
 }
 
-/** The job that these settings ask for. */
+/** The job for these settings. */
 export function jobOf(settings: FlinkSettings): FlinkJob {
   return {
     views: settings.VIEWS,
@@ -66,7 +66,7 @@ function security(settings: FlinkSettings): Record<string, string> {
     }LoginModule`;
     const name = user.replaceAll(/["\\]/g, "\\$&");
     properties["properties.sasl.mechanism"] = mechanism;
-    // The connector's jar has Kafka's classes under a name of its own.
+    // The connector's jar contains Kafka's classes under another package name.
     properties["properties.sasl.jaas.config"] =
       `org.apache.flink.kafka.shaded.${module} required username="${name}" password="<password>";`;
   }
@@ -78,7 +78,7 @@ const PLACEHOLDER = { hosts: [{ host: "<host>", port: 5432 }], database: "<datab
 function database({ DATABASE_URL: url, DATABASE_TLS_CA: tls }: FlinkSettings): Record<string, string> {
   const { hosts, database, user, wants } = url === null ? PLACEHOLDER : parseDatabaseUrl(url.reveal());
   if (hosts.some(({ host }) => host.startsWith("/"))) {
-    throw new WrongUse("DATABASE_URL names a socket, which the job's driver can't use; name a host instead");
+    throw new WrongUse("DATABASE_URL names a socket, which the job's JDBC driver cannot use; name a host instead");
   }
   const authorities = tls?.file === "public"
     ? "sslfactory=org.postgresql.ssl.DefaultJavaSSLFactory"

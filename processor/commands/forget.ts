@@ -17,8 +17,8 @@ import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 /**
- * Erases a user everywhere but from the anonymous counts, or without `yes` only says what there is to erase; returns the
- * exit code. Killed on the way, it goes on when it is run again.
+ * Erases a user from all tables except anonymous counts; without `yes` it only prints what it would erase. Returns the exit
+ * code. Run again after an interruption, it continues.
  */
 export async function forget(
   { user, yes }: { readonly user: string; readonly yes: boolean },
@@ -30,7 +30,7 @@ export async function forget(
     const topic = settings.KAFKA_TOPIC;
     if (!yes) {
       print(`user ${JSON.stringify(user)} has ${inWords(await foundOf(db, topic, user))}`);
-      print("nothing was erased; add --yes to erase them for good");
+      print("nothing was erased; add --yes to erase this for good");
       return EXIT.done;
     }
     await holdOperationLock(db);

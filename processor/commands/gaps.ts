@@ -1,5 +1,5 @@
 /**
- * Records that Kafka had deleted before they were read: listed, and acknowledged.
+ * Lists and acknowledges gaps: records that Kafka deleted before they were read.
  * @module
  */
 import type { Settings } from "../config/config.ts";
@@ -13,7 +13,7 @@ import { ready } from "./schema.ts";
 
 type GapSettings = Settings<typeof READS.gaps[number]>;
 
-/** Lists the gaps of the topic, the most recent first; returns the exit code. */
+/** Lists the gaps of the topic, newest first; returns the exit code. */
 export async function listGaps(
   { json }: { readonly json: boolean },
   settings: GapSettings,
@@ -36,7 +36,7 @@ export async function listGaps(
   });
 }
 
-/** Acknowledges gaps, by their numbers or all, which ends the alert; returns the exit code. */
+/** Acknowledges these gaps (null: all), which ends their alert; returns the exit code. */
 export async function acknowledge(
   { ids }: { readonly ids: readonly string[] | null },
   settings: GapSettings,

@@ -1,5 +1,5 @@
 /**
- * The simulator, into Kafka or a file.
+ * Sends the simulator's records to Kafka, or writes them to a file.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -13,35 +13,35 @@ import { EXIT, WrongUse } from "./cli/exit.ts";
 import { type Output, Progress } from "./cli/progress.ts";
 import { table, withCommas } from "../status/text.ts";
 
-/** What to simulate, without its span; and how fast, and where to. */
+/** What to simulate, for how long, and where to write it. */
 export interface GenerateOptions extends Omit<SimulatorOptions, "fromMs" | "toMs" | "identified"> {
-  /** How much time is simulated; without it until now, or, where that is when it starts, until stopped. */
+  /** Simulated time in seconds; without it, until now after `fromMs`, otherwise until stopped. */
   readonly seconds?: number | undefined;
-  /** When the simulated time starts, epoch milliseconds; with it, no record waits for its time. */
+  /** Start of the simulated time, epoch milliseconds; with it, records are sent at once. */
   readonly fromMs?: number | undefined;
-  /** No record waits for its time: what is simulated ends now. */
+  /** Sends at once; the simulated time ends now. */
   readonly fast?: boolean | undefined;
-  /** File that is written instead of a topic; nothing waits either. */
+  /** File to write instead of a topic, at once. */
   readonly out?: string | undefined;
-  /** The result is one line of JSON. */
+  /** Prints the counts as one line of JSON. */
   readonly json?: boolean | undefined;
-  /** Ends it early; what has been made is sent. */
+  /** Ends it early; records that were generated are still sent. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A topic keeps records for this long unless told otherwise, by the time that they carry. */
+/** Kafka's default retention by record timestamp, in milliseconds. */
 const RETENTION_MS = 7 * 86_400_000;
 
-/** Shortest wait for a record's time, so that not each one needs a timer. */
+/** Shortest wait for a record's time, in milliseconds, so that not every record needs a timer. */
 const TICK_MS = 20;
 
-/** Longest wait, after which the clock is looked at again: it may have been set. */
+/** Longest wait, in milliseconds, before the clock is read again: it may have been set. */
 const MOST_MS = 60_000;
 
 /**
- * Makes records and sends them, then says how many of each kind; returns the exit code.
+ * Generates records and sends them, then prints how many of each kind; returns the exit code.
  *
- * @throws {WrongUse} naming an option that can't be, its value and what is allowed
+ * @throws {WrongUse} naming the invalid option, its value and what is allowed
  */
 export async function generate(options: GenerateOptions, settings: KafkaSettings, output: Output): Promise<number> {
   const { out, signal = new AbortController().signal } = options;
@@ -52,7 +52,7 @@ export async function generate(options: GenerateOptions, settings: KafkaSettings
   if (out !== undefined) await write(out, untilStopped(simulator, signal, progress));
   else {
     if (simulator.options.fromMs < nowMs - RETENTION_MS) {
-      output.writeError("Kafka may drop what is older than 7 days: see the topic's retention.ms\n");
+      output.writeError("Kafka may delete records older than 7 days at once: check the topic's retention.ms\n");
     }
     const records = live ? inTime(simulator, signal) : untilStopped(simulator, signal);
     const warn = (message: string) => output.writeError(`${message}\n`);
@@ -76,7 +76,7 @@ function spanOf({ fromMs, seconds }: GenerateOptions, live: boolean, nowMs: numb
   if (live) return { fromMs: nowMs, toMs: nowMs + (spanMs ?? Infinity) };
   if (fromMs !== undefined) return { fromMs, toMs: spanMs === undefined ? nowMs : fromMs + spanMs };
   if (spanMs !== undefined) return { fromMs: nowMs - spanMs, toMs: nowMs };
-  throw new WrongUse("seconds is missing: without waiting there would be no end; set --seconds or --from");
+  throw new WrongUse("--fast and --out need an end: set --seconds or --from");
 }
 
 function open(options: GenerateOptions, span: Span): Simulator {
@@ -100,14 +100,14 @@ function* untilStopped(
   }
 }
 
-/** Records when their time has come. */
+/** Yields each record at its time. */
 async function* inTime(simulator: Simulator, signal: AbortSignal): AsyncGenerator<SimulatedRecord, void, void> {
   for (const record of simulator) {
     while (record.timestampMs > Date.now() && !signal.aborted) {
       const waitMs = Math.min(MOST_MS, Math.max(TICK_MS, record.timestampMs - Date.now()));
       await setTimeout(waitMs, undefined, { signal }).catch(() => {});
     }
-    // It has been counted, so it is sent, even a moment too early.
+    // The record was counted, so it must be sent, even before its time.
     yield record;
     if (signal.aborted) return;
   }
@@ -118,12 +118,12 @@ async function write(path: string, records: Iterable<SimulatedRecord>): Promise<
   try {
     file = await Deno.create(path);
   } catch (error) {
-    throw new Error(`can't write ${path}: ${error instanceof Error ? error.message : error}; choose another file`);
+    throw new Error(`cannot write ${path}: ${error instanceof Error ? error.message : error}; choose another file`);
   }
   await ReadableStream.from(writeLines(records)).pipeTo(file.writable);
 }
 
-/** The counts for people. */
+/** The counts as a table. */
 function countsTable(counts: Counts): string[] {
   const { records, events, late, duplicates, refusals, eventTypes, revenueCents, users } = counts;
   const bad = Object.values(refusals).reduce((sum, count) => sum + count, 0);
@@ -132,7 +132,7 @@ function countsTable(counts: Counts): string[] {
     ["  events", withCommas(events)],
     ...Object.entries(eventTypes).map(([type, count]) => [`    ${type}`, withCommas(count)]),
     ["  duplicates", withCommas(duplicates)],
-    ["  bad", withCommas(bad)],
+    ["  refused", withCommas(bad)],
     ...Object.entries(refusals).map(([reason, count]) => [`    ${reason}`, withCommas(count)]),
     ["late events", withCommas(late)],
     ["users", withCommas(users)],
@@ -141,7 +141,7 @@ function countsTable(counts: Counts): string[] {
   return table(null, rows);
 }
 
-/** Options as JSON has them: null for no end. */
+/** Options for JSON; the end is null if there is none. */
 function shown({ fromMs, toMs, ...others }: CompleteOptions): Record<string, unknown> {
   return {
     from: new Date(fromMs).toISOString(),
@@ -152,5 +152,5 @@ function shown({ fromMs, toMs, ...others }: CompleteOptions): Record<string, unk
 
 function summary({ seed }: CompleteOptions, { records }: Counts, seconds: number): string {
   const rate = withCommas(Math.round(records / seconds));
-  return `${withCommas(records)} records in ${seconds.toFixed(1)} s, ${rate} a second, of seed ${seed}`;
+  return `${withCommas(records)} records in ${seconds.toFixed(1)} s, ${rate} records/s, seed ${seed}`;
 }

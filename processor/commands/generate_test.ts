@@ -18,7 +18,7 @@ const NOWHERE: KafkaSettings = { brokers: ["127.0.0.1:1"], topic: "t", partition
 const DAY_MS = 86_400_000;
 const FROM_MS = Date.UTC(2026, 10, 2, 9);
 
-/** An output that keeps what it is told. */
+/** An output that collects its lines. */
 function kept(): Output & { readonly lines: string[]; readonly errors: string[] } {
   const [lines, errors]: [string[], string[]] = [[], []];
   return { lines, errors, print: (line) => lines.push(line), writeError: (text) => errors.push(text) };
@@ -40,7 +40,7 @@ async function inFolder(body: (file: (name: string) => string) => Promise<void>)
   }
 }
 
-Deno.test("a file holds what the simulator makes, a line each, the same for the same seed", async () => {
+Deno.test("writes one line per record to a file, the same for the same seed", async () => {
   await inFolder(async (file) => {
     const options = { fromMs: FROM_MS, seconds: 5, rate: 300, users: 50 };
     const counts = await counted({ ...options, out: file("a") });
@@ -58,7 +58,7 @@ Deno.test("a file holds what the simulator makes, a line each, the same for the 
   });
 });
 
-Deno.test("what is made to be expired is older than events are kept", async () => {
+Deno.test("expired records are older than the retention of events", async () => {
   await inFolder(async (file) => {
     for (const keepDays of [30, 1000]) {
       const out = file(String(keepDays));
@@ -71,7 +71,7 @@ Deno.test("what is made to be expired is older than events are kept", async () =
   });
 });
 
-Deno.test("what was made is shown as a table", async () => {
+Deno.test("prints the counts as a table", async () => {
   await inFolder(async (file) => {
     const output = kept();
     const options = { ...GENERATE_DEFAULTS, rate: 2000, seconds: 10, fromMs: FROM_MS, out: file("table") };
@@ -80,18 +80,18 @@ Deno.test("what was made is shown as a table", async () => {
       const line = output.lines.find((each) => each.trim().startsWith(`${what} `)) ?? "";
       return Number(line.split(/\s{2,}/).at(-1)!.replaceAll(",", ""));
     };
-    assert.equal(number("records"), number("events") + number("duplicates") + number("bad"));
+    assert.equal(number("records"), number("events") + number("duplicates") + number("refused"));
     for (const what of ["page_view", "purchase", "not_utf8", "late events", "users", "revenue"]) {
       assert.ok(number(what) > 0, `${what} in\n${output.lines.join("\n")}`);
     }
     assert.match(
       output.errors.at(-1)!,
-      /table: 1\d,\d{3} records in .* of seed 1\n$|table: 2\d,\d{3} records in .* of seed 1\n$/,
+      /table: 1\d,\d{3} records in .* seed 1\n$|table: 2\d,\d{3} records in .* seed 1\n$/,
     );
   });
 });
 
-Deno.test("options that can't be are wrong use", async () => {
+Deno.test("reports invalid options as wrong use", async () => {
   const refused = (options: Partial<GenerateOptions>, message: RegExp) =>
     assert.rejects(() => counted(options), (error) => {
       assert.ok(error instanceof WrongUse);
@@ -100,21 +100,21 @@ Deno.test("options that can't be are wrong use", async () => {
     });
   await refused({ rate: 0, seconds: 1, out: "/dev/null" }, /^rate is 0; allowed: /);
   await refused({ bad: 2, seconds: 1, out: "/dev/null" }, /^bad is 2; allowed: a share from 0 to 0.5/);
-  await refused({ fast: true }, /^seconds is missing: .* set --seconds or --from/);
+  await refused({ fast: true }, /^--fast and --out need an end: set --seconds or --from/);
   await refused({ fromMs: Date.now() + 1e6, fast: true }, /^toMs is \d+; allowed: later than fromMs/);
   await assert.rejects(() => counted({ seconds: 1, out: "/nowhere/file" }), {
-    message: /^can't write \/nowhere\/file: No such file .*; choose another file$/,
+    message: /^cannot write \/nowhere\/file: No such file .*; choose another file$/,
   });
   await assert.rejects(() => produceFile({ file: "/nowhere/file", keepDays: 30 }, NOWHERE, kept()), {
-    message: /^can't read \/nowhere\/file: No such file .*; name a file, or - for standard input$/,
+    message: /^cannot read \/nowhere\/file: No such file .*; pass a file, or - for standard input$/,
   });
 });
 
-Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
+Deno.test("generate and produce send to Kafka", leaky, async (t) => {
   await using broker = await startKafka();
   const settings = (topic: string): KafkaSettings => ({ brokers: [broker.bootstrap], topic, partitions: 2 });
 
-  /** How many records a topic holds. */
+  /** Number of records in a topic. */
   async function sizeOf(topic: string): Promise<number> {
     const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
@@ -129,7 +129,7 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
     return partitions.flat().map(({ value }) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(value!)).sort();
   }
 
-  await t.step("what is past goes as fast as it can", async () => {
+  await t.step("sends records of the past at once", async () => {
     const output = kept();
     const options = { ...GENERATE_DEFAULTS, json: true, rate: 5, seconds: 3600, fast: true };
     assert.equal(await generate(options, settings("fast"), output), 0);
@@ -140,7 +140,7 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
     ]);
   });
 
-  await t.step("what is now takes its time", async () => {
+  await t.step("sends records of the present in real time", async () => {
     const startMs = performance.now();
     const { records } = await counted({ rate: 500, seconds: 2 }, settings("live"));
     const tookMs = performance.now() - startMs;
@@ -148,7 +148,7 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
     assert.ok(tookMs > 1900, `${tookMs} ms`);
   });
 
-  await t.step("without an end it is stopped by a signal, and what was counted was sent", async () => {
+  await t.step("stops at a signal if it has no end, and has sent every counted record", async () => {
     const stop = new AbortController();
     const output = kept();
     const stopping = { ...output, writeError: (text: string) => (output.writeError(text), stop.abort()) };
@@ -158,7 +158,7 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
     assert.equal(await sizeOf("stopped"), records);
   });
 
-  await t.step("a file is sent line by line, and each is judged as the service will", async () => {
+  await t.step("sends a file line by line, and judges each line like the service", async () => {
     await inFolder(async (file) => {
       const good = { userId: "ann", eventType: "page_view", timestamp: new Date().toISOString(), page: "/" };
       const lines = [
@@ -177,8 +177,8 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
         "line 8: bad_value: quantity is 0; ",
       ];
       const summary = [
-        "6 of 8 lines can't be events: 1 not_json, 1 not_an_object, 1 missing_field, 1 bad_value, 1 bad_timestamp, 1 expired",
-        "skipped 1 empty line and 1 byte-order mark: not part of any event",
+        "6 of 8 lines will be refused: 1 not_json, 1 not_an_object, 1 missing_field, 1 bad_value, 1 bad_timestamp, 1 expired",
+        "skipped 1 empty line and 1 byte-order mark (not part of any event)",
       ];
       for (const check of [true, false]) {
         const output = kept();
@@ -188,7 +188,7 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
           ? `checked 8 lines of ${file("mine")}; nothing was sent`
           : `sent 8 lines of ${file("mine")} to topic mine`;
         assert.deepEqual(output.lines.slice(refused.length), [done, ...summary]);
-        // To be checked needs no topic.
+        // A check needs no topic.
         assert.deepEqual(output.errors, check ? [] : ["created topic mine with 2 partitions\n"]);
       }
       assert.deepEqual(await valuesOf("mine"), lines.filter((line) => line !== "").sort());
@@ -211,7 +211,7 @@ Deno.test("the simulator and a file, into Kafka", leaky, async (t) => {
         "line 10",
         "… and 1,224 more",
         `checked 1,234 lines of ${file("many")}; nothing was sent`,
-        "1,234 of 1,234 lines can't be events: 1,234 not_json",
+        "1,234 of 1,234 lines will be refused: 1,234 not_json",
       ]);
 
       await Deno.writeTextFile(file("long"), `${JSON.stringify(good)}\n${"x".repeat(2 ** 20)}\n`);

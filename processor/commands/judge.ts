@@ -1,5 +1,5 @@
 /**
- * What the service would make of a message that was sent now.
+ * Judges records like the service, as if they were sent now.
  * @module
  */
 import { Batch, clear, dictionaries } from "../columns/batch.ts";
@@ -8,12 +8,12 @@ import { KeyedHash, NO_KEY } from "../columns/keyed_hash.ts";
 import type { Refusal } from "../refusal.ts";
 import { DAY_MS } from "../views/view.ts";
 
-/** After so many messages, the strings of those before are forgotten. */
+/** Number of records after which the decoder's dictionaries are cleared. */
 const REMEMBERED = 1000;
 
 /**
- * Judges messages as the service does, each as if it were written to the topic now: the refusal, or null if it is an
- * event.
+ * Returns a function that judges a record's value as if it were written to the topic now: its refusal, or null if it is
+ * an event.
  */
 export function judge(keepDays: number): (value: Uint8Array) => Refusal | null {
   const decoder = new JsonDecoder(keepDays * DAY_MS);

@@ -1,5 +1,5 @@
 /**
- * Keeps the tables within their bounds.
+ * Creates partitions and enforces retention.
  * @module
  */
 import type { Settings } from "../config/config.ts";
@@ -13,7 +13,7 @@ import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
-/** Makes partitions for the days to come and removes what is too old; returns the exit code. */
+/** Creates partitions for coming days, and deletes expired rows and partitions; returns the exit code. */
 export async function maintainCommand(
   settings: Settings<typeof READS.maintain[number]>,
   { print, writeError }: Output,
@@ -21,7 +21,7 @@ export async function maintainCommand(
   const { EVENTS_KEEP_DAYS: eventDays, ROLLUPS_KEEP_DAYS: rollupDays } = settings;
   if (rollupDays <= eventDays) {
     throw new WrongUse(
-      `ROLLUPS_KEEP_DAYS is ${rollupDays} and EVENTS_KEEP_DAYS is ${eventDays}: an event that late would ` +
+      `ROLLUPS_KEEP_DAYS is ${rollupDays} and EVENTS_KEEP_DAYS is ${eventDays}: a late event would ` +
         `recreate a window that was deleted; make ROLLUPS_KEEP_DAYS larger`,
     );
   }

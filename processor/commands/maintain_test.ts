@@ -9,7 +9,7 @@ import { openPostgres } from "../postgres/postgres.ts";
 
 const KEEP = { EVENTS_KEEP_DAYS: "5", ROLLUPS_KEEP_DAYS: "20" };
 
-/** A schema with an event and windows of each of the last 30 days, in partitions from 10 days ago on. */
+/** A schema with an event and windows on each of the last 30 days, and partitions from 10 days ago on. */
 async function filled(server: Server): Promise<string> {
   const url = await server.createDatabase();
   const { code, err } = await clickstream(["migrate"], { DATABASE_URL: url, EVENTS_KEEP_DAYS: "10" });
@@ -29,7 +29,7 @@ async function filled(server: Server): Promise<string> {
   return url;
 }
 
-/** How many rows of each table are left, and which partitions. */
+/** Number of rows left in each table, and of partitions. */
 async function left(url: string): Promise<Record<string, number>> {
   return await using(url, async (db) => {
     const counts = ["events", "events_default", "traffic", "pages", "active_users", "user_days", "sessions"].map((
@@ -43,14 +43,14 @@ async function left(url: string): Promise<Record<string, number>> {
   });
 }
 
-/** Events of today and 5 days before it; windows of today and 20 days before it; no day forgotten on which a user came. */
+/** Rows that must be left: events of 5 days and today, windows of 20 days and today, every row of `user_days`. */
 const LEFT = {
   ...{ events: 6, events_default: 0, traffic: 21, pages: 25_200, active_users: 21, user_days: 30, sessions: 21 },
   partitions: 6 + 7 + 1,
 };
 
 onServer("maintain", async (t, server) => {
-  await t.step("makes what is missing, drops and removes what is too old, and says so", async () => {
+  await t.step("creates missing partitions, deletes expired rows and partitions, and prints what it did", async () => {
     const url = await filled(server);
     await using(url, (db) => db.exec(`drop table clickstream.events_${days(7)}, clickstream.events_${days(6)}`));
     const { code, out, err } = await clickstream(["maintain"], { DATABASE_URL: url, ...KEEP });
@@ -66,7 +66,7 @@ onServer("maintain", async (t, server) => {
     assert.deepEqual(await left(url), LEFT);
   });
 
-  await t.step("ends the same when it is killed at random and run again, and when two run at once", async () => {
+  await t.step("has the same result after random kills, and when two run at once", async () => {
     const url = await filled(server);
     const env = { DATABASE_URL: url, ...KEEP };
     const chance = new Random(7);
@@ -75,7 +75,7 @@ onServer("maintain", async (t, server) => {
     assert.deepEqual(await left(url), LEFT);
   });
 
-  await t.step("does not hold up whoever writes while it waits for one who reads", async () => {
+  await t.step("does not block writers while it waits for a reader", async () => {
     const url = await filled(server);
     const reader = await openPostgres(url);
     await using(url, async (writer) => {
@@ -101,14 +101,14 @@ onServer("maintain", async (t, server) => {
     await reader.close();
   });
 
-  await t.step("refuses to keep windows no longer than the events that may still come for them", async () => {
+  await t.step("refuses ROLLUPS_KEEP_DAYS that is not larger than EVENTS_KEEP_DAYS", async () => {
     const env = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/none", EVENTS_KEEP_DAYS: "30", ROLLUPS_KEEP_DAYS: "30" };
     const { code, err } = await clickstream(["maintain"], env);
     assert.equal(code, 2);
     assert.match(err, /ROLLUPS_KEEP_DAYS is 30 and EVENTS_KEEP_DAYS is 30/);
   });
 
-  await t.step("says what to type where there is no schema", async () => {
+  await t.step("names the command to run if there is no schema", async () => {
     const { code, err } = await clickstream(["maintain"], { DATABASE_URL: await server.createDatabase() });
     assert.equal(code, 3);
     assert.match(err, /Type: clickstream migrate/);

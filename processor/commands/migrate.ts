@@ -1,5 +1,5 @@
 /**
- * Brings the schema up to date.
+ * Creates or upgrades the schema.
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
@@ -16,15 +16,15 @@ import {
 } from "../postgres/operations/migrations.ts";
 import { EXIT } from "./cli/exit.ts";
 
-/** Settings that migrating reads. */
+/** Settings that `migrate` reads. */
 export type MigrateSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA" | "EVENTS_KEEP_DAYS">;
 
-/** Days ahead for which `events` has partitions: a week in which nobody needs to look after it. */
+/** Days ahead for which `events` has partitions: `maintain` may be late by up to a week. */
 export const AHEAD_DAYS = 7;
 
 /**
- * Applies the migrations that are missing and makes the partitions of `events`, or with `check` only says whether the
- * schema is current. Returns the exit code: 0, or 3 if the schema is not what this program needs.
+ * Applies missing migrations and creates the partitions of `events`; with `check` it only prints whether the schema is
+ * current. Returns the exit code: 0, or 3 if the schema does not fit this program.
  */
 export async function migrateCommand(
   { check }: { readonly check: boolean },
@@ -63,8 +63,8 @@ async function bringUpToDate(db: Database, keepDays: number, out: (line: string)
   for (const { name, limited } of await limitReaders(db)) {
     out(
       limited
-        ? `role ${name} only reads; its statement_timeout is 30 s from now on`
-        : `role ${name} only reads, and has no statement_timeout; run as an administrator: alter role ${name} set statement_timeout = '30s'`,
+        ? `set statement_timeout = 30 s for the read-only role ${name}`
+        : `the read-only role ${name} has no statement_timeout; run as an administrator: alter role ${name} set statement_timeout = '30s'`,
     );
   }
 }

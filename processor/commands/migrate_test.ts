@@ -7,7 +7,7 @@ import { onServer } from "../../testing/servers/databases.ts";
 import { using } from "../../testing/servers/postgres.ts";
 import { migrateCommand } from "./migrate.ts";
 
-/** Runs the command; its exit code and what it printed. */
+/** Runs the command; returns its exit code and its lines. */
 async function run(url: string, check: boolean): Promise<{ code: number; lines: string[] }> {
   const env: Readonly<Record<string, string>> = { DATABASE_URL: url, EVENTS_KEEP_DAYS: "3" };
   const settings = readSettings(["DATABASE_URL", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS"], (name) => env[name]);
@@ -19,7 +19,7 @@ async function run(url: string, check: boolean): Promise<{ code: number; lines: 
 onServer("migrate", async (t, server) => {
   const url = await server.createDatabase();
 
-  await t.step("only says what is missing, when asked to check", async () => {
+  await t.step("with --check, prints what is missing and changes nothing", async () => {
     const { code, lines } = await run(url, true);
     assert.equal(code, 3);
     assert.deepEqual(lines, ["schema clickstream is missing: no migration has been applied"]);
@@ -28,7 +28,7 @@ onServer("migrate", async (t, server) => {
     });
   });
 
-  await t.step("makes schema and partitions, and says so", async () => {
+  await t.step("creates schema and partitions, and prints what it did", async () => {
     const { code, lines } = await run(url, false);
     assert.equal(code, 0);
     assert.equal(lines[0], "applied 0001_roles.sql");
@@ -37,22 +37,22 @@ onServer("migrate", async (t, server) => {
     assert.deepEqual((await run(url, true)).code, 0);
   });
 
-  await t.step("has nothing to do the second time", async () => {
+  await t.step("changes nothing the second time", async () => {
     const { code, lines } = await run(url, false);
     assert.equal(code, 0);
     assert.match(lines[0]!, /^schema clickstream is current: 0 migrations applied now, \d+ before$/);
     assert.equal(lines[1], "created 0 partitions of events, from 3 days ago to 7 days ahead");
   });
 
-  await t.step("limits those who only read", async () => {
+  await t.step("sets a statement_timeout for read-only roles", async () => {
     await using(url, (db) => db.exec("create role looker login in role clickstream_reader"));
     assert.equal(
       (await run(url, false)).lines.at(-1),
-      "role looker only reads; its statement_timeout is 30 s from now on",
+      "set statement_timeout = 30 s for the read-only role looker",
     );
   });
 
-  await t.step("makes any number of partitions with few locks, and goes on where it was killed", async () => {
+  await t.step("creates any number of partitions with few locks, and continues after it was killed", async () => {
     const many = await server.createDatabase();
     const env = { DATABASE_URL: many, EVENTS_KEEP_DAYS: "250" };
     const count = () =>
@@ -79,7 +79,7 @@ onServer("migrate", async (t, server) => {
     );
   });
 
-  await t.step("leaves a schema alone that it doesn't know", async () => {
+  await t.step("does not change a schema of a later version", async () => {
     await using(url, (db) => db.exec("insert into clickstream.schema_version values ('9999_future.sql', 'x')"));
     for (const check of [true, false]) {
       const { code, lines } = await run(url, check);
@@ -90,6 +90,6 @@ onServer("migrate", async (t, server) => {
   });
 }, { settings: { max_locks_per_transaction: "10", max_connections: "15" } });
 
-Deno.test("migrate says so when there is no database", async () => {
+Deno.test("migrate fails if PostgreSQL cannot be reached", async () => {
   await assert.rejects(run(`postgres://shop@127.0.0.1:${freePort()}/shop`, false), DatabaseUnavailable);
 });

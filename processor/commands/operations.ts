@@ -1,5 +1,5 @@
 /**
- * The operator's commands on the command line: what keeps the tables, and what mends them.
+ * The operator's commands: they maintain, inspect and repair the tables.
  * @module
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -15,7 +15,7 @@ type Ends = (code: number) => void;
 
 const output = { print, writeError };
 
-/** Adds the operator's commands. `ends` is told the exit code of the one that ran. */
+/** Adds the operator's commands. Calls `ends` with the exit code of the one that ran. */
 export function addOperations(clickstream: Command, ends: Ends): void {
   addMaintain(clickstream, ends);
   addRefusals(clickstream, ends);
@@ -235,7 +235,7 @@ function addRefusals(clickstream: Command, ends: Ends): void {
 
 function idArgument(text: string): string {
   if (/^\d{1,18}$/.test(text)) return text;
-  throw new InvalidArgumentError("Allowed is the number that `list` shows.");
+  throw new InvalidArgumentError("Allowed: an id that `list` shows.");
 }
 
 function idsArgument(text: string, before: readonly string[] | undefined): readonly string[] {

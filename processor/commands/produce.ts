@@ -1,5 +1,5 @@
 /**
- * A file of events, into Kafka.
+ * Sends a file of events to Kafka.
  * @module
  */
 import { type KafkaSettings, produce } from "../kafka/producer.ts";
@@ -13,17 +13,17 @@ import { type Output, Progress } from "./cli/progress.ts";
 
 /** What to send. */
 export interface ProduceOptions {
-  /** A file with one JSON object a line; `-` is standard input. */
+  /** A file with one JSON object per line; `-` is standard input. */
   readonly file: string;
-  /** Days that the service keeps events, by which it is known which are too old. */
+  /** Retention of events in days: the service refuses older ones. */
   readonly keepDays: number;
-  /** Only says what would be refused; sends nothing. */
+  /** Only reports what would be refused; sends nothing. */
   readonly check?: boolean | undefined;
-  /** The result is one line of JSON. */
+  /** Prints the result as one line of JSON. */
   readonly json?: boolean | undefined;
 }
 
-/** So many refused lines are named; the others are only counted. */
+/** Number of refused lines that are listed; the others are only counted. */
 const NAMED_LINES = 10;
 
 /** A line that the service would refuse. */
@@ -31,16 +31,16 @@ interface RefusedLine extends Pick<Refusal, "reason" | "field" | "detail"> {
   readonly line: number;
 }
 
-/** What was found in a file. */
+/** Counts of a file's lines. */
 class Findings {
   lines = 0;
   refused = 0;
   readonly skipped: Skipped = { emptyLines: 0, byteOrderMarks: 0 };
-  /** The first of the refused lines. */
+  /** The first refused lines. */
   readonly named: RefusedLine[] = [];
   readonly #reasons = new Map<Reason, number>();
 
-  /** Counts a line, and returns the refusal if it is one to name. */
+  /** Counts a line; returns its refusal if it should be listed. */
   add({ number }: Line, refusal: Refusal | null): RefusedLine | null {
     this.lines++;
     if (refusal === null) return null;
@@ -53,7 +53,7 @@ class Findings {
     return named;
   }
 
-  /** How many lines were refused for each reason that there was. */
+  /** Number of refused lines by reason, without reasons that did not occur. */
   get reasons(): [Reason, number][] {
     return REASONS.flatMap((reason) => {
       const count = this.#reasons.get(reason);
@@ -63,8 +63,8 @@ class Findings {
 }
 
 /**
- * Sends each line of a file as it is, says which ones the service will refuse, and why; returns the exit code, which is
- * 1 if it will refuse any.
+ * Sends each line of a file as it is, and reports which lines the service will refuse, and why; returns the exit code: 1
+ * if it will refuse any.
  */
 export async function produceFile(
   { file, keepDays, check = false, json = false }: ProduceOptions,
@@ -112,14 +112,14 @@ function inWords({ line, reason, detail }: RefusedLine): string {
   return `line ${withCommas(line)}: ${reason}: ${visible(detail)}`;
 }
 
-/** Reads all lines, and sends none. */
+/** Reads all lines without sending them. */
 async function countOf(lines: AsyncIterable<Line>, progress: Progress): Promise<{ sent: 0; created: false }> {
   let read = 0;
   for await (const _ of lines) progress.at(++read);
   return { sent: 0, created: false };
 }
 
-/** What was refused and skipped, a line each. */
+/** Summary of refused and skipped lines, one text each. */
 function summaryOf({ lines, refused, reasons, skipped: { emptyLines, byteOrderMarks } }: Findings): string[] {
   const skipped = [
     ...emptyLines > 0 ? [counted(emptyLines, "empty line")] : [],
@@ -129,12 +129,10 @@ function summaryOf({ lines, refused, reasons, skipped: { emptyLines, byteOrderMa
   return [
     ...refused > 0
       ? [
-        `${withCommas(refused)} of ${counted(lines, "line")} can't be ${
-          refused === 1 ? "an event" : "events"
-        }: ${byReason}`,
+        `${withCommas(refused)} of ${counted(lines, "line")} will be refused: ${byReason}`,
       ]
       : [],
-    ...skipped.length > 0 ? [`skipped ${skipped.join(" and ")}: not part of any event`] : [],
+    ...skipped.length > 0 ? [`skipped ${skipped.join(" and ")} (not part of any event)`] : [],
   ];
 }
 
@@ -148,7 +146,7 @@ async function open(file: string): Promise<ReadableStream<Uint8Array>> {
     return (await Deno.open(file)).readable;
   } catch (error) {
     throw new Error(
-      `can't read ${file}: ${error instanceof Error ? error.message : error}; name a file, or - for standard input`,
+      `cannot read ${file}: ${error instanceof Error ? error.message : error}; pass a file, or - for standard input`,
     );
   }
 }

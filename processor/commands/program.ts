@@ -1,5 +1,5 @@
 /**
- * The command line: what can be typed, and what it starts. A command's own code is loaded when it runs.
+ * The command line: commands, options and help. A command's own code is loaded when it runs.
  * @module
  */
 import { Command, Option } from "commander";
@@ -18,7 +18,7 @@ Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 schema missi
 Settings are environment variables; "clickstream COMMAND --help" lists those that a command reads.
 `;
 
-/** The program. `ends` is told the exit code of the command that ran. */
+/** The program. Calls `ends` with the exit code of the command that ran. */
 export function program(ends: (code: number) => void): Command {
   const clickstream = new Command("clickstream")
     .description("Count a shop's clicks from Kafka into PostgreSQL, exactly once.")
@@ -79,11 +79,15 @@ function addDemo(clickstream: Command, ends: (code: number) => void): void {
       }),
     )
     .addOption(
-      numberOption("--port <port>", "Port of the status page; 0 picks a free one (default: 8080 if free)", {
-        least: 0,
-        most: 65_535,
-        whole: true,
-      }),
+      numberOption(
+        "--port <port>",
+        "Port of the status page; 0 picks a free one (default: 8080 if free, otherwise any)",
+        {
+          least: 0,
+          most: 65_535,
+          whole: true,
+        },
+      ),
     )
     .addOption(new Option("--data <folder>", "Keep the data in this folder and continue from it next time"))
     .addHelpText(

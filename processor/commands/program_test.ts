@@ -11,7 +11,7 @@ interface Ended {
   readonly err: string;
 }
 
-/** Runs the program to its end, with nothing but these settings. */
+/** Runs the program to its end, with these settings only. */
 async function clickstream(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Ended> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-check", "--allow-all", MAIN, ...args],
@@ -30,7 +30,7 @@ function kept(...names: readonly string[]): Record<string, string> {
   }));
 }
 
-/** What is typed, with which settings; the exit code, and what must be said: on stdout if all is well, else on stderr. */
+/** A command line, its settings, the exit code, and a pattern of its output: stdout for exit code 0, otherwise stderr. */
 const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, number, RegExp])[] = [
   ["--version", {}, 0, new RegExp(`^${VERSION}\n$`)],
   ["--help", {}, 0, /run +Run the service[\s\S]*Exit codes: 0 success/],
@@ -76,7 +76,7 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ["migrate --check", { DATABASE_URL: NOWHERE, LOG_LEVEL: "debug" }, 1, /could not connect[\s\S]*\n +at /],
 ];
 
-Deno.test("does what is typed, and says with its exit code how it ended", async (t) => {
+Deno.test("runs each command, and reports its outcome by exit code", async (t) => {
   for (const [typed, settings, code, said] of SCENES) {
     await t.step(typed === "" ? "nothing" : typed, async () => {
       const ended = await clickstream(typed.split(" ").filter((arg) => arg !== ""), settings);
@@ -89,7 +89,7 @@ Deno.test("does what is typed, and says with its exit code how it ended", async 
   }
 });
 
-Deno.test("takes a reader who has seen enough for no error", async () => {
+Deno.test("ends without an error when the reader of its output closes the pipe", async () => {
   const program = `'${Deno.execPath()}' run --quiet --no-check --allow-all '${MAIN}'`;
   const command = new Deno.Command("bash", {
     args: ["-c", `(${program} run --help; echo "code $?" >&2) | true`],

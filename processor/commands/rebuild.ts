@@ -1,5 +1,5 @@
 /**
- * The tables, made anew from the log beside a service that goes on.
+ * Rebuilds the tables from the log beside a running service.
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
@@ -35,25 +35,25 @@ import { ready } from "./schema.ts";
 
 type RebuildSettings = Settings<typeof READS.rebuild[number]>;
 
-/** Records in one commit of what is filled, which nobody waits for. */
+/** Records in one commit of the new tables, for which nothing waits. */
 const COMMIT_RECORDS = 32_768;
 
-/** Records that are read, counted and written in a second, roughly. */
+/** Approximate speed, in records/s, for the estimate. */
 const RECORDS_A_SECOND = 20_000;
 
-/** What is asked for. */
+/** What to rebuild. */
 export interface RebuildOptions {
   readonly fromMs: number;
-  /** Doesn't ask. */
+  /** Starts without asking. */
   readonly yes: boolean;
-  /** Asks whoever sits there; null where nobody does. */
+  /** Asks on a terminal; returns null if there is none. */
   readonly ask: (question: string) => boolean | null;
 }
 
 /**
- * Recomputes all rows whose windows begin on the UTC day of `fromMs` or later, as far as the log reaches back, and puts
- * them in the place of the old ones at once; returns the exit code. Says what it will do, and asks. Killed on the way, the
- * tables in use are as they were, and it goes on when it is run again.
+ * Recomputes all rows with windows that start on the UTC day of `fromMs` or later, as far as the log reaches back, and
+ * replaces the old ones in one transaction; returns the exit code. Prints what it will do, and asks. After an interruption
+ * the tables in use are unchanged, and the next run continues.
  */
 export async function rebuild(
   { fromMs, yes, ask }: RebuildOptions,
@@ -64,15 +64,15 @@ export async function rebuild(
     if (!await ready(db, output.writeError)) return EXIT.schema;
     await holdOperationLock(db);
     const plan = await planOf(db, fromMs, settings);
-    const goesOn = await isUnderWay(db, plan);
-    const reach = goesOn ? await reachOf(db) : await chosenReach(db, plan, settings);
+    const continues = await isUnderWay(db, plan);
+    const reach = continues ? await reachOf(db) : await chosenReach(db, plan, settings);
     const day = dayText(Math.max(plan.fromMs, reach.logBeginsMs ?? 0));
     for (const line of await described(db, plan, reach)) output.writeError(`${line}\n`);
     if (!yes && !consent(ask)) {
       output.print("nothing was changed");
       return EXIT.failed;
     }
-    if (goesOn) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
+    if (continues) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
     else await begin(db, plan, reach);
     const filling = await Filling.open(settings, plan, output);
     try {
@@ -88,7 +88,7 @@ export async function rebuild(
 function consent(ask: RebuildOptions["ask"]): boolean {
   const answer = ask("Rebuild these tables?");
   if (answer !== null) return answer;
-  throw new WrongUse("rebuild asks first, and there is no terminal to ask on; add --yes");
+  throw new WrongUse("rebuild asks before it starts, and there is no terminal: add --yes");
 }
 
 function dayText(timeMs: number): string {
@@ -137,7 +137,7 @@ async function planOf(db: Database, fromMs: number, settings: RebuildSettings): 
   };
 }
 
-/** Where to begin in each partition. */
+/** Where to start in each partition. */
 async function chosenReach(db: Database, plan: Plan, settings: RebuildSettings): Promise<Reach> {
   const cluster = clusterOf(settings);
   const logBeginsMs = await beginningOf(cluster);
@@ -148,22 +148,22 @@ async function chosenReach(db: Database, plan: Plan, settings: RebuildSettings):
   const former = await latestFormer(db, plan.topic);
   if (former !== null && former >= plan.fromMs) {
     throw new WrongUse(
-      `the tables hold events up to ${
+      `the tables have events up to ${
         new Date(former).toISOString()
-      } of a log that adopt-topic has replaced, and which ` +
-        `Kafka no longer has. Choose a --from of the UTC day after that or later; nothing was changed`,
+      } from a topic that adopt-topic replaced, and Kafka ` +
+        `no longer has it. Choose a --from on the next UTC day or later; nothing was changed`,
     );
   }
   const starts = (await boundsOf(cluster)).map(({ partition, begin }): Start => {
     const { next, latestMs } = positions.get(partition) ?? { next: 0, latestMs: null };
     const [replay, from] = [replays.get(partition)!, froms.get(partition)!];
-    // What was deleted lay before what is left: if that begins before the time, so did all of it.
+    // Deleted records were before the remaining ones: if those start before the time, nothing needed was deleted.
     const covered = begin === 0 || replay > begin || (latestMs !== null && latestMs < plan.fromMs);
     if (!covered) {
       throw new WrongUse(
-        `the log no longer has all since ${new Date(times.replay).toISOString()}, which a rebuild from ` +
-          `${new Date(plan.fromMs).toISOString()} needs: partition ${partition} of ${plan.topic} begins at offset ` +
-          `${begin}, the first of that time or later. Choose a later --from; nothing was changed`,
+        `a rebuild from ${new Date(plan.fromMs).toISOString()} needs the log since ` +
+          `${new Date(times.replay).toISOString()}, but partition ${partition} of ${plan.topic} starts at offset ` +
+          `${begin}, and Kafka deleted earlier records. Choose a later --from; nothing was changed`,
       );
     }
     return { partition, replay: Math.min(replay, next), from: Math.min(from, next) };
@@ -180,7 +180,7 @@ async function fillAndSwap(
   output: Output,
 ): Promise<void> {
   const say = (line: string) => output.writeError(`${line}\n`);
-  // The first round reads nearly all of it, the second what has come meanwhile; the last one holds up the service.
+  // The first round reads nearly everything, the second the records since; only the last one blocks the service.
   for (let round = 0; round < 2; round++) await filling.readTo(await nextOffsets(db, plan.topic));
   await verifyRoomForSwap(db);
   await retryOnLockTimeout("put the new rows in place", say, () =>
@@ -252,7 +252,7 @@ class Filling {
     return new Filling(db, source, pipeline, plan.topic);
   }
 
-  /** Reads on until every partition has come to its offset. */
+  /** Reads until every partition has reached its offset. */
   async readTo(offsets: ReadonlyMap<number, number>): Promise<void> {
     this.#source.readTo(offsets);
     await this.#pipeline.start();
@@ -273,7 +273,7 @@ class Filling {
   }
 }
 
-/** A sink that finds the partitions of the days of its events. */
+/** A sink that creates the daily partitions that a commit needs. */
 function withDays(sink: Sink, days: StagedDays): Sink {
   return {
     hashKey: () => sink.hashKey(),
@@ -286,7 +286,7 @@ function withDays(sink: Sink, days: StagedDays): Sink {
   };
 }
 
-/** A decoder that refuses what was refused and sent back, for the copy counts. */
+/** A decoder that refuses records that were refused and replayed: only the replayed copy counts. */
 function refusedAsBefore(decoder: Decoder, places: ReadonlySet<string>): Decoder {
   if (places.size === 0) return decoder;
   return {

@@ -1,5 +1,5 @@
 /**
- * What could not be an event: looked at, and sent back into the topic once it can.
+ * Lists, shows and replays refusals.
  * @module
  */
 import type { Settings } from "../config/config.ts";
@@ -29,14 +29,14 @@ import type { READS } from "./cli/reads.ts";
 import { Resender, type Resent } from "../kafka/resend.ts";
 import { ready } from "./schema.ts";
 
-/** What is asked for. */
+/** Which refusals to list, and how. */
 export interface ListOptions {
   readonly filter: RefusalFilter;
   readonly limit: number;
   readonly json: boolean;
 }
 
-/** Lists refusals, the most recent first; returns the exit code. */
+/** Lists refusals, newest first; returns the exit code. */
 export async function listRefusals(
   { filter, limit, json }: ListOptions,
   settings: DatabaseSettings,
@@ -62,7 +62,7 @@ export async function listRefusals(
   });
 }
 
-/** Shows all that is known of a refusal; returns the exit code. */
+/** Shows one refusal with its payload; returns the exit code. */
 export async function showRefusal(
   { id, json }: { readonly id: string; readonly json: boolean },
   settings: DatabaseSettings,
@@ -89,7 +89,7 @@ export async function showRefusal(
   });
 }
 
-/** The payload as text where it is UTF-8, otherwise in base 64. */
+/** The row for JSON: the payload as text if it is UTF-8, otherwise in base 64. */
 function asJson({ payload, ...row }: RefusalRow): Record<string, unknown> {
   if (payload === null) return { ...row, payload: null };
   try {
@@ -99,19 +99,19 @@ function asJson({ payload, ...row }: RefusalRow): Record<string, unknown> {
   }
 }
 
-/** Which refusals to send, and whether only those that would be taken now. */
+/** Which refusals to replay, and whether only those that would be accepted now. */
 export interface ReplayOptions {
   readonly filter: RefusalFilter;
   readonly ifAccepted: boolean;
 }
 
-/** Refusals in one transaction. */
+/** Number of refusals in one transaction. */
 const BATCH = 200;
 
 /**
- * Sends refusals back into the topic, to the partition that they came from, each once: what is about to be sent is noted
- * first, and a transaction of Kafka leaves the number of the note. Whoever comes after a kill asks for that number, and
- * knows whether to mark or to send. Returns the exit code.
+ * Sends refused records to the topic again, to their own partitions, each exactly once. A note in PostgreSQL lists the
+ * records of a batch before it is sent; the Kafka transaction stores the number of the note. After a kill, the next run
+ * compares the numbers, and marks the batch as replayed or sends it. Returns the exit code.
  */
 export async function replayRefusals(
   { filter, ifAccepted }: ReplayOptions,
@@ -165,7 +165,7 @@ async function replayAll(
   }
 }
 
-/** Ends what a replay that was killed has begun; returns how many refusals that marked. */
+/** Finishes the last batch of a replay that was killed; returns the number of refusals that it marked. */
 async function finishLast(db: Database, resender: Resender, { writeError }: Output): Promise<number> {
   const noted = await unfinishedReplay(db);
   if (noted === null) return 0;
@@ -175,7 +175,7 @@ async function finishLast(db: Database, resender: Resender, { writeError }: Outp
 }
 
 async function finish(db: Database, resender: Resender, { id, refusals }: NotedReplay): Promise<number> {
-  // What has been erased since it was noted is not there any more.
+  // Refusals that were erased since the note are missing.
   const rows = await stillToSend(db, refusals);
   const messages = rows.map(({ partition, payload }): Resent => ({
     partition,
@@ -186,7 +186,7 @@ async function finish(db: Database, resender: Resender, { id, refusals }: NotedR
   return await markReplayed(db, id, rows.map(({ id }) => id));
 }
 
-/** The user that a message names, if it can be read. */
+/** The userId of a record, or null if it cannot be read. */
 function userIn(payload: Uint8Array): string | null {
   try {
     const { userId } = JSON.parse(new TextDecoder().decode(payload));
@@ -196,7 +196,7 @@ function userIn(payload: Uint8Array): string | null {
   }
 }
 
-/** A number of 52 bits, which nobody else has drawn. */
+/** A random number of 52 bits, so that no two notes share one. */
 function randomNumber(): string {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));
   return String((high! >>> 12) * 2 ** 32 + low!);

@@ -1,12 +1,12 @@
 /**
- * Whether a command finds the schema that it knows.
+ * Checks that the schema fits this program.
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Database } from "../postgres/database.ts";
 import { SchemaMismatch, verifySchema } from "../postgres/operations/migrations.ts";
 
-/** True if the schema is what this program needs; otherwise says what is wrong with it, and what to type. */
+/** Returns true if the schema fits this program; otherwise prints what is wrong and what to run, and returns false. */
 export async function ready(db: Database, writeError: (text: string) => void): Promise<boolean> {
   try {
     await verifySchema(db, MIGRATIONS);

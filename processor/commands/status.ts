@@ -1,5 +1,5 @@
 /**
- * What a running processor is doing, as a table.
+ * Shows the status of a running service as a table.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -11,16 +11,16 @@ import { table, visible, withCommas } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
 import type { Output } from "./cli/progress.ts";
 
-/** How to show it. */
+/** How to show the status. */
 export interface StatusOptions {
-  /** The report as it is, in one line. */
+  /** Prints the report as one line of JSON. */
   readonly json: boolean;
-  /** Shows it over and over, in place, until the signal is aborted. */
+  /** Refreshes it in place until the signal is aborted. */
   readonly watch: boolean;
   readonly signal: AbortSignal;
 }
 
-/** A process newer than this program may say more than it knows, an older one less. */
+/** A report of another version may have more fields, or fewer. */
 type Report = StatusReport & {
   readonly verdict?: { readonly title: string; readonly detail: string; readonly advice: string | null };
 };
@@ -28,10 +28,14 @@ type Report = StatusReport & {
 const EVERY_MS = 1000;
 const TIMEOUT_MS = 3000;
 
-/** Clears the screen, and begins at its top. */
+/** Moves to the top and clears the screen. */
 const HOME = "\x1b[H\x1b[2J";
 
-/** Shows what the processor says that listens at `address`; returns the exit code, 1 where nobody answers. */
+/**
+ * Shows the status of the service at `address`; returns the exit code.
+ *
+ * @throws {Error} if the service does not answer the first request
+ */
 export async function status(
   { json, watch, signal }: StatusOptions,
   address: Address,
@@ -40,7 +44,7 @@ export async function status(
   for (let first = true;; first = false) {
     const asked = `http://${addressText(reachable(address))}/api/status`;
     const report = await ask(asked).catch((error: unknown) => {
-      if (first) throw new Error(nobody(asked, error));
+      if (first) throw new Error(unreachable(asked, error));
       return null;
     });
     const lines = report === null ? [`no answer from ${asked}`] : linesOf(report);
@@ -61,14 +65,14 @@ async function ask(url: string): Promise<Report> {
   return report;
 }
 
-function nobody(url: string, error: unknown): string {
+function unreachable(url: string, error: unknown): string {
   return `Cannot get the status from ${url}: ${
     inWords(error)
   }. Check that the service runs (\`clickstream run\`) and that ` +
-    "HTTP_LISTEN is the same here and there; `clickstream doctor` says what keeps it from running";
+    "HTTP_LISTEN is the same for both; `clickstream doctor` shows what keeps the service from starting";
 }
 
-/** A process that listens everywhere is to be reached here. */
+/** The address to connect to: a service that listens on all addresses is reached at localhost. */
 function reachable({ hostname, port }: Address): Address {
   if (hostname === "0.0.0.0") return { hostname: "127.0.0.1", port };
   return { hostname: hostname === "::" ? "::1" : hostname, port };
@@ -99,10 +103,10 @@ function linesOf(report: Report): string[] {
     `clickstream ${report.version} as ${report.instance}, topic ${report.topic}, since ${report.startedAt}`,
     counts,
     commit,
-    `${withCommas(lag)} records behind, ${withCommas(report.restarts.length)} recent restarts`,
+    `lag: ${withCommas(lag)} records; recent restarts: ${withCommas(report.restarts.length)}`,
     ...report.restarts.slice(0, 3).map(({ at, cause, message }) => `  ${at} ${cause}: ${message}`),
     "",
-    ...table(["partition", "next offset", "high watermark", "lag", "watermark"], rows),
+    ...table(["partition", "next offset", "high watermark", "lag", "event-time watermark"], rows),
   ].map(visible);
 }
 

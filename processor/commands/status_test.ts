@@ -13,7 +13,7 @@ import { status } from "./status.ts";
 
 const NOON = Date.UTC(2026, 10, 25, 12);
 
-/** A process that has taken in 12,345 records of two partitions, of which one still has some. */
+/** A process that has committed 12,345 records of two partitions, and has lag in one of them. */
 function serving(): { readonly activity: Activity; readonly server: HttpServer } {
   const activity = new Activity(() => NOON);
   const at = (next: number) => ({ next, replay: 0, watermark: NOON, topicId: null });
@@ -34,7 +34,7 @@ function serving(): { readonly activity: Activity; readonly server: HttpServer }
   return { activity, server: serveHttp({ hostname: "127.0.0.1", port: 0 }, shown, log) };
 }
 
-/** Runs `status`; after each thing that it shows, `shown` is told all of them, and may end it. */
+/** Runs `status`; calls `shown` after each output with all outputs so far, and a function that ends the command. */
 async function watching(
   address: Address,
   shown: (all: readonly string[], end: () => void) => void | Promise<void>,
@@ -52,18 +52,18 @@ async function watching(
   return code;
 }
 
-Deno.test("status shows what a processor does, as a table and as JSON, and how to find one where there is none", async () => {
+Deno.test("status shows a running service as a table and as JSON, and what to check if there is none", async () => {
   const { server } = serving();
   const env = { HTTP_LISTEN: addressText(server.address) };
   const { code, out, err } = await clickstream(["status", "--once"], env);
   assert.deepEqual([code, err], [0, ""]);
   assert.match(out, /^Behind by 2,000 records/);
   assert.match(out, /^clickstream 1\.2\.3 as here\/1, topic clicks, since 2026-11-25T12:00:00\.000Z$/m);
-  assert.match(out, /^2,000 records behind, 1 recent restarts$/m);
+  assert.match(out, /^lag: 2,000 records; recent restarts: 1$/m);
   assert.match(out, /^ +2026-11-25T12:00:00\.000Z database_unavailable: gone\\u\{1b\}\[2J$/m);
-  assert.match(out, /^ *partition +next offset +high watermark +lag +watermark *$/m);
+  assert.match(out, /^ *partition +next offset +high watermark +lag +event-time watermark *$/m);
   assert.match(out, /^ *3 +345 +2,345 +2,000 +2026-11-25T12:00:00\.000Z *$/m);
-  // Whoever is no terminal is shown it once.
+  // Without a terminal, it is printed once.
   assert.equal((await clickstream(["status"], env)).out, out);
 
   const json = await clickstream(["status", "--json"], env);
@@ -75,10 +75,13 @@ Deno.test("status shows what a processor does, as a table and as JSON, and how t
 
   const nobody = await clickstream(["status", "--json"], env);
   assert.deepEqual([nobody.code, nobody.out], [1, ""]);
-  assert.match(nobody.err, /^clickstream: Cannot get the status from http:\/\/127.*HTTP_LISTEN is the same.*doctor/);
+  assert.match(
+    nobody.err,
+    /^clickstream: Cannot get the status from http:\/\/127.*HTTP_LISTEN is the same for both.*doctor/,
+  );
 });
 
-Deno.test("status is shown anew in place, through times without an answer, until it is ended", async () => {
+Deno.test("status refreshes in place until it is ended, also while the service does not answer", async () => {
   const { activity, server } = serving();
   const code = await watching(server.address, async (all, end) => {
     for (const screen of all) assert.ok(screen.startsWith("\x1b[H\x1b[2J"), screen);
@@ -97,7 +100,7 @@ Deno.test("status is shown anew in place, through times without an answer, until
   assert.equal(code, 0);
 });
 
-Deno.test("status over and over as JSON is a report a line, null where nobody answers", async () => {
+Deno.test("status with --json prints one report per line, null while the service does not answer", async () => {
   const { server } = serving();
   const code = await watching(server.address, async (all, end) => {
     if (all.length === 1) {
@@ -108,7 +111,7 @@ Deno.test("status over and over as JSON is a report a line, null where nobody an
   assert.equal(code, 0);
 });
 
-Deno.test("status takes no other program for a processor", async () => {
+Deno.test("status recognises that another program answers", async () => {
   const port = freePort();
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, () => Response.json({ hello: "you" }));
   await assert.rejects(

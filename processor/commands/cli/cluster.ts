@@ -1,5 +1,5 @@
 /**
- * How commands reach Kafka, out of their settings.
+ * Connects commands to Kafka.
  * @module
  */
 import type { Settings } from "../../config/config.ts";
@@ -14,7 +14,7 @@ type ClusterSettings = Settings<
   | "KAFKA_SASL_PASSWORD"
 >;
 
-/** What reading and writing the topic have in common. */
+/** The settings that reading and writing the topic share. */
 export function clusterOf(settings: ClusterSettings): Pick<SourceSettings, "brokers" | "topic" | "tlsCa" | "sasl"> {
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = settings;
   const sasl = mechanism === null || username === null || password === null

@@ -1,5 +1,5 @@
 /**
- * How commands reach PostgreSQL, out of their settings.
+ * Connects commands to PostgreSQL.
  * @module
  */
 import type { Settings } from "../../config/config.ts";
@@ -7,10 +7,10 @@ import type { Database } from "../../postgres/database.ts";
 import type { PostgresOptions } from "../../postgres/postgres.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 
-/** Settings that say where the database is. */
+/** Settings of the connection to PostgreSQL. */
 export type DatabaseSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA">;
 
-/** Connects for a command, which is what the server calls the connection by. */
+/** Runs `body` with a connection whose application name is the command's. */
 export async function connected<T>(
   settings: DatabaseSettings,
   command: string,

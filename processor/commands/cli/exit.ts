@@ -1,12 +1,12 @@
 /**
- * How the program ends.
+ * Exit codes of the program.
  * @module
  */
 
-/** Exit codes, which scripts rely on. */
+/** Exit codes; scripts depend on them. */
 export const EXIT = { done: 0, failed: 1, wrongUse: 2, schema: 3 } as const;
 
-/** The program was called in a way that it can't be; `message` says what is allowed. */
+/** The program was called with invalid options; `message` says what is allowed. */
 export class WrongUse extends Error {
   override readonly name = "WrongUse";
 }

@@ -1,20 +1,20 @@
 /**
- * How far a command has got, said once a second.
+ * Progress of a command, printed once a second.
  * @module
  */
 import { withCommas } from "../../status/text.ts";
 
-/** Where a command says what it does; `host/terminal.ts` is one. */
+/** Where a command writes; `host/terminal.ts` is one. */
 export interface Output {
   /** Writes a line of its result. */
   print(line: string): void;
-  /** Writes text about the work, which is not its result. */
+  /** Writes progress and errors. */
   writeError(text: string): void;
 }
 
 const EVERY_MS = 1000;
 
-/** Counts records that are done. */
+/** Prints the number and rate of processed records. */
 export class Progress {
   readonly #output: Output;
   readonly #startMs = performance.now();
@@ -25,13 +25,13 @@ export class Progress {
     this.#output = output;
   }
 
-  /** Takes note that `count` records are done by now, and says so if it is time. */
+  /** Takes the number of records so far; prints it at most once a second. */
   at(count: number): void {
     const nowMs = performance.now();
     const tookMs = nowMs - this.#saidMs;
     if (tookMs < EVERY_MS) return;
     const rate = Math.round((count - this.#saidCount) / tookMs * 1000);
-    this.#output.writeError(`${withCommas(count)} records, ${withCommas(rate)} a second\n`);
+    this.#output.writeError(`${withCommas(count)} records, ${withCommas(rate)} records/s\n`);
     this.#saidMs = nowMs;
     this.#saidCount = count;
   }

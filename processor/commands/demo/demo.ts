@@ -1,5 +1,6 @@
 /**
- * Everything in one process and nothing installed: the simulator, a log in files, the processor, an embedded PostgreSQL.
+ * Runs everything in one process with nothing installed: the simulator, a log in files, the processor and an embedded
+ * PostgreSQL.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -27,18 +28,18 @@ import { openPage } from "./page.ts";
 import { recounted } from "./recount.ts";
 import { EXIT } from "../cli/exit.ts";
 
-/** What to show. */
+/** Options of the demo. */
 export interface DemoOptions {
-  /** Records a second. */
+  /** Records/s. */
   readonly rate: number;
-  /** How long the shop is open. */
+  /** Duration in seconds. */
   readonly seconds: number;
-  /** Folder to keep everything in, to go on from next time; null for one that is removed at the end. */
+  /** Folder for all data, to continue from next time; null for one that is removed at the end. */
   readonly data: string | null;
   readonly seed: number;
-  /** Where on this machine the status page is; 0 for any that is free, null for the usual one, or any where that is taken. */
+  /** Port of the status page; 0 picks a free one, null the default, or a free one if the default is taken. */
   readonly port: number | null;
-  /** Where lines are written to. */
+  /** Prints a line. */
   readonly print: (line: string) => void;
   readonly writeError: (text: string) => void;
   /** Ends the demo early, as if its time were over. */
@@ -51,14 +52,14 @@ const TICK_MS = 50;
 const SHARES = { bad: 0.01, duplicates: 0.01, late: 0.01 };
 const TOPIC = "clickstream-events";
 
-/** Most records that are counted again, which takes memory for each event. */
+/** Largest log, in records, that is counted again: that takes memory per event. */
 const RECOUNTED = 500_000;
 
-/** Runs the demo; returns the exit code: 0 if what went in and what the tables say agree, 1 if not. */
+/** Runs the demo; returns the exit code: 0 if the tables agree with what was generated, otherwise 1. */
 export async function demo(options: DemoOptions): Promise<number> {
   const folder = await takeFolder(options.data);
   try {
-    options.print(`PostgreSQL starts, embedded, in ${folder.path}`);
+    options.print(`starting an embedded PostgreSQL in ${folder.path}`);
     const db = await openEmbedded(`${folder.path}/postgres`);
     try {
       return await demoIn(folder.path, options, db);
@@ -95,7 +96,7 @@ async function demoIn(folder: string, options: DemoOptions, db: Database): Promi
 async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, observer: Observer): Promise<number> {
   const { print, rate, seconds, seed } = options;
   const counts = countAgain(log);
-  if (log.count > 0) print(`goes on after ${withCommas(log.count)} records of last time`);
+  if (log.count > 0) print(`continuing after ${withCommas(log.count)} records of the last run`);
   const pipeline = new Pipeline({
     source: log,
     sink: new SqlSink(db, "demo"),
@@ -112,7 +113,7 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
   const fromMs = Date.now();
   const toMs = fromMs + seconds * 1000;
   const records = new Simulator({ seed, rate, fromMs, toMs, ...SHARES, keepDays: KEEP_DAYS })[Symbol.iterator]();
-  print(`the shop is open: ${withCommas(rate)} records a second for ${seconds} s`);
+  print(`the shop is open: ${withCommas(rate)} records/s for ${seconds} s`);
   let waiting = records.next();
   let shownMs = fromMs;
   while (!waiting.done && options.signal?.aborted !== true) {
@@ -129,20 +130,20 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     }
     await setTimeout(TICK_MS);
   }
-  await takeInAll(pipeline, db, log);
+  await consumeAll(pipeline, db, log);
   const isLong = log.count > RECOUNTED;
   const again = isLong ? [] : await comparedAgain(db, recounted(log.entries(), KEEP_DAYS, Date.now()));
   const rows = [...await compared(db, counts.snapshot()), ...again];
   print("");
   for (const line of comparison(rows)) print(line);
   if (isLong) {
-    print(`Of more than ${withCommas(RECOUNTED)} records sessions and devices are not counted again.`);
+    print(`Sessions and devices were not compared: the log has more than ${withCommas(RECOUNTED)} records.`);
   }
   return rows.every(({ made, stored }) => made === stored) ? EXIT.done : EXIT.failed;
 }
 
-/** Steps until every record has been taken in. */
-async function takeInAll(pipeline: Pipeline, db: Database, log: EmbeddedLog): Promise<void> {
+/** Steps until every record is committed. */
+async function consumeAll(pipeline: Pipeline, db: Database, log: EmbeddedLog): Promise<void> {
   for (;;) {
     await pipeline.step();
     await pipeline.flush();
@@ -157,7 +158,7 @@ function entryOf({ key, value, timestampMs, kind }: SimulatedRecord): Entry {
   return { key, value, time: timestampMs, tag: CODE_OF[kind] };
 }
 
-/** What the simulator made before, counted from the log by nothing that the processor uses. */
+/** Counts the records of earlier runs from the log, with no code of the processor. */
 function countAgain(log: EmbeddedLog): RecordCounts {
   const counts = new RecordCounts();
   for (const { value, tag } of log.entries()) {

@@ -11,7 +11,7 @@ interface Ended {
   readonly err: string;
 }
 
-/** Runs the demo with no settings at all, at a port of its own. */
+/** Runs the demo without any settings, on a free port. */
 async function demo(...args: readonly string[]): Promise<Ended> {
   const command = new Deno.Command(BINARY, { args: ["demo", "--port", "0", ...args], clearEnv: true });
   const { code, stdout, stderr } = await command.output();
@@ -19,12 +19,12 @@ async function demo(...args: readonly string[]): Promise<Ended> {
   return { code, out: text.decode(stdout), err: text.decode(stderr) };
 }
 
-Deno.test("the demo's tables hold what its shop made, and go on from there next time", async (t) => {
+Deno.test("the demo's tables agree with its shop, and the next run continues from them", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-demo-test-" });
   const args = ["--data", folder, "--rate", "400", "--seconds", "4"];
   let before = 0;
 
-  await t.step("made and stored agree", async () => {
+  await t.step("generated and stored numbers agree", async () => {
     const { code, out, err } = await demo(...args);
     assert.equal(code, 0, out + err);
     assert.equal(err, "");
@@ -40,26 +40,26 @@ Deno.test("the demo's tables hold what its shop made, and go on from there next 
     assert.ok(before > 800, `${before} records in 4 s at 400 a second`);
   });
 
-  await t.step("the next time adds to them", async () => {
+  await t.step("the next run adds to them", async () => {
     const { code, out, err } = await demo(...args, "--seed", "2");
     assert.equal(code, 0, out + err);
-    assert.match(out, new RegExp(`goes on after ${before.toLocaleString("en")} records`));
+    assert.match(out, new RegExp(`continuing after ${before.toLocaleString("en")} records`));
     const [, made] = /^records +([\d,]+)/m.exec(out)!;
     assert.ok(Number(made!.replaceAll(",", "")) > before + 800, out);
   });
 
-  await t.step("two don't share a folder", async () => {
+  await t.step("two demos cannot share a folder", async () => {
     const log = `${folder}/first`;
-    // Open for as long as the other one takes to begin; at a low rate, a shop may have nobody in that time, and close.
+    // The first must still run when the second starts; at a low rate a shop without visitors may close early.
     await using first = Child.start(BINARY, ["demo", "--port", "0", "--rate", "50", ...args.slice(0, 2)], log);
-    await until("the first has begun", async () => /status page/.test(await first.tail()));
+    await until("the first demo has started", async () => /status page/.test(await first.tail()));
     const { code, out, err } = await demo(...args);
     assert.deepEqual([code, out], [2, ""]);
-    assert.match(err, new RegExp(`^clickstream: another demo is at work in --data ${folder}; wait for its end`));
+    assert.match(err, new RegExp(`^clickstream: another demo uses --data ${folder}; wait until it ends`));
     assert.equal(await first.end("SIGTERM"), 0, await first.tail());
   });
 
-  await t.step("a row that is lost is seen", async () => {
+  await t.step("a lost row is detected", async () => {
     const db = await openEmbedded(`${folder}/postgres`);
     const { rowCount } = await db.query(
       "delete from clickstream.sessions where ctid = (select min(ctid) from clickstream.sessions)",
@@ -72,7 +72,7 @@ Deno.test("the demo's tables hold what its shop made, and go on from there next 
     assert.match(out, /\d+ of \d+ figures do not agree\./);
   });
 
-  await t.step("a schema of another program is left alone", async () => {
+  await t.step("a schema of a later version is not changed", async () => {
     const db = await openEmbedded(`${folder}/postgres`);
     await db.query("insert into clickstream.schema_version (name, checksum) values ('9999_future.sql', '')");
     await db.close();
@@ -84,17 +84,17 @@ Deno.test("the demo's tables hold what its shop made, and go on from there next 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("the demo says which of its options can't be, and what can", async (t) => {
-  await t.step("a folder that can't be written to", async () => {
+Deno.test("the demo names an invalid option and what is allowed", async (t) => {
+  await t.step("a folder without write access", async () => {
     const { code, out, err } = await demo("--data", `${BINARY}/folder`);
     assert.deepEqual([code, out], [2, ""]);
     assert.match(
       err,
-      /^clickstream: could not write to --data \/.*\/folder: .*; choose a folder that you may write to\n$/,
+      /^clickstream: cannot write to --data \/.*\/folder: .*; choose a folder that you may write to\n$/,
     );
   });
 
-  await t.step("a port that is taken", async () => {
+  await t.step("a port in use", async () => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr;
     const { code, err } = await demo("--port", `${port}`, "--seconds", "1");

@@ -1,5 +1,5 @@
 /**
- * What the demo shows: figures while it runs, and at the end what the simulator made beside what the tables say.
+ * Output of the demo: figures while it runs, and at the end a comparison of the generated records with the tables.
  * @module
  */
 import type { Counts } from "../../../generator/records.ts";
@@ -7,7 +7,7 @@ import type { Database } from "../../postgres/database.ts";
 import { table, withCommas } from "../../status/text.ts";
 import type { Recounted } from "./recount.ts";
 
-/** A number as the simulator made it and as the tables say it. */
+/** A number as generated, and as stored in the tables. */
 export interface Compared {
   readonly what: string;
   readonly made: number;
@@ -28,7 +28,7 @@ export async function figures(db: Database, counts: Counts, seconds: number): Pr
   return [
     `${seconds.toFixed(0).padStart(4)} s`,
     `sent ${withCommas(counts.records)}`,
-    `taken in ${withCommas(Number(consumed ?? 0))}`,
+    `consumed ${withCommas(Number(consumed ?? 0))}`,
     `active users ${withCommas(Number(active ?? 0))}`,
     `sessions ${withCommas(Number(sessions))}`,
     `conversion ${rate ?? "–"} %`,
@@ -36,10 +36,10 @@ export async function figures(db: Database, counts: Counts, seconds: number): Pr
   ].join("  ");
 }
 
-/** A number as the simulator made it, and the query that asks the tables for the same. */
+/** A number as generated, and the query for the same number in the tables. */
 type Question = readonly [what: string, made: number, sql: string];
 
-/** Every number that the simulator knows of itself, beside the same number out of the tables and reports. */
+/** Compares the simulator's own counts with the tables and reports. */
 export function compared(db: Database, counts: Counts): Promise<Compared[]> {
   const { events, eventTypes, refusals } = counts;
   return answers(db, [
@@ -67,7 +67,7 @@ export function compared(db: Database, counts: Counts): Promise<Compared[]> {
   ]);
 }
 
-/** Every number that is told by the log alone, beside the same number out of the reports. */
+/** Compares the numbers counted from the log with the reports. */
 export function comparedAgain(db: Database, counts: Recounted): Promise<Compared[]> {
   // Only days that are over have retention.
   const retained: Question[] = counts.retained === 0 ? [] : [[
@@ -107,7 +107,7 @@ export function comparison(rows: readonly Compared[]): string[] {
   const wrong = rows.filter(({ made, stored }) => made !== stored).length;
   return [
     ...table(
-      ["", "the shop made", "the tables say", ""],
+      ["", "generated", "in the tables", ""],
       rows.map(({ what, made, stored }) => [what, withCommas(made), withCommas(stored), made === stored ? "✓" : "✗"]),
     ),
     "",

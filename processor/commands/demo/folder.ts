@@ -1,31 +1,31 @@
 /**
- * The folder that a demo keeps everything in.
+ * The data folder of a demo.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
 import { WrongUse } from "../cli/exit.ts";
 
-/** Longest wait for another demo to let go of it, in milliseconds. */
+/** Longest wait for another demo to release the folder, in milliseconds. */
 const PATIENCE_MS = 500;
 
-/** A folder that is this demo's alone. */
+/** A folder that only this demo uses. */
 export interface Folder {
   readonly path: string;
-  /** Lets go of it; one that was made for this demo is removed. */
+  /** Releases the folder; removes it if it was created for this demo. */
   close(): Promise<void>;
 }
 
 /**
- * Takes the folder at `path`, and makes it if there is none; without a path, one that is removed at the end.
+ * Locks the folder at `path`, creating it if necessary; without a path, a temporary one.
  *
- * @throws {WrongUse} if it can't be written to, or another demo has it
+ * @throws {WrongUse} if it cannot be written to, or another demo uses it
  */
 export async function takeFolder(path: string | null): Promise<Folder> {
   const folder = path ?? await Deno.makeTempDir({ prefix: "clickstream-demo-" });
   const lock = await opened(folder);
-  // It is let go of by the end of this process too, however that comes.
+  // The end of this process releases the lock too, even after a kill.
   if (!await isLocked(lock)) {
-    throw new WrongUse(`another demo is at work in --data ${folder}; wait for its end, or choose another folder`);
+    throw new WrongUse(`another demo uses --data ${folder}; wait until it ends, or choose another folder`);
   }
   return {
     path: folder,
@@ -42,7 +42,7 @@ async function opened(folder: string): Promise<Deno.FsFile> {
     return await Deno.open(`${folder}/lock`, { write: true, create: true });
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
-    throw new WrongUse(`could not write to --data ${folder}: ${reason}; choose a folder that you may write to`);
+    throw new WrongUse(`cannot write to --data ${folder}: ${reason}; choose a folder that you may write to`);
   }
 }
 

@@ -1,13 +1,13 @@
 /**
- * How the demo's log stores what kind of record the simulator made, so that it can be counted again next time.
+ * Codes under which the demo's log stores the kind of each record, so that the next run can count them.
  * @module
  */
 import type { SimulatedRecord } from "../../../generator/records.ts";
 
-/** Kind of a record that the simulator made. */
+/** Kind of a simulated record. */
 export type Kind = SimulatedRecord["kind"];
 
-/** The code of each kind in the log. Folders that were kept have these codes: no code is changed or used again. */
+/** Code of each kind in the log. Kept folders contain these codes: never change or reuse one. */
 export const CODE_OF: { readonly [kind in Kind]: number } = {
   event: 0,
   late: 1,
@@ -28,12 +28,12 @@ export const CODE_OF: { readonly [kind in Kind]: number } = {
 const KIND_OF = new Map(Object.entries(CODE_OF).map(([kind, code]) => [code, kind as Kind]));
 
 /**
- * The kind that a code stands for.
+ * The kind of a code.
  *
  * @throws {RangeError} if no version of this program has written it
  */
 export function kindOfCode(code: number): Kind {
   const kind = KIND_OF.get(code);
-  if (kind === undefined) throw new RangeError(`the demo's log has a record of kind ${code}, which is not known`);
+  if (kind === undefined) throw new RangeError(`the demo's log has a record of the unknown kind ${code}`);
   return kind;
 }

@@ -1,11 +1,11 @@
-/** What was stored by an earlier version is read as what it was. */
+/** A log that an earlier version stored must be read with the same kinds. */
 import assert from "node:assert/strict";
 import { EmbeddedLog } from "../../embedded/embedded_log.ts";
 import { CODE_OF, type Kind, kindOfCode } from "./kinds.ts";
 
 const TOPIC = "clickstream-events";
 
-/** What every version has stored, in no order that means anything. */
+/** The codes that every version has stored, in any order. */
 const STORED: readonly (readonly [code: number, kind: Kind])[] = [
   [13, "expired"],
   [2, "duplicate"],
@@ -23,7 +23,7 @@ const STORED: readonly (readonly [code: number, kind: Kind])[] = [
   [6, "not_json"],
 ];
 
-/** A record as it lies in a file: `length u32, time f64, code u8, value`, little-endian. */
+/** A record as stored in a file: `length u32, time f64, code u8, value`, little-endian. */
 function stored(code: number, text: string): Uint8Array {
   const value = new TextEncoder().encode(text);
   const bytes = new Uint8Array(13 + value.length);
@@ -35,7 +35,7 @@ function stored(code: number, text: string): Uint8Array {
   return bytes;
 }
 
-Deno.test("the log of a folder that was kept tells what kinds of records it has", async () => {
+Deno.test("a kept log still has the kinds of its records", async () => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-kinds-" });
   try {
     const bytes = STORED.flatMap(([code, kind]) => [...stored(code, kind)]);
@@ -49,8 +49,8 @@ Deno.test("the log of a folder that was kept tells what kinds of records it has"
   }
 });
 
-Deno.test("a kind has the code that it has always had, wherever it is listed", () => {
+Deno.test("the code of each kind never changes", () => {
   const sorted = (codes: object) => Object.entries(codes).sort(([a], [b]) => a < b ? -1 : 1);
   assert.deepEqual(sorted(CODE_OF), sorted(Object.fromEntries(STORED.map(([code, kind]) => [kind, code]))));
-  assert.throws(() => kindOfCode(200), /kind 200, which is not known/);
+  assert.throws(() => kindOfCode(200), /unknown kind 200/);
 });

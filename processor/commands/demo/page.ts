@@ -1,5 +1,5 @@
 /**
- * The page of a demo: the same page, metrics and status as the service has.
+ * The status page of a demo: the same page, metrics and status as those of the service.
  * @module
  */
 import { Activity } from "../../status/activity.ts";
@@ -15,14 +15,14 @@ import { Sampler, Watching } from "../../status/sampler.ts";
 import { VERSION } from "../../version.ts";
 import { DAY_MS } from "../../views/view.ts";
 
-const USUAL_PORT = 8080;
+const DEFAULT_PORT = 8080;
 
-/** What there is to show. */
+/** Options of the page. */
 export interface PageOptions {
-  /** 0 for any that is free, null for the usual one, or any where that is taken. */
+  /** 0 picks a free port, null the default, or a free one if the default is taken. */
   readonly port: number | null;
   readonly topic: string;
-  /** Days that events are kept. */
+  /** Retention of events, in days. */
   readonly keepDays: number;
   /** Settings as they are shown. */
   readonly settings: Readonly<Record<string, string>>;
@@ -35,7 +35,7 @@ export interface Page {
   close(): Promise<void>;
 }
 
-/** Opens it on this machine. What the pipeline does is told to its observer. */
+/** Serves the page on this machine; its observer must be passed to the pipeline. */
 export function openPage({ port, topic, keepDays, settings }: PageOptions, db: Database): Page {
   const activity = new Activity(() => Date.now());
   activity.take({ kind: "notReady", why: null });
@@ -44,7 +44,7 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
   const live = new Live({
     about: { version: VERSION, instance: "demo", topic, startedAt: Date.now(), settings },
     activity,
-    // The one connection there is, which is the pipeline's too, stays open.
+    // The page shares the pipeline's only connection, so it must not close it.
     open: () => Promise.resolve({ ...shopSource(db, topic), close: () => Promise.resolve() }),
     watched: (isWatched) => watching.on = isWatched,
   });
@@ -78,7 +78,7 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
 
 function serveWhereFree(port: number | null, serve: (port: number) => HttpServer): HttpServer {
   try {
-    return serve(port ?? USUAL_PORT);
+    return serve(port ?? DEFAULT_PORT);
   } catch (error) {
     if (port !== null) throw error;
     return serve(0);

@@ -1,26 +1,25 @@
 /**
- * Sessions, devices and days as the log has them, counted once more by the oracle: by the definitions, and by nothing
- * that decodes, folds or reports in the processor.
+ * Counts sessions, devices and days of the log with the oracle, which shares no code with the processor.
  * @module
  */
 import { expectedOf, type OracleRecord } from "../../oracle/oracle.ts";
 import { conversion, devices, funnel, type Range, retention } from "../../oracle/reports.ts";
 
-/** What was counted. */
+/** The oracle's numbers. */
 export interface Recounted {
   readonly devices: Readonly<Record<string, number>>;
   readonly sessions: number;
   readonly conversions: number;
   /** Sessions that reached each step of the funnel. */
   readonly funnel: readonly number[];
-  /** Users who came on a day that is over, summed over those days. */
+  /** Sum of the daily users of all days that are over. */
   readonly retained: number;
 }
 
-/** All times and days, whose ISO texts are compared. */
+/** All times and days, as bounds for ISO texts. */
 const EVER: Range = { from: "0000", to: "9999~" };
 
-/** Counts a whole log, of which events older than `keepDays` are refused; days that ended by `nowMs` are over. */
+/** Counts a whole log; events older than `keepDays` are refused, and days that ended by `nowMs` are over. */
 export function recounted(
   records: Iterable<OracleRecord & { readonly partition: number }>,
   keepDays: number,
