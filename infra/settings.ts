@@ -275,8 +275,8 @@ function notTogether(settings: Settings): string[] {
 }
 
 function wrongSettings(wrong: readonly string[]): WrongSettings {
-  const count = wrong.length === 1 ? "a setting" : `${wrong.length} settings`;
-  return new WrongSettings(`${count} can't be used:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
+  const count = wrong.length === 1 ? "1 setting is" : `${wrong.length} settings are`;
+  return new WrongSettings(`${count} invalid:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
 }
 
 function zones(value: string): readonly string[] {

@@ -11,21 +11,21 @@ import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
 import { VIEWS } from "../views/mod.ts";
 
-/** Settings that can't be used: `message` names each, its value and what is allowed. */
+/** Invalid settings: `message` names each one, its value and what is allowed. */
 export class WrongSettings extends Error {
   override readonly name = "WrongSettings";
 }
 
-/** Most workers per core; more would only share the cores. */
+/** Most workers per core; more would only compete for it. */
 const WORKERS_A_CORE = 4;
 
 /** Memory that a busy worker needs, in bytes. */
 const WORKER_BYTES = 200e6;
 
-/** What is known of a setting. */
+/** Definition of a setting. */
 export interface Setting {
   readonly schema: z.ZodType<unknown, string>;
-  /** Value where it is not set; null: optional; absent: required. */
+  /** Value if the setting is absent; null: optional; undefined: required. */
   readonly default?: string | null;
   readonly allowed: string;
   readonly about: string;
@@ -68,7 +68,7 @@ export const SETTINGS = {
     schema: wholeNumber(1, 10_000),
     default: "6",
     allowed: "a whole number from 1 to 10000",
-    about: "partitions of the topic, where `generate` or `produce` creates it",
+    about: "number of partitions, if `generate` or `produce` creates the topic",
   },
   KAFKA_GROUP_ID: {
     schema: text(/^[\x21-\x7e]{1,255}$/),
@@ -133,7 +133,7 @@ export const SETTINGS = {
     schema: wholeNumber(1, 256),
     default: null,
     allowed: "a whole number from 1 to 256, at most 4 for each core and 1 for each 200 MB of memory",
-    about: "workers (default: one per core, fewer where memory is short)",
+    about: "workers (default: one per core, fewer if memory is short)",
   },
   COMMIT_EVERY_MS: {
     schema: wholeNumber(10, 60_000),
@@ -187,22 +187,22 @@ export const SETTINGS = {
 
 type Table = typeof SETTINGS;
 
-/** Name of a setting, which is that of its environment variable. */
+/** Name of a setting and of its environment variable. */
 export type SettingName = keyof Table;
 
 type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly default: null } ? null : never);
 
-/** Values of settings by name; null where one that may be left out was. */
+/** Values of settings by name; null for an optional one that is absent. */
 export type Settings<N extends SettingName = SettingName> = { readonly [K in N]: Value<Table[K]> };
 
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
-/** How many workers share the partitions: one for each core that there is memory for, unless it is set. */
+/** Number of workers: WORKERS, or one per core as far as memory allows. */
 export function workersOf({ WORKERS }: Settings<"WORKERS">): number {
   return WORKERS ?? Math.min(navigator.hardwareConcurrency, mostWorkers());
 }
 
-/** Workers that a machine can bear: at most 4 for each core, and 1 for each 200 MB of memory. */
+/** Largest number of workers for a machine: 4 for each core, and 1 for each 200 MB of memory. */
 export function mostWorkers({ cores, memoryBytes }: Machine = machine()): number {
   return Math.max(1, Math.min(256, cores * WORKERS_A_CORE, Math.floor(memoryBytes / WORKER_BYTES)));
 }
@@ -210,7 +210,7 @@ export function mostWorkers({ cores, memoryBytes }: Machine = machine()): number
 /**
  * Reads these settings; an empty variable counts as absent.
  *
- * @throws {WrongSettings} naming every setting that can't be used
+ * @throws {WrongSettings} naming every invalid setting
  */
 export function readSettings<N extends SettingName>(
   names: readonly N[],
@@ -219,22 +219,22 @@ export function readSettings<N extends SettingName>(
   const wrong: string[] = [];
   const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)] as const);
   wrong.push(...incompleteLogin(names, env));
-  // Of a machine that is yet to be made, nobody knows.
+  // With another `env`, the settings are for a machine that may not exist yet.
   if (env === given) wrong.push(...tooManyWorkers(values));
   if (wrong.length > 0) {
-    const count = wrong.length === 1 ? "a setting" : `${wrong.length} settings`;
-    throw new WrongSettings(`${count} can't be used:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
+    const count = wrong.length === 1 ? "1 setting is" : `${wrong.length} settings are`;
+    throw new WrongSettings(`${count} invalid:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
   }
-  // Each value came out of its own setting's schema.
+  // Each value was parsed by the schema of its setting.
   return Object.fromEntries(values) as Settings<N>;
 }
 
-/** Whether a setting is given; an empty variable counts as absent. */
+/** Whether a setting is set; an empty variable counts as absent. */
 export function isSet(name: SettingName): boolean {
   return Boolean(Deno.env.get(name));
 }
 
-/** The value of a setting; what is wrong with it is added to `wrong`. */
+/** The value of a setting; adds an error to `wrong` if it is invalid. */
 function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
   const { schema, default: fallback, allowed, secret }: Setting = SETTINGS[name];
   const value = given ?? fallback;
@@ -260,10 +260,10 @@ function incompleteLogin(names: readonly SettingName[], env: (name: string) => s
   if (!SASL.every((name) => names.includes(name))) return [];
   const absent = SASL.filter((name) => !env(name));
   if (absent.length === SASL.length) return [];
-  return absent.map((name) => `${name} is not set; it must be: ${SASL.join(", ")} go together, or none of them`);
+  return absent.map((name) => `${name} is not set; set all of ${SASL.join(", ")}, or none of them`);
 }
 
-/** Authorities to trust: the file they came from, and their certificates. */
+/** Trusted certificate authorities, and the file that they came from. */
 export interface Authorities {
   readonly file: string;
   readonly pem: string;
@@ -275,22 +275,22 @@ function certificates(file: string): Authorities {
   try {
     pem = Deno.readTextFileSync(file);
   } catch (error) {
-    throw new RangeError(`it can't be read: ${error instanceof Error ? error.message : error}`);
+    throw new RangeError(`cannot read the file: ${error instanceof Error ? error.message : error}`);
   }
-  if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new RangeError("it holds no certificate");
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new RangeError("it contains no certificate");
   return { file, pem };
 }
 
 function list(value: string): string[] {
   const parts = value.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  if (parts.length === 0) throw new RangeError("it names none");
+  if (parts.length === 0) throw new RangeError("the list is empty");
   return parts;
 }
 
 function viewsOf(value: string): readonly View[] {
   const names = list(value);
   const unknown = names.filter((name) => !VIEWS.some((view) => view.name === name));
-  if (unknown.length > 0) throw new RangeError(`there is no view ${unknown.map(quoted).join(", ")}`);
+  if (unknown.length > 0) throw new RangeError(`unknown view: ${unknown.map(quoted).join(", ")}`);
   return VIEWS.filter(({ name }) => names.includes(name));
 }
 
@@ -299,8 +299,8 @@ function quoted(value: string): string {
 }
 
 /**
- * The text of a setting: its environment variable, or else the file of its name in the folder where systemd puts the
- * credentials of a service, which nobody else can read and no child inherits.
+ * The text of a setting: its environment variable, otherwise the file with its name in the folder of systemd's
+ * credentials, which only the service can read and no child process inherits.
  */
 function given(name: string): string | undefined {
   const variable = Deno.env.get(name);
@@ -311,20 +311,20 @@ function given(name: string): string | undefined {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new WrongSettings(
-      `the credential ${folder}/${name} can't be read: ${error instanceof Error ? error.message : error}`,
+      `cannot read the credential ${folder}/${name}: ${error instanceof Error ? error.message : error}`,
     );
   }
 }
 
-/** Whoever keeps the service running and wants to hear from it: systemd. */
+/** The supervisor of the service: systemd. */
 export interface Supervisor {
-  /** Path of the socket that it listens on. */
+  /** Path of its notification socket. */
   readonly socket: string;
-  /** How often it wants a sign of life at least, in milliseconds; null: it does not. */
+  /** Longest time between two signs of life, in milliseconds; null without a watchdog. */
   readonly watchdogMs: number | null;
 }
 
-/** Who supervises the process; null if nobody does. */
+/** The supervisor of this process; null if there is none. */
 export function supervisor(): Supervisor | null {
   const socket = Deno.env.get("NOTIFY_SOCKET");
   if (!socket?.startsWith("/")) return null;
@@ -332,7 +332,7 @@ export function supervisor(): Supervisor | null {
   return { socket, watchdogMs: watchdogUs > 0 ? watchdogUs / 1000 : null };
 }
 
-/** Whether an error that ends the program is to be shown with its stack. */
+/** Whether to print the stack of an error that ends the program. */
 export function showsStacks(): boolean {
   return Deno.env.get("LOG_LEVEL") === "debug";
 }

@@ -46,7 +46,7 @@ const GOOD: readonly (readonly [SettingName, string, unknown])[] = [
   ["LOG_FORMAT", "text", "text"],
 ];
 
-Deno.test("reads what is allowed, and takes the default for what is absent or empty", () => {
+Deno.test("parses valid values, and uses the default for an absent or empty one", () => {
   for (const [name, value, expected] of GOOD) {
     assert.deepEqual(readFrom([name], { [name]: value })[name], expected, `${name}=${value}`);
   }
@@ -84,7 +84,7 @@ const BAD: readonly (readonly [SettingName, string])[] = [
   ["LOG_FORMAT", "xml"],
 ];
 
-Deno.test("refuses anything else, with the name, the value and what is allowed", () => {
+Deno.test("an invalid value is reported with its name, value and what is allowed", () => {
   for (const [name, value] of BAD) {
     const message = messageOf(() => readFrom([name], { [name]: value }));
     const { allowed } = describeSettings([name])[0]!;
@@ -92,20 +92,20 @@ Deno.test("refuses anything else, with the name, the value and what is allowed",
   }
 });
 
-Deno.test("names everything that is wrong at once", () => {
+Deno.test("one error names every invalid setting", () => {
   const variables = { WORKERS: "0", VIEWS: "nothing", KAFKA_SASL_USERNAME: "me", HTTP_LISTEN: "here" };
   const message = messageOf(() => readFrom(SETTING_NAMES, variables));
   const wrong = ["WORKERS", "VIEWS", "HTTP_LISTEN", "DATABASE_URL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD"];
-  assert.match(message, /^6 settings can't be used:\n/);
+  assert.match(message, /^6 settings are invalid:\n/);
   for (const name of wrong) assert.match(message, new RegExp(`^  ${name} `, "m"));
 });
 
-Deno.test("asks only for the settings that are wanted", () => {
+Deno.test("reads only the requested settings", () => {
   assert.deepEqual(readFrom(["WORKERS"], { WORKERS: "3", VIEWS: "nothing" }), { WORKERS: 3 });
   assert.match(messageOf(() => readFrom(["DATABASE_URL"], {})), /DATABASE_URL is not set; it must be postgres:/);
 });
 
-Deno.test("reads the certificates of a file, and the well-known ones", () => {
+Deno.test("reads certificates from a file, and the public ones", () => {
   const file = Deno.makeTempFileSync();
   try {
     Deno.writeTextFileSync(file, "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n");
@@ -121,19 +121,19 @@ Deno.test("reads the certificates of a file, and the well-known ones", () => {
   }
 });
 
-Deno.test("describes every setting, and every default is allowed", () => {
-  for (const { name, default: otherwise, required, about } of describeSettings()) {
+Deno.test("every setting is described, and every default is valid", () => {
+  for (const { name, default: fallback, required, about } of describeSettings()) {
     assert.ok(about.length > 0);
-    if (required) assert.equal(otherwise, null);
-    if (otherwise !== null) assert.ok(readFrom([name], { [name]: otherwise })[name] !== undefined);
+    if (required) assert.equal(fallback, null);
+    if (fallback !== null) assert.ok(readFrom([name], { [name]: fallback })[name] !== undefined);
   }
   assert.deepEqual(describeSettings().filter(({ required }) => required).map(({ name }) => name), ["DATABASE_URL"]);
 });
 
-/** Any text, with a word at both ends that is found wherever a part of it is shown. */
+/** Any text between two marker words, which reveal any part of it in an output. */
 const password = fc.string({ unit: "grapheme", maxLength: 40 }).map((text) => `hunter2${text}hunter2`);
 
-Deno.test("shows no secret, whatever it is and however the settings are printed", () => {
+Deno.test("no way of printing settings shows a secret", () => {
   fc.assert(fc.property(password, password, (kafka, database) => {
     const variables = {
       DATABASE_URL: `postgres://writer:${encodeURIComponent(database)}@db/clickstream?password=${
@@ -157,7 +157,7 @@ Deno.test("shows no secret, whatever it is and however the settings are printed"
   }));
 });
 
-Deno.test("shows no secret in an error about it, nor any part of a database's address with a raw password", () => {
+Deno.test("no error about a setting shows a secret, even in an unencoded DATABASE_URL", () => {
   fc.assert(fc.property(password, (secret) => {
     const url = `postgres://writer:${secret}@db:5432/clickstream`;
     try {
@@ -180,12 +180,12 @@ Deno.test("shows no secret in an error about it, nor any part of a database's ad
   }
 });
 
-Deno.test("takes passwords out of addresses in others' messages", () => {
+Deno.test("removes passwords from addresses in messages of other programs", () => {
   const said = withoutPasswords(`could not reach ${DATABASE_URL} or http://a:hunter2@b?password=hunter2&x=1`);
   assert.equal(said, "could not reach postgres://writer@db:5432/clickstream or http://a@b?password=…&x=1");
 });
 
-Deno.test("a setting may be a credential: a file of its name, where its variable is not set", () => {
+Deno.test("reads a setting from a credential file if its variable is not set", () => {
   const folder = Deno.makeTempDirSync();
   Deno.writeTextFileSync(`${folder}/DATABASE_URL`, `${DATABASE_URL}\n`);
   Deno.writeTextFileSync(`${folder}/KAFKA_TOPIC`, "of the file");
@@ -199,7 +199,7 @@ Deno.test("a setting may be a credential: a file of its name, where its variable
     assert.equal(settings.WORKERS, null);
     Deno.removeSync(`${folder}/DATABASE_URL`);
     Deno.mkdirSync(`${folder}/DATABASE_URL`);
-    assert.match(messageOf(() => readSettings(["DATABASE_URL"])), /^the credential .*\/DATABASE_URL can't be read: /);
+    assert.match(messageOf(() => readSettings(["DATABASE_URL"])), /^cannot read the credential .*\/DATABASE_URL: /);
   } finally {
     Deno.env.delete("KAFKA_TOPIC");
     if (before === undefined) Deno.env.delete("CREDENTIALS_DIRECTORY");
@@ -213,7 +213,7 @@ Deno.test("bounds the workers by cores and memory", () => {
   assert.deepEqual([most(2, 24), most(2, 1), most(1, 0.1), most(128, 1000)], [8, 5, 1, 256]);
 });
 
-Deno.test("knows the memory limits of a control group and of all above it, in both versions", () => {
+Deno.test("reads the memory limits of a control group and its parents, in both versions", () => {
   const folder = Deno.makeTempDirSync();
   const write = (file: string, text: string) => {
     Deno.mkdirSync(`${folder}/${file}`.replace(/\/[^/]*$/, ""), { recursive: true });
@@ -229,7 +229,7 @@ Deno.test("knows the memory limits of a control group and of all above it, in bo
   Deno.removeSync(folder, { recursive: true });
 });
 
-/** What a database's address means: servers, user, password, database and more, and how it is shown. */
+/** Addresses of databases, their servers, their other parts, and how they are shown. */
 const ADDRESSES: readonly (readonly [string, string, Partial<ReturnType<typeof parseDatabaseUrl>>, string])[] = [
   [DATABASE_URL, "db:5432", {
     user: "writer",
@@ -270,7 +270,7 @@ const ADDRESSES: readonly (readonly [string, string, Partial<ReturnType<typeof p
   ["postgres://u@h/db?ssl=true&gssencmode=disable", "h:5432", { tls: "require" }, "postgres://u@h/db"],
 ];
 
-Deno.test("reads a database's address as libpq does, and shows it without its password", () => {
+Deno.test("parses DATABASE_URL like libpq, and shows it without its password", () => {
   for (const [url, hosts, expected, shown] of ADDRESSES) {
     const secret = readFrom(["DATABASE_URL"], { DATABASE_URL: url }).DATABASE_URL;
     const address = parseDatabaseUrl(secret.reveal());
@@ -280,19 +280,19 @@ Deno.test("reads a database's address as libpq does, and shows it without its pa
   }
 });
 
-/** Addresses that are refused, and why. */
+/** Invalid addresses, and the reason. */
 const NO_ADDRESSES: readonly (readonly [string, RegExp])[] = [
   ["", /is not set/],
   [`database=${DATABASE_URL}`, /not a postgres:\/\/ address/],
   [`"${DATABASE_URL}"`, /not a postgres:\/\/ address/],
   ["host=db user=writer password=hunter2", /not a postgres:\/\/ address/],
   ["mysql://writer:hunter2@db/x", /not a postgres:\/\/ address/],
-  ["postgres://writer:hunter2@/x", /names no host; of a socket/],
+  ["postgres://writer:hunter2@/x", /names no host; for a socket/],
   ["postgres://writer:hunter2@db", /names no database/],
   ["postgres://writer:hunter2@a,/x", /names no host/],
   ["postgres://writer:hunter2@a b/x", /a host is not a name/],
   ["postgres://writer:hunter2@a:0/x", /a port is not/],
-  ["postgres://writer:hunter2@a:1,b:2,c:3/x?port=1,2", /another number of ports/],
+  ["postgres://writer:hunter2@a:1,b:2,c:3/x?port=1,2", /different number of ports/],
   ["postgres://writer:hunter2@db/x?hostaddr=10.0.0.1", /parameter hostaddr is not supported/],
   ["postgres://writer:12?hunter2@db/x", /one of its parameters is not supported/],
   [
@@ -305,7 +305,7 @@ const NO_ADDRESSES: readonly (readonly [string, RegExp])[] = [
   ["postgres://writer:hunter2%zz@db/x", /write %25/],
 ];
 
-Deno.test("refuses an address that it can't take as libpq does, and says why without a part of it", () => {
+Deno.test("reports why DATABASE_URL is invalid, without showing any part of it", () => {
   for (const [url, why] of NO_ADDRESSES) {
     const message = messageOf(() => readFrom(["DATABASE_URL"], { DATABASE_URL: url }));
     assert.match(message, why, url);

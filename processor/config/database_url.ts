@@ -1,37 +1,37 @@
 /**
- * The address of a PostgreSQL database, as libpq reads it: one or several hosts, sockets, parameters. What the client
- * can't do as libpq does it is refused, never taken to mean something else.
+ * Parses the address of a PostgreSQL database like libpq: hosts, sockets and parameters. A parameter that the client does
+ * not support like libpq is an error, never ignored.
  * @module
  */
 import { Secret } from "./secret.ts";
 
-/** A server, by its name or address or, where `host` begins with a slash, by the folder of its socket. */
+/** A server: name or address, or the folder of its socket if `host` starts with a slash. */
 export interface DatabaseHost {
   readonly host: string;
   readonly port: number;
 }
 
-/** What a database's address says. */
+/** The parts of a database's address. */
 export interface DatabaseAddress {
   /** In the order in which they are tried; at least one. */
   readonly hosts: readonly DatabaseHost[];
-  /** Null: the client's default, which is the user of the operating system. */
+  /** Null: the user of the operating system. */
   readonly user: string | null;
   readonly password: string | null;
   readonly database: string;
-  /** `require` encrypts and trusts any certificate; `verify-full` trusts only one of an authority, for this host. */
+  /** `require` encrypts and trusts any certificate; `verify-full` checks its authority and host name. */
   readonly tls: "disable" | "require" | "verify-full";
-  /** Files that `sslrootcert`, `sslcert` and `sslkey` name; null where they are left out. */
+  /** Files of `sslrootcert`, `sslcert` and `sslkey`; null if absent. */
   readonly files: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null };
-  /** Which of several hosts is wanted: any that answers, one that takes writes, or one that is no standby. */
+  /** Required kind of server: any that answers, one that accepts writes, or one that is not a standby. */
   readonly wants: "any" | "read-write" | "primary";
   readonly applicationName: string | null;
   readonly options: string | null;
-  /** Longest time to wait for a connection to one host, in milliseconds; null: the caller's. */
+  /** Connection timeout per host, in milliseconds; null: the caller's default. */
   readonly connectTimeoutMs: number | null;
 }
 
-/** Parameters that are read; a list stands for the only values that are. */
+/** Supported parameters, with their allowed values. */
 const PARAMETERS: Readonly<Record<string, readonly string[] | "any">> = {
   host: "any",
   port: "any",
@@ -52,7 +52,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | "any">> = {
   uselibpqcompat: ["true"],
 };
 
-/** Others that libpq or the client know, so that an error may name them; any other text may be part of a password. */
+/** Known unsupported parameters: an error may name them, while any other text may be part of a password. */
 const UNSUPPORTED = [
   ...["hostaddr", "passfile", "service", "servicefile", "sslcrl", "sslpassword", "sslnegotiation", "sslcompression"],
   ...["requirepeer", "require_auth", "krbsrvname", "gsslib", "keepalives", "keepalives_idle", "keepalives_interval"],
@@ -64,9 +64,9 @@ const UNSUPPORTED = [
 const PARTS = /^(postgres(?:ql)?):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^/?#@]*))?(?:\?([^#]*))?$/s;
 
 /**
- * The connection string of a PostgreSQL database, which may hold a password; blanks around it are left out.
+ * Checks the connection string of a PostgreSQL database, and hides its password; surrounding blanks are removed.
  *
- * @throws {RangeError} if it is none, or says what the client can't do; the message holds no part of the value
+ * @throws {RangeError} if it is invalid or not supported; the message contains no part of the value
  */
 export function databaseUrl(value: string): Secret {
   const text = value.trim();
@@ -75,14 +75,14 @@ export function databaseUrl(value: string): Secret {
 }
 
 /**
- * Reads the connection string of a PostgreSQL database.
+ * Parses the connection string of a PostgreSQL database.
  *
- * @throws {RangeError} if it is none, or says what the client can't do; the message holds no part of the value
+ * @throws {RangeError} if it is invalid or not supported; the message contains no part of the value
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   if (!/^postgres(ql)?:\/\//.test(text)) throw new RangeError("it is not a postgres:// address");
   const parts = PARTS.exec(text);
-  // A password with characters that are not encoded lands in the wrong part, from where it would be shown.
+  // An unencoded password would land in another part, and be shown.
   if (parts === null) throw new RangeError("a part is missing or not encoded");
   const [, , login = "", authority = "", path = "", query = ""] = parts;
   const given = parametersOf(query);
@@ -92,7 +92,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   const database = given.get("dbname") ?? decoded(path);
   if (database === "") throw new RangeError("it names no database");
   for (const part of [user, password, database]) {
-    if (part.includes("\0")) throw new RangeError("a part holds a NUL");
+    if (part.includes("\0")) throw new RangeError("a part contains a NUL");
   }
   return {
     hosts: hostsOf(authority, given),
@@ -112,7 +112,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   };
 }
 
-/** A server as `host:port`, an IPv6 host in brackets, or as the path of its socket. */
+/** A server as `host:port`, with an IPv6 host in brackets, or as the path of its socket. */
 export function hostText({ host, port }: DatabaseHost): string {
   if (host.startsWith("/")) return `${host}/.s.PGSQL.${port}`;
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
@@ -126,7 +126,7 @@ function parametersOf(query: string): ReadonlyMap<string, string> {
     if (!Object.hasOwn(PARAMETERS, name) || allowed === undefined) {
       const which = UNSUPPORTED.some((known) => known === name) ? `its parameter ${name}` : "one of its parameters";
       const all = Object.keys(PARAMETERS).join(", ");
-      throw new RangeError(`${which} is not supported; those that are: ${all}`);
+      throw new RangeError(`${which} is not supported; supported are ${all}`);
     }
     const meant = decoded(value);
     if (allowed !== "any" && !allowed.includes(meant)) {
@@ -137,7 +137,7 @@ function parametersOf(query: string): ReadonlyMap<string, string> {
   return given;
 }
 
-/** Why other values that libpq knows are refused. */
+/** Why other values of libpq are not allowed. */
 const WHY_NOT: Readonly<Record<string, string>> = {
   sslmode: ": allow and prefer would fall back to no encryption, and verify-ca trusts any host of the authority",
   target_session_attrs: ": the tables are written to",
@@ -156,7 +156,7 @@ function tlsOf(given: ReadonlyMap<string, string>): DatabaseAddress["tls"] {
 function timeoutOf(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (!/^\d{1,6}$/.test(text)) throw new RangeError("its connect_timeout is not a whole number of seconds");
-  // As in libpq, 0 is no limit, and 1 is taken for 2.
+  // As in libpq, 0 means no limit, and 1 means 2.
   return text === "0" ? null : Math.max(2, Number(text)) * 1000;
 }
 
@@ -172,11 +172,11 @@ function hostsOf(authority: string, given: ReadonlyMap<string, string>): Databas
   const names = given.get("host")?.split(",") ?? places.map(({ host }) => host);
   const ports = given.get("port")?.split(",") ?? places.map(({ port }) => port);
   if (ports.length !== 1 && ports.length !== names.length) {
-    throw new RangeError("it names another number of ports than of hosts");
+    throw new RangeError("it has a different number of ports than of hosts");
   }
   return names.map((host, n) => {
     const port = ports.length === 1 ? ports[0]! : ports[n]!;
-    if (host === "") throw new RangeError("it names no host; of a socket, name the folder: ?host=/var/run/postgresql");
+    if (host === "") throw new RangeError("it names no host; for a socket, add its folder: ?host=/var/run/postgresql");
     if (!host.startsWith("/") && !NAME.test(host) && !/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(host)) {
       throw new RangeError(NO_HOST);
     }
@@ -193,11 +193,11 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new RangeError("a % in it is not followed by two hexadecimal digits of UTF-8: write %25 for it");
+    throw new RangeError("a % is not followed by two hexadecimal digits of UTF-8; write %25 for a literal %");
   }
 }
 
-/** All but the password and the parameters, as it was written. */
+/** The address as it was written, without password and parameters. */
 function shown(text: string, { hosts, user, database }: DatabaseAddress): string {
   const [scheme, ...rest] = text.split("://");
   const isPortGiven = /:\d+(?:[,/?]|$)/.test(rest.join("://").replace(/^[^/?#]*@/, "")) || /[?&]port=/.test(text);

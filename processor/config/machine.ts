@@ -1,12 +1,12 @@
 /**
- * What this process may use of its machine.
+ * Cores and memory that this process may use.
  * @module
  */
 
 /** Cores and memory. */
 export interface Machine {
   readonly cores: number;
-  /** The machine's memory, or the limit of the process's control group where that is lower; in bytes. */
+  /** Memory of the machine, or the limit of the process's control group if that is lower, in bytes. */
   readonly memoryBytes: number;
 }
 
@@ -17,8 +17,8 @@ export function machine(): Machine {
 }
 
 /**
- * The memory limits, in bytes, of the control groups that `membership` lists, and of all above them; both versions of
- * control groups.
+ * The memory limits, in bytes, of the control groups in `membership` and of their parents, for both versions of control
+ * groups.
  *
  * @param membership file such as `/proc/self/cgroup`
  * @param mount folder such as `/sys/fs/cgroup`
@@ -32,11 +32,11 @@ export function memoryLimits(membership: string, mount: string): number[] {
       ? foldersTo(`${mount}/memory`, path, "memory.limit_in_bytes")
       : [];
   });
-  // Without a limit it says `max`, or a number beyond all memory.
+  // Without a limit, the file contains `max`, or a number larger than any memory.
   return groups.map((file) => textOf(file).trim()).filter((text) => /^\d+$/.test(text)).map(Number);
 }
 
-/** A file in the folder of a group, and in those above it. */
+/** Paths of a file in the folder of a group and in its parents. */
 function foldersTo(mount: string, path: string, file: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
   return Array.from({ length: parts.length + 1 }, (_, n) => [mount, ...parts.slice(0, n), file].join("/"));
@@ -46,7 +46,7 @@ function textOf(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch {
-    // No control groups here, or none that this process may see.
+    // There are no control groups, or this process may not see them.
     return "";
   }
 }

@@ -1,9 +1,9 @@
 /**
- * What must not be printed.
+ * Secrets, which must never be printed.
  * @module
  */
 
-/** A value that is never printed: as text, as JSON and in an inspection it is what may be shown of it. */
+/** A value that is never printed: text, JSON and inspections show a harmless part instead. */
 export class Secret {
   readonly #value: string;
   readonly #shown: string;
@@ -18,7 +18,7 @@ export class Secret {
     return this.#value;
   }
 
-  /** What may be shown: of a connection string all but its password and parameters. */
+  /** The harmless part: a connection string without its password and parameters. */
   toString(): string {
     return this.#shown;
   }
@@ -39,12 +39,12 @@ export class Secret {
   }
 }
 
-/** The text without the passwords of any addresses in it, for messages that others wrote. */
+/** The text without the passwords of addresses in it, for messages of other programs. */
 export function withoutPasswords(text: string): string {
   return text.replaceAll(/(:\/\/[^\s:/@]*):[^\s/]*@/g, "$1@").replaceAll(/([?&]password=)[^\s&]*/gi, "$1…");
 }
 
-/** An error in words, with `stack` also where it comes from. */
+/** The message of an error, or with `stack` its stack. */
 export function inWords(error: unknown, stack = false): string {
   if (!(error instanceof Error)) return withoutPasswords(String(error));
   const { message, name, cause } = error;

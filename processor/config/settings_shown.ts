@@ -1,5 +1,5 @@
 /**
- * Settings as help, documentation and the status page show them.
+ * Settings as shown in help, documentation and the status page.
  * @module
  */
 import { type Address, addressText } from "./address.ts";
@@ -10,19 +10,19 @@ import type { View } from "../views/view.ts";
 /** Names of all settings. */
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
 
-/** A setting as help and documentation show it. */
+/** Description of a setting for help and documentation. */
 export interface SettingDescription {
   readonly name: SettingName;
-  /** Text that stands in where it is not set; null without one. */
+  /** Value if it is not set; null without a default. */
   readonly default: string | null;
-  /** Whether there is no doing without it. */
+  /** Whether it must be set. */
   readonly required: boolean;
   readonly secret: boolean;
   readonly allowed: string;
   readonly about: string;
 }
 
-/** Describes these settings, all without an argument. */
+/** Describes these settings (default: all). */
 export function describeSettings(names: readonly SettingName[] = SETTING_NAMES): SettingDescription[] {
   return names.map((name) => {
     const { default: fallback, allowed, about, secret }: Setting = SETTINGS[name];
@@ -31,7 +31,7 @@ export function describeSettings(names: readonly SettingName[] = SETTING_NAMES):
   });
 }
 
-/** The values as text, of secrets what may be shown; null where one is left out. */
+/** The values as text, with secrets hidden; null if not set. */
 export function shownSettings(settings: Partial<Settings>): Record<string, string | null> {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, shown(value)]));
 }
