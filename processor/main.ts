@@ -1,5 +1,5 @@
 /**
- * The program: runs the command that was typed and ends with its exit code.
+ * The program: runs the command of its arguments, and ends with its exit code.
  * @module
  */
 import { CommanderError } from "commander";
@@ -9,31 +9,31 @@ import { showsStacks, WrongSettings } from "./config/config.ts";
 import { writeError } from "./host/terminal.ts";
 import { inWords } from "./config/secret.ts";
 
-/** Runs the command that `args` ask for; returns the exit code. */
+/** Runs the command in `args`; returns its exit code. */
 async function main(args: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
   try {
     await program((ended) => code = ended).parseAsync(args, { from: "user" });
     return code;
   } catch (error) {
-    // The parser has already said what is wrong.
+    // The parser has already printed the error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUse;
     return failed(error);
   }
 }
 
 function failed(error: unknown): number {
-  const misused = error instanceof WrongSettings || error instanceof WrongUse;
-  writeError(`clickstream: ${inWords(error, showsStacks() && !misused)}\n`);
-  return misused ? EXIT.wrongUse : EXIT.failed;
+  const isWrongUse = error instanceof WrongSettings || error instanceof WrongUse;
+  writeError(`clickstream: ${inWords(error, showsStacks() && !isWrongUse)}\n`);
+  return isWrongUse ? EXIT.wrongUse : EXIT.failed;
 }
 
 if (typeof WorkerGlobalScope === "function") {
-  // The service has started this program once more, in a thread.
+  // The service runs this program again in a thread, as a worker.
   const { serveThread } = await import("./commands/run/threads.ts");
   serveThread();
 } else if (import.meta.main) {
-  // What a client throws with nobody waiting for it ends the program as any other error does.
+  // An error that a client library throws outside of any await ends the program like any other.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     Deno.exit(failed(event.reason));

@@ -8,7 +8,7 @@ function written(options: Pick<LogOptions, "level" | "format">, body: (log: Log)
   return lines;
 }
 
-Deno.test("writes one JSON object a line, with the level in words and the time in UTC", () => {
+Deno.test("writes one JSON object per line, with the level as a word and the time in UTC", () => {
   const [line, ...others] = written({ level: "info", format: "json" }, (log) => {
     log.debug("too much");
     log.warn("two\nlines", { records: 5 });
@@ -20,7 +20,7 @@ Deno.test("writes one JSON object a line, with the level in words and the time i
   assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
-Deno.test("writes text for people", () => {
+Deno.test("writes lines of text", () => {
   const lines = written({ level: "debug", format: "text" }, (log) => {
     log.debug("looking");
     log.error("it failed", { reason: "no idea" });
@@ -29,7 +29,7 @@ Deno.test("writes text for people", () => {
   assert.match(lines[1]!, /ERROR.*it failed.*no idea/);
 });
 
-Deno.test("logs no secret, wherever it stands", () => {
+Deno.test("logs no secret, wherever it occurs", () => {
   for (const format of ["json", "text"] as const) {
     const lines = written({ level: "debug", format }, (log) => {
       log.info("could not reach postgres://me:hunter2@db/clickstream", { url: "postgres://me:hunter2@db/x" });
@@ -43,7 +43,7 @@ Deno.test("logs no secret, wherever it stands", () => {
   }
 });
 
-Deno.test("finds words for an error that has none", () => {
+Deno.test("describes an error without a message by its cause or name", () => {
   assert.equal(inWords(new Error("", { cause: new Error("inner") })), "inner");
   assert.equal(inWords(new TypeError("")), "TypeError");
   assert.equal(inWords("text"), "text");

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
 import { openNotifier } from "./notify.ts";
 
-Deno.test("what is said arrives at the socket, in order, and leaves nothing behind", async () => {
+Deno.test("sends messages to the socket in order, and leaves no file behind", async () => {
   const folder = await Deno.makeTempDir();
   const socket = `${folder}/notify`;
   const systemd = Deno.listenDatagram({ transport: "unixpacket", path: socket });
   const notifier = openNotifier({ socket, watchdogMs: null }, (reason) => assert.fail(reason));
-  notifier.say("READY=1", "STATUS=at work");
+  notifier.say("READY=1", "STATUS=ready");
   notifier.say("WATCHDOG=1");
   const heard = async () => new TextDecoder().decode((await systemd.receive())[0]);
-  assert.equal(await heard(), "READY=1\nSTATUS=at work\n");
+  assert.equal(await heard(), "READY=1\nSTATUS=ready\n");
   assert.equal(await heard(), "WATCHDOG=1\n");
   notifier.close();
   systemd.close();
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["notify"]);
 });
 
-Deno.test("where nobody listens any more it is said once, and the work goes on", async () => {
+Deno.test("warns once if nothing listens, and continues", async () => {
   const socket = `${await Deno.makeTempDir()}/notify`;
   const warned = Promise.withResolvers<string>();
   const warnings: string[] = [];

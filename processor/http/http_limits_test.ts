@@ -1,5 +1,5 @@
 /**
- * What the HTTP server bears: the slow, the idle, the many, the malformed, and those who ask by a name that is not meant.
+ * Limits of the HTTP server: slow, idle and many clients, malformed requests, and unknown host names.
  */
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
@@ -24,7 +24,7 @@ async function serving(
   const shown = {
     notReady: () => null,
     status: () => {
-      throw new Error("nobody asks");
+      throw new Error("no test requests this");
     },
     stream: () => audience.join([["hello", null]]),
     metrics: new Metrics(new Activity(() => Date.now())),
@@ -50,18 +50,18 @@ function end(client: Deno.TcpConn): void {
   try {
     client.close();
   } catch {
-    // It was closed for being late.
+    // The server closed it because it was late.
   }
 }
 
-/** All that is sent until the connection ends, or until this was. */
+/** Everything received until the connection ends, or until this text. */
 async function readAll(client: Deno.TcpConn, until = "\0"): Promise<string> {
-  // Whoever is not let go in time is so late that the test fails.
+  // A connection that the server does not close in time fails the test.
   const timer = setTimeout(() => end(client), 10_000);
   const buffer = new Uint8Array(64 * 1024);
   let text = "";
   while (!text.includes(until)) {
-    // One that is closed while something is on its way may end as a reset.
+    // A connection closed with data in flight may end as a reset.
     const read = await client.read(buffer).catch(() => null);
     if (read === null) break;
     text += new TextDecoder("latin1").decode(buffer.subarray(0, read));
@@ -70,7 +70,7 @@ async function readAll(client: Deno.TcpConn, until = "\0"): Promise<string> {
   return text;
 }
 
-/** What is answered to bytes, by a connection of their own that sends nothing more. */
+/** The answer to these bytes on a connection of their own that sends nothing more. */
 async function answerTo(server: HttpServer, sent: string): Promise<string> {
   const client = await connect(server, sent);
   await client.closeWrite().catch(() => {});
@@ -81,7 +81,7 @@ async function answerTo(server: HttpServer, sent: string): Promise<string> {
 
 const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? NaN);
 
-Deno.test("only names that are meant are answered, with a port or without", async () => {
+Deno.test("answers known host names only, with a port or without", async () => {
   await serving({ hosts: ["status.shop.example"] }, async (server) => {
     const machine = Deno.hostname();
     const table: readonly (readonly [host: string | null, status: number])[] = [
@@ -117,7 +117,7 @@ Deno.test("only names that are meant are answered, with a port or without", asyn
   });
 });
 
-Deno.test("what is no request is told so, and nothing follows it", async () => {
+Deno.test("answers malformed requests with an error, and ends their connection", async () => {
   await serving({}, async (server) => {
     const table: readonly (readonly [sent: string, status: number])[] = [
       ["nonsense\r\n\r\n", 400],
@@ -129,7 +129,7 @@ Deno.test("what is no request is told so, and nothing follows it", async () => {
       ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505],
       [`GET /health HTTP/1.1\r\nHost: localhost\r\nx: ${"y".repeat(20_000)}\r\n\r\n`, 431],
       [`GET /${"y".repeat(10_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 400],
-      // Of a request with a body the body is not read, so it can't be taken for the next request.
+      // The body of a request is not read, so it cannot be mistaken for the next request.
       [`POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n${get("/metrics")}`, 405],
       [`GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${get("/metrics")}`, 200],
       [`GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n${get("/metrics")}`, 200],
@@ -141,7 +141,7 @@ Deno.test("what is no request is told so, and nothing follows it", async () => {
       assert.equal(answer.match(/^HTTP\/1\.1 /gm)!.length, 1, answer);
       assert.match(answer, /^connection: close\r$/m);
     }
-    // Requests follow each other, however they are cut.
+    // Requests on one connection are answered in order, however they are split.
     const client = await connect(server);
     for (const piece of [get("/health"), "GET /hea", "lth HTTP/1.1\r\nHost: localhost\r", "\n\r", "\n", get("/x")]) {
       await client.write(TEXT.encode(piece));
@@ -158,7 +158,7 @@ Deno.test("what is no request is told so, and nothing follows it", async () => {
   });
 });
 
-Deno.test("who is slow or idle is let go, and a stream is neither", async () => {
+Deno.test("closes slow and idle connections, but no stream", async () => {
   const limits = { ...LIMITS, headMs: 400, idleMs: 1200, writeMs: 800 };
   await serving({ limits }, async (server, audience) => {
     const startMs = performance.now();
@@ -168,7 +168,7 @@ Deno.test("who is slow or idle is let go, and a stream is neither", async () => 
       return (performance.now() - startMs) / 1000;
     };
     const stream = await connect(server, get("/api/stream"));
-    await until("somebody looks", () => audience.size === 1, 5000, 10);
+    await until("a client is connected", () => audience.size === 1, 5000, 10);
     const silent = connect(server).then(seconds);
     const slow = connect(server, "GET /health HTT").then(seconds);
     const drips = connect(server, "GET /health HTTP/1.1\r\n").then(async (client) => {
@@ -178,7 +178,7 @@ Deno.test("who is slow or idle is let go, and a stream is neither", async () => 
       return took;
     });
     const idle = connect(server, get("/health")).then(seconds);
-    // Takes nothing of what it asks for, until it is given up.
+    // Reads nothing of its answer until the server closes the connection.
     const greedy = await connect(server);
     for (let i = 0; i < 4000; i++) await greedy.write(TEXT.encode(get("/")));
     for (const [name, took] of Object.entries({ silent, slow, drips })) {
@@ -191,20 +191,20 @@ Deno.test("who is slow or idle is let go, and a stream is neither", async () => 
     audience.send([["tick", null]]);
     assert.match(await readAll(stream, "event: tick\n"), /event: tick\n/);
     end(stream);
-    await until("nobody looks", () => audience.size === 0, 5000, 10);
+    await until("no client is connected", () => audience.size === 0, 5000, 10);
   });
 });
 
-Deno.test("whoever comes new is answered, however many hold connections", async () => {
+Deno.test("answers new clients however many connections are open", async () => {
   await serving({ limits: { ...LIMITS, connections: 8 } }, async (server, audience) => {
     const stream = await connect(server, get("/api/stream"));
-    await until("somebody looks", () => audience.size === 1, 5000, 10);
+    await until("a client is connected", () => audience.size === 1, 5000, 10);
     const holding: Deno.TcpConn[] = [];
     for (let i = 0; i < 100; i++) {
       holding.push(await connect(server, "GET / HTTP/1.1\r\n"));
       if (i % 10 === 0) assert.equal(statusOf(await answerTo(server, get("/health"))), 200);
     }
-    // Those that came first were let go, and only they.
+    // The oldest connections were closed, and no others.
     for (const client of holding.slice(0, 80)) assert.equal(await readAll(client), "");
     const last = holding.at(-1)!;
     await last.write(TEXT.encode("Host: localhost\r\nConnection: close\r\n\r\n"));
@@ -215,14 +215,14 @@ Deno.test("whoever comes new is answered, however many hold connections", async 
   });
 });
 
-Deno.test("thousands of slow connections and no file left end nothing, and take no memory", async () => {
+Deno.test("survives thousands of slow connections and the limit of open files, with little memory", async () => {
   const http = { hostname: "127.0.0.1", port: freePort() };
   const env = {
     ...{ KAFKA_BROKERS: "127.0.0.1:1", DATABASE_URL: "postgres://nobody@127.0.0.1:1/none", WORKERS: "1" },
     HTTP_LISTEN: addressText(http),
   };
   const folder = await Deno.makeTempDir();
-  // Fewer files than connections may be held.
+  // The limit of open files is lower than the limit of connections.
   const limited = ["-c", `ulimit -n 150; exec '${BINARY}' run`];
   await using service = Child.start("bash", limited, `${folder}/log`, env);
   const health = () =>

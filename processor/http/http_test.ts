@@ -42,7 +42,7 @@ async function serving(
   }
 }
 
-Deno.test("is alive at once, and ready when everything is there", () =>
+Deno.test("is alive at once, and ready once every worker is", () =>
   serving(async (get, activity) => {
     const health = await get("/health");
     assert.deepEqual([health.status, await health.json()], [200, { status: "alive" }]);
@@ -57,7 +57,7 @@ Deno.test("is alive at once, and ready when everything is there", () =>
     assert.deepEqual([ready.status, await ready.json()], [200, { status: "ready" }]);
   }));
 
-Deno.test("says what it does, as JSON and for people", () =>
+Deno.test("serves the status report as JSON", () =>
   serving(async (get, activity) => {
     const partitions = new Map([[3, { next: 7, replay: 0, watermark: NOON, topicId: null }]]);
     activity.take({ kind: "started", partitions, cause: { kind: "unavailable", message: "<gone>" } });
@@ -66,7 +66,12 @@ Deno.test("says what it does, as JSON and for people", () =>
     assert.deepEqual(status, {
       state: "waiting",
       reason: "starting",
-      verdict: { level: "starting", title: "Starting", detail: "Connects to PostgreSQL and Kafka.", advice: null },
+      verdict: {
+        level: "starting",
+        title: "Starting",
+        detail: "The service connects to PostgreSQL and Kafka.",
+        advice: null,
+      },
       at: "2026-11-01T12:00:01.000Z",
       version: "1.2.3",
       instance: "here/1",
@@ -114,7 +119,7 @@ Deno.test("says what it does, as JSON and for people", () =>
     });
   }));
 
-Deno.test("serves the page with all its parts, which may ask nobody else for anything", () =>
+Deno.test("serves the page with all its files, and lets it load nothing from elsewhere", () =>
   serving(async (get) => {
     const page = await get("/");
     const html = await page.text();
@@ -139,7 +144,7 @@ Deno.test("serves the page with all its parts, which may ask nobody else for any
     }
   }));
 
-Deno.test("streams to as many as it has room for, and nothing to whoever asks for the headers alone", () =>
+Deno.test("answers 503 to a stream beyond the limit, and HEAD without a stream", () =>
   serving(async (get) => {
     const full = await get("/api/stream");
     assert.deepEqual([full.status, full.headers.get("retry-after")], [503, "10"]);
@@ -148,14 +153,14 @@ Deno.test("streams to as many as it has room for, and nothing to whoever asks fo
     assert.deepEqual([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
   }));
 
-Deno.test("shows metrics to Prometheus", () =>
+Deno.test("serves metrics for Prometheus", () =>
   serving(async (get) => {
     const response = await get("/metrics");
     assert.match(response.headers.get("content-type")!, /^text\/plain; version=0\.0\.4/);
     assert.match(await response.text(), /^clickstream_ready 0$/m);
   }));
 
-Deno.test("is read only, knows its paths, and sends safe headers with everything", () =>
+Deno.test("allows GET and HEAD of known paths only, always with safe headers", () =>
   serving(async (get) => {
     for (const path of ["/", "/health", "/ready", "/metrics", "/api/status"]) {
       for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
@@ -176,7 +181,7 @@ Deno.test("is read only, knows its paths, and sends safe headers with everything
     }
   }));
 
-Deno.test("answers 500 without a word of what went wrong", () =>
+Deno.test("answers 500 without the message of the error", () =>
   serving(async (get) => {
     const response = await get("/api/status");
     assert.equal(response.status, 500);
@@ -187,7 +192,7 @@ Deno.test("answers 500 without a word of what went wrong", () =>
     },
   }));
 
-Deno.test("says which setting to change where another program listens", () =>
+Deno.test("names the setting to change if another program uses the port", () =>
   serving((_get, activity, { address }) => {
     assert.throws(
       () => serveHttp(address, shownOf(activity), silent),

@@ -34,7 +34,7 @@ const COMMIT: Commit = {
   ],
 };
 
-/** A commit that took so long, of events that happened and came to Kafka at these times. */
+/** Timing of a commit with events of these event times and Kafka timestamps. */
 function timing(tookMs: number, event: readonly number[] = [], kafka = event): Timing {
   const times = (of: readonly number[]) => {
     const held = new Times();
@@ -49,13 +49,13 @@ function watched(workers = 1) {
   const metrics = new Metrics(activity);
   const worker = (n: number) =>
     reportTo((event) => {
-      // As from one thread to another.
+      // Cloned, as between threads.
       activity.take(structuredClone(event), n);
     }, () => NOON);
   return { activity, metrics, worker, all: worker(0) };
 }
 
-/** Samples of the text format by name and labels. */
+/** Samples of the text format, by name and labels. */
 async function samples(metrics: Metrics): Promise<Map<string, number>> {
   const lines = (await metrics.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(
@@ -63,7 +63,7 @@ async function samples(metrics: Metrics): Promise<Map<string, number>> {
   );
 }
 
-Deno.test("counts what a pipeline tells", async () => {
+Deno.test("counts what a pipeline reports", async () => {
   const { activity, metrics, all } = watched();
   activity.take({ kind: "fetched", bytes: 1234 });
   activity.take({ kind: "retrying" });
@@ -95,7 +95,7 @@ Deno.test("counts what a pipeline tells", async () => {
     'clickstream_commit_duration_seconds_bucket{le="0.05"}': 1,
     "clickstream_commit_duration_seconds_count": 1,
     'clickstream_commit_wait_seconds_bucket{le="0.25"}': 1,
-    // An event ahead of its time has not been on its way for less than no time.
+    // The latency of an event with a time in the future counts as 0.
     'clickstream_event_time_latency_seconds_bucket{le="0.05"}': 1,
     'clickstream_event_time_latency_seconds_bucket{le="0.5"}': 3,
     "clickstream_event_time_latency_seconds_sum": 90.8,
@@ -111,7 +111,7 @@ Deno.test("counts what a pipeline tells", async () => {
   assert.equal(said.has('clickstream_lag_records{partition="0"}'), false);
 });
 
-Deno.test("counts restarts by cause, and forgets partitions that went elsewhere and late events that will come again", async () => {
+Deno.test("counts restarts by cause, and drops lost partitions and late events that will be read again", async () => {
   const { activity, metrics, all } = watched();
   all.started(new Map([[0, { next: 1, replay: 0, watermark: 0, topicId: null }]]), null);
   all.late(1000);
@@ -127,7 +127,7 @@ Deno.test("counts restarts by cause, and forgets partitions that went elsewhere 
   assert.deepEqual(activity.restarts, [{ at: NOON, cause: "positions_moved", message: "moved" }]);
 });
 
-Deno.test("sums up what several workers tell; is ready when all are", async () => {
+Deno.test("sums up the reports of all workers, and is ready when all are", async () => {
   const { activity, metrics, worker } = watched(2);
   const [one, two] = [worker(0), worker(1)];
   const at = (next: number) => ({ next, replay: 0, watermark: null, topicId: null });
@@ -152,7 +152,7 @@ Deno.test("sums up what several workers tell; is ready when all are", async () =
   assert.equal(said.get("clickstream_group_commit_failures_total"), 1);
 });
 
-Deno.test("begins every counter at 0", async () => {
+Deno.test("starts every counter at 0", async () => {
   const said = await samples(watched().metrics);
   const begun = [...said].filter(([name]) => /^clickstream_.*_total\b/.test(name));
   assert.ok(begun.length >= 3 + REASONS.length + 5);
@@ -160,7 +160,7 @@ Deno.test("begins every counter at 0", async () => {
   assert.equal(said.get("clickstream_commit_duration_seconds_count"), 0);
 });
 
-Deno.test("remembers a bounded number of restarts", () => {
+Deno.test("lists a bounded number of restarts", () => {
   const { activity, all } = watched();
   for (let i = 0; i < 100; i++) all.started(new Map(), new Unavailable(`no. ${i}`, { kind: "kafka_unreachable" }));
   assert.equal(activity.restarts.length, 20);
@@ -168,7 +168,7 @@ Deno.test("remembers a bounded number of restarts", () => {
   assert.equal(activity.restartsByCause.get("unavailable"), 100);
 });
 
-/** What is wrong with a metric's name, by the conventions that Prometheus publishes. */
+/** Faults of a metric's name by the conventions of Prometheus. */
 function lint(name: string, type: string, help: string): string[] {
   const wrong: string[] = [];
   const refuse = (holds: boolean, what: string) => void (holds && wrong.push(`${name}: ${what}`));
@@ -184,7 +184,7 @@ function lint(name: string, type: string, help: string): string[] {
   return wrong;
 }
 
-Deno.test("names metrics as Prometheus wants them", async () => {
+Deno.test("names metrics by the conventions of Prometheus", async () => {
   assert.equal(lint("clickstream_Commit_ms", "counter", "").length, 4);
   const { metrics, all } = watched();
   all.started(new Map([[0, { next: 1, replay: 0, watermark: 0, topicId: null }]]), null);
@@ -197,7 +197,7 @@ Deno.test("names metrics as Prometheus wants them", async () => {
   assert.match(metrics.contentType, /^text\/plain; version=0\.0\.4/);
 });
 
-Deno.test("says what the process uses", async () => {
+Deno.test("reports memory, CPU and start time of the process", async () => {
   const said = await samples(watched().metrics);
   assert.ok(said.get("process_resident_memory_bytes")! > 1e6);
   assert.ok(said.get("process_cpu_seconds_total")! > 0);

@@ -17,12 +17,12 @@ function audience() {
   return { clock, counts, all: new Audience(() => clock.ms, (count) => counts.push(count)) };
 }
 
-/** What a reader has been sent up to now, as text. */
+/** What a reader has received so far, as text. */
 async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
   return new TextDecoder().decode((await reader.read()).value);
 }
 
-Deno.test("everybody is greeted, and sent the same", async () => {
+Deno.test("sends each client a greeting, and all clients the same messages", async () => {
   const { all, counts } = audience();
   const readers = [1, 2].map((n) => all.join([["hello", { n }]])!.getReader());
   all.send([["a", "line\nend"], ["b", null]]);
@@ -37,7 +37,7 @@ Deno.test("everybody is greeted, and sent the same", async () => {
   assert.deepEqual(counts, [1, 2, 1, 0]);
 });
 
-Deno.test("who is slow misses some of it, is told how much, and holds no memory", async () => {
+Deno.test("a slow client misses messages, hears how many, and uses bounded memory", async () => {
   const { all } = audience();
   const slow = all.join([])!.getReader();
   for (let i = 0; i < 10_000; i++) all.send([["tick", KILOBYTE]]);
@@ -51,7 +51,7 @@ Deno.test("who is slow misses some of it, is told how much, and holds no memory"
   await slow.cancel();
 });
 
-Deno.test("who takes nothing for long is given up", () => {
+Deno.test("a client that reads nothing for 30 s is disconnected", () => {
   const { all, clock } = audience();
   const stuck = all.join([])!;
   for (let i = 0; i < 300; i++) all.send([["tick", KILOBYTE]]);
@@ -66,7 +66,7 @@ Deno.test("who takes nothing for long is given up", () => {
   }, /does not take/);
 });
 
-Deno.test("there is room for a bounded number", () => {
+Deno.test("the number of clients is bounded", () => {
   const { all } = audience();
   for (let i = 0; i < MOST_CLIENTS; i++) assert.notEqual(all.join([]), null);
   assert.equal(all.join([]), null);
@@ -75,20 +75,20 @@ Deno.test("there is room for a bounded number", () => {
   all.close();
 });
 
-/** A server of what an audience is sent. */
+/** A server that streams to this audience. */
 function serving(all: Pick<Audience, "join">): HttpServer {
   const activity = new Activity(() => Date.now());
   return serveHttp({ hostname: "127.0.0.1", port: 0 }, {
     notReady: () => null,
     status: () => {
-      throw new Error("nobody asks");
+      throw new Error("no test requests this");
     },
     stream: () => all.join([["hello", null]]),
     metrics: new Metrics(activity),
   }, openLog({ level: "error", format: "json", write: () => {} }));
 }
 
-Deno.test("a client that reads nothing holds a bounded part of what is sent, and the others get all of it", async () => {
+Deno.test("a client that reads nothing uses bounded memory, and others receive everything", async () => {
   const { all } = audience();
   const server = serving(all);
   const stuck = await Deno.connect(server.address);
@@ -104,7 +104,7 @@ Deno.test("a client that reads nothing holds a bounded part of what is sent, and
     while (got < i << 20) got += (await reader.read()).value!.length;
   }
   assert.equal(all.size, 2);
-  // What was held for it, here and in the network, is what comes before it is told of what it has missed.
+  // Everything before the message about missed ones was buffered, here or in the network.
   const buffer = new Uint8Array(1 << 18);
   let held = 0;
   let text = "";
@@ -116,11 +116,11 @@ Deno.test("a client that reads nothing holds a bounded part of what is sent, and
   assert.ok(held < 24 << 20, `${held} bytes of 64 MiB were held`);
   await reader.cancel();
   stuck.close();
-  await until("both have left", () => all.size === 0, 10_000, 10);
+  await until("both have disconnected", () => all.size === 0, 10_000, 10);
   await server.close();
 });
 
-Deno.test("200 clients are served, from what was read once", async () => {
+Deno.test("200 clients share one read of the status", async () => {
   const activity = new Activity(() => Date.now());
   const sinceMs = performance.now();
   let opened = 0;
@@ -146,11 +146,11 @@ Deno.test("200 clients are served, from what was read once", async () => {
     assert.match(text, /^retry: 1000\n\nevent: status\ndata: \{"state":"waiting".*\n\nevent: history\n/);
   }
   assert.deepEqual(watched, [true]);
-  // A database that is down is tried once a second, however many look.
+  // An unreachable database is tried once a second, however many clients are connected.
   const seconds = (performance.now() - sinceMs) / 1000;
   assert.ok(opened <= seconds + 2, `opened ${opened} times in ${seconds} s`);
   for (const reader of readers) await reader.cancel();
-  await until("nobody looks", () => watched.at(-1) === false, 10_000, 10);
+  await until("no client is connected", () => watched.at(-1) === false, 10_000, 10);
   assert.deepEqual(watched, [true, false]);
   await live.close();
   await server.close();
