@@ -24,8 +24,8 @@ export interface AdoptOptions {
 }
 
 /**
- * Makes the tables follow the topic that Kafka has now, from its start; without consent it only prints what it would do.
- * Returns the exit code. Safe to repeat: run again after an interruption, it does only what is missing.
+ * Makes the tables follow the topic that Kafka has now, from its start; without consent it only prints what it would
+ * do. Returns the exit code. Safe to repeat: run again after an interruption, it does only what is missing.
  */
 export async function adoptTopic(
   { yes, ask }: AdoptOptions,

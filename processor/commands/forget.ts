@@ -17,8 +17,8 @@ import type { READS } from "./cli/reads.ts";
 import { ready } from "./schema.ts";
 
 /**
- * Erases a user from all tables except anonymous counts; without `yes` it only prints what it would erase. Returns the exit
- * code. Run again after an interruption, it continues.
+ * Erases a user from all tables except anonymous counts; without `yes` it only prints what it would erase. Returns the
+ * exit code. Run again after an interruption, it continues.
  */
 export async function forget(
   { user, yes }: { readonly user: string; readonly yes: boolean },

@@ -63,8 +63,8 @@ class Findings {
 }
 
 /**
- * Sends each line of a file as it is, and reports which lines the service will refuse, and why; returns the exit code: 1
- * if it will refuse any.
+ * Sends each line of a file as it is, and reports which lines the service will refuse, and why; returns the exit code:
+ * 1 if it will refuse any.
  */
 export async function produceFile(
   { file, keepDays, check = false, json = false }: ProduceOptions,

@@ -30,7 +30,9 @@ function kept(...names: readonly string[]): Record<string, string> {
   }));
 }
 
-/** A command line, its settings, the exit code, and a pattern of its output: stdout for exit code 0, otherwise stderr. */
+/**
+ * A command line, its settings, the exit code, and a pattern of its output: stdout for exit code 0, otherwise stderr.
+ */
 const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, number, RegExp])[] = [
   ["--version", {}, 0, new RegExp(`^${VERSION}\n$`)],
   ["--help", {}, 0, /run +Run the service[\s\S]*Exit codes: 0 success/],

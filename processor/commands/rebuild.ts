@@ -52,8 +52,8 @@ export interface RebuildOptions {
 
 /**
  * Recomputes all rows with windows that start on the UTC day of `fromMs` or later, as far as the log reaches back, and
- * replaces the old ones in one transaction; returns the exit code. Prints what it will do, and asks. After an interruption
- * the tables in use are unchanged, and the next run continues.
+ * replaces the old ones in one transaction; returns the exit code. Prints what it will do, and asks. After an
+ * interruption the tables in use are unchanged, and the next run continues.
  */
 export async function rebuild(
   { fromMs, yes, ask }: RebuildOptions,

@@ -1,5 +1,6 @@
 /**
- * Every setting: its name, default, bounds and meaning. The only reader of the environment and of systemd's credentials.
+ * Every setting: its name, default, bounds and meaning. The only reader of the environment and of systemd's
+ * credentials.
  * @module
  */
 import { rootCertificates } from "node:tls";

@@ -1,6 +1,6 @@
 /**
- * Parses the address of a PostgreSQL database like libpq: hosts, sockets and parameters. A parameter that the client does
- * not support like libpq is an error, never ignored.
+ * Parses the address of a PostgreSQL database like libpq: hosts, sockets and parameters. A parameter that the client
+ * does not support like libpq is an error, never ignored.
  * @module
  */
 import { Secret } from "./secret.ts";

@@ -186,7 +186,7 @@ Deno.test("closes slow and idle connections, but no stream", async () => {
     }
     assert.ok(await idle > 1.1 && await idle < 3, `idle took ${await idle} s`);
     const taken = await readAll(greedy);
-    assert.ok(taken.split("</html>").length < 4000, "all was answered to somebody who took nothing for so long");
+    assert.ok(taken.split("</html>").length < 4000, "the server answered everything to a client that read nothing");
     end(greedy);
     audience.send([["tick", null]]);
     assert.match(await readAll(stream, "event: tick\n"), /event: tick\n/);

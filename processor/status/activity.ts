@@ -36,7 +36,10 @@ export interface PartitionActivity {
   readonly stable: number | null;
   /** Lag in records: high watermark − next offset; null if not known. */
   readonly lag: number | null;
-  /** Event-time watermark: largest event time committed − allowed delay, epoch milliseconds; null before the first event. */
+  /**
+   * Event-time watermark: largest event time committed − allowed delay, epoch milliseconds; null before the first
+   * event.
+   */
   readonly watermark: number | null;
   /** The worker of this process that reads it. */
   readonly worker: number;

@@ -1,6 +1,6 @@
 /**
- * Finds out whether processing is stalled although there are records to process, and why. A busy catch-up, an idle topic
- * and a long commit are not stalls.
+ * Finds out whether processing is stalled although there are records to process, and why. A busy catch-up, an idle
+ * topic and a long commit are not stalls.
  * @module
  */
 import type { PartitionState } from "../pipeline/source.ts";

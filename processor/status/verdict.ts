@@ -25,7 +25,10 @@ export interface Verdict {
 export interface Lag {
   /** Records that are not committed yet; null if not known. */
   readonly records: number | null;
-  /** Age of the latest committed event of the partition that is furthest behind, in milliseconds; null if none is behind. */
+  /**
+   * Age of the latest committed event of the partition that is furthest behind, in milliseconds; null if none is
+   * behind.
+   */
   readonly behindMs: number | null;
   /** Time until the lag is 0 at the current rates, in milliseconds; null if it does not shrink, or is 0. */
   readonly caughtUpInMs: number | null;

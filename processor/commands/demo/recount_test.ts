@@ -20,27 +20,27 @@ function counted(clicks: Clicks) {
 }
 
 const SCENES: Readonly<Record<string, readonly [Clicks, Partial<ReturnType<typeof recounted>>]>> = {
-  "half an hour is one visit, a millisecond more are two": [
+  "a pause of 30 minutes stays in one session, a millisecond more starts another": [
     [[0, "search"], [30 * MINUTE_MS, "search"], [60 * MINUTE_MS + 1, "search"]],
     { sessions: 2, conversions: 0, funnel: [0, 0, 0] },
   ],
-  "the client's own sessions are told apart": [
+  "session ids of the client separate sessions": [
     [[0, "page_view", { sessionId: "a" }], [0, "page_view", { sessionId: "b" }], [0, "page_view"]],
     { sessions: 3, funnel: [3, 0, 0] },
   ],
-  "steps at the same time count, in whatever order they are sent": [
+  "steps at the same time count in any order": [
     [[0, "purchase"], [0, "add_to_cart"], [0, "page_view"]],
     { conversions: 1, funnel: [1, 1, 1] },
   ],
-  "a purchase before the cart is none of the funnel's": [
+  "a purchase before the cart does not count in the funnel": [
     [[0, "page_view"], [1, "purchase"], [2, "add_to_cart"]],
     { conversions: 1, funnel: [1, 1, 0] },
   ],
-  "devices as they are grouped": [
+  "devices are grouped": [
     [[0, "a", { device: "mobile" }], [0, "a", { device: "fridge" }], [0, "a", { device: null }], [0, "a"]],
     { devices: { mobile: 1, other: 1, unknown: 2 } },
   ],
-  "a user counts once on each day that is over": [
+  "a user counts once for each day that is over": [
     [[-DAY_MS, "a"], [-DAY_MS + 1, "a"], [-2 * DAY_MS, "a", { timestamp: NOON - 2 * DAY_MS }], [0, "a"]],
     { retained: 2 },
   ],

@@ -34,7 +34,10 @@ const AHEAD = [[3_600_000, "an hour"], [600_000, "10 minutes"], [60_000, "a minu
 /** Shortest retention, in days: a weekend without anyone on call. */
 const RETENTION_DAYS = 3;
 
-/** Checks Kafka until a check fails that the next ones need. `followed` is the log that the tables follow; null if not known. */
+/**
+ * Checks Kafka until a check fails that the next ones need. `followed` is the log that the tables follow; null if not
+ * known.
+ */
 export async function checkKafka(
   settings: DoctorSettings,
   followed: Followed | null,

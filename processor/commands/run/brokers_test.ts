@@ -1,4 +1,7 @@
-/** The service against brokers that change, freeze or block records: it reads what is available, and reports what is not. */
+/**
+ * The service against brokers that change, freeze or block records: it reads what is available, and reports what is
+ * not.
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Admin, Producer } from "@platformatic/kafka";

@@ -10,8 +10,8 @@ import type { NotReady, NotReadyKind } from "../../pipeline/causes.ts";
 const PAST_BY_JOINING: readonly NotReadyKind[] = ["kafka_unreachable", "no_topic"];
 
 /**
- * Reports why a worker is not ready. The last failure is reported until the worker is ready. Rejoining the group hides it
- * only if the failure was that Kafka could not be reached.
+ * Reports why a worker is not ready. The last failure is reported until the worker is ready. Rejoining the group hides
+ * it only if the failure was that Kafka could not be reached.
  */
 export class Readiness {
   readonly #tell: (event: WorkerEvent) => void;

@@ -1,6 +1,7 @@
 /**
- * The service: reads Kafka into PostgreSQL until it is told to stop. One worker per core: the first in this thread, each
- * of the others in a thread of its own. They share only the process; the consumer group assigns partitions to them.
+ * The service: reads Kafka into PostgreSQL until it is told to stop. One worker per core: the first in this thread,
+ * each of the others in a thread of its own. They share only the process; the consumer group assigns partitions to
+ * them.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -27,7 +28,10 @@ import { type RunSettings, withTimeout, work } from "./work.ts";
 /** A service that must wait for its operator shows that on its page for this long before it ends, in milliseconds. */
 const SHOWN_MS = 5_000;
 
-/** Runs until `signal` is aborted, then commits what it has read; returns the exit code: 0, or 3 if the schema does not fit. */
+/**
+ * Runs until `signal` is aborted, then commits what it has read; returns the exit code: 0, or 3 if the schema does not
+ * fit.
+ */
 export async function run(settings: RunSettings, signal: AbortSignal): Promise<number> {
   const log = openLog({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT });
   const workers = workersOf(settings);

@@ -39,8 +39,8 @@ export type Tell = (event: WorkerEvent) => void;
 const COMMIT_RECORDS = 262_144;
 
 /**
- * The same for all workers together if a view has rows by user: each worker has a share of the users, so a commit with a
- * share of the events updates as many rows per user.
+ * The same for all workers together if a view has rows by user: each worker has a share of the users, so a commit with
+ * a share of the events updates as many rows per user.
  */
 const COMMIT_BY_USER = 262_144;
 
@@ -63,8 +63,8 @@ const STATES_EVERY_MS = 1000;
 const POLL_MS = 250;
 
 /**
- * Limits on our own session: an instance that freezes in a commit loses its connection before the others give up waiting
- * for its row locks.
+ * Limits on our own session: an instance that freezes in a commit loses its connection before the others give up
+ * waiting for its row locks.
  */
 const SESSION = {
   statement_timeout: "30s",
@@ -76,7 +76,8 @@ const SESSION = {
 const ANSWER_TIMEOUT_MS = 45_000;
 
 /**
- * Runs until `signal` is aborted, then commits what it has read; returns the exit code: 0, or 3 if the schema does not fit.
+ * Runs until `signal` is aborted, then commits what it has read; returns the exit code: 0, or 3 if the schema does not
+ * fit.
  *
  * @param instance name of the worker in `progress.committed_by`
  * @param watching whether to report samples of decoded records
