@@ -1,18 +1,19 @@
 /**
- * The load of the benchmarks: clicks of about 240 bytes, whose users are few and busy or many and rare (the chance of
- * rank `k` falls as `1/k`), spread evenly over the event time, some of them late. The same numbers give the same bytes.
+ * The load of the benchmarks: clicks of about 240 bytes. A few users are busy and many are rare (the probability of
+ * rank `k` falls as `1/k`). Clicks are spread evenly over the event time; some are late. Equal options give equal
+ * bytes.
  * @module
  */
 import { Buffer } from "node:buffer";
 import { Random } from "../generator/random.ts";
 
-/** What to make. */
+/** Options of a load. */
 export interface Load {
   readonly events: number;
   readonly users: number;
   /** Event time that the load covers, in milliseconds. */
   readonly spanMs: number;
-  /** Share of events that come up to `LATE_MS` late. */
+  /** Share of events that are up to `LATE_MS` late. */
   readonly late: number;
   readonly seed: number;
 }
@@ -24,7 +25,7 @@ export interface LoadedRecord {
   readonly timestampMs: number;
 }
 
-/** Where event time begins: a Thursday morning that is over, since brokers refuse timestamps from the future. */
+/** Start of the event time: a past Thursday morning, because brokers refuse timestamps from the future. */
 export const FROM_MS = Date.UTC(2026, 9, 1, 9);
 
 const LATE_MS = 20_000;
@@ -33,13 +34,13 @@ const TYPES = ["search", "add_to_cart", "remove_from_cart", "checkout", "purchas
 const DEVICES = ["desktop", "mobile", "tablet"];
 const REGIONS = ["eu-west", "eu-north", "us-east", "us-west", "ap-south", "sa-east"];
 
-/** The records of a load, in the order in which they are sent. */
+/** Yields the records of a load in the order of sending. */
 export function* recordsOf({ events, users, spanMs, late, seed }: Load): Generator<LoadedRecord> {
   const random = new Random(seed);
   for (let n = 0; n < events; n++) {
     const sentMs = FROM_MS + Math.floor(n / events * spanMs);
     const time = random.next() < late ? sentMs - Math.floor(random.next() * LATE_MS) : sentMs;
-    // A whole number whose logarithm is even: rank k has a chance of log(1 + 1/k) / log(users + 1).
+    // An integer with a uniformly distributed logarithm: rank k has the probability log(1 + 1/k) / log(users + 1).
     const user = Math.floor(Math.exp(random.next() * Math.log(users + 1)));
     const page = Math.floor(Math.exp(random.next() * Math.log(PAGES + 1)));
     const views = random.next() < 0.7;

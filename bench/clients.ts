@@ -1,6 +1,6 @@
 /**
- * `deno task bench:clients`: what it costs the processor that many look at its page. Drains the same full topic with
- * nobody looking and with all of them, in turn, and compares.
+ * `deno task bench:clients`: the cost of clients of the status page for the processor. Drains the same full topic
+ * without clients and with all of them, in turn, and compares.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -16,16 +16,16 @@ import { processCpuSeconds } from "./usage.ts";
 const TOPIC = "clients";
 const PARTITIONS = 6;
 
-/** How one drain went. */
+/** Result of one drain. */
 interface Drained {
   readonly perSecond: number;
   readonly cpuUs: number;
   readonly seconds: number;
-  /** What each client was sent, in kB a second. */
+  /** Rate at which each client was sent data, kB/s. */
   readonly sentKb: number;
 }
 
-/** Clients that take what they are sent, until they are ended. */
+/** Clients that read everything they are sent, until they are closed. */
 async function look(address: string, count: number): Promise<{ end(): Promise<number> }> {
   const over = new AbortController();
   let bytes = 0;
@@ -103,7 +103,7 @@ if (import.meta.main) {
   const shape: Load = { events: Number(values.events), users: 100_000, spanMs: 3_600_000, late: 0.001, seed: 1 };
   await build();
   await compare(shape, clients, Number(values.runs));
-  // KafkaJS leaves something behind that keeps a program alive, also when it has disconnected.
+  // KafkaJS keeps the process alive even after it has disconnected.
   Deno.exit(0);
 }
 
@@ -116,7 +116,7 @@ async function compare(shape: Load, clients: number, runs: number): Promise<void
   const alone: Drained[] = [];
   const watched: Drained[] = [];
   for (let run = 0; run < runs; run++) {
-    // In turn, and each as often first: what the machine does besides falls on both.
+    // In turn and equally often, so that other load on the machine affects both.
     for (const looking of run % 2 === 0 ? [0, clients] : [clients, 0]) {
       const drained = await drain(await server.createDatabase(), broker.bootstrap, shape.events, looking);
       (looking === 0 ? alone : watched).push(drained);

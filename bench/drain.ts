@@ -1,7 +1,7 @@
 /**
- * `deno task bench`: how fast the processor takes a full topic in, what that costs, and how long an event takes while
- * few come. Brings up Kafka and PostgreSQL, loads the topic, runs the service in each of the cases, and prints a table.
- * With `--peers`, Kafka Streams and Spark do the work of one of the cases, and are put beside it.
+ * `deno task bench`: throughput and cost of draining a full topic, and latency at a low rate. Starts Kafka and
+ * PostgreSQL, loads the topic, runs the service in each case, and prints a table. With `--peers`, Kafka Streams and
+ * Spark run one of the cases for comparison.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -25,13 +25,13 @@ import type { Database } from "../processor/postgres/database.ts";
 const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 
-/** Events a second, where it is not the most that is asked for but the soonest. */
+/** Events/s in the latency measurement. */
 const LIVE_PER_SECOND = 2000;
 
-/** The case that does what the peers do. */
+/** The case that the peers run too. */
 const PEERS_CASE = "windows only";
 
-/** What is switched on in a case. */
+/** Settings of each case. */
 const CASES: Readonly<Record<string, Record<string, string>>> = {
   [PEERS_CASE]: { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "false" },
   "windows and raw events": { VIEWS: "traffic,pages,active_users", STORE_EVENTS: "true" },
@@ -39,7 +39,7 @@ const CASES: Readonly<Record<string, Record<string, string>>> = {
   "all views and raw events": { STORE_EVENTS: "true" },
 };
 
-/** What one run of a case came to. */
+/** Result of one run of a case. */
 interface Outcome {
   readonly events: number;
   readonly firstResultMs: number;
@@ -49,14 +49,14 @@ interface Outcome {
   readonly peakMb: number;
 }
 
-/** A topic that has been filled, and what the shop says it made, where it was filled by the shop. */
+/** A filled topic, and the simulator's counts if the simulator filled it. */
 interface Filled {
   readonly topic: string;
   readonly records: number;
   readonly counts: Counts | null;
 }
 
-/** Settings of a case, and what runs it. */
+/** Settings of a case, and the program that runs it. */
 function prepared(
   broker: Broker,
   topic: string,
@@ -66,7 +66,7 @@ function prepared(
 ): Promise<Prepared> {
   const all = {
     LOG_LEVEL: args.verbose ? "debug" : "warn",
-    // The load is of a day that is over.
+    // The load is of a past day.
     EVENTS_KEEP_DAYS: String(Math.ceil((Date.now() - FROM_MS) / DAY_MS) + 7),
     ...settings,
   };
@@ -74,7 +74,7 @@ function prepared(
   return prepare(broker.bootstrap, topic, url, all, [Deno.execPath(), "run", "-A", "--quiet", ...args.v8, MAIN]);
 }
 
-/** Sends events to an empty topic, and sees how long they take. */
+/** Sends events to an empty topic and measures their latency. */
 async function live(
   broker: Broker,
   server: Server,
@@ -106,7 +106,7 @@ async function drain(
   const url = await server.createDatabase();
   const { log, start } = await prepared(broker, topic, url, args, {
     ...settings,
-    // The shop's records are of now, and some of them older than is kept.
+    // The simulator's records are of now; some of them are expired.
     ...counts !== null && { EVENTS_KEEP_DAYS: "30" },
   });
   const databaseBefore = await treeCpuSeconds(server.pid);
@@ -151,7 +151,7 @@ async function drain(
   return { outcome, url };
 }
 
-/** The tables must hold what was sent, or the figures are of something else. */
+/** Fails if the tables don't hold what was sent: the figures would be wrong. */
 async function assertCounts(db: Database, n: number, allViews: boolean, raw: boolean): Promise<void> {
   const sums = [["traffic", "sum(events)"], ["progress", "sum(stored)"]];
   if (allViews) sums.push(["sessions", "sum(events)"], ["user_days", "sum(events)"]);
@@ -162,14 +162,17 @@ async function assertCounts(db: Database, n: number, allViews: boolean, raw: boo
   }
 }
 
-/** The tables must say what the shop says of itself, number by number. */
+/** Fails if the tables' numbers differ from the simulator's. */
 async function assertAgree(db: Database, counts: Counts, raw: boolean): Promise<void> {
   const rows = (await compared(db, counts)).filter(({ what }) => raw || what !== "events");
   if (rows.every(({ made, stored }) => made === stored)) return;
   throw new Error(`the tables do not hold what the shop made:\n${comparison(rows).join("\n")}`);
 }
 
-/** Fills a topic with an hour of the shop, bad, late and repeated records among them; returns what it made. */
+/**
+ * Fills a topic with an hour of simulated events, with refused records, late events and duplicates; returns their
+ * counts.
+ */
 async function fillByShop(bootstrap: string, topic: string, partitions: number, records: number): Promise<Counts> {
   const args = ["generate", "--fast", "--json", "--seconds=3600", `--rate=${records / 3600}`];
   const env = { KAFKA_BROKERS: bootstrap, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: String(partitions) };
@@ -197,14 +200,14 @@ async function main(): Promise<void> {
       partitions: { type: "string", default: "6" },
       runs: { type: "string", default: "3" },
       case: { type: "string", multiple: true },
-      /** Runs other stream processors on the same topic, too; or one of them, which says it by itself. */
+      /** Other stream processors to run on the same topic; `--peer NAME` selects one. */
       peers: { type: "boolean", default: false },
       peer: { type: "string", multiple: true },
-      /** Filled by the simulated shop, whose own counts every table is held against. */
+      /** Fill the topic with the simulator, and check every table against its counts. */
       shop: { type: "boolean", default: false },
-      /** Keeps the loaded topic in this folder, for the next time. */
+      /** Folder that keeps the loaded topic for the next run. */
       data: { type: "string" },
-      /** Seconds for which events are sent as they happen; 0 leaves that out. */
+      /** Seconds of the latency measurement; 0 skips it. */
       live: { type: "string", default: "30" },
       sources: { type: "boolean", default: false },
       v8: { type: "string", multiple: true, default: [] },
@@ -265,7 +268,7 @@ async function main(): Promise<void> {
       outcomes.push(drained.outcome);
       url = drained.url;
     }
-    // PostgreSQL would go on tidying what was written at full speed, which nobody has who waits for events as they come.
+    // PostgreSQL would still vacuum after the run at full speed, which would not happen at a low rate.
     const isCompared = peers.length > 0 && name === PEERS_CASE;
     if (!isCompared) await server.dropDatabase(url);
     await using(server.url(), (db) => db.exec("checkpoint"));
@@ -292,6 +295,6 @@ async function main(): Promise<void> {
 
 if (import.meta.main) {
   await main();
-  // KafkaJS leaves something behind that keeps a program alive, also when it has disconnected.
+  // KafkaJS keeps the process alive even after it has disconnected.
   Deno.exit(0);
 }

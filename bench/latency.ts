@@ -1,5 +1,5 @@
 /**
- * How long an event takes from being sent to being seen in the tables, while few come: what somebody waits who looks.
+ * Latency at a low rate: the time from sending an event until its row is visible in the tables.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -7,21 +7,21 @@ import { using } from "../testing/servers/postgres.ts";
 import { recordsOf } from "./clicks.ts";
 import { messageOf, producerTo } from "./load.ts";
 
-/** Events are sent as often, in milliseconds. */
+/** Interval between sends, in milliseconds. */
 const EVERY_MS = 10;
 
-/** PostgreSQL is asked as often, in milliseconds: a latency is too long by no more than this and the question. */
+/** Interval between queries, in milliseconds: a latency is overstated by at most this and the query's own time. */
 const LOOK_EVERY_MS = 5;
 
-/** How a live topic went, in milliseconds from `send` being called to the rows being there. */
+/** Latencies in milliseconds, from the call of `send` until the rows are visible. */
 export interface Latency {
   readonly p50: number;
   readonly p99: number;
 }
 
 /**
- * Sends events to a topic that is empty, at an even pace, and looks at PostgreSQL until all of them are there. What
- * has been committed is read from `progress`, which a transaction changes together with the rows.
+ * Sends events to an empty topic at an even pace, and queries PostgreSQL until all of them are there. Reads from
+ * `progress` what has been committed: a transaction changes it together with the rows.
  */
 export async function liveLatency(
   bootstrap: string,
@@ -29,7 +29,7 @@ export async function liveLatency(
   url: string,
   { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
 ): Promise<Latency> {
-  // By partition, when each record was sent: its place is its offset.
+  // Send time of each record by partition; the index is the offset.
   const sentMs: number[][] = Array.from({ length: partitions }, () => []);
   const latencies: number[] = [];
   const events = perSecond * seconds;
@@ -52,7 +52,7 @@ export async function liveLatency(
     }
   });
   await Promise.all([seeing, send(bootstrap, topic, sentMs, { perSecond, events })]);
-  // What the first second waits for is the start of all this.
+  // Leave out the first second, which includes the start-up.
   const sorted = latencies.slice(perSecond).sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
   return { p50: at(0.5), p99: at(0.99) };

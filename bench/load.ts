@@ -1,16 +1,16 @@
 /**
- * Fills a topic, by a client that is quicker at it than the shop's.
+ * Fills a topic with a faster client than the simulator's.
  * @module
  */
 import { Buffer } from "node:buffer";
 import { type MessageToProduce, ProduceAcks, Producer } from "@platformatic/kafka";
 import type { LoadedRecord } from "./clicks.ts";
 
-/** Records in a request: many, but of one partition no more than a broker takes in a batch, which is a megabyte. */
+/** Records in a request: many, but per partition at most a batch of 1 MB, the broker's limit. */
 const REQUEST_RECORDS = 10_000;
 const BATCH_RECORDS = 3_000;
 
-/** Sends records to a topic that is there, each to the partition of its key. */
+/** Sends records to an existing topic, each to the partition of its key. */
 export async function load(
   bootstrap: string,
   topic: string,
@@ -39,15 +39,15 @@ export async function load(
   }
 }
 
-/** A client that sends. */
+/** A client that sends records. */
 export function producerTo(bootstrap: string): Producer<Buffer, Buffer, Buffer, Buffer> {
   return new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap], acks: ProduceAcks.LEADER });
 }
 
-/** A message with a partition. */
+/** A record with its partition. */
 export type Message = MessageToProduce<Buffer, Buffer> & { readonly partition: number };
 
-/** A record as it is sent, to the partition of its key: what belongs to one user has to be in one. */
+/** A record assigned to the partition of its key: all records of a user must be in one partition. */
 export function messageOf({ key, value, timestampMs }: LoadedRecord, topic: string, partitions: number): Message {
   const partition = partitionOf(key, partitions);
   return { topic, partition, key: Buffer.from(key), value, timestamp: BigInt(timestampMs) };

@@ -1,21 +1,21 @@
 /**
- * Tables as a shop's months leave them behind, made by SQL in a minute or two: what reports are timed on.
+ * Tables as months of a shop leave them, filled by SQL in a minute or two; the reports are timed on them.
  * @module
  */
 import type { Database } from "../processor/postgres/database.ts";
 
-/** How much there is to be. */
+/** Size of the data. */
 export interface Month {
   readonly events: number;
-  /** UTC days that it covers, up to now. */
+  /** UTC days to cover, up to now. */
   readonly days: number;
-  /** Of the last days, the raw events are there too. */
+  /** Last days that also have raw events. */
   readonly rawDays: number;
 }
 
 const CLICKS_PER_VISIT = 8;
 
-/** Fills the empty tables of a migrated database. Visits, their clicks, and from these what each view keeps. */
+/** Fills the empty tables of a migrated database: sessions, their events, and the rows of each view. */
 export async function fillMonth(db: Database, { events, days, rawDays }: Month): Promise<void> {
   const visits = Math.round(events / CLICKS_PER_VISIT);
   const users = Math.round(visits / 4);
@@ -30,7 +30,7 @@ export async function fillMonth(db: Database, { events, days, rawDays }: Month):
   await db.exec("vacuum analyze");
 }
 
-/** How busy the hours of a day are, as shares that add up: few come at night, most in the evening. */
+/** Cumulative shares of traffic by hour: little at night, most in the evening. */
 const BY_HOUR = [...[2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 5, 5, 6, 5, 5, 5, 5, 6, 7, 8, 8, 8, 6, 3]]
   .map((_, hour, all) => all.slice(0, hour).reduce((sum, share) => sum + share, 0) / 103);
 
@@ -48,7 +48,7 @@ select n, 'u' || left(md5((${users} * random() ^ 2)::integer::text), 12) as user
 from generate_series(1, ${visits}) n;
 delete from visit where start > now() - interval '1 hour';`;
 
-/** A click every half a minute or so; the first is a view. */
+/** A click about every half minute; the first is a page view. */
 const CLICKS = `
 create unlogged table click as
 select n, user_id, session_id, device, region, start + i * (10 + 40 * random()) * interval '1 second' as time,
@@ -66,7 +66,7 @@ from (
 ) c;
 analyze click;`;
 
-/** A state of as many users, in bytes that the processor's would have. */
+/** A sketch of this many users, with as many bytes as the processor's. */
 const state = (users: string) => `decode('00' || repeat('0123456789abcdef', (${users})::integer), 'hex')`;
 
 const TRAFFIC = `

@@ -1,6 +1,6 @@
 /**
- * The peers: other stream processors, which write the windows of one of our cases from the same topic into the same
- * PostgreSQL, each as an engineer would who knows it. What they write is held against what we wrote.
+ * The peers: other stream processors that write the windows of one of our cases from the same topic to the same
+ * PostgreSQL, as an engineer who knows them would. Their tables are compared with ours.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,7 @@ import { type Server, using } from "../testing/servers/postgres.ts";
 import { type Compared, compareWindows, tablesSql, type Written, written } from "./peers_tables.ts";
 import { residentPeakMb, treeCpuSeconds } from "./usage.ts";
 
-/** Packages that Spark reaches into, past what Java allows by itself. */
+/** Java packages that Spark accesses beyond Java's defaults. */
 const OPENED = [
   ...["lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic"]
     .map((name) => `java.base/java.${name}`),
@@ -20,14 +20,14 @@ const OPENED = [
   "java.base/jdk.internal.ref",
 ];
 
-/** A stream processor: where its jars are kept, and what Java needs to run it. */
+/** A stream processor: the folder of its jars, and Java's options for it. */
 interface Peer {
   readonly title: string;
   readonly jars: string;
   readonly java: readonly string[];
 }
 
-/** Who can be compared. `peers/` has a folder of each, with its jars and its job. */
+/** Peers that can be compared. `peers/` has a folder for each, with its pom and its job. */
 export const PEERS: Readonly<Record<string, Peer>> = {
   streams: {
     title: "Kafka Streams 4.3.1",
@@ -41,20 +41,20 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   },
 };
 
-/** Our own run of the same work. */
+/** Our own run of the same case. */
 export interface Ours {
   readonly cpuUs: number;
-  /** Database that holds what was written. */
+  /** Database with the written tables. */
   readonly url: string;
 }
 
-/** A topic, and how many records are in it. */
+/** A topic and its number of records. */
 export interface Topic {
   readonly topic: string;
   readonly records: number;
 }
 
-/** What a peer's run came to. */
+/** Result of a peer's run. */
 interface Outcome extends Compared {
   readonly firstResultMs: number;
   readonly perSecond: number;
@@ -63,7 +63,7 @@ interface Outcome extends Compared {
   readonly peakMb: number;
 }
 
-/** Where a run was when its tables had changed. */
+/** State of a run when its tables changed. */
 interface Sample {
   readonly held: Written;
   readonly atMs: number;
@@ -71,14 +71,17 @@ interface Sample {
   readonly databaseCpu: number;
 }
 
-/** A peer is through when all is there and stays as it is, or nearly all and no more comes: the rest came too late. */
+/**
+ * A peer is done when everything is there and stable, or when nearly everything is and nothing more comes (the rest was
+ * late).
+ */
 const SETTLED_MS = 3000;
 const ENOUGH = 0.99;
 const STALLED_MS = 10_000;
-/** As long as nothing has been written for, it may still be busy. */
+/** Without any write for this long, it is stuck. */
 const STUCK_MS = 120_000;
 
-/** Says why these peers can't be run, or null. */
+/** Returns why these peers can't run, or null. */
 export async function hindrance(peers: readonly string[], byShop: boolean): Promise<string | null> {
   const unknown = peers.find((name) => !Object.hasOwn(PEERS, name));
   if (unknown !== undefined) return `--peer ${unknown}: there are ${Object.keys(PEERS).join(" and ")}`;
@@ -88,7 +91,7 @@ export async function hindrance(peers: readonly string[], byShop: boolean): Prom
   return has ? null : "--peers: Java is missing: apt-get install openjdk-17-jdk-headless";
 }
 
-/** Runs the peers, one after the other, and prints how they compare with us. */
+/** Runs the peers one after the other, and prints a comparison with our run. */
 export async function runPeers(
   peers: readonly string[],
   broker: Broker,
@@ -123,7 +126,7 @@ export async function runPeers(
   );
 }
 
-/** Lets a peer take the topic in, and compares what it wrote with what we did. */
+/** Lets a peer drain the topic, and compares its tables with ours. */
 async function drainBy(
   name: string,
   broker: Broker,
@@ -154,13 +157,13 @@ async function drainBy(
       peakMb,
     };
   } finally {
-    // What goes through Kafka again has topics of its own, named after the folder.
+    // Repartition topics are named after the folder.
     await broker.deleteTopics(folder.slice(folder.lastIndexOf("/") + 1));
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-/** Waits until a job has written all that it will; returns when it began to, and when it had. */
+/** Waits until a job has written everything; returns the times of its first and last write. */
 async function watch(job: Child, url: string, server: Server, goal: Written): Promise<{ first: Sample; last: Sample }> {
   let first: Sample | null = null;
   let last: Sample | null = null;
@@ -191,7 +194,7 @@ async function watch(job: Child, url: string, server: Server, goal: Written): Pr
   return { first: first!, last: last! };
 }
 
-/** Compiles a job, which is not what is measured; returns what starts it. */
+/** Compiles a job, which is not measured; returns the command that starts it. */
 async function compiled(name: string, classes: string): Promise<(args: readonly string[], log: string) => Child> {
   const { jars, java } = PEERS[name]!;
   const libs = `${await jarsOf(jars, new URL(`peers/${name}/pom.xml`, import.meta.url))}/*`;
@@ -200,7 +203,7 @@ async function compiled(name: string, classes: string): Promise<(args: readonly 
   return (args, log) => Child.start("java", [...options, ...args], log);
 }
 
-/** The same database, as Java writes it; with statements of a batch sent as one. */
+/** JDBC URL of the same database; statements of a batch are sent as one. */
 function jdbcUrl(url: string): string {
   const { host, pathname, username } = new URL(url);
   return `jdbc:postgresql://${host}${pathname}?user=${username}&reWriteBatchedInserts=true`;

@@ -1,11 +1,11 @@
 /**
- * The tables that peers write, and how they compare with ours.
+ * The tables that peers write, and their comparison with ours.
  * @module
  */
 import type { Database } from "../processor/postgres/database.ts";
 import { using } from "../testing/servers/postgres.ts";
 
-/** A table's key and its numbers besides `users`, which must be the same as ours. */
+/** Key of a table and its counts, which must equal ours; `users` is estimated. */
 interface Table {
   readonly key: readonly string[];
   readonly counts: readonly string[];
@@ -20,19 +20,19 @@ const TABLES: Readonly<Record<string, Table>> = {
   active_users: { key: ["window_start"], counts: [] },
 };
 
-/** How much of a count may be missing, and how far users may be off on average, before a run is of something else. */
+/** Limits for a valid comparison: missing share of a count, and mean relative error of users. */
 const MOST_MISSING = 0.01;
 const MOST_OFF = 0.1;
 
-/** How far tables are from ours, as shares. */
+/** Differences from our tables, as shares. */
 export interface Compared {
-  /** Of all counts, the one that differs most, row by row. */
+  /** Largest difference of any count, row by row. */
   readonly missing: number;
-  /** Of all tables, the one whose distinct users differ most in the average row. */
+  /** Largest mean difference of distinct users of any table. */
   readonly usersOff: number;
 }
 
-/** How much tables hold. */
+/** Sums over the tables. */
 export interface Written {
   readonly events: number;
   readonly views: number;
@@ -41,7 +41,7 @@ export interface Written {
   readonly users: number;
 }
 
-/** Makes the tables. */
+/** Returns the SQL that creates the tables. */
 export function tablesSql(): string {
   return `
     create table traffic (window_start timestamptz, event_type text, device text, region text,
@@ -50,7 +50,7 @@ export function tablesSql(): string {
     create table active_users (window_start timestamptz primary key, users bigint)`;
 }
 
-/** How much the tables of a schema hold; without `traffic` having as many events, the others are not looked at. */
+/** Sums over the tables of a schema; reads the others only once `traffic` has at least this many events. */
 export async function written(db: Database, schema: string, atLeast = 0): Promise<Written> {
   const sums = async <K extends string>(sql: string): Promise<Record<K, number>> =>
     (await db.query<Record<K, number>>(sql)).rows[0]!;
@@ -66,7 +66,7 @@ export async function written(db: Database, schema: string, atLeast = 0): Promis
 /**
  * Compares a peer's tables with ours, row by row.
  *
- * @throws {Error} saying what differs, if that is more than a peer may
+ * @throws {Error} with the difference, if it is above a limit
  */
 export async function compareWindows(oursUrl: string, theirsUrl: string): Promise<Compared> {
   let [missing, usersOff] = [0, 0];

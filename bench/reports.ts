@@ -1,7 +1,6 @@
 /**
- * `deno task bench:reports`: how long each report and each panel takes over a day and over thirty, in a database that
- * holds a month of ten million events. Prints what `explain (analyze, buffers)` says, and fails where a report misses its
- * target.
+ * `deno task bench:reports`: times each report and each panel over one day and over thirty, on a month of ten million
+ * events. Prints the results of `explain (analyze, buffers)`, and fails if a report misses its target.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -18,22 +17,22 @@ import { fillMonth } from "./month.ts";
 const PAGE = new URL("../docs/dashboards.md", import.meta.url);
 const DAY_MS = 86_400_000;
 
-/** The most that a report may take, by the days it is asked about. */
+/** Target times of a report, by the number of days. */
 const TARGETS_MS: Readonly<Record<number, number>> = { 1: 200, 30: 1000 };
 
-/** A statement that is timed. */
+/** A statement to time. */
 interface Timed {
   readonly name: string;
   readonly days: number;
   readonly sql: string;
-  /** Held against the targets; a panel that says it reads raw events, or adds up all of time, is not. */
+  /** Whether the targets apply; not to panels that read raw events or sum over all time and say so. */
   readonly targeted: boolean;
 }
 
-/** What is said of the runs of a statement. */
+/** Timing of a statement. */
 interface Timing {
   readonly ms: number;
-  /** On a core, of the one process that answers, without those that it asks for help. */
+  /** CPU time of the process that answers, without its parallel workers. */
   readonly cpuMs: number;
   readonly rows: number;
   readonly hit: number;
@@ -53,7 +52,7 @@ interface Plan {
 
 const RUNS = 3;
 
-/** Panels that are slow by what they ask: under closed headings, and saying so. */
+/** Slow panels: they are under closed headings and say so. */
 const SLOW = ["Custom funnel", "Stored events by table"];
 
 function reports(now: Date): Timed[] {
@@ -71,7 +70,7 @@ function reports(now: Date): Timed[] {
       ),
       ...["retention", "new_users"].map((name) => call(name, `${day(from)}, ${day(now)}`, days)),
       call("top_users", `'${from.toISOString()}', '${now.toISOString()}', 1000`, days),
-      // To list hundreds of thousands of users takes as long as it takes, and nobody reads that list.
+      // Listing hundreds of thousands of users is slow, and nobody reads that list.
       { ...call("top_users", `'${from.toISOString()}', '${now.toISOString()}'`, days), targeted: days === 1 },
       ...days === 1
         ? [{ ...call("funnel", `'${from.toISOString()}', '${now.toISOString()}', ${steps}`, days), targeted: false }]
@@ -100,12 +99,12 @@ function panels(now: Date): Timed[] {
   );
 }
 
-/** Runs a statement a few times as a reader would, and says how long the middle one took. */
+/** Runs a statement a few times as a reader; returns the median run. */
 async function time(db: Database, pid: number, sql: string): Promise<Timing> {
   const timings: Timing[] = [];
   for (let run = 0; run < RUNS; run++) {
     const before = await onCoreMs(pid);
-    // Without the times of each step, whose taking takes its time.
+    // Without the timing of each step, which itself takes time.
     const explain = `explain (analyze, buffers, timing off, format json) ${sql}`;
     const { rows } = await db.query<{ "QUERY PLAN": string }>(explain);
     const cpuMs = await onCoreMs(pid) - before;
@@ -123,13 +122,13 @@ async function time(db: Database, pid: number, sql: string): Promise<Timing> {
   return timings.toSorted((a, b) => a.ms - b.ms)[Math.floor(RUNS / 2)]!;
 }
 
-/** Time that a process has been on a core. */
+/** CPU time of a process. */
 async function onCoreMs(pid: number): Promise<number> {
   const schedule = await Deno.readTextFile(`/proc/${pid}/schedstat`).catch(() => "NaN");
   return Number(schedule.split(" ")[0]) / 1e6;
 }
 
-/** Times each, and says so; returns how long each took, and how many missed their targets. */
+/** Times each statement and prints the result; returns all timings and the number of missed targets. */
 async function measure(
   db: Database,
   all: readonly Timed[],
@@ -152,7 +151,7 @@ async function measure(
   return { missed, took };
 }
 
-/** Writes how long the panels took into their list. */
+/** Writes the panels' times into the list in the docs. */
 async function writeList(took: ReadonlyMap<string, number>): Promise<void> {
   const days = Object.keys(TARGETS_MS).map(Number);
   const list = panelList(
@@ -163,7 +162,7 @@ async function writeList(took: ReadonlyMap<string, number>): Promise<void> {
   await Deno.writeTextFile(PAGE, withList(await Deno.readTextFile(PAGE), list));
 }
 
-/** Where the month is, filled if it is not there yet. */
+/** Returns the database of the month, filled if necessary. */
 async function filled(server: Server, events: number, days: number): Promise<string> {
   const name = `month_${events}_${days}`;
   const isThere = await using(server.url(), async (db) => {
@@ -171,7 +170,7 @@ async function filled(server: Server, events: number, days: number): Promise<str
     return rows.length > 0;
   });
   if (isThere) {
-    // Refuses what another version of the schema was filled with.
+    // Fails if the database has another version of the schema.
     await using(server.url(name), (db) => migrate(db, MIGRATIONS));
     return server.url(name);
   }
@@ -190,11 +189,11 @@ if (import.meta.main) {
     options: {
       events: { type: "string", default: "10000000" },
       days: { type: "string", default: "31" },
-      /** Folder that keeps the database for the next time; what this has filled before is not filled again. */
+      /** Folder that keeps the filled database for the next run. */
       data: { type: "string" },
       only: { type: "string", default: "" },
       verbose: { type: "boolean", default: false },
-      /** Writes docs/dashboards.md's list of panels. */
+      /** Write the list of panels in docs/dashboards.md. */
       write: { type: "boolean", default: false },
     },
   });

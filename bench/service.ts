@@ -1,5 +1,5 @@
 /**
- * The service, as the benches run it.
+ * Runs the service for the benchmarks.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -7,20 +7,20 @@ import { Child, freePort } from "../testing/servers/child.ts";
 
 const BINARY = fileURLToPath(new URL("../dist/clickstream", import.meta.url));
 
-/** A service that has its tables and waits to be started. */
+/** A service with its tables, ready to start. */
 export interface Prepared {
-  /** File that its output is in. */
+  /** File with its output. */
   readonly log: string;
-  /** Where its status page will be. */
+  /** Address of its status page. */
   readonly address: string;
   start(): Child;
 }
 
 /**
- * Makes the tables in the database at `url`.
+ * Creates the tables in the database at `url`.
  *
- * @param settings besides where Kafka, the topic and PostgreSQL are
- * @param program what runs it, instead of the binary
+ * @param settings in addition to Kafka, topic and PostgreSQL
+ * @param program command that runs it instead of the binary
  */
 export async function prepare(
   bootstrap: string,

@@ -1,6 +1,6 @@
 /**
- * `deno task bench:stages`: what each stage costs by itself, on one core and in memory: the load's records are decoded,
- * told from duplicates, folded view by view, and written as PostgreSQL takes them.
+ * `deno task bench:stages`: the cost of each stage by itself, on one core and in memory: decode, recognise duplicates,
+ * fold each view, and encode for PostgreSQL.
  * @module
  */
 import { cpuUsage } from "node:process";
@@ -28,7 +28,7 @@ const RUNS = 3;
 
 const keepMs = 3650 * 86_400_000;
 
-/** Records as a fetch gives them, `RECORDS` at once. */
+/** Records as a fetch returns them, `RECORDS` at once. */
 function fetched(): Records[] {
   const all: Records[] = [];
   let values: { value: Uint8Array; timestampMs: number }[] = [];
@@ -67,7 +67,7 @@ function fetched(): Records[] {
   return all;
 }
 
-/** Every record as an event in batches, with new dictionaries for every commit. */
+/** Decodes every record into batches, with new dictionaries for every commit. */
 function decoded(log: readonly Records[], decoder: Decoder, wanted = EVERYTHING): Batch[][] {
   const commits: Batch[][] = [];
   let batches: Batch[] = [];

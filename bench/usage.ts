@@ -1,18 +1,18 @@
 /**
- * What processes use, as Linux counts it.
+ * Resource usage of processes, from Linux's /proc.
  * @module
  */
 
-/** Clock ticks of `/proc` per second, which Linux has at 100 everywhere. */
+/** Clock ticks of `/proc` per second; 100 on every Linux. */
 const TICKS = 100;
 
-/** CPU time of a process, its threads included, in seconds. */
+/** CPU time of a process with its threads, in seconds. */
 export async function processCpuSeconds(pid: number): Promise<number> {
   const [user, system] = await ticks(pid);
   return (user + system) / TICKS;
 }
 
-/** CPU time of a process and of its children, those that have ended included, in seconds. */
+/** CPU time of a process and its children, ended ones included, in seconds. */
 export async function treeCpuSeconds(pid: number): Promise<number> {
   let sum = (await ticks(pid)).reduce((total, n) => total + n, 0) / TICKS;
   const tasks = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
@@ -22,7 +22,7 @@ export async function treeCpuSeconds(pid: number): Promise<number> {
   return sum;
 }
 
-/** Most memory that a process had at once, in MB. */
+/** Peak RSS of a process, in MB. */
 export async function residentPeakMb(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) / 1000;

@@ -1,13 +1,13 @@
 /**
- * The house: which room stands on which, and where the world may be touched. Read from the source of every folder, so
- * that a wrong import fails before anybody has to notice it. Imports of types count as well.
+ * The house: which room may import which, and where the outside world may be used. Reads the source of every folder, so
+ * that a wrong import fails at once. Type imports count as well.
  */
 import assert from "node:assert/strict";
 import { type Files, FOLDERS, importsOf, readSources, withoutComments } from "./imports.ts";
 
 /**
- * The rooms by floor, from the ground up. A room is a folder or a file; a file belongs to the longest name that fits. It
- * may import its own room and the rooms on the floors below.
+ * The rooms by floor, from the ground up. A room is a folder or a file; a file belongs to the longest name that
+ * matches. It may import its own room and the rooms on lower floors.
  */
 const FLOORS: readonly (readonly string[])[] = [
   [
@@ -32,7 +32,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["bench"],
 ];
 
-/** Rooms that may import less than what is below them, and why. */
+/** Rooms that may import less than everything below them, and why. */
 const NARROW: readonly { readonly room: string; readonly may: readonly string[]; readonly why: string }[] = [
   { room: "processor/event.ts", may: [], why: "the event imports nothing" },
   { room: "processor/columns", may: [], why: "columns know bytes and numbers alone" },
@@ -61,19 +61,22 @@ const NARROW: readonly { readonly room: string; readonly may: readonly string[];
   { room: "processor/oracle", may: [], why: "the oracle shares no code with what it judges" },
 ];
 
-/** What only tests, and what is for them, may import. */
+/** Rooms that only tests and test helpers may import. */
 const FOR_TESTS = /(^|\/)testing(\/|$)/;
 const OF_TESTS = /_test\.ts$|(^|\/)testing\/|^(tasks|bench)\//;
 
-/** The oracle judges the processor, which must not know it; the demo shows that both count the same. */
+/** The processor must not know the oracle that checks it; the demo uses it to show that both count the same. */
 const ORACLE = /^processor\/oracle\//;
 const JUDGES = /^processor\/(oracle|commands\/demo)\//;
 
-/** Rooms that know nothing of the world: no clock, no chance, no files, no package. Time and chance are handed in. */
+/**
+ * Rooms without access to the outside world: no clock, randomness, files or packages. They get time and randomness as
+ * arguments.
+ */
 const PURE =
   /^processor\/(event\.ts|records\.ts|refusal\.ts|(columns|decode|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
 
-/** Pure all the same: files that the page is made of are read when the program is built, and PostgreSQL's `md5` is one. */
+/** Accepted exceptions: the page's files are read when the program is built, and one `md5` is PostgreSQL's function. */
 const PACKAGES_OF_PURE = /^(uplot\/|node:(buffer|util)$)/;
 
 const WORLD =
@@ -94,7 +97,7 @@ function floorOf(room: string): number {
 
 const isTest = (path: string) => path.endsWith("_test.ts");
 
-/** Every arrow that points the wrong way, in words. */
+/** Describes every wrong import. */
 function wrongArrows(files: Files): string[] {
   const imports = new Map([...files].map(([path, text]) => [path, importsOf(path, text)]));
   const wrong: string[] = [];
@@ -124,7 +127,7 @@ function faultsOf(path: string, room: string, of: string): string[] {
   return [];
 }
 
-/** Every file of a pure room that touches the world where it should be handed in. */
+/** Describes every use of the outside world in a pure room. */
 function worldlyWords(files: Files): string[] {
   return [...files].filter(([path]) => PURE.test(path) && !isTest(path)).flatMap(([path, text]) =>
     withoutComments(text).split("\n").flatMap((line, n) => {
@@ -147,7 +150,7 @@ function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
   return circles;
 }
 
-Deno.test("every arrow between files points the way it should", async () => {
+Deno.test("every import between files goes to an allowed room", async () => {
   const files = await readSources();
   const used = new Set([...files.keys()].map(roomOf));
   assert.deepEqual(FLOORS.flat().filter((room) => !used.has(room)), [], "rooms that are empty");
@@ -155,11 +158,11 @@ Deno.test("every arrow between files points the way it should", async () => {
   assert.deepEqual(wrongArrows(files), []);
 });
 
-Deno.test("the world is touched at its edge alone", async () => {
+Deno.test("only the edge rooms use the outside world", async () => {
   assert.deepEqual(worldlyWords(await readSources()), []);
 });
 
-Deno.test("no room and no file is too large to know", async () => {
+Deno.test("no room and no file is too large", async () => {
   const files = [...await readSources()].filter(([path]) => !isTest(path));
   const rooms = Map.groupBy(files, ([path]) => roomOf(path));
   const large = [...rooms].filter(([, inside]) => inside.length > MOST_FILES).map(([room]) => room);
@@ -167,7 +170,7 @@ Deno.test("no room and no file is too large to know", async () => {
   assert.deepEqual([...large, ...long], []);
 });
 
-Deno.test("a wrong arrow is seen", () => {
+Deno.test("a wrong import is found", () => {
   const planted: readonly (readonly [string, string])[] = [
     ["processor/views/pages.ts", 'import { fold } from "../pipeline/fold.ts";'],
     ["processor/views/pages.ts", 'import type { ClickEvent } from "../event.ts";'],
@@ -199,7 +202,7 @@ Deno.test("a wrong arrow is seen", () => {
   assert.deepEqual(wrongArrows(comment), []);
 });
 
-Deno.test("the world is seen where it is touched", () => {
+Deno.test("a use of the outside world is found", () => {
   const touching = [
     "const t = Date.now();",
     "  console.log(1);",
@@ -216,7 +219,7 @@ Deno.test("the world is seen where it is touched", () => {
   assert.deepEqual(worldlyWords(edge), []);
 });
 
-Deno.test("no file's path is taken from its URL, where a blank is %20", async () => {
+Deno.test("no file path is taken from a URL's pathname, which encodes a blank as %20", async () => {
   const wrong = [...await readSources()].filter(([, text]) => /\bimport\.meta\.url\)\.pathname/.test(text));
   assert.deepEqual(wrong.map(([path]) => path), []);
 });

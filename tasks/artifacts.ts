@@ -1,6 +1,6 @@
 /**
  * `deno task artifacts`: builds or fetches every file that hosts and the function need, into dist/artifacts. The same
- * sources are the same bytes, so that what hasn't changed is not deployed.
+ * sources give the same bytes, so unchanged files are not deployed again.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -18,7 +18,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const TARGETS = { arm64: "aarch64-unknown-linux-gnu", x86_64: "x86_64-unknown-linux-gnu" } as const;
 
-/** What makers publish: where the archive is, and where its SHA-256. */
+/** Where a maker publishes an archive and its SHA-256. */
 interface Release {
   readonly archive: string;
   readonly sums: string;
@@ -29,7 +29,7 @@ const ofPrometheus = (owner: string, name: string, version: string) => (architec
   return { archive: `${folder}/${name}-${version}.linux-${architecture}.tar.gz`, sums: `${folder}/sha256sums.txt` };
 };
 
-/** Programs of others, at these versions. */
+/** Third-party programs and their versions. */
 const RELEASES: Readonly<Partial<Record<FileName, (architecture: string) => Release>>> = {
   prometheus: ofPrometheus("prometheus", "prometheus", "3.5.0"),
   node_exporter: ofPrometheus("prometheus", "node_exporter", "1.9.1"),
@@ -40,7 +40,7 @@ const RELEASES: Readonly<Partial<Record<FileName, (architecture: string) => Rele
   },
 };
 
-/** How each file comes about; those of others are fetched. */
+/** How each of our own files is built; third-party files are fetched. */
 const MADE: Readonly<Partial<Record<FileName, (path: string, architecture: Architecture) => Promise<void>>>> = {
   clickstream: async (path, architecture) => await build(TARGETS[architecture], path),
   generator: async (path) => {
@@ -70,7 +70,7 @@ const MADE: Readonly<Partial<Record<FileName, (path: string, architecture: Archi
   ])),
 };
 
-/** Makes a file. What others publish and is there already is not fetched again. */
+/** Builds or fetches a file. Does not fetch a third-party file that is already there. */
 async function makeArtifact(name: FileName, architecture: Architecture): Promise<void> {
   const path = pathOf(name, architecture);
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
@@ -79,7 +79,7 @@ async function makeArtifact(name: FileName, architecture: Architecture): Promise
   else if (!await Deno.stat(path).then(() => true, () => false)) await Deno.writeFile(path, await download(release));
 }
 
-/** An archive, checked against what its maker says of it. */
+/** Returns an archive, verified with its maker's checksum. */
 async function download({ archive, sums }: Release): Promise<Uint8Array> {
   const [bytes, text] = await Promise.all([fetched(archive), fetched(sums)]);
   const file = archive.slice(archive.lastIndexOf("/") + 1);
@@ -91,7 +91,7 @@ async function download({ archive, sums }: Release): Promise<Uint8Array> {
   return bytes;
 }
 
-/** A file's sum in a list of them, or in a text that is one. */
+/** Returns a file's checksum from a list of checksums, or from a text that is one. */
 export function sumOf(text: string, file: string): string | undefined {
   const lines = text.trim().split("\n").map((line) => line.trim().split(/\s+\*?/));
   const line = lines.find(([, name]) => name === file) ?? (lines.length === 1 ? lines[0] : undefined);
@@ -107,7 +107,7 @@ async function fetched(url: string): Promise<Uint8Array> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** A tar, compressed, of what is in a folder: no time, no owner, in order. */
+/** Returns a compressed tar of a folder's content: no times, no owners, sorted. */
 async function archive(path: string, folder: string, ...what: readonly string[]): Promise<void> {
   const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"];
   await run(

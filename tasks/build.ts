@@ -1,5 +1,5 @@
 /**
- * `deno task build`: the single binary `dist/clickstream`. Bundled first, so that it starts in half the time.
+ * `deno task build`: builds the binary `dist/clickstream`. It is bundled first, which halves its start-up time.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -8,22 +8,23 @@ import { hasRuntime, provideRuntime } from "./denort.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** What the program may do: the network, its settings, the files of `demo`, `generate` and `produce`, the host's name. */
+/** Permissions of the program: network, settings, the files of `demo`, `generate` and `produce`, and the host name. */
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys"];
 
-/** Kept out of the bundle: it finds its WebAssembly and data beside its own files. */
+/** Not bundled: it finds its WebAssembly and data next to its own files. */
 const UNBUNDLED = ["@electric-sql/pglite"];
 
 async function deno(...args: string[]): Promise<void> {
-  // A bundle is deeper than the compiler's own stack.
+  // The bundle is nested too deeply for the compiler's default stack.
   const env = { RUST_MIN_STACK: String(64 * 1024 * 1024) };
   const { success, code } = await new Deno.Command(Deno.execPath(), { args, env, cwd: ROOT }).output();
   if (!success) throw new Error(`deno ${args.join(" ")} ended with ${code}`);
 }
 
 /**
- * Timers as packages from npm know them: objects that can be refreshed. Deno gives those to packages that it loads by
- * itself; in a bundle they would get the browser's, which are numbers, and a consumer's heartbeat would stop.
+ * Gives packages from npm Node's timers, which are objects that can be refreshed. Deno does so for packages that it
+ * loads itself. In a bundle they would get the browser's timers, which are numbers, and a consumer's heartbeat would
+ * stop.
  */
 const NODE_TIMERS = `import * as nodeTimers from "node:timers";
 for (const name of ["Timeout", "Interval", "Immediate"]) {
@@ -32,7 +33,7 @@ for (const name of ["Timeout", "Interval", "Immediate"]) {
 }
 `;
 
-/** Names the version of what was not bundled, so that nothing else goes into the binary, and sets the timers. */
+/** Pins the version of what is not bundled, so that the binary contains no other, and sets the timers. */
 async function finishBundle(): Promise<void> {
   const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as { imports: Record<string, string> };
   let bundle = await Deno.readTextFile(`${ROOT}dist/clickstream.js`);
@@ -40,7 +41,7 @@ async function finishBundle(): Promise<void> {
   await Deno.writeTextFile(`${ROOT}dist/clickstream.js`, NODE_TIMERS + await withKafkaWasm(bundle));
 }
 
-/** Builds the binary, for this machine or another target. */
+/** Builds the binary for this machine or another target. */
 export async function build(target = Deno.build.target, output = "dist/clickstream"): Promise<void> {
   await Deno.mkdir(`${ROOT}dist`, { recursive: true });
   await deno(
@@ -61,7 +62,7 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
     "--no-code-cache",
     // Datagrams to systemd.
     "--unstable-net",
-    // Half of V8's default for what is young, which costs no time here and spares 30 MB in each worker.
+    // Half of V8's default young generation. It costs no time here and saves 30 MB in each worker.
     "--v8-flags=--max-semi-space-size=8",
     ...PERMISSIONS,
   ];

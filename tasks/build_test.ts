@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { build } from "./build.ts";
 
-/** Bytes 18 and 19 of a program: what it runs on. */
+/** Bytes 18 and 19 of an ELF file: its architecture. */
 const MACHINE = { "x86_64-unknown-linux-gnu": 62, "aarch64-unknown-linux-gnu": 183 } as const;
 
-Deno.test("build: the binary can be had for the other architecture, too", async () => {
+Deno.test("build: the binary can be built for the other architecture", async () => {
   const other = Deno.build.arch === "aarch64" ? "x86_64-unknown-linux-gnu" : "aarch64-unknown-linux-gnu";
   const file = await Deno.makeTempFile({ prefix: "clickstream-" });
   try {

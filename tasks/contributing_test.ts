@@ -1,6 +1,6 @@
 /**
- * The checklists of CONTRIBUTING.md, followed in a copy of the repository: with every step the checks pass, and where a
- * step is left out they don't.
+ * Follows the checklists of CONTRIBUTING.md in a copy of the repository: with every step the checks pass, and without a
+ * step they fail.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -12,18 +12,18 @@ import { minutes, tumbling, view } from "../processor/views/view.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CONTRIBUTING = await Deno.readTextFile(`${ROOT}CONTRIBUTING.md`);
 
-/** What a step does to a file: its text, empty where it is new, becomes another. */
+/** The edit of a step: maps a file's text (empty if it is new) to the new text. */
 type Edit = (text: string, migration: string, folder: string) => string | Promise<string>;
 
-/** What a checklist is tried with. */
+/** How to test a checklist. */
 interface Trial {
-  /** By the file that a step names. */
+  /** Edits by the file that a step names. */
   readonly edits: Readonly<Record<string, Edit>>;
-  /** A step without which a check must fail, by the file or the command that it names. */
+  /** A step without which a check must fail, named by its file or command. */
   readonly without: string;
 }
 
-/** Puts text before or after what a pattern matches. */
+/** Inserts text before or after the match of a pattern. */
 function insert(where: "before" | "after", pattern: RegExp, added: string): (text: string) => string {
   return (text) => text.replace(pattern, (found) => where === "before" ? `${added}${found}` : `${found}${added}`);
 }
@@ -32,7 +32,7 @@ function edits(...all: readonly ((text: string) => string)[]): Edit {
   return (text) => all.reduce((text, edit) => edit(text), text);
 }
 
-/** The migration's import and its line in the list. */
+/** Adds the migration's import and its line in the list. */
 const inList: Edit = (text, name) =>
   text
     .replace(/\n\n\/\*\* One step/, `\nimport added from "./${name}" with { type: "text" };$&`)
@@ -56,7 +56,7 @@ alter table clickstream.refusals
   add constraint refusals_reason_check check (reason in (${known.map((reason) => `'${reason}'`).join(", ")}));
 `;
 
-/** The view that is added, and its source. */
+/** The added view and its source. */
 const SEARCHES = view({
   name: "searches",
   about: "Searches by device, each minute.",
@@ -68,7 +68,7 @@ const SEARCHES = view({
 const SEARCHES_SOURCE = `import { count } from "../measures/totals.ts";
 import { minutes, tumbling, type View, view } from "./view.ts";
 
-/** Searches by device, each minute. */
+/** Searches by device and minute. */
 export const searches: View = view({
   name: "searches",
   about: "Searches by device, each minute.",
@@ -146,7 +146,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   "Add a refusal reason": {
     edits: {
       "processor/event.ts": insert("after", /^ {2}"not_an_object",\n/m, `  "test_traffic",\n`),
-      // The scanner leaves whatever is nested to the JSON decoder.
+      // The scanner passes nested values to the JSON decoder.
       "processor/decode/json.ts": insert(
         "before",
         / +return json as Fields;/,
@@ -216,7 +216,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
 
 interface Checklist {
   readonly title: string;
-  /** Files and commands, by step. */
+  /** Files and commands by step. */
   readonly steps: readonly string[];
   readonly checks: readonly string[];
 }
@@ -225,13 +225,13 @@ interface Checklist {
 const CHECKLISTS: readonly Checklist[] = CONTRIBUTING.split(/^### /m).slice(1).map((section) => ({
   title: section.slice(0, section.indexOf("\n")),
   steps: [...section.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, step]) => step!),
-  // The formatter may break the line before the command, or in it.
+  // The formatter may break the line before or inside the command.
   checks: section.split(/^- Check:/m).slice(1).map((check) => /^\s+`([^`]+)`/.exec(check)![1]!.replaceAll(/\s+/g, " ")),
 }));
 
 const isCommand = (step: string) => step.startsWith("./deno ");
 
-/** Copies what is in the repository, or would be with the next commit. */
+/** Copies the files of the repository, including new ones that would be committed next. */
 async function copyTo(folder: string): Promise<void> {
   const args = ["ls-files", "--cached", "--others", "--exclude-standard"];
   const { stdout } = await new Deno.Command("git", { args, cwd: ROOT }).output();
@@ -241,7 +241,7 @@ async function copyTo(folder: string): Promise<void> {
   }
 }
 
-/** Runs a command of the checklist; returns null, or what it printed if it failed. */
+/** Runs a command of the checklist; returns null, or its output if it failed. */
 async function run(command: string, cwd: string): Promise<string | null> {
   const [, ...args] = command.split(" ");
   const env = { TEST_SHARE: "0.1", AGREEMENT_RUNS: "2", NO_COLOR: "1" };
@@ -249,7 +249,7 @@ async function run(command: string, cwd: string): Promise<string | null> {
   return code === 0 ? null : [command, ...[stdout, stderr].map((bytes) => new TextDecoder().decode(bytes))].join("\n");
 }
 
-/** Takes the steps of a checklist but one in a fresh copy, and runs its checks; returns the first failure. */
+/** Follows a checklist except one step in a fresh copy, and runs its checks; returns the first failure. */
 async function follow({ steps, checks }: Checklist, trial: Trial, folder: string, without?: string) {
   await copyTo(folder);
   const numbers = [...Deno.readDirSync(`${folder}migrations`)].map(({ name }) => parseInt(name)).filter((n) => n > 0);
@@ -267,7 +267,7 @@ async function follow({ steps, checks }: Checklist, trial: Trial, folder: string
   }
   let failure: string | null = null;
   for (const check of checks) {
-    // Types have been checked with all steps; what is left out must be missed by a test.
+    // Types were checked with all steps; here a test must find the missing step.
     failure ??= await run(
       without === undefined ? check : check.replace("./deno test", "./deno test --no-check"),
       folder,
@@ -294,7 +294,7 @@ Deno.test("CONTRIBUTING.md names files and tasks that exist", async () => {
   for (const path of paths) if (!/NNNN|NAME/.test(path)) await Deno.stat(ROOT + path);
 });
 
-Deno.test("CONTRIBUTING.md: each checklist is enough, and each has a step without which it is not", async (t) => {
+Deno.test("CONTRIBUTING.md: each checklist is sufficient, and has a step that is necessary", async (t) => {
   assert.deepEqual(CHECKLISTS.map(({ title }) => title), Object.keys(TRIALS));
   const folder = `${await Deno.makeTempDir({ prefix: "clickstream-contributing-" })}/`;
   for (const list of CHECKLISTS) {

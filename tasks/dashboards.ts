@@ -1,13 +1,13 @@
 /**
- * `deno task dashboards`: writes `grafana/dashboards/`. With `--check` it writes nothing, and fails if a file there is
- * not what the sources say.
+ * `deno task dashboards`: writes `grafana/dashboards/`. With `--check` it writes nothing, and fails if a file differs
+ * from its source.
  * @module
  */
 import { DASHBOARDS, fileOf } from "../grafana/mod.ts";
 
 const FOLDER = new URL("../grafana/dashboards/", import.meta.url);
 
-/** Names of files that are stale, missing, or of no dashboard. */
+/** Names of files that are stale, missing, or belong to no dashboard. */
 export async function staleFiles(folder: URL): Promise<string[]> {
   const stale = Object.entries(DASHBOARDS).map(async ([name, dashboard]) => {
     const there = await Deno.readTextFile(new URL(name, folder)).catch(() => null);

@@ -1,7 +1,7 @@
 /**
- * The runtime that `deno compile` puts a program into. Deno downloads it by itself where its download site can be
- * reached; where it can't, the same file is in a Python package whose program was made by `deno compile` of this
- * version: that file, less the program's own data at its end.
+ * The runtime for `deno compile`. Deno downloads it from its download site. If that is unreachable, the same file is
+ * extracted from a Python package: its program was built by `deno compile` of this version, so it is that file plus the
+ * program's data at its end.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -9,7 +9,10 @@ import { Buffer } from "node:buffer";
 import { unzipSync, zipSync } from "fflate";
 
 const PACKAGE = "bids-validator-deno==2.3.2";
-/** Targets of Deno 2.6.8 that the package has a program for: its wheel's platform, and the SHA-256 of both. */
+/**
+ * Targets of Deno 2.6.8 for which the package has a program: the wheel's platform, and the SHA-256 of wheel and
+ * runtime.
+ */
 const TARGETS: Readonly<
   Record<string, { readonly platform: string; readonly wheel: string; readonly runtime: string }>
 > = {
@@ -24,11 +27,11 @@ const TARGETS: Readonly<
     runtime: "d2eded4f7a3c5f4ced2e034c29962fad8e5f26e06c27e5194e9f002ee7f40370",
   },
 };
-/** What a compiled program ends with: a mark, a hash, and the length of its data, these included; 32, 32 and 64 bits. */
+/** Trailer of a compiled program: a magic, a hash, and the length of its data with this trailer; 32, 32 and 64 bits. */
 const TRAILER_BYTES = 16;
 const TRAILER_MARK = 0x501e;
 
-/** What ZIP calls the system whose permissions a file has. */
+/** ZIP's code for Unix, as the system of a file's permissions. */
 const UNIX = 3;
 
 /** Where this Deno looks for its runtime before it downloads it. */
@@ -38,7 +41,7 @@ function runtimePath(target: string): string {
   return `${folder}/dl/release/v${Deno.version.deno}/denort-${target}.zip`;
 }
 
-/** True if `deno compile` has its runtime, and need not download it. */
+/** Whether the runtime for `deno compile` is already there. */
 export async function hasRuntime(target = Deno.build.target): Promise<boolean> {
   return await Deno.stat(runtimePath(target)).then(() => true, () => false);
 }
@@ -46,7 +49,7 @@ export async function hasRuntime(target = Deno.build.target): Promise<boolean> {
 /**
  * Puts the runtime where `deno compile` finds it, without the download site.
  *
- * @throws {Error} where that is not possible
+ * @throws {Error} if that is not possible
  */
 export async function provideRuntime(target = Deno.build.target): Promise<void> {
   const path = runtimePath(target);
@@ -84,7 +87,7 @@ async function downloadWheel(folder: string, platform: string, sha256: string): 
   throw new Error(`pip downloaded no wheel of ${PACKAGE}`);
 }
 
-/** The largest file in a wheel, which is the program. */
+/** Returns the largest file in a wheel, which is the program. */
 async function programIn(wheel: string): Promise<Uint8Array> {
   const files = Object.values(unzipSync(await Deno.readFile(wheel)));
   return files.reduce((largest, file) => file.length > largest.length ? file : largest);
@@ -102,9 +105,9 @@ function check(bytes: Uint8Array, sha256: string, what: string): void {
   if (found !== sha256) throw new Error(`${what} has the SHA-256 ${found}, not ${sha256}`);
 }
 
-/** A ZIP archive of one file that can be run; the same file gives the same bytes, on every machine. */
+/** Returns a ZIP archive of one executable file; the same file gives the same bytes on every machine. */
 export function zipped(name: string, bytes: Uint8Array, level: 1 | 9 = 1): Uint8Array {
-  // ZIP has local times, from 1980 on; in every zone this is the first.
+  // ZIP has local times from 1980 on; this is the first one in every time zone.
   const mtime = new Date(1980, 0, 1);
   return zipSync({ [name]: bytes }, { level, mtime, os: UNIX, attrs: 0o100755 << 16 });
 }

@@ -1,6 +1,6 @@
 /**
- * `deno task deploy`: everything from these sources to events in PostgreSQL on AWS, or a new version of it. Says first
- * what there will be and what it costs; `--yes` goes on without asking.
+ * `deno task deploy`: deploys these sources to AWS, for the first time or as a new version. First prints what will be
+ * created and its cost; `--yes` continues without asking.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -14,10 +14,10 @@ import { deploySettings, type Settings, WrongSettings } from "../infra/settings.
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const OUTPUTS = `${ROOT}dist/outputs.json`;
 
-/** The version of CDKTF's command line that goes with the library. */
+/** The version of CDKTF's command line that matches the library. */
 const CDKTF = ["npx", "--yes", "cdktf-cli@0.21.0"] as const;
 
-/** Programs that are needed, and what for. */
+/** Required programs and their purposes. */
 const NEEDED: Readonly<Record<string, string>> = {
   npx: "runs CDKTF; it comes with Node",
   terraform: "makes what CDKTF describes; 1.11 or later",
@@ -25,31 +25,31 @@ const NEEDED: Readonly<Record<string, string>> = {
     "asks the hosts how they are, and forwards ports to them; AWS's command line, version 2, with its session manager plug-in",
 };
 
-/** A first deployment starts a database, three hosts, and what is on them. */
+/** A first deployment starts a database, three hosts and their programs. */
 const SEEN_WITHIN_MS = 20 * 60_000;
 const ASK_EVERY_MS = 15_000;
 
-/** What the stacks say after a deployment. */
+/** Outputs of the stacks after a deployment. */
 export interface Outputs {
   readonly stream: { readonly brokers: readonly string[]; readonly processors: readonly string[] };
   readonly monitoring: { readonly monitoring: string; readonly grafana_password: string };
 }
 
-/** What a processor's host is asked: which version runs, which was given up, and how it stands. */
+/** Commands for a processor's host: its running version, a rolled-back version, and its status. */
 const ASK = [
   "readlink /opt/clickstream/current/clickstream || echo none",
   "test -e /opt/clickstream/refused && echo refused || echo taken",
   `curl -sf http://127.0.0.1:${PORTS.processor}/api/status || echo '{}'`,
 ];
 
-/** What became of a deployment on a host. */
+/** Outcome of a deployment on a host. */
 export type Verdict = { readonly done: true } | {
   readonly done: false;
   readonly failed: boolean;
   readonly why: string;
 };
 
-/** Judges a host's answer to `ASK`: it has to run this version, and to have stored events since it started. */
+/** Judges a host's answer to `ASK`: it must run this version, and must have stored events since it started. */
 export function judge(answer: string, sha256: string): Verdict {
   const [link = "", taken = "", ...rest] = answer.trim().split("\n");
   const waiting = (why: string): Verdict => ({ done: false, failed: false, why });
@@ -71,7 +71,7 @@ export function judge(answer: string, sha256: string): Verdict {
   }
 }
 
-/** How to open what has no address on the Internet: commands for another terminal, one each. */
+/** Commands for another terminal that open what has no address on the Internet. */
 export function waysIn({ stream, monitoring }: Outputs, region: string): string {
   const forward = (instance: string, port: number) =>
     `aws ssm start-session --region ${region} --target ${instance} --document-name AWS-StartPortForwardingSession ` +
@@ -85,7 +85,7 @@ Status page, http://localhost:${PORTS.processor}:
   ${forward(stream.processors[0]!, PORTS.processor)}`;
 }
 
-/** What there will be, and what it costs. */
+/** Describes what will be created and its cost. */
 export function plan(settings: Settings): string {
   const items = monthlyCost(settings);
   const hosts =
@@ -98,7 +98,7 @@ export function plan(settings: Settings): string {
   ].join("\n");
 }
 
-/** Says what is missing of the programs that are needed. */
+/** Reports missing programs. */
 async function missingPrograms(): Promise<string[]> {
   const missing: string[] = [];
   for (const [name, what] of Object.entries(NEEDED)) {
@@ -108,7 +108,7 @@ async function missingPrograms(): Promise<string[]> {
   return missing;
 }
 
-/** Runs a command with its output for everybody to see. */
+/** Runs a command with its output visible. */
 export async function show(...command: readonly string[]): Promise<void> {
   const [program, ...args] = command;
   const env = { CHECKPOINT_DISABLE: "1" };
@@ -127,7 +127,7 @@ async function aws(region: string, ...args: readonly string[]): Promise<string> 
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** What a host says to `ASK`, by SSM. */
+/** Returns a host's answer to `ASK`, through SSM. */
 async function ask(region: string, instance: string): Promise<string> {
   const parameters = JSON.stringify({ commands: ASK });
   const document = ["--document-name", "AWS-RunShellScript", "--parameters", parameters];
@@ -193,7 +193,7 @@ async function deploy(settings: Settings): Promise<void> {
   console.log(waysIn(outputs, settings.AWS_REGION));
 }
 
-/** Reads the choices, says what is about to happen, asks, and does it; returns the exit code. */
+/** Reads the settings, prints the plan, asks, and deploys; returns the exit code. */
 export async function main(
   say: (settings: Settings) => string,
   act: (settings: Settings) => Promise<void>,

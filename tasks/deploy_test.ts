@@ -49,21 +49,21 @@ Deno.test("deploy: every way in is a command that forwards a port", () => {
   );
 });
 
-Deno.test("deploy: says what there will be and what it costs, before", () => {
+Deno.test("deploy: first prints what will be created and its cost", () => {
   const said = plan(deploySettings((name) => name === "DEPLOY_SIZE" ? "production" : undefined));
   assert.match(said, /^deployment clickstream, production, in us-east-1\nhosts: 3 of Kafka, 2 of the processor/);
   assert.match(said, /about \d{3,4} dollars a month/);
 });
 
-Deno.test("destroy: says what stays", () => {
+Deno.test("destroy: prints what is kept", () => {
   const choose = (value: string) => deploySettings((name) => name === "DEPLOY_SNAPSHOT" ? value : undefined);
   assert.match(farewell(choose("true")), /what stays: a last snapshot/);
   assert.match(farewell(choose("false")), /what stays: nothing/);
 });
 
-Deno.test("destroy: what is protected is not touched, and wrong choices end with 2", async () => {
+Deno.test("destroy: leaves a protected deployment alone, and exits with 2 on wrong settings", async () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  // Programs that are only looked for.
+  // Stand-ins: only their presence is checked.
   const bin = await Deno.makeTempDir({ prefix: "clickstream-bin-" });
   for (const name of ["npx", "terraform", "aws"]) {
     await Deno.writeTextFile(`${bin}/${name}`, "#!/bin/sh\nexit 9\n", { mode: 0o755 });
@@ -85,7 +85,7 @@ Deno.test("destroy: what is protected is not touched, and wrong choices end with
   await Deno.remove(bin, { recursive: true });
 });
 
-Deno.test("artifacts: a file's sum is found in what its maker publishes", () => {
+Deno.test("artifacts: a file's checksum is found in what its maker publishes", () => {
   const list = `${"1".repeat(64)}  a.tar.gz\n${"2".repeat(64)} *b.tar.gz\n`;
   assert.equal(sumOf(list, "a.tar.gz"), "1".repeat(64));
   assert.equal(sumOf(list, "b.tar.gz"), "2".repeat(64));

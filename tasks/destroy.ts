@@ -1,11 +1,12 @@
 /**
- * `deno task destroy`: takes down a deployment. Says first what goes and what stays; `--yes` goes on without asking.
+ * `deno task destroy`: destroys a deployment. First prints what is deleted and what is kept; `--yes` continues without
+ * asking.
  * @module
  */
 import type { Settings } from "../infra/settings.ts";
 import { cdktf, main } from "./deploy.ts";
 
-/** What goes, and what stays. */
+/** Describes what is deleted and what is kept. */
 export function farewell(settings: Settings): string {
   const { DEPLOY_NAME: name, AWS_REGION: region, DEPLOY_SNAPSHOT: snapshot } = settings;
   return [

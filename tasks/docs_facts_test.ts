@@ -1,6 +1,6 @@
 /**
- * Numbers in the documentation that come from constants: wherever a paragraph speaks of one, it must say what the source
- * says. Paragraphs are found by what they speak of, so that they can be reworded and moved.
+ * Checks numbers in the documentation that come from constants: every paragraph on a fact must state the value from the
+ * source. Paragraphs are found by their topic, so they can be reworded and moved.
  */
 import assert from "node:assert/strict";
 import { ALERTS } from "../grafana/prometheus/alerts.ts";
@@ -9,7 +9,7 @@ import { type Files, readSources } from "./imports.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** Units by what they measure, each as so many of the smallest. */
+/** Units by dimension, each as a multiple of the smallest. */
 const UNITS = {
   milliseconds: { ms: 1, s: 1000, seconds: 1000, second: 1000, minutes: 60_000, minute: 60_000, days: 86_400_000 },
   bytes: { KiB: 1024, MiB: 1024 ** 2, MB: 1e6, "MB/s": 1e6, GB: 1e9 },
@@ -29,7 +29,7 @@ const WORDS: Readonly<Record<string, number>> = {
   ...{ half: 0.5, a: 1, an: 1, one: 1, two: 2, three: 3, four: 4, five: 5, ten: 10, twelve: 12, thirteen: 13 },
 };
 
-/** Every amount of a unit that a text states. */
+/** Returns every amount of a unit in a text. */
 function amounts(text: string, unit: Unit): number[] {
   const units: Readonly<Record<string, number>> = UNITS[unit];
   const names = Object.keys(units).sort((a, b) => b.length - a.length).join("|");
@@ -45,12 +45,12 @@ function amounts(text: string, unit: Unit): number[] {
   });
 }
 
-/** Paragraphs, list items and rows of tables, each on one line. */
+/** Paragraphs, list items and table rows, each on one line. */
 function paragraphs(text: string): string[] {
   return text.split(/\n\s*\n|\n(?=\s*[-|*] |\d\. )/).map((part) => part.replaceAll(/\s+/g, " "));
 }
 
-/** The number that a constant is set to; `within` tells those of one name apart, by a part of their path. */
+/** Returns the value of a constant; `within` is a part of the path that distinguishes constants of the same name. */
 function constant(files: Files, name: string, within = ""): number {
   const found = [...files].flatMap(([path, text]) => {
     if (path.endsWith("_test.ts") || !path.startsWith("processor/") || !path.includes(within)) return [];
@@ -60,7 +60,7 @@ function constant(files: Files, name: string, within = ""): number {
   return found[0]![1]!.split("*").map((factor) => Number(factor.replaceAll("_", ""))).reduce((a, b) => a * b);
 }
 
-/** What the documents say and the source decides: a paragraph that `about` matches states `value` in its unit. */
+/** Facts that the source decides: a paragraph that matches `about` must state `value` in its unit. */
 interface Fact {
   readonly about: RegExp;
   readonly unit: Unit;
@@ -107,7 +107,7 @@ function factsOf(files: Files): Fact[] {
   ];
 }
 
-/** Every document, and what the binary says of its settings. */
+/** Every document, and the binary's description of its settings. */
 async function documents(): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for (const folder of ["", "docs/"]) {
@@ -120,7 +120,7 @@ async function documents(): Promise<Map<string, string>> {
   return texts.set("help run", help.join("\n\n"));
 }
 
-/** What the texts say otherwise, and which facts none of them states. */
+/** Wrong statements, and facts that no text states. */
 function compared(texts: Files, facts: readonly Fact[]): { wrong: string[]; unsaid: Fact[] } {
   const wrong: string[] = [];
   const unsaid = facts.filter(({ about, unit, value }) => {
@@ -138,16 +138,16 @@ function compared(texts: Files, facts: readonly Fact[]): { wrong: string[]; unsa
   return { wrong, unsaid };
 }
 
-Deno.test("numbers in the documents are what the source says", async () => {
+Deno.test("numbers in the documents are those of the source", async () => {
   const facts = factsOf(await readSources());
   const { wrong, unsaid } = compared(await documents(), facts);
   assert.deepEqual(wrong, []);
-  // What a document no longer states is no fault, but a table that looks for what nobody says checks nothing.
+  // A fact may be removed from a document, but a check for a fact that nobody states checks nothing.
   const missing = unsaid.map(({ about, value }) => `${about}: ${value}`);
   assert.ok(unsaid.length <= facts.length / 4, `nothing states ${missing.join("; ")}`);
 });
 
-Deno.test("a number that has drifted is seen, in whatever unit it is written", () => {
+Deno.test("a wrong number is found in any unit", () => {
   const about = /tries again/;
   const facts = [{ about, unit: "milliseconds", value: 2000 }] as const;
   const said = (text: string) => compared(new Map([["a.md", text]]), facts);
@@ -165,11 +165,11 @@ Deno.test("a number that has drifted is seen, in whatever unit it is written", (
   assert.deepEqual(amounts("at least 5 MB/s of 64 MiB", "bytes"), [5e6, 64 * 1024 ** 2]);
 });
 
-Deno.test("versions in the documents are those that are pinned", async () => {
+Deno.test("versions in the documents are the pinned ones", async () => {
   const pins = ["deno", "deno.json", "bench/peers/spark/pom.xml", "bench/peers/streams/pom.xml"];
   const pinned = (await Promise.all(pins.map((path) => Deno.readTextFile(new URL(path, ROOT))))).join("\n");
   for (const [path, text] of await documents()) {
-    // Not addresses, which have four numbers.
+    // Not IP addresses, which have four numbers.
     const versions = [...text.matchAll(/(?<![\d.])\d+\.\d+\.\d+(?![\d.]*\.\d)/g)].map(([version]) => version);
     assert.deepEqual(versions.filter((version) => !pinned.includes(version)), [], path);
   }

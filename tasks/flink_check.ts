@@ -1,6 +1,6 @@
 /**
  * `deno task flink:check`: runs the printed job in a real Flink, from a real Kafka into a real PostgreSQL, and compares
- * every row with what the log says by a second opinion.
+ * every row with the oracle's.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ import { startPostgres, using } from "../testing/servers/postgres.ts";
 
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 
-/** The job as it is printed, with what a check needs: the password, and an end. */
+/** The printed job with what a check needs: a password, and an end. */
 function filledIn(job: string): string {
   return job.replaceAll("<password>", "none").replace(
     "'scan.startup.mode' = 'group-offsets'",
@@ -34,7 +34,7 @@ async function check(): Promise<boolean> {
   const lines = edges(Date.now()).map((message) => typeof message === "string" ? message : JSON.stringify(message));
   await Deno.writeTextFile(file, `${lines.join("\n")}\n`);
   await clickstream("migrate");
-  // Some are to be refused, so it ends with 1.
+  // Some records are refused on purpose, so it exits with 1.
   await clickstream("produce", file).catch(() => {});
   const shop = ["--rate", "5", "--seconds", "1500", "--fast", "--bad", "0", "--late", "0"];
   await clickstream("generate", ...shop);

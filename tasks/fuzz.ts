@@ -1,6 +1,6 @@
 /**
- * `deno task fuzz [--records N] [--seed N]`: odd records through a real broker and the compiled service into PostgreSQL,
- * and every table held against the second opinion, in rounds of 200,000. It needs `deno task build`.
+ * `deno task fuzz [--records N] [--seed N]`: sends odd records through a real broker and the compiled service into
+ * PostgreSQL, and compares every table with the oracle's, in rounds of 200,000. It needs `deno task build`.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -19,7 +19,7 @@ const total = { records: 0, stored: 0, duplicates: 0, refused: 0, unreadable: 0 
 const sinceMs = performance.now();
 const folder = await Deno.makeTempDir({ prefix: "clickstream-fuzz-" });
 for (let seed = firstSeed; total.records < records; seed++) {
-  // Each round has servers of its own: ten million records would fill the disk.
+  // New servers for each round: ten million records would fill the disk.
   const properties = { "message.max.bytes": "10000000", "log.message.timestamp.after.max.ms": String(2n ** 62n) };
   await using broker = await startKafka({ properties });
   await using server = await startPostgres();

@@ -1,5 +1,5 @@
 /**
- * What the repository's files import, read from their source.
+ * Finds the imports of the repository's files in their source.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -27,14 +27,14 @@ async function readFolder(folder: string, files: Map<string, string>): Promise<v
   }
 }
 
-/** The text without its comments, line for line. */
+/** Returns the text without comments; line numbers stay the same. */
 export function withoutComments(text: string): string {
   return text
     .replaceAll(/^[ \t]*\/\*[\s\S]*?\*\//gm, (comment) => comment.replaceAll(/[^\n]/g, ""))
     .replaceAll(/(^|\s)\/\/.*$/gm, "$1");
 }
 
-/** What a file imports: paths of the repository, or names of packages. */
+/** Returns the imports of a file: paths in the repository, or package names. */
 export function importsOf(path: string, text: string): string[] {
   const code = withoutComments(text);
   const statements = code.matchAll(/^(?:import|export)\s+(?:[^;"'()]*?\sfrom\s+)?"([^"]+)"/gm);

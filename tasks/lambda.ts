@@ -1,6 +1,6 @@
 /**
- * `deno task lambda`: the simulator as an AWS Lambda function, `dist/generator.zip`: one file, for Node. The same sources
- * give the same bytes, so that nothing is deployed that hasn't changed.
+ * `deno task lambda`: builds the simulator as an AWS Lambda function, `dist/generator.zip`: one file for Node. The same
+ * sources give the same bytes, so nothing unchanged is deployed.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -9,19 +9,19 @@ import { withKafkaWasm } from "./wasm.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The file in the archive, whose name gives the handler its own. */
+/** The file in the archive; its name is part of the handler's name. */
 const MODULE = "index.mjs";
 
-/** What the function's configuration calls its handler. */
+/** The handler in the function's configuration. */
 export const HANDLER = "index.handler";
 
-/** What packages that were written for CommonJS expect, and a module doesn't have. */
+/** Defines what CommonJS packages expect and modules lack. */
 const REQUIRE = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);\n';
 
-/** Where the archive is. */
+/** Path of the archive. */
 const ARCHIVE = `${ROOT}dist/generator.zip`;
 
-/** Bundles the function into `archive`; returns where its one file is, too. */
+/** Bundles the function into `archive`; also returns the path of its single file. */
 export async function bundleLambda(archive = ARCHIVE): Promise<string> {
   const folder = archive.slice(0, archive.lastIndexOf("/"));
   await Deno.mkdir(folder, { recursive: true });

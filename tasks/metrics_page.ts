@@ -1,5 +1,5 @@
 /**
- * docs/metrics.md: every metric, recorded series and alert, as they are registered and declared.
+ * Writes docs/metrics.md: every metric, recorded series and alert, from their registrations and declarations.
  * @module
  */
 import { markdownTable } from "../grafana/panel_list.ts";
@@ -17,7 +17,7 @@ const TARGETS = [
   ["`node`", "Debian's `prometheus-node-exporter`, on each host", "9100"],
 ];
 
-/** The text of the page. */
+/** Returns the text of the page. */
 export async function metricsPage(): Promise<string> {
   const metrics = new Metrics(new Activity(() => 0));
   const text = await metrics.text();

@@ -1,6 +1,6 @@
 /**
- * `deno task monitoring`: writes what Prometheus, its exporters and Grafana's alerting read, and docs/metrics.md. With
- * `--check` it writes nothing, and fails if a file is not what its sources say.
+ * `deno task monitoring`: writes the files for Prometheus, its exporters and Grafana's alerting, and docs/metrics.md.
+ * With `--check` it writes nothing, and fails if a file differs from its source.
  * @module
  */
 import { generatedFiles } from "../grafana/prometheus/files.ts";
@@ -8,12 +8,12 @@ import { metricsPage } from "./metrics_page.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
-/** The text of every file, by its path in the repository. */
+/** The content of every file, by its path in the repository. */
 export async function everyFile(): Promise<Readonly<Record<string, string>>> {
   return { ...generatedFiles(), "docs/metrics.md": await metricsPage() };
 }
 
-/** Paths of those that are missing, or not as they should be. */
+/** Paths of missing or stale files. */
 export async function staleFiles(files: Readonly<Record<string, string>>, root = ROOT): Promise<string[]> {
   const stale = Object.entries(files).map(async ([path, text]) => {
     const there = await Deno.readTextFile(new URL(path, root)).catch(() => null);

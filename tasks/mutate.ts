@@ -1,6 +1,7 @@
 /**
- * `deno task mutate [--room NAME] [--seed N] [--most N]`: changes the source of a room in one place at a time, in a copy
- * of the repository, and runs the room's tests. Prints each change that no test notices, and the share that is noticed.
+ * `deno task mutate [--room NAME] [--seed N] [--most N]`: mutation testing of a room. Changes its source in one place
+ * at a time, in a copy of the repository, and runs the room's tests. Prints each mutant that survives, and the share
+ * that is killed.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -9,7 +10,7 @@ import { Random } from "../generator/random.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** What is changed, and which tests are to notice it, with their options. */
+/** The files to mutate, and the tests that should notice, with their options. */
 interface Room {
   readonly files: RegExp;
   readonly tests: readonly string[];
@@ -75,10 +76,10 @@ interface Mutant {
   readonly after: string;
 }
 
-/** Lines that hold nothing to change: comments, imports, and what only declares. */
+/** Lines without anything to mutate: comments, imports and declarations. */
 const SKIPPED = /^\s*(\/\/|--|import |export \*|comment on|'|create |returns |type |interface |readonly )/;
 
-/** Every change that the rules make to a file. */
+/** Every mutation that the rules allow in a file. */
 export function mutantsOf(path: string, text: string): Mutant[] {
   const mutants: Mutant[] = [];
   let inTemplate = false;
@@ -108,7 +109,7 @@ export function mutantsOf(path: string, text: string): Mutant[] {
   return mutants;
 }
 
-/** What no test can be asked about, because it doesn't load. */
+/** Mutants that don't load can't be tested. */
 const INVALID = /SyntaxError|could not be parsed|syntax error at|does not exist|must be type|cannot be matched/;
 
 type Outcome = "killed" | "survived" | "invalid";

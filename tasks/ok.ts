@@ -1,5 +1,6 @@
 /**
- * `deno task ok`: everything that must hold before a commit. `--quick` leaves out the tests, which take minutes. CI runs the same.
+ * `deno task ok`: all checks before a commit. `--quick` leaves out the tests, which take minutes. CI runs the same
+ * checks.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -9,7 +10,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CHECKS: readonly (readonly string[])[] = [
   ["fmt", "--check", "--quiet"],
   ["lint", "--quiet"],
-  // Frozen: a lock that no longer fits what is imported is an error, and is not mended in passing.
+  // Frozen: a lock file that does not match the imports is an error, and is not updated silently.
   ["check", "--frozen", "--quiet", "."],
   ["run", "--frozen", "--quiet", "--allow-all", "tasks/monitoring.ts", "--check"],
   ["run", "--frozen", "--allow-read", "tasks/dashboards.ts", "--check"],

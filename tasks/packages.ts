@@ -1,9 +1,9 @@
 /**
- * What the tests need of Debian besides Node, Java and Python: installed, where it is missing and can be.
+ * Installs missing Debian packages that the tests need besides Node, Java and Python, where possible.
  * @module
  */
 
-/** A command that succeeds where the package is there, and the package. */
+/** A command that succeeds if the package is installed, and the package. */
 export const NEEDED: readonly (readonly [command: string, name: string])[] = [
   ["mvn --version", "maven"],
   ["chromium --version", "chromium"],
@@ -15,12 +15,12 @@ export const NEEDED: readonly (readonly [command: string, name: string])[] = [
   ["shellcheck --version", "shellcheck"],
   ["PATH=$PATH:/usr/sbin pgbouncer --version", "pgbouncer"],
   ["ip -V", "iproute2"],
-  // Debian's Python has neither by itself.
+  // Debian's Python has neither by default.
   ["python3 -c 'import ensurepip'", "python3-venv"],
   ["python3 -c 'import pip'", "python3-pip"],
 ];
 
-/** Installs what is missing, as root; else says what is, and what to type. */
+/** Installs missing packages if run as root; otherwise names them and the command to install them. */
 export async function installPackages(): Promise<void> {
   const missing: string[] = [];
   for (const [command, name] of NEEDED) if (!await succeeds(command)) missing.push(name);
@@ -31,7 +31,7 @@ export async function installPackages(): Promise<void> {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   const { success } = await new Deno.Command("sh", { args: ["-c", `apt-get update -q && ${install}`], env }).spawn()
     .status;
-  // The tests that need it say so themselves.
+  // Tests that need them report it themselves.
   if (!success) console.error(`could not install ${missing.join(", ")}`);
 }
 

@@ -1,5 +1,5 @@
 /**
- * `deno task pictures`: the pictures of the status page in docs/, of a real service with a shop at work.
+ * `deno task pictures`: takes the pictures of the status page for docs/, from a real service with simulated events.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
@@ -12,11 +12,11 @@ import { startPostgres } from "../testing/servers/postgres.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BINARY = `${ROOT}dist/clickstream`;
 
-/** What a picture shows. */
+/** A picture. */
 interface Picture {
   readonly name: string;
   readonly look: Parameters<Looking["open"]>[1];
-  /** Whether it shows all of the page, and not what is seen first. */
+  /** Whether it shows the whole page, or only what is visible without scrolling. */
   readonly whole: boolean;
 }
 
@@ -26,7 +26,7 @@ const DARK: Picture = { name: "status-dark", look: { ...DESKTOP, colorScheme: "d
 const PHONE: Picture = { name: "status-phone", look: { viewport: SIZES.phone, deviceScaleFactor: 2 }, whole: false };
 const BROKEN: Picture = { name: "status-broken", look: { viewport: SIZES.desktop }, whole: false };
 
-/** Makes the pictures in `folder`, of a shop that has been open for some seconds; returns their paths. */
+/** Takes the pictures into `folder`, after some seconds of simulated events; returns their paths. */
 export async function makePictures(folder: string, seconds: number): Promise<string[]> {
   await using broker = await startKafka();
   await using server = await startPostgres();
@@ -37,7 +37,7 @@ export async function makePictures(folder: string, seconds: number): Promise<str
   const url = await server.createDatabase("shop");
   const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, HTTP_LISTEN: listen };
   await run(BINARY, ["migrate"], env);
-  // An hour that is over, so that there is something to look back on, and then a shop that is open.
+  // First a past hour, for history, then live events.
   await run(BINARY, ["generate", "--fast", "--seconds", "3600", "--rate", "40", "--seed", "7"], env);
   await using service = Child.start(BINARY, ["run"], `${scratch}/service`, env);
   await using _shop = Child.start(BINARY, ["generate", "--rate", "400", "--bad", "0.004"], `${scratch}/shop`, env);
@@ -58,11 +58,11 @@ export async function makePictures(folder: string, seconds: number): Promise<str
 async function take(browser: Looking, address: string, picture: Picture, folder: string, verdict: string) {
   const { page, wrong, close } = await browser.open(address, picture.look);
   const isSo = () => page.locator("#verdict h1", { hasText: verdict }).isVisible();
-  // Some seconds of events and the shop's figures, or none that could come.
+  // Wait for some seconds of events and the shop's figures, or for the failure.
   const parts = ["#events tr:nth-child(20)", "#pages li:nth-child(4)", "#active-chart canvas"];
   if (picture !== BROKEN) { for (const part of parts) await page.locator(part).waitFor({ timeout: 120_000 }); }
   const path = `${folder}/${picture.name}.png`;
-  // What it says may change while the picture is taken; then it is taken again.
+  // If the text changes during the picture, take it again.
   await until(`a picture on which the page says "${verdict}"`, async () => {
     if (!await isSo()) return false;
     await page.screenshot({ path, fullPage: picture.whole, animations: "disabled" });
@@ -77,6 +77,6 @@ if (import.meta.main) {
   const { build } = await import("./build.ts");
   await build();
   for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path);
-  // KafkaJS leaves something behind that keeps a program alive, also when it has disconnected.
+  // KafkaJS keeps the process alive even after it has disconnected.
   Deno.exit(0);
 }

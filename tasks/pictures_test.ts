@@ -15,14 +15,14 @@ async function sizeOf(path: string): Promise<readonly [width: number, height: nu
   return [view.getUint32(16), view.getUint32(20)];
 }
 
-Deno.test("the pictures of the page are made of a shop at work, and are those that docs/ has", leaky, async () => {
+Deno.test("the page's pictures can be taken, and are those in docs/", leaky, async () => {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-pictures-test-" });
   const paths = await makePictures(folder, 0);
   assert.equal(paths.length, 4);
   for (const path of paths) {
     const name = path.slice(folder.length);
     const [width] = await sizeOf(path);
-    // What it shows differs from time to time, but not what it is a picture of.
+    // Content changes over time, but the kinds of pictures don't.
     assert.equal((await sizeOf(`${DOCS}${name}`))[0], width, name);
   }
   const shown = [...README.matchAll(/!\[[^\]]+\]\((docs\/[^)]+)\)/g)].map(([, path]) => path!);

@@ -1,6 +1,6 @@
 /**
- * The commands of the README and of docs/: each is run here as it stands there, or is listed with the reason why not. What
- * the README shows of their output, of the event and of the tables is compared with what there is.
+ * Runs the commands of the README and of docs/ as they are written, or lists them with the reason why not. Compares
+ * what the README shows of their output, of the event and of the tables with reality.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,7 @@ import { NEEDED } from "./packages.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const README = await Deno.readTextFile(`${ROOT}README.md`);
 
-/** All pages by their path: the README and docs/. */
+/** All pages by path: the README and docs/. */
 const PAGES: ReadonlyMap<string, string> = new Map([
   ["README.md", README],
   ...await Promise.all(
@@ -28,12 +28,12 @@ function blocks(page: string, language: string): string[] {
   return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, "gm"))].map(([, block]) => block!);
 }
 
-/** Every command line of the shell blocks, without the comment behind it. */
+/** Every command line of the shell blocks, without trailing comments. */
 const COMMANDS: readonly string[] = [...PAGES.values()].flatMap((page) => blocks(page, "sh")).flatMap((block) =>
   block.split("\n").map((line) => line.replace(/ +#.*$/, "")).filter((line) => line !== "")
 );
 
-/** Commands that no test here runs as they stand, and why. */
+/** Commands that no test here runs as written, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
   "./deno task test": "runs these tests",
   "./deno test -A testing/service/complaints_test.ts": "is a test by itself",
@@ -51,7 +51,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 /** Commands that tests have run. */
 const ran = new Set<string>();
 
-/** Runs a command line of the pages, with other texts in the place of some; returns its output. */
+/** Runs a command line of the pages with replacements; returns its output. */
 async function shell(
   line: string,
   cwd = ROOT,
@@ -72,14 +72,14 @@ async function sh(line: string, cwd = ROOT, env: Record<string, string> = {}): P
   return out!;
 }
 
-/** Takes a line that exports settings as run: tests give those settings values of their own. */
+/** Counts a line that exports settings as run: tests use their own values. */
 function exported(line: string): void {
   const names = [...line.matchAll(/ (\w+)=/g)].map(([, name]) => name!);
   assert.deepEqual(names.filter((name) => !(SETTING_NAMES as readonly string[]).includes(name)), []);
   ran.add(line);
 }
 
-/** What a page shows of a command's output, a pattern for each line: any number stands for any other. */
+/** Patterns for the lines of a command's output that a page shows: any number matches any other. */
 function shownOutput(command: string): RegExp[] {
   const [, block] = README.split(`<!-- output: ${command} -->\n`);
   assert.ok(block !== undefined, `the README shows no output of ${command}`);
@@ -90,7 +90,7 @@ function shownOutput(command: string): RegExp[] {
   });
 }
 
-Deno.test("README: the demo, with nothing configured", async () => {
+Deno.test("README: the demo runs without any configuration", async () => {
   const out = await shell("./deno task demo");
   assert.match(out, /All \d+ figures agree\.\n$/);
   const shown = shownOutput("./deno task demo");
@@ -98,7 +98,7 @@ Deno.test("README: the demo, with nothing configured", async () => {
   for (const line of shown) assert.match(out, line);
 });
 
-Deno.test("README: the build and the demo, in a folder whose name has a blank and an umlaut", async () => {
+Deno.test("README: the build and the demo work in a folder with a blank and an umlaut in its name", async () => {
   const above = await Deno.makeTempDir({ prefix: "clickstream-readme-" });
   const folder = `${above}/a shop in Köln`;
   await Deno.mkdir(folder);
@@ -107,14 +107,14 @@ Deno.test("README: the build and the demo, in a folder whose name has a blank an
   }
   assert.match(await shell("./deno task build", folder), /^dist\/clickstream: \d+ MB/);
   assert.match(await sh("dist/clickstream help run", folder), /COMMIT_EVERY_MS/);
-  // As `./deno task demo --data shop` of the README, and briefly.
+  // Like `./deno task demo --data shop` of the README, but short.
   const demo = await sh(`./deno task demo --data shop --seconds 2 --port ${freePort()}`, folder);
   assert.match(demo, /All \d+ figures agree\.\n$/);
   assert.ok((await Deno.stat(`${folder}/shop`)).isDirectory);
   await Deno.remove(above, { recursive: true });
 });
 
-Deno.test("README: the tests and the build are what these tests come from", async () => {
+Deno.test("README: the commands for tests and build are those that are running now", async () => {
   const ci = await Deno.readTextFile(`${ROOT}.ci/run`);
   assert.match(ci, /^exec \.\/deno task test --hosts$/m);
   const task = await Deno.readTextFile(`${ROOT}tasks/test.ts`);
@@ -125,7 +125,7 @@ Deno.test("README: the tests and the build are what these tests come from", asyn
   assert.deepEqual(listed.split(/[:,]\s+/).slice(1).toSorted(), NEEDED.map(([, name]) => name).toSorted());
 });
 
-/** Fields of the event, and whether they are required, as the code says. */
+/** Fields of the event and whether they are required, from the code. */
 async function fieldsOfEvent(): Promise<[name: string, required: boolean][]> {
   const code = await Deno.readTextFile(`${ROOT}processor/event.ts`);
   const [, body] = /^export interface ClickEvent \{$([^]*?)^\}$/m.exec(code)!;
@@ -141,10 +141,10 @@ Deno.test("README: the fields of the event are those of the code", async () => {
   assert.deepEqual(said.sort(), (await fieldsOfEvent()).sort());
 });
 
-/** Commands that have commands of their own. */
+/** Commands with subcommands. */
 const GROUPS = ["refusals", "gaps"];
 
-Deno.test("every command in running text is one that there is, with options that it has", async () => {
+Deno.test("every command in running text exists and has the options shown", async () => {
   const helps = new Map<string, string>();
   const helpOf = async (words: readonly string[]): Promise<string> => {
     const key = words.join(" ");
@@ -167,7 +167,7 @@ Deno.test("every command in running text is one that there is, with options that
   assert.ok(checked > 40, `only ${checked} commands were found`);
 });
 
-Deno.test("every file that a page names is there", async () => {
+Deno.test("every file that a page names exists", async () => {
   const missing: string[] = [];
   let checked = 0;
   for (const [path, page] of PAGES) {
@@ -186,7 +186,7 @@ Deno.test("every file that a page names is there", async () => {
   assert.deepEqual(missing, []);
 });
 
-Deno.test("docs/complaints.md: each test that it names is there", async () => {
+Deno.test("docs/complaints.md: each test that it names exists", async () => {
   const page = PAGES.get("docs/complaints.md")!;
   const named = [...page.matchAll(/`([\w/]+_test\.ts)`: "([^"]+)"/g)];
   assert.equal(named.filter(([, file]) => file === "testing/service/complaints_test.ts").length, 10);
@@ -197,7 +197,7 @@ Deno.test("docs/complaints.md: each test that it names is there", async () => {
   }
 });
 
-/** A Python with kafka-python, made once. */
+/** Path of a Python with kafka-python, created once. */
 async function python(): Promise<string> {
   const folder = await prepared("python-kafka-1", async (folder) => {
     await run("python3", ["-m", "venv", "--copies", folder]);
@@ -206,10 +206,10 @@ async function python(): Promise<string> {
   return `${folder}/bin/python`;
 }
 
-// kafkajs, by which the broker is found to be up, leaves timers behind.
+// kafkajs, which checks that the broker is up, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("README: how it is run, and what it says of the tables", leaky, async () => {
+Deno.test("README: the service runs as described, and its tables are as described", leaky, async () => {
   await using broker = await startKafka();
   await using server = await startPostgres();
   const folder = await Deno.makeTempDir({ prefix: "clickstream-readme-" });
@@ -225,7 +225,7 @@ Deno.test("README: how it is run, and what it says of the tables", leaky, async 
   await using service = running("dist/clickstream run");
   await until("the service is alive", () => fetch(`http://${http}/health`).then((r) => r.ok, () => false));
 
-  // Events of one's own, by every way that the README shows.
+  // The reader's own events, in every way that the README shows.
   const [example] = blocks(README, "json");
   const event = { ...JSON.parse(example!), timestamp: new Date().toISOString() };
   await Deno.writeTextFile(`${folder}/my-events.ndjson`, `${JSON.stringify(event)}\n`);
@@ -288,7 +288,7 @@ Deno.test("README: how it is run, and what it says of the tables", leaky, async 
       await db.query(`select * from clickstream.${report}(${ever})`);
     }
   });
-  // What psql would send.
+  // The statements that psql would send.
   const psql = COMMANDS.find((line) => line.startsWith("psql -c "))!;
   await using(url, (db) => db.exec(/"(.+)"/.exec(psql)![1]!));
   ran.add(psql);
@@ -303,8 +303,8 @@ Deno.test("README: how it is run, and what it says of the tables", leaky, async 
   await Deno.remove(folder, { recursive: true });
 });
 
-// The last test: it looks at what the ones before have run.
-Deno.test("every command in a shell block is run by a test, or listed with the reason why not", leaky, () => {
+// Must be the last test: it checks what the previous ones have run.
+Deno.test("every command in a shell block is run by a test or listed with a reason", leaky, () => {
   const missing = [...new Set(COMMANDS)].filter((line) => !ran.has(line) && !(line in NOT_RUN));
   assert.deepEqual(missing, [], "run these in a test of this file, or list them in NOT_RUN with the reason");
   assert.deepEqual(Object.keys(NOT_RUN).filter((line) => !COMMANDS.includes(line) || ran.has(line)), []);

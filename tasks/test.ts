@@ -1,7 +1,7 @@
 /**
- * `deno task test`: installs what is missing, builds the binary, runs the tests, and ends with a line that says how many
- * passed and failed. `--hosts` boots the hosts of AWS as well, afterwards, when they have the machine to themselves.
- * Other arguments go on to `deno test`, in the place of every folder.
+ * `deno task test`: installs missing packages, builds the binary, runs the tests, and prints how many passed and
+ * failed. `--hosts` also boots the AWS hosts, last, when the machine is free. Other arguments are passed on to `deno
+ * test`, instead of all folders.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ import { installPackages } from "./packages.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** Passed and failed tests, out of a JUnit report. */
+/** Numbers of passed and failed tests in a JUnit report. */
 function countsOf(report: string): Counts {
   const number = (name: string) => Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(report)?.[1] ?? NaN);
   const failed = number("failures") + number("errors");
@@ -21,7 +21,7 @@ function countsOf(report: string): Counts {
 /** Boots machines, which takes minutes. */
 const HOSTS = "infra/hosts/boot_test.ts";
 
-/** Two halves that take about as long: side by side, since most of their time they wait for brokers and servers. */
+/** Two halves of about equal duration. They run in parallel, because they mostly wait for brokers and servers. */
 const HALVES: readonly (readonly string[])[] = [
   ["processor"],
   ["generator", "grafana", "infra", "tasks", "testing", `--ignore=${HOSTS}`],
@@ -44,7 +44,7 @@ async function run(args: readonly string[], stdout: "inherit" | "piped"): Promis
     });
     const code = stdout === "inherit" ? (await command.spawn().status).code : await printed(command);
     const { passed, failed } = countsOf(await Deno.readTextFile(report));
-    // A module that can't be loaded, or a crash, fails the run without failing a test.
+    // A module that can't be loaded, or a crash, fails the run without a failed test.
     if (Number.isNaN(failed)) return { passed: 0, failed: 1 };
     return { passed, failed: code === 0 ? failed : Math.max(1, failed) };
   } finally {
@@ -52,7 +52,7 @@ async function run(args: readonly string[], stdout: "inherit" | "piped"): Promis
   }
 }
 
-/** Runs a command, and prints at its end what it wrote: of two at once, nobody could tell the lines apart. */
+/** Runs a command and prints its output at its end, so that lines of parallel commands don't mix. */
 async function printed(command: Deno.Command): Promise<number> {
   const { code, stdout, stderr } = await command.output();
   for (const bytes of [stdout, stderr]) console.log(new TextDecoder().decode(bytes));

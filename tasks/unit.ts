@@ -1,6 +1,7 @@
 /**
- * `deno task test:unit`: the tests that need no server, process or network, in seconds. Arguments go on to `deno test`:
- * with `--watch` they run again at every change. Types are left to the editor and `deno task ok --quick`.
+ * `deno task test:unit`: runs the tests that need no server, process or network, in seconds. Arguments are passed on to
+ * `deno test`: with `--watch` they run again at every change. Types are checked by the editor and `deno task ok
+ * --quick`.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -8,19 +9,19 @@ import { type Files, importsOf, readSources, withoutComments } from "./imports.t
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** Folders and packages that start something: real servers, and the PostgreSQL that is embedded. */
+/** Folders and packages that start something: real servers and the embedded PostgreSQL. */
 const STARTS = /^(testing\/servers\/|@electric-sql\/pglite$|node:child_process$)/;
 
-/** What starts a process, wherever it stands in what a test imports. */
+/** Starts a process; searched in everything that a test imports. */
 const PROCESS = /\bDeno\.Command\b/;
 
-/** What uses the network. Source may be able to, as long as the test doesn't make it: the task denies it. */
+/** Uses the network; searched in the test only. The task denies the network, so imported code may contain it. */
 const NETWORK = /\bDeno\.(listen|connect|serve)|\bfetch\(/;
 
-/** Less work than in the whole run, for the tests that try much. */
+/** Less work than in the whole run, for tests with many cases. */
 const EFFORT = { TEST_SHARE: "0.1", SIM_SEEDS: "40", AGREEMENT_RUNS: "15", SCAN_INPUTS: "20000" };
 
-/** Why each test file that is not a unit test is none; null for those that are. */
+/** The reason why a test file is no unit test; null for unit tests. */
 export function whyNotUnit(files: Files): Map<string, string | null> {
   const imports = new Map([...files].map(([path, text]) => [path, importsOf(path, text)]));
   const tests = [...files.keys()].filter((path) => path.endsWith("_test.ts")).sort();
@@ -39,10 +40,10 @@ function withoutStrings(text: string): string {
   return withoutComments(text).replaceAll(/(["'])(?:\\.|(?!\1)[^\\\n])*\1/g, '""');
 }
 
-/** A file and all that it imports, in however many steps. */
+/** A file and everything that it imports, directly or indirectly. */
 function reachedFrom(path: string, imports: ReadonlyMap<string, readonly string[]>): string[] {
   const reached = new Set([path]);
-  // What is added to a set while it is walked is walked as well.
+  // Iterating over a set includes elements that are added meanwhile.
   for (const of of reached) for (const next of imports.get(of) ?? []) reached.add(next);
   return [...reached];
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readSources } from "./imports.ts";
 import { whyNotUnit } from "./unit.ts";
 
-Deno.test("most tests are unit tests, and those that need a server are none", async () => {
+Deno.test("most tests are unit tests, and tests that need a server are not", async () => {
   const why = whyNotUnit(await readSources());
   const units = [...why].filter(([, why]) => why === null).map(([path]) => path);
   const rooms = ["columns", "decode", "measures", "pipeline", "translate", "views"];
@@ -14,7 +14,7 @@ Deno.test("most tests are unit tests, and those that need a server are none", as
   assert.match(why.get("processor/http/http_test.ts")!, /^it says /);
 });
 
-Deno.test("what starts something is no unit test, in however many steps", () => {
+Deno.test("a test that starts something, even indirectly, is no unit test", () => {
   const planted: readonly (readonly [text: string, why: string | null])[] = [
     ['import "./fold.ts";', null],
     ['// new Deno.Command("ls")\nconst s = "fetch(x)";', null],

@@ -1,10 +1,11 @@
 /**
- * The Kafka client's WebAssembly, which computes checksums, for bundles: the client looks for it beside its own file.
+ * Embeds the Kafka client's WebAssembly, which computes checksums, in bundles: the client expects it next to its own
+ * file.
  * @module
  */
 
 /**
- * A bundle with the WebAssembly in it.
+ * Returns a bundle with the WebAssembly in it.
  *
  * @throws {Error} if the client does not read it where it is expected to
  */

@@ -52,9 +52,9 @@ export interface Artifact {
  * Files that hosts fetch:
  * `clickstream`: the binary for the host's architecture, migrations inside;
  * `host`: a tar (gzip) of this kind's units and scripts, laid out from `/`;
- * `kafka`: a tar of the broker's jars, the JMX exporter's with them;
- * `rds-ca`: the PEM file of the authorities that RDS certificates come from;
- * `prometheus`, `node_exporter`, `postgres_exporter`, `grafana`: the makers' own tars, for the host's architecture;
+ * `kafka`: a tar of the broker's jars, including the JMX exporter's;
+ * `rds-ca`: the certificates of RDS's authorities as PEM;
+ * `prometheus`, `node_exporter`, `postgres_exporter`, `grafana`: the makers' archives for the host's architecture;
  * `dashboards`: a tar of Grafana's dashboards, data sources and alert rules, and Prometheus' rules.
  */
 export type ArtifactName =
@@ -69,10 +69,10 @@ export type ArtifactName =
   | "dashboards";
 
 /**
- * Secrets of Secrets Manager, by ARN; a host is given, and may read, only those that it needs. `database-admin` is
- * RDS's own (`{"username", "password"}`), rotated by it; every other is a plain password.
- * kafka: `kafka-admin`, `kafka-processor`, `kafka-generator`: to make the SCRAM users;
- * processor: `kafka-processor`, `database-admin` (to migrate, and to make the login users), `database-processor`,
+ * Secrets of Secrets Manager, by ARN. A host knows and may read only those that it needs. RDS creates and rotates
+ * `database-admin` (`{"username", "password"}`); every other secret is a plain password.
+ * kafka: `kafka-admin`, `kafka-processor`, `kafka-generator`: to create the SCRAM users;
+ * processor: `kafka-processor`, `database-admin` (to migrate and to create the login users), `database-processor`,
  * `database-monitoring`;
  * monitoring: `database-monitoring` (Grafana and the PostgreSQL exporter), `grafana-admin`.
  */
@@ -85,20 +85,20 @@ export type SecretName =
   | "database-monitoring"
   | "grafana-admin";
 
-/** A host's release: what is in its SSM parameter, as JSON. */
+/** A host's release: the JSON in its SSM parameter. */
 export interface HostSettings {
   readonly kind: HostKind;
   readonly bucket: string;
   readonly artifacts: Readonly<Partial<Record<ArtifactName, Artifact>>>;
   readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
   /**
-   * Settings by the names that they have everywhere (docs of the binary): KAFKA_BROKERS, KAFKA_TOPIC, WORKERS, … None
-   * is secret. KAFKA_TLS_CA, DATABASE_TLS_CA, KAFKA_SASL_PASSWORD and DATABASE_URL the host makes itself.
+   * Settings of the binary by name: KAFKA_BROKERS, KAFKA_TOPIC, WORKERS, … None is secret. The host itself sets
+   * KAFKA_TLS_CA, DATABASE_TLS_CA, KAFKA_SASL_PASSWORD and DATABASE_URL.
    */
   readonly environment: Readonly<Record<string, string>>;
   readonly database: { readonly host: string; readonly port: string; readonly name: string };
   readonly kafka: {
-    /** Every broker: its node id, its name, and the SSM parameter with its certificate (PEM), which it writes itself. */
+    /** Every broker: its node id, its name, and the SSM parameter to which it writes its certificate (PEM). */
     readonly brokers: readonly {
       readonly id: number;
       readonly hostName: string;
@@ -111,14 +111,14 @@ export interface HostSettings {
     readonly minInSyncReplicas: number;
     readonly retentionHours: number;
   };
-  /** What Prometheus scrapes, as host:port. */
+  /** Scrape targets of Prometheus, as host:port. */
   readonly targets: Readonly<Record<"processor" | "kafka" | "node", readonly string[]>>;
-  /** Where the CloudWatch agent sends logs, and under which name metrics. */
+  /** Log group and metrics namespace of the CloudWatch agent. */
   readonly logGroup: string;
   readonly namespace: string;
 }
 
-/** Environment of the Lambda function, next to the settings that the contract names. */
+/** Environment of the Lambda function. */
 export interface FunctionEnvironment {
   readonly KAFKA_BROKERS: string;
   readonly KAFKA_TOPIC: string;
@@ -129,7 +129,7 @@ export interface FunctionEnvironment {
   readonly KAFKA_SASL_PASSWORD_SECRET: string;
   /** Names of the SSM parameters with the brokers' certificates, separated by commas. */
   readonly KAFKA_TLS_CA_PARAMETERS: string;
-  /** Events a second, and seconds between two ticks of the schedule. */
+  /** Events/s, and seconds between two ticks of the schedule. */
   readonly GENERATOR_RATE: string;
   readonly GENERATOR_SECONDS: string;
   readonly GENERATOR_SEED: string;

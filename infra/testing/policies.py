@@ -16,7 +16,7 @@ def policies(file):
         for name, resource in named.items():
             for argument in ("policy", "assume_role_policy"):
                 if argument in resource and kind in ("aws_iam_role", "aws_iam_role_policy"):
-                    # What is known only when it is there is some ARN.
+                    # A value known only after apply stands for some ARN.
                     yield f"{kind}.{name}", argument, re.sub(r"\$\{[^}]*\}", "arn:aws:sqs:us-east-1:123456789012:q", resource[argument])
 
 
