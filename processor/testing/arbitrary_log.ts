@@ -4,13 +4,13 @@ import type { Expected, OracleLog } from "../oracle/oracle.ts";
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** The Kafka timestamp with which the logs begin, in epoch milliseconds: three minutes into a day. */
+/** First Kafka timestamp of the logs, epoch milliseconds: three minutes into a day. */
 export const START_MS = Date.UTC(2026, 2, 2, 0, 3);
 
 /** The topic of the logs. */
 export const TOPIC = "clickstream-events";
 
-// Texts that sort, compare, print or escape differently from how they look.
+// Texts that sort, compare, print or escape in surprising ways.
 const TEXTS = [
   ...["a", "b", "B", "a b", "a/b", "%_", "null", "é", "e\u0301", "\uff5e", "\u{1F600}", "\u{10400}", "\u2028"],
   ...["'\"\\", "\t\n", "\u0001", "\\N", "-", "{}", "x".repeat(64), "\u{1F600}".repeat(32), `${TOPIC}/0/1`],
@@ -85,7 +85,7 @@ const fields = fc.record({
 
 const click: fc.Arbitrary<Click> = fc.record({ fields, timeOf: eventTime, stamp: timestamp });
 
-// Each is a fault for some fields and right for others.
+// Each value is valid for some fields and invalid for others.
 const ODD_VALUES = [
   ...[undefined, null, true, [], {}, "", "\0", "a\0", "\ud800", "\udc00a", "x".repeat(128), "x".repeat(129)],
   ...["\u{1F600}".repeat(64) + "x", "x".repeat(65), "x".repeat(2_048), "x".repeat(2_049), "y" + "_".repeat(64), "A"],
@@ -114,7 +114,7 @@ const FIELDS = ["eventId", "userId", "sessionId", "eventType", "timestamp", "pag
   .concat(["referrer", "productId", "campaign", "price", "quantity", "currency"]);
 const oddField = fc.tuple(fc.constantFrom(...FIELDS), fc.constantFrom<unknown>(...ODD_VALUES));
 
-// How the same object may be written; the last two also say a field twice.
+// Notations of the same object; the last two repeat a field.
 const SPELLINGS: readonly ((json: string) => string)[] = [
   (json) => json,
   (json) => json.replaceAll(/[^\x20-\x7e]/g, (unit) => "\\u" + unit.charCodeAt(0).toString(16).padStart(4, "0")),
@@ -138,7 +138,7 @@ function encode(value: string): Uint8Array {
   return utf8.encode(value);
 }
 
-// Fields that are undefined are not written.
+// Undefined fields are omitted.
 function spelt({ fields, timeOf, stamp }: Click, odd: readonly [string, unknown][], kafkaMs: number): string {
   return JSON.stringify({ ...fields, timestamp: stamp(timeOf(kafkaMs)), ...Object.fromEntries(odd) });
 }
@@ -166,7 +166,7 @@ const value = fc.oneof(
 );
 
 const step = fc.constantFrom(0, 0, 1, 999, MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, 10 * MINUTE_MS + 1);
-// Clocks a little behind; and now and then one that is far behind, or ahead.
+// Clocks that are slightly slow, and sometimes one that is far behind or ahead.
 const disorder = fc.oneof(
   { weight: 12, arbitrary: fc.constant(0) },
   { weight: 4, arbitrary: fc.nat(2 * MINUTE_MS) },
@@ -182,15 +182,15 @@ const records = fc.array(fc.record({ value, step, disorder }), { maxLength: 40, 
 });
 
 /**
- * Logs of a few partitions, full of ties, late events, duplicates and every kind of refusal. Their Kafka timestamps are
- * out of order, some of them wildly.
+ * Logs of a few partitions with many ties, late events, duplicates and every kind of refusal. Their Kafka timestamps
+ * are out of order, some of them by far.
  */
 export const oracleLog: fc.Arbitrary<OracleLog> = fc.array(records, { minLength: 1, maxLength: 3, size: "max" })
   .map((partitions) => ({ topic: TOPIC, partitions }));
 
 /**
- * True unless two events of one session share time and id but not what the session takes from them: by which of them
- * it is told is not decided.
+ * False if two events of one session have the same time and id but differ in what the session takes from them: then the
+ * result is undefined.
  */
 export function isDecided({ events }: Expected): boolean {
   const seen = new Map<string, string>();

@@ -1,6 +1,6 @@
 /**
- * Record batches byte by byte (Kafka's message format 2), right ones and every kind of wrong one, and a way to have a
- * broker take them as they are.
+ * Builds record batches byte by byte (Kafka's message format 2), valid and invalid ones, and makes a broker append them
+ * unchanged.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -16,16 +16,16 @@ export interface BatchRecord {
   readonly value: Uint8Array | null;
   readonly time?: number;
   readonly headers?: number;
-  /** Its offset less that of the batch; its place in the batch without it. */
+  /** Offset relative to the batch (default: its index in the batch). */
   readonly delta?: number;
 }
 
-/** What is said of a batch that is not as the records have it. */
+/** Header fields of a batch that differ from its records. */
 export interface BatchOptions {
   readonly base?: number;
-  /** 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; others are said, and nothing is packed. */
+  /** 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; for other values nothing is compressed. */
   readonly codec?: number;
-  /** What stands for the records, packed or not; the records are then only counted. */
+  /** Replaces the encoded records, compressed or not; the records are then only counted. */
   readonly body?: Uint8Array;
   readonly attributes?: number;
   readonly count?: number;
@@ -34,7 +34,7 @@ export interface BatchOptions {
   readonly time?: number;
 }
 
-/** An integer as records have them: zig-zag, of variable length. */
+/** A zig-zag varint, as in records. */
 export function varint(value: number | bigint): number[] {
   let rest = BigInt(value) < 0n ? -BigInt(value) * 2n - 1n : BigInt(value) * 2n;
   const bytes: number[] = [];
@@ -47,7 +47,7 @@ export function varint(value: number | bigint): number[] {
 
 const utf8 = new TextEncoder();
 
-/** A record as it lies in a batch. */
+/** Encodes a record of a batch. */
 export function recordBytes({ key = null, value, time = 0, headers = 0, delta = 0 }: BatchRecord, first = 0): Buffer {
   const header = [...varint(1), 0x68, ...varint(1), 0x31];
   const body = Buffer.concat([
@@ -60,7 +60,7 @@ export function recordBytes({ key = null, value, time = 0, headers = 0, delta = 
   return Buffer.concat([Uint8Array.from(varint(body.length)), body]);
 }
 
-/** A batch of these records. */
+/** Encodes a batch of these records. */
 export function batchBytes(records: readonly BatchRecord[], options: BatchOptions = {}): Buffer {
   const { base = 0, codec = 0, attributes = 0, producer } = options;
   const time = options.time ?? records[0]?.time ?? 0;
@@ -82,7 +82,7 @@ export function batchBytes(records: readonly BatchRecord[], options: BatchOption
   return sealed(Buffer.concat([head, body]));
 }
 
-/** The batch with the checksum of what it holds. */
+/** Fills in the checksum of the batch. */
 export function sealed(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
   return batch;
@@ -95,7 +95,7 @@ function packed(codec: number, plain: Buffer): Uint8Array {
   return codec === 4 ? zstdOf([plain]) : plain;
 }
 
-/** A frame of Zstandard of these pieces, not compressed; a number is as many times the byte 0. */
+/** A Zstandard frame of these uncompressed pieces; a number stands for that many zero bytes. */
 export function zstdOf(pieces: readonly (Uint8Array | number)[]): Buffer {
   const blocks: Buffer[] = [];
   const add = (kind: number, size: number, bytes: Uint8Array) => {
@@ -113,14 +113,14 @@ export function zstdOf(pieces: readonly (Uint8Array | number)[]): Buffer {
   }
   add(0, 0, new Uint8Array());
   blocks.at(-1)![0]! |= 1;
-  // Magic, flags, and a window of a megabyte.
+  // Magic, flags, and a window of 1 MB.
   return Buffer.concat([Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 10 << 3), ...blocks]);
 }
 
-/** What a record of so many zero bytes unpacks from, by each codec but none. */
+/** Compressed data that unpacks to a record of this many zero bytes, for each codec but none. */
 export function bombOf(codec: number, bytes: number): Uint8Array {
   const record = recordBytes({ value: new Uint8Array(0) });
-  // As the empty one, but for the two lengths that count the zeros.
+  // Like the empty record, except for the two lengths that count the zeros.
   const body = [0, 0, 0, ...varint(-1), ...varint(bytes)];
   const head = Uint8Array.of(...varint(body.length + bytes + 1), ...body);
   const tail = Uint8Array.of(record.at(-1)!);
@@ -158,11 +158,11 @@ function lz4Bomb(head: Uint8Array, zeros: number, tail: Uint8Array): Uint8Array 
     left -= size;
   }
   block(tail, true);
-  // Version 1, independent blocks of up to 4 MiB; the checksum of the head is a constant.
+  // Version 1, independent blocks of up to 4 MiB; the checksum of the header is a constant.
   return Buffer.concat([Uint8Array.of(0x04, 0x22, 0x4d, 0x18, 0x60, 0x70, 0x73), ...blocks, new Uint8Array(4)]);
 }
 
-/** Snappy: a first zero, and copies of 64 from a byte before. */
+/** Snappy: a first zero, and copies of 64 bytes from one byte back. */
 function snappyBomb(head: Uint8Array, zeros: number, tail: Uint8Array): Uint8Array {
   const size: number[] = [];
   for (let rest = head.length + zeros + tail.length; rest > 0; rest = Math.floor(rest / 128)) {
@@ -181,9 +181,9 @@ const PRODUCE = 0;
 const PRODUCE_VERSION = 9;
 
 /**
- * Has the leader of a partition append batches as they are; it may give them other offsets.
+ * Makes the leader of a partition append batches unchanged, except for their offsets.
  *
- * @returns the offset of the first record, or Kafka's error code where it refuses them
+ * @returns the offset of the first record, or Kafka's error code if it refuses them
  */
 export async function produce(
   connection: BrokerConnection,
@@ -194,7 +194,7 @@ export async function produce(
   const name = utf8.encode(topic);
   const unsigned = (n: number): number[] => n > 0x7f ? [n & 0x7f | 0x80, ...unsigned(n >>> 7)] : [n];
   const int32 = (n: number) => [n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255];
-  // No transaction; acknowledged by all within 30 s; one topic with one partition.
+  // No transaction; acks from all replicas within 30 s; one topic with one partition.
   const body = Buffer.concat([
     Uint8Array.of(0, 0xff, 0xff, ...int32(30_000), 2, ...unsigned(name.length + 1)),
     name,

@@ -1,6 +1,6 @@
 /**
- * Random logs by seed, full of what goes wrong: ties, duplicates, late events, pauses of exactly half an hour, messages
- * that are no events.
+ * Random logs by seed with many special cases: ties, duplicates, late events, pauses of exactly half an hour, and
+ * records that are refused.
  * @module
  */
 import { DAY_MS } from "../views/view.ts";
@@ -8,17 +8,17 @@ import type { LogRecord } from "./fakes/memory.ts";
 import { Random } from "../../generator/random.ts";
 import { at, type Message, record } from "./scenario.ts";
 
-/** What a random log is like. */
+/** Shape of a random log. */
 export interface LogOptions {
   readonly events: number;
   readonly users?: number;
-  /** Over how long the Kafka timestamps spread, in milliseconds; within 10 minutes every copy is a duplicate. */
+  /** Range of the Kafka timestamps in milliseconds; within 10 minutes every copy is a duplicate. */
   readonly spanMs?: number;
-  /** Whether some events come without an id, so that their place in the log stands in. */
+  /** Whether some events have no id, so that partition and offset replace it. */
   readonly anonymous?: boolean;
 }
 
-/** A record and the user whose partition it goes to. */
+/** A record and the user that determines its partition. */
 export interface Sent {
   readonly user: string;
   readonly record: LogRecord;
@@ -44,7 +44,7 @@ const PAUSES = [
 const TYPES = ["page_view", "page_view", "page_view", "add_to_cart", "purchase", "checkout", "search", "wink"];
 const IDS = ["", "-", "é", "ﬀ", "😀"];
 
-/** The messages of a random log, in the order in which they reach it. */
+/** The records of a random log in order. */
 export function randomLog(
   seed: number,
   { events, users = 6, spanMs = 9 * 60_000, anonymous = false }: LogOptions,
@@ -54,7 +54,7 @@ export function randomLog(
   const sent: Sent[] = [];
   const copied = new Set<Sent>();
   for (let n = 0; n < events; n++) {
-    // The log begins a day after noon, so that no walk of a user through the day ends in its future.
+    // The log begins at noon of the second day, so that no user's events reach into the future.
     const disorder = Math.min(spanMs, random.pick([0, 0, 0, 500, 60_000]));
     const time = NOON + DAY_MS + Math.floor(n / events * spanMs) + random.below(2) - random.below(disorder + 1);
     const user = `u${random.below(users)}`;
@@ -80,7 +80,7 @@ export function randomLog(
   return sent;
 }
 
-/** The records of each partition when each user's go to one of them. */
+/** Splits the records into partitions; all records of a user are in one. */
 export function partitioned(sent: readonly Sent[], partitions: number): LogRecord[][] {
   const log: LogRecord[][] = Array.from({ length: partitions }, () => []);
   for (const { user, record } of sent) log[Number(user.slice(1)) % partitions]!.push(record);
@@ -90,7 +90,7 @@ export function partitioned(sent: readonly Sent[], partitions: number): LogRecor
 function click(random: Random, n: number, user: string, time: number): Record<string, unknown> {
   const eventType = random.pick(TYPES);
   return {
-    // Ids don't follow the order of the log.
+    // Ids are not in the order of the log.
     eventId: `${random.pick(IDS)}${(n * 7919) % 10_007}-${n}`,
     userId: user,
     eventType,

@@ -8,24 +8,24 @@ import { VIEWS } from "../views/mod.ts";
 import { MemorySource } from "./fakes/memory.ts";
 import type { OracleLog } from "../oracle/oracle.ts";
 
-/** `EVENTS_KEEP_DAYS` of the pipelines that take logs in. */
+/** `EVENTS_KEEP_DAYS` of the pipelines that ingest logs. */
 export const KEEP_DAYS = 30;
 
-/** How a log is taken in: records in a poll and in a commit, and after how many turns the pipeline is another one. */
+/** How to ingest a log: records per poll and per commit, and steps after which a new pipeline takes over. */
 export interface IngestSchedule {
   readonly inAPoll: number;
   readonly inACommit: number;
   readonly turnsOfALife: number;
 }
 
-/** Courses from one record at a time to all at once. */
+/** Schedules from one record at a time to all at once. */
 export const schedule: fc.Arbitrary<IngestSchedule> = fc.record({
   inAPoll: fc.constantFrom(1, 3, 17, 1_000),
   inACommit: fc.constantFrom(1, 2, 10, 1_000),
   turnsOfALife: fc.constantFrom(1, 2, 5, 1_000),
 });
 
-/** Takes a whole log in by one pipeline after another. Every other one is lost with what it had not committed. */
+/** Ingests a whole log with one pipeline after another. Every other one is dropped with its uncommitted records. */
 export async function ingest(
   log: OracleLog,
   sink: Sink,

@@ -1,5 +1,5 @@
 /**
- * A pipeline with its log, its sink and its clock in the hands of a test.
+ * A pipeline with its log, sink and clock under a test's control.
  * @module
  */
 import { Pipeline, type PipelineOptions } from "../pipeline/pipeline.ts";
@@ -12,20 +12,20 @@ import { at, decoder, type Message, record } from "./scenario.ts";
 
 const NOON = at("12:00:00");
 
-/** A promise, and the functions that settle it. */
+/** A promise and the functions that settle it. */
 export interface Gate {
   readonly promise: Promise<void>;
   open(): void;
   fail(error: unknown): void;
 }
 
-/** A promise that a test settles. */
+/** Returns a promise that the test settles. */
 export function gate(): Gate {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   return { promise, open: resolve, fail: reject };
 }
 
-/** A memory sink whose commits wait at a gate each, before they are applied, once `gates` is an array. */
+/** A memory sink that blocks each commit at a gate before applying it, once `gates` is an array. */
 export class GatedSink extends MemorySink {
   gates: Gate[] | null = null;
 
@@ -39,16 +39,16 @@ export class GatedSink extends MemorySink {
   }
 }
 
-/** A memory source that records what it is asked, and can be told to fail. */
+/** A memory source that records its calls and can be made to fail. */
 export class WatchedSource extends MemorySource {
   readonly seeks: Record<number, number | null>[] = [];
   readonly waits: number[] = [];
   readonly told: Record<number, number>[] = [];
-  /** The partitions of this member. */
+  /** Partitions assigned to this member. */
   share: readonly number[];
   /** Thrown by the next poll. */
   failure: Error | null = null;
-  /** Thrown whenever the group is told how far the sink has got. */
+  /** Thrown whenever offsets are committed to the group. */
   deaf: Error | null = null;
 
   constructor(partitions: LogRecord[][], limit: number) {
@@ -79,7 +79,7 @@ export class WatchedSource extends MemorySource {
   }
 }
 
-/** Everything around a pipeline. */
+/** A pipeline and its environment. */
 export interface Harness {
   readonly pipeline: Pipeline;
   readonly source: WatchedSource;
@@ -87,7 +87,7 @@ export interface Harness {
   readonly clock: { ms: number };
 }
 
-/** A pipeline over the given partitions; polls take up to `limit` records of each. */
+/** Returns a pipeline over these partitions; a poll returns up to `limit` records of each. */
 export function harness(
   log: LogRecord[][],
   options: Partial<PipelineOptions> & { readonly limit?: number; readonly share?: readonly number[] } = {},
@@ -111,34 +111,34 @@ export function harness(
   return { pipeline, source, sink: sink as GatedSink, clock };
 }
 
-/** A click of ann's, `seconds` after noon in event time and on Kafka's clock. */
+/** A click of ann's, `seconds` after noon in event time and in its Kafka timestamp. */
 export function click(id: string | null, seconds = 0, more: Message = {}): LogRecord {
   const time = NOON + seconds * 1000;
   const message = { eventId: id, userId: "ann", eventType: "page_view", page: "/", timestamp: time, ...more };
   return record(message, time);
 }
 
-/** Clicks `a0`, `a1` and so on, a second apart. */
+/** Clicks `a0`, `a1` and so on, one second apart. */
 export function clicksFrom(prefix: string, n: number): LogRecord[] {
   return Array.from({ length: n }, (_, i) => click(`${prefix}${i}`, i));
 }
 
-/** A message that is no event. */
+/** A record that is refused. */
 export function bad(seconds = 0): LogRecord {
   return record("not JSON", NOON + seconds * 1000);
 }
 
-/** A message that came in time for a day that is over: an event, but of the day before. */
+/** A record sent yesterday and delivered today: an event of the day before. */
 export function late(id: string, seconds = 0): LogRecord {
   return click(id, seconds, { timestamp: NOON + seconds * 1000 - DAY_MS });
 }
 
-/** The world being down. */
+/** The error of an unavailable server. */
 export function down(what = "down"): Unavailable {
   return new Unavailable(what, { kind: "kafka_unreachable" });
 }
 
-/** Lets everything go on that waits for nothing but other promises. */
+/** Lets everything run that waits for promises only. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 50; i++) await null;
 }

@@ -1,5 +1,5 @@
 /**
- * Messages to decode in two ways, by seed: events as shops send them, and everything that is nearly one.
+ * Records for comparing two decoders, by seed: events as shops send them, and near misses.
  * @module
  */
 import type { Random } from "../../generator/random.ts";
@@ -26,7 +26,7 @@ const VALUES = ["null", "true", "false", "{}", "[]", '{"userId":"n"}', "[1]", "n
 const BLANKS = ["", "", "", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\v"];
 const KEYS = ["userId", "page", "price", "timestamp", "region", "appVersion", "__proto__", "", "user\\u0049d", "é"];
 
-/** A base of words that most events share, so that dictionaries have something to find again. */
+/** Values that most events share, so that dictionaries find them again. */
 function word(random: Random): string {
   return `${random.pick(["u", "s", "p", "x"])}-${random.below(200)}`;
 }
@@ -63,7 +63,7 @@ function time(random: Random, kafkaMs: number): string {
   ]);
 }
 
-/** A text as JSON, now and then an odd one. */
+/** A text as JSON, sometimes an unusual one. */
 function text(random: Random, usual: string): string {
   if (random.chance(0.985)) return `"${usual}"`;
   if (random.chance(0.4)) return `"${random.pick(STRINGS)}"`;
@@ -80,7 +80,7 @@ function number(random: Random, usual: string): string {
   return random.pick([random.pick(NUMBERS), `"${random.pick(NUMBERS)}"`, `"${usual}"`, random.pick(VALUES)]);
 }
 
-/** Fields of an event as texts of JSON, in the order of sending. */
+/** Fields of an event as JSON texts, in sending order. */
 function fields(random: Random, kafkaMs: number): [string, string][] {
   const type = random.chance(0.98)
     ? random.pick(["page_view", "purchase", "add_to_cart"])
@@ -125,7 +125,7 @@ function fields(random: Random, kafkaMs: number): [string, string][] {
   return random.chance(0.05) ? random.shuffled(kept) : kept;
 }
 
-/** One message, in bytes. About two thirds of them are events. */
+/** One record in bytes. About two thirds are events. */
 export function message(random: Random, kafkaMs: number): Uint8Array {
   const loose = random.chance(0.05);
   const blank = () => loose ? random.pick(BLANKS) : "";
@@ -138,7 +138,7 @@ export function message(random: Random, kafkaMs: number): Uint8Array {
 
 const encoder = new TextEncoder();
 
-/** Bytes that mean something to a scanner. */
+/** Bytes with a meaning for a scanner. */
 const TELLING = [
   0,
   0x1f,
@@ -160,7 +160,7 @@ const TELLING = [
   0xff,
 ];
 
-/** Sequences at the edges of UTF-8: overlong, surrogates, past the last code point, cut short; and those just inside. */
+/** Boundary cases of UTF-8: overlong, surrogates, past the last code point, truncated, and valid ones next to them. */
 const EDGES = [
   ...[[0xc0, 0xaf], [0xc1, 0xbf], [0xe0, 0x9f, 0xbf], [0xf0, 0x8f, 0xbf, 0xbf], [0xed, 0xa0, 0x80], [0xed, 0xbf, 0xbf]],
   ...[[0xf4, 0x90, 0x80, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xe2, 0x82], [0xf0, 0x9f, 0x9b], [0xc3], [0xe2, 0x82, 0x41]],
@@ -168,7 +168,7 @@ const EDGES = [
   [0xf4, 0x8f, 0xbf, 0xbf],
 ];
 
-/** The bytes with one changed, left out or put in, with some put in or doubled, or cut off. */
+/** The bytes with one byte changed, removed or inserted, a part inserted or repeated, or the end cut off. */
 function mutated(random: Random, bytes: Uint8Array): Uint8Array {
   const at = random.below(bytes.length);
   const byte = random.chance(0.7) ? random.pick(TELLING) : random.below(256);

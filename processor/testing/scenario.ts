@@ -1,6 +1,6 @@
 /**
- * Scenarios as tables of text: clicks in, rows out. A table is a line of column names and a line for each click or row;
- * `-` is an absent value. Times are of 2 November 2026, a Monday, unless they carry a date.
+ * Scenarios as text tables: clicks in, rows out. A table has a line of column names, and one line for each click or
+ * row; `-` is an absent value. Times are on Monday, 2 November 2026, unless they carry a date.
  * @module
  */
 import assert from "node:assert/strict";
@@ -16,26 +16,26 @@ const DAY = "2026-11-02";
 const KEEP_DAYS = 30;
 const utf8 = new TextEncoder();
 
-/** An event as it travels, or anything else that a message may hold. */
+/** A JSON value of a record, valid or not. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** Epoch milliseconds of a time like `12:00:00.000`, on 2 November 2026 unless it carries a date. */
+/** Parses a time such as `12:00:00.000` to epoch milliseconds; it is on 2 November 2026 unless it carries a date. */
 export function at(text: string): number {
   return Date.parse(`${text.includes("T") ? text : `${DAY}T${text}`}Z`);
 }
 
-/** A record with a JSON value, or with the given text or bytes. `time` is its Kafka timestamp. */
+/** A record with a JSON value, or with this text or these bytes. `time` is its Kafka timestamp. */
 export function record(value: Message | string | Uint8Array | null, time: number): LogRecord {
   if (value === null || value instanceof Uint8Array) return { value, time };
   return { value: utf8.encode(typeof value === "string" ? value : JSON.stringify(value)), time };
 }
 
-/** The reference decoder with the keeping time that tests use, 30 days. */
+/** The reference decoder with the tests' retention, 30 days. */
 export function decoder(): JsonDecoder {
   return new JsonDecoder(KEEP_DAYS * DAY_MS);
 }
 
-/** The lines of a table as objects by column; absent values are left out. */
+/** Parses the lines of a table into objects by column; absent values are left out. */
 export function table(text: string): Record<string, string>[] {
   const [header = [], ...lines] = text.trim().split("\n").map((line) => line.trim().split(/ +/));
   return lines.filter((line) => line.length > 1 || line[0] !== "").map((line) => {
@@ -44,7 +44,7 @@ export function table(text: string): Record<string, string>[] {
   });
 }
 
-/** The clicks of a table whose columns are fields of an event; `time` is short for `timestamp`. */
+/** Parses a table of clicks. Columns are fields of an event; `time` is short for `timestamp`. */
 export function clicks(text: string): Message[] {
   return table(text).map(({ time, quantity, ...fields }, n) => ({
     eventId: `e${n + 1}`,
@@ -57,7 +57,7 @@ export function clicks(text: string): Message[] {
   }));
 }
 
-/** The table of a view after the messages have gone through a pipeline, `inACommit` at a time. */
+/** Returns the table of a view after a pipeline has read the records, `inACommit` per commit. */
 export async function tableAfter(view: View, messages: readonly Message[], inACommit = 1000): Promise<MemorySink> {
   const latest = Math.max(0, ...messages.map(({ timestamp }) => timestamp as number));
   const sink = new MemorySink();
@@ -79,8 +79,8 @@ export async function tableAfter(view: View, messages: readonly Message[], inACo
 }
 
 /**
- * Registers a test: these clicks, in whatever order and in however many commits they come, end in exactly these rows.
- * Only the columns that `rows` names are compared.
+ * Registers a test: these clicks result in exactly these rows, in any order and with any number of commits. Only the
+ * columns in `rows` are compared.
  */
 export function scenario(view: View, name: string, events: string, rows: string): void {
   Deno.test(`${view.name}: ${name}`, async () => {

@@ -1,5 +1,5 @@
 /**
- * A topic that knows what was written to it, and a source of it whose every poll is held against that.
+ * A topic that remembers what was written to it, and a reader that compares every poll of a source with that.
  * @module
  */
 import assert from "node:assert/strict";
@@ -12,27 +12,27 @@ export interface AppendedRecord extends LogRecord {
   readonly key: string | null;
 }
 
-/** A topic of one test, and what can be done to it from outside. */
+/** A topic of one test, with access from outside. */
 export interface TopicUnderTest {
-  /** Another source that reads it. */
+  /** Opens another source that reads it. */
   open(): Source;
-  /** Appends records, which is over when a source can read them. */
+  /** Appends records; resolves when a source can read them. */
   append(partition: number, records: readonly AppendedRecord[]): Promise<void>;
-  /** Deletes the records below an offset, where the log can do that. */
+  /** Deletes the records below an offset, if the log can. */
   trim?(partition: number, before: number): Promise<void>;
-  /** What the group has been told last by `committed`, where there is a group; null if nothing. */
+  /** The offset that `committed` has reported to the group last, if there is a group; null if none. */
   groupOffset?(partition: number): Promise<number | null>;
   close(): Promise<void>;
 }
 
-/** What has to happen, happens within this time, or never. */
+/** Longest wait for anything. */
 const PATIENCE_MS = 30_000;
 
-/** A topic, and what was written to it. */
+/** A topic and what was written to it. */
 export class WatchedTopic {
   /** Every record ever appended, by partition. */
   readonly log: AppendedRecord[][];
-  /** Where each partition begins. */
+  /** First offset of each partition. */
   readonly begins: number[];
   readonly #topic: TopicUnderTest;
 
@@ -44,7 +44,7 @@ export class WatchedTopic {
 
   /** Appends records. */
   async append(partition: number, records: readonly AppendedRecord[]): Promise<void> {
-    // A source may have them before the one who writes knows that they are there.
+    // Remember first: a source may read them before the writer gets its reply.
     this.log[partition]!.push(...records);
     await this.#topic.append(partition, records);
   }
@@ -56,12 +56,12 @@ export class WatchedTopic {
   }
 }
 
-/** A source being read: fails at the first record that is not what was written, where it was written. */
+/** Reads a source; fails at the first record that differs from what was written at its offset. */
 export class Reading {
   readonly source: Source;
   readonly #topic: WatchedTopic;
   #next = new Map<number, number>();
-  /** Where the next run of each partition begins, gaps included; null where that is not known. */
+  /** Where the next run of each partition begins, gaps included; null if unknown. */
   #at = new Map<number, number | null>();
 
   constructor(source: Source, topic: WatchedTopic) {
@@ -69,7 +69,7 @@ export class Reading {
     this.#topic = topic;
   }
 
-  /** Goes to offsets: pairs of partition and offset. */
+  /** Seeks to offsets, given as pairs of partition and offset. */
   seek(...offsets: readonly (readonly [number, number | null])[]): void {
     const seek: Seek = new Map(offsets);
     this.#at = new Map(offsets);
@@ -77,7 +77,7 @@ export class Reading {
     this.source.seek(seek);
   }
 
-  /** Goes to the beginning of every partition. */
+  /** Seeks to the beginning of every partition. */
   seekAll(): void {
     this.seek(...this.#topic.log.map((_, partition) => [partition, null] as const));
   }
@@ -98,18 +98,18 @@ export class Reading {
     }
   }
 
-  /** Polls until everything that was written has been read. */
+  /** Polls until everything written has been read. */
   async drain(): Promise<void> {
     while (this.lag() > 0) await this.something();
   }
 
-  /** Records still to be read, of one partition or of all that are read. */
+  /** Unread records of one partition, or of all partitions being read. */
   lag(partition?: number): number {
     const partitions = partition === undefined ? [...this.#next.keys()] : [partition];
     return partitions.reduce((sum, p) => sum + this.#topic.log[p]!.length - this.#next.get(p)!, 0);
   }
 
-  /** Fails unless records hold what was written. */
+  /** Fails unless the records equal what was written. */
   compare({ partition, count, bytes, offsets, times, starts, ends }: Records): void {
     const log = this.#topic.log[partition]!;
     for (let i = 0; i < count; i++) {
@@ -127,7 +127,7 @@ export class Reading {
   #take(records: Records): void {
     const { partition, count, offsets, next, end, skipped, gap } = records;
     const begins = next - count - skipped - lengthOf(gap);
-    // The reference client, which knows no ids either, passes gaps in silence.
+    // The reference client also knows no topic ids, and passes gaps silently.
     const expected = this.source.topicId() === null ? null : this.#at.get(partition);
     assert.equal(begins, expected ?? begins, `every offset of partition ${partition} is accounted for`);
     this.#at.set(partition, next);

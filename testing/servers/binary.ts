@@ -1,5 +1,5 @@
 /**
- * The compiled program, as people run it: to its end, or killed on the way.
+ * Runs the compiled program as people do: to its end, or killed on the way.
  * @module
  */
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ import type { Random } from "../../generator/random.ts";
 /** Where `deno task build` puts it. */
 export const BINARY = fileURLToPath(new URL("../../dist/clickstream", import.meta.url));
 
-/** How a command ended. */
+/** Result of a command. */
 export interface Ended {
   readonly code: number;
   readonly out: string;
@@ -35,20 +35,20 @@ async function ended(child: Deno.ChildProcess): Promise<Ended> {
   return { code, out: out!, err: err! };
 }
 
-/** Runs a command to its end, with nothing but these settings. */
+/** Runs a command to its end, with only these settings. */
 export async function clickstream(args: readonly string[], env: Env): Promise<Ended> {
   return await ended(start(args, env));
 }
 
-/** How often a command is killed, and when. */
+/** How often to kill a command, and when. */
 export interface Kills {
   readonly times: number;
-  /** Longest life of one that is to be killed, in milliseconds. */
+  /** Longest life before a kill, in milliseconds. */
   readonly withinMs: number;
   readonly chance: Random;
 }
 
-/** Runs a command that is killed at random so many times, and then once to its end, which is what is returned. */
+/** Kills a command at random this many times, then runs it to its end; returns that last result. */
 export async function killed(args: readonly string[], env: Env, { times, withinMs, chance }: Kills): Promise<Ended> {
   for (let n = 0; n < times; n++) {
     const child = start(args, env);

@@ -1,5 +1,5 @@
 /**
- * A real browser without a screen, for tests and pictures of the status page.
+ * A real headless browser, for tests and pictures of the status page.
  * @module
  */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
@@ -7,7 +7,7 @@ import { cacheFolder, exists, run } from "./child.ts";
 
 const PROGRAM = "/usr/bin/chromium";
 
-/** What a browser would do for itself, and a test has no use for. */
+/** Browser features that tests do not need. */
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -18,7 +18,7 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** Sizes that the page is looked at in. */
+/** Viewport sizes for the page. */
 export const SIZES = {
   desktop: { width: 1440, height: 900 },
   phone: { width: 390, height: 844 },
@@ -26,19 +26,19 @@ export const SIZES = {
 
 /** A running browser. */
 export interface Looking extends AsyncDisposable {
-  /** Opens an address in a window of its own; whatever goes wrong in it is kept in `wrong`. */
+  /** Opens an address in its own window; all errors are collected in `wrong`. */
   open(url: string, options?: BrowserContextOptions): Promise<Window>;
 }
 
 /** A page in a window. */
 export interface Window {
   readonly page: Page;
-  /** Errors of scripts, what the browser refused to load, and what was asked of others than the page's own server. */
+  /** Script errors, blocked resources, and requests to other servers than the page's own. */
   readonly wrong: string[];
   close(): Promise<void>;
 }
 
-/** Starts Chromium; gets it by apt where it is missing and that is allowed. */
+/** Starts Chromium; installs it with apt if it is missing and apt may be used. */
 export async function startBrowser(): Promise<Looking> {
   if (!await exists(PROGRAM)) {
     if (Deno.uid() !== 0) throw new Error("the tests of the page need Chromium: apt-get install chromium");
@@ -61,7 +61,7 @@ async function open(browser: Browser, url: string, options: BrowserContextOption
   const wrong: string[] = [];
   page.on("pageerror", (error) => wrong.push(`script: ${error.message}`));
   page.on("console", (message) => {
-    // Said by the browser of a server that is down, which some tests are about.
+    // The browser reports this when a server is down, which some tests cause.
     if (message.type() === "error" && !/Failed to load resource|ERR_/.test(message.text())) wrong.push(message.text());
   });
   page.on("request", (request) => {

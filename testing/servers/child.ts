@@ -1,18 +1,18 @@
 /**
- * Programs that a test starts: found a port for, watched, and gone with the test, however that ends.
+ * Child processes of tests: free ports, output, and an end with the test, however that ends.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
 
-/** A folder for what tests download once: `$XDG_CACHE_HOME/clickstream`, or `~/.cache/clickstream`. */
+/** A folder for downloads: `$XDG_CACHE_HOME/clickstream`, or `~/.cache/clickstream`. */
 export function cacheFolder(): string {
   const home = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/tmp"}/.cache`;
   return `${home}/clickstream`;
 }
 
 /**
- * The folder `name` in the cache, made by `prepare` if it isn't there. Made beside and moved into place whole, so that
- * neither a crash nor a second process at the same time leaves half of one.
+ * Returns the folder `name` in the cache; `prepare` creates it if it is missing. It is created elsewhere and moved into
+ * place as a whole, so neither a crash nor a second process at the same time leaves half of it.
  */
 export async function prepared(name: string, prepare: (folder: string) => Promise<void>): Promise<string> {
   const folder = `${cacheFolder()}/${name}`;
@@ -30,12 +30,12 @@ export async function prepared(name: string, prepare: (folder: string) => Promis
   return folder;
 }
 
-/** True if there is something at `path`. */
+/** Whether `path` exists. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-/** A port that was free a moment ago. */
+/** Returns a port that was free a moment ago. */
 export function freePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   listener.close();
@@ -45,7 +45,7 @@ export function freePort(): number {
 /**
  * Runs a program to its end.
  *
- * @throws {Error} with its output, if it fails
+ * @throws {Error} with its output if it fails
  */
 export async function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
   const output = await new Deno.Command(program, { args: [...args], env, stdout: "piped", stderr: "piped" }).output();
@@ -79,12 +79,12 @@ export class Child implements AsyncDisposable {
     return new Child(process, logFile);
   }
 
-  /** Process number. */
+  /** Process id. */
   get pid(): number {
     return this.#process.pid;
   }
 
-  /** True once it has ended. */
+  /** Whether it has ended. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -95,13 +95,13 @@ export class Child implements AsyncDisposable {
     return text.split("\n").slice(-lines).join("\n");
   }
 
-  /** Sends a signal, and waits for the end; returns the exit code. */
+  /** Sends a signal and waits for the end; returns the exit code. */
   async end(signal: Deno.Signal): Promise<number> {
     if (!this.#ended) this.#process.kill(signal);
     return (await this.#process.status).code;
   }
 
-  /** Waits for the end by itself; returns the exit code. */
+  /** Waits until it ends by itself; returns the exit code. */
   async wait(): Promise<number> {
     return (await this.#process.status).code;
   }
@@ -114,7 +114,7 @@ export class Child implements AsyncDisposable {
 /**
  * Waits until `ready` holds.
  *
- * @throws {Error} saying what was waited for, after `timeoutMs`
+ * @throws {Error} naming what it waited for, after `timeoutMs`
  */
 export async function until(
   what: string,

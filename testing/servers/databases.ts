@@ -1,5 +1,5 @@
 /**
- * The databases that the program runs on, for tests that must hold on each of them.
+ * The databases that the program supports, for tests that must pass on each.
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
@@ -9,10 +9,10 @@ import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { migrate } from "../../processor/postgres/operations/migrations.ts";
 import { type PostgresServerOptions, type Server, startPostgres } from "./postgres.ts";
 
-/** A step of a test; `open` makes an empty database and connects to it until the step is over. */
+/** A step of a test; `open` creates an empty database and connects to it until the step ends. */
 export type Step = (open: () => Promise<Database>) => Promise<void>;
 
-/** Registers the same steps twice: on the embedded PostgreSQL, and on a server of this test. */
+/** Registers the same steps twice: on the embedded PostgreSQL, and on a server of its own. */
 export function onEachDatabase(about: string, steps: Readonly<Record<string, Step>>): void {
   Deno.test(`${about}, embedded`, (t) => each(t, steps, openEmbedded));
   onServer(about, async (t, server) => {
@@ -20,7 +20,7 @@ export function onEachDatabase(about: string, steps: Readonly<Record<string, Ste
   });
 }
 
-/** Registers a test that has a server of its own. */
+/** Registers a test with its own server. */
 export function onServer(
   about: string,
   body: (t: Deno.TestContext, server: Server) => Promise<void>,
@@ -32,7 +32,7 @@ export function onServer(
   });
 }
 
-/** The same as `open`, with the schema in place. */
+/** Like `open`, but with the schema. */
 export async function migrated(open: () => Promise<Database>): Promise<Database> {
   const db = await open();
   await migrate(db, MIGRATIONS);

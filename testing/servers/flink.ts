@@ -1,12 +1,12 @@
 /**
- * A real Flink, for the job that is printed: its jars fetched once, one process that ends with the job.
+ * A real Flink for the printed job: its jars are fetched once, and its process ends with the job.
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { run } from "./child.ts";
 import { jarsOf } from "./maven.ts";
 
-/** Runs a job whose topic ends where it ended when the job began, or only plans it; returns what was printed. */
+/** Runs a job up to the topic's current end, or only plans it; returns the output. */
 export async function runFlink(job: string, how: "run" | "explain"): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".sql" });
   try {
@@ -21,15 +21,15 @@ export async function runFlink(job: string, how: "run" | "explain"): Promise<str
   }
 }
 
-/** What the head of a job says is to be done in PostgreSQL. */
+/** Returns the PostgreSQL statements in the job's header. */
 export function preparationIn(job: string): string {
   return job.split("\n").filter((line) => line.startsWith("--     ")).map((line) => line.slice(7)).join("\n");
 }
 
-/** A message of the topic, or text that is none. */
+/** A record's JSON value, or a text that is no JSON. */
 type Message = Readonly<Record<string, unknown>> | string;
 
-/** Messages around every definition's edge, in event time: the earliest is five hours before `nowMs`. */
+/** Records at the boundaries of every definition, in event time: the earliest is five hours before `nowMs`. */
 export function edges(nowMs: number): readonly Message[] {
   const startMs = Math.floor(nowMs / 60_000) * 60_000 - 5 * 3_600_000;
   const iso = (seconds: number) => new Date(startMs + seconds * 1000).toISOString();
@@ -76,7 +76,7 @@ export function edges(nowMs: number): readonly Message[] {
     event("past", nowMs - 40 * 86_400_000),
     "not JSON",
     "[]",
-    // Times.
+    // Timestamp formats.
     event("zones", zoned(5, 120, "+02:00")),
     event("zones", zoned(6, -330, "-0530")),
     event("zones", zoned(7, 60, "+01")),
@@ -90,7 +90,7 @@ export function edges(nowMs: number): readonly Message[] {
     ),
     event("zones", `${zoned(180, 0, "", 17)}60.5Z`),
     ...["3", "003", "3.0", "two"].map((quantity) => bought(2, quantity)),
-    // Half an hour, and a millisecond more.
+    // Half an hour, and one millisecond more.
     event("walks", iso(1800), { page: "/b" }),
     event("walks", iso(3600.001), { page: "/c" }),
   ];

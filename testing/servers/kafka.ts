@@ -1,61 +1,61 @@
 /**
- * A real Kafka broker, for tests: its jars fetched once, one process, gone with the test.
+ * A real Kafka broker for tests: its jars are fetched once, and it runs as one process that ends with the test.
  * @module
  */
 import { Kafka, logLevel } from "kafkajs";
 import { Child, freePort, run, until } from "./child.ts";
 import { jarsOf } from "./maven.ts";
 
-/** Mechanisms by which a user can prove who it is. */
+/** SASL mechanisms. */
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
 
-/** How to run the broker. */
+/** Options of the broker. */
 export interface KafkaOptions {
-  /** A second listener that is encrypted, asks who is there, or both. */
+  /** A second listener with encryption, authentication, or both. */
   readonly secure?: { readonly tls: boolean; readonly sasl?: Mechanism };
-  /** Port of the open listener, instead of a free one. */
+  /** Port of the open listener (default: a free one). */
   readonly port?: number;
-  /** Folder that outlives the broker, with its records; otherwise they are gone with it. */
+  /** Folder that keeps the broker's data after its end (default: a temporary folder). */
   readonly dataDir?: string;
   readonly heapMiB?: number;
-  /** More options of its Java machine. */
+  /** Additional JVM options. */
   readonly java?: readonly string[];
-  /** More lines of `server.properties`. */
+  /** Additional lines of `server.properties`. */
   readonly properties?: Readonly<Record<string, string>>;
 }
 
-/** The user that a secured listener knows, and its password. */
+/** The user of a secured listener, and its password. */
 export const USER = { username: "alice", password: "alice-secret" } as const;
 
 /** A running broker. */
 export interface Broker extends AsyncDisposable {
-  /** Where the open listener is: `host:port`. */
+  /** Address of the open listener: `host:port`. */
   readonly bootstrap: string;
   readonly port: number;
   readonly pid: number;
-  /** Where the secured listener is, if there is one. */
+  /** Address of the secured listener, if there is one. */
   readonly secureBootstrap: string;
-  /** PEM of the authority that its certificate comes from; empty without TLS. */
+  /** PEM of the authority of its certificate; empty without TLS. */
   readonly caPem: string;
-  /** Folder of the jars, for Kafka's own tools. */
+  /** Folder of the jars, which include Kafka's tools. */
   readonly libs: string;
   createTopic(name: string, partitions: number): Promise<void>;
-  /** Removes the topics whose names begin so. */
+  /** Deletes the topics with this name prefix. */
   deleteTopics(prefix: string): Promise<void>;
-  /** Ends the broker politely, or not. */
+  /** Ends the broker with a signal (default: gracefully). */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** The same as `stop("SIGKILL")`. */
   kill(): Promise<void>;
-  /** Starts it again after `stop`, at the same place with the same data. */
+  /** Starts it again after `stop`, on the same ports with the same data. */
   start(): Promise<void>;
   /** `stop()` and `start()`. */
   restart(): Promise<void>;
 }
 
-/** Options of a Java machine that is not worth warming up. */
+/** JVM options for a short-lived process. */
 const SHORT_LIVED = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
-/** Starts a broker, and waits until it answers. */
+/** Starts a broker and waits until it answers. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   const libs = await jarsOf("kafka-4.3.1", new URL("kafka/pom.xml", import.meta.url));
   const folder = options.dataDir ?? await Deno.makeTempDir({ prefix: "clickstream-kafka-" });
@@ -66,7 +66,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   await Deno.writeTextFile(config, properties(folder, ports, options));
   await format(libs, config, options.secure?.sasl);
   const launch = () => {
-    // Without a heap of their own, brokers come and go, and are better soon there than quick later.
+    // By default brokers are short-lived, so a fast start matters more than throughput.
     const heap = options.heapMiB === undefined ? [...SHORT_LIVED, "-Xmx512m"] : [`-Xmx${options.heapMiB}m`];
     const args = [...heap, ...options.java ?? [], "-cp", `${libs}/*`, "kafka.Kafka", config];
     return Child.start("java", args, `${folder}/broker.log`);
@@ -120,7 +120,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   }
 }
 
-/** Makes the folder of an empty broker with its users, unless there already is one. */
+/** Formats the folder of a new broker with its users, unless it is formatted. */
 async function format(libs: string, config: string, sasl?: Mechanism): Promise<void> {
   const user = `[name=${USER.username},password=${USER.password}]`;
   const scram = sasl?.startsWith("SCRAM") ? ["--add-scram", `${sasl}=${user}`] : [];
@@ -146,7 +146,7 @@ async function answers(bootstrap: string, child: Child): Promise<void> {
       try {
         await admin.connect();
         if ((await admin.describeCluster()).brokers.length === 0) return false;
-        // Groups come last: until their coordinator has loaded what it keeps, none can be joined.
+        // The group coordinator is ready last: until it has loaded its state, nobody can join a group.
         await admin.fetchOffsets({ groupId: "nobody" });
         return true;
       } catch {
@@ -201,7 +201,7 @@ function properties(
   return Object.entries({ ...lines, ...more }).map(([name, value]) => `${name}=${value}\n`).join("");
 }
 
-/** Makes an authority and a certificate for localhost in `folder`; returns the authority as PEM. */
+/** Creates an authority and a certificate for localhost in `folder`; returns the authority as PEM. */
 async function makeCertificate(folder: string): Promise<string> {
   const openssl = (command: string, ...more: string[]) => run("openssl", [...command.split(" "), ...more]);
   const path = (name: string) => `${folder}/${name}`;

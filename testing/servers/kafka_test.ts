@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** A second, which is what kafkajs gives a broker, is little on a busy machine. */
+/** kafkajs waits one second for a broker, which is short on a busy machine. */
 const PATIENT = { connectionTimeout: 15_000, authenticationTimeout: 15_000 };
 
 function openTo(broker: Broker): Kafka {
@@ -23,7 +23,7 @@ function securelyTo(broker: Broker, sasl: SASLOptions, ca = broker.caPem): Kafka
     sasl,
     logLevel: logLevel.NOTHING,
     ...PATIENT,
-    // Who is not let in is not to try for long.
+    // A rejected client must not retry for long.
     ...(ca === "" && { retry: { retries: 0 } }),
   });
 }
@@ -35,7 +35,7 @@ async function produce(client: Kafka, value: string): Promise<void> {
   await producer.disconnect();
 }
 
-/** The first `n` messages of the topic, as a new group gets them. */
+/** The first `n` records of the topic, as a new group reads them. */
 async function consume(client: Kafka, groupId: string, n: number): Promise<string[]> {
   const consumer = client.consumer({ groupId });
   await consumer.connect();
@@ -50,12 +50,12 @@ async function consume(client: Kafka, groupId: string, n: number): Promise<strin
   return values;
 }
 
-/** True if the process runs; one that has ended and that nobody asked about has no command any more. */
+/** Whether the process runs; a zombie has an empty command line. */
 async function runs(pid: number): Promise<boolean> {
   return await Deno.readTextFile(`/proc/${pid}/cmdline`).then((command) => command !== "", () => false);
 }
 
-Deno.test("a broker keeps its records, however it ends, and leaves no process behind", leaky, async () => {
+Deno.test("a broker keeps its records after any end, and leaves no process behind", leaky, async () => {
   const pids: number[] = [];
   {
     await using broker = await startKafka();
@@ -94,7 +94,7 @@ for (const secure of WAYS) {
   });
 }
 
-Deno.test("a broker's folder can be taken over by the next", leaky, async () => {
+Deno.test("the next broker can use a broker's folder", leaky, async () => {
   const dataDir = await Deno.makeTempDir({ prefix: "clickstream-kafka-kept-" });
   try {
     {
@@ -110,11 +110,11 @@ Deno.test("a broker's folder can be taken over by the next", leaky, async () => 
   }
 });
 
-Deno.test("a broker that can't start says why", leaky, async () => {
+Deno.test("a broker that can't start reports why", leaky, async () => {
   await assert.rejects(startKafka({ properties: { "log.retention.hours": "soon" } }), /soon/);
 });
 
-Deno.test("a broker dies with the program that started it", leaky, async () => {
+Deno.test("a broker ends with the program that started it", leaky, async () => {
   const program = `
     const { startKafka } = await import("./testing/servers/kafka.ts");
     console.log((await startKafka()).pid);

@@ -1,20 +1,20 @@
 /**
- * A network that breaks connections: resets, ends, lost and foreign bytes, at any moment.
+ * A network with faults: connections are reset, closed, or lose and gain bytes at any moment.
  * @module
  */
 import { Child, freePort, until } from "./child.ts";
 
-/** All kinds of faults that the proxy makes. */
+/** All kinds of faults of the proxy. */
 export const FAULTS = ["accept", "request", "answer", "copy", "commit", "committed", "cut", "garbage", "end"] as const;
 
-/** A proxy whose connections break, in front of a PostgreSQL server. */
+/** A proxy in front of a PostgreSQL server that breaks connections. */
 export interface Faults extends AsyncDisposable {
   readonly port: number;
-  /** The kinds of faults that have struck so far. */
+  /** The kinds of faults so far. */
   struck(): Promise<ReadonlySet<string>>;
 }
 
-/** Starts a proxy in front of a port of this machine. */
+/** Starts a proxy in front of a local port. */
 export async function startFaults(serverPort: number): Promise<Faults> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-faults-" });
   const [port, log] = [freePort(), `${folder}/log`];

@@ -5,13 +5,13 @@
 import { using } from "./postgres.ts";
 import { Child, freePort, run, until } from "./child.ts";
 
-/** A running pooler. */
+/** A running PgBouncer. */
 export interface Pooler extends AsyncDisposable {
-  /** The same database, through the pooler. */
+  /** URL of the same database through PgBouncer. */
   through(url: string): string;
 }
 
-/** Starts a pooler in front of a server of this machine, with one connection for each database. */
+/** Starts PgBouncer in front of a local server, with one connection for each database. */
 export async function startPgBouncer(serverPort: number): Promise<Pooler> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-pgbouncer-" });
   const port = freePort();
@@ -29,7 +29,7 @@ pool_mode = transaction
 default_pool_size = 1
 `,
   );
-  // It refuses to be root.
+  // PgBouncer refuses to run as root.
   if (Deno.uid() === 0) await run("chown", ["-R", "nobody", folder]);
   const user = Deno.uid() === 0 ? ["-u", "nobody"] : [];
   const child = Child.start("pgbouncer", [...user, `${folder}/ini`], `${folder}/log`);

@@ -1,5 +1,5 @@
 /**
- * A real PostgreSQL, for tests: its binaries fetched once, one server, gone with the test.
+ * A real PostgreSQL server for tests: its binaries are fetched once, and it ends with the test.
  * @module
  */
 import type { Database } from "../../processor/postgres/database.ts";
@@ -8,10 +8,10 @@ import { Child, exists, freePort, prepared, run, until } from "./child.ts";
 
 const VERSION = "18.4.0-beta.17";
 
-/** The superuser's, where passwords are asked for. */
+/** The superuser's password, if passwords are required. */
 const PASSWORD = "postgres-secret";
 
-/** The server refuses to be root. */
+/** PostgreSQL refuses to run as root. */
 const IS_ROOT = Deno.uid() === 0;
 const USER = "nobody";
 const UNPRIVILEGED = IS_ROOT ? [`--reuid=${USER}`, "--regid=nogroup", "--clear-groups"] : [];
@@ -20,33 +20,33 @@ const UNPRIVILEGED = IS_ROOT ? [`--reuid=${USER}`, "--regid=nogroup", "--clear-g
 export interface Server extends AsyncDisposable {
   readonly port: number;
   readonly pid: number;
-  /** PEM of the authority that its certificate comes from; empty without TLS. */
+  /** PEM of the authority of its certificate; empty without TLS. */
   readonly caPem: string;
-  /** Where a database is, for its superuser. */
+  /** URL of a database for the superuser. */
   url(database?: string): string;
-  /** Where a database is, for any user. */
+  /** URL of a database for any user. */
   urlFor(user: string, password: string, database: string): string;
-  /** Makes an empty database, and returns where it is. */
+  /** Creates an empty database and returns its URL. */
   createDatabase(name?: string): Promise<string>;
-  /** Removes the database at a URL that `createDatabase` returned. */
+  /** Drops the database at a URL that `createDatabase` returned. */
   dropDatabase(url: string): Promise<void>;
-  /** Ends the server as `pg_ctl -m fast` or `immediate` would, or kills it. */
+  /** Ends the server like `pg_ctl -m fast` or `immediate`, or kills it. */
   stop(mode?: "fast" | "immediate"): Promise<void>;
-  /** Starts it again after `stop`, at the same place with the same data. */
+  /** Starts it again after `stop`, on the same port with the same data. */
   start(): Promise<void>;
   /** `stop(mode)` and `start()`. */
   restart(mode?: "fast" | "immediate"): Promise<void>;
 }
 
-/** How to run the server. */
+/** Options of the server. */
 export interface PostgresServerOptions {
-  /** Instead of a free one. */
+  /** Port (default: a free one). */
   readonly port?: number;
-  /** Folder that outlives the server, with its data; otherwise they are gone with it. */
+  /** Folder that keeps the server's data after its end (default: a temporary folder). */
   readonly dataDir?: string;
-  /** With a certificate for localhost. Whoever wants to may still come without. */
+  /** Uses a certificate for localhost. Connections without TLS are still accepted. */
   readonly tls?: boolean;
-  /** Asks every user, the superuser too, for a password (SCRAM); otherwise it believes everybody. */
+  /** Requires passwords (SCRAM) from every user, the superuser included (default: no passwords). */
   readonly passwords?: boolean;
   /** Settings for its command line, such as `max_connections`. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -70,7 +70,7 @@ async function binaries(): Promise<string> {
       await Deno.readTextFile(`${folder}/native/pg-symlinks.json`),
     );
     for (const { source, target } of links) {
-      // Both are files of one folder; packages can't hold links.
+      // Both are files in one folder; packages can't contain links.
       await Deno.remove(`${folder}/${target}`).catch(() => {});
       await Deno.symlink(source.slice(source.lastIndexOf("/") + 1), `${folder}/${target}`);
     }
@@ -80,7 +80,7 @@ async function binaries(): Promise<string> {
   return `${folder}/native`;
 }
 
-/** Starts a server, and waits until it answers. It syncs to disk as in production. */
+/** Starts a server and waits until it answers. It syncs to disk as in production. */
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<Server> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-postgres-", ...IS_ROOT && { dir: "/tmp" } });
   const data = options.dataDir ?? `${folder}/data`;
@@ -91,7 +91,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const tls = { ssl: "on", ssl_cert_file: `${folder}/server.pem`, ssl_key_file: `${folder}/server.key` };
   const defaults = { unix_socket_directories: "", listen_addresses: "127.0.0.1", ...options.tls && tls };
   const flags = Object.entries({ ...defaults, ...options.settings }).flatMap(([k, value]) => ["-c", `${k}=${value}`]);
-  // A change of user clears what ends a program with its parent, so it is asked for again.
+  // A change of user clears the parent-death signal, so it is set again.
   const server = ["--pdeathsig", "QUIT", `${programs}/bin/postgres`, "-D", data, "-p", String(port), ...flags];
   const launch = () => Child.start("setpriv", [...UNPRIVILEGED, ...server], `${folder}/log`);
   const urlFor = (user: string, password: string, database: string) =>
@@ -139,7 +139,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   }
 }
 
-/** The programs where an unprivileged user can start them: root's home may be closed to it, then it gets a copy. */
+/** Returns the programs' folder, readable by an unprivileged user: a copy if root's home is closed to it. */
 async function reachable(programs: string, folder: string): Promise<string> {
   if (!IS_ROOT) return programs;
   await Deno.chmod(folder, 0o755);
@@ -149,7 +149,7 @@ async function reachable(programs: string, folder: string): Promise<string> {
   return `${folder}/native`;
 }
 
-/** Makes an empty server in `data`, unless there already is one. */
+/** Initialises a new server in `data`, unless it is initialised. */
 async function initialize(programs: string, folder: string, data: string, passwords: boolean): Promise<void> {
   await Deno.mkdir(data, { recursive: true, mode: 0o700 });
   if (IS_ROOT) await run("chown", ["-R", USER, data]);
@@ -161,8 +161,8 @@ async function initialize(programs: string, folder: string, data: string, passwo
 }
 
 /**
- * Makes a certificate for localhost that is its own authority, though not a certificate authority, which clients refuse
- * to see a server show; readable by the server. Returns it as PEM.
+ * Creates a self-signed certificate for localhost that the server can read; returns it as PEM. It is marked as no
+ * certificate authority, because clients refuse one as a server's certificate.
  */
 async function makeCertificate(folder: string): Promise<string> {
   const [key, certificate] = [`${folder}/server.key`, `${folder}/server.pem`];
@@ -178,7 +178,7 @@ async function makeCertificate(folder: string): Promise<string> {
   return await Deno.readTextFile(certificate);
 }
 
-/** Opens a database, hands it to `body`, and closes it. */
+/** Opens a database, passes it to `body`, and closes it. */
 export async function using<T>(url: string, body: (db: Database) => Promise<T>): Promise<T> {
   const db = await openPostgres(url);
   try {

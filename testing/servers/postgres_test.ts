@@ -6,10 +6,10 @@ import { startPostgres, using } from "./postgres.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The rows of one query on a connection of its own. */
+/** The rows of one query on its own connection. */
 async function query(url: string, sql: string, ssl?: pg.ClientConfig["ssl"]): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url, ...ssl !== undefined && { ssl } });
-  // A server that goes away says so; whoever waits for an answer is told as well.
+  // A server reports its shutdown; pending queries fail as well.
   client.on("error", () => {});
   await client.connect();
   try {
@@ -19,12 +19,12 @@ async function query(url: string, sql: string, ssl?: pg.ClientConfig["ssl"]): Pr
   }
 }
 
-/** True if the process runs; one that has ended and that nobody asked about has no command any more. */
+/** Whether the process runs; a zombie has an empty command line. */
 async function runs(pid: number): Promise<boolean> {
   return await Deno.readTextFile(`/proc/${pid}/cmdline`).then((command) => command !== "", () => false);
 }
 
-Deno.test("a server keeps its rows, however it ends, and leaves no process behind", async () => {
+Deno.test("a server keeps its rows after any end, and leaves no process behind", async () => {
   const pids: number[] = [];
   {
     await using server = await startPostgres();
@@ -42,7 +42,7 @@ Deno.test("a server keeps its rows, however it ends, and leaves no process behin
   assert.deepEqual(await Promise.all(pids.map(runs)), [false, false, false]);
 });
 
-Deno.test("a server that asks for passwords lets nobody in without", async () => {
+Deno.test("a server that requires passwords rejects users without one", async () => {
   await using server = await startPostgres({ passwords: true });
   const url = await server.createDatabase("shop");
   await using(url, (db) => db.exec("create role ann login password 'p@ss/word'"));
@@ -61,7 +61,7 @@ Deno.test("a server with TLS has a certificate for localhost", async () => {
   await assert.rejects(query(url, used, { rejectUnauthorized: true }));
 });
 
-Deno.test("a server's folder can be taken over by the next", async () => {
+Deno.test("the next server can use a server's folder", async () => {
   const dataDir = await Deno.makeTempDir({ dir: "/tmp", prefix: "clickstream-postgres-kept-" });
   try {
     {
@@ -75,11 +75,11 @@ Deno.test("a server's folder can be taken over by the next", async () => {
   }
 });
 
-Deno.test("a server that can't start says why", async () => {
+Deno.test("a server that can't start reports why", async () => {
   await assert.rejects(startPostgres({ settings: { max_connections: "many" } }), /max_connections.*many/);
 });
 
-Deno.test("a server dies with the program that started it", async () => {
+Deno.test("a server ends with the program that started it", async () => {
   const program = `
     const { startPostgres } = await import("./testing/servers/postgres.ts");
     console.log((await startPostgres()).pid);

@@ -1,6 +1,6 @@
 /**
- * A real Prometheus, its promtool and its exporters, for tests: Debian's packages, unpacked into the cache and not
- * installed, so that nothing starts that no test has asked for.
+ * A real Prometheus, promtool and exporters for tests: Debian's packages, unpacked into the cache but not installed, so
+ * that nothing starts unless a test starts it.
  * @module
  */
 import { cacheFolder, Child, freePort, prepared, run, until } from "./child.ts";
@@ -12,26 +12,26 @@ const AGENT = "1.0.1";
 export interface Scraped extends AsyncDisposable {
   /** `host:port`. */
   readonly target: string;
-  /** What `/metrics` says. */
+  /** Returns the text of `/metrics`. */
   metrics(): Promise<string>;
 }
 
 /** A running Prometheus. */
 export interface Prometheus extends Scraped {
-  /** An answer of its API: the `data` of `/api/v1/PATH`. */
+  /** Returns the `data` of the API's `/api/v1/PATH`. */
   api<T>(path: string): Promise<T>;
-  /** Number of series that an expression has at this moment. */
+  /** Number of series that an expression has now. */
   seriesOf(expr: string): Promise<number>;
-  /** Number of series that an expression had since a time, of which at least one sample is a number. */
+  /** Number of series that an expression has had since a time, with at least one sample that is a number. */
   seriesSince(expr: string, sinceMs: number): Promise<number>;
 }
 
-/** The folder where a Debian package is unpacked. */
+/** Folder of an unpacked Debian package. */
 async function debian(name: string): Promise<string> {
   return await prepared(`debian-${name}`, async (folder) => {
     const download = `cd '${folder}' && apt-get download -q ${name}`;
     const lists = Deno.uid() === 0 ? "apt-get update -q" : "false";
-    // One apt at a time.
+    // Only one apt may run at a time.
     await run("flock", [`${cacheFolder()}/.lock`, "sh", "-c", `(${download}) || (${lists} && ${download})`])
       .catch((error) => {
         throw new Error(`the tests need Debian's package ${name}, by \`apt-get download\`: ${error.message}`);
@@ -40,7 +40,7 @@ async function debian(name: string): Promise<string> {
   });
 }
 
-/** The file of the agent that tells of a Java process what its JMX says. */
+/** Path of the agent that exports a Java process' JMX metrics. */
 export async function jmxAgent(): Promise<string> {
   const jar = `jmx_prometheus_javaagent-${AGENT}.jar`;
   const folder = await prepared(`jmx-agent-${AGENT}`, async (folder) => {
@@ -50,7 +50,7 @@ export async function jmxAgent(): Promise<string> {
   return `${folder}/${jar}`;
 }
 
-/** Runs promtool, with `input` on its standard input; returns its code, and all that it says. */
+/** Runs promtool with `input` on standard input; returns its exit code and output. */
 export async function promtool(
   args: readonly string[],
   input = "",
@@ -68,7 +68,7 @@ export async function promtool(
   return { code, said: [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("") };
 }
 
-/** Starts Prometheus with the configuration in `folder`, whose data it keeps there too. */
+/** Starts Prometheus with the configuration in `folder`, which also keeps its data. */
 export async function startPrometheus(folder: string): Promise<Prometheus> {
   const program = `${await debian("prometheus")}/usr/bin/prometheus`;
   const files = [`--config.file=${folder}/prometheus.yml`, `--storage.tsdb.path=${folder}/data`];
@@ -94,16 +94,16 @@ export async function startPrometheus(folder: string): Promise<Prometheus> {
   };
 }
 
-/** Starts the exporter of this machine's state. */
+/** Starts the node exporter. */
 export async function startNodeExporter(folder: string): Promise<Scraped> {
   const program = `${await debian("prometheus-node-exporter")}/usr/bin/prometheus-node-exporter`;
   return await started(program, (port) => [`--web.listen-address=127.0.0.1:${port}`], `${folder}/node.log`);
 }
 
-/** Starts the exporter of a PostgreSQL's state, that logs in at `url`, and asks the queries of a file besides its own. */
+/** Starts the PostgreSQL exporter; it logs in at `url` and also runs the queries of a file. */
 export async function startPostgresExporter(folder: string, url: string, queries: string): Promise<Scraped> {
   const program = `${await debian("prometheus-postgres-exporter")}/usr/bin/prometheus-postgres-exporter`;
-  // That collector asks for columns that PostgreSQL 17 no longer has.
+  // This collector reads columns that PostgreSQL 17 no longer has.
   const more = [`--extend.query-path=${queries}`, "--no-collector.bgwriter"];
   const args = (port: number) => [`--web.listen-address=127.0.0.1:${port}`, ...more];
   return await started(program, args, `${folder}/postgres.log`, "/metrics", {

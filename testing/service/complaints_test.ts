@@ -1,6 +1,6 @@
 /**
- * The ten complaints that users of Kafka → PostgreSQL pipelines voice most, each as a case on a real broker and a real
- * server, with the program as people run it. docs/complaints.md tells what each case shows.
+ * The ten most frequent complaints of users of Kafka → PostgreSQL pipelines, each as a case on a real broker and a real
+ * server, with the compiled program. docs/complaints.md describes each case.
  */
 import assert from "node:assert/strict";
 import { Admin } from "@platformatic/kafka";
@@ -47,14 +47,14 @@ class Stand implements AsyncDisposable {
     return stand;
   }
 
-  /** Runs a command that must end with this exit code; returns what it printed. */
+  /** Runs a command that must end with this exit code; returns its output. */
   async does(args: readonly string[], code = 0, more: Env = {}): Promise<string> {
     const ended = await clickstream(args, { ...this.env, ...more });
     assert.equal(ended.code, code, `${args.join(" ")}: ${ended.out}${ended.err}`);
     return ended.out;
   }
 
-  /** Sends lines into the topic; those that cannot be events are sent as they are. */
+  /** Sends lines to the topic as they are, events or not. */
   async sends(lines: readonly string[]): Promise<void> {
     this.#sent += lines.length;
     const file = `${folder}/${this.env.KAFKA_TOPIC}-${this.#files++}`;
@@ -63,14 +63,14 @@ class Stand implements AsyncDisposable {
     assert.ok(code === 0 || code === 1, err);
   }
 
-  /** Lets the simulator send records; returns how many of each kind. */
+  /** Sends simulated records; returns their counts by kind. */
   async generates(...args: readonly string[]): Promise<Counts> {
     const counts = JSON.parse(await this.does(["generate", ...args, "--json"])) as Counts;
     this.#sent += counts.records;
     return counts;
   }
 
-  /** Starts a service; returns it with its address. */
+  /** Starts a service; returns it and its address. */
   serves(): { readonly child: Child; readonly http: string } {
     const http = `127.0.0.1:${freePort()}`;
     const log = `${folder}/${this.env.KAFKA_TOPIC}-${this.#services.length}.log`;
@@ -88,7 +88,7 @@ class Stand implements AsyncDisposable {
     return Number((await this.row<{ readonly n: string }>(`select (${sql})::text as n`)).n);
   }
 
-  /** Waits until all records that were sent, but for those deleted unread, are stored, duplicates or refused. */
+  /** Waits until all sent records are stored, duplicates or refused, except those deleted unread. */
   async catchesUp(deleted = 0): Promise<void> {
     const expected = this.#sent - deleted;
     let consumed = 0;
@@ -109,7 +109,7 @@ class Stand implements AsyncDisposable {
   }
 }
 
-/** A line that is an event. */
+/** A line with an event. */
 function event(eventId: string, more: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({
     ...{ eventId, userId: `user-${eventId}`, eventType: "page_view", page: "/", timestamp: Date.now() },
@@ -138,7 +138,7 @@ const COUNTED = "select coalesce(sum(events), 0) from clickstream.traffic";
 const REFUSED = "select count(*) from clickstream.refusals";
 
 async function oneBadRow(stand: Stand): Promise<void> {
-  // A constraint that the schema does not have: a row that only PostgreSQL refuses.
+  // A constraint that the schema does not have: PostgreSQL refuses a row that the decoder accepts.
   await stand.row("alter table clickstream.events add constraint planted check (user_id <> 'poison')");
   await stand.sends([...events("before", 500), "{not json", event("p", { userId: "poison" }), ...events("after", 500)]);
   await stand.catchesUp();
@@ -163,7 +163,7 @@ async function nulBytes(stand: Stand): Promise<void> {
   assert.equal(await stand.number(kept), 2);
 }
 
-/** Tables into which a commit writes. */
+/** Tables that a commit writes. */
 const WRITTEN = ["events", "sessions", "user_days", "traffic", "pages", "active_users"];
 
 async function rowWiseInserts(stand: Stand): Promise<void> {
@@ -201,7 +201,7 @@ async function partitionedTables(stand: Stand): Promise<void> {
       return rows.map(({ place }) => place);
     });
   const ofDay = (time: number) => `clickstream.events_${new Date(time).toISOString().slice(0, 10).replaceAll("-", "")}`;
-  // A day without a partition has room, too; the daily `maintain` drops what is too old, beside the service.
+  // A day without a partition is stored too; the daily `maintain` drops old partitions while the service runs.
   for (const [n, place] of (await places()).entries()) {
     assert.ok([ofDay(days[n]!), "clickstream.events_default"].includes(place), `${place} for day ${n}`);
   }
@@ -216,7 +216,7 @@ async function xaForExactlyOnce(stand: Stand): Promise<void> {
   await stand.sends([event("single", { userId: "single", page: "/single" })]);
   await stand.catchesUp();
   assert.equal(await stand.number("select setting from pg_settings where name = 'max_prepared_transactions'"), 0);
-  // The transaction that wrote a row is PostgreSQL's own note in it: event, counts and offset have the same.
+  // PostgreSQL marks each row with the transaction that wrote it: event, counts and offset have the same.
   const wrote = await stand.row(
     `select count(distinct x)::int as transactions, count(*)::int as rows from (
        select e.xmin::text as x from clickstream.events e where user_id = 'single'
@@ -287,7 +287,7 @@ async function silentLoss(): Promise<void> {
   assert.equal(await first.child.end("SIGTERM"), 0, await first.child.tail());
   await stand.sends(events("unread", 100));
   const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.bootstrap] });
-  // What retention does to a service that is down for too long.
+  // Retention deletes records while the service is down for too long.
   await admin.deleteRecords({
     topics: [{ name: stand.env.KAFKA_TOPIC, partitions: [{ partition: 0, offset: 140n }] }],
   });
@@ -312,7 +312,7 @@ async function deadlocks(): Promise<void> {
   await Promise.all(services.map(({ http }) => ready(http)));
   let events = 0;
   let commits = 0;
-  // How many commits the records are spread over depends on how busy the machine is.
+  // The number of commits depends on how busy the machine is.
   for (let seed = 1; commits < 20 && seed <= 10; seed++) {
     const args = ["--rate", "1500", "--seconds", "3", "--users", "500", "--late", "0.1", "--seed", String(seed)];
     events += (await stand.generates(...args)).events;
@@ -327,7 +327,7 @@ async function deadlocks(): Promise<void> {
   for (const { http } of services) assert.equal(await metric(http, "clickstream_retries_total"), 0);
 }
 
-/** Longer than the 10 s after which Kafka takes a silent member out of its group. */
+/** Longer than the 10 s after which Kafka removes a silent member from its group. */
 const LONG_COMMIT_MS = 15_000;
 
 async function rebalanceTimeouts(): Promise<void> {
@@ -385,7 +385,7 @@ Deno.test("the ten complaints", leaky, async (t) => {
       await step("7 deadlocks between parallel writers", deadlocks);
     })(),
   ]);
-  // The server that all share is down for some seconds, so this is the last.
+  // Last, because the server that all share is down for some seconds.
   await step("6 an outage sends good rows to the dead letters", () => outage(stand, http));
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,6 +1,6 @@
 /**
- * The whole way under fire: odd records through a real broker and the compiled service into PostgreSQL, and every table
- * held against the second opinion.
+ * Fuzzes the whole pipeline: odd records through a real broker and the compiled service into PostgreSQL. Compares every
+ * table with the oracle's.
  * @module
  */
 import assert from "node:assert/strict";
@@ -21,7 +21,7 @@ import type { Expected } from "../../processor/oracle/rows.ts";
 import { type Server, using } from "../servers/postgres.ts";
 import { Random } from "../../generator/random.ts";
 
-/** What to send, and where to. */
+/** What to send, and where. */
 export interface FuzzOptions {
   readonly broker: Broker;
   readonly server: Server;
@@ -30,7 +30,7 @@ export interface FuzzOptions {
   readonly seed: number;
 }
 
-/** What became of the records. */
+/** Outcomes of the records. */
 export interface Fuzzed {
   readonly records: number;
   readonly stored: number;
@@ -41,21 +41,21 @@ export interface Fuzzed {
 
 const PARTITIONS = 4;
 const KEEP_DAYS = 30;
-/** All Kafka timestamps that are not strange lie within this time, so that each copy of an id is a duplicate. */
+/** All usual Kafka timestamps are within this time, so every copy of an id is a duplicate. */
 const SPAN_MS = 8 * 60_000;
-/** Records of a batch. */
+/** Numbers of records in a batch. */
 const BATCHES = [1, 10, 20, 300, 1000, 1000, 1000];
-/** A record of so many zeros is more than may be unpacked. */
+/** More zeros than a batch may unpack to. */
 const BOMB_BYTES = 70 * 1024 * 1024;
 
 /**
- * Sends odd records to a topic of their own while the service reads it with two workers; it is ended once on the way.
+ * Sends odd records to a new topic while the service reads it with two workers; the service is ended once on the way.
  *
- * @throws {AssertionError} saying what is not as the second opinion has it
+ * @throws {AssertionError} with the differences from the oracle
  */
 export async function fuzz({ broker, server, folder, records, seed }: FuzzOptions): Promise<Fuzzed> {
   const topic = `fuzz-${seed}-${records}`;
-  // A leader that the broker does not know of yet is waited for by those who write.
+  // The broker may not know the leader yet: senders retry.
   await broker.createTopic(topic, PARTITIONS).catch(() => {});
   const url = await server.createDatabase();
   const env = {
@@ -82,7 +82,7 @@ export async function fuzz({ broker, server, folder, records, seed }: FuzzOption
     const consumed = wanted.progress.reduce((sum, row) => sum + row.consumed, 0);
     for (let done = -1; done < consumed;) {
       const before = done;
-      // A slow machine is no fault: only no progress is.
+      // A slow machine is no failure; only a lack of progress is.
       await until(
         `more than ${before} of ${consumed} records are consumed`,
         async () => {
@@ -107,7 +107,7 @@ export async function fuzz({ broker, server, folder, records, seed }: FuzzOption
   }
 }
 
-/** Records that the service has consumed. */
+/** Number of records that the service has consumed. */
 async function consumedBy(url: string): Promise<number> {
   return await using(url, async (db) => {
     const { rows } = await db.query<{ n: string }>(
@@ -117,7 +117,7 @@ async function consumedBy(url: string): Promise<number> {
   });
 }
 
-/** What has been sent, and what must become of it. */
+/** What was sent, and the expected result. */
 class SentLog {
   unreadable = 0;
   readonly #broker: Broker;
@@ -138,7 +138,7 @@ class SentLog {
     this.#random = random;
   }
 
-  /** Sends records in batches of every size and codec, some in transactions, with a batch now and then that is a bomb. */
+  /** Sends records in batches of every size and codec, some in transactions, and sometimes a compressed bomb. */
   async send(records: number): Promise<void> {
     const random = this.#random;
     const waiting = this.#log.map(() => ({ records: [] as BatchRecord[], most: random.pick(BATCHES) }));
@@ -162,7 +162,7 @@ class SentLog {
     else await this.#append(partition, batchBytes(batch, { codec: random.below(5) }), batch);
   }
 
-  /** What the tables must hold. */
+  /** The expected tables. */
   async expected(): Promise<Expected> {
     const expected = expectedOf({ topic: this.#topic, partitions: this.#log }, { keepDays: KEEP_DAYS });
     const refusals = [...expected.refusals];
@@ -195,7 +195,7 @@ class SentLog {
   }
 
   #record(): BatchRecord {
-    // They go round within the span, a little out of order.
+    // The timestamps cycle within the span, slightly out of order.
     const kafkaMs = this.#baseMs + (this.#sent++ * 7) % (SPAN_MS - 1000) + this.#random.below(1000);
     return oddRecord(this.#random, kafkaMs, () => `unique-${this.#ids++}`);
   }
@@ -231,9 +231,9 @@ class SentLog {
     this.unreadable++;
   }
 
-  /** A transaction that is committed, after one that is aborted. */
+  /** An aborted transaction, followed by a committed one. */
   async #transaction(partition: number, drawn: readonly BatchRecord[]): Promise<void> {
-    // The client that writes it gets times wrong that lie further apart.
+    // This client writes wrong timestamps if they are far apart.
     const records = drawn.map((record) => {
       const time = record.time ?? 0;
       return Math.abs(time - this.#baseMs) < SPAN_MS * 2 ? record : { ...record, time: this.#baseMs };
@@ -258,7 +258,7 @@ class SentLog {
         await transaction.commit();
         this.#note(partition, offset, records);
       } else await transaction.abort();
-      // One more is the control record.
+      // One more for the control record.
       this.#ends[partition] = offset + records.length + 1;
     }
   }
@@ -266,7 +266,7 @@ class SentLog {
 
 const bombs: Record<number, Uint8Array> = {};
 
-/** What stands in for the time of a record that has none: that of its event. */
+/** Replaces the timestamp of a record without one: with its event's time. */
 function ownTime(record: OracleRecord): number {
   try {
     return decodeRecord({ ...record, time: Infinity }, Infinity).timeMs;
@@ -275,7 +275,7 @@ function ownTime(record: OracleRecord): number {
   }
 }
 
-/** The partition of a record's user, if it names one: what one user does is all in one of them. */
+/** The partition of a record's user, if it names one: all events of a user are in one partition. */
 function partitionOf(value: Uint8Array | null): number | null {
   try {
     const { userId } = JSON.parse(new TextDecoder().decode(value ?? new Uint8Array()));

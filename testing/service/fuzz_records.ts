@@ -1,5 +1,5 @@
 /**
- * Records by seed that have everything wrong with them that one can think of, among many that haven't.
+ * Odd records by seed, with every fault we can think of, among many valid ones.
  * @module
  */
 import type { BatchRecord } from "../../processor/testing/batches.ts";
@@ -27,7 +27,10 @@ const VALUES = ["null", "true", "false", "0", "-0", "-1", "1e400", "-1e400", "1e
     "9007199254740993",
   ]);
 
-/** A record, and whether it may repeat an id: those with strange times have none, as what is near them is not decided. */
+/**
+ * Returns a record. Records with extreme timestamps have unique ids, because it is undefined which copies would be
+ * duplicates.
+ */
 export function oddRecord(random: Random, kafkaMs: number, unique: () => string): BatchRecord {
   const key = random.chance(0.3) ? null : bytes(random, random.below(20));
   const headers = random.chance(0.1) ? random.below(5) : 0;
@@ -50,7 +53,7 @@ export function oddRecord(random: Random, kafkaMs: number, unique: () => string)
       };
     case 4:
     case 5: {
-      // Of any time, and so strange that nothing else is near it.
+      // Extreme timestamps, far from all others.
       const time = random.pick([-1, 0, 1, 2 ** 31, LAST_MS, LAST_MS - 1, LAST_MS - 31 * DAY_MS, Date.UTC(2000, 0, 1)]);
       const timestamp = random.pick([0, 1, LAST_MS, LAST_MS + 1, time, Math.max(0, time - random.below(1e9)), kafkaMs]);
       return { ...usual, time, value: event({ eventId: unique(), timestamp, userId: `t-${random.below(50)}` }) };
@@ -70,7 +73,7 @@ function bytes(random: Random, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => random.below(256));
 }
 
-/** An event of these fields; one of them is replaced by a value that is JSON already. */
+/** An event with these fields; one of them is replaced by this JSON text. */
 function event(fields: Readonly<Record<string, unknown>>, odd?: string, value?: string): Uint8Array {
   const whole: Record<string, unknown> = { userId: "u-1", eventType: "page_view", page: "/odd", ...fields };
   if (odd !== undefined) delete whole[odd];
@@ -78,7 +81,7 @@ function event(fields: Readonly<Record<string, unknown>>, odd?: string, value?: 
   return utf8.encode(odd === undefined ? json : `{"${odd}":${value},${json.slice(1)}`);
 }
 
-/** An event one of whose texts has as many characters as are allowed, or one more or less, of any kind. */
+/** An event with one text at its length limit, or one character above or below, of any kind of character. */
 function limited(random: Random, kafkaMs: number, unique: () => string): Uint8Array {
   const field = random.pick(FIELDS);
   const length = random.pick(LIMITS);
@@ -92,7 +95,7 @@ function character(random: Random): string {
   return random.chance(0.1) ? String.fromCodePoint(0x10000 + random.below(0xfffff)) : String.fromCharCode(unit || 1);
 }
 
-/** An event one of whose fields is nested deep. */
+/** An event with one deeply nested field. */
 function nested(random: Random, kafkaMs: number): Uint8Array {
   const depth = random.pick([10, 1000, 4000, 9000]);
   const [open, close] = random.pick([["[", "]"], ['{"0":', "}"], ['[{"":', "}]"]] as const);
@@ -102,7 +105,7 @@ function nested(random: Random, kafkaMs: number): Uint8Array {
   return event({ timestamp: kafkaMs }, random.pick([...FIELDS, "extra"]), value);
 }
 
-/** An event of the largest size there is, or a byte more or less. */
+/** An event of exactly the maximum size, or one byte more or less. */
 function large(random: Random, kafkaMs: number, unique: () => string): Uint8Array {
   const fields = { eventId: unique(), timestamp: kafkaMs, extra: "" };
   const length = 65_536 - event(fields).length + random.pick([-1, 0, 1, 2000]);

@@ -1,7 +1,6 @@
 /**
- * What makes two events one: ids that were made to collide, clocks that are wrong, and sets that were stored before
- * hashes had a key; on a real broker and a real PostgreSQL, against a second opinion that shares no code with the
- * processor.
+ * The identity of events: colliding ids, wrong clocks, and sketches stored before hashes had a key. Runs on a real
+ * broker and a real PostgreSQL, and compares with the oracle, which shares no code with the processor.
  */
 import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
@@ -30,23 +29,23 @@ const MINUTE = 60_000;
 interface Click {
   readonly eventId: string;
   readonly userId: string;
-  /** Kafka's timestamp and the event's, epoch milliseconds. */
+  /** Both its Kafka timestamp and its event time, epoch milliseconds. */
   readonly time: number;
   readonly page?: string;
 }
 
-/** Two texts of one MD5, by M. Stevens. */
+/** Two texts with the same MD5, by M. Stevens. */
 const SAME_MD5 = ["A", "E"].map((letter) =>
   `TEXTCOLLBYfGiJUETHQ4h${letter}cKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aHeAuaKnak`
 );
 
-/** Pairs of ids that collide in all 64 bits of the hash that once told ids apart. */
+/** Pairs of ids that collide in all 64 bits of the former hash. */
 function colliding(count: number): string[] {
   return Array.from({ length: count / 2 }, (_, n) => [`H'6kloM|${n}`, `uXg\`CSLH${n}`]).flat();
 }
 
-onEachDatabase("tables of the schema before hashes had a key", {
-  "keep every number, and count on exactly": async (open) => {
+onEachDatabase("tables from before hashes had a key", {
+  "keep every number, and continue to count exactly": async (open) => {
     const db = await open();
     const before = MIGRATIONS.findIndex(({ name }) => name > "0009_operations.sql");
     await migrate(db, MIGRATIONS.slice(0, before));
@@ -70,7 +69,7 @@ onEachDatabase("tables of the schema before hashes had a key", {
   },
 });
 
-Deno.test("the key is no reader's to see, and is the same for all", async () => {
+Deno.test("no reader can see the key, and all instances share it", async () => {
   await using server = await startPostgres();
   const url = await server.createDatabase();
   await using(url, async (db) => {
@@ -96,7 +95,7 @@ Deno.test("the key is no reader's to see, and is the same for all", async () => 
   });
 });
 
-Deno.test("crafted ids and wrong clocks: every table equals the second opinion", leaky, async (t) => {
+Deno.test("with crafted ids and wrong clocks, every table equals the oracle's", leaky, async (t) => {
   await using broker = await startKafka();
   await using server = await startPostgres();
   const folder = await Deno.makeTempDir();
@@ -146,7 +145,7 @@ Deno.test("crafted ids and wrong clocks: every table equals the second opinion",
       const running = start();
       await takenIn(2 * 4096 + 7);
       assert.deepEqual(await sums(), { consumed: "8199", stored: "8198", duplicates: "1" });
-      // And where the process is another one since.
+      // The same after a restart.
       assert.equal(await running.end("SIGTERM"), 0, await running.tail());
       const again = start();
       await send([{ eventId: "faster", userId: "ann", time: minute + 70 * MINUTE }, d1(minute + 2000)]);
@@ -157,7 +156,7 @@ Deno.test("crafted ids and wrong clocks: every table equals the second opinion",
       const expected = expectedOf(await readTopic({ brokers: [broker.bootstrap], topic }), { keepDays: KEEP_DAYS });
       assert.equal(Math.max(...expected.active_users.map(({ users }) => users)), 4096 + 3);
       const differences = await using(url, (db) => compareTables(db, expected));
-      // More than 4,096 are estimated; in the tables by minute there are fewer.
+      // More than 4,096 users are estimated; the tables by minute have fewer.
       const exact = differences.filter(({ table }) => table !== "active_users");
       assert.equal(formatDifferences(exact), "every table agrees");
     });

@@ -1,6 +1,6 @@
 /**
- * What the operator does beside a running service, killed at random and done again: replays, forgets, rebuilds. The
- * tables are held against a second opinion that reads the same log.
+ * The operator's commands beside a running service, killed at random and repeated: replay, forget, rebuild. The tables
+ * are compared with an oracle that reads the same log.
  */
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
@@ -17,10 +17,10 @@ import { startPgBouncer } from "../servers/pgbouncer.ts";
 import { type Server, startPostgres, using } from "../servers/postgres.ts";
 import { Random } from "../../generator/random.ts";
 
-// kafkajs, which fills and reads the topic beside the binary, leaves timers behind.
+// kafkajs, which fills and reads the topic, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** A topic, a database and a service of their own, on a broker and a server that others use too. */
+/** A topic, a database and a service, on a shared broker and server. */
 class Shop implements AsyncDisposable {
   readonly env: Env;
   readonly #broker: Broker;
@@ -34,7 +34,7 @@ class Shop implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Opens a shop whose topic has records for so many seconds, and which has a schema. */
+  /** Creates a topic with this many seconds of simulated records, and a database with the schema. */
   static async open(
     broker: Broker,
     server: Server,
@@ -64,7 +64,7 @@ class Shop implements AsyncDisposable {
     return this.env["DATABASE_URL"]!;
   }
 
-  /** Runs a command that must succeed; returns what it printed. */
+  /** Runs a command that must succeed; returns its output. */
   async does(...args: readonly string[]): Promise<string> {
     const { code, out, err } = await clickstream(args, this.env);
     assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
@@ -85,7 +85,7 @@ class Shop implements AsyncDisposable {
     return await readTopic({ brokers: [this.#broker.bootstrap], topic: this.env["KAFKA_TOPIC"]! });
   }
 
-  /** Sends lines into the topic, of which so many will be refused. */
+  /** Sends lines to the topic; this many of them will be refused. */
   async produces(lines: readonly string[], refused = 0): Promise<void> {
     const file = `${this.#folder}/lines`;
     await Deno.writeTextFile(file, lines.map((line) => `${line}\n`).join(""));
@@ -98,7 +98,7 @@ class Shop implements AsyncDisposable {
     return await using(this.url, async (db) => Number((await db.query<{ n: string }>(sql)).rows[0]!.n));
   }
 
-  /** Holds the tables against what the shop counted while it made the records, of which all are taken in and no others. */
+  /** Compares the tables with the simulator's counts: all its records are ingested, and no others. */
   async agreesWithMaker(): Promise<void> {
     const { events, revenueCents, purchases, users, duplicates, refusals } = this.#made!;
     const rows = await using(this.url, (db) =>
@@ -117,7 +117,7 @@ class Shop implements AsyncDisposable {
     assert.deepEqual(rows.rows[0], made);
   }
 
-  /** Waits until all records of the log are taken in; returns the log. */
+  /** Waits until all records of the log are ingested; returns the log. */
   async caughtUp(): Promise<OracleLog> {
     const log = await this.log();
     const records = log.partitions.reduce((sum, partition) => sum + partition.length, 0);
@@ -146,13 +146,13 @@ function sorted(payloads: readonly (Uint8Array | null)[]): string[] {
   return payloads.map((payload) => payload?.toHex() ?? "").sort();
 }
 
-Deno.test("the operator's commands beside a running service, killed at random and run again", leaky, async (t) => {
+Deno.test("the operator's commands work beside a running service, killed at random and repeated", leaky, async (t) => {
   await using broker = await startKafka();
-  // Room for few locks, so that a command that takes many at once fails.
+  // A small lock table, so that taking many locks at once fails.
   await using server = await startPostgres({ settings: { max_locks_per_transaction: "10", max_connections: "30" } });
   const chance = new Random(20_261_125);
 
-  await t.step("refusals replay: each message exactly once", async () => {
+  await t.step("refusals replay: each record exactly once", async () => {
     await using shop = await Shop.open(broker, server, "replayed", [...FAULTS, "--seconds", "8"]);
     shop.serve();
     const before = await shop.caughtUp();
@@ -161,7 +161,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
       await shop.does("refusals", "list", "--limit", "2"),
       /^ *id .*\n(.*\n){2}2 of \d+ refusals shown\n$/,
     );
-    // What is refused again is not sent again.
+    // Records that are refused again are not sent again.
     const now = new Date().toISOString();
     const { code, err } = await killed(["refusals", "replay", "--to", now], shop.env, {
       times: 12,
@@ -189,7 +189,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
   });
 
   await t.step(
-    "forget, with events still unread, and a user who comes back; then rebuild, which forgets as well",
+    "forget, with events still unread and a user who returns; then rebuild, which forgets as well",
     async () => {
       await using shop = await Shop.open(broker, server, "forgotten", [...FAULTS, "--seconds", "6"]);
       shop.serve();
@@ -211,7 +211,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
       const log = await shop.caughtUp();
       await forgets(shop, log, boundary, 5);
 
-      // Into the tables come mistakes, and into the topic more events, while they are made anew.
+      // Corrupt the tables and send more events while they are rebuilt.
       await using(shop.url, (db) => db.exec(MISTAKES));
       await assert.rejects(forgets(shop, log, boundary, 5));
       const open = clickstream(["generate", "--rate", "400", "--seconds", "6", "--seed", "3"], shop.env);
@@ -233,7 +233,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
   );
 
   await t.step(
-    "behind PgBouncer in transaction mode, commands leave nothing on its connection, or refuse",
+    "behind PgBouncer in transaction mode, commands leave nothing on its connection, or refuse to run",
     async () => {
       await using pooler = await startPgBouncer(server.port);
       const direct = await server.createDatabase("pooled");
@@ -249,7 +249,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
         }
       };
       await left("nothing");
-      // Makes the schema on its way, and the records.
+      // Also creates the schema and the records.
       await using shop = await Shop.open(broker, server, "pooled", [...FAULTS, "--seconds", "1"], { DATABASE_URL });
       await left("migrate");
       shop.serve();
@@ -281,7 +281,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
     },
   );
 
-  await t.step("a network that breaks connections at any moment does not end the service", async () => {
+  await t.step("a network that breaks connections at any moment does not stop the service", async () => {
     await using shop = await Shop.open(broker, server, "broken", ["--rate", "100", "--seconds", "1"]);
     await using proxy = await startFaults(server.port);
     const through = shop.url.replace(`:${server.port}/`, `:${proxy.port}/`);
@@ -293,7 +293,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
     await shop.rest();
   });
 
-  await t.step("rebuild from a midnight that sessions go on across", async () => {
+  await t.step("rebuild from a midnight that sessions cross", async () => {
     const midnight = new Date(Math.floor(Date.now() / 86_400_000 - 1) * 86_400_000);
     const start = new Date(midnight.getTime() - 50 * 60_000).toISOString();
     const shopping = ["--from", start, "--seconds", "6000", "--rate", "2", "--users", "60", "--late", "0.02"];
@@ -317,7 +317,7 @@ Deno.test("the operator's commands beside a running service, killed at random an
     await agrees(shop, await shop.caughtUp());
     await shop.agreesWithMaker();
 
-    // From long before the log begins: beside the partitions that a rebuild of old has left, and rows of a log of old.
+    // From long before the log begins: with leftover partitions of an older rebuild, and rows of an older log.
     await using(shop.url, async (db) => {
       await db.exec(MISTAKES);
       await db.exec("create schema clickstream_rebuild authorization clickstream_owner");
@@ -342,13 +342,13 @@ Deno.test("the operator's commands beside a running service, killed at random an
   });
 });
 
-/** What is left on a connection that others use next; what a pooler itself keeps for each client is none of it. */
+/** What is left on a connection for its next user, except what a pooler itself keeps for each client. */
 const LEFT = `select current_user as who,
   (select string_agg(name || '=' || setting, ' ') from pg_settings where source = 'session' and name not in
     ('TimeZone', 'DateStyle', 'application_name', 'client_encoding', 'standard_conforming_strings')) as settings,
   (select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'advisory') as locks`;
 
-/** What goes wrong with the tables, as a bug would have it. */
+/** Errors in the tables, as a bug would cause them. */
 const MISTAKES = `
   update clickstream.sessions set events = events + 1, purchases = 7 where true;
   delete from clickstream.sessions where page_views = 2 and true;
@@ -357,7 +357,7 @@ const MISTAKES = `
   delete from clickstream.events e using (select max(event_time) as m from clickstream.events) l where e.event_time = l.m;
 `;
 
-/** Tables of ten days of a year, as a rebuild has them that was ended on the way. */
+/** Tables of ten days of a year, as an interrupted rebuild leaves them. */
 function leftOf(year: number): string {
   const days = Array.from({ length: 10 }, (_, n) => `
     create table clickstream_rebuild.events_${year}010${n} partition of clickstream_rebuild.events
@@ -367,7 +367,7 @@ function leftOf(year: number): string {
     ${days.join("")} reset role;`;
 }
 
-/** Clicks of a user, a second apart, the first so many seconds ago. */
+/** Clicks of a user, one second apart; the first is this many seconds ago. */
 function clicksOf(userId: string, count: number, secondsAgo: number): string[] {
   return Array.from({ length: count }, (_, n) => {
     const timestamp = Date.now() - (secondsAgo - n) * 1000;
@@ -381,7 +381,7 @@ function clicksOf(userId: string, count: number, secondsAgo: number): string[] {
   });
 }
 
-/** The tables are what the log makes of them, but for what ann did below the boundary, which the counts alone know. */
+/** The tables equal the log's, except for ann's records below the boundary, which only the counts include. */
 async function forgets(shop: Shop, log: OracleLog, boundary: OracleLog, comesBackWith: number): Promise<void> {
   const text = new TextDecoder();
   const names = (value: Uint8Array | null) => value !== null && text.decode(value).includes('"ann"');
@@ -395,7 +395,7 @@ async function forgets(shop: Shop, log: OracleLog, boundary: OracleLog, comesBac
   const { events, sessions, user_days } = expectedOf(without, { keepDays: 30 });
   const refusals = counted.refusals.map((row) => {
     const { value } = log.partitions[Number(row.partition)]!.find(({ offset }) => offset === Number(row.offset))!;
-    // Of a column the comparison takes whatever a cell may be.
+    // The comparison accepts any cell value in any column.
     return names(value) ? { ...row, payload: null as unknown as string } : row;
   });
   await using(shop.url, async (db) => {

@@ -1,6 +1,6 @@
 /**
- * What no producer should send and one will: batches that unpack to gigabytes, damaged disks, records that nothing can
- * take apart or store. The compiled service reads on, and every one of them is a refusal.
+ * Poison records: batches that unpack to gigabytes, damaged disks, records that cannot be decoded or stored. The
+ * compiled service reads on, and each of them becomes a refusal.
  */
 import assert from "node:assert/strict";
 import { BrokerConnection } from "../../processor/kafka/broker.ts";
@@ -13,7 +13,7 @@ import { fuzz } from "./fuzz.ts";
 import { type Broker, startKafka } from "../servers/kafka.ts";
 import { type Server, startPostgres, using } from "../servers/postgres.ts";
 
-// kafkajs, by which topics are made, leaves timers behind.
+// kafkajs, which creates topics, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
 let broker: Broker;
@@ -33,10 +33,10 @@ Deno.test.afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** A new topic of one partition, a database, and the settings of a service for both. */
+/** Creates a topic with one partition and a database; returns the settings of a service for both. */
 async function opened(workers: number): Promise<Env & { KAFKA_TOPIC: string; DATABASE_URL: string }> {
   const topic = `poison-${++topics}`;
-  // A leader that the broker does not know of yet is waited for by those who write.
+  // The broker may not know the leader yet: senders retry.
   await broker.createTopic(topic, 2).catch(() => {});
   const env = {
     KAFKA_BROKERS: broker.bootstrap,
@@ -53,7 +53,7 @@ async function opened(workers: number): Promise<Env & { KAFKA_TOPIC: string; DAT
   return env;
 }
 
-/** So many events of that user, as a batch has them. */
+/** This many events of a user, as records of a batch. */
 function events(user: string, count: number): BatchRecord[] {
   const time = Date.now();
   return Array.from({ length: count }, (_, i) => ({
@@ -64,10 +64,10 @@ function events(user: string, count: number): BatchRecord[] {
   }));
 }
 
-/** Kafka's errors for a topic that has just been made. */
+/** Kafka's errors for a topic that was just created. */
 const NO_LEADER = [3, 5, 6];
 
-/** Has partition 0 of a topic take batches one after the other; returns their offsets. */
+/** Appends batches to partition 0 of a topic, one after the other; returns their offsets. */
 async function append(topic: string, batches: readonly Uint8Array[], partition = 0): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", broker.port, { clientId: "test" });
   try {
@@ -84,7 +84,7 @@ async function append(topic: string, batches: readonly Uint8Array[], partition =
   }
 }
 
-/** The first bytes of the batch at an offset, as they lie in the log. */
+/** The first bytes of the batch at an offset, as stored in the log. */
 async function inTheLog(topic: string, offset: number): Promise<Uint8Array> {
   const connection = await BrokerConnection.open("127.0.0.1", broker.port, { clientId: "test" });
   try {
@@ -125,7 +125,7 @@ async function refusals(url: string) {
   });
 }
 
-/** Runs the service, until it has read up to that offset and is told to stop; returns its largest memory in MB. */
+/** Runs the service until it has read up to this offset, then stops it; returns its peak RSS in MB. */
 async function served(env: Env, next: () => Promise<number> | number): Promise<number> {
   const log = `${folder}/${env["KAFKA_TOPIC"]}.log`;
   await using service = Child.start(BINARY, ["run"], log, { ...env });
@@ -141,11 +141,11 @@ async function served(env: Env, next: () => Promise<number> | number): Promise<n
 }
 
 const MB = 1_000_000;
-/** Each twice in a row, as large as a record can say or the topic's limit allows. */
+/** Each twice in a row, with the largest size that a record can state or the topic's limit allows. */
 const BOMBS = [[1, 300 * MB], [4, 300 * MB], [3, 300 * MB], [2, 120 * MB], [4, 600 * MB]] as const;
 
 Deno.test(
-  "bombs of every codec are refused, in bounded memory, and what lies around them is stored",
+  "bombs of every codec are refused in bounded memory, and their neighbours are stored",
   leaky,
   async (t) => {
     const bombs = BOMBS.flatMap(([codec, bytes]) => {
@@ -192,7 +192,7 @@ Deno.test(
           assert.equal(payload, (await inTheLog(env.KAFKA_TOPIC, Number(offset))).toHex(), `bytes at ${offset}`);
         }
         if (name === "running") return;
-        // Read again for their ids, they are not refused again.
+        // Read again after a restart to remember ids, they are not refused again.
         await append(env.KAFKA_TOPIC, [batchBytes(events("later", 5))]);
         await served(env, () => good + bombs.length + 5);
         assert.equal((await refusals(env.DATABASE_URL)).length, bombs.length);
@@ -210,7 +210,7 @@ Deno.test(
   },
 );
 
-Deno.test("what a disk has damaged is refused, and all that can be read is stored", leaky, async (t) => {
+Deno.test("batches that a disk has damaged are refused, and all readable records are stored", leaky, async (t) => {
   const damages: Readonly<Record<string, (batch: DataView) => void>> = {
     "a value": (batch) => batch.setUint8(100, batch.getUint8(100) ^ 1),
     "the last offset": (batch) => batch.setInt32(23, 70_000),
@@ -218,7 +218,7 @@ Deno.test("what a disk has damaged is refused, and all that can be read is store
     "the format": (batch) => batch.setUint8(16, 9),
     "the length": (batch) => batch.setInt32(8, 1_000_000_000),
   };
-  // Three batches each, of which the one between is damaged; the broker finds its way by an index every 4 KiB.
+  // Three batches each; the middle one is damaged. The broker finds it through an index with an entry every 4 KiB.
   const damaged = await Promise.all(
     Object.keys(damages).map(async (name) => {
       const env = await opened(name === "a value" ? 2 : 1);
@@ -251,7 +251,7 @@ Deno.test("what a disk has damaged is refused, and all that can be read is store
 });
 
 Deno.test(
-  "records that nothing can take apart or store are refused, and their neighbours are stored",
+  "records that cannot be decoded or stored are refused, and their neighbours are stored",
   leaky,
   async (t) => {
     const deep = (now: number) =>
@@ -260,7 +260,7 @@ Deno.test(
     for (const [name, workers] of [["stopped", 1], ["running", 2]] as const) {
       await t.step(name, async () => {
         const env = await opened(workers);
-        // Constraints and limits that the schema does not have: what PostgreSQL refuses today, and what it may tomorrow.
+        // Constraints and limits that the schema does not have: they stand for anything that PostgreSQL may refuse.
         await using(env.DATABASE_URL, (db) =>
           db.query(
             `alter table clickstream.events add constraint planted check (user_id <> 'by-constraint');
@@ -295,7 +295,7 @@ Deno.test(
         assert.deepEqual(await taken(env.DATABASE_URL), { next: all, consumed: all, stored: "3000", refused: "4" });
       });
     }
-    await t.step("what can't be refused either ends the service, and is named", async () => {
+    await t.step("a record that can't even be refused ends the service, which names it", async () => {
       const env = await opened(1);
       await using(
         env.DATABASE_URL,
@@ -313,7 +313,7 @@ Deno.test(
   },
 );
 
-Deno.test("200,000 odd records end nobody, and each is where the second opinion has it", leaky, async () => {
+Deno.test("200,000 odd records don't stop the service, and the oracle agrees on each", leaky, async () => {
   const { records, stored, duplicates, refused, unreadable } = await fuzz({
     ...{ broker, server, folder },
     records: Number(Deno.env.get("FUZZ_RECORDS") ?? 200_000),

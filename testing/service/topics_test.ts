@@ -1,6 +1,6 @@
 /**
- * A topic that is not the one that was read, and records that were deleted before they were: on a real broker and server,
- * with the program as people run it.
+ * A topic that is not the one that was read, and records that were deleted before they were read: on a real broker and
+ * server, with the compiled program.
  */
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
@@ -20,7 +20,7 @@ type Counts = Readonly<Record<typeof COUNTS[number], number>>;
 
 const NONE: Counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0 };
 
-/** What all tests share. */
+/** Shared by all tests. */
 interface World {
   readonly broker: Broker;
   readonly server: Server;
@@ -60,7 +60,7 @@ class Shop implements AsyncDisposable {
     return shop;
   }
 
-  /** Runs a command that must succeed; returns what it printed. */
+  /** Runs a command that must succeed; returns its output. */
   async does(...args: readonly string[]): Promise<string> {
     const { code, out, err } = await clickstream(args, this.env);
     assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
@@ -71,7 +71,7 @@ class Shop implements AsyncDisposable {
     this.service = Child.start(BINARY, ["run"], `${this.#folder}/log`, this.env);
   }
 
-  /** Waits until the service has ended by itself; returns its last words. */
+  /** Waits until the service ends by itself; returns its last output. */
   async ends(): Promise<Ended> {
     const service = this.service!;
     await until("the service has ended", () => Promise.resolve(service.ended), 60_000);
@@ -85,7 +85,7 @@ class Shop implements AsyncDisposable {
     this.service = null;
   }
 
-  /** Sends so many clicks to each partition, of which the first is no event and the last repeats the one before. */
+  /** Sends this many clicks to each partition; the first is refused, and the last is a duplicate of the one before. */
   async sends(clicks: number): Promise<void> {
     const messages = Array.from(
       { length: this.#partitions },
@@ -101,7 +101,7 @@ class Shop implements AsyncDisposable {
           return { partition, value: n === 0 ? "no event" : JSON.stringify({ ...event, eventType: "page_view" }) };
         }),
     ).flat();
-    // A producer of its own, and each message once: one that knew the former topic would go on with its numbers.
+    // A new producer, because an idempotent producer of the former topic would continue its sequence numbers.
     const producer = this.#world.kafka.producer({ idempotent: true });
     await producer.connect();
     await producer.send({ topic: this.env.KAFKA_TOPIC, messages });
@@ -112,14 +112,14 @@ class Shop implements AsyncDisposable {
   async deletesBelow(offset: number): Promise<void> {
     const partitions = Array.from({ length: this.#partitions }, (_, partition) => ({ partition, offset: `${offset}` }));
     const { KAFKA_TOPIC: topic } = this.env;
-    // The client learns late who leads a new partition.
+    // The client learns the leader of a new partition late.
     await until(
       `records below ${offset} are deleted`,
       () => this.#world.admin.deleteTopicRecords({ topic, partitions }).then(() => true, () => false),
     );
   }
 
-  /** Deletes the topic, and makes another of the same name. */
+  /** Deletes the topic and creates another with the same name. */
   async recreates(): Promise<void> {
     const { KAFKA_TOPIC: topic } = this.env;
     await this.#world.admin.deleteTopics({ topics: [topic] });
@@ -132,7 +132,7 @@ class Shop implements AsyncDisposable {
     return await using(this.env.DATABASE_URL, async (db) => (await db.query<R>(sql)).rows);
   }
 
-  /** Sums over a table that has the columns of `progress`; every row must be conserved. */
+  /** Sums over a table with the columns of `progress`; every row must be conserved. */
   async sums(table = "progress"): Promise<Counts> {
     const [row] = await this.rows<Counts & { readonly broken: number }>(
       `select ${COUNTS.map((name) => `coalesce(sum(${name}), 0)::int as ${name}`).join(", ")},
@@ -154,7 +154,7 @@ class Shop implements AsyncDisposable {
     }, 60_000).catch((error) => assert.deepEqual(now, expected, String(error)));
   }
 
-  /** Events and refusals in the tables. */
+  /** Numbers of events and refusals in the tables. */
   async stored(): Promise<readonly [events: number, traffic: number, refusals: number]> {
     const [row] = await this.rows<{ readonly events: number; readonly traffic: number; readonly refusals: number }>(
       `select (select count(*)::int from clickstream.events) as events,
@@ -168,7 +168,7 @@ class Shop implements AsyncDisposable {
     return await (await fetch(`http://${this.env.HTTP_LISTEN}${path}`)).text();
   }
 
-  /** What the page and Prometheus are told before the service ends. */
+  /** What the page and Prometheus report before the service ends. */
   async says(title: RegExp, kind: string): Promise<void> {
     await until(
       `the page says ${title}`,
@@ -185,7 +185,7 @@ class Shop implements AsyncDisposable {
   }
 }
 
-Deno.test("no topic is taken for another, and what is missing is named", leaky, async (t) => {
+Deno.test("a recreated topic is not taken for the old one, and missing records are named", leaky, async (t) => {
   await using broker = await startKafka();
   await using server = await startPostgres();
   const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
@@ -194,7 +194,7 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
   const chance = new Random(20);
   const ids = (text: string) => text.match(/[\w-]{22}(?![\w-])/g) ?? [];
 
-  await t.step("recreated while two workers run, and shorter: they stop, until it is adopted", async () => {
+  await t.step("recreated while two workers run, and shorter: they stop until it is adopted", async () => {
     await using shop = await Shop.open(world, "shorter", { workers: 2 });
     await shop.sends(30);
     shop.serve();
@@ -222,7 +222,7 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     assert.match(await shop.does("adopt-topic", "--yes"), /is the topic that the tables follow; nothing to do/);
     assert.deepEqual([await shop.sums(), await shop.sums("former_progress")], [NONE, { ...NONE, ...once }]);
     shop.serve();
-    // The same offsets are refused once more, and what repeats is told apart again.
+    // The same offsets are refused once more, and duplicates are recognised again.
     await shop.reaches({ consumed: 40, stored: 36, duplicates: 2, refused: 2 });
     assert.deepEqual(await shop.stored(), [92, 92, 4]);
     await shop.rest();
@@ -232,7 +232,7 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
   });
 
   await t.step(
-    "recreated while it is stopped, and longer: nothing is skipped, and a user stays forgotten",
+    "recreated while the service is stopped, and longer: nothing is skipped, and a user stays forgotten",
     async () => {
       await using shop = await Shop.open(world, "longer");
       await shop.sends(10);
@@ -249,20 +249,20 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
       shop.serve();
       await shop.reaches({ consumed: 50, stored: 46, duplicates: 2, refused: 2 });
       await shop.rest();
-      // Of the former log user 1 had 8 events; those of the new one are of somebody who came back.
+      // In the former log user 1 had 8 events; the new log's events count as those of a returning user.
       assert.deepEqual(await shop.stored(), [8 + 46, 16 + 46, 4]);
-      // What is left of user 0 lies at offsets of both logs, up to where the new one ends and beyond.
+      // The remaining events of user 0 have offsets of both logs, below and above the end of the new one.
       assert.match(await shop.does("forget", "user-0", "--yes"), /erased 31 events/);
       assert.deepEqual(await shop.stored(), [23, 16 + 46, 4]);
     },
   );
 
-  await t.step("a log that ends before what was read is refused, and adopted without counting twice", async () => {
+  await t.step("a log that ends before the committed offset is refused; adopting it counts nothing twice", async () => {
     await using shop = await Shop.open(world, "truncated", { partitions: 1 });
     await shop.sends(10);
     shop.serve();
     await shop.reaches({ consumed: 10, stored: 8, duplicates: 1, refused: 1 });
-    // As if the partition had had five records more, which it lost.
+    // As if the partition had lost five records.
     await using(
       shop.env.DATABASE_URL,
       (db) => db.exec("update clickstream.progress set next_offset = 15, consumed = 15, stored = 13"),
@@ -284,26 +284,26 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     await shop.rest();
   });
 
-  await t.step("records that retention deletes before they are read are noted, and none that were read", async () => {
+  await t.step("records that retention deletes unread are recorded as gaps, and read ones are not", async () => {
     await using shop = await Shop.open(world, "retained", { partitions: 1, workers: 2 });
     const gaps = () =>
       shop.rows<{ from: number; to: number }>(
         `select from_offset::int as "from", to_offset::int as "to" from clickstream.gaps order by id`,
       );
     await shop.sends(20);
-    // The log begins late the first time: nobody was there to read it before.
+    // The log begins late before the first read: this is no gap.
     await shop.deletesBelow(5);
     shop.serve();
     await shop.reaches({ consumed: 15, stored: 14, duplicates: 1 });
     await shop.rest();
-    // Everything that is gone had been read.
+    // Everything deleted had been read.
     await shop.deletesBelow(20);
     shop.serve();
     await shop.sends(10);
     await shop.reaches({ consumed: 25, stored: 22, duplicates: 2, refused: 1 });
     await shop.rest();
     assert.deepEqual(await gaps(), []);
-    // Stopped: seven of ten were not read.
+    // Stopped: seven of ten are unread.
     await shop.sends(10);
     await shop.deletesBelow(37);
     assert.match(
@@ -313,9 +313,9 @@ Deno.test("no topic is taken for another, and what is missing is named", leaky, 
     shop.serve();
     await shop.reaches({ consumed: 28, stored: 24, duplicates: 3, refused: 1, gaps: 7 });
     assert.deepEqual(await gaps(), [{ from: 30, to: 37 }]);
-    // Running, and behind.
+    // Running, but behind.
     Deno.kill(shop.service!.pid, "SIGSTOP");
-    // The broker answers the fetch that it holds after 250 ms.
+    // The broker answers the pending fetch after 250 ms.
     await setTimeout(600);
     await shop.sends(10);
     await shop.deletesBelow(44);

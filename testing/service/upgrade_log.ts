@@ -1,5 +1,5 @@
 /**
- * The log of `testdata/schema_0009.sql`: the first half of each partition is in those tables.
+ * The log of `testdata/schema_0009.sql`: those tables contain the first half of each partition.
  * @module
  */
 import type { OracleLog } from "../../processor/oracle/oracle.ts";
@@ -8,7 +8,7 @@ import { KAFKA_MS, logOf, type Sent } from "../../processor/oracle/logs.ts";
 const PARTITIONS = 2;
 const RECORDS = 400;
 
-/** The numbers that the tables were drawn with: another generator would make another log. */
+/** The random numbers with which the tables were made: another generator would give another log. */
 class Drawn {
   #state: number;
 
@@ -36,7 +36,7 @@ class Drawn {
   }
 }
 
-/** Twenty minutes of clicks in two partitions: late ones, repetitions, purchases, and what can't be an event. */
+/** Twenty minutes of clicks in two partitions, with late events, duplicates, purchases and refused records. */
 export function upgradeLog(): OracleLog {
   const random = new Drawn(9);
   const users = Array.from({ length: 60 }, (_, n) => `user-${n}`);
@@ -44,7 +44,7 @@ export function upgradeLog(): OracleLog {
     Array.from({ length: PARTITIONS }, (_, partition) =>
       Array.from({ length: RECORDS }, (_, n): Sent => {
         const time = KAFKA_MS + n * 3000;
-        // The second half has clicks in the windows of the first.
+        // The second half has clicks in windows of the first half.
         const lateMs = random.chance(0.3) ? random.below(600) * 1000 : 0;
         const fields = {
           eventId: random.chance(0.1) && n > 20 ? `${partition}-${n - random.below(20)}` : `${partition}-${n}`,

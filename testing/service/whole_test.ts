@@ -1,6 +1,6 @@
 /**
- * The whole job, with the compiled binary, a real broker and a real PostgreSQL: what the shop says it made against
- * every row of every table, by a second opinion that shares no code with the processor.
+ * The whole system, with the compiled binary, a real broker and a real PostgreSQL: compares every row of every table
+ * with the oracle, which shares no code with the processor, and with the simulator's counts.
  */
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
@@ -41,7 +41,7 @@ async function clickstream(args: readonly string[], env: Record<string, string>,
   return { code, out: out!, err: err! };
 }
 
-/** The counts of two shops, which share no shoppers. */
+/** The counts of two simulated shops without common users. */
 function both(a: Counts, b: Counts): Counts {
   const plus = (x: Readonly<Record<string, number>>, y: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.keys({ ...x, ...y }).map((name) => [name, (x[name] ?? 0) + (y[name] ?? 0)]));
@@ -67,7 +67,7 @@ async function consumed(url: string): Promise<number> {
   }).catch(() => 0);
 }
 
-Deno.test("killed, doubled, cut off from either side: every table ends as the shop says", leaky, async () => {
+Deno.test("after kills, with two instances and both servers killed, every table is exact", leaky, async () => {
   await using broker = await startKafka();
   await using server = await startPostgres();
   const url = await server.createDatabase();
@@ -84,7 +84,7 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
   const faults = ["--bad", "0.01", "--duplicates", "0.02", "--late", "0.02", "--json"];
   const first = await clickstream(["generate", "--rate", "5000", "--seconds", "60", "--fast", ...faults], env);
   assert.equal(first.code, 0, first.err);
-  // Another shop sells on while the rest happens, so that every kill meets a service at work.
+  // Another simulator sends meanwhile, so that every kill hits a busy service.
   const open = new Deno.Command("setpriv", {
     args: ["--pdeathsig", "KILL", BINARY, "generate", "--rate", "1500", "--seed", "2", ...faults],
     env,
@@ -94,7 +94,7 @@ Deno.test("killed, doubled, cut off from either side: every table ends as the sh
   }).spawn();
   const closed = open.output();
 
-  // One with a worker in a thread of its own, one without.
+  // One with worker threads, one without.
   const start = (name: "a" | "b") => {
     const own = { HTTP_LISTEN: `127.0.0.1:${freePort()}`, WORKERS: name === "a" ? "2" : "1" };
     return Child.start(BINARY, ["run"], `${folder}/${name}.log`, { ...env, ...own });
@@ -151,7 +151,7 @@ Deno.test("one event on standard input is in every table within two seconds", le
   const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, HTTP_LISTEN: http, LOG_LEVEL: "warn" };
   const folder = await Deno.makeTempDir();
   assert.equal((await clickstream(["migrate"], env)).code, 0);
-  // The first makes the topic; a second to be timed is read by a service that is there already.
+  // The first event creates the topic; the second is timed, with a running service.
   const event = (user: string) =>
     `${
       JSON.stringify({ userId: user, eventType: "page_view", page: "/a?b#/c", timestamp: new Date().toISOString() })

@@ -1,5 +1,5 @@
 /**
- * The laws of measures, as one property that any of them can be put to.
+ * The laws of measures, as one property for all of them.
  * @module
  */
 import assert from "node:assert/strict";
@@ -15,7 +15,7 @@ export type Measures = readonly (readonly [string, Measure])[];
 
 const NOON = at("12:00:00");
 
-/** Few values of everything, so that events tie, repeat and contradict each other. */
+/** Few different values, so that events tie, repeat and contradict each other. */
 export const EVENT = fc.record({
   eventId: fc.constantFrom("a", "b", "c", "\ue000", "😀"),
   userId: fc.constantFrom("ann", "bob", "cyd", "dan"),
@@ -29,7 +29,7 @@ export const EVENT = fc.record({
 });
 const EVENTS = fc.array(EVENT, { maxLength: 14 });
 
-/** Messages as a batch. */
+/** Puts records into a batch. */
 export function batchOf(words: Dictionaries, events: readonly Message[]): Batch {
   const batch = new Batch(words, Math.max(1, events.length));
   const records = recordsOf(0, 0, events.map((event) => record(event, NOON)));
@@ -40,7 +40,7 @@ export function batchOf(words: Dictionaries, events: readonly Message[]): Batch 
   return batch;
 }
 
-/** What a measure makes of messages in an accumulator that has served others before. */
+/** Folds records with a reused accumulator. */
 function foldedAfter(measure: Measure, before: readonly Message[], events: readonly Message[]): unknown {
   const words = dictionaries("topic", testKeyed());
   const accumulator = measure.accumulator(words);
@@ -53,7 +53,7 @@ function foldedAfter(measure: Measure, before: readonly Message[], events: reado
   return accumulator.value(0);
 }
 
-/** What a measure makes of messages, batch after batch. */
+/** Folds records batch by batch. */
 export function folded(measure: Measure, ...parts: readonly (readonly Message[])[]): unknown {
   const words = dictionaries("topic", testKeyed());
   const accumulator = measure.accumulator(words);
@@ -64,7 +64,7 @@ export function folded(measure: Measure, ...parts: readonly (readonly Message[])
   return accumulator.value(0);
 }
 
-/** The laws of a commutative monoid, judged by what would be stored. */
+/** The laws of a commutative monoid, compared by what would be stored. */
 function assertLaws(name: string, measure: Measure, [a, b, c]: readonly [unknown, unknown, unknown]): void {
   const { zero, merge, encode, decode } = measure;
   const same = (x: unknown, y: unknown, law: string) => assert.deepEqual(encode(x), encode(y), `${name}: ${law}`);
@@ -80,7 +80,7 @@ function assertLaws(name: string, measure: Measure, [a, b, c]: readonly [unknown
   assert.equal(encode(a).length, measure.columns("name").length, `${name}: a cell for each column`);
 }
 
-/** Asserts all laws for all measures, over random events by seed. */
+/** Asserts all laws for all measures, on random events by seed. */
 export function assertLawsOf(measures: Measures, seed: number, numRuns: number): void {
   const law = fc.property(EVENTS, EVENTS, EVENTS, (a, b, c) => {
     for (const [name, measure] of measures) {

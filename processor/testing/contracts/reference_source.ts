@@ -1,7 +1,7 @@
 /**
- * The topic in Kafka as `@platformatic/kafka` itself reads it, an object for each record: slow, and kept by others, so
- * what our own walk delivers can be held against it. Not for transactions: it delivers what was aborted. Not for topics
- * whose times are the broker's either: it gives those of the producers.
+ * Reads a topic with `@platformatic/kafka` itself, one object per record: slow, but maintained by others, so it checks
+ * our own walk over batches. Not for transactions: it delivers aborted records. Not for topics with broker timestamps:
+ * it delivers the producers' timestamps.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -19,24 +19,24 @@ import { Rebalanced, type Source } from "../../pipeline/source.ts";
 import type { Records, Seek } from "../../records.ts";
 import { recordsOf } from "../fakes/memory.ts";
 
-// The client takes Zstandard from Node, and Deno 2.6 has none.
+// The client uses Zstandard from Node, which Deno 2.6 lacks.
 Object.assign(compressionsAlgorithms.zstd, {
   decompressSync: (packed: Uint8Array) => Buffer.from(unpackZstd(packed)),
   available: true,
 });
 
-/** Messages that are kept ready, before the client is told to wait. */
+/** Records to buffer before the client is paused. */
 const READY = 20_000;
 
 type Stream = Awaited<ReturnType<Consumer["consume"]>>;
 
-/** A topic of a Kafka cluster, read by a client as it comes. */
+/** A topic of a Kafka cluster, read with the client's stream. */
 export class ReferenceSource implements Source {
   readonly topic: string;
   readonly #consumer: Consumer;
   #joined: Promise<unknown> | null = null;
   #reassigned = false;
-  /** Where to go before reading on; the stream can't be sent elsewhere, so there is another for each seek. */
+  /** Where to continue reading. A stream cannot seek, so each seek opens another. */
   #sought: Seek | null = null;
   #seeks = 0;
   #partitions: readonly number[] = [];

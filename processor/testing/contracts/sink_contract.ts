@@ -1,5 +1,5 @@
 /**
- * What every sink promises, said once and run against each of them.
+ * The contract of every sink: the same tests run against each.
  * @module
  */
 import assert from "node:assert/strict";
@@ -11,16 +11,16 @@ import { VIEWS } from "../../views/mod.ts";
 import { JsonDecoder } from "../../decode/json.ts";
 import { type LogRecord, MemorySource } from "../fakes/memory.ts";
 
-/** A sink under test, and what can be seen of it from outside. */
+/** A sink under test, and what is visible from outside. */
 export interface SinkUnderTest {
   readonly sink: Sink;
   /** Rows of a view, sorted by key and window. */
   rows(view: string): Promise<readonly Pick<Row, "start" | "end" | "key">[]>;
   /** Sums over `progress`. */
   totals(): Promise<{ consumed: number; stored: number; duplicates: number; refused: number }>;
-  /** Reason and payload of the refusals, in the order of the log. */
+  /** Reason and payload of the refusals, in log order. */
   refusals(): Promise<readonly { reason: string; payload: Uint8Array }[]>;
-  /** The gaps that were noted, in the order of the log. */
+  /** The recorded gaps, in log order. */
   gaps(): Promise<readonly { partition: number; from: number; to: number }[]>;
   /** Ids of stored events, sorted. */
   events(): Promise<readonly string[]>;
@@ -51,13 +51,13 @@ function pipelineInto(sink: Sink, partitions: LogRecord[][], id = "memory"): Pip
   });
 }
 
-/** Takes everything in that the log holds now, in one commit. */
+/** Reads everything in the log, in one commit. */
 async function drain(pipeline: Pipeline): Promise<void> {
   await pipeline.step();
   await pipeline.flush();
 }
 
-/** A commit of nothing but offsets. */
+/** A commit with nothing but offsets. */
 function moving(topicId: string | null, ...advances: readonly Partial<Advance>[]): Commit {
   const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gap: null };
   const place = { partition: 0, topicId, from: null, first: 0, next: 0, replay: 0, watermark: null };
@@ -67,7 +67,7 @@ function moving(topicId: string | null, ...advances: readonly Partial<Advance>[]
   };
 }
 
-/** Registers the tests that any sink must pass. `make` gives an empty one each time. */
+/** Registers the tests that any sink must pass. `make` returns an empty one each time. */
 export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): void {
   const test = (promise: string, body: (under: SinkUnderTest) => Promise<void>) =>
     Deno.test(`${name}: ${promise}`, async () => {
@@ -97,7 +97,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     assert.equal((await rows("traffic")).length, 1);
   });
 
-  test("refuses a commit from where it no longer is, and changes nothing", async ({ sink, totals, rows }) => {
+  test("rejects a commit with outdated positions, and changes nothing", async ({ sink, totals, rows }) => {
     const log = [[click("u1", 0)]];
     const [ahead, behind] = [pipelineInto(sink, log), pipelineInto(sink, log)];
     await behind.start();
@@ -118,7 +118,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
   });
 
-  test("keeps the topic's id, and lets nobody commit for another", async ({ sink, totals }) => {
+  test("keeps the topic's id, and rejects commits for another topic", async ({ sink, totals }) => {
     const log = [click("u1", 0)];
     await drain(pipelineInto(sink, [log], "old"));
     assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, "old");
@@ -131,7 +131,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
   });
 
-  test("fills in an id that was not known", async ({ sink }) => {
+  test("fills in a topic id that was unknown", async ({ sink }) => {
     await sink.commit(moving(null, { next: 1, skipped: 1 }));
     assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, null);
     await sink.commit(moving("new", { from: 1, first: 1, next: 2, skipped: 1 }));
@@ -141,7 +141,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     await assert.rejects(sink.commit(moving("old", { from: 3, first: 3, next: 4, skipped: 1 })), PositionsMoved);
   });
 
-  test("notes gaps together with the offsets that pass them", async ({ sink, gaps }) => {
+  test("records gaps together with the offsets that pass them", async ({ sink, gaps }) => {
     const [one, two] = [{ from: 50, to: 60 }, { from: 60, to: 61 }];
     await sink.commit(moving("memory", { first: 40, next: 60, skipped: 10, gap: one }));
     const passed = { from: 60, first: 60, next: 61, gap: two };
@@ -153,7 +153,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     assert.deepEqual(await gaps(), [{ partition: 0, ...one }, { partition: 0, ...two }]);
   });
 
-  test("merges a session that a late event bridges, and leaves no part of it behind", async ({ sink, rows }) => {
+  test("merges sessions that a late event joins, and leaves no part behind", async ({ sink, rows }) => {
     const log = [click("u1", 0), click("u1", 3600)];
     const pipeline = pipelineInto(sink, [log]);
     await drain(pipeline);
@@ -165,7 +165,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     assert.deepEqual([session!.start, session!.end], [NOON, NOON + 3_600_000]);
   });
 
-  test("moves a session's beginning when an earlier event comes late", async ({ sink, rows }) => {
+  test("moves the start of a session when an earlier event comes late", async ({ sink, rows }) => {
     const log = [click("u1", 600), click("u1", 601, { sessionId: "s" })];
     const pipeline = pipelineInto(sink, [log]);
     await drain(pipeline);
@@ -177,7 +177,7 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     ]);
   });
 
-  test("keeps what was refused byte for byte", async ({ sink, refusals, totals }) => {
+  test("keeps refused records byte for byte", async ({ sink, refusals, totals }) => {
     const bytes = Uint8Array.of(0xff, 0x00, 0x5c, 0x7b);
     await drain(pipelineInto(sink, [[{ time: NOON, value: bytes }, click("u1", 0), { time: NOON, value: null }]]));
     assert.deepEqual((await refusals()).map(({ reason, payload }) => [reason, [...payload]]), [
@@ -194,14 +194,14 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     assert.equal((await rows("pages")).length, odd.length);
   });
 
-  test("keeps a page that is longer than an index entry can be", async ({ sink, rows }) => {
+  test("keeps a page that is longer than an index entry may be", async ({ sink, rows }) => {
     let page = "/";
     for (let i = 1; page.length < 2048; i++) page += String.fromCodePoint(0x4e00 + (i * 7919) % 20_000);
     await drain(pipelineInto(sink, [[click("u1", 0, { page }), click("u2", 1, { page })]]));
     assert.equal((await rows("pages")).length, 1);
   });
 
-  test("goes on from a watermark that only rises", async ({ sink }) => {
+  test("restores an event-time watermark that never falls", async ({ sink }) => {
     const log = [click("u1", 100)];
     const pipeline = pipelineInto(sink, [log]);
     await drain(pipeline);

@@ -1,5 +1,5 @@
 /**
- * What every source promises, said once and run against each of them.
+ * The contract of every source: the same tests run against each.
  * @module
  */
 import assert from "node:assert/strict";
@@ -9,14 +9,14 @@ import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from 
 const NOON = Date.UTC(2026, 10, 1, 12);
 const text = new TextEncoder();
 
-/** Waits longer than a test may take: who gets there was not woken. */
+/** Waits longer than a test may take: a test that waits this long was not woken. */
 const FOR_EVER_MS = 600_000;
 
 function click(n: number, bytes = 20): AppendedRecord {
   return { key: `user-${n % 7}`, value: text.encode(`{"n":${n}}`.padEnd(bytes)), time: NOON + n };
 }
 
-/** So many records, that can be told apart. */
+/** Returns this many distinguishable records. */
 function clicks(count: number, bytes = 20, from = 0): AppendedRecord[] {
   return Array.from({ length: count }, (_, i) => click(from + i, bytes));
 }
@@ -25,20 +25,25 @@ function noise(random: Random, bytes: number): AppendedRecord {
   return { key: null, value: Uint8Array.from({ length: bytes }, () => random.below(256)), time: NOON };
 }
 
-/** What a test is given: a new topic, a source of it that knows its partitions, and the stand itself. */
+/** What a test gets: a new topic, a source that has its partitions assigned, and the test's topic handle. */
 interface Given {
   readonly topic: WatchedTopic;
   readonly reading: Reading;
   readonly under: TopicUnderTest;
 }
 
-/** What differs between stands: what Deno must not look for, as clients leave timers behind, and what a log can do. */
+/**
+ * Differences between sources: Deno's sanitizers to disable, because clients leave timers behind, and abilities of the
+ * log.
+ */
 export interface SourceContractOptions extends Pick<Deno.TestDefinition, "sanitizeOps" | "sanitizeResources"> {
-  /** True where the topics have `trim`; a log that keeps everything has no use for its test. */
+  /** Whether topics have `trim`; false skips its test. */
   readonly trims?: boolean;
 }
 
-/** Registers the tests that any source must pass. `make` gives a new and empty topic of that many partitions each time. */
+/**
+ * Registers the tests that any source must pass. `make` returns a new empty topic with this many partitions each time.
+ */
 export function sourceContract(
   name: string,
   make: (partitions: number) => Promise<TopicUnderTest>,
@@ -68,14 +73,14 @@ export function sourceContract(
     }
   });
 
-  test("begins at the earliest record where no offset is known", 2, async ({ topic, reading }) => {
+  test("begins at the earliest record if no offset is known", 2, async ({ topic, reading }) => {
     await topic.append(0, clicks(3));
     await topic.append(1, clicks(2));
     reading.seekAll();
     await reading.drain();
   });
 
-  test("begins at just the offset that it is sent to, be it amid records written together", 2, async (given) => {
+  test("begins at exactly the offset of a seek, even inside a batch", 2, async (given) => {
     const { topic, reading } = given;
     await topic.append(0, clicks(10));
     await topic.append(0, clicks(10));
@@ -88,11 +93,11 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("throws away on a seek what it had fetched before", 2, async ({ topic, reading }) => {
+  test("drops on a seek what it has fetched ahead", 2, async ({ topic, reading }) => {
     for (const partition of [0, 0, 0, 1, 1]) await topic.append(partition, clicks(2000, 400));
     reading.seekAll();
     await reading.something();
-    // Time enough for what is fetched ahead to arrive.
+    // Enough time for fetches ahead to arrive.
     await topic.append(1, clicks(1));
     reading.seek([0, 7], [1, 3999]);
     await reading.something();
@@ -104,11 +109,11 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("throws away on a seek what is on its way to a poll", 1, async ({ topic, reading }) => {
+  test("drops on a seek what a pending poll would return", 1, async ({ topic, reading }) => {
     for (let written = 0; written < 2; written++) await topic.append(0, clicks(2000, 400));
     for (const offset of [2000, 3, 3500]) {
       reading.seek([0, null]);
-      // Given up by a pipeline that starts again; whatever it returns, the next poll is the one that counts.
+      // A restarting pipeline abandons this poll; only the next one counts.
       const abandoned = reading.source.poll(0);
       reading.seek([0, offset]);
       await abandoned;
@@ -116,7 +121,7 @@ export function sourceContract(
     }
   });
 
-  test("goes wherever it is sent", 3, async ({ topic, reading }) => {
+  test("reads from any offset after any seek", 3, async ({ topic, reading }) => {
     const random = new Random(1);
     for (let written = 0; written < 30; written++) {
       await topic.append(written % 3, clicks(1 + random.below(60), 30, written * 100));
@@ -132,7 +137,7 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("delivers in order, without gap or repeat, over many polls", 4, async ({ topic, reading }) => {
+  test("delivers in order, without gaps or repeats, over many polls", 4, async ({ topic, reading }) => {
     const random = new Random(2);
     const append = async (count: number) => {
       for (let left = count; left > 0;) {
@@ -149,7 +154,7 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("delivers values byte for byte, empty ones and none at all", 1, async ({ topic, reading }) => {
+  test("delivers values byte for byte, including empty and missing ones", 1, async ({ topic, reading }) => {
     const every = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     const values = [
       ...[Uint8Array.of(), null, every, Uint8Array.of(0), null, null, Uint8Array.of(0xff, 0xc0, 0x80, 0x0d, 0x0a)],
@@ -162,7 +167,7 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("delivers the times of the records, and -1 where one has none", 1, async ({ topic, reading }) => {
+  test("delivers the timestamps of records, and -1 for a record without one", 1, async ({ topic, reading }) => {
     const times = [NOON, NOON - 1, NOON + 1, 0, 2 ** 31, 2 ** 32 + 1, NOON - 86_400_000, 1, Date.UTC(9999, 11, 31)];
     const record = (time: number): AppendedRecord => ({ key: "k", value: text.encode(String(time)), time });
     await topic.append(0, times.map(record));
@@ -173,7 +178,7 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("tells how much is left", 2, async ({ topic, reading }) => {
+  test("reports the high watermark of each partition", 2, async ({ topic, reading }) => {
     for (let written = 0; written < 2; written++) await topic.append(0, clicks(2000, 400));
     await topic.append(1, clicks(5));
     reading.seek([0, 100], [1, null]);
@@ -193,7 +198,7 @@ export function sourceContract(
     ]]);
   });
 
-  test("returns with nothing when nothing is there", 2, async ({ topic, reading }) => {
+  test("returns nothing when there is nothing", 2, async ({ topic, reading }) => {
     reading.seekAll();
     for (const waitMs of [0, 300, 1]) assert.deepEqual(await reading.poll(waitMs), []);
     await topic.append(0, clicks(2));
@@ -209,18 +214,18 @@ export function sourceContract(
     }
   });
 
-  test("leaves alone what it has delivered, until the next poll", 2, async ({ topic, reading }) => {
+  test("keeps delivered bytes unchanged until the next poll", 2, async ({ topic, reading }) => {
     for (const partition of [0, 1, 0, 1]) await topic.append(partition, clicks(2000, 400, partition * 10_000));
     reading.seekAll();
     while (reading.lag() > 0) {
       const polled = await reading.something();
-      // The source has the time to fetch ahead, and must not do it into the same bytes.
+      // The source has time to fetch ahead, and must not reuse these bytes for it.
       await topic.append(1, clicks(reading.lag(0) > 0 ? 1 : 0));
       for (const records of polled) reading.compare(records);
     }
   });
 
-  test("takes note of what the sink has committed, and reads on", 2, async ({ topic, reading, under }) => {
+  test("commits offsets to the group, and reads on", 2, async ({ topic, reading, under }) => {
     const told = async (...expected: readonly (number | null)[]) => {
       if (under.groupOffset === undefined) return;
       for (const [p, offset] of expected.entries()) assert.equal(await under.groupOffset(p), offset, `partition ${p}`);
@@ -237,7 +242,7 @@ export function sourceContract(
     await told(10, 7);
     await topic.append(0, clicks(1));
     await reading.drain();
-    // What it was told has no bearing on where it reads.
+    // Offsets in the group do not affect where it reads.
     assert.equal((await reading.source.assigned()).length, 2);
     reading.seekAll();
     await reading.drain();
@@ -257,7 +262,7 @@ export function sourceContract(
     await reading.drain();
   });
 
-  test("reads only the partitions that it is sent to", 3, async ({ topic, reading }) => {
+  test("reads only the partitions of the last seek", 3, async ({ topic, reading }) => {
     for (const partition of [0, 1, 2]) await topic.append(partition, clicks(20));
     reading.seek([1, 5]);
     await reading.drain();
@@ -270,7 +275,7 @@ export function sourceContract(
     assert.deepEqual(await reading.poll(300), []);
   });
 
-  test("lets no partition wait until others have been read to their end", 6, async ({ topic, reading }) => {
+  test("starves no partition while others have records", 6, async ({ topic, reading }) => {
     for (const partition of [0, 1, 2, 3, 4]) {
       for (let written = 0; written < 30; written++) await topic.append(partition, clicks(100, 1000));
     }
@@ -297,9 +302,9 @@ export function sourceContract(
       await reading.drain();
     }
   };
-  test("goes on at the earliest record where the log has deleted those before", 2, goesOn, !trims);
+  test("continues at the earliest record if the log has deleted those before", 2, goesOn, !trims);
 
-  test("is closed twice as well as once, even while a poll waits", 1, async ({ topic, reading }) => {
+  test("can be closed twice, even while a poll waits", 1, async ({ topic, reading }) => {
     await topic.append(0, clicks(3));
     reading.seekAll();
     await reading.drain();
@@ -311,7 +316,7 @@ export function sourceContract(
     await reading.source.close();
   });
 
-  test("is read by another after it was closed", 1, async ({ topic, reading, under }) => {
+  test("can be followed by another source after it was closed", 1, async ({ topic, reading, under }) => {
     await topic.append(0, clicks(5));
     reading.seekAll();
     await reading.drain();

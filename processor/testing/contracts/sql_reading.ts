@@ -1,5 +1,5 @@
 /**
- * What a test sees of a database: rows as views know them.
+ * Reads a database for tests: rows as views know them.
  * @module
  */
 import type { Database } from "../../postgres/database.ts";
@@ -8,7 +8,7 @@ import { tableOf } from "../../translate/table.ts";
 import { VIEWS } from "../../views/mod.ts";
 import type { SinkUnderTest } from "./sink_contract.ts";
 
-/** A sink into `db`, seen through plain queries. */
+/** A sink into `db`, inspected through plain queries. */
 export function sinkUnderTest(db: Database, close: () => Promise<void>): SinkUnderTest {
   return {
     sink: new SqlSink(db, "test"),

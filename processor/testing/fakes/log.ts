@@ -2,13 +2,13 @@ import { type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from "kafkaj
 import type { OracleLog } from "../../oracle/oracle.ts";
 import type { OracleRecord } from "../../oracle/reference_decoder.ts";
 
-/** Where the topic is, and how long reading it may take. */
+/** Where the topic is, and a time limit for reading. */
 export interface ReadOptions {
   readonly brokers: readonly string[];
   readonly topic: string;
-  /** Gives up after this time without a record; 30 s by default. */
+  /** Gives up after this time without a record (default: 30 s), in milliseconds. */
   readonly patienceMs?: number;
-  /** TLS and SASL, as kafkajs takes them. */
+  /** TLS and SASL in kafkajs' format. */
   readonly security?: Pick<KafkaConfig, "ssl" | "sasl">;
 }
 
@@ -20,7 +20,7 @@ export interface Unsent {
   readonly timestampMs: number;
 }
 
-/** The log that records make when each key's go to one of so many partitions, in their order. */
+/** Returns the log of these records with this many partitions; all records of a key are in one, in order. */
 export function logOfRecords(records: Iterable<Unsent>, topic: string, partitions: number): OracleLog {
   const log: OracleRecord[][] = Array.from({ length: partitions }, () => []);
   for (const { key, value, timestampMs } of records) {
@@ -31,7 +31,7 @@ export function logOfRecords(records: Iterable<Unsent>, topic: string, partition
   return { topic, partitions: log };
 }
 
-/** One partition on its way to the end that it had when reading began. */
+/** A partition and its end when reading began. */
 interface Reading {
   readonly end: number;
   readonly records: OracleRecord[];
@@ -39,8 +39,8 @@ interface Reading {
 }
 
 /**
- * Reads every committed record of a topic, each partition to where it ended when reading began, by a client and a
- * path that the processor doesn't share. Values may be uncompressed or gzip. Leaves no consumer group behind.
+ * Reads every committed record of a topic, each partition to its end when reading began, with a client and code that
+ * the processor doesn't share. Supports uncompressed and gzip values. Leaves no consumer group behind.
  */
 export async function readTopic(options: ReadOptions): Promise<OracleLog> {
   const kafka = new Kafka({
@@ -79,7 +79,7 @@ async function readTo(
   const done = Promise.withResolvers<void>();
   const giveUp = () => done.reject(new Error(stuck(options.topic, patienceMs, readings)));
   let timer = setTimeout(giveUp, patienceMs);
-  // Batches of nothing but control records or aborted messages are reported here and to no handler.
+  // Batches with only control records or aborted records are reported here, and to no handler.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     const reading = readings.get(payload.partition)!;
     reading.next = Math.max(reading.next, Number(payload.lastOffset) + 1);
@@ -108,7 +108,7 @@ async function readTo(
 function keep(reading: Reading, messages: EachBatchPayload["batch"]["messages"]): void {
   for (const { offset, value, timestamp } of messages) {
     const at = Number(offset);
-    // A rebalance may bring records again; what was written after reading began is not asked for.
+    // A rebalance may deliver records twice; skip also those written after reading began.
     if (at < reading.end && at > (reading.records.at(-1)?.offset ?? -1)) {
       reading.records.push({ offset: at, value, time: Number(timestamp) });
     }

@@ -1,5 +1,5 @@
 /**
- * A log and a database held in memory: the same promises as Kafka's and PostgreSQL's, and nothing to install.
+ * A log and a database in memory, with the same promises as Kafka's and PostgreSQL's.
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
@@ -12,21 +12,21 @@ import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import type { Row, View } from "../../views/view.ts";
 import { TEST_KEY } from "./keyed.ts";
 
-/** Pieces that end with every minute, so that a log of a hundred records has many. */
+/** Pieces end with every minute, so that a log of a hundred records has many. */
 export const SHORT_PIECES: PieceLengths = { shortest: 1, wrong: Infinity, longest: Infinity };
 
-/** A record as it lies in a log. */
+/** A record in a log. */
 export interface LogRecord {
   readonly value: Uint8Array | null;
   /** Kafka timestamp, epoch milliseconds. */
   readonly time: number;
 }
 
-/** A topic held in memory: an array of records for each partition. */
+/** A topic in memory: an array of records for each partition. */
 export class MemorySource implements Source {
   readonly topic: string;
   readonly partitions: LogRecord[][];
-  /** The topic's id, as of the next start. */
+  /** The topic's id, read at the next start. */
   id: string | null = "memory";
   #at = new Map<number, number>();
   #committed: ReadonlyMap<number, number> = new Map();
@@ -80,7 +80,7 @@ export class MemorySource implements Source {
   }
 }
 
-/** Records as a source hands them out; they begin at offset `first`. */
+/** Records as a source delivers them, from offset `first`. */
 export function recordsOf(
   partition: number,
   first: number,
@@ -113,11 +113,11 @@ export function recordsOf(
   };
 }
 
-/** What `progress` holds of a partition. */
+/** A partition's row in `progress`. */
 export interface Progress extends Position {
   readonly first: number;
   readonly skipped: number;
-  /** How many offsets were gone before they could be read. */
+  /** Number of offsets that were deleted before they were read. */
   readonly gaps: number;
   readonly consumed: number;
   readonly stored: number;
@@ -125,16 +125,16 @@ export interface Progress extends Position {
   readonly refused: number;
 }
 
-/** A database held in memory, with the one promise that matters: a commit is whole or absent. */
+/** A database in memory with one promise: a commit is applied as a whole or not at all. */
 export class MemorySink implements Sink {
   readonly tables = new Map<string, Map<string, Row>>();
   readonly progress = new Map<number, Progress>();
-  /** Ids of the stored events, in the order of the commits. */
+  /** Ids of the stored events, in commit order. */
   readonly events: string[] = [];
   readonly refusals: Refusal[] = [];
   readonly gaps: (Gap & { readonly partition: number })[] = [];
   commits = 0;
-  /** Sessions of each key, so that merging one doesn't look through all. */
+  /** Sessions by key, so that merging need not search all of them. */
   readonly #sessions = new Map<string, Row[]>();
 
   hashKey(): Promise<Uint8Array> {
@@ -167,7 +167,7 @@ export class MemorySink implements Sink {
     return Promise.resolve();
   }
 
-  /** Rows of a view, sorted by key and window, values as cells would hold them. */
+  /** Rows of a view, sorted by key and window, with values as in table cells. */
   rows(view: View): Row[] {
     const place = (row: Row) => JSON.stringify([row.key, row.start]);
     return [...this.tables.get(view.name)?.values() ?? []].sort((a, b) => place(a) < place(b) ? -1 : 1);

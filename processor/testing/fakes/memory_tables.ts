@@ -11,7 +11,7 @@ import { shapeOf } from "../../oracle/questions.ts";
 import type { Cell, Columns, Row } from "../../oracle/table_shapes.ts";
 import { rowsOf } from "./tables.ts";
 
-/** A memory sink that keeps the stored events whole, as rows of `events`. */
+/** A memory sink that also keeps the stored events, as rows of `events`. */
 export class WholeSink extends MemorySink {
   readonly eventRows: Row[] = [];
 
@@ -23,7 +23,7 @@ export class WholeSink extends MemorySink {
   }
 }
 
-/** What the sink holds of the contract's tables, in the form in which tables are compared. */
+/** The sink's content as tables, in the form in which tables are compared. */
 export function tablesOf(sink: WholeSink, topic: string): Readonly<Record<string, readonly Row[]>> {
   return {
     ...Object.fromEntries(VIEWS.map((view) => [view.name, viewRows(sink, view)])),
@@ -60,7 +60,7 @@ function viewRows(sink: MemorySink, view: View): Row[] {
     const row = Object.fromEntries(
       columns.map((column) => [column.name, cellOf(cells.get(column.name)!, column, kinds)]),
     );
-    // What the database makes of other columns is not in memory.
+    // Columns that the database computes do not exist in memory.
     const derived = Object.entries(view.derived ?? {}).map(([name, values]) =>
       [name, Object.entries(values).every(([column, value]) => row[column] === value)] as const
     );

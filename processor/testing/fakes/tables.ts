@@ -1,5 +1,5 @@
 /**
- * What a sink holds, as lines of text that can be compared to the byte.
+ * The content of a sink as lines of text, for exact comparison.
  * @module
  */
 import { Buffer } from "node:buffer";
@@ -11,11 +11,11 @@ import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import type { MemorySink, Progress } from "./memory.ts";
 
-/** Everything that a memory sink holds, sorted. */
+/** Everything in a memory sink, sorted. */
 export interface Tables {
   /** A line for each row of each view: all its cells, states included. */
   readonly rows: readonly string[];
-  /** Reason and payload of each refused message. */
+  /** Reason and payload of each refused record. */
   readonly refusals: readonly string[];
   /** Ids of the stored events. */
   readonly events: readonly string[];
@@ -30,7 +30,7 @@ export function rowsOf(sink: MemorySink, view: View): ReadonlyMap<string, Cell>[
   return rows.map((_, r) => new Map(columns.map(([column, cells]) => [column, cellAt(cells, r)])));
 }
 
-/** The tables of a sink, which do not tell how the topic was partitioned. */
+/** The tables of a sink, without anything that depends on the partitions. */
 export function tablesOf(sink: MemorySink, views: readonly View[] = VIEWS): Tables {
   const rows = views.flatMap((view) =>
     rowsOf(sink, view).map((row) => {
@@ -53,7 +53,7 @@ export function tablesOf(sink: MemorySink, views: readonly View[] = VIEWS): Tabl
   };
 }
 
-/** The lines of `progress`, and where each refusal lies: what does depend on the partitions. */
+/** The lines of `progress` and the offsets of refusals, which do depend on the partitions. */
 export function placesOf(sink: MemorySink): string[] {
   const progress = [...sink.progress].map(([partition, at]) =>
     `${partition}: ${JSON.stringify(Object.entries(at).sort())}`

@@ -1,6 +1,6 @@
 /**
- * Faults to be planted: sinks, sources and pipelines that are wrong in a way that somebody once shipped. A simulation that
- * ends well with one of them proves nothing.
+ * Planted faults: sinks, sources and pipelines with errors that somebody once shipped. A simulation that passes with
+ * one of them proves nothing.
  * @module
  */
 import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
@@ -10,29 +10,29 @@ import type { MemorySink } from "../fakes/memory.ts";
 import type { Parts } from "./simulation.ts";
 import { down } from "../pipeline_harness.ts";
 
-/** A fault, and what it breaks. */
+/** A planted fault and how it shows. */
 export interface Fault {
   readonly name: string;
-  /** Found in what the simulation says of it. */
+  /** Must match the failure that the simulation reports. */
   readonly breaks: RegExp;
   /** Faulty parts for one simulation. */
   parts(): Parts;
 }
 
-/** Faults of committing, reading and starting again. */
+/** Faults in commits, reading and restarts. */
 export const FAULTS: readonly Fault[] = [
   {
-    name: "a sink that does not look where the positions are",
+    name: "a sink that does not check positions",
     breaks: /is at \d+, and \d+ records|totals differ/,
     parts: () => ({ database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit))) }),
   },
   {
-    name: "a sink that looks at the first position alone",
+    name: "a sink that checks only the first position",
     breaks: /is at \d+, and \d+ records|totals differ/,
     parts: () => ({ database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit, 1))) }),
   },
   {
-    name: "rows that are committed without the offsets when the reply is lost",
+    name: "rows committed without offsets when the reply is lost",
     breaks: /rows differ/,
     parts: () => ({
       database: (memory, random) =>
@@ -45,7 +45,7 @@ export const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "offsets that are committed without the rows when the reply is lost",
+    name: "offsets committed without rows when the reply is lost",
     breaks: /rows differ/,
     parts: () => ({
       database: (memory, random) =>
@@ -68,7 +68,7 @@ export const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "refusals that are written outside the transaction",
+    name: "refusals written outside the transaction",
     breaks: /refusals differ: 0 are missing/,
     parts: () => ({
       database: (memory) =>
@@ -79,7 +79,7 @@ export const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "a pipeline that does not forget what a failed commit held",
+    name: "a pipeline that keeps the content of a failed commit",
     breaks: /rows differ/,
     parts: () => ({
       sink(sink) {
@@ -93,7 +93,7 @@ export const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "a pipeline that reads on where it was after it has started again",
+    name: "a pipeline that does not seek back after a restart",
     breaks: /is at \d+, and \d+ records/,
     parts: () => ({
       source(source) {
@@ -106,7 +106,7 @@ export const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "offsets that are kept by the group, apart from the rows",
+    name: "offsets stored in the group, apart from the rows",
     breaks: /is at \d+, and \d+ records/,
     parts() {
       const group = new Map<number, number>();
@@ -127,7 +127,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: "ids that are forgotten on a restart",
+    name: "ids forgotten on a restart",
     breaks: /totals differ/,
     parts: () => ({
       sink: (sink) =>
@@ -138,7 +138,7 @@ export const FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "a watermark that refused events move",
+    name: "a watermark moved by refused events",
     breaks: /places differ/,
     parts: () => ({
       sink: (sink) =>
@@ -153,7 +153,7 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** A sink with another way of committing, or of finding positions. */
+/** A sink with another way of committing or of finding positions. */
 function sinkOf(
   sink: Sink,
   commit: Sink["commit"],
@@ -178,7 +178,7 @@ function sourceOf(
   };
 }
 
-/** The commit as if it had been made from where the partitions are. */
+/** The commit with positions that match the sink's. */
 function fromHere(memory: MemorySink, commit: Commit, from = 0): Commit {
   const advances = commit.advances.map((advance, n) =>
     n < from ? advance : { ...advance, from: memory.progress.get(advance.partition)?.next ?? null }

@@ -1,5 +1,5 @@
 /**
- * Faults to be planted: views, measures and decoders whose answers depend on what must not matter.
+ * Planted faults: views, measures and decoders with results that depend on what must not matter.
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
@@ -15,7 +15,7 @@ import type { Measures } from "../contracts/laws.ts";
 import { decoder } from "../scenario.ts";
 import type { Parts } from "./simulation.ts";
 
-/** Faults of views and decoders, for a simulation to find. */
+/** Faults of views and decoders that a simulation must find. */
 export const VIEW_FAULTS: readonly Fault[] = [
   {
     name: "a merge that overwrites",
@@ -23,22 +23,22 @@ export const VIEW_FAULTS: readonly Fault[] = [
     parts: () => withMeasure("events", () => ({ merge: (_, b) => b })),
   },
   {
-    name: "an entry page by the last writer",
+    name: "an entry page from the last writer",
     breaks: /rows differ/,
     parts: () => withMeasure("entry_page", () => ({ merge: (a, b) => b ?? a })),
   },
   {
-    name: "an entry page whose ties nobody breaks",
+    name: "an entry page without a tie-break",
     breaks: /rows differ/,
     parts: () => withMeasure("entry_page", () => ({ merge: earlierOfAny })),
   },
   {
-    name: "an entry page by the place in the batch",
+    name: "an entry page by index in the batch",
     breaks: /rows differ/,
     parts: () => withMeasure("entry_page", (measure) => ({ accumulator: (words) => firstPlaced(measure, words) })),
   },
   {
-    name: "an entry page of the commit before",
+    name: "an entry page from the commit before",
     breaks: /rows differ/,
     parts: () => withMeasure("entry_page", (measure) => ({ accumulator: (words) => uncleared(measure, words) })),
   },
@@ -48,17 +48,17 @@ export const VIEW_FAULTS: readonly Fault[] = [
     parts: () => withSessions(() => ({ window: session(minutes(30) - 1) })),
   },
   {
-    name: "a pause of half an hour and 1 ms that does not",
+    name: "a pause of half an hour and 1 ms that does not end a session",
     breaks: /rows differ/,
     parts: () => withSessions(() => ({ window: session(minutes(30) + 1) })),
   },
   {
-    name: "sessions that a client's own are not told apart in",
+    name: "sessions that ignore the client's session id",
     breaks: /rows differ/,
     parts: () => withSessions(() => ({ by: ["user"] })),
   },
   {
-    name: "an expiry by the clock on the wall",
+    name: "expiry by the processor's clock",
     breaks: /refusals differ/,
     parts: () => ({
       decoder: (now) =>
@@ -66,7 +66,7 @@ export const VIEW_FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "late events that are dropped",
+    name: "late events dropped",
     breaks: /refusals differ/,
     parts: () => ({
       decoder() {
@@ -90,21 +90,21 @@ export const LAWLESS: Measures = [
     ...sum("revenue"),
     accumulator: (words) => uncleared(sum("revenue"), words),
   }],
-  ["a first value whose ties nobody breaks", { ...first("pagePath", { at: "at", by: "by" }), merge: earlierOfAny }],
+  ["a first value without a tie-break", { ...first("pagePath", { at: "at", by: "by" }), merge: earlierOfAny }],
 ];
-/** All views, with the sessions changed. */
+/** All views with changed sessions. */
 function withSessions(change: (sessions: View) => Partial<View>): Parts {
   return { views: VIEWS.map((view) => view.name === "sessions" ? { ...view, ...change(view) } : view) };
 }
 
-/** All views, with one measure of the sessions changed. */
+/** All views with one changed measure of the sessions. */
 function withMeasure(name: string, change: (measure: Measure) => Partial<Measure>): Parts {
   return withSessions(({ measures }) => ({
     measures: { ...measures, [name]: { ...measures[name]!, ...change(measures[name]!) } },
   }));
 }
 
-/** Decodes as it should, and then refuses some events. */
+/** Decodes correctly, but then refuses some events. */
 function refusing(refuses: (batch: Batch) => boolean): Decoder {
   const good = decoder();
   return {

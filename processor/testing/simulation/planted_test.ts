@@ -5,7 +5,7 @@ import { assertLawsOf } from "../contracts/laws.ts";
 import { runs } from "../../../testing/effort.ts";
 import { simulate } from "./simulation.ts";
 
-/** Seeds in which a planted fault has to show itself; the sound processor passes them all. */
+/** Seeds in which a planted fault must show; the correct processor passes all of them. */
 const SEEDS = 60;
 
 for (const { name, breaks, parts } of [...FAULTS, ...VIEW_FAULTS]) {
@@ -26,6 +26,6 @@ for (const [name, measure] of LAWLESS) {
   });
 }
 
-Deno.test("without a fault there is nothing to be found", async () => {
+Deno.test("without a fault nothing is found", async () => {
   for (let seed = 0; seed < runs(SEEDS); seed++) assert.equal((await simulate(seed)).failure, null);
 });

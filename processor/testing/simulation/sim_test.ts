@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { simulate } from "./simulation.ts";
 import type { Counts } from "./world.ts";
 
-/** Seeds to simulate: `SIM_SEEDS` of them, beginning with `SIM_FROM`. */
+/** Seeds to simulate: `SIM_SEEDS` of them, from `SIM_FROM` on. */
 const SEEDS = Number(Deno.env.get("SIM_SEEDS") ?? 400);
 const FROM = Number(Deno.env.get("SIM_FROM") ?? 0);
 
@@ -25,6 +25,6 @@ Deno.test(`${SEEDS} simulated worlds end as one straight pass does`, async () =>
   if (Deno.env.has("SIM_SEEDS")) console.log(all);
 });
 
-Deno.test("a seed does the same each time", async () => {
+Deno.test("the same seed gives the same run", async () => {
   for (const seed of [1, 2, 3]) assert.deepEqual(await simulate(seed), await simulate(seed));
 });

@@ -1,6 +1,6 @@
 /**
- * Several processors, one database and everything that can go wrong between them, by seed. In the end every table must be
- * what one straight pass over the log makes of it.
+ * Several processors, one database, and every failure between them, by seed. At the end every table must equal the
+ * result of one straight pass over the log.
  * @module
  */
 import assert from "node:assert/strict";
@@ -18,22 +18,22 @@ import { harness } from "../pipeline_harness.ts";
 import { placesOf, type Tables, tablesOf } from "../fakes/tables.ts";
 import { type Counts, Group, type Instance, SlowSink, SlowSource, World } from "./world.ts";
 
-/** Parts of the processor that are replaced, for a simulation that must fail. */
+/** Parts of the processor to replace, for a simulation that must fail. */
 export interface Parts {
   readonly views?: readonly View[];
   /** The decoder of an instance; `now` is the simulated clock. */
   decoder?(now: () => number): Decoder;
-  /** The topic, in front of which an instance stands. */
+  /** Wraps the topic that an instance reads. */
   source?(source: Source): Source;
-  /** The database, before replies get lost. */
+  /** Wraps the database, before replies can get lost. */
   database?(memory: MemorySink, random: Random): Sink;
-  /** The database as an instance sees it. */
+  /** Wraps the database as an instance sees it. */
   sink?(sink: Sink, source: Source): Sink;
 }
 
-/** How a simulation ended. */
+/** Result of a simulation. */
 export interface Outcome {
-  /** What differs from a straight pass, or what broke; null if nothing. */
+  /** What differs from a straight pass, or the error; null if nothing. */
   readonly failure: string | null;
   readonly counts: Counts;
 }
@@ -41,7 +41,7 @@ export interface Outcome {
 const MOST_TURNS = 6000;
 const INSTANCES = 3;
 
-/** Simulates one seed. The same seed does the same. */
+/** Simulates a seed. The same seed gives the same run. */
 export async function simulate(seed: number, parts: Parts = {}): Promise<Outcome> {
   const simulation = new Simulation(seed, parts);
   try {
@@ -85,7 +85,7 @@ class Simulation {
       await world.next();
       this.#check();
     }
-    // The survivor of all this finishes alone.
+    // The last instance finishes alone.
     for (const instance of [...this.#instances]) this.#crash(instance);
     world.calm = true;
     this.#start();
@@ -168,7 +168,7 @@ class Simulation {
     return [...this.#memory.progress.values()].reduce((sum, progress) => sum + progress.consumed, 0);
   }
 
-  /** What must hold after every step. */
+  /** Invariants after every step. */
   #check(): void {
     if (this.#broken !== null) throw this.#broken;
     let stored = 0;
@@ -184,7 +184,7 @@ class Simulation {
   }
 }
 
-/** Asserts that sorted lines are what they should be; the error names what differs, and shows the first of each. */
+/** Asserts that sorted lines are as expected; the error names what differs, and shows the first of each. */
 function assertSame(what: string, lines: readonly string[], expected: readonly string[]): void {
   const missing = without(expected, lines);
   const surplus = without(lines, expected);
@@ -195,7 +195,7 @@ function assertSame(what: string, lines: readonly string[], expected: readonly s
   );
 }
 
-/** The lines of a list that another one does not have as often. */
+/** The lines of a list that occur less often in another. */
 function without(lines: readonly string[], others: readonly string[]): string[] {
   const left = new Map<string, number>();
   for (const line of others) left.set(line, (left.get(line) ?? 0) + 1);

@@ -1,7 +1,6 @@
 /**
- * A world in which every reply takes its time and any of them may be lost, all by seed: who goes on next is drawn, so
- * that two runs of one seed are the same to the last step. Nothing waits for a timer.
- * @module
+ * A simulated world in which every reply is delayed and may be lost, all by seed. The next to run is drawn at random,
+ * so two runs of a seed are identical in every step. Nothing waits for a timer.
  */
 import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
 import { Rebalanced, type Source } from "../../pipeline/source.ts";
@@ -10,20 +9,20 @@ import { type LogRecord, MemorySource } from "../fakes/memory.ts";
 import { Random } from "../../../generator/random.ts";
 import { down } from "../pipeline_harness.ts";
 
-/** One run of the processor, from its start to its crash. */
+/** One run of the processor, from start to crash. */
 export interface Instance {
   readonly name: string;
   alive: boolean;
   paused: boolean;
-  /** The share of the partitions that it believes to be its own, and the generation of the group that it had it from. */
+  /** The partitions that it believes to be assigned, and the group generation of that assignment. */
   share: readonly number[];
   generation: number;
 }
 
-/** What happened how often. */
+/** Number of occurrences by name. */
 export type Counts = Record<string, number>;
 
-/** Who waits for what, and the chance that decides. */
+/** The waiting operations and the random choice between them. */
 export class World {
   readonly random: Random;
   readonly counts: Counts = {};
@@ -36,26 +35,26 @@ export class World {
     this.random = new Random(seed);
   }
 
-  /** Counts something that happened. */
+  /** Counts an occurrence. */
   count(what: string): void {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  /** Resolves when it is this instance's turn; never, once it has crashed. */
+  /** Resolves when it is this instance's turn; never if it has crashed. */
   turn(instance: Instance | null): Promise<void> {
     return new Promise((go) => {
       if (instance?.alive !== false) this.#waiting.push({ instance, go });
     });
   }
 
-  /** True with a probability of `p` while the world isn't calm; counted as `what`. */
+  /** True with probability `p` until the world is calm; counted as `what`. */
   mishap(p: number, what: string): boolean {
     if (this.calm || !this.random.chance(p)) return false;
     this.count(what);
     return true;
   }
 
-  /** Lets one of those that wait go on. False if none can. */
+  /** Lets a random waiting operation continue. False if none can. */
   async next(): Promise<boolean> {
     for (let hop = 0; this.#ready().length === 0; hop++) {
       if (hop === 500) return false;
@@ -65,7 +64,7 @@ export class World {
     this.#waiting.splice(this.#waiting.indexOf(chosen), 1);
     this.nowMs += this.random.below(20);
     chosen.go();
-    // As far as it gets without waiting for anything else.
+    // Run as far as possible without another turn.
     for (let hop = 0; hop < 16; hop++) await null;
     return true;
   }
@@ -74,7 +73,7 @@ export class World {
     return this.#waiting.filter(({ instance }) => instance === null || instance.alive && !instance.paused);
   }
 
-  /** Forgets what a crashed instance was waiting for. What the database was doing for it goes on. */
+  /** Drops what a crashed instance was waiting for. The database still finishes its work. */
   bury(instance: Instance): void {
     instance.alive = false;
     for (let i = this.#waiting.length - 1; i >= 0; i--) {
@@ -83,7 +82,7 @@ export class World {
   }
 }
 
-/** A group that divides partitions among its members, who hear of it late, or keep them all for themselves. */
+/** A group that assigns partitions to its members, who learn of it late, or all partitions to every member. */
 export class Group {
   generation = 0;
   readonly #world: World;
@@ -91,14 +90,14 @@ export class Group {
   readonly #divides: boolean;
   #shares = new Map<Instance, readonly number[]>();
 
-  /** @param divides whether partitions are divided at all; otherwise every member reads all of them */
+  /** @param divides whether partitions are divided; otherwise every member reads all of them */
   constructor(world: World, partitions: readonly number[], divides: boolean) {
     this.#world = world;
     this.#partitions = partitions;
     this.#divides = divides;
   }
 
-  /** Divides the partitions anew. */
+  /** Rebalances the group. */
   rebalance(members: readonly Instance[]): void {
     const { random } = this.#world;
     this.generation++;
@@ -109,13 +108,13 @@ export class Group {
     ]));
   }
 
-  /** What a member has been given. */
+  /** The partitions assigned to a member. */
   shareOf(member: Instance): readonly number[] {
     return this.#shares.get(member) ?? [];
   }
 }
 
-/** A topic as one instance sees it: slow, sometimes away, and with news of the group that come late. */
+/** A topic as one instance sees it: slow, sometimes unavailable, and late with news of the group. */
 export class SlowSource implements Source {
   readonly topic = "clickstream-events";
   readonly #world: World;
@@ -169,7 +168,10 @@ export class SlowSource implements Source {
   }
 }
 
-/** A database as one instance sees it: commits are slow, fail, succeed unheard of, or are applied when given up. */
+/**
+ * A database as one instance sees it: commits are slow, fail, succeed without a reply, or are applied after they were
+ * given up.
+ */
 export class SlowSink implements Sink {
   readonly #world: World;
   readonly #instance: Instance;
@@ -198,7 +200,7 @@ export class SlowSink implements Sink {
     await world.turn(this.#instance);
     if (world.mishap(0.06, "commit failed")) throw down("commit");
     if (world.mishap(0.06, "commit given up")) {
-      // The connection is gone; the server has the transaction and finishes it when it comes to it.
+      // The connection is lost, but the server has the transaction and will finish it.
       void world.turn(null).then(() => this.#database.commit(commit)).catch(() => world.count("late commit refused"));
       throw down("the connection");
     }
