@@ -103,7 +103,7 @@ const PROPERTIES: readonly Property[] = [
     ],
   },
   {
-    name: "connections are encrypted",
+    name: "TLS is required",
     wrong: (deployment) => [
       ...every(
         ["aws_db_parameter_group"],
@@ -319,12 +319,7 @@ const PLANTED: readonly {
     change: { storage_encrypted: false },
     seenBy: "disks, database, bucket, logs, queue, topic and secrets are encrypted",
   },
-  {
-    fault: "plain connections",
-    of: "aws_db_parameter_group",
-    change: { parameter: [] },
-    seenBy: "connections are encrypted",
-  },
+  { fault: "plain connections", of: "aws_db_parameter_group", change: { parameter: [] }, seenBy: "TLS is required" },
   {
     fault: "an open bucket",
     of: "aws_s3_bucket_public_access_block",

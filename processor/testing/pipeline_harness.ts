@@ -128,7 +128,7 @@ export function bad(seconds = 0): LogRecord {
   return record("not JSON", NOON + seconds * 1000);
 }
 
-/** A record sent yesterday and delivered today: an event of the day before. */
+/** A late event: its event time is one day before its Kafka timestamp. */
 export function late(id: string, seconds = 0): LogRecord {
   return click(id, seconds, { timestamp: NOON + seconds * 1000 - DAY_MS });
 }

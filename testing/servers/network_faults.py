@@ -1,6 +1,6 @@
 """
-A TCP proxy that breaks connections as a network does: `python3 network_faults.py LISTEN_PORT SERVER_PORT SEED`. Each connection
-draws its fate; every fault is printed with its name when it strikes. Deno can't send a TCP reset on demand, Python can.
+A TCP proxy with network faults: `python3 network_faults.py LISTEN_PORT SERVER_PORT SEED`. Each connection gets a fault,
+and prints its name when it happens. In Python, because Deno can't send a TCP reset on demand.
 """
 import random
 import select
@@ -31,7 +31,7 @@ def serve(client, port, fate, left):
     server = socket.create_connection(("127.0.0.1", port))
     ends = None
     while True:
-        # Who waits for the rest of a message that lost a byte would wait until its own time limit.
+        # Limited, because a peer that waits for a lost byte would wait until its own time limit.
         readable, _, _ = select.select([client, server], [], [], None if ends is None else max(0, ends - time.monotonic()))
         if readable == []:
             return reset(client, server)
@@ -52,10 +52,10 @@ def serve(client, port, fate, left):
                         kept = data[:left]
                         ends = time.monotonic() + 0.3
                         if fate == "cut":
-                            # One byte is lost, so that nothing after it means what it meant.
+                            # Drop one byte, so that everything after it is misread.
                             data, fate = kept + data[len(kept) + 1 :], "none"
                         elif fate == "garbage":
-                            # After a whole message, one that says it describes 32,767 columns and ends.
+                            # Append a message that claims to describe 32,767 columns, but has none.
                             data, fate = data + b"T\x00\x00\x00\x06\x7f\xff", "none"
                         else:
                             sink.sendall(kept)
@@ -85,7 +85,7 @@ def main():
     print("ready", flush=True)
     for n in range(1 << 30):
         client, _ = listener.accept()
-        # Each in turn, so that none is missing; every third connection lives for long enough to get something done.
+        # Every fault in turn, so that none is missing. Every third connection lives long enough for real work.
         fate = FATES[(seed + n * 2 // 3) % len(FATES)] if n % 3 > 0 else "request"
         left = int(10 ** chance.uniform(1, 4)) if n % 3 > 0 else int(10 ** chance.uniform(4, 6))
         threading.Thread(target=serve, args=(client, port, fate, left), daemon=True).start()

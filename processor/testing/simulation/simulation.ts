@@ -85,7 +85,7 @@ class Simulation {
       await world.next();
       this.#check();
     }
-    // The last instance finishes alone.
+    // A new instance finishes alone, without failures.
     for (const instance of [...this.#instances]) this.#crash(instance);
     world.calm = true;
     this.#start();

@@ -5,7 +5,7 @@ import java.util.regex.Pattern;
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.TableEnvironment;
 
-/** Runs a printed job to its end in this process, as sql-client would; with "explain" it is only planned. */
+/** Runs a printed job to its end in this process, as sql-client would; with "explain" it only plans the job. */
 class Job {
   private static final String SET = "EXECUTE STATEMENT SET";
 
