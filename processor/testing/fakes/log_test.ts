@@ -14,7 +14,7 @@ function shown({ partitions }: OracleLog): string[][] {
   );
 }
 
-Deno.test("a topic is read completely: values or none, timestamps, committed transactions", leaky, async () => {
+Deno.test("a topic is read completely: values or none, timestamps, committed records only", leaky, async () => {
   await using broker = await startKafka();
   await broker.createTopic("t", 3);
   const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
