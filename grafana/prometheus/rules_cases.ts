@@ -90,7 +90,7 @@ export const CASES: readonly Case[] = [
     5,
     [{}, NO_COMMITS],
   ),
-  silent("ClickstreamNothingCommitted", "it is night, and nobody shops", {
+  silent("ClickstreamNothingCommitted", "no records arrive at night", {
     [COMMITS]: "7x9",
     [LAG]: "0x9",
     [READY]: "1x9",
@@ -98,12 +98,12 @@ export const CASES: readonly Case[] = [
   }, 8),
   silent("ClickstreamNothingCommitted", "it commits", { [COMMITS]: "0+60x9", [LAG]: "100x9", [READY]: "1x9" }, 8),
 
-  firing("ClickstreamLagGrowing", "more comes than is taken in", { [LAG]: "0+2000x30" }, 25, [
+  firing("ClickstreamLagGrowing", "more arrives than is committed", { [LAG]: "0+2000x30" }, 25, [
     {},
     "The lag is 50k records and has grown for 10 minutes.",
   ]),
-  silent("ClickstreamLagGrowing", "a great backlog is being taken in", { [LAG]: "900000-2000x30" }, 25),
-  silent("ClickstreamLagGrowing", "a little more than usual waits", { [LAG]: "0+100x30" }, 25),
+  silent("ClickstreamLagGrowing", "a large backlog is being drained", { [LAG]: "900000-2000x30" }, 25),
+  silent("ClickstreamLagGrowing", "the lag is slightly above normal", { [LAG]: "0+100x30" }, 25),
 
   firing(
     "ClickstreamRefusals",
@@ -115,8 +115,8 @@ export const CASES: readonly Case[] = [
     17,
     [{}, "2% of the records of the last 10 minutes were refused."],
   ),
-  silent("ClickstreamRefusals", "some are always broken", { [STORED]: "0+995x20", [REFUSED]: "0+5x20" }, 17),
-  silent("ClickstreamRefusals", "one of few was broken", { [STORED]: "0+1x20", [REFUSED]: "0 0 1x18" }, 8),
+  silent("ClickstreamRefusals", "a few are always refused", { [STORED]: "0+995x20", [REFUSED]: "0+5x20" }, 17),
+  silent("ClickstreamRefusals", "one of few is refused", { [STORED]: "0+1x20", [REFUSED]: "0 0 1x18" }, 8),
 
   firing(
     "ClickstreamWatermarkStuck",
@@ -147,22 +147,22 @@ export const CASES: readonly Case[] = [
       "window becomes final.",
     ],
   ),
-  silent("ClickstreamWatermarkStuck", "nobody shops", { [WATERMARK]: "60x30", [LAG]: "0x30", [END]: "7x30" }, 25),
-  silent("ClickstreamWatermarkStuck", "a month of the past is taken in", { [WATERMARK]: "0+10x30", [LAG]: "5x30" }, 25),
+  silent("ClickstreamWatermarkStuck", "no events come", { [WATERMARK]: "60x30", [LAG]: "0x30", [END]: "7x30" }, 25),
+  silent("ClickstreamWatermarkStuck", "an old month is read", { [WATERMARK]: "0+10x30", [LAG]: "5x30" }, 25),
 
-  firing("ClickstreamTopicChanged", "a process said so, and has ended", { [CHANGED]: "0 0 1 stale" }, 8, [
+  firing("ClickstreamTopicChanged", "a process reported it and ended", { [CHANGED]: "0 0 1 stale" }, 8, [
     { kind: "recreated" },
     "The topic was recreated. Nothing is read until you run: clickstream adopt-topic",
   ]),
-  silent("ClickstreamTopicChanged", "it is the same", { [CHANGED]: "0x20" }, 15),
+  silent("ClickstreamTopicChanged", "the topic is the same", { [CHANGED]: "0x20" }, 15),
   silent("ClickstreamTopicChanged", "it has been adopted", { [CHANGED]: "1 0x20" }, 15),
 
-  firing("ClickstreamGaps", "nobody has taken note", { [GAPS]: "0 7x9" }, 5, [
+  firing("ClickstreamGaps", "it is not acknowledged", { [GAPS]: "0 7x9" }, 5, [
     { topic: "clickstream-events", partition: "3" },
     "Kafka deleted 7 records of partition 3 of clickstream-events before they were read. This alert fires until you " +
     "run: clickstream gaps acknowledge",
   ]),
-  silent("ClickstreamGaps", "somebody has", { [GAPS]: "7 0x9" }, 5),
+  silent("ClickstreamGaps", "it is acknowledged", { [GAPS]: "7 0x9" }, 5),
 
   firing("ClickstreamConservationBroken", "two sums differ", { [DIFFERENCE]: "0 0 3x9" }, 6, [
     { law: "this = that" },
@@ -175,7 +175,7 @@ export const CASES: readonly Case[] = [
     "5% of /dev/sda on db is free. A database or broker without space stops.",
   ]),
   silent("ClickstreamDatabaseNearlyFull", "enough is left", { [FREE]: "200x20", [SIZE]: "1000x20" }, 15),
-  silent("ClickstreamDatabaseNearlyFull", "it is memory", {
+  silent("ClickstreamDatabaseNearlyFull", "the file system is in memory", {
     [FREE.replace("ext4", "tmpfs")]: "50x20",
     [SIZE.replace("ext4", "tmpfs")]: "1000x20",
   }, 15),
