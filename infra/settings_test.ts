@@ -180,6 +180,6 @@ Deno.test("infra: synthesis reports invalid settings and exits with 2", async ()
   assert.equal(code, 2);
   assert.equal(
     new TextDecoder().decode(stderr),
-    'a setting can\'t be used:\n  DEPLOY_BROKERS is "2"; it must be 1 or 3\n',
+    '1 setting is invalid:\n  DEPLOY_BROKERS is "2"; it must be 1 or 3\n',
   );
 });

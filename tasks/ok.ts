@@ -14,7 +14,7 @@ const CHECKS: readonly (readonly string[])[] = [
   ["check", "--frozen", "--quiet", "."],
   ["run", "--frozen", "--quiet", "--allow-all", "tasks/monitoring.ts", "--check"],
   ["run", "--frozen", "--allow-read", "tasks/dashboards.ts", "--check"],
-  ...(Deno.args.includes("--quick") ? [] : [["run", "--allow-all", "tasks/test.ts", "--hosts"]]),
+  ...(Deno.args.includes("--quick") ? [] : [["run", "--allow-all", "tasks/test.ts", "--all"]]),
 ];
 
 for (const args of CHECKS) {

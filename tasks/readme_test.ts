@@ -116,7 +116,7 @@ Deno.test("README: the build and the demo work in a folder with a blank and an u
 
 Deno.test("README: the commands for tests and build are those that are running now", async () => {
   const ci = await Deno.readTextFile(`${ROOT}.ci/run`);
-  assert.match(ci, /^exec \.\/deno task test --hosts$/m);
+  assert.match(ci, /^exec \.\/deno task test --all$/m);
   const task = await Deno.readTextFile(`${ROOT}tasks/test.ts`);
   assert.match(task, /await build\(\)/);
   assert.match(task, /console\.log\("building dist\/clickstream …"\)/);

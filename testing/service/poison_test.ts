@@ -201,7 +201,7 @@ Deno.test(
           async (db) => (await db.query<{ id: string }>("select min(id)::text as id from clickstream.refusals")).rows,
         ) as [{ id: string }];
         const shown = await clickstream(["refusals", "show", id], env);
-        assert.match(shown.out, /cannot be read cannot be replayed/);
+        assert.match(shown.out, /unreadable batch cannot be replayed/);
         const replayed = await clickstream(["refusals", "replay", "--reason", "unreadable_batch"], env);
         assert.equal(replayed.code, 0, replayed.err);
         assert.match(replayed.out, /sent 0 .*\n10 cannot be replayed/);
