@@ -174,3 +174,19 @@ Deno.test("versions in the documents are the pinned ones", async () => {
     assert.deepEqual(versions.filter((version) => !pinned.includes(version)), [], path);
   }
 });
+
+/** Returns the fixed text at the start of each message that the service logs. */
+function logMessages(files: Files): readonly string[] {
+  const calls = [...files].filter(([path]) => /^processor\/(?!testing\/|.*_test\.ts$)/.test(path)).flatMap((
+    [, text],
+  ) => [...text.matchAll(/\blog(?:\.(?:debug|info|warn|error)|\[[^\]]*\])\(\s*["`]([^"`$;:]*[^"`$;:\s])/g)]);
+  return calls.map(([, message]) => message!);
+}
+
+Deno.test("docs/debugging.md explains every message of the log", async () => {
+  const page = await Deno.readTextFile(new URL("docs/debugging.md", ROOT));
+  const table = page.split("## What a log line means")[1]!.split("\n## ")[0]!;
+  const messages = logMessages(await readSources());
+  assert.ok(messages.length > 10, messages.join());
+  assert.deepEqual(messages.filter((message) => !table.includes(`\`${message}`)), []);
+});
