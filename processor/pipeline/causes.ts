@@ -1,18 +1,18 @@
 /**
- * Errors that say by a constant what they mean to whoever looks from outside: metrics, pages and alerts depend on these
- * constants, never on the name of a class or on what an error says.
+ * Constants that classify errors. Metrics, pages and alerts depend on them, never on the name of a class or on the text of
+ * an error.
  * @module
  */
 
 /** Kinds of reasons for which a worker is not ready. */
 export const NOT_READY_KINDS = [
   "starting",
-  /** The group has not said yet which partitions are whose. */
+  /** The consumer group has not assigned the partitions yet. */
   "rebalancing",
-  /** Somebody else has changed the same rows or positions; starting again gets past it. */
+  /** Another writer changed the same rows or positions; a restart solves it. */
   "conflict",
   "postgres_unreachable",
-  /** PostgreSQL is there, and does not take a statement. */
+  /** PostgreSQL answers and refuses a statement. */
   "postgres_refuses",
   "kafka_unreachable",
   "no_topic",
@@ -29,13 +29,13 @@ export type NotReadyKind = typeof NOT_READY_KINDS[number];
 
 /** Why a worker is not ready. */
 export interface NotReady {
-  /** What decides. */
+  /** The kind, which decides. */
   readonly kind: NotReadyKind;
-  /** The same in words, for people only. */
+  /** The same in words, for people. */
   readonly reason: string;
 }
 
-/** Why a pipeline starts again; also the values of the label `cause` of `clickstream_restarts_total`. */
+/** Causes of restarts: the values of the label `cause` of `clickstream_restarts_total`. */
 export const RESTART_CAUSES = [
   "positions_moved",
   "user_forgotten",
@@ -48,24 +48,24 @@ export const RESTART_CAUSES = [
 /** One of `RESTART_CAUSES`. */
 export type RestartCause = typeof RESTART_CAUSES[number];
 
-/** What a classified error is made of, besides its message. */
+/** Options of a classified error. */
 export interface Classification extends ErrorOptions {
   readonly kind: NotReadyKind;
 }
 
-/** An error that says why the work can't go on. */
+/** An error with a kind. */
 export abstract class ClassifiedError extends Error {
-  /** Why a worker that met this error is not ready. */
+  /** Why a worker with this error is not ready. */
   abstract readonly kind: NotReadyKind;
 }
 
 /** An error that is worth a retry; any other is a bug, or needs somebody to act. */
 export abstract class RetryableError extends ClassifiedError {
-  /** What a restart because of this error is counted as. */
+  /** The cause under which its restart is counted. */
   abstract readonly restartCause: RestartCause;
 }
 
-/** Why a worker that met this error is not ready. */
+/** Why a worker with this error is not ready. */
 export function kindOf(error: unknown): NotReadyKind {
   return error instanceof ClassifiedError ? error.kind : "internal";
 }
