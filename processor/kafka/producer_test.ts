@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
-import { Kafka, logLevel } from "kafkajs";
+import { type Admin, Kafka, logLevel } from "kafkajs";
 import { freePort } from "../../testing/servers/child.ts";
 import { type Broker, startKafka, USER } from "../../testing/servers/kafka.ts";
 import { type KafkaRecord, type KafkaSettings, produce } from "./producer.ts";
@@ -21,11 +22,23 @@ interface Kept {
 }
 
 /** All records of a topic, by partition and then by offset. */
+/** The offsets of a topic. A broker may not know yet that it leads a partition of a new topic. */
+async function offsets(admin: Admin, topic: string): ReturnType<Admin["fetchTopicOffsets"]> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await admin.fetchTopicOffsets(topic);
+    } catch (error) {
+      if (tries === 20) throw error;
+      await setTimeout(100);
+    }
+  }
+}
+
 async function read(bootstrap: string, topic: string): Promise<Kept[]> {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  const ends = await admin.fetchTopicOffsets(topic);
+  const ends = await offsets(admin, topic);
   await admin.disconnect();
   let missing = ends.reduce((sum, { high }) => sum + Number(high), 0);
   const kept: Kept[] = [];
