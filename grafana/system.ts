@@ -4,14 +4,11 @@
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { REASONS } from "../processor/event.ts";
-import { choice, chosen, dashboard } from "./dashboard.ts";
+import { choice, dashboard } from "./dashboard.ts";
 import { MACHINES } from "./machines.ts";
 import { bars, lines, number, table } from "./panel.ts";
 import { metrics, now, rows } from "./query.ts";
-
-const SILENT = "No metrics: is the processor running, and does Prometheus scrape it?";
-const IN_RANGE = "refused_at >= $__timeFrom() and refused_at < $__timeTo()";
-const IS_CHOSEN = `(${chosen("reason")} is null or reason = any (${chosen("reason")}))`;
+import { reasons, refusals, refusedByReason, SILENT } from "./refusals.ts";
 
 /** The quantile `q` of a histogram over all instances. */
 function quantile(q: number, histogram: string): string {
@@ -209,59 +206,6 @@ const memory = lines(
     "{{instance}}": "process_resident_memory_bytes and on (instance, job) clickstream_up",
     "{{instance}} heap": "clickstream_heap_bytes",
   }),
-);
-
-const refusedByReason = lines(
-  {
-    title: "Refusals by reason over time",
-    description: "Refused records/s by reason.",
-    unit: "eps",
-    empty: SILENT,
-  },
-  metrics({ "{{reason}}": "sum by (reason) (rate(clickstream_refusals_total[$__rate_interval]))" }),
-  { stacked: true },
-);
-
-const reasons = table(
-  {
-    title: "Refusals by reason",
-    description: "Refusals in this time range. Click a reason to show its rows.",
-    unit: "short",
-    empty: "No refusals in this time range",
-  },
-  rows(`
-select reason, count(*) as refusals, count(*) filter (where replayed_at is not null) as replayed,
-  max(refused_at) as "last at"
-from clickstream.refusals
-where ${IN_RANGE}
-group by reason
-order by 2 desc, 1`),
-  {
-    reason: {
-      link: { title: "Show its rows", url: "/d/clickstream-system?${__url_time_range}&var-reason=${__value.raw}" },
-    },
-    "last at": { width: 190 },
-  },
-);
-
-const refusals = table(
-  {
-    title: "Latest refusals",
-    description:
-      "The fifty latest refusals of the reasons chosen above, with the first 200 bytes of each record; bytes that are " +
-      "not printable ASCII are escaped. `clickstream refusals show ID` shows the whole record, " +
-      "`clickstream refusals replay` sends it to the topic again.",
-    unit: "none",
-    empty: "No refusals in this time range",
-  },
-  rows(`
-select id, refused_at as "time", reason, field, detail, topic, partition, "offset",
-  encode(substring(payload from 1 for 200), 'escape') as payload, replayed_at as "replayed at"
-from clickstream.refusals
-where ${IN_RANGE} and ${IS_CHOSEN}
-order by id desc
-limit 50`),
-  { id: { width: 80 }, time: { width: 190 }, partition: { width: 80 }, offset: { width: 100 } },
 );
 
 const duplicates = lines(
