@@ -204,7 +204,7 @@ Deno.test(
         assert.match(shown.out, /unreadable batch cannot be replayed/);
         const replayed = await clickstream(["refusals", "replay", "--reason", "unreadable_batch"], env);
         assert.equal(replayed.code, 0, replayed.err);
-        assert.match(replayed.out, /sent 0 .*\n10 cannot be replayed/);
+        assert.match(replayed.out, /replayed 0 .*\n10 cannot be replayed/);
       });
     }
   },
