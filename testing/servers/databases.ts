@@ -7,7 +7,7 @@ import type { Database } from "../../processor/postgres/database.ts";
 import { openEmbedded } from "../../processor/embedded/embedded.ts";
 import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { migrate } from "../../processor/postgres/operations/migrations.ts";
-import { type PostgresServerOptions, type Server, startPostgres } from "./postgres.ts";
+import { type PostgresServerOptions, type Server, startPostgres, using } from "./postgres.ts";
 
 /** A step of a test; `open` creates an empty database and connects to it until the step ends. */
 export type Step = (open: () => Promise<Database>) => Promise<void>;
@@ -58,4 +58,14 @@ async function each(
       }
     });
   }
+}
+
+/** Number of records that the service of a database has consumed. */
+export async function consumedBy(url: string): Promise<number> {
+  return await using(url, async (db) => {
+    const { rows } = await db.query<{ n: string }>(
+      "select coalesce(sum(consumed), 0)::text as n from clickstream.progress",
+    );
+    return Number(rows[0]!.n);
+  });
 }

@@ -19,6 +19,7 @@ import { expectedOf } from "../../processor/oracle/oracle.ts";
 import { decodeRecord, type OracleRecord } from "../../processor/oracle/reference_decoder.ts";
 import type { Expected } from "../../processor/oracle/rows.ts";
 import { type Server, using } from "../servers/postgres.ts";
+import { consumedBy } from "../servers/databases.ts";
 import { Random } from "../../generator/random.ts";
 
 /** What to send, and where. */
@@ -105,16 +106,6 @@ export async function fuzz({ broker, server, folder, records, seed }: FuzzOption
     await service.end("SIGKILL");
     await log.close();
   }
-}
-
-/** Number of records that the service has consumed. */
-async function consumedBy(url: string): Promise<number> {
-  return await using(url, async (db) => {
-    const { rows } = await db.query<{ n: string }>(
-      "select coalesce(sum(consumed), 0)::text as n from clickstream.progress",
-    );
-    return Number(rows[0]!.n);
-  });
 }
 
 /** What was sent, and the expected result. */

@@ -13,6 +13,7 @@ import { compareTables, formatDifferences } from "../../oracle/differences.ts";
 import { type Broker, startKafka } from "../../../testing/servers/kafka.ts";
 import { readTopic } from "../../testing/fakes/log.ts";
 import { expectedOf } from "../../oracle/oracle.ts";
+import { consumedBy } from "../../../testing/servers/databases.ts";
 import { type Server, startPostgres, using } from "../../../testing/servers/postgres.ts";
 
 // The clients leave timers behind.
@@ -127,15 +128,6 @@ async function send(topic: string, partitions: readonly number[], count: number,
   await producer.disconnect();
 }
 
-async function consumed(url: string): Promise<number> {
-  return await using(url, async (db) => {
-    const { rows } = await db.query<{ n: string }>(
-      "select coalesce(sum(consumed), 0)::text as n from clickstream.progress",
-    );
-    return Number(rows[0]!.n);
-  });
-}
-
 /** Asserts that every table agrees with the oracle's reading of the topic. */
 async function agrees({ env }: Service): Promise<void> {
   const log = await readTopic({ brokers: [broker.bootstrap], topic: env["KAFKA_TOPIC"]! });
@@ -150,7 +142,7 @@ async function drained({ env }: Service, what: string, timeoutMs: number, contro
   await kafka.connect();
   const written = (await kafka.fetchTopicOffsets(topic)).reduce((sum, { high }) => sum + Number(high), 0);
   await kafka.disconnect();
-  await until(what, async () => await consumed(env["DATABASE_URL"]!) === written - controls, timeoutMs);
+  await until(what, async () => await consumedBy(env["DATABASE_URL"]!) === written - controls, timeoutMs);
 }
 
 async function widen(name: string, count: number): Promise<void> {
