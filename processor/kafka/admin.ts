@@ -2,6 +2,7 @@
  * Administers a cluster: topics, their offsets and settings, and consumer groups.
  * @module
  */
+import { setTimeout } from "node:timers/promises";
 import { Admin as Client, ConfigResourceTypes, FindCoordinatorKeyTypes } from "@platformatic/kafka";
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
@@ -103,7 +104,7 @@ export class Admin implements AsyncDisposable {
     for (const deadline = Date.now() + LEADERS_WITHIN_MS; Date.now() < deadline;) {
       const found = await this.partitions(topic).catch(() => []);
       if (found.length === partitions && found.every(({ leader }) => leader >= 0)) break;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await setTimeout(LOOK_EVERY_MS);
     }
     return true;
   }
@@ -148,7 +149,7 @@ export class Admin implements AsyncDisposable {
         return await this.#group(groupId);
       } catch (error) {
         if (tries === GROUP_TRIES || !isNotReady(error)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, GROUP_PAUSE_MS));
+        await setTimeout(GROUP_PAUSE_MS);
       }
     }
   }
@@ -196,7 +197,7 @@ export async function answering<Access extends TopicAccess>(access: Access): Pro
       return { ...access, brokers: await answeringBrokers(brokers, access, warn) };
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
+      await setTimeout(ASK_EVERY_MS);
     }
   }
 }

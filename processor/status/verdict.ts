@@ -6,6 +6,7 @@ import { type Stall, stallInWords, type StallKind } from "./stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
 import type { NotReady, NotReadyKind } from "../pipeline/causes.ts";
 import { ADOPT, type TopicChange } from "../pipeline/source.ts";
+import { withCommas } from "./text.ts";
 
 /** Severity of a verdict. */
 export type Level = "good" | "attention" | "behind" | "broken" | "starting" | "stopping";
@@ -218,7 +219,7 @@ function stalled(stall: Stall): Verdict {
 function behind({ lag, rates, stages }: Situation): Verdict {
   const { records, behindMs, caughtUpInMs: soonMs } = lag;
   const by = `${counted(records!)}${behindMs === null ? "" : ` (${duration(behindMs)})`}`;
-  const pace = `${whole(rates.arrived)} records/s arrive, ${whole(rates.consumed)} records/s are consumed.`;
+  const pace = `${withCommas(rates.arrived)} records/s arrive, ${withCommas(rates.consumed)} records/s are consumed.`;
   if (soonMs !== null) {
     const title = `Behind by ${by}, caught up in about ${duration(soonMs)}`;
     return { level: "behind", title, detail: pace, advice: null };
@@ -238,7 +239,9 @@ function isSilent({ partitions, lag, silence: { silentMs, usual } }: Situation):
 function silent({ silence: { silentMs, usual } }: Situation): Verdict {
   return {
     level: "attention",
-    title: `No events for ${duration(silentMs)}; the usual rate is ${usual < 10 ? usual.toFixed(1) : whole(usual)}/s`,
+    title: `No events for ${duration(silentMs)}; the usual rate is ${
+      usual < 10 ? usual.toFixed(1) : withCommas(usual)
+    }/s`,
     detail: "The lag is 0: nothing is written to the topic.",
     advice: "Check that the shop is up, and that its producers write to this topic.",
   };
@@ -250,11 +253,11 @@ function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation)
     ? "Other instances read all partitions; this one is on standby."
     : rates.consumed < 0.05
     ? "No events are arriving."
-    : `${whole(rates.consumed)} records/s${latencyText(latencyMs)}`;
+    : `${withCommas(rates.consumed)} records/s${latencyText(latencyMs)}`;
   if (gaps > 0) {
     return {
       level: "attention",
-      title: `Up to date, but ${gaps === 1 ? "1 record was" : `${whole(gaps)} records were`} deleted unread`,
+      title: `Up to date, but ${gaps === 1 ? "1 record was" : `${withCommas(gaps)} records were`} deleted unread`,
       detail: `Kafka's retention deleted them before they were read, so they are in no table. ${pace}`,
       advice: "Keep records for longer (retention.ms). `clickstream gaps list` lists them; " +
         "`clickstream gaps acknowledge` clears this message.",
@@ -266,7 +269,7 @@ function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation)
   return {
     level: "attention",
     title: `Up to date, but ${percent(refused / consumed)} of the last minute's records were refused`,
-    detail: `${whole(refused)} of ${whole(consumed)} records were refused. ${pace}`,
+    detail: `${withCommas(refused)} of ${withCommas(consumed)} records were refused. ${pace}`,
     advice: "See the refusals below, and tell the team that sends them. Refused records are kept byte for byte.",
   };
 }
@@ -284,11 +287,7 @@ function sentence(text: string): string {
 }
 
 function counted(records: number): string {
-  return records === 1 ? "1 record" : `${whole(records)} records`;
-}
-
-function whole(number: number): string {
-  return Math.round(number).toLocaleString("en");
+  return records === 1 ? "1 record" : `${withCommas(records)} records`;
 }
 
 function percent(share: number): string {
