@@ -1,19 +1,27 @@
 /**
- * `deno task bench:stages`: the cost of each stage by itself, on one core and in memory: decode, recognise duplicates,
- * fold each view, and encode for PostgreSQL.
+ * `deno task bench:stages`: the cost of each stage by itself, on one core and in memory: decode and tell
+ * duplicates, fold each view, and encode for PostgreSQL.
  * @module
  */
 import { cpuUsage } from "node:process";
-import { Batch, BATCH_EVENTS, dictionaries, EVERYTHING, ID_WORDS } from "../processor/columns/batch.ts";
-import type { Decoder } from "../processor/decode/decoder.ts";
+import {
+  Batch,
+  BATCH_EVENTS,
+  type Dictionaries,
+  dictionaries,
+  EVERYTHING,
+  ID_WORDS,
+  type Wanted,
+} from "../processor/columns/batch.ts";
+import type { Decoder, RunDecoder } from "../processor/decode/decoder.ts";
 import { JsonDecoder } from "../processor/decode/json.ts";
-import { Duplicates } from "../processor/pipeline/duplicates.ts";
+import { Duplicates, PIECE_LENGTHS } from "../processor/pipeline/duplicates.ts";
 import { fold } from "../processor/pipeline/fold.ts";
 import { copyRows } from "../processor/postgres/binary.ts";
 import { KeyedHash, NO_KEY } from "../processor/columns/keyed_hash.ts";
 import { wantedBy } from "../processor/pipeline/pending.ts";
 import type { Records } from "../processor/records.ts";
-import { ScanDecoder } from "../processor/decode/scan.ts";
+import { Kernel } from "../processor/kernel/kernel.ts";
 import { tableByRow } from "../processor/status/text.ts";
 import { activeUsers } from "../processor/views/active_users.ts";
 import { VIEWS } from "../processor/views/mod.ts";
@@ -67,30 +75,47 @@ function fetched(): Records[] {
   return all;
 }
 
-/** Decodes every record into batches, with new dictionaries for every commit. */
-function decoded(log: readonly Records[], decoder: Decoder, wanted = EVERYTHING): Batch[][] {
+/** Decodes every record into batches and tells duplicates, with new dictionaries for every commit. */
+function decoded(decoder: Decoder, wanted = EVERYTHING): Batch[][] {
+  const runs = decoder.begin?.();
   const commits: Batch[][] = [];
+  const duplicates = runs?.duplicates(PIECE_LENGTHS) ?? new Duplicates();
   let batches: Batch[] = [];
-  let words = dictionaries("bench", keyed, wanted);
-  let batch = new Batch(words);
+  let words = dictionariesOf(runs, wanted);
+  let batch = batchOf(runs, words);
   let n = 0;
   for (const records of log) {
-    for (let i = 0; i < records.count; i++) {
-      if (decoder.decode(records, i, batch) !== null) throw new Error(`record ${records.offsets[i]} was refused`);
-      batch.keep();
-      n++;
+    for (let i = 0; i < records.count;) {
+      const to = runs?.take(records, i, Math.min(records.count, i + BATCH_EVENTS - batch.count), batch, duplicates) ??
+        i;
+      if (to > i) batch.keep(runs!.stored);
+      else {
+        if (decoder.decode(records, i, batch) !== null) throw new Error(`record ${records.offsets[i]} was refused`);
+        duplicates.pass(records.offsets[i]!, records.times[i]!);
+        if (!duplicates.seen(batch.idHash, batch.count * ID_WORDS, records.times[i]!)) batch.keep();
+      }
+      n += Math.max(1, to - i);
+      i = Math.max(to, i + 1);
       if (batch.count < BATCH_EVENTS) continue;
       batches.push(batch);
       if (n >= COMMIT) {
         commits.push(batches);
         batches = [];
-        words = dictionaries("bench", keyed, wanted);
+        words = dictionariesOf(runs, wanted);
         n = 0;
       }
-      batch = new Batch(words);
+      batch = batchOf(runs, words);
     }
   }
   return commits;
+}
+
+function dictionariesOf(runs: RunDecoder | undefined, wanted: Wanted): Dictionaries {
+  return runs?.dictionaries("bench", keyed, wanted) ?? dictionaries("bench", keyed, wanted);
+}
+
+function batchOf(runs: RunDecoder | undefined, words: Dictionaries): Batch {
+  return runs?.batch(words, BATCH_EVENTS) ?? new Batch(words, BATCH_EVENTS);
 }
 
 const shown = tableByRow(["stage", "µs/event"], [36]);
@@ -110,29 +135,13 @@ function timed(name: string, events: number, run: () => void): void {
 const keyed = new KeyedHash(NO_KEY);
 const log = fetched();
 const events = log.reduce((sum, { count }) => sum + count, 0);
-timed(
-  "decode by scanning, for windows",
-  events,
-  () => decoded(log, new ScanDecoder({ keepMs }), wantedBy([traffic, pages, activeUsers], false)),
-);
-timed(
-  "decode by scanning, for all views",
-  events,
-  () => decoded(log, new ScanDecoder({ keepMs }), wantedBy(VIEWS, false)),
-);
-timed("decode by scanning, kept columns too", events, () => decoded(log, new ScanDecoder({ keepMs })));
-timed("decode by JSON.parse", events, () => decoded(log, new JsonDecoder(keepMs)));
-const commits = decoded(log, new ScanDecoder({ keepMs }));
+const kernel = () => new Kernel({ keepMs, mebibytes: 1024 });
+timed("kernel, for windows", events, () => decoded(kernel(), wantedBy([traffic, pages, activeUsers], false)));
+timed("kernel, for all views", events, () => decoded(kernel(), wantedBy(VIEWS, false)));
+timed("kernel, kept columns too", events, () => decoded(kernel()));
+timed("JSON.parse, kept columns too", events, () => decoded(new JsonDecoder(keepMs)));
+const commits = decoded(kernel());
 const kept = commits.reduce((sum, batches) => sum + batches.reduce((n, { count }) => n + count, 0), 0);
-timed("tell duplicates", kept, () => {
-  const duplicates = new Duplicates();
-  for (const batch of commits.flat()) {
-    for (let i = 0; i < batch.count; i++) {
-      duplicates.pass(batch.offset[i]!, batch.kafkaTime[i]!);
-      duplicates.seen(batch.idHash, i * ID_WORDS, batch.kafkaTime[i]!);
-    }
-  }
-});
 for (const view of VIEWS) {
   let rows = 0;
   timed(`fold ${view.name}`, kept, () => {

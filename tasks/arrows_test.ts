@@ -12,12 +12,12 @@ import { type Files, FOLDERS, importsOf, readSources, withoutComments } from "./
 const FLOORS: readonly (readonly string[])[] = [
   [
     ...["processor/event.ts", "processor/records.ts", "processor/version.ts", "processor/columns"],
-    ...["processor/kafka/unpack", "processor/oracle"],
+    ...["processor/kafka/unpack", "processor/oracle", "processor/kernel/assembly"],
     ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "testing/effort.ts"],
   ],
   ["processor/refusal.ts", "processor/measures", "grafana"],
   ["processor/decode", "processor/views"],
-  ["processor/pipeline", "processor/translate", "processor/config"],
+  ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config"],
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
   [
     ...["processor/postgres/sink", "processor/postgres/operations", "processor/embedded", "processor/http"],
@@ -48,6 +48,18 @@ const NARROW: readonly { readonly room: string; readonly may: readonly string[];
     why: "decoding knows records, columns and refusals",
   },
   {
+    room: "processor/kernel",
+    may: [
+      "processor/decode",
+      "processor/columns",
+      "processor/event.ts",
+      "processor/records.ts",
+      "processor/refusal.ts",
+    ],
+    why: "the kernel knows records, columns and refusals",
+  },
+  { room: "processor/kernel/assembly", may: [], why: "it is compiled by itself, from its own files" },
+  {
     room: "processor/translate",
     may: ["processor/views", "processor/measures", "processor/columns", "processor/event.ts"],
     why: "a translation knows views, and nothing of the world",
@@ -74,7 +86,7 @@ const JUDGES = /^processor\/(oracle|commands\/demo)\//;
  * arguments.
  */
 const PURE =
-  /^processor\/(event\.ts|records\.ts|refusal\.ts|(columns|decode|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
+  /^processor\/(event\.ts|records\.ts|refusal\.ts|(columns|decode|kernel|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
 
 /** Accepted exceptions: the page's files are read when the program is built, and one `md5` is PostgreSQL's function. */
 const PACKAGES_OF_PURE = /^(uplot\/|node:(buffer|util)$)/;

@@ -146,7 +146,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   "Add a refusal reason": {
     edits: {
       "processor/event.ts": insert("after", /^ {2}"not_an_object",\n/m, `  "test_traffic",\n`),
-      // The scanner passes nested values to the JSON decoder.
+      // The kernel passes nested values to the JSON decoder.
       "processor/decode/json.ts": insert(
         "before",
         / +return json as Fields;/,

@@ -43,5 +43,8 @@ export function importsOf(path: string, text: string): string[] {
 }
 
 function resolved(path: string, of: string): string {
-  return of.startsWith(".") ? fileURLToPath(new URL(of, `file:///${path}`)).slice(1) : of;
+  if (!of.startsWith(".")) return of;
+  const file = fileURLToPath(new URL(of, `file:///${path}`)).slice(1);
+  // AssemblyScript leaves the extension out.
+  return path.startsWith("processor/kernel/assembly/") ? `${file}.ts` : file;
 }

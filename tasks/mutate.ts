@@ -116,7 +116,12 @@ type Outcome = "killed" | "survived" | "invalid";
 
 async function outcomeOf(copy: string, tests: readonly string[], share: number, timeoutMs: number): Promise<Outcome> {
   const some = (all: number) => String(Math.ceil(all * share));
-  const env = { TEST_SHARE: String(share), SCAN_INPUTS: some(50_000), SIM_SEEDS: some(100), AGREEMENT_RUNS: some(10) };
+  const env = {
+    TEST_SHARE: String(share),
+    KERNEL_INPUTS: some(50_000),
+    SIM_SEEDS: some(100),
+    AGREEMENT_RUNS: some(10),
+  };
   const args = ["test", "--allow-all", "--no-check", "--no-prompt", "--quiet", "--fail-fast", ...tests];
   const child = new Deno.Command(Deno.execPath(), { args, cwd: copy, env, stdout: "piped", stderr: "piped" }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);

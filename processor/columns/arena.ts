@@ -2,12 +2,12 @@
  * Strings as consecutive bytes, without an object for each.
  * @module
  */
-import { lowBytes } from "./hash.ts";
+import type { Sequence } from "./strings.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Strings in UTF-8 by index. Views that strings are copied from must be readable up to three bytes past a string. */
-export class Arena {
+export class Arena implements Sequence {
   /** Number of strings. `set` may write one more, which does not count until `count` is raised. */
   count = 0;
   /** Ends of the strings: string `n` is `[ends[n - 1], ends[n])`. */
@@ -34,11 +34,6 @@ export class Arena {
     return this.#ends[n]! - this.start(n);
   }
 
-  /** Where string `n` ends. */
-  end(n: number): number {
-    return this.#ends[n]!;
-  }
-
   /** Writes `[start, end)` of `view` as string `n`; `n` must be `count`. */
   set(n: number, view: DataView, start: number, end: number): void {
     let to = this.start(n);
@@ -49,18 +44,6 @@ export class Arena {
     // Writes whole words: bytes past the end belong to the next string, which is not written yet.
     for (let from = start; from < end; from += 4, to += 4) own.setInt32(to, view.getInt32(from, true), true);
     this.#ends[n] = until;
-  }
-
-  /** True if string `n` is `[start, end)` of `view`. */
-  equals(n: number, view: DataView, start: number, end: number): boolean {
-    let at = this.start(n);
-    const length = end - start;
-    if (this.#ends[n]! - at !== length) return false;
-    const own = this.#view;
-    const whole = start + (length & ~3);
-    let from = start;
-    for (; from < whole; from += 4, at += 4) if (own.getInt32(at, true) !== view.getInt32(from, true)) return false;
-    return from === end || lowBytes(own.getInt32(at, true) ^ view.getInt32(from, true), end - from) === 0;
   }
 
   /** Compares two strings byte by byte, which is by code point: negative, zero or positive. */

@@ -5,8 +5,9 @@
  */
 
 import { Arena } from "./arena.ts";
-import { Dictionary, encoded, NONE, SLACK } from "./dictionary.ts";
+import { encoded, SLACK, TextDictionary } from "./dictionary.ts";
 import type { KeyedHash } from "./keyed_hash.ts";
+import { type Dictionary, NONE, type Sequence } from "./strings.ts";
 
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
@@ -46,13 +47,16 @@ export type Dictionaries =
     /** Hashes values that are compared by their hash alone: ids, and users in sets. */
     readonly keyed: KeyedHash;
     /** Identities of the counted events, in order of arrival. */
-    readonly ids: Arena;
+    readonly ids: Sequence;
   }
   & { readonly [column in Coded]: Dictionary };
 
 /** Empty dictionaries for the next commit. */
 export function dictionaries(topic: string, keyed: KeyedHash, wanted = EVERYTHING): Dictionaries {
-  const columns = Object.fromEntries(CODED.map((name) => [name, new Dictionary(keyed)])) as Record<Coded, Dictionary>;
+  const columns = Object.fromEntries(CODED.map((name) => [name, new TextDictionary(keyed)])) as Record<
+    Coded,
+    TextDictionary
+  >;
   return { topic, wanted, keyed, ids: new Arena(), ...columns };
 }
 
@@ -65,13 +69,8 @@ export function clear(words: Dictionaries): void {
   for (const column of CODED) words[column].clear();
 }
 
-/** Up to `capacity` events, one value per event in every column. */
-export class Batch {
-  count = 0;
-  readonly words: Dictionaries;
-  /** Number of events of the commit before this batch: event `i` has index `first + i` in `words.ids`. */
-  first: number;
-  readonly capacity: number;
+/** The arrays of a batch, one value per event in each. */
+export interface Columns {
   readonly partition: Int32Array;
   readonly offset: Float64Array;
   /** The record's Kafka timestamp, epoch milliseconds. */
@@ -85,22 +84,54 @@ export class Batch {
   readonly quantity: Float64Array;
   /** Revenue in cents; 0 except for purchases. */
   readonly revenue: Float64Array;
-  /** Codes into `words`, `NONE` if absent. */
+  /** Codes into the dictionaries, `NONE` if absent. */
+  readonly codes: { readonly [column in Coded]: Int32Array };
+}
+
+function columnsFor(capacity: number): Columns {
+  return {
+    partition: new Int32Array(capacity),
+    offset: new Float64Array(capacity),
+    kafkaTime: new Float64Array(capacity),
+    time: new Float64Array(capacity),
+    idHash: new Int32Array(capacity * ID_WORDS),
+    price: new Float64Array(capacity),
+    quantity: new Float64Array(capacity),
+    revenue: new Float64Array(capacity),
+    codes: Object.fromEntries(CODED.map((name) => [name, new Int32Array(capacity)])) as Record<Coded, Int32Array>,
+  };
+}
+
+/** Up to `capacity` events, one value per event in every column. */
+export class Batch implements Columns {
+  count = 0;
+  readonly words: Dictionaries;
+  /** Number of events of the commit before this batch: event `i` has index `first + i` in `words.ids`. */
+  first: number;
+  readonly capacity: number;
+  readonly partition: Int32Array;
+  readonly offset: Float64Array;
+  readonly kafkaTime: Float64Array;
+  readonly time: Float64Array;
+  readonly idHash: Int32Array;
+  readonly price: Float64Array;
+  readonly quantity: Float64Array;
+  readonly revenue: Float64Array;
   readonly codes: { readonly [column in Coded]: Int32Array };
 
-  constructor(words: Dictionaries, capacity = BATCH_EVENTS) {
+  constructor(words: Dictionaries, capacity = BATCH_EVENTS, columns: Columns = columnsFor(capacity)) {
     this.words = words;
     this.first = words.ids.count;
     this.capacity = capacity;
-    this.partition = new Int32Array(capacity);
-    this.offset = new Float64Array(capacity);
-    this.kafkaTime = new Float64Array(capacity);
-    this.time = new Float64Array(capacity);
-    this.idHash = new Int32Array(capacity * ID_WORDS);
-    this.price = new Float64Array(capacity);
-    this.quantity = new Float64Array(capacity);
-    this.revenue = new Float64Array(capacity);
-    this.codes = Object.fromEntries(CODED.map((name) => [name, new Int32Array(capacity)])) as Record<Coded, Int32Array>;
+    this.partition = columns.partition;
+    this.offset = columns.offset;
+    this.kafkaTime = columns.kafkaTime;
+    this.time = columns.time;
+    this.idHash = columns.idHash;
+    this.price = columns.price;
+    this.quantity = columns.quantity;
+    this.revenue = columns.revenue;
+    this.codes = columns.codes;
   }
 
   /** Sets the `eventId` of the event at index `count`: `[start, end)` of `view`, with this hash. */
@@ -118,10 +149,10 @@ export class Batch {
     this.setId(place, 0, place.byteLength - SLACK, 0, 0, 0);
   }
 
-  /** Counts the event that was written at index `count`. */
-  keep(): void {
-    this.count++;
-    this.words.ids.count++;
+  /** Counts the events that were written from index `count` on. */
+  keep(events = 1): void {
+    this.count += events;
+    this.words.ids.count += events;
   }
 
   /** Empties the batch, so that the next events follow those in `words`. */

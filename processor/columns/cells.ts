@@ -3,23 +3,13 @@
  * is created only when one is read.
  * @module
  */
-import { NONE } from "./dictionary.ts";
+import { NONE, type Strings } from "./strings.ts";
 
 /** A value as PostgreSQL takes it. Times are epoch milliseconds in a column of type `timestamptz`. */
 export type Cell = number | string | Uint8Array | null;
 
 /** One column, with a cell for each row. NaN stands for null among numbers. */
 export type Cells = Float64Array | Texts | readonly Cell[];
-
-/** Strings by number, as UTF-8 that is readable up to three bytes past each string's end. */
-export interface Strings {
-  readonly view: DataView;
-  /** Where string `n` begins in `view`. */
-  start(n: number): number;
-  /** Its length in bytes. */
-  length(n: number): number;
-  text(n: number): string;
-}
 
 /** A column of strings by their numbers; `NONE` stands for null. */
 export class Texts {

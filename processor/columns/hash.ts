@@ -1,34 +1,34 @@
 /**
- * Hashes byte strings, four bytes at a time, in two lanes of 32 bits; for hash tables and distinct counts. Each lane
- * can be advanced word by word, so a scanner can hash a string while it looks for its end.
+ * Hashes byte strings without a key, four bytes at a time, in two lanes of 32 bits: for the sets of users that were
+ * stored before there was a key.
  * @module
  */
 
 /** Start of the upper lane. */
-export const HIGH_SEED = 0x243f6a88;
+const HIGH_SEED = 0x243f6a88;
 
 /** Start of the lower lane. */
-export const LOW_SEED = 0x13198a2e;
+const LOW_SEED = 0x13198a2e;
 
 /** The upper lane after four more bytes, lowest first; missing bytes of the last four are 0. */
-export function stepHigh(lane: number, word: number): number {
+function stepHigh(lane: number, word: number): number {
   lane = Math.imul(lane ^ word, 0x9e3779b1);
   return lane ^ (lane >>> 15);
 }
 
 /** The lower lane after four more bytes. */
-export function stepLow(lane: number, word: number): number {
+function stepLow(lane: number, word: number): number {
   lane = Math.imul(lane ^ word, 0x85ebca77);
   return (lane << 11) | (lane >>> 21);
 }
 
 /** The upper half of the hash of a string with `length` bytes. */
-export function endHigh(lane: number, length: number): number {
+function endHigh(lane: number, length: number): number {
   return avalanche(lane ^ length);
 }
 
 /** The lower half of the hash, from its lane and the upper half. */
-export function endLow(lane: number, high: number): number {
+function endLow(lane: number, high: number): number {
   return avalanche(lane ^ high);
 }
 

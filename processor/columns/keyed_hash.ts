@@ -34,6 +34,8 @@ export class KeyedHash {
   readonly #full = new Int32Array(4);
   readonly #padded = new Int32Array(4);
   #isReady = false;
+  /** Number of calls of `use`. */
+  uses = 0;
   readonly #words = new Int32Array(2);
   readonly #double = new Float64Array(this.#words.buffer);
 
@@ -54,6 +56,12 @@ export class KeyedHash {
     double(this.#key, this.#full);
     double(this.#full, this.#padded);
     this.#isReady = true;
+    this.uses++;
+  }
+
+  /** The key. */
+  get key(): Uint8Array {
+    return new Uint8Array(this.#key.slice().buffer);
   }
 
   /** Hashes the bytes `[start, end)` of `view`, which must be readable up to three bytes past `end`. */

@@ -21,7 +21,8 @@ import { STAGING } from "../postgres/schema.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Sink } from "../pipeline/commit.ts";
-import { ScanDecoder } from "../decode/scan.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import type { Records } from "../records.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
@@ -234,7 +235,7 @@ class Filling {
       ),
       views: settings.VIEWS,
       decoder: refusedAsBefore(
-        new ScanDecoder({ keepMs: plan.keepDays * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
+        new Kernel({ keepMs: plan.keepDays * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
         new Set(plan.replayed),
       ),
       storeEvents: plan.storeEvents,
@@ -287,16 +288,45 @@ function withDays(sink: Sink, days: StagedDays): Sink {
 }
 
 /** A decoder that refuses records that were refused and replayed: only the replayed copy counts. */
-function refusedAsBefore(decoder: Decoder, places: ReadonlySet<string>): Decoder {
+function refusedAsBefore(decoder: Kernel, places: ReadonlySet<string>): Decoder {
   if (places.size === 0) return decoder;
+  const isPlace = ({ partition, offsets }: Records, i: number) => places.has(`${partition}/${offsets[i]!}`);
+  /** The first of these places from record `i` on, before `until`. */
+  const placeFrom = (records: Records, i: number, until: number) => {
+    let at = i;
+    while (at < until && !isPlace(records, at)) at++;
+    return at;
+  };
   return {
     decode(records, i, batch) {
       const refusal = decoder.decode(records, i, batch);
+      if (refusal !== null || !isPlace(records, i)) return refusal;
       const { partition } = records;
-      const offset = records.offsets[i]!;
-      if (refusal !== null || !places.has(`${partition}/${offset}`)) return refusal;
       const payload = records.bytes.slice(records.starts[i], Math.max(records.starts[i]!, records.ends[i]!));
-      return { reason: "bad_value", field: null, detail: "sent back into the topic", partition, offset, payload };
+      const place = { partition, offset: records.offsets[i]! };
+      return { reason: "bad_value", field: null, detail: "sent back into the topic", ...place, payload };
+    },
+    begin() {
+      const runs = decoder.begin();
+      return {
+        dictionaries: (topic, keyed, wanted) => runs.dictionaries(topic, keyed, wanted),
+        batch: (words, capacity) => runs.batch(words, capacity),
+        duplicates: (lengths) => runs.duplicates(lengths),
+        free: (words, batches) => runs.free(words, batches),
+        take(records, i, until, batch, duplicates) {
+          return runs.take(records, i, placeFrom(records, i, until), batch, duplicates);
+        },
+        get stored() {
+          return runs.stored;
+        },
+        get duplicated() {
+          return runs.duplicated;
+        },
+        check: () => runs.check(),
+        remember(records, i, until, duplicates, keyed) {
+          return runs.remember(records, i, placeFrom(records, i, until), duplicates, keyed);
+        },
+      };
     },
   };
 }

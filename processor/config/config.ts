@@ -198,9 +198,17 @@ export type Settings<N extends SettingName = SettingName> = { readonly [K in N]:
 
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
+const LEAST_KERNEL_MEBIBYTES = 128;
+
 /** Number of workers: WORKERS, or one per core as far as memory allows. */
 export function workersOf({ WORKERS }: Settings<"WORKERS">): number {
   return WORKERS ?? Math.min(navigator.hardwareConcurrency, mostWorkers());
+}
+
+/** Memory for the kernel of one worker, in MiB: half of the machine's for all of them, but at most 2 GiB each. */
+export function kernelMebibytes(settings: Settings<"WORKERS">, { memoryBytes }: Machine = machine()): number {
+  const share = Math.floor(memoryBytes / 2 / workersOf(settings) / 2 ** 20);
+  return Math.max(LEAST_KERNEL_MEBIBYTES, Math.min(2048, share));
 }
 
 /** Largest number of workers for a machine: 4 for each core, and 1 for each 200 MB of memory. */

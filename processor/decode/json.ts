@@ -3,7 +3,8 @@
  * @module
  */
 import type { Batch, Coded } from "../columns/batch.ts";
-import { encoded, NONE, SLACK } from "../columns/dictionary.ts";
+import { encoded, SLACK } from "../columns/dictionary.ts";
+import { NONE } from "../columns/strings.ts";
 import type { Decoder } from "./decoder.ts";
 import { faultOfTime, inWords, parseEpochMs, parseIso, unitOf } from "./time.ts";
 import {

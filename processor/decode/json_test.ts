@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { Batch, type Coded, dictionaries } from "../columns/batch.ts";
 import { MAX_AHEAD_MS, MAX_EVENT_BYTES, type Reason, RECORD_REASONS } from "../event.ts";
 import { recordsOf } from "../testing/fakes/memory.ts";
-import { at, decoder, type Message, record } from "../testing/scenario.ts";
+import { at, type Message, record, reference } from "../testing/scenario.ts";
 import { DAY_MS } from "../views/view.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 
@@ -32,7 +32,7 @@ function raw(field: string, json: string): string {
 function decoded(sent: Sent, kafkaTime = NOON) {
   const batch = new Batch(dictionaries("topic", testKeyed()), 1);
   const records = recordsOf(2, 40, [{ value: bytesOf(sent), time: kafkaTime }]);
-  const refusal = decoder().decode(records, 0, batch);
+  const refusal = reference().decode(records, 0, batch);
   return { refusal, batch, text: (column: Coded) => batch.text(column, 0) };
 }
 
@@ -226,7 +226,7 @@ Deno.test("a refused payload is kept byte for byte, even when the record's bytes
   const every = Uint8Array.from({ length: 256 }, (_, i) => i);
   for (const bytes of [every.slice(), Buffer.from(every)]) {
     const records = { ...recordsOf(0, 0, [{ value: every, time: NOON }]), bytes };
-    const refusal = decoder().decode(records, 0, new Batch(dictionaries("topic", testKeyed()), 1));
+    const refusal = reference().decode(records, 0, new Batch(dictionaries("topic", testKeyed()), 1));
     bytes.fill(0);
     assert.equal(refusal!.reason, "not_utf8");
     assert.deepEqual(refusal!.payload, every);
@@ -242,7 +242,7 @@ Deno.test("refused records don't change the events around them, even if they fai
   const log = [{ eventId: "a", userId: "ann" }, ...bad, { eventId: "b", userId: "bob" }, ...bad, { userId: "cyd" }];
   const records = recordsOf(1, 7, log.map((sent) => ({ value: bytesOf(sent), time: NOON })));
   const batch = new Batch(dictionaries("topic", testKeyed()), 8);
-  for (let i = 0; i < records.count; i++) if (decoder().decode(records, i, batch) === null) batch.keep();
+  for (let i = 0; i < records.count; i++) if (reference().decode(records, i, batch) === null) batch.keep();
   const row = (
     i: number,
   ) => [batch.id(i), batch.text("user", i), batch.text("session", i), batch.text("device", i), batch.offset[i]];
@@ -277,9 +277,9 @@ Deno.test("any error while a record is decoded refuses that record alone", () =>
   batch.words.region.internText = () => {
     throw new RangeError("planted");
   };
-  const refusal = decoder().decode(records, 0, batch);
+  const refusal = reference().decode(records, 0, batch);
   assert.deepEqual([refusal?.reason, refusal?.field, refusal?.offset], ["bad_value", null, 40]);
   assert.match(refusal!.detail, /cannot be decoded: RangeError: planted/);
   batch.words.region.internText = intern;
-  assert.equal(decoder().decode(records, 1, batch), null);
+  assert.equal(reference().decode(records, 1, batch), null);
 });

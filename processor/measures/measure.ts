@@ -5,7 +5,7 @@
  */
 import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "../columns/batch.ts";
 import type { Cell, Cells } from "../columns/cells.ts";
-import type { Dictionary } from "../columns/dictionary.ts";
+import type { Dictionary } from "../columns/strings.ts";
 import { grown } from "../columns/grown.ts";
 
 export type { Cell };

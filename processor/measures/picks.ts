@@ -4,7 +4,7 @@
  */
 import type { Dimension } from "../columns/batch.ts";
 import { codesOf, numbersOf, Texts } from "../columns/cells.ts";
-import { NONE } from "../columns/dictionary.ts";
+import { NONE } from "../columns/strings.ts";
 import { grown } from "../columns/grown.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
 

@@ -20,6 +20,8 @@
  * duplicate and has none.
  * @module
  */
+import type { DuplicateFinder, PieceLengths } from "../decode/decoder.ts";
+
 /** How far apart the Kafka timestamps of two events of one id may lie for the second to be a duplicate. */
 export const WINDOW_MS = 10 * 60_000;
 
@@ -28,14 +30,6 @@ const DISORDER_MINUTES = 2;
 
 /** Remembered pieces besides the current one. */
 export const KEPT_PIECES = WINDOW_MS / 60_000 + DISORDER_MINUTES;
-
-/** Lengths of pieces, in offsets. */
-export interface PieceLengths {
-  readonly shortest: number;
-  /** Limit for a piece whose minute is ahead of its records. */
-  readonly wrong: number;
-  readonly longest: number;
-}
 
 /** Short enough to cost a slow partition little memory, and as long as a minute of 35,000 events/s. */
 export const PIECE_LENGTHS: PieceLengths = { shortest: 512, wrong: 2 ** 18, longest: 2 ** 21 };
@@ -48,7 +42,7 @@ interface Piece {
 }
 
 /** The remembered ids of one partition. */
-export class Duplicates {
+export class Duplicates implements DuplicateFinder {
   /** Remembered pieces, oldest first. */
   readonly #pieces: Piece[] = [];
   /** Number of the current piece. */
@@ -83,11 +77,6 @@ export class Duplicates {
     const isRepeated = this.#ids.put(hash[at]!, hash[at + 1]!, hash[at + 2]!, kafkaTime, this.#begun);
     if (!isRepeated && kafkaTime - WINDOW_MS < this.#forgottenMs) this.#unchecked++;
     return isRepeated;
-  }
-
-  /** Prefetches the entries of ids, by the first words of their hashes. */
-  touch(firsts: Int32Array, count: number): void {
-    this.#ids.touch(firsts, count);
   }
 
   /** Number of ids in memory, with forgotten ones that were not dropped yet. */
@@ -150,23 +139,8 @@ class Ids {
   #table = new Table(1024);
   #count = 0;
   #oldest = 1;
-  /** Keeps the compiler from dropping the reads of `touch`. */
-  readonly #touched = new Int32Array(1);
-
   get size(): number {
     return this.#count;
-  }
-
-  /** Prefetches entries: waiting for many at once costs as much as waiting for one. */
-  touch(firsts: Int32Array, count: number): void {
-    const { a, b, c, piece } = this.#table;
-    const mask = piece.length - 1;
-    let all = 0;
-    for (let i = 0; i < count; i++) {
-      const at = firsts[i]! & mask;
-      all |= piece[at]! | a[at]! | b[at]! | c[at]!;
-    }
-    this.#touched[0] = all;
   }
 
   /** Remembers an id; true if it was seen at most `WINDOW_MS` from `time`. */

@@ -14,6 +14,7 @@ import {
 import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
+import type { RunDecoder } from "../decode/decoder.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Delta, View } from "../views/view.ts";
 
@@ -48,6 +49,7 @@ export class Pending {
   /** Batches of earlier commits, to be reused. */
   #spare: Batch[] = [];
   readonly #keep: boolean;
+  readonly #runs: RunDecoder | undefined;
   readonly #now: () => number;
   #batch: Batch;
 
@@ -55,13 +57,23 @@ export class Pending {
    * @param keyed hash under the key of the sink
    * @param storeEvents whether raw events go into the commit
    * @param now monotonic clock, in milliseconds
+   * @param runs has dictionaries and batches of its own
    */
-  constructor(topic: string, keyed: KeyedHash, views: readonly View[], storeEvents: boolean, now: () => number) {
+  constructor(
+    topic: string,
+    keyed: KeyedHash,
+    views: readonly View[],
+    storeEvents: boolean,
+    now: () => number,
+    runs?: RunDecoder,
+  ) {
     this.#now = now;
-    this.#words = dictionaries(topic, keyed, wantedBy(views, storeEvents));
+    this.#runs = runs;
+    const wanted = wantedBy(views, storeEvents);
+    this.#words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
     this.#folds = views.map((view) => fold(view, this.#words));
     this.#keep = storeEvents;
-    this.#batch = new Batch(this.#words, 256);
+    this.#batch = this.#newBatch(256);
   }
 
   /** The batch to write the next event to, at index `count`; `store` keeps it. */
@@ -74,12 +86,13 @@ export class Pending {
     return this.#stored;
   }
 
-  /** Keeps the event just written. */
-  store(): void {
+  /** Keeps the events just written. */
+  store(events: number): void {
     const batch = this.#batch;
-    this.#stored++;
-    this.#cents += batch.revenue[batch.count]!;
-    batch.keep();
+    this.#stored += events;
+    const { revenue, count } = batch;
+    for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
+    batch.keep(events);
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 
@@ -97,6 +110,7 @@ export class Pending {
   /** The deltas of all stored events, and the batches if raw events are stored. Both are valid until `clear`. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
     if (this.#batch.count > 0) this.#turnTimed();
+    this.#runs?.check();
     return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
   }
 
@@ -123,6 +137,15 @@ export class Pending {
         0;
   }
 
+  /** Gives back memory outside the heap. It can't be used after that. */
+  free(): void {
+    this.#runs?.free(this.#words, [...new Set([this.#batch, ...this.#kept, ...this.#spare])]);
+  }
+
+  #newBatch(capacity: number): Batch {
+    return this.#runs?.batch(this.#words, capacity) ?? new Batch(this.#words, capacity);
+  }
+
   #turnTimed(): void {
     const sinceMs = this.#now();
     this.#turn();
@@ -136,7 +159,7 @@ export class Pending {
     for (const fold of this.#folds) fold.add(full);
     if (this.#keep) {
       this.#kept.push(full);
-      this.#batch = this.#spare.pop() ?? new Batch(this.#words, Math.min(BATCH_EVENTS, full.capacity * 4));
+      this.#batch = this.#spare.pop() ?? this.#newBatch(Math.min(BATCH_EVENTS, full.capacity * 4));
     }
     this.#batch.clear();
   }

@@ -5,16 +5,17 @@
  */
 import { Batch, dictionaries } from "../columns/batch.ts";
 import { KeyedHash } from "../columns/keyed_hash.ts";
-import { type Decoder, MOST_AHEAD } from "../decode/decoder.ts";
+import type { Decoder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
 import { MAX_EVENT_BYTES } from "../event.ts";
 import type { RetryableError } from "./causes.ts";
 import { type Advance, type Commit, PositionsMoved, type Sink, Unstorable } from "./commit.ts";
 import { CommitSize, type Taken } from "./commit_size.ts";
 import { assertConserved } from "./conservation.ts";
-import { PIECE_LENGTHS, type PieceLengths } from "./duplicates.ts";
+import { PIECE_LENGTHS } from "./duplicates.ts";
 import { type Observer, SpentTime, type Timing } from "./observer.ts";
 import { Pending } from "./pending.ts";
-import { ALLOWED_DELAY_MS, Reading } from "./reading.ts";
+import { Intake } from "./intake.ts";
+import { Reading } from "./reading.ts";
 import { Rebalanced, type Source, TopicChanged } from "./source.ts";
 import type { Records, Unreadable } from "../records.ts";
 import type { View } from "../views/view.ts";
@@ -55,6 +56,8 @@ export class Pipeline {
   /** When the first pending record was read; Infinity while there is none. */
   #sinceMs = Infinity;
   readonly #size: CommitSize;
+  #intake: Intake;
+  #runs: RunDecoder | undefined;
   /** The commit in flight; the next one is read and folded meanwhile. Never rejects. */
   #underWay: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
@@ -63,14 +66,13 @@ export class Pipeline {
   readonly #keyed = new KeyedHash();
   /** Id of the topic that is read. */
   #topicId: string | null = null;
-  /** First words of the id hashes of the records that were looked at ahead. */
-  readonly #ahead = new Int32Array(MOST_AHEAD);
   readonly #spent = new SpentTime();
 
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#pending = this.#nothing();
     this.#size = new CommitSize(options.commitRecords);
+    this.#intake = new Intake(options.decoder);
   }
 
   /**
@@ -79,10 +81,13 @@ export class Pipeline {
    * @throws {TopicChanged} if they belong to another topic
    */
   async start(cause: RetryableError | null = null): Promise<void> {
-    const { source, sink, observer, pieces = PIECE_LENGTHS } = this.#options;
+    const { source, sink, observer, decoder, pieces = PIECE_LENGTHS } = this.#options;
     this.#started = false;
     await this.#underWay;
     this.#failure = null;
+    this.#runs = decoder.begin?.();
+    this.#intake = new Intake(decoder, this.#runs, observer);
+    this.#spare = null;
     this.#pending = this.#nothing();
     this.#sinceMs = Infinity;
     this.#spent.clear();
@@ -91,7 +96,8 @@ export class Pipeline {
     const positions = await sink.positions(source.topic, partitions);
     this.#topicId = source.topicId();
     for (const { topicId } of positions.values()) this.#mustFollow(topicId);
-    this.#reading = new Map(partitions.map((p) => [p, new Reading(p, positions.get(p) ?? null, pieces)]));
+    const runs = this.#runs;
+    this.#reading = new Map(partitions.map((p) => [p, new Reading(p, positions.get(p) ?? null, pieces, runs)]));
     this.#size.restart(cause, (partition) => positions.get(partition)?.next ?? 0);
     source.seek(
       new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])),
@@ -148,7 +154,7 @@ export class Pipeline {
 
   #nothing(): Pending {
     const { source, views, storeEvents, now } = this.#options;
-    return new Pending(source.topic, this.#keyed, views, storeEvents, now);
+    return new Pending(source.topic, this.#keyed, views, storeEvents, now, this.#runs);
   }
 
   async #poll(waitMs: number): Promise<readonly Records[]> {
@@ -259,47 +265,15 @@ export class Pipeline {
     this.#commit();
   }
 
-  /** Decodes records until the commit is full: each is stored, a duplicate or refused. Returns the index where it stopped. */
+  /** Takes records until the commit is full. Returns the index where it stopped. */
   #read(reading: Reading, records: Records, from: number): number {
-    const { decoder, now } = this.#options;
+    const { now } = this.#options;
     const pending = this.#pending;
-    const { goal } = this.#size;
     const sinceMs = now() - pending.foldMs;
-    let i = from;
-    for (; i < records.count && pending.records < goal && !pending.full; i++) {
-      const offset = records.offsets[i]!;
-      if (offset < reading.next) throw new Error(`offset ${offset} of partition ${records.partition} was read twice`);
-      const { batch } = pending;
-      const ahead = decoder.lookAhead?.(records, i, batch.words, this.#ahead) ?? 0;
-      if (ahead > 0) reading.duplicates.touch(this.#ahead, ahead);
-      const refusal = decoder.decode(records, i, batch);
-      reading.duplicates.pass(offset, records.times[i]!);
-      if (refusal !== null) {
-        pending.refuse(refusal);
-        reading.refused++;
-      } else if (reading.repeats(batch, records.times[i]!)) {
-        reading.duplicated++;
-      } else if (this.#size.hasCulprits && this.#isRefused(records, i)) {
-        reading.refused++;
-      } else {
-        this.#store(reading, batch.time[batch.count]!);
-      }
-      pending.records++;
-      reading.skipped += offset - reading.next;
-      reading.next = offset + 1;
-    }
+    const to = this.#intake.take(records, from, reading, pending, this.#size);
     this.#spent.decode(now() - pending.foldMs - sinceMs, records.times[from]!);
-    if (i > from) reading.last = records.offsets[i - 1]!;
-    if (i > from) this.#sinceMs = Math.min(this.#sinceMs, now());
-    return i;
-  }
-
-  #store(reading: Reading, time: number): void {
-    const latest = reading.largestTime;
-    if (latest === null || time > latest) reading.largestTime = time;
-    else if (time < latest - ALLOWED_DELAY_MS) this.#options.observer?.late?.(latest - ALLOWED_DELAY_MS - time);
-    this.#pending.store();
-    reading.stored++;
+    if (to > from) this.#sinceMs = Math.min(this.#sinceMs, now());
+    return to;
   }
 
   /** Commits the pending records. No other commit may be in flight: commits follow the order of the log. */
@@ -328,7 +302,10 @@ export class Pipeline {
     this.#sinceMs = Infinity;
     this.#size.sent(this.#caughtUp());
     this.#underWay = this.#apply(commit, waitedSinceMs, { times, unchecked }).then(() => {
-      if (pending.isOversized) return;
+      if (pending.isOversized) {
+        pending.free();
+        return;
+      }
       // Not after a failure: the sink may still be reading it.
       pending.clear();
       this.#spare = pending;
@@ -354,19 +331,6 @@ export class Pipeline {
       if (stored + duplicated + refused > 0) return { topic, partition, offset: last, isStored: stored > 0 };
     }
     return null;
-  }
-
-  /** Refuses record `i` if it is known that it cannot be stored. */
-  #isRefused(records: Records, i: number): boolean {
-    const { partition } = records;
-    const offset = records.offsets[i]!;
-    const why = this.#size.culprit(partition, offset);
-    if (why === null) return false;
-    // Copied, because the bytes are reused; `slice` would not copy a Buffer.
-    const payload = new Uint8Array(records.bytes.subarray(records.starts[i]!, records.ends[i]!));
-    const detail = `it cannot be stored: ${why}`;
-    this.#pending.refuse({ reason: "bad_value", field: null, detail, partition, offset, payload });
-    return true;
   }
 
   async #apply(commit: Commit, sinceMs: number, about: Pick<Timing, "times" | "unchecked">): Promise<void> {

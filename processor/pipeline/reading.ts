@@ -3,10 +3,10 @@
  * @module
  */
 import { type Batch, ID_WORDS } from "../columns/batch.ts";
-import type { Decoder } from "../decode/decoder.ts";
+import type { Decoder, DuplicateFinder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
 import { beginOf, type Gap, lengthOf, type Records } from "../records.ts";
 import type { Advance, Position } from "./commit.ts";
-import { Duplicates, type PieceLengths } from "./duplicates.ts";
+import { Duplicates } from "./duplicates.ts";
 
 /** How much later than the largest event time of its partition an event may come without being late, in milliseconds. */
 export const ALLOWED_DELAY_MS = 10_000;
@@ -22,7 +22,8 @@ export class Reading {
   stable = 0;
   /** Records below this have been committed: they are read again only to remember their ids. */
   readonly replayUntil: number;
-  readonly duplicates: Duplicates;
+  readonly duplicates: DuplicateFinder;
+  readonly #runs: RunDecoder | undefined;
   /** Largest event time, epoch milliseconds; null before the first event. */
   largestTime: number | null;
   skipped = 0;
@@ -39,14 +40,18 @@ export class Reading {
   /** Where the partition was first read; null until it is known. */
   #first: number | null;
 
-  /** @param position where the sink stands; null if it has nothing of the partition */
-  constructor(partition: number, position: Position | null, pieces: PieceLengths) {
+  /**
+   * @param position where the sink stands; null if it has nothing of the partition
+   * @param runs decodes usual records, and has the ids of the partition
+   */
+  constructor(partition: number, position: Position | null, pieces: PieceLengths, runs?: RunDecoder) {
     this.partition = partition;
     this.#from = this.#first = position?.next ?? null;
     this.#at = position?.replay ?? null;
     this.next = this.replayUntil = position?.next ?? 0;
     this.largestTime = position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS;
-    this.duplicates = new Duplicates(pieces);
+    this.#runs = runs;
+    this.duplicates = runs?.duplicates(pieces) ?? new Duplicates(pieces);
   }
 
   /**
@@ -82,12 +87,19 @@ export class Reading {
    * @param scratch has room for one event, and is not kept
    */
   replay(decoder: Decoder, records: Records, from: number, scratch: Batch): number {
-    const until = Math.min(records.count, from + REPLAYED_AT_ONCE);
+    let until = from;
+    while (until < from + REPLAYED_AT_ONCE && this.isReplayed(records, until)) until++;
     let i = from;
-    for (; i < until && this.isReplayed(records, i); i++) {
+    while (i < until) {
+      const known = this.#runs?.remember(records, i, until, this.duplicates, scratch.words.keyed) ?? i;
+      if (known > i) {
+        i = known;
+        continue;
+      }
       const refusal = decoder.decode(records, i, scratch);
       this.duplicates.pass(records.offsets[i]!, records.times[i]!);
       if (refusal === null) this.repeats(scratch, records.times[i]!);
+      i++;
     }
     this.duplicates.takeUnchecked();
     return i;

@@ -190,7 +190,7 @@ function id(out: Writer, batch: Batch, i: number): void {
   const { ids } = batch.words;
   const n = batch.first + i;
   const start = ids.start(n);
-  out.span(ids.view, start, ids.end(n) - start);
+  out.span(ids.view, start, ids.length(n));
 }
 
 function word(out: Writer, batch: Batch, column: Coded, i: number): void {

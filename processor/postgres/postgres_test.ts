@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { JsonDecoder } from "../decode/json.ts";
+import { decoder } from "../testing/scenario.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
 import { startPostgres, using } from "../../testing/servers/postgres.ts";
 import { sinkContract } from "../testing/contracts/sink_contract.ts";
 import { sinkUnderTest } from "../testing/contracts/sql_reading.ts";
-import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import type { Database } from "./database.ts";
 import { openPostgres } from "./postgres.ts";
@@ -41,7 +40,7 @@ function pipelineInto(db: Database, clicks: LogRecord[]): Pipeline {
     source: new MemorySource([clicks], clicks.length),
     sink: new SqlSink(db, "here"),
     views: VIEWS,
-    decoder: new JsonDecoder(30 * DAY_MS),
+    decoder: decoder(),
     storeEvents: true,
     now: () => 0,
     commitEveryMs: 1000,

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { JsonDecoder } from "../decode/json.ts";
+import { decoder } from "./scenario.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import type { Sink } from "../pipeline/commit.ts";
-import { DAY_MS, type View } from "../views/view.ts";
+import type { View } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { MemorySource } from "./fakes/memory.ts";
 import type { OracleLog } from "../oracle/oracle.ts";
@@ -39,7 +39,7 @@ export async function ingest(
       source: new MemorySource(partitions, inAPoll, log.topic),
       sink,
       views,
-      decoder: new JsonDecoder(KEEP_DAYS * DAY_MS),
+      decoder: decoder(),
       storeEvents: true,
       now: () => 0,
       commitEveryMs: 0,

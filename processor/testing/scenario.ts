@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { JsonDecoder } from "../decode/json.ts";
+import { Kernel } from "../kernel/kernel.ts";
 import type { Cell } from "../measures/measure.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { tableOf } from "../translate/table.ts";
@@ -30,8 +31,13 @@ export function record(value: Message | string | Uint8Array | null, time: number
   return { value: utf8.encode(typeof value === "string" ? value : JSON.stringify(value)), time };
 }
 
-/** The reference decoder with the tests' retention, 30 days. */
-export function decoder(): JsonDecoder {
+/** The kernel with the tests' retention, 30 days, and little memory. */
+export function decoder(): Kernel {
+  return new Kernel({ keepMs: KEEP_DAYS * DAY_MS, mebibytes: 16 });
+}
+
+/** The reference decoder with the same retention. */
+export function reference(): JsonDecoder {
   return new JsonDecoder(KEEP_DAYS * DAY_MS);
 }
 

@@ -17,7 +17,7 @@ import { makePartitions, migrate, SchemaMismatch } from "../../postgres/operatio
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import type { Observer } from "../../pipeline/observer.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
-import { ScanDecoder } from "../../decode/scan.ts";
+import { Kernel } from "../../kernel/kernel.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { withCommas } from "../../status/text.ts";
 import { VIEWS } from "../../views/mod.ts";
@@ -102,7 +102,7 @@ async function openShop(options: DemoOptions, db: Database, log: EmbeddedLog, ob
     sink: new SqlSink(db, "demo"),
     observer,
     views: VIEWS,
-    decoder: new ScanDecoder({ keepMs: KEEP_DAYS * DAY_MS }),
+    decoder: new Kernel({ keepMs: KEEP_DAYS * DAY_MS }),
     storeEvents: true,
     now: () => performance.now(),
     commitEveryMs: 1000,

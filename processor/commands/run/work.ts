@@ -4,7 +4,7 @@
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_events.ts";
-import { type Settings, workersOf } from "../../config/config.ts";
+import { kernelMebibytes, type Settings, workersOf } from "../../config/config.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../../kafka/source.ts";
@@ -19,7 +19,7 @@ import { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Sink } from "../../pipeline/commit.ts";
 import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import { Sampler, type Watching } from "../../status/sampler.ts";
-import { ScanDecoder } from "../../decode/scan.ts";
+import { Kernel } from "../../kernel/kernel.ts";
 import { inWords } from "../../config/secret.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
@@ -168,7 +168,11 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     sink,
     observer,
     views: settings.VIEWS,
-    decoder: new ScanDecoder({ keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
+    decoder: new Kernel({
+      keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
+      hashRoutes: settings.HASH_ROUTES,
+      mebibytes: kernelMebibytes(settings),
+    }),
     storeEvents: settings.STORE_EVENTS,
     now: () => performance.now(),
     yieldToEventLoop: () => setImmediate(),

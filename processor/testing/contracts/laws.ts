@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { Batch, clear, type Dictionaries, dictionaries } from "../../columns/batch.ts";
 import type { Measure } from "../../measures/measure.ts";
 import { recordsOf } from "../fakes/memory.ts";
-import { at, decoder, type Message, record } from "../scenario.ts";
+import { at, type Message, record, reference } from "../scenario.ts";
 import { testKeyed } from "../fakes/keyed.ts";
 
 /** Measures by name. */
@@ -34,7 +34,7 @@ export function batchOf(words: Dictionaries, events: readonly Message[]): Batch 
   const batch = new Batch(words, Math.max(1, events.length));
   const records = recordsOf(0, 0, events.map((event) => record(event, NOON)));
   for (let i = 0; i < events.length; i++) {
-    assert.equal(decoder().decode(records, i, batch), null);
+    assert.equal(reference().decode(records, i, batch), null);
     batch.keep();
   }
   return batch;

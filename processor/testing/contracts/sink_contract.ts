@@ -8,7 +8,7 @@ import { Pipeline } from "../../pipeline/pipeline.ts";
 import { TopicChanged } from "../../pipeline/source.ts";
 import type { Row } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
-import { JsonDecoder } from "../../decode/json.ts";
+import { decoder } from "../scenario.ts";
 import { type LogRecord, MemorySource } from "../fakes/memory.ts";
 
 /** A sink under test, and what is visible from outside. */
@@ -43,7 +43,7 @@ function pipelineInto(sink: Sink, partitions: LogRecord[][], id = "memory"): Pip
     source,
     sink,
     views: VIEWS,
-    decoder: new JsonDecoder(30 * 86_400_000),
+    decoder: decoder(),
     storeEvents: true,
     now: () => 0,
     commitEveryMs: 1000,

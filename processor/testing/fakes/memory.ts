@@ -3,7 +3,7 @@
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
-import type { PieceLengths } from "../../pipeline/duplicates.ts";
+import type { PieceLengths } from "../../decode/decoder.ts";
 import { mergeSessions, mergeValues, rowOf } from "../../pipeline/fold.ts";
 import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 import { type Gap, lengthOf, type Records, type Seek } from "../../records.ts";

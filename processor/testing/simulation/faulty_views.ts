@@ -12,7 +12,7 @@ import { minutes, session, type View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import type { Fault } from "./faults.ts";
 import type { Measures } from "../contracts/laws.ts";
-import { decoder } from "../scenario.ts";
+import { reference } from "../scenario.ts";
 import type { Parts } from "./simulation.ts";
 
 /** Faults of views and decoders that a simulation must find. */
@@ -106,7 +106,7 @@ function withMeasure(name: string, change: (measure: Measure) => Partial<Measure
 
 /** Decodes correctly, but then refuses some events. */
 function refusing(refuses: (batch: Batch) => boolean): Decoder {
-  const good = decoder();
+  const good = reference();
   return {
     decode(records, i, batch) {
       const refusal = good.decode(records, i, batch);

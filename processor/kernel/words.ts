@@ -1,0 +1,170 @@
+/**
+ * The texts of a commit in the kernel's memory, as the rest of the processor reads them.
+ * @module
+ */
+import { CODED, type Coded, type Dictionaries, type Wanted } from "../columns/batch.ts";
+import { Hasher, join53 } from "../columns/hash.ts";
+import type { KeyedHash } from "../columns/keyed_hash.ts";
+import type { Dictionary, Sequence } from "../columns/strings.ts";
+import { FIELDS } from "../event.ts";
+import type { Memory } from "./memory.ts";
+
+// Places in `Dictionary` of assembly/dictionary.ts and in `Ids` of assembly/ids.ts.
+const COUNT = 0;
+const TEXTS = 4;
+const BYTES = 8;
+const FLOODED = 12;
+const ENDS = 0;
+const ID_BYTES = 4;
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const hasher = new Hasher();
+
+/** A dictionary of the kernel. */
+export class KernelDictionary implements Dictionary {
+  generation = 0;
+  /** Its address. */
+  readonly at: number;
+  readonly #memory: Memory;
+  readonly #keyed: KeyedHash;
+  readonly #texts: (string | undefined)[] = [];
+
+  readonly #fixed: readonly string[];
+
+  /**
+   * @param keyed hashes texts that are compared by their hash alone
+   * @param fixed texts that always have the codes 0, 1, 2, …
+   */
+  constructor(memory: Memory, keyed: KeyedHash, fixed: readonly string[] = []) {
+    this.#memory = memory;
+    this.#keyed = keyed;
+    this.#fixed = fixed;
+    this.at = memory.functions.newDictionary();
+    for (const text of fixed) this.internText(text);
+  }
+
+  get count(): number {
+    return this.#memory.word(this.at + COUNT);
+  }
+
+  get view(): DataView {
+    return this.#memory.view;
+  }
+
+  /** True once crafted strings collided: all are looked up by a keyed hash now. */
+  get isFlooded(): boolean {
+    return this.#memory.word(this.at + FLOODED) !== 0;
+  }
+
+  internText(text: string): number {
+    const { at, length } = this.#memory.place(text);
+    return this.#memory.functions.internText(this.at, at, length);
+  }
+
+  start(code: number): number {
+    const memory = this.#memory;
+    return memory.word(this.at + BYTES) + memory.word(memory.word(this.at + TEXTS) + code * 8);
+  }
+
+  length(code: number): number {
+    const memory = this.#memory;
+    return memory.word(memory.word(this.at + TEXTS) + code * 8 + 4);
+  }
+
+  text(code: number): string {
+    const start = this.start(code);
+    return this.#texts[code] ??= utf8.decode(this.#memory.bytes.subarray(start, start + this.length(code)));
+  }
+
+  hash(code: number): number {
+    const start = this.start(code);
+    return this.#keyed.double(this.view, start, start + this.length(code));
+  }
+
+  unkeyedHash(code: number): number {
+    const start = this.start(code);
+    hasher.hash(this.view, start, start + this.length(code));
+    return join53(hasher.high, hasher.low);
+  }
+
+  clear(): void {
+    this.#memory.functions.clearDictionary(this.at);
+    this.#texts.length = 0;
+    this.generation++;
+    for (const text of this.#fixed) this.internText(text);
+  }
+}
+
+/** The identities of a commit's events in the kernel. */
+class KernelIds implements Sequence {
+  count = 0;
+  readonly #memory: Memory;
+  readonly #at: number;
+
+  constructor(memory: Memory, at: number) {
+    this.#memory = memory;
+    this.#at = at;
+  }
+
+  get view(): DataView {
+    return this.#memory.view;
+  }
+
+  start(n: number): number {
+    return this.#memory.word(this.#at + ID_BYTES) + (n === 0 ? 0 : this.#end(n - 1));
+  }
+
+  length(n: number): number {
+    return this.#end(n) - (n === 0 ? 0 : this.#end(n - 1));
+  }
+
+  text(n: number): string {
+    const start = this.start(n);
+    return utf8.decode(this.#memory.bytes.subarray(start, start + this.length(n)));
+  }
+
+  set(n: number, view: DataView, start: number, end: number): void {
+    const at = this.#memory.copied(view, start, end);
+    this.#memory.functions.setId(this.#at, n, at, end - start);
+  }
+
+  compare(a: number, b: number): number {
+    const { bytes } = this.#memory;
+    const [startA, startB, lengthA, lengthB] = [this.start(a), this.start(b), this.length(a), this.length(b)];
+    for (let i = 0; i < lengthA && i < lengthB; i++) {
+      const difference = bytes[startA + i]! - bytes[startB + i]!;
+      if (difference !== 0) return difference;
+    }
+    return lengthA - lengthB;
+  }
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  #end(n: number): number {
+    return this.#memory.word(this.#memory.word(this.#at + ENDS) + n * 4);
+  }
+}
+
+/** The texts of a commit, in the kernel. */
+export type KernelWords = Dictionaries & { readonly at: number };
+
+/** Texts that the kernel expects under certain codes. */
+const FIXED: { readonly [column in Coded]?: readonly string[] } = {
+  device: [FIELDS.device.absent, ...FIELDS.device.among, FIELDS.device.other],
+  region: [FIELDS.region.absent],
+};
+
+/** Empty dictionaries for the next commit. */
+export function kernelWords(memory: Memory, topic: string, keyed: KeyedHash, wanted: Wanted): KernelWords {
+  const { functions } = memory;
+  const prefix = memory.kept(`${topic}/`);
+  const at = functions.newWords(prefix.at, prefix.length, +wanted.ids, +wanted.sessions, +wanted.events);
+  const columns = Object.fromEntries(CODED.map((column, n) => {
+    const dictionary = new KernelDictionary(memory, keyed, FIXED[column]);
+    functions.setDictionary(at, n, dictionary.at);
+    return [column, dictionary];
+  })) as Record<Coded, KernelDictionary>;
+  return { topic, wanted, keyed, ids: new KernelIds(memory, memory.word(at)), ...columns, at };
+}
