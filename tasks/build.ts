@@ -1,9 +1,10 @@
 /**
- * `deno task build`: builds the binary `dist/clickstream`. It is bundled first, which halves its start-up time.
+ * `deno task build`: builds the binary `dist/clickstream`. It is bundled first, in parts, so that a command loads only
+ * what it needs: this halves the CPU time of the start.
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { withKafkaWasm } from "./wasm.ts";
+import { assertLazyValidators, readsKafkaWasm, withKafkaWasm, withLazyValidators } from "./kafka_client.ts";
 import { hasRuntime, provideRuntime } from "./denort.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -33,26 +34,54 @@ for (const name of ["Timeout", "Interval", "Immediate"]) {
 }
 `;
 
-/** Pins the version of what is not bundled, so that the binary contains no other, and sets the timers. */
-async function finishBundle(): Promise<void> {
+/** Folder of the parts, which replace one another as a whole. */
+const PARTS = "dist/program";
+
+/** The part that starts the program, and the one that it loads first. */
+const MAIN = "main.js";
+const FIRST = "timers.js";
+
+/**
+ * Pins the version of what is not bundled, so that the binary contains no other, sets the timers before anything else,
+ * and changes the Kafka client.
+ */
+async function finishParts(): Promise<void> {
   const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as { imports: Record<string, string> };
-  let bundle = await Deno.readTextFile(`${ROOT}dist/clickstream.js`);
-  for (const name of UNBUNDLED) bundle = bundle.replaceAll(`"${name}"`, `"${imports[name]}"`);
-  await Deno.writeTextFile(`${ROOT}dist/clickstream.js`, NODE_TIMERS + await withKafkaWasm(bundle));
+  let validators = 0;
+  let wasms = 0;
+  for await (const { name } of Deno.readDir(`${ROOT}${PARTS}`)) {
+    const file = `${ROOT}${PARTS}/${name}`;
+    const part = await Deno.readTextFile(file);
+    const lazy = withLazyValidators(part);
+    validators += lazy.validators;
+    let { text } = lazy;
+    for (const name of UNBUNDLED) text = text.replaceAll(`"${name}"`, `"${imports[name]}"`);
+    if (readsKafkaWasm(text)) {
+      text = await withKafkaWasm(text);
+      wasms++;
+    }
+    if (name === MAIN) text = `import "./${FIRST}";\n${text}`;
+    if (text !== part) await Deno.writeTextFile(file, text);
+  }
+  assertLazyValidators(validators);
+  if (wasms !== 1) throw new Error(`${wasms} parts read the Kafka client's WebAssembly, not 1`);
+  await Deno.writeTextFile(`${ROOT}${PARTS}/${FIRST}`, NODE_TIMERS);
 }
 
 /** Builds the binary for this machine or another target. */
 export async function build(target = Deno.build.target, output = "dist/clickstream"): Promise<void> {
-  await Deno.mkdir(`${ROOT}dist`, { recursive: true });
+  await Deno.remove(`${ROOT}${PARTS}`, { recursive: true }).catch(() => {});
+  await Deno.mkdir(`${ROOT}${PARTS}`, { recursive: true });
   await deno(
     "bundle",
     "--quiet",
     "--platform=deno",
     ...UNBUNDLED.map((name) => `--external=${name}`),
-    "--output=dist/clickstream.js",
+    "--code-splitting",
+    `--outdir=${PARTS}`,
     "processor/main.ts",
   );
-  await finishBundle();
+  await finishParts();
   const compile = [
     "--quiet",
     "--no-config",
@@ -66,7 +95,7 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
     "--v8-flags=--max-semi-space-size=8",
     ...PERMISSIONS,
   ];
-  const files = [`--target=${target}`, `--output=${output}`, "dist/clickstream.js"];
+  const files = [`--target=${target}`, `--output=${output}`, `${PARTS}/${MAIN}`];
   try {
     await deno("compile", ...compile, ...files);
   } catch (error) {

@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { zipped } from "./denort.ts";
-import { withKafkaWasm } from "./wasm.ts";
+import { withKafkaWasm } from "./kafka_client.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 

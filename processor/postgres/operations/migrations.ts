@@ -78,8 +78,7 @@ export async function migrate(db: Database, migrations: readonly Migration[]): P
   if (state.state === "ahead" || state.state === "changed") {
     throw new SchemaMismatch(state, "Nothing was changed. Use the program that applied it");
   }
-  // Loaded on demand: umzug includes half a megabyte of command-line code.
-  const { MigrationError, Umzug } = await import("umzug");
+  const { MigrationError, Umzug } = await import("./umzug.ts");
   const applied: string[] = [];
   const umzug = new Umzug({
     migrations: migrations.map(({ name, sql }) => ({
