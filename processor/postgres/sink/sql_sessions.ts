@@ -4,7 +4,7 @@
  * written back.
  * @module
  */
-import { type Cell, type Cells, numbersOf, rowsBelow, Texts } from "../../columns/cells.ts";
+import { type Cell, type Cells, numbersOf, Texts } from "../../columns/cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
@@ -13,7 +13,7 @@ import type { Delta, Row, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
-import { insert, portions } from "./sql_by_user.ts";
+import { inKeyOrder, insert, portions } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
@@ -34,7 +34,8 @@ export async function writeSessions(tx: Database, schema: string, delta: Delta):
   const isNew = new Uint8Array(delta.count).fill(1);
   const alone = rowsAlone(delta);
   for (let row = 0; row < delta.count; row++) if (alone[row] === 0) ambiguous.add(row);
-  for (const rows of portions(rowsBelow(delta.count, (row) => alone[row] === 1))) {
+  const sorted = inKeyOrder(delta);
+  for (const rows of portions(sorted.filter((row) => alone[row] === 1))) {
     const continued = await continuedBy(tx, schema, delta.view, cells, rows);
     const timesFound = new Map<number, number>();
     for (const { row } of continued) timesFound.set(row, (timesFound.get(row) ?? 0) + 1);
@@ -49,7 +50,7 @@ export async function writeSessions(tx: Database, schema: string, delta: Delta):
     schema,
     tableOf(delta.view),
     cells,
-    rowsBelow(delta.count, (row) => isNew[row] === 1 && !ambiguous.has(row)),
+    sorted.filter((row) => isNew[row] === 1 && !ambiguous.has(row)),
   );
   if (ambiguous.size === 0) return;
   await upsert(
