@@ -17,6 +17,7 @@ import unreadable from "./0012_unreadable.sql" with { type: "text" };
 import readers from "./0013_readers.sql" with { type: "text" };
 import statusPage from "./0014_status_page.sql" with { type: "text" };
 import rollupTriggers from "./0015_rollup_triggers.sql" with { type: "text" };
+import firstDays from "./0016_first_days.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -42,4 +43,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0013_readers.sql", sql: readers },
   { name: "0014_status_page.sql", sql: statusPage },
   { name: "0015_rollup_triggers.sql", sql: rollupTriggers },
+  { name: "0016_first_days.sql", sql: firstDays },
 ];

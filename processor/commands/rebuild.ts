@@ -133,7 +133,7 @@ async function planOf(db: Database, fromMs: number, settings: RebuildSettings): 
     keepDays: settings.EVENTS_KEEP_DAYS,
     storeEvents: settings.STORE_EVENTS,
     hashRoutes: settings.HASH_ROUTES,
-    layout: 2,
+    layout: 3,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
 }

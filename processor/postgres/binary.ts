@@ -17,11 +17,12 @@ export class BinaryParameter {
   }
 }
 
-/** Type of a column or a parameter; `integer` and `tid` are for parameters only. */
-export type Type = Column["type"] | "integer" | "tid";
+/** Type of a column or a parameter: besides those of measures, flags (0 or 1), and two for parameters only. */
+export type Type = Column["type"] | "boolean" | "integer" | "tid";
 
 /** PostgreSQL's OIDs of the types. */
 const OIDS: { readonly [type in Type]: number } = {
+  boolean: 16,
   bytea: 17,
   bigint: 20,
   smallint: 21,
@@ -287,6 +288,8 @@ class Writer {
       case "smallint":
         this.int32(2);
         return this.int16(n);
+      case "boolean":
+        return this.raw(n === 0 ? FALSE : TRUE);
       default:
         this.int32(4);
         return this.int32(type === "date" ? Math.floor((n - EPOCH_MS) / DAY_MS) : n);
@@ -342,6 +345,8 @@ class Writer {
   }
 }
 
+const FALSE = Uint8Array.of(0);
+const TRUE = Uint8Array.of(1);
 const EMPTY = new DataView(new ArrayBuffer(0));
 
 const utf8 = new TextEncoder();

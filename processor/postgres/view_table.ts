@@ -38,6 +38,7 @@ export function createTable(view: View, schema: string = SCHEMA): string {
     ...(view.by.includes("pagePath") ? [PAGE_KEY] : []),
     ...measured.map(column),
     ...Object.entries(view.derived ?? {}).map(([of, values]) => `${of} boolean not null ${conditionOf(values)}`),
+    ...(view.firsts === undefined ? [] : [`${view.firsts} boolean not null default false`]),
     ...(isPlain ? [`primary key (${identity.join(", ")})`] : []),
   ];
   // Leaves room in each page for the versions of a row that every commit updates, most of all in open sessions.

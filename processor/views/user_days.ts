@@ -10,5 +10,5 @@ export const userDays: View = view({
   measures: { events: count(), purchases: count({ type: ["purchase"] }), revenue_cents: sum("revenue") },
   // This table knows the day on which a user was first seen, and the days with events of an erased user.
   keep: "forever",
-  rollups: ["users"],
+  firsts: "is_first",
 });

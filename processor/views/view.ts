@@ -27,6 +27,11 @@ export interface View {
   readonly derived?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** How long rows are kept (default: `ROLLUPS_KEEP_DAYS`). */
   readonly keep?: "forever";
+  /**
+   * Column that is true in the first row of each user, for views of one row per user and day. The sink keeps it; a
+   * trigger of the view's migration keeps it after any other write.
+   */
+  readonly firsts?: string;
   /** Rollup tables that triggers of the view's migration maintain from its rows; nothing else writes them. */
   readonly rollups?: readonly string[];
 }
@@ -128,6 +133,9 @@ export function view(definition: View): View {
   for (const [name, values] of Object.entries(definition.derived ?? {})) {
     const unknown = Object.keys(values).find((column) => !columns.includes(column));
     if (unknown !== undefined) refuse(`${name} is made of ${unknown}, which no measure has`);
+  }
+  if (definition.firsts !== undefined && (window.kind !== "day" || by.join() !== "user")) {
+    refuse(`${definition.firsts} marks the first of a user's days, and its rows are not by user and day`);
   }
   return definition;
 }

@@ -52,6 +52,16 @@ onEachDatabase("tables from before hashes had a key", {
     await db.exec(upgraded);
     await migrate(db, MIGRATIONS);
     const log = upgradeLog();
+    const wrongFirsts = async () => {
+      const { rows } = await db.query<{ wrong: number; users: number }>(
+        `select count(*) filter (where d.is_first <> (d.day = f.day))::integer as wrong, count(distinct d.user_id)::integer as users
+           from clickstream.user_days d
+           join (select user_id, min(day) as day from clickstream.user_days group by 1) f using (user_id)`,
+      );
+      assert.ok(rows[0]!.users > 50);
+      return rows[0]!.wrong;
+    };
+    assert.equal(await wrongFirsts(), 0);
     assert.equal(
       formatDifferences(await compareTables(db, expectedOf(firstHalf(log), { keepDays: KEEP_DAYS }))),
       "every table agrees",
@@ -61,6 +71,7 @@ onEachDatabase("tables from before hashes had a key", {
       formatDifferences(await compareTables(db, expectedOf(log, { keepDays: KEEP_DAYS }))),
       "every table agrees",
     );
+    assert.equal(await wrongFirsts(), 0);
     const { rows } = await db.query<{ scheme: number; windows: number }>(
       `select get_byte(users_state, 0) / 2 as scheme, count(*)::integer as windows from clickstream.pages
         group by 1 order by 1`,

@@ -37,7 +37,7 @@ export interface Plan {
   readonly storeEvents: boolean;
   readonly hashRoutes: boolean;
   /** Version of the staging tables: a rebuild that an older program began starts again. */
-  readonly layout: 2;
+  readonly layout: 3;
   /** Refusals that were sent back: their copies replace them. */
   readonly replayed: readonly string[];
 }

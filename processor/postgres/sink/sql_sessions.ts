@@ -4,7 +4,7 @@
  * written back.
  * @module
  */
-import { type Cell, type Cells, numbersOf, Texts } from "../../columns/cells.ts";
+import { type Cell, type Cells, numbersOf } from "../../columns/cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
@@ -13,7 +13,7 @@ import type { Delta, Row, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
-import { inKeyOrder, insert, portions } from "./sql_by_user.ts";
+import { columnsIn, inKeyOrder, insert, numbered, portions } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
@@ -48,7 +48,8 @@ export async function writeSessions(tx: Database, schema: string, delta: Delta):
   await insert(
     tx,
     schema,
-    tableOf(delta.view),
+    delta.view.name,
+    columnsIn(tableOf(delta.view)),
     cells,
     sorted.filter((row) => isNew[row] === 1 && !ambiguous.has(row)),
   );
@@ -69,17 +70,6 @@ function rowsAlone({ count, keys }: Delta): Int32Array {
   const sizes = new Int32Array(count);
   for (let row = 0; row < count; row++) sizes[groupOf[row] = groups.row(0, codes, row)]!++;
   return groupOf.map((group) => sizes[group]! === 1 ? 1 : 0);
-}
-
-/** Codes of cells: equal cells have equal codes. */
-function numbered(cells: Cells): Int32Array {
-  if (cells instanceof Texts) return cells.codes;
-  const known = new Map<Cell, number>();
-  return Int32Array.from(cells as readonly Cell[], (cell) => {
-    const code = known.get(cell) ?? known.size;
-    known.set(cell, code);
-    return code;
-  });
 }
 
 /**

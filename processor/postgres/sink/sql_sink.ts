@@ -26,6 +26,9 @@ import { mergedWindows } from "./sql_windows.ts";
  */
 const BY_KEY = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
+/** Tells the triggers that keep `View.firsts` after other writes that the sink keeps it itself. */
+const KEEPS_FIRSTS = "set local clickstream.firsts = 'kept'";
+
 /** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
 export class SqlSink implements Sink {
   readonly #db: Database;
@@ -83,7 +86,7 @@ export class SqlSink implements Sink {
 
   async #commit(commit: Commit): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      await tx.exec(BY_KEY);
+      await tx.exec(`${BY_KEY}; ${KEEPS_FIRSTS}`);
       await this.#advance(tx, commit);
       const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
       await allSettledOrThrow([
