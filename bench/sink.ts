@@ -8,8 +8,9 @@ import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Simulator } from "../generator/simulator.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
-import { ScanDecoder } from "../processor/decode/scan.ts";
+
 import { EmbeddedLog, type Entry } from "../processor/embedded/embedded_log.ts";
+import { Kernel } from "../processor/kernel/kernel.ts";
 import { Pipeline } from "../processor/pipeline/pipeline.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { makePartitions, migrate } from "../processor/postgres/operations/migrations.ts";
@@ -74,7 +75,7 @@ async function drained(log: EmbeddedLog, db: Database, serverPid: number, option
     source: log,
     sink: new SqlSink(db, "bench"),
     views: VIEWS.filter(({ name }) => options.views.includes(name)),
-    decoder: new ScanDecoder({ keepMs: 36_500 * DAY_MS, hashRoutes: true }),
+    decoder: new Kernel({ keepMs: 36_500 * DAY_MS, mebibytes: 1024 }),
     storeEvents: options.raw,
     now: () => performance.now(),
     yieldToEventLoop: () => setImmediate(),

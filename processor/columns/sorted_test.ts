@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Texts } from "./cells.ts";
-import { Dictionary } from "./dictionary.ts";
+import { TextDictionary } from "./dictionary.ts";
 import { KeyedHash, NO_KEY } from "./keyed_hash.ts";
 import { sortedRows } from "./sorted.ts";
 
 function textsOf(all: readonly string[]): Texts {
   const keyed = new KeyedHash();
   keyed.use(NO_KEY);
-  const strings = new Dictionary(keyed);
+  const strings = new TextDictionary(keyed);
   return new Texts(strings, Int32Array.from(all, (text) => strings.internText(text)));
 }
 
