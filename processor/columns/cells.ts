@@ -9,10 +9,10 @@ import { NONE, type Strings } from "./strings.ts";
 export type Cell = number | string | Uint8Array | null;
 
 /** One column, with a cell for each row. NaN stands for null among numbers. */
-export type Cells = Float64Array | Texts | readonly Cell[];
+export type Cells = Float64Array | Texts | Bytes | readonly Cell[];
 
-/** A column of strings by their numbers; `NONE` stands for null. */
-export class Texts {
+/** A column whose cells lie in a sequence of bytes, by their numbers; `NONE` stands for null. */
+export class Spans {
   readonly strings: Strings;
   readonly codes: Int32Array;
 
@@ -20,11 +20,26 @@ export class Texts {
     this.strings = strings;
     this.codes = codes;
   }
+}
 
+/** A column of strings. */
+export class Texts extends Spans {
   /** The string of a row, or null. */
   at(row: number): string | null {
     const code = this.codes[row]!;
     return code === NONE ? null : this.strings.text(code);
+  }
+}
+
+/** A column of byte strings. */
+export class Bytes extends Spans {
+  /** A copy of the bytes of a row, or null. */
+  at(row: number): Uint8Array | null {
+    const code = this.codes[row]!;
+    if (code === NONE) return null;
+    const { buffer, byteOffset } = this.strings.view;
+    const start = byteOffset + this.strings.start(code);
+    return new Uint8Array(buffer.slice(start, start + this.strings.length(code)));
   }
 }
 

@@ -3,7 +3,10 @@
  * It keeps only what a later event could still change.
  * @module
  */
+import { Arena } from "../columns/arena.ts";
+import { Bytes, codesOf, numbersOf } from "../columns/cells.ts";
 import { grown } from "../columns/grown.ts";
+import { NONE } from "../columns/strings.ts";
 import { CodeTable, type Measure } from "./measure.ts";
 
 /**
@@ -50,12 +53,17 @@ export class Funnel {
     return new Funnel(times[0]!, Array.from(times.subarray(2)), times[1]!, false);
   }
 
-  /** What a later event could still change, for `Funnel.of`; null if it is complete or empty. */
+  /** The times that a later event could still change; null if it is complete or empty. */
+  get state(): readonly [first: number, middle: readonly number[], last: number] | null {
+    const isEmpty = this.#first === Infinity && this.#last === -Infinity && this.#middle.length === 0;
+    return this.step === 3 || isEmpty ? null : [this.#first, this.#middle, this.#last];
+  }
+
+  /** `state` as bytes, for `Funnel.of`. */
   get bytes(): Uint8Array | null {
-    if (this.step === 3 || (this.#first === Infinity && this.#last === -Infinity && this.#middle.length === 0)) {
-      return null;
-    }
-    return new Uint8Array(new Float64Array([this.#first, this.#last, ...this.#middle]).buffer);
+    if (this.state === null) return null;
+    const [first, middle, last] = this.state;
+    return new Uint8Array(new Float64Array([first, last, ...middle]).buffer);
   }
 
   /** The funnel of both sets of events. */
@@ -74,6 +82,24 @@ export class Funnel {
   /** All three steps. */
   static complete(): Funnel {
     return new Funnel(Infinity, [], -Infinity, true);
+  }
+}
+
+/** The states of many funnels, as bytes, without an object for each. */
+class States {
+  readonly strings = new Arena();
+  #times = new Float64Array(64);
+
+  /** Adds a state; returns its number. */
+  add(first: number, middle: readonly number[], last: number): number {
+    if (middle.length + 2 > this.#times.length) this.#times = new Float64Array(middle.length * 2);
+    const times = this.#times;
+    times[0] = first;
+    times[1] = last;
+    for (let i = 0; i < middle.length; i++) times[2 + i] = middle[i]!;
+    const { strings } = this;
+    strings.set(strings.count, new DataView(times.buffer), 0, 8 * (2 + middle.length));
+    return strings.count++;
   }
 }
 
@@ -113,6 +139,7 @@ export function funnel(steps: readonly [string, string, string], state: string):
       let last = new Float64Array(0);
       // Thinned once, at the end: merging each event would take quadratic time in a robot's thousands of events.
       const middle = new Map<number, number[]>();
+      const states = new States();
       const stepOf = new CodeTable(words.type, (type) => steps.indexOf(type));
       return {
         add(batch, rows, rowCount) {
@@ -144,6 +171,23 @@ export function funnel(steps: readonly [string, string, string], state: string):
           if (times !== undefined) middle.set(into, [...middle.get(into) ?? [], ...times]);
         },
         value: (row) => Funnel.from(first[row] ?? Infinity, middle.get(row) ?? [], last[row] ?? -Infinity),
+        cells(rows) {
+          states.strings.clear();
+          const reached = numbersOf(rows, (row) => first[row]! < Infinity ? 1 : 0);
+          const codes = codesOf(rows, () => NONE);
+          for (let r = 0; r < rows.length; r++) {
+            const row = rows[r]!;
+            const times = middle.get(row);
+            if (times === undefined) {
+              if (first[row]! < Infinity || last[row]! > -Infinity) codes[r] = states.add(first[row]!, [], last[row]!);
+            } else {
+              const { step, state } = Funnel.from(first[row]!, times, last[row]!);
+              reached[r] = step;
+              if (state !== null) codes[r] = states.add(...state);
+            }
+          }
+          return [reached, new Bytes(states.strings, codes)];
+        },
         clear() {
           first.fill(Infinity);
           last.fill(-Infinity);

@@ -69,7 +69,7 @@ Deno.test("merged rows equal merged values, and cells equal encoded values", () 
         const cells = accumulator.cells?.(Int32Array.of(1, 0)) ?? [];
         [1, 0].forEach((row, r) => {
           const encoded = measure.encode(accumulator.value(row));
-          cells.forEach((column, c) => assert.equal(cellAt(column, r), encoded[c], `${name}, column ${c}`));
+          cells.forEach((column, c) => assert.deepEqual(cellAt(column, r), encoded[c], `${name}, column ${c}`));
         });
       }
     }),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Batch, Coded } from "../columns/batch.ts";
-import { type Cells, Texts } from "../columns/cells.ts";
+import { type Cells, Spans } from "../columns/cells.ts";
 import type { Column } from "../measures/measure.ts";
 
 /** A parameter in PostgreSQL's binary format. Its type is the one that the statement gives it. */
@@ -72,7 +72,7 @@ function sizeOf(cells: Cells, count: number, rows: Int32Array | null): number {
   let size = 8;
   for (let i = 0; i < count; i++) {
     const row = rows === null ? i : rows[i]!;
-    if (cells instanceof Texts) {
+    if (cells instanceof Spans) {
       const code = cells.codes[row]!;
       size += 4 + (code < 0 ? 0 : cells.strings.length(code));
     } else {
@@ -84,7 +84,7 @@ function sizeOf(cells: Cells, count: number, rows: Int32Array | null): number {
 }
 
 function lengthOf(cells: Cells): number {
-  return cells instanceof Texts ? cells.codes.length : cells.length;
+  return cells instanceof Spans ? cells.codes.length : cells.length;
 }
 
 /** The six bytes of a `ctid`, from the text that PostgreSQL writes, such as `(0,1)`. */
@@ -259,7 +259,7 @@ class Writer {
       const n = cells[row]!;
       if (Number.isNaN(n)) return this.#null();
       this.number(n, type);
-    } else if (cells instanceof Texts) {
+    } else if (cells instanceof Spans) {
       const code = cells.codes[row]!;
       if (code < 0) return this.#null();
       const { strings } = cells;
