@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MIGRATIONS } from "../../migrations/mod.ts";
 import { ingest, KEEP_DAYS, schedule } from "../testing/ingest_schedules.ts";
 import { compareTables, formatDifferences } from "../oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../oracle/oracle.ts";
@@ -11,8 +10,7 @@ import { compareReports, formatReportDifferences } from "../oracle/report_tables
 import { VIEWS } from "../views/mod.ts";
 import { DAY_MS } from "../views/view.ts";
 import type { Database } from "../postgres/database.ts";
-import { openEmbedded } from "./embedded.ts";
-import { migrate } from "../postgres/operations/migrations.ts";
+import { emptyDatabase } from "../testing/contracts/empty_database.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 
 // More runs, or another seed: AGREEMENT_RUNS=500 AGREEMENT_SEED=7 deno test …
@@ -43,60 +41,36 @@ async function agree(database: Database, log: OracleLog, ranges: readonly Range[
   assert.equal(formatReportDifferences(differences), "every report agrees");
 }
 
-async function empty(database: Database): Promise<void> {
-  await database.exec(
-    `truncate ${
-      [
-        "progress",
-        "events",
-        "refusals",
-        ...VIEWS.map(({ name }) => name),
-      ].map((table) => `clickstream.${table}`).join(", ")
-    }`,
-  );
-}
-
 Deno.test("the embedded PostgreSQL stores and reports what the oracle expects, for any log", async () => {
-  const database = await openEmbedded();
-  try {
-    await migrate(database, MIGRATIONS);
-    const ranges = fc.array(range, { minLength: 2, maxLength: 3 });
-    await fc.assert(
-      fc.asyncProperty(oracleLog, schedule, ranges, async (log, schedule, ranges) => {
-        fc.pre(isDecided(expectedOf(log, { keepDays: KEEP_DAYS })));
-        await empty(database);
-        await ingest(log, new SqlSink(database, "agreement"), schedule);
-        await agree(database, log, [EVER, ...DAYS, ...ranges]);
-      }),
-      { numRuns: RUNS, seed: SEED },
-    );
-  } finally {
-    await database.close();
-  }
+  const ranges = fc.array(range, { minLength: 2, maxLength: 3 });
+  await fc.assert(
+    fc.asyncProperty(oracleLog, schedule, ranges, async (log, schedule, ranges) => {
+      fc.pre(isDecided(expectedOf(log, { keepDays: KEEP_DAYS })));
+      const database = await emptyDatabase();
+      await ingest(log, new SqlSink(database, "agreement"), schedule);
+      await agree(database, log, [EVER, ...DAYS, ...ranges]);
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
 });
 
 Deno.test("retention has no row for a day that is not over", async () => {
-  const database = await openEmbedded();
-  try {
-    await migrate(database, MIGRATIONS);
-    const { rows } = await database.query<{ now: string }>("select (extract(epoch from now()) * 1000)::text as now");
-    const nowMs = Number(rows[0]!.now);
-    const visits = [["ann", 2], ["ann", 1], ["ann", 0], ["bob", 1], ["cat", 0]] as const;
-    const log = fromJson(
-      visits.map(([userId, daysAgo]) => ({
-        ...{ userId, eventType: "page_view", page: "/", timestamp: nowMs - daysAgo * DAY_MS },
-      })),
-      nowMs,
-    );
-    await ingest(log, new SqlSink(database, "agreement"), { inAPoll: 10, inACommit: 10, turnsOfALife: 10 });
-    const days = rangeOf(nowMs - 5 * DAY_MS, nowMs + 5 * DAY_MS);
-    await agree(database, log, [days]);
-    const { rows: retained } = await database.query<{ row: string }>(
-      "select day_number || ' ' || users as row from clickstream.retention($1::text::date, $2::text::date)",
-      [days.from.slice(0, 10), days.to.slice(0, 10)],
-    );
-    assert.deepEqual(retained.map(({ row }) => row), ["0 1", "1 1", "0 1"]);
-  } finally {
-    await database.close();
-  }
+  const database = await emptyDatabase();
+  const { rows } = await database.query<{ now: string }>("select (extract(epoch from now()) * 1000)::text as now");
+  const nowMs = Number(rows[0]!.now);
+  const visits = [["ann", 2], ["ann", 1], ["ann", 0], ["bob", 1], ["cat", 0]] as const;
+  const log = fromJson(
+    visits.map(([userId, daysAgo]) => ({
+      ...{ userId, eventType: "page_view", page: "/", timestamp: nowMs - daysAgo * DAY_MS },
+    })),
+    nowMs,
+  );
+  await ingest(log, new SqlSink(database, "agreement"), { inAPoll: 10, inACommit: 10, turnsOfALife: 10 });
+  const days = rangeOf(nowMs - 5 * DAY_MS, nowMs + 5 * DAY_MS);
+  await agree(database, log, [days]);
+  const { rows: retained } = await database.query<{ row: string }>(
+    "select day_number || ' ' || users as row from clickstream.retention($1::text::date, $2::text::date)",
+    [days.from.slice(0, 10), days.to.slice(0, 10)],
+  );
+  assert.deepEqual(retained.map(({ row }) => row), ["0 1", "1 1", "0 1"]);
 });
