@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { Pipeline } from "../pipeline/pipeline.ts";
 import { migrated, onEachDatabase } from "../../testing/servers/databases.ts";
-import { MemorySource } from "../testing/fakes/memory.ts";
-import { at, clicks, decoder, record } from "../testing/scenario.ts";
-import { VIEWS } from "../views/mod.ts";
+import { report, storeEvents } from "../testing/contracts/reports.ts";
+import { at, clicks } from "../testing/scenario.ts";
 import type { Database } from "./database.ts";
-import { SqlSink } from "./sink/sql_sink.ts";
 
 // A Monday. Ann views one page, with a query. Bob buys, and views a page hours later. Cat's session begins in the last
 // millisecond before noon. Dan and Eve view no page, but Eve buys. Fay comes at midnight.
@@ -30,31 +27,8 @@ type Range = readonly [from: string, to: string];
 
 /** Stores the clicks through a pipeline. */
 async function filled(db: Database): Promise<Database> {
-  const records = clicks(CLICKS).map((click) => record(click, at("2026-11-03T00:00:00.000")));
-  const pipeline = new Pipeline({
-    source: new MemorySource([records], 100),
-    sink: new SqlSink(db, "test"),
-    views: VIEWS,
-    decoder: decoder(),
-    storeEvents: true,
-    now: () => 0,
-    commitEveryMs: 1000,
-    commitRecords: 1000,
-  });
-  await pipeline.step();
-  await pipeline.flush();
+  await storeEvents(db, clicks(CLICKS), at("2026-11-03T00:00:00.000"));
   return db;
-}
-
-/** The rows of a report in order, each as the values of its columns in order. */
-async function report(db: Database, name: string, range: Range): Promise<unknown[][]> {
-  const { rows } = await db.query<{ row: string }>(
-    `select to_json(r)::text as row from clickstream.${name}($1, $2) r`,
-    [
-      ...range,
-    ],
-  );
-  return rows.map(({ row }) => Object.values(JSON.parse(row) as Record<string, unknown>));
 }
 
 const FUNNEL = "step integer, name text, sessions bigint, step_rate double precision, overall_rate double precision";
