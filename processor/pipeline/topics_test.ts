@@ -1,10 +1,10 @@
 /** Every offset is accounted for, and no topic is mistaken for another. */
 import assert from "node:assert/strict";
 import { type Gap, lengthOf, type Records } from "../records.ts";
-import { PositionsMoved } from "./commit.ts";
+import { type Commit, PositionsMoved } from "./commit.ts";
 import { TopicChanged } from "./source.ts";
 import { type LogRecord, recordsOf } from "../testing/fakes/memory.ts";
-import { bad, click, clicksFrom, type Harness, harness } from "../testing/pipeline_harness.ts";
+import { bad, click, clicksFrom, GatedSink, type Harness, harness } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 
 /** A run that begins with a gap of `gap` offsets and ends with `skipped` offsets without records. */
@@ -60,6 +60,61 @@ Deno.test("offsets between the records of a run count as skipped at their positi
   };
   await taken(all, [sparse]);
   assert.deepEqual(commits, [[3, 2], [4, 0], [8, 3], [9, 1]]);
+});
+
+/** A run that stands for an unreadable batch with these offsets, asked for from `at` on. */
+function unreadable(at: number, from: number, to: number, bytes = Uint8Array.of(1, 2, 3)): Records {
+  const batch = { offset: at, from, to, detail: `${from} to ${to}`, bytes };
+  return { ...recordsOf(0, at, [], to), next: to, skipped: to - at - 1, unreadable: batch };
+}
+
+Deno.test("an unreadable batch is one refusal, with the beginning of its bytes", async () => {
+  const all = harness([[]]);
+  const bytes = new Uint8Array(70_000).fill(7);
+  all.source.poll = () => Promise.resolve([run(3, clicksFrom("a", 1)), unreadable(4, 2, 9, bytes)]);
+  await all.pipeline.step();
+  bytes.fill(0);
+  await all.pipeline.flush();
+  const { first, next, consumed, stored, refused, skipped } = all.sink.progress.get(0)!;
+  assert.deepEqual([first, next, consumed, stored, refused, skipped], [3, 9, 2, 1, 1, 4]);
+  assert.deepEqual(all.sink.refusals, [{
+    ...{ reason: "unreadable_batch", field: null, detail: "2 to 9", partition: 0, offset: 4 },
+    payload: new Uint8Array(65_536).fill(7),
+  }]);
+});
+
+Deno.test("an unreadable batch is refused from the first offset that is not committed, if there is one", async () => {
+  const before = harness([[]]);
+  await taken(before, [run(0, clicksFrom("a", 5))]);
+  for (const [to, refused, skipped] of [[4, 0, 0], [5, 0, 0], [6, 1, 0], [9, 1, 3]] as const) {
+    const after = harness([[]], { sink: Object.assign(new GatedSink(), { progress: new Map(before.sink.progress) }) });
+    await taken(after, [unreadable(0, 0, to)]);
+    const { next, consumed, ...others } = after.sink.progress.get(0)!;
+    assert.deepEqual([next, consumed, others.refused, others.skipped], [
+      Math.max(5, to),
+      5 + refused,
+      refused,
+      skipped,
+    ]);
+    assert.deepEqual(after.sink.refusals.map(({ offset }) => offset), refused === 0 ? [] : [5]);
+  }
+});
+
+Deno.test("unreadable batches count towards the size of a commit, and their bytes too", async () => {
+  const sizes: number[] = [];
+  const observer = { committed: ({ refusals }: Commit) => void sizes.push(refusals.length) };
+  const small = harness([[]], { commitRecords: 2, observer });
+  const batches = [0, 2, 4].map((at) => unreadable(at, at, at + 2));
+  small.source.poll = () => Promise.resolve(batches.splice(0));
+  await small.pipeline.step();
+  await small.pipeline.flush();
+  const large = harness([[]], { observer });
+  const refused = Array.from({ length: 513 }, (): LogRecord => ({ time: 0, value: new Uint8Array(65_537) }));
+  const runs = [run(0, refused), unreadable(513, 513, 515)];
+  large.source.poll = () => Promise.resolve(runs.splice(0));
+  await large.pipeline.step();
+  await large.pipeline.flush();
+  assert.deepEqual(sizes, [2, 1, 513, 1]);
 });
 
 Deno.test("a run that does not account for its offsets is not committed", async () => {
