@@ -104,6 +104,56 @@ for (const [n, sets] of [[5_000, 40], [20_000, 40], [200_000, 12], [2_000_000, 2
   );
 }
 
+Deno.test("a register of a sketch holds the position of the first 1 beside its index, of 48 bits", () => {
+  const words = new Uint32Array(2);
+  const double = new Float64Array(words.buffer);
+  const rankOf = (index: number) => index % 49 + 1;
+  const hashes = Float64Array.from({ length: 5000 }, (_, index) => {
+    // After the first 1 all bits are 1 in every other hash, and 0 in the others.
+    const first = 1n << 48n - BigInt(rankOf(index)) & (1n << 48n) - 1n;
+    const rest = rankOf(index) === 49 ? 0n : index % 2 === 0 ? first : first | first - 1n;
+    words[0] = Number(rest & 0x3ffffn) << 14 | index;
+    words[1] = Number(rest >> 18n);
+    return double[0]!;
+  });
+  const [tag, ...registers] = Distinct.from(hashes, () => new Float64Array(0)).bytes;
+  assert.equal(tag, 3);
+  assert.deepEqual(registers, Array.from({ length: 16384 }, (_, index) => index < 5000 ? rankOf(index) : 0));
+});
+
+/** The estimate of registers with `bits` bits for a rank, by the series of the paper (O. Ertl, 2017). */
+function published(registers: Uint8Array, bits: number): number {
+  const m = registers.length;
+  const share = (rank: number) => registers.filter((of) => of === rank).length / m;
+  const sum = (term: (k: number) => number) =>
+    Array.from({ length: 50 }, (_, k) => term(k + 1)).reduce((a, b) => a + b);
+  const [full, none] = [1 - share(bits + 1), share(0)];
+  const tau = (1 - full - sum((k) => (1 - full ** (2 ** -k)) ** 2 * 2 ** -k)) / 3;
+  const sigma = none + sum((k) => none ** (2 ** k) * 2 ** (k - 1));
+  const ranks = Array.from({ length: bits }, (_, k) => share(k + 1) * 2 ** -(k + 1)).reduce((a, b) => a + b);
+  return m / (2 * Math.LN2 * (tau * 2 ** -bits + ranks + sigma));
+}
+
+Deno.test("the estimate of a sketch is that of the paper, for any registers", () => {
+  // Shares of registers without a member and of those at the highest rank; the others have at least the lowest rank.
+  const kinds = [[0.7, 0, 1], [0.01, 0, 1], [0, 0, 1], [0, 0.01, 1], [0.2, 0.2, 1], [0, 0.5, 39]] as const;
+  for (const [tag, bits] of [[3, 48], [1, 39]] as const) {
+    for (const [seed, [empty, full, lowest]] of kinds.entries()) {
+      const random = new Random(seed);
+      const registers = Uint8Array.from({ length: 16384 }, () => {
+        if (random.chance(empty)) return 0;
+        if (random.chance(full)) return bits + 1;
+        let rank: number = lowest;
+        while (rank < bits && random.chance(0.5)) rank++;
+        return rank;
+      });
+      const { count } = Distinct.of(Uint8Array.of(tag, ...registers));
+      const expected = published(registers, bits);
+      assert.ok(Math.abs(count / expected - 1) < 1e-4, `${count}, not ${expected}: tag ${tag}, seed ${seed}`);
+    }
+  }
+});
+
 Deno.test("a set has the same bytes, in whatever parts and order it was merged", () => {
   for (let seed = 0; seed < 30; seed++) {
     const random = new Random(seed);
