@@ -112,6 +112,24 @@ Deno.test("a view is written alone as among the others", async () => {
   }
 });
 
+Deno.test("rows that several workers write are written under the lock, and rows by user and events before it", async () => {
+  const db = await emptyDatabase();
+  const locked = new Map<string, Set<boolean>>();
+  const watched = disturbed(db, async (sql, tx) => {
+    const table = /^(?:copy|insert into|update) clickstream\.(\w+)/.exec(sql)?.[1];
+    if (table === undefined) return;
+    const { rows } = await tx.query<{ held: boolean }>(
+      "select exists (select from pg_locks where locktype = 'advisory' and granted) as held",
+    );
+    locked.set(table, (locked.get(table) ?? new Set()).add(rows[0]!.held));
+  });
+  await commits(watched, [0, 1], [0, 1, 60]);
+  const expected = ["active_users", "events", "pages", "progress", "sessions", "traffic", "user_days"].map((table) =>
+    [table, [!["events", "progress", "user_days"].includes(table)]] as const
+  );
+  assert.deepEqual([...locked].map(([table, held]) => [table, [...held]]).sort(), expected);
+});
+
 Deno.test("a lost key stops the service with an error that says what to restore", async () => {
   const db = await emptyDatabase();
   const undo = new Error("undo");
