@@ -14,6 +14,7 @@ const FETCH = 1;
 const BY_ID = 13;
 const BY_NAME = 12;
 const READ_COMMITTED = 1;
+const UUID_BYTES = 16;
 
 /** What to fetch, and the limits. */
 export interface FetchRequest {
@@ -25,9 +26,13 @@ export interface FetchRequest {
   readonly topicId: string | null;
   /** First offset to read of each partition. */
   readonly offsets: ReadonlyMap<number, number>;
+  /** Partitions of which only the state is wanted, and no records. */
+  readonly held?: ReadonlySet<number>;
   /** How long the broker may wait for data. */
   readonly maxWaitMs: number;
+  /** Most bytes of the response, and of each partition in it; a first batch may be larger. */
   readonly maxBytes: number;
+  readonly partitionBytes: number;
 }
 
 /** A partition in a response: its records, or Kafka's error code. */
@@ -54,7 +59,8 @@ export function topicIdOf(uuid: string): string | null {
   return Uint8Array.fromHex(hex).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-function written({ topic, topicId, offsets, maxWaitMs, maxBytes }: FetchRequest): Writer {
+function written({ topic, topicId, offsets, maxWaitMs, maxBytes, ...more }: FetchRequest): Writer {
+  const { held, partitionBytes } = more;
   return Writer.create()
     .appendInt32(-1) // replica id: a consumer
     .appendInt32(maxWaitMs)
@@ -72,7 +78,7 @@ function written({ topic, topicId, offsets, maxWaitMs, maxBytes }: FetchRequest)
           .appendInt64(BigInt(offset))
           .appendInt32(-1)
           .appendInt64(-1n) // log start, which only replicas know
-          .appendInt32(maxBytes);
+          .appendInt32(held?.has(partition) ? 0 : partitionBytes);
       });
     })
     .appendArray([], () => {}) // partitions to forget
@@ -87,7 +93,8 @@ function parsed(response: Buffer, isById: boolean): readonly PartitionResponse[]
   reader.readInt32(); // session
   const partitions: PartitionResponse[] = [];
   reader.readArray((topic) => {
-    if (isById) topic.readUUID();
+    // Not read: the client would format all of the response to get this id.
+    if (isById) topic.skip(UUID_BYTES);
     else topic.readString();
     topic.readArray(
       (r) => {

@@ -12,7 +12,8 @@ import { type BrokerAccess, BrokerConnection } from "./broker.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { CORRUPT, type Lost, pastDamage } from "./damaged.ts";
 import { UNREACHABLE } from "./errors.ts";
-import { fetchFrom, type PartitionResponse } from "./fetch.ts";
+import { fetchFrom, type FetchRequest, type PartitionResponse } from "./fetch.ts";
+import { PARTITION_BYTES, ROUND_BYTES, roundBytesAfter, Turns } from "./turns.ts";
 import { UNPACKED_TOGETHER, walk, type Walked } from "./record_batch.ts";
 import { NO_RECORDS } from "./unreadable.ts";
 
@@ -32,8 +33,6 @@ const LATEST = -1n;
 
 /** How long the broker waits for data before it answers a fetch, in milliseconds. */
 const FETCH_WAIT_MS = 250;
-/** Large enough to be worth a request, small enough that partitions advance together. */
-const RESPONSE_BYTES = 512 * 1024;
 /** After a smaller response the next request waits a moment, because each request costs the same. */
 const SMALL_BYTES = 64 * 1024;
 const MOMENT_MS = 10;
@@ -52,8 +51,7 @@ export class Fetcher {
   #next = new Map<number, number | null>();
   /** Committed offset of each partition. */
   #committed: ReadonlyMap<number, number> = new Map();
-  /** Kafka timestamp of the last record read of each partition. */
-  readonly #times = new Map<number, number>();
+  readonly #turns = new Turns();
   /** Number of seeks: what was fetched before the last one is dropped. */
   #seeks = 0;
   #underWay: Promise<void> | null = null;
@@ -62,6 +60,8 @@ export class Fetcher {
   #ready: Records[] = [];
   /** Bytes that the round of fetches in flight may still decompress to. */
   #unpackable = UNPACKED_TOGETHER;
+  /** Bytes to fetch in the round in flight. */
+  #roundBytes = ROUND_BYTES;
   /** Memory of the round of fetches in flight, and of the previous one, whose records are still being processed. */
   #pools: [BufferPool, BufferPool] = [new BufferPool(), new BufferPool()];
   #failure: { readonly error: unknown } | null = null;
@@ -100,7 +100,7 @@ export class Fetcher {
     this.#states = new Map(
       [...offsets].map(([partition, first]) => [partition, { ...before.get(partition) ?? unknown, partition, first }]),
     );
-    this.#times.clear();
+    this.#turns.clear();
     this.#ready = [];
     this.#failure = null;
   }
@@ -154,13 +154,16 @@ export class Fetcher {
       await setTimeout(MOMENT_MS);
       if (seeks !== this.#seeks) return;
     }
+    this.#roundBytes = roundBytesAfter(this.#roundBytes, this.#unpackable / UNPACKED_TOGETHER);
     this.#lastBytes = 0;
     for (const partition of this.#next.keys()) this.#note(partition, { isAsked: true });
     const metadata = await client.metadata({ topics: [this.#settings.topic], autocreateTopics: false });
     await this.#findEarliest(client, seeks);
     if (seeks !== this.#seeks) return;
     const shares = new Map<number, Map<number, number>>();
-    for (const [partition, offset] of this.#inTurn()) {
+    const behind = [...this.#states.values()].filter((s) => (this.#next.get(s.partition) ?? 0) < (s.stable ?? 0));
+    const held = this.#turns.ahead(behind.map(({ partition }) => partition));
+    for (const partition of this.#turns.inTurn(this.#next.keys(), held)) {
       const leader = metadata.topics.get(this.#settings.topic)?.partitions[partition]?.leader ?? -1;
       if (leader < 0) {
         throw new Unavailable(
@@ -169,7 +172,7 @@ export class Fetcher {
         );
       }
       const share = shares.get(leader) ?? new Map<number, number>();
-      shares.set(leader, share.set(partition, offset!));
+      shares.set(leader, share.set(partition, this.#next.get(partition)!));
     }
     const [before, pool] = this.#pools;
     this.#pools = [pool, before];
@@ -177,22 +180,13 @@ export class Fetcher {
     this.#unpackable = UNPACKED_TOGETHER;
     await Promise.all([...shares].map(async ([leader, offsets]) => {
       const connection = await this.#connection(client, leader, metadata);
-      const responses = await this.#fetch(connection, offsets, pool);
+      const maxBytes = Math.max(PARTITION_BYTES, Math.floor(this.#roundBytes / shares.size));
+      const responses = await this.#fetch(connection, offsets, pool, { maxBytes, held });
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
       this.#lastBytes += size;
       if (size > 0) this.#settings.fetched?.(size);
-      if (seeks === this.#seeks) await this.#take(client, connection, responses, offsets, seeks);
+      if (seeks === this.#seeks) await this.#take(client, connection, responses, { offsets, held }, seeks);
     }));
-  }
-
-  /**
-   * The partitions in the order in which a fetch lists them: while there is much to read, a response only has room for
-   * the first one. First comes the partition read up to the earliest time, so that all advance through time together
-   * and a commit has few windows. At equal times the partition that has waited longest comes first.
-   */
-  #inTurn(): [number, number | null][] {
-    const timeOf = (partition: number) => this.#times.get(partition) ?? -1;
-    return [...this.#next].sort(([a], [b]) => timeOf(a) - timeOf(b));
   }
 
   async #connection(client: Consumer, leader: number, { brokers }: ClusterMetadata): Promise<BrokerConnection> {
@@ -215,14 +209,16 @@ export class Fetcher {
     connection: BrokerConnection,
     offsets: ReadonlyMap<number, number>,
     pool: BufferPool,
-    maxWaitMs: number = FETCH_WAIT_MS,
+    limits: Partial<FetchRequest> = {},
   ): Promise<readonly PartitionResponse[]> {
     const request = {
       topic: this.#settings.topic,
       topicId: this.#topicId,
       offsets,
-      maxWaitMs,
-      maxBytes: RESPONSE_BYTES,
+      maxWaitMs: FETCH_WAIT_MS,
+      maxBytes: PARTITION_BYTES,
+      partitionBytes: PARTITION_BYTES,
+      ...limits,
     };
     return await fetchFrom(connection, request, pool);
   }
@@ -231,11 +227,12 @@ export class Fetcher {
     client: Consumer,
     connection: BrokerConnection,
     responses: readonly PartitionResponse[],
-    offsets: ReadonlyMap<number, number>,
+    { offsets, held }: { readonly offsets: ReadonlyMap<number, number>; readonly held: ReadonlySet<number> },
     seeks: number,
   ): Promise<void> {
     // Kafka always sends data of the first partition in the list that has any.
     const next = [...offsets].find(([partition, from]) =>
+      !held.has(partition) &&
       responses.some((r) => r.partition === partition && r.errorCode === 0 && r.lastStableOffset > from)
     )?.[0];
     for (const response of responses) {
@@ -287,7 +284,8 @@ export class Fetcher {
     this.#next.delete(partition);
     this.#next.set(partition, next);
     const last = records.findLast(({ count }) => count > 0);
-    if (last !== undefined) this.#times.set(partition, last.times[last.count - 1]!);
+    const first = records.find(({ count }) => count > 0);
+    if (last !== undefined) this.#turns.reached(partition, first!.times[0]!, last.times[last.count - 1]!);
     this.#ready.push(...records);
   }
 
@@ -323,7 +321,9 @@ export class Fetcher {
     partition: number,
     offset: number,
   ): Promise<PartitionResponse | null> {
-    const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new BufferPool(), 0);
+    const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new BufferPool(), {
+      maxWaitMs: 0,
+    });
     const { errorCode, bytes, lastStableOffset } = response!;
     if (errorCode === CORRUPT_MESSAGE || (errorCode === 0 && bytes.length === 0 && offset < lastStableOffset)) {
       return null;

@@ -111,7 +111,14 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId });
   try {
     const bytes = 10_000_000;
-    const request = { topic, topicId: null, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: bytes };
+    const request = {
+      topic,
+      topicId: null,
+      offsets: new Map([[0, 0]]),
+      maxWaitMs: 0,
+      maxBytes: bytes,
+      partitionBytes: bytes,
+    };
     const [response] = await fetchFrom(connection, request, new BufferPool());
     const batches = response!.bytes;
     const codecs: number[] = [];
@@ -128,7 +135,7 @@ async function codecsOf({ topic, clientId }: KafkaSettings): Promise<number[]> {
 async function fetched(topic: string, topicId: string | null): Promise<number[]> {
   const connection = await BrokerConnection.open("127.0.0.1", stand.broker.port, { clientId: "test" });
   try {
-    const request = { topic, topicId, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: 100_000 };
+    const request = { topic, topicId, offsets: new Map([[0, 0]]), maxWaitMs: 0, maxBytes: 1e5, partitionBytes: 1e5 };
     const responses = await fetchFrom(connection, request, new BufferPool());
     return responses.flatMap(({ errorCode, bytes }) => [errorCode, bytes.length]);
   } finally {

@@ -165,6 +165,7 @@ class SentLog {
         offsets: new Map([[partition, offset]]),
         maxWaitMs: 0,
         maxBytes: 1,
+        partitionBytes: 1,
       };
       const [response] = await fetchFrom(connection, request, new BufferPool());
       const payload = response!.bytes.subarray(0, 65_536).toString("hex");

@@ -88,7 +88,14 @@ async function append(topic: string, batches: readonly Uint8Array[], partition =
 async function inTheLog(topic: string, offset: number): Promise<Uint8Array> {
   const connection = await BrokerConnection.open("127.0.0.1", broker.port, { clientId: "test" });
   try {
-    const request = { topic, topicId: null, offsets: new Map([[0, offset]]), maxWaitMs: 0, maxBytes: 1 };
+    const request = {
+      topic,
+      topicId: null,
+      offsets: new Map([[0, offset]]),
+      maxWaitMs: 0,
+      maxBytes: 1,
+      partitionBytes: 1,
+    };
     return (await fetchFrom(connection, request, new BufferPool()))[0]!.bytes.slice(0, 65_536);
   } finally {
     connection.close();
