@@ -18,7 +18,7 @@ import { SCHEMA } from "../schema.ts";
 import { writeByUser } from "./sql_by_user.ts";
 import { writeSessions } from "./sql_sessions.ts";
 import { upsert } from "./sql_upsert.ts";
-import { mergedWindows } from "./sql_windows.ts";
+import { writeWindows } from "./sql_windows.ts";
 
 /**
  * Makes a commit look up its rows by key, some thousands at a time. Otherwise the planner may scan and hash a whole
@@ -210,9 +210,7 @@ async function refuse(tx: Database, schema: string, topic: string, refusals: rea
 async function write(tx: Database, schema: string, delta: Delta): Promise<void> {
   const { by, measures, window } = delta.view;
   if (window.kind === "session") return await writeSessions(tx, schema, delta);
-  if (!Object.values(measures).every(mergesInSql)) {
-    return await upsert(tx, schema, await mergedWindows(tx, schema, delta), "replace");
-  }
+  if (!Object.values(measures).every(mergesInSql)) return await writeWindows(tx, schema, delta);
   // Rows by user are many, and have only one writer at a time.
   if (by.includes("user")) await writeByUser(tx, schema, delta);
   else await upsert(tx, schema, delta, "add");
