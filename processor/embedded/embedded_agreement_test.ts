@@ -11,6 +11,7 @@ import { VIEWS } from "../views/mod.ts";
 import { DAY_MS } from "../views/view.ts";
 import type { Database } from "../postgres/database.ts";
 import { emptyDatabase } from "../testing/contracts/empty_database.ts";
+import { wrongRollups } from "../testing/rollups.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 
 // More runs, or another seed: AGREEMENT_RUNS=500 AGREEMENT_SEED=7 deno test …
@@ -39,6 +40,7 @@ async function agree(database: Database, log: OracleLog, ranges: readonly Range[
   const { rows } = await database.query<{ now: string }>("select (extract(epoch from now()) * 1000)::text as now");
   const differences = await compareReports(database, expected, { ranges, nowMs: Number(rows[0]!.now) });
   assert.equal(formatReportDifferences(differences), "every report agrees");
+  assert.deepEqual(await wrongRollups(database), {});
 }
 
 Deno.test("the embedded PostgreSQL stores and reports what the oracle expects, for any log", async () => {

@@ -70,8 +70,11 @@ export function identityOf({ window, by }: View): readonly string[] {
   }
 }
 
-/** A page may be too long for an index entry; the empty text, which is no valid session id, stands for no session. */
-const KEY_OF: { readonly [dimension in Dimension]?: string } = {
+/**
+ * What identifies a dimension where its own column cannot. A page may be too long for an index entry; the empty text,
+ * which is no valid session id, stands for no session.
+ */
+export const KEY_OF: { readonly [dimension in Dimension]?: string } = {
   pagePath: "page_key",
   session: "coalesce(session_id, '')",
 };

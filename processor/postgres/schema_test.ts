@@ -5,7 +5,7 @@ import type { View } from "../views/view.ts";
 import { EVENT_COLUMNS } from "./binary.ts";
 import { REASONS } from "../event.ts";
 import type { Database } from "./database.ts";
-import { createTable } from "./view_table.ts";
+import { createTable, ROLLUP_RIGHTS } from "./view_table.ts";
 
 /** The columns of a table: those that the processor writes, and those that PostgreSQL generates. */
 async function columnsIn(db: Database, table: string): Promise<{ written: string[]; generated: string[] }> {
@@ -64,7 +64,7 @@ onEachDatabase("the schema", {
     }
   },
 
-  "fills declared rollups by triggers, and lets no role write to them": async (open) => {
+  "fills declared rollups by triggers, and lets only the service write to them": async (open) => {
     const db = await migrated(open);
     for (const { name, rollups = [], firsts } of VIEWS) {
       const { rows: triggers } = await db.query<{ function: string }>(
@@ -75,13 +75,16 @@ onEachDatabase("the schema", {
       for (const trigger of triggers) {
         assert.match(trigger.function, new RegExp(`^${name}_(rollup|first)_trigger$`));
       }
-      for (const rollup of rollups) {
+      for (const { table } of rollups) {
         const { rows } = await db.query<{ right: string }>(
           `select g.grantee::regrole || ' ' || lower(g.privilege_type) as right from pg_class c, aclexplode(c.relacl) g
             where c.oid = $1::text::regclass and g.grantee <> c.relowner order by 1`,
-          [`clickstream.${rollup}`],
+          [`clickstream.${table}`],
         );
-        assert.deepEqual(rows.map(({ right }) => right), ["clickstream_reader select", "clickstream_writer select"]);
+        assert.deepEqual(rows.map(({ right }) => right), [
+          "clickstream_reader select",
+          ...ROLLUP_RIGHTS.toSorted().map((right) => `clickstream_writer ${right}`),
+        ]);
       }
     }
   },

@@ -18,7 +18,10 @@ export function writerRights(view: View): readonly Right[] {
   return ["select", "insert", "update", ...(isOfUsers(view) ? ["delete" as const] : [])];
 }
 
-/** Rights of readers, such as dashboards; on rollups also of every other role, because only triggers write there. */
+/** Rights of the service on the rows of rollups. */
+export const ROLLUP_RIGHTS: readonly Right[] = ["select", "insert", "update"];
+
+/** Rights of readers, such as dashboards. */
 export const READER_RIGHTS: readonly Right[] = ["select"];
 
 /**

@@ -1,6 +1,6 @@
 import { distinctUsers } from "../measures/distinct_users.ts";
 import { count } from "../measures/totals.ts";
-import { minutes, tumbling, type View, view } from "./view.ts";
+import { DAY_MS, minutes, tumbling, type View, view } from "./view.ts";
 
 /** Page views and their users by page, each minute. */
 export const pages: View = view({
@@ -10,5 +10,5 @@ export const pages: View = view({
   window: tumbling(minutes(1)),
   by: ["pagePath"],
   measures: { views: count(), users: distinctUsers() },
-  rollups: ["page_days"],
+  rollups: [{ table: "page_days", everyMs: DAY_MS, parts: [{ by: { pagePath: "page" }, sums: { views: "views" } }] }],
 });

@@ -1,7 +1,7 @@
 import { funnel } from "../measures/funnel.ts";
 import { first, last } from "../measures/picks.ts";
 import { count, sum } from "../measures/totals.ts";
-import { minutes, session, type View, view } from "./view.ts";
+import { DAY_MS, minutes, session, type View, view } from "./view.ts";
 
 const pageView = { type: ["page_view"] };
 const earliest = { at: "started_at", by: "first_event_id" };
@@ -28,5 +28,12 @@ export const sessions: View = view({
     funnel_step: funnel(["page_view", "add_to_cart", "purchase"], "funnel_state"),
   },
   derived: { bounced: { page_views: 1, events: 1 } },
-  rollups: ["page_days"],
+  rollups: [{
+    table: "page_days",
+    everyMs: DAY_MS,
+    parts: [
+      { by: { pagePath: "entry_page" }, sums: { entries: null, bounces: "bounced" } },
+      { by: { pagePath: "exit_page" }, sums: { exits: null } },
+    ],
+  }],
 });

@@ -9,5 +9,9 @@ export const traffic: View = view({
   window: tumbling(minutes(1)),
   by: ["type", "device", "region"],
   measures: { events: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
-  rollups: ["traffic_hours"],
+  rollups: [{
+    table: "traffic_hours",
+    everyMs: minutes(60),
+    parts: [{ by: { type: "event_type", device: "device", region: "region" }, sums: { events: "events" } }],
+  }],
 });

@@ -32,8 +32,28 @@ export interface View {
    * trigger of the view's migration keeps it after any other write.
    */
   readonly firsts?: string;
-  /** Rollup tables that triggers of the view's migration maintain from its rows; nothing else writes them. */
-  readonly rollups?: readonly string[];
+  /**
+   * Coarser tables that follow its rows. The sink keeps them; triggers of the view's migration keep them after any other
+   * write.
+   */
+  readonly rollups?: readonly Rollup[];
+}
+
+/** A table that a view's rows are added up in, by longer windows and fewer dimensions. */
+export interface Rollup {
+  readonly table: string;
+  /** Width of its windows, in milliseconds. A row counts in the window that it begins in. */
+  readonly everyMs: number;
+  /** What a row of the view adds: one row of the rollup for each part, unless a column of its key is null. */
+  readonly parts: readonly RollupPart[];
+}
+
+/** What a row of a view adds to one row of a rollup. */
+export interface RollupPart {
+  /** The rollup's dimensions, and the view's columns that they are taken from. */
+  readonly by: { readonly [dimension in Dimension]?: string };
+  /** The rollup's sums: each adds a column of the view (1 for a derived one that is true), or 1 for null. */
+  readonly sums: Readonly<Record<string, string | null>>;
 }
 
 /** Partial results of a view since the last commit, by column; index `r` of each column is row `r`. */

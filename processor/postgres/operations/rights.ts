@@ -5,7 +5,7 @@
 import { VIEWS } from "../../views/mod.ts";
 import type { View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
-import { writerRights } from "../view_table.ts";
+import { ROLLUP_RIGHTS, writerRights } from "../view_table.ts";
 
 /** Rights that the service needs by table, without the tables of views. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
@@ -24,7 +24,8 @@ const REPORTS = ["conversion", "funnel", "page_views"];
 
 /** Rights that the service needs and lacks, such as `insert on events`. */
 export async function missingRights(db: Database, views: readonly View[] = VIEWS): Promise<string[]> {
-  const needed = [...Object.entries(NEEDED), ...views.map((view) => [view.name, writerRights(view)] as const)];
+  const needed = [...Object.entries(NEEDED), ...views.map((view) => [view.name, writerRights(view)] as const)]
+    .concat(views.flatMap(({ rollups = [] }) => rollups.map(({ table }) => [table, ROLLUP_RIGHTS] as const)));
   const all = needed.flatMap(([table, rights]) => rights.map((right) => ({ table, right })));
   const { rows } = await db.query<{ missing: string }>(
     `select v.right || ' on ' || v.table as missing

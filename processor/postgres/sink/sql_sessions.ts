@@ -4,7 +4,7 @@
  * written back.
  * @module
  */
-import { type Cell, type Cells, numbersOf } from "../../columns/cells.ts";
+import { type Cell, type Cells, numbersOf, rowsBelow } from "../../columns/cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
@@ -14,6 +14,7 @@ import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { columnsIn, inKeyOrder, insert, numbered, portions } from "./sql_by_user.ts";
+import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
@@ -27,8 +28,21 @@ interface Continued {
   readonly stored: (column: string) => Cell;
 }
 
-/** Merges the sessions of a delta into their table in a schema. */
-export async function writeSessions(tx: Database, schema: string, delta: Delta): Promise<void> {
+/** A changed row of a rollup, or, as part -1, the number of sessions in `start`. */
+interface Found {
+  readonly part: number;
+  readonly start: string;
+  readonly key: string | null;
+  readonly sums: string | null;
+}
+
+/** Merges the sessions of a delta into their table in a schema, and notes what that changes in their rollups. */
+export async function writeSessions(
+  tx: Database,
+  schema: string,
+  delta: Delta,
+  changes: RollupChanges,
+): Promise<void> {
   const ambiguous = new Set<number>();
   const cells = columnsOf(delta);
   const isNew = new Uint8Array(delta.count).fill(1);
@@ -43,23 +57,16 @@ export async function writeSessions(tx: Database, schema: string, delta: Delta):
       isNew[row] = 0;
       if (times > 1) ambiguous.add(row);
     }
-    await extendStored(tx, schema, delta, cells, continued.filter(({ row }) => !ambiguous.has(row)));
+    await extendStored(tx, schema, delta, cells, continued.filter(({ row }) => !ambiguous.has(row)), changes);
   }
-  await insert(
-    tx,
-    schema,
-    delta.view.name,
-    columnsIn(tableOf(delta.view)),
-    cells,
-    sorted.filter((row) => isNew[row] === 1 && !ambiguous.has(row)),
-  );
+  const added = sorted.filter((row) => isNew[row] === 1 && !ambiguous.has(row));
+  await insert(tx, schema, delta.view.name, columnsIn(tableOf(delta.view)), cells, added);
+  changes.addRows(delta.view, cells, added);
   if (ambiguous.size === 0) return;
-  await upsert(
-    tx,
-    schema,
-    await mergedSessions(tx, schema, deltaOf(delta.view, [...ambiguous].map((row) => rowOf(delta, row)))),
-    "replace",
-  );
+  const unclear = deltaOf(delta.view, [...ambiguous].map((row) => rowOf(delta, row)));
+  const merged = await mergedSessions(tx, schema, unclear, changes);
+  await upsert(tx, schema, merged, "replace");
+  changes.addRows(delta.view, columnsOf(merged), rowsBelow(merged.count));
 }
 
 /** Marks with 1 the rows that are the only one of their key in the delta. */
@@ -125,6 +132,7 @@ async function extendStored(
   delta: Delta,
   cells: ReadonlyMap<string, Cells>,
   continued: readonly Continued[],
+  changes: RollupChanges,
 ): Promise<void> {
   if (continued.length === 0) return;
   const { view } = delta;
@@ -135,11 +143,18 @@ async function extendStored(
   const columns = [...table.window, ...table.key.filter(({ name }) => name === COLUMN_OF.user), ...table.measured];
   const sources = columns.map(({ type }, c) => arrayParameter(c + 2, type));
   const set = [...table.window, ...table.measured].map(({ name }) => `${name} = ${merged.get(name) ?? `v.${name}`}`);
-  const { rowCount } = await tx.query(
-    `update ${schema}.${table.name} t set ${set.join(", ")}
-       from unnest(${arrayParameter(1, "tid")}, ${sources.join(", ")})
-            as v(place, ${columns.map(({ name }) => name).join(", ")})
-      where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}`,
+  const parts = partsOf(view);
+  const { rows: found } = await tx.query<Found>(
+    `with u as (
+       update ${schema}.${table.name} t set ${set.join(", ")}
+         from unnest(${arrayParameter(1, "tid")}, ${sources.join(", ")})
+              as v(place, ${columns.map(({ name }) => name).join(", ")})
+         join ${schema}.${table.name} o on o.ctid = v.place
+        where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}
+       returning ${returned(view).join(", ")}
+     )
+     select -1 as part, count(*)::text as start, null::text as key, null::text as sums from u
+     ${changesIn(view)}`,
     [
       arrayOf(continued.map(({ place }) => place), "tid"),
       ...columns.map(({ name, type }) =>
@@ -147,9 +162,12 @@ async function extendStored(
       ),
     ],
   );
-  if (rowCount !== continued.length) {
-    const reason = `could not extend ${continued.length} sessions: another writer has just changed some of them`;
-    throw new Unavailable(reason, { kind: "conflict" });
+  for (const { part, start, key, sums } of found) {
+    if (part >= 0) changes.add(parts[part]!, Number(start), JSON.parse(key!) as Cell[], JSON.parse(sums!) as number[]);
+    else if (Number(start) !== continued.length) {
+      const reason = `could not extend ${continued.length} sessions: another writer has just changed some of them`;
+      throw new Unavailable(reason, { kind: "conflict" });
+    }
   }
 }
 
@@ -178,22 +196,32 @@ interface Group {
   until: number;
 }
 
-/** Merges the sessions of a delta with the stored ones that they touch; deletes stored ones that are absorbed. */
-async function mergedSessions(tx: Database, schema: string, delta: Delta): Promise<Delta> {
+/**
+ * Merges the sessions of a delta with the stored ones that they touch. Deletes stored ones that are absorbed, and takes
+ * the others out of the rollups; the deletion does that by its trigger.
+ */
+async function mergedSessions(
+  tx: Database,
+  schema: string,
+  delta: Delta,
+  changes: RollupChanges,
+): Promise<Delta> {
   const { view } = delta;
   const groups = groupsOf(delta);
   const stored = await touched(tx, schema, view, groups);
   if (stored.size === 0) return delta;
   const merged: Row[] = [];
   const absorbed: Row[] = [];
+  const replaced: Row[] = [];
   groups.forEach((group, g) => {
     const before = stored.get(g);
     const after = before === undefined ? group.rows : mergeSessions(view, [...group.rows, ...before]);
     merged.push(...after);
     if (before === undefined) return;
     const starts = new Set(after.map((row) => row.start));
-    absorbed.push(...before.filter((row) => !starts.has(row.start)));
+    for (const row of before) (starts.has(row.start) ? replaced : absorbed).push(row);
   });
+  changes.addRows(view, columnsOf(deltaOf(view, replaced)), rowsBelow(replaced.length), -1);
   await remove(tx, schema, view, absorbed);
   return deltaOf(view, merged);
 }

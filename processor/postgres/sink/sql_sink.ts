@@ -3,9 +3,10 @@
  * @module
  */
 import type { Batch } from "../../columns/batch.ts";
-import type { Cell } from "../../columns/cells.ts";
+import { type Cell, rowsBelow } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
 import { type Commit, type Position, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
+import { columnsOf } from "../../translate/table.ts";
 import { lengthOf } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
 import type { Delta } from "../../views/view.ts";
@@ -16,6 +17,7 @@ import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
 import { SCHEMA } from "../schema.ts";
 import { writeByUser } from "./sql_by_user.ts";
+import { RollupChanges } from "./sql_rollups.ts";
 import { writeSessions } from "./sql_sessions.ts";
 import { upsert } from "./sql_upsert.ts";
 import { writeWindows } from "./sql_windows.ts";
@@ -26,8 +28,8 @@ import { writeWindows } from "./sql_windows.ts";
  */
 const BY_KEY = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
-/** Tells the triggers that keep `View.firsts` after other writes that the sink keeps it itself. */
-const KEEPS_FIRSTS = "set local clickstream.firsts = 'kept'";
+/** Tells the triggers that keep rollups and first days after other writes that the sink keeps them itself. */
+const KEEPS_ALL = "set local clickstream.firsts = 'kept'; set local clickstream.rollups = 'kept'";
 
 /** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
 export class SqlSink implements Sink {
@@ -86,17 +88,22 @@ export class SqlSink implements Sink {
 
   async #commit(commit: Commit): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      await tx.exec(`${BY_KEY}; ${KEEPS_FIRSTS}`);
+      await tx.exec(`${BY_KEY}; ${KEEPS_ALL}`);
       await this.#advance(tx, commit);
       const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
       await allSettledOrThrow([
         store(tx, this.#schema, commit.events ?? []),
         refuse(tx, this.#schema, commit.topic, commit.refusals),
-        ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) => write(tx, this.#schema, delta)),
+        ...commit.deltas.filter((delta) => !shared.includes(delta)).map((delta) =>
+          writeByUser(tx, this.#schema, delta)
+        ),
       ]);
       if (shared.length === 0) return;
       await lockToTheEnd(tx, "sharedRows");
-      await allSettledOrThrow(shared.map((delta) => write(tx, this.#schema, delta)));
+      const changes = new RollupChanges();
+      await allSettledOrThrow(shared.map((delta) => write(tx, this.#schema, delta, changes)));
+      // The tables of a rebuild have no rollups: triggers add its rows to those in use.
+      if (this.#schema === SCHEMA) await changes.write(tx, this.#schema);
     });
   }
 
@@ -206,12 +213,12 @@ async function refuse(tx: Database, schema: string, topic: string, refusals: rea
   );
 }
 
-/** Merges a delta into its table in a schema. */
-async function write(tx: Database, schema: string, delta: Delta): Promise<void> {
-  const { by, measures, window } = delta.view;
-  if (window.kind === "session") return await writeSessions(tx, schema, delta);
-  if (!Object.values(measures).every(mergesInSql)) return await writeWindows(tx, schema, delta);
-  // Rows by user are many, and have only one writer at a time.
-  if (by.includes("user")) await writeByUser(tx, schema, delta);
-  else await upsert(tx, schema, delta, "add");
+/** Merges a delta of rows that all instances share into its table, and notes what that changes in its rollups. */
+async function write(tx: Database, schema: string, delta: Delta, changes: RollupChanges): Promise<void> {
+  const { measures, window } = delta.view;
+  if (window.kind === "session") return await writeSessions(tx, schema, delta, changes);
+  // What it adds to a window it adds to the rollup, whether the window is stored or not.
+  changes.addRows(delta.view, columnsOf(delta), rowsBelow(delta.count));
+  if (Object.values(measures).every(mergesInSql)) await upsert(tx, schema, delta, "add");
+  else await writeWindows(tx, schema, delta);
 }

@@ -1,0 +1,165 @@
+/**
+ * Adds up what a commit changes in the rollups of its views, and writes it once, at the end of the commit.
+ * @module
+ */
+import { type Cell, cellAt, type Cells, Texts } from "../../columns/cells.ts";
+import { NONE } from "../../columns/strings.ts";
+import { Groups } from "../../columns/groups.ts";
+import { COLUMN_OF } from "../../translate/table.ts";
+import type { Rollup, RollupPart, View } from "../../views/view.ts";
+import { arrayOf, arrayParameter } from "../binary.ts";
+import type { Database } from "../database.ts";
+import { KEY_OF } from "../dialect.ts";
+import { numbered } from "./sql_by_user.ts";
+
+/** What to add to one row of a rollup. */
+interface Change {
+  readonly start: number;
+  readonly key: readonly Cell[];
+  readonly sums: Map<string, number>;
+}
+
+/** A part of a view's rollup, with its rollup. */
+export interface PartOf {
+  readonly rollup: Rollup;
+  readonly part: RollupPart;
+}
+
+/** The parts of all rollups of a view, in the order of their declaration. */
+export function partsOf({ rollups = [] }: View): readonly PartOf[] {
+  return rollups.flatMap((rollup) => rollup.parts.map((part) => ({ rollup, part })));
+}
+
+/** Changes of the rollups in one commit. */
+export class RollupChanges {
+  readonly #tables = new Map<string, { readonly part: PartOf; readonly rows: Map<string, Change> }>();
+
+  /**
+   * Adds to one row.
+   *
+   * @param start where the window of the rollup begins, epoch milliseconds
+   * @param sums one number per sum of the part, in its order
+   */
+  add(of: PartOf, start: number, key: readonly Cell[], sums: readonly number[]): void {
+    const { rollup, part } = of;
+    let table = this.#tables.get(rollup.table);
+    if (table === undefined) this.#tables.set(rollup.table, table = { part: of, rows: new Map() });
+    // Neither a page nor a name contains a NUL.
+    const name = `${start}\0${key.join("\0")}`;
+    let change = table.rows.get(name);
+    if (change === undefined) table.rows.set(name, change = { start, key, sums: new Map() });
+    for (const [s, column] of Object.keys(part.sums).entries()) {
+      change.sums.set(column, (change.sums.get(column) ?? 0) + sums[s]!);
+    }
+  }
+
+  /** Adds these rows of a view, or takes them away. */
+  addRows(view: View, cells: ReadonlyMap<string, Cells>, rows: Int32Array, sign: 1 | -1 = 1): void {
+    const start = cells.get(view.window.kind === "session" ? "started_at" : "window_start") as Float64Array;
+    for (const of of partsOf(view)) {
+      const { rollup, part } = of;
+      const keys = Object.values(part.by).map((column) => cells.get(column)!);
+      const codes = keys.map(numbered);
+      const numbers = Object.values(part.sums).map((column) => numbersIn(view, cells, column));
+      const groups = new Groups(codes.length);
+      const firsts: number[] = [];
+      const sums: number[][] = [];
+      for (const row of rows) {
+        if (keys.some((column) => isNull(column, row))) continue;
+        const group = groups.row(Math.floor(start[row]! / rollup.everyMs), codes, row);
+        if (group === firsts.length) {
+          firsts.push(row);
+          sums.push(numbers.map(() => 0));
+        }
+        for (let s = 0; s < numbers.length; s++) sums[group]![s]! += sign * numbers[s]!(row);
+      }
+      for (const [group, row] of firsts.entries()) {
+        this.add(of, groups.window(group) * rollup.everyMs, keys.map((column) => cellAt(column, row)), sums[group]!);
+      }
+    }
+  }
+
+  /** Writes all changes to the rollups. */
+  async write(tx: Database, schema: string): Promise<void> {
+    for (const { part, rows } of this.#tables.values()) {
+      const changes = [...rows.values()].filter(({ sums }) => sums.values().some((n) => n !== 0));
+      if (changes.length > 0) await addTo(tx, schema, part, changes);
+    }
+  }
+}
+
+/** True for a null; makes no string. */
+function isNull(cells: Cells, row: number): boolean {
+  return cells instanceof Texts ? cells.codes[row]! === NONE : cellAt(cells, row) === null;
+}
+
+/** The number that each row adds to a sum: 1, the cell of a column, or 1 if a derived column is true. */
+function numbersIn(view: View, cells: ReadonlyMap<string, Cells>, column: string | null): (row: number) => number {
+  if (column === null) return () => 1;
+  const derived = view.derived?.[column];
+  if (derived === undefined) {
+    const numbers = cells.get(column)!;
+    return (row) => cellAt(numbers, row) as number;
+  }
+  const conditions = Object.entries(derived).map(([of, value]) => ({ numbers: cells.get(of)!, value }));
+  return (row) => conditions.every(({ numbers, value }) => cellAt(numbers, row) === value) ? 1 : 0;
+}
+
+/** What `returning` must name for `changesIn`: the columns that rollups read, of the stored rows `o` and the new `t`. */
+export function returned(view: View): string[] {
+  const columns = new Set(
+    partsOf(view).flatMap(({ part }) => [...Object.values(part.by), ...Object.values(part.sums)]),
+  );
+  columns.delete(null);
+  const all = ["started_at", ...columns];
+  return all.flatMap((column) => [`o.${column} as old_${column}`, `t.${column} as new_${column}`]);
+}
+
+/**
+ * SQL that adds up the changes of each rollup: `part` (its place among `partsOf`), `start` (epoch milliseconds), and
+ * `key` and `sums` as JSON arrays. Reads the rows that `returned` names from `u`.
+ */
+export function changesIn(view: View): string {
+  return partsOf(view).map(({ rollup, part }, p) => {
+    const keys = Object.values(part.by);
+    const sums = Object.values(part.sums);
+    const start = (row: string) =>
+      `date_bin('${rollup.everyMs} milliseconds', u.${row}_started_at, '1970-01-01T00:00Z')`;
+    const number = (row: string, column: string | null) =>
+      column === null ? "1" : `u.${row}_${column}${view.derived?.[column] === undefined ? "" : "::integer"}`;
+    const all = (row: string) => [start(row), ...keys.map((k) => `u.${row}_${k}`), ...sums.map((s) => number(row, s))];
+    const isChanged = `(${all("new").join(", ")}) is distinct from (${all("old").join(", ")})`;
+    const side = (row: string, sign: string) =>
+      `select ${start(row)} as start, ${keys.map((k, n) => `u.${row}_${k} as k${n}`).join(", ")},
+              ${sums.map((s, n) => `${sign}${number(row, s)} as s${n}`).join(", ")} from u where ${isChanged}`;
+    const key = keys.map((_, n) => `c.k${n}`);
+    const sum = sums.map((_, n) => `sum(c.s${n})`);
+    return `union all
+     (select ${p}, (extract(epoch from c.start) * 1000)::bigint::text, json_build_array(${key.join(", ")})::text,
+             json_build_array(${sum.join(", ")})::text
+        from (${side("new", "")} union all ${side("old", "-")}) c
+       where ${key.map((k) => `${k} is not null`).join(" and ")}
+       group by c.start, ${key.join(", ")} having ${sum.map((s) => `${s} <> 0`).join(" or ")})`;
+  }).join(" ");
+}
+
+async function addTo(tx: Database, schema: string, { rollup, part }: PartOf, all: readonly Change[]): Promise<void> {
+  const dimensions = Object.keys(part.by) as (keyof typeof part.by)[];
+  const key = dimensions.map((dimension) => COLUMN_OF[dimension]);
+  const sums = [...new Set(all.flatMap((change) => [...change.sums.keys()]))];
+  const columns = ["window_start", ...key, ...sums];
+  const types = ["timestamptz" as const, ...key.map(() => "text" as const), ...sums.map(() => "bigint" as const)];
+  await tx.query(
+    `insert into ${schema}.${rollup.table} as t (${columns.join(", ")})
+     select ${columns.map((name) => `v.${name}`).join(", ")}
+       from unnest(${types.map((type, n) => arrayParameter(n + 1, type)).join(", ")}) as v(${columns.join(", ")})
+      order by ${["window_start", ...key].map((name) => `v.${name}`).join(", ")}
+         on conflict (${["window_start", ...dimensions.map((d) => KEY_OF[d] ?? COLUMN_OF[d])].join(", ")})
+         do update set ${sums.map((name) => `${name} = t.${name} + excluded.${name}`).join(", ")}`,
+    [
+      arrayOf(all.map(({ start }) => start), "timestamptz"),
+      ...key.map((_, k) => arrayOf(all.map((change) => change.key[k]!), "text")),
+      ...sums.map((name) => arrayOf(all.map((change) => change.sums.get(name) ?? 0), "bigint")),
+    ],
+  );
+}

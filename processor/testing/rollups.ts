@@ -1,0 +1,51 @@
+/**
+ * Compares what follows from rows, rollups and first days, with the rows themselves.
+ * @module
+ */
+import type { Database } from "../postgres/database.ts";
+import { COLUMN_OF, tableOf } from "../translate/table.ts";
+import type { Dimension } from "../columns/batch.ts";
+import { VIEWS } from "../views/mod.ts";
+
+/** Number of rows that are wrong, by rollup table or column of first days; leaves out what has none. */
+export async function wrongRollups(db: Database): Promise<Readonly<Record<string, number>>> {
+  const wrong: Record<string, number> = {};
+  const count = async (name: string, sql: string) => {
+    const { rows } = await db.query<{ n: number }>(`select count(*)::integer as n from (${sql}) w`);
+    if (rows[0]!.n > 0) wrong[name] = rows[0]!.n;
+  };
+  for (const table of new Set(VIEWS.flatMap(({ rollups = [] }) => rollups.map((rollup) => rollup.table)))) {
+    const parts = VIEWS.flatMap((view) =>
+      (view.rollups ?? []).filter((rollup) => rollup.table === table)
+        .flatMap(({ everyMs, parts }) => parts.map((part) => ({ view, everyMs, part })))
+    );
+    const key = Object.keys(parts[0]!.part.by).map((dimension) => COLUMN_OF[dimension as Dimension]);
+    const sums = [...new Set(parts.flatMap(({ part }) => Object.keys(part.sums)))];
+    const added = parts.map(({ view, everyMs, part }) => {
+      const number = (sum: string) => {
+        if (!(sum in part.sums)) return "0";
+        const column = part.sums[sum]!;
+        return column === null ? "1" : view.derived?.[column] === undefined ? column : `${column}::integer`;
+      };
+      return `select date_bin('${everyMs} ms', ${tableOf(view).window[0]!.name}, 'epoch') as window_start,
+        ${Object.values(part.by).map((column, k) => `${column} as ${key[k]}`).join(", ")},
+        ${sums.map((sum) => `${number(sum)} as ${sum}`).join(", ")} from clickstream.${view.name}`;
+    });
+    const columns = ["window_start", ...key];
+    const expected = `select ${columns.join(", ")}, ${sums.map((s) => `sum(${s})::bigint as ${s}`).join(", ")}
+      from (${added.join(" union all ")}) a where ${key.map((k) => `${k} is not null`).join(" and ")}
+      group by ${columns.join(", ")} having ${sums.map((s) => `sum(${s}) <> 0`).join(" or ")}`;
+    const found = `select ${[...columns, ...sums].join(", ")} from clickstream.${table}
+      where ${sums.map((s) => `${s} <> 0`).join(" or ")}`;
+    await count(table, `((${expected}) except all (${found})) union all ((${found}) except all (${expected}))`);
+  }
+  for (const { name, firsts } of VIEWS) {
+    if (firsts === undefined) continue;
+    await count(
+      `${name}.${firsts}`,
+      `select from clickstream.${name} d where d.${firsts} <> not exists (
+         select from clickstream.${name} e where e.user_id = d.user_id and e.day < d.day)`,
+    );
+  }
+  return wrong;
+}
