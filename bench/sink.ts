@@ -15,6 +15,7 @@ import { Pipeline } from "../processor/pipeline/pipeline.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { makePartitions, migrate } from "../processor/postgres/operations/migrations.ts";
 import { openPostgres } from "../processor/postgres/postgres.ts";
+import { Forgotten, HeldSource } from "../processor/postgres/sink/forgetting.ts";
 import { SqlSink } from "../processor/postgres/sink/sql_sink.ts";
 import { tableByRow } from "../processor/status/text.ts";
 import { VIEWS } from "../processor/views/mod.ts";
@@ -26,6 +27,9 @@ import { treeCpuSeconds } from "./usage.ts";
 
 const PARTITIONS = 6;
 const SPAN_MS = 3_600_000;
+
+/** Longest wait for more records, in milliseconds, once the log is read to its end. */
+const LONGEST_POLL_MS = 50;
 
 /** What to run. */
 interface Options {
@@ -72,7 +76,7 @@ async function filled(folder: string, load: string, events: number): Promise<Emb
 async function drained(log: EmbeddedLog, db: Database, serverPid: number, options: Options): Promise<Outcome> {
   let committed = 0;
   const pipeline = new Pipeline({
-    source: log,
+    source: new HeldSource(log, new Forgotten(), LONGEST_POLL_MS),
     sink: new SqlSink(db, "bench"),
     views: VIEWS.filter(({ name }) => options.views.includes(name)),
     decoder: new Kernel({ keepMs: 36_500 * DAY_MS, mebibytes: 1024 }),

@@ -8,7 +8,7 @@ import { type Cell, type Cells, rowsBelow, Texts } from "../../columns/cells.ts"
 import { sortedRows } from "../../columns/sorted.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, type Table, tableOf } from "../../translate/table.ts";
-import { DAY_MS, type Delta } from "../../views/view.ts";
+import { DAY_MS, type Delta, type View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
@@ -20,18 +20,43 @@ const UNIQUE_VIOLATION = "23505";
 
 /** Merges the rows of a delta into existing rows of its table in a schema, and inserts the others. */
 export async function writeByUser(tx: Database, schema: string, delta: Delta): Promise<void> {
-  const table = tableOf(delta.view);
+  const { view } = delta;
   const cells = columnsOf(delta);
-  const merged = mergedBy(delta.view, "t", "v");
+  const columns = columnsIn(tableOf(view));
+  const sorted = inKeyOrder(delta);
+  if (view.firsts === undefined) {
+    const isNew = await updateStored(tx, schema, delta, cells, sorted);
+    return await insert(tx, schema, view.name, columns, cells, sorted.filter((row) => isNew[row] === 1));
+  }
+  const users = new Users(delta, sorted);
+  await users.findFirsts(tx, schema);
+  // Users without a row have none to update.
+  const isNew = await updateStored(tx, schema, delta, cells, sorted.filter((row) => users.firstMs(row) !== null));
+  const added = sorted.filter((row) => isNew[row] === 1);
+  const { isFirst, former } = users.marked(added);
+  if (former.length > 0) await unmark(tx, schema, view, users, former);
+  const marked = new Map(cells).set(view.firsts, isFirst);
+  await insert(tx, schema, view.name, [...columns, { name: view.firsts, type: "boolean" }], marked, added);
+}
+
+/** Merges these rows into stored ones; marks with 1 the rows of the delta that are not stored. */
+async function updateStored(
+  tx: Database,
+  schema: string,
+  { view, count }: Delta,
+  cells: ReadonlyMap<string, Cells>,
+  all: Int32Array,
+): Promise<Uint8Array> {
+  const table = tableOf(view);
+  const merged = mergedBy(view, "t", "v");
   const columns = columnsIn(table);
   const set = table.measured.map(({ name }) => `${name} = ${merged.get(name)}`);
   const same = [
     ...table.window.map(({ name }) => `t.${name} = v.${name}`),
-    ...delta.view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
+    ...view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
   ];
-  const isNew = new Uint8Array(delta.count).fill(1);
-  const sorted = inKeyOrder(delta);
-  for (const rows of portions(sorted)) {
+  const isNew = new Uint8Array(count).fill(1);
+  for (const rows of portions(all)) {
     const { rows: found } = await tx.query<{ n: number }>(
       `update ${schema}.${table.name} t set ${set.join(", ")}
          from unnest(${columns.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")})
@@ -42,57 +67,77 @@ export async function writeByUser(tx: Database, schema: string, delta: Delta): P
     );
     for (const { n } of found) isNew[rows[n]!] = 0;
   }
-  const added = sorted.filter((row) => isNew[row] === 1);
-  const { firsts } = delta.view;
-  if (firsts === undefined) return await insert(tx, schema, table.name, columns, cells, added);
-  const marked = new Map(cells).set(firsts, await firstsAmong(tx, schema, delta, firsts, added));
-  await insert(tx, schema, table.name, [...columns, { name: firsts, type: "boolean" }], marked, added);
+  return isNew;
 }
 
-/**
- * Whether each new row is its user's first: 1 or 0 by row of the delta. A stored row that was its user's first until now,
- * because an earlier event came late, is unmarked.
- */
-async function firstsAmong(
-  tx: Database,
-  schema: string,
-  { view, count, start, keys }: Delta,
-  column: string,
-  added: Int32Array,
-): Promise<Float64Array> {
-  const users = keys[0]!;
-  const codes = numbered(users);
-  const earliest = new Map<number, number>();
-  for (const row of added) {
-    const known = earliest.get(codes[row]!);
-    if (known === undefined || start[row]! < start[known]!) earliest.set(codes[row]!, row);
+/** The users of a delta by user and day, and the first day that is stored of each. */
+class Users {
+  readonly cells: Cells;
+  readonly #days: Float64Array;
+  readonly #codes: Int32Array;
+  /** A row of each user, by code. */
+  readonly #rowOf = new Map<number, number>();
+  /** Epoch milliseconds, by code. */
+  readonly #firstMs = new Map<number, number>();
+  readonly #view: View;
+
+  constructor({ view, start, keys }: Delta, sorted: Int32Array) {
+    this.#view = view;
+    this.#days = start;
+    this.cells = keys[0]!;
+    this.#codes = numbered(this.cells);
+    for (const row of sorted) this.#rowOf.set(this.#codes[row]!, row);
   }
-  const isFirst = new Float64Array(count);
-  const later: { readonly row: number; readonly dayMs: number }[] = [];
-  for (const rows of portions(Int32Array.from(earliest.values()))) {
-    const { rows: found } = await tx.query<{ n: number; day: number }>(
-      `select v.n::integer - 1 as n, f.day - date '1970-01-01' as day
-         from unnest($1::text[]) with ordinality as v(user_id, n)
-        cross join lateral (
-          select t.day from ${schema}.${view.name} t where t.user_id = v.user_id order by t.day limit 1
-        ) f`,
-      [arrayOf(users, "text", rows)],
-    );
-    for (const row of rows) isFirst[row] = 1;
-    for (const { n, day } of found) {
-      const row = rows[n]!;
-      if (day * DAY_MS < start[row]!) isFirst[row] = 0;
-      else later.push({ row, dayMs: day * DAY_MS });
+
+  /** The first stored day of a row's user; null if none is stored. */
+  firstMs(row: number): number | null {
+    return this.#firstMs.get(this.#codes[row]!) ?? null;
+  }
+
+  /** Looks up the first stored day of every user. */
+  async findFirsts(tx: Database, schema: string): Promise<void> {
+    for (const rows of portions(Int32Array.from(this.#rowOf.values()))) {
+      const { rows: found } = await tx.query<{ n: number; day: number }>(
+        `select v.n::integer - 1 as n, f.day - date '1970-01-01' as day
+           from unnest($1::text[]) with ordinality as v(user_id, n)
+          cross join lateral (
+            select t.day from ${schema}.${this.#view.name} t where t.user_id = v.user_id order by t.day limit 1
+          ) f`,
+        [arrayOf(this.cells, "text", rows)],
+      );
+      for (const { n, day } of found) this.#firstMs.set(this.#codes[rows[n]!]!, day * DAY_MS);
     }
   }
-  if (later.length > 0) {
-    await tx.query(
-      `update ${schema}.${view.name} t set ${column} = false
-         from unnest($1::text[], $2::date[]) as v(user_id, day) where t.user_id = v.user_id and t.day = v.day`,
-      [arrayOf(users, "text", Int32Array.from(later, ({ row }) => row)), arrayOf(later.map((l) => l.dayMs), "date")],
-    );
+
+  /**
+   * Marks with 1 the new rows that are the first of their users, by row of the delta. `former` lists those of them whose
+   * users had another first row until now, because this one came late.
+   */
+  marked(added: Int32Array): { readonly isFirst: Float64Array; readonly former: Int32Array } {
+    const earliest = new Map<number, number>();
+    for (const row of added) {
+      const known = earliest.get(this.#codes[row]!);
+      if (known === undefined || this.#days[row]! < this.#days[known]!) earliest.set(this.#codes[row]!, row);
+    }
+    const isFirst = new Float64Array(this.#days.length);
+    const former: number[] = [];
+    for (const row of earliest.values()) {
+      const firstMs = this.firstMs(row);
+      if (firstMs !== null && firstMs < this.#days[row]!) continue;
+      isFirst[row] = 1;
+      if (firstMs !== null) former.push(row);
+    }
+    return { isFirst, former: Int32Array.from(former) };
   }
-  return isFirst;
+}
+
+/** Removes the mark of the first stored row of these rows' users. */
+async function unmark(tx: Database, schema: string, view: View, users: Users, rows: Int32Array): Promise<void> {
+  await tx.query(
+    `update ${schema}.${view.name} t set ${view.firsts} = false
+       from unnest($1::text[], $2::date[]) as v(user_id, day) where t.user_id = v.user_id and t.day = v.day`,
+    [arrayOf(users.cells, "text", rows), arrayOf(Array.from(rows, (row) => users.firstMs(row)), "date")],
+  );
 }
 
 /**
