@@ -9,6 +9,7 @@ import type { Counts } from "../../generator/records.ts";
 import { BINARY, clickstream, type Env, killed } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
 import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
+import { wrongRollups } from "../../processor/testing/rollups.ts";
 import { startFaults } from "../servers/network_faults.ts";
 import { type Broker, startKafka } from "../servers/kafka.ts";
 import { readTopic } from "../../processor/testing/fakes/log.ts";
@@ -140,6 +141,7 @@ const FAULTS = ["--fast", "--rate", "1000", "--bad", "0.1", "--duplicates", "0.0
 async function agrees(shop: Shop, log: OracleLog): Promise<void> {
   const differences = await using(shop.url, (db) => compareTables(db, expectedOf(log, { keepDays: 30 })));
   assert.equal(differences.length, 0, formatDifferences(differences));
+  assert.deepEqual(await using(shop.url, wrongRollups), {});
 }
 
 function sorted(payloads: readonly (Uint8Array | null)[]): string[] {
@@ -401,6 +403,7 @@ async function forgets(shop: Shop, log: OracleLog, boundary: OracleLog, comesBac
   await using(shop.url, async (db) => {
     const differences = await compareTables(db, { ...counted, events, sessions, user_days, refusals });
     assert.equal(differences.length, 0, formatDifferences(differences));
+    assert.deepEqual(await wrongRollups(db), {});
     const { rows: [ann] } = await db.query<{ events: number; erased: number }>(
       `select (select count(*)::int from clickstream.events where user_id = 'ann') as events,
          (select count(*)::int from clickstream.refusals where payload is null) as erased`,
