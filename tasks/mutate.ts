@@ -17,6 +17,8 @@ interface Room {
   readonly tests: readonly string[];
   /** Names of the tests (default: all). */
   readonly filter?: string;
+  /** True if the tests open the embedded PostgreSQL: to compile it well takes longer than a part of them. */
+  readonly isEmbedded?: true;
 }
 
 const ROOMS: Readonly<Record<string, Room>> = {
@@ -37,6 +39,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       "processor/embedded/embedded_test.ts",
       "processor/embedded/embedded_agreement_test.ts",
     ],
+    isEmbedded: true,
   },
   reports: {
     files: /^migrations\/(0007_reports|0014_status_page|0016_first_days)\.sql$/,
@@ -45,6 +48,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       "processor/embedded/embedded_agreement_test.ts",
     ],
     filter: "/embedded|retention/",
+    isEmbedded: true,
   },
 };
 
@@ -160,7 +164,7 @@ type Outcome = "killed" | "survived" | "invalid";
 /** The file in the copy that imports all tests of a room: in one isolate, WebAssembly is compiled once. */
 const ALL_TESTS = "mutants_test.ts";
 
-async function outcomeOf(copy: string, filter: string, share: number, timeoutMs: number): Promise<Outcome> {
+async function outcomeOf(copy: string, room: Room, share: number, timeoutMs: number): Promise<Outcome> {
   const some = (all: number, least = 1) => String(Math.max(least, Math.ceil(all * share)));
   const env = {
     TEST_SHARE: String(share),
@@ -168,11 +172,11 @@ async function outcomeOf(copy: string, filter: string, share: number, timeoutMs:
     SIM_SEEDS: some(100, 40),
     AGREEMENT_RUNS: some(10),
   };
-  // Compiling the embedded PostgreSQL well takes longer than a part of the tests.
-  const compiler = share < 1 ? ["--v8-flags=--liftoff-only"] : [];
-  const args = ["--allow-all", "--no-check", "--no-prompt", "--quiet", "--fail-fast", ...compiler];
+  const more = room.isEmbedded === true && share < 1 ? ["--v8-flags=--liftoff-only"] : [];
+  if (room.filter !== undefined) more.push(`--filter=${room.filter}`);
+  const args = ["--allow-all", "--no-check", "--no-prompt", "--quiet", "--fail-fast", ...more, ALL_TESTS];
   const options = { cwd: copy, env, stdout: "piped", stderr: "piped" } as const;
-  const child = new Deno.Command(Deno.execPath(), { args: ["test", ...args, filter, ALL_TESTS], ...options }).spawn();
+  const child = new Deno.Command(Deno.execPath(), { args: ["test", ...args], ...options }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const { code, stdout, stderr } = await child.output();
   clearTimeout(timer);
@@ -188,7 +192,8 @@ interface Sample {
 }
 
 async function mutate(name: string, copy: string, { seed, most, from }: Sample): Promise<void> {
-  const { files, tests, filter = "" } = ROOMS[name]!;
+  const room = ROOMS[name]!;
+  const { files, tests } = room;
   const all = await list();
   const paths = all.filter((path) => files.test(path) && !path.endsWith("_test.ts"));
   const testing = all.filter((path) => path.endsWith("_test.ts") && tests.some((test) => path.startsWith(test)));
@@ -204,7 +209,7 @@ async function mutate(name: string, copy: string, { seed, most, from }: Sample):
   const sinceMs = performance.now();
   // A part of the tests must pass as well, or it would seem to notice everything.
   for (const share of [0.05, 1]) {
-    const outcome = await outcomeOf(copy, `--filter=${filter}`, share, 600_000);
+    const outcome = await outcomeOf(copy, room, share, 600_000);
     if (outcome !== "survived") throw new Error(`${name}: ${share * 100} % of the tests fail without a change`);
   }
   const timeoutMs = 30_000 + 5 * (performance.now() - sinceMs);
@@ -212,8 +217,8 @@ async function mutate(name: string, copy: string, { seed, most, from }: Sample):
   for (const [n, { path, line, before, after }] of [...mutants.entries()].slice(from - 1)) {
     const text = texts.get(path)!;
     await Deno.writeTextFile(copy + path, text.split("\n").with(line, after).join("\n"));
-    let outcome = await outcomeOf(copy, `--filter=${filter}`, 0.05, timeoutMs);
-    if (outcome === "survived") outcome = await outcomeOf(copy, `--filter=${filter}`, 1, timeoutMs);
+    let outcome = await outcomeOf(copy, room, 0.05, timeoutMs);
+    if (outcome === "survived") outcome = await outcomeOf(copy, room, 1, timeoutMs);
     await Deno.writeTextFile(copy + path, text);
     counts[outcome]++;
     console.error(`${n + 1} of ${mutants.length}: ${outcome}, ${path}:${line + 1}`);
