@@ -191,3 +191,18 @@ Deno.test("sessions of a commit extend and join the stored ones that they touch,
     assert.equal(rows.reduce((sum, { events }) => sum + Number(events), 0), lists.flat().length);
   }
 });
+
+Deno.test("a session that is extended keeps the steps of the funnel that it reached before", async () => {
+  const db = await emptyDatabase();
+  const log: ReturnType<typeof click>[] = [];
+  const steps: number[] = [];
+  for (const eventType of ["page_view", "add_to_cart", "search", "purchase", "search"]) {
+    log.push(click(`${log.length}`, log.length, { eventType }));
+    const { pipeline } = harness([log], { sink: new SqlSink(db, "test") });
+    await pipeline.step();
+    await pipeline.flush();
+    const { rows } = await db.query<{ step: number }>("select funnel_step::integer as step from clickstream.sessions");
+    steps.push(...rows.map(({ step }) => step));
+  }
+  assert.deepEqual(steps, [1, 2, 2, 3, 3]);
+});
