@@ -170,8 +170,9 @@ const SESSIONS: readonly (readonly [lists: readonly (readonly number[])[], sessi
   [[[600], [0, 7200]], "0-600 7200-7200"],
   [[[1800, 7200], [0, 9000]], "0-1800 7200-9000"],
   [[[0, 9000], [1800.001, 7199.999]], "0-0 1800.001-1800.001 7199.999-7199.999 9000-9000"],
-  // One joins two or three stored ones, others stay.
+  // One joins two or three stored ones, or a stored one joins two; others stay.
   [[[0, 3600, 9000], [1800]], "0-3600 9000-9000"],
+  [[[1800, 9000], [0, 3600]], "0-3600 9000-9000"],
   [[[0, 3600, 20000], [1800, 20100, 30000]], "0-3600 20000-20100 30000-30000"],
   [[[0, 2000, 4000], [200, 1000, 3000, 9000]], "0-4000 9000-9000"],
   // Of two users with several sessions, one has none stored.
