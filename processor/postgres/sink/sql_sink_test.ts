@@ -207,3 +207,14 @@ Deno.test("a session that is extended keeps the steps of the funnel that it reac
   }
   assert.deepEqual(steps, [1, 2, 2, 3, 3]);
 });
+
+Deno.test("of a user's days the earliest is marked as the first, in whatever order they come", async () => {
+  for (const lists of [[[0], [100_000]], [[100_000], [0]], [[100_000, 200_000], [0]]]) {
+    const db = await emptyDatabase();
+    await commits(db, ...lists);
+    const { rows } = await db.query<{ day: string }>(
+      "select day::text as day from clickstream.user_days where is_first",
+    );
+    assert.deepEqual(rows.map(({ day }) => day), ["2026-11-02"], JSON.stringify(lists));
+  }
+});
