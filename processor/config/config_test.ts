@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { mostWorkers, readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
+import { defaultWorkers, mostWorkers, readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
 import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
 import { memoryLimits } from "./machine.ts";
 import { withoutPasswords } from "./secret.ts";
@@ -211,6 +211,12 @@ Deno.test("reads a setting from a credential file if its variable is not set", (
 Deno.test("bounds the workers by cores and memory", () => {
   const most = (cores: number, gigabytes: number) => mostWorkers({ cores, memoryBytes: gigabytes * 1e9 });
   assert.deepEqual([most(2, 24), most(2, 1), most(1, 0.1), most(128, 1000)], [8, 5, 1, 256]);
+});
+
+Deno.test("starts one worker for each two cores by default, as far as memory allows, and at least one", () => {
+  const workers = (cores: number, gigabytes: number) => defaultWorkers({ cores, memoryBytes: gigabytes * 1e9 });
+  assert.deepEqual([1, 2, 3, 4, 16].map((cores) => workers(cores, 24)), [1, 1, 1, 2, 8]);
+  assert.deepEqual([workers(16, 1), workers(2, 0.1)], [5, 1]);
 });
 
 Deno.test("reads the memory limits of a control group and its parents, in both versions", () => {

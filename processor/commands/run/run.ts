@@ -1,7 +1,6 @@
 /**
- * The service: reads Kafka into PostgreSQL until it is told to stop. One worker per core: the first in this thread,
- * each of the others in a thread of its own. They share only the process; the consumer group assigns partitions to
- * them.
+ * The service: reads Kafka into PostgreSQL until it is told to stop. The first worker runs in this thread, each of the
+ * others in a thread of its own. They share only the process; the consumer group assigns partitions to them.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
