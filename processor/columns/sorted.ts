@@ -18,7 +18,8 @@ const ROW_MASK = (1 << ROW_BITS) - 1;
 export function sortedRows({ strings, codes }: Texts): Int32Array {
   const count = codes.length;
   if (count > ROW_MASK) throw new RangeError(`${count} rows are more than can be sorted, which are ${ROW_MASK}`);
-  const rows = Int32Array.from({ length: count }, (_, row) => row);
+  const rows = new Int32Array(count);
+  for (let row = 0; row < count; row++) rows[row] = row;
   const keys = new BigUint64Array(count);
   const words = new Uint32Array(keys.buffer);
   const { view } = strings;

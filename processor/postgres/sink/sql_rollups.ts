@@ -4,6 +4,7 @@
  */
 import { type Cell, cellAt, type Cells, Texts } from "../../columns/cells.ts";
 import { NONE } from "../../columns/strings.ts";
+import { grown } from "../../columns/grown.ts";
 import { Groups } from "../../columns/groups.ts";
 import { COLUMN_OF } from "../../translate/table.ts";
 import type { Rollup, RollupPart, View } from "../../views/view.ts";
@@ -60,21 +61,24 @@ export class RollupChanges {
       const { rollup, part } = of;
       const keys = Object.values(part.by).map((column) => cells.get(column)!);
       const codes = keys.map(numbered);
-      const numbers = Object.values(part.sums).map((column) => numbersIn(view, cells, column));
+      const numbers = Object.values(part.sums).map((column) => numbersIn(view, cells, column, start.length));
       const groups = new Groups(codes.length);
       const firsts: number[] = [];
-      const sums: number[][] = [];
-      for (const row of rows) {
-        if (keys.some((column) => isNull(column, row))) continue;
+      // By group: all sums of the first one, then of the next.
+      let sums = new Float64Array(256);
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]!;
+        if (hasNull(keys, row)) continue;
         const group = groups.row(Math.floor(start[row]! / rollup.everyMs), codes, row);
-        if (group === firsts.length) {
-          firsts.push(row);
-          sums.push(numbers.map(() => 0));
-        }
-        for (let s = 0; s < numbers.length; s++) sums[group]![s]! += sign * numbers[s]!(row);
+        if (group === firsts.length) firsts.push(row);
+        const at = group * numbers.length;
+        if (at + numbers.length > sums.length) sums = grown(sums);
+        for (let s = 0; s < numbers.length; s++) sums[at + s]! += sign * (numbers[s]?.[row] ?? 1);
       }
-      for (const [group, row] of firsts.entries()) {
-        this.add(of, groups.window(group) * rollup.everyMs, keys.map((column) => cellAt(column, row)), sums[group]!);
+      for (let group = 0; group < firsts.length; group++) {
+        const key = keys.map((column) => cellAt(column, firsts[group]!));
+        const at = group * numbers.length;
+        this.add(of, groups.window(group) * rollup.everyMs, key, [...sums.subarray(at, at + numbers.length)]);
       }
     }
   }
@@ -88,21 +92,38 @@ export class RollupChanges {
   }
 }
 
-/** True for a null; makes no string. */
-function isNull(cells: Cells, row: number): boolean {
-  return cells instanceof Texts ? cells.codes[row]! === NONE : cellAt(cells, row) === null;
+/** The columns of measures that a view's rollups read. */
+export function readByRollups(view: View): ReadonlySet<string> {
+  const read = partsOf(view).flatMap(({ part }) => [...Object.values(part.by), ...Object.values(part.sums)]);
+  return new Set(
+    read.flatMap((column) => column === null ? [] : Object.keys(view.derived?.[column] ?? { [column]: 1 })),
+  );
 }
 
-/** The number that each row adds to a sum: 1, the cell of a column, or 1 if a derived column is true. */
-function numbersIn(view: View, cells: ReadonlyMap<string, Cells>, column: string | null): (row: number) => number {
-  if (column === null) return () => 1;
-  const derived = view.derived?.[column];
-  if (derived === undefined) {
-    const numbers = cells.get(column)!;
-    return (row) => cellAt(numbers, row) as number;
+/** True if a row has a null among these columns; makes no strings. */
+function hasNull(columns: readonly Cells[], row: number): boolean {
+  for (const cells of columns) {
+    if (cells instanceof Texts ? cells.codes[row]! === NONE : cellAt(cells, row) === null) return true;
   }
-  const conditions = Object.entries(derived).map(([of, value]) => ({ numbers: cells.get(of)!, value }));
-  return (row) => conditions.every(({ numbers, value }) => cellAt(numbers, row) === value) ? 1 : 0;
+  return false;
+}
+
+/** The numbers of a column by row, 1 and 0 for a derived one; null stands for 1 in every row. */
+function numbersIn(
+  view: View,
+  cells: ReadonlyMap<string, Cells>,
+  column: string | null,
+  count: number,
+): ArrayLike<number> | null {
+  if (column === null) return null;
+  const derived = view.derived?.[column];
+  if (derived === undefined) return cells.get(column) as ArrayLike<number>;
+  const flags = new Uint8Array(count).fill(1);
+  for (const [of, value] of Object.entries(derived)) {
+    const numbers = cells.get(of) as ArrayLike<number>;
+    for (let row = 0; row < flags.length; row++) if (numbers[row] !== value) flags[row] = 0;
+  }
+  return flags;
 }
 
 /** What `returning` must name for `changesIn`: the columns that rollups read, of the stored rows `o` and the new `t`. */

@@ -17,7 +17,7 @@ import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
 import { SCHEMA } from "../schema.ts";
 import { writeByUser } from "./sql_by_user.ts";
-import { RollupChanges } from "./sql_rollups.ts";
+import { readByRollups, RollupChanges } from "./sql_rollups.ts";
 import { writeSessions } from "./sql_sessions.ts";
 import { upsert } from "./sql_upsert.ts";
 import { writeWindows } from "./sql_windows.ts";
@@ -218,7 +218,7 @@ async function write(tx: Database, schema: string, delta: Delta, changes: Rollup
   const { measures, window } = delta.view;
   if (window.kind === "session") return await writeSessions(tx, schema, delta, changes);
   // What it adds to a window it adds to the rollup, whether the window is stored or not.
-  changes.addRows(delta.view, columnsOf(delta), rowsBelow(delta.count));
+  changes.addRows(delta.view, columnsOf(delta, readByRollups(delta.view)), rowsBelow(delta.count));
   if (Object.values(measures).every(mergesInSql)) await upsert(tx, schema, delta, "add");
   else await writeWindows(tx, schema, delta);
 }

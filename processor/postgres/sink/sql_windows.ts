@@ -70,7 +70,7 @@ async function storedWindows(
   const { view } = delta;
   const table = tableOf(view);
   const place = [...table.window, ...table.key];
-  const cells = columnsOf(delta);
+  const cells = columnsOf(delta, new Set());
   const same = [
     ...table.window.map(({ name }) => `t.${name} = v.${name}`),
     ...view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
