@@ -100,7 +100,7 @@ function factsOf(files: Files): Fact[] {
     { about: /compared with every event of its id/, unit: "milliseconds", value: of("WINDOW_MS", "duplicates") },
     { about: /Kafka timestamps are out of order/, unit: "milliseconds", value: of("DISORDER_MINUTES") * 60_000 },
     { about: /Memory is the commit's/, unit: "records", value: of("COMMIT_RECORDS", "run/") },
-    { about: /records are looked at/, unit: "times", value: of("MOST_AHEAD") },
+    { about: /the kernel looks at/, unit: "records", value: of("ROUND", "kernel/") },
     { about: /users (are|is) exact up to/, unit: "users", value: of("EXACT_MEMBERS") },
     { about: /^\| status .*events\/s/, unit: "milliseconds", value: of("STATUS_EVERY_MS") },
     { about: /`WORKERS`.*for each core/, unit: "cores", value: of("WORKERS_A_CORE") },
