@@ -3,7 +3,7 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../kernel/checksum.ts";
 
 /** Bytes of a batch up to the end of its length field. */
 const LENGTH_END = 12;

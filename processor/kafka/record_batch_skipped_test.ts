@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { crc32c } from "./crc32c.ts";
+import { crc32c } from "../kernel/checksum.ts";
 import { walk } from "./record_batch.ts";
 
 const TRANSACTIONAL = 0x10;

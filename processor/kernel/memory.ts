@@ -50,6 +50,8 @@ export interface Functions {
     until: number,
   ): number;
   remember(duplicates: number, from: number, until: number): number;
+  crcRoom(bytes: number): number;
+  crc32c(state: number, length: number): number;
   readonly duplicates: WebAssembly.Global;
   readonly stored: WebAssembly.Global;
 }

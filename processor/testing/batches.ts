@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { compressionsAlgorithms, Reader, Writer } from "@platformatic/kafka";
-import { crc32c } from "../kafka/crc32c.ts";
+import { crc32c } from "../kernel/checksum.ts";
 import type { BrokerConnection } from "../kafka/broker.ts";
 import { BufferPool } from "../kafka/buffer_pool.ts";
 

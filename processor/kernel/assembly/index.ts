@@ -15,6 +15,7 @@ import { check } from "./values";
 
 export { alloc, checkGuards, free, untouched } from "./memory";
 export { freeColumns, newColumns, setDictionary } from "./columns";
+export { crc32c, crcRoom } from "./crc";
 export { clearDictionary, freeDictionary, internText, newDictionary } from "./dictionary";
 export { freeDuplicates, isDuplicate, newDuplicates, pass, replayFrom } from "./duplicates";
 export { setField } from "./fields";
