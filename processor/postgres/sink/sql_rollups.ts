@@ -167,7 +167,7 @@ export function changesIn(view: View): string {
 async function addTo(tx: Database, schema: string, { rollup, part }: PartOf, all: readonly Change[]): Promise<void> {
   const dimensions = Object.keys(part.by) as (keyof typeof part.by)[];
   const key = dimensions.map((dimension) => COLUMN_OF[dimension]);
-  const sums = [...new Set(all.flatMap((change) => [...change.sums.keys()]))];
+  const sums = [...new Set(all.flatMap((change) => [...change.sums.keys()]))].sort();
   const columns = ["window_start", ...key, ...sums];
   const types = ["timestamptz" as const, ...key.map(() => "text" as const), ...sums.map(() => "bigint" as const)];
   await tx.query(
