@@ -23,6 +23,9 @@ export interface LoadedRecord {
   readonly key: string;
   readonly value: Buffer;
   readonly timestampMs: number;
+  readonly eventType: string;
+  /** Revenue of a purchase; 0 of any other event. */
+  readonly revenueCents: number;
 }
 
 /** Start of the event time: a past Thursday morning, because brokers refuse timestamps from the future. */
@@ -51,7 +54,8 @@ export function* recordsOf({ events, users, spanMs, late, seed }: Load): Generat
     const value = `{"eventId":"${id}","userId":"${key}","sessionId":"session-${user}","eventType":"${type}",` +
       `"timestamp":"${new Date(time).toISOString()}","page":"/products/${page}?from=list",` +
       `"device":"${DEVICES[user % 3]}","region":"${REGIONS[user % 6]}","productId":"p-${page}"${price}}`;
-    yield { key, value: Buffer.from(value), timestampMs: sentMs };
+    const revenueCents = type === "purchase" ? page * 100 + 99 : 0;
+    yield { key, value: Buffer.from(value), timestampMs: sentMs, eventType: type, revenueCents };
   }
 }
 

@@ -3,9 +3,15 @@
  * @module
  */
 import { setTimeout } from "node:timers/promises";
+import { until } from "../testing/servers/child.ts";
 import { using } from "../testing/servers/postgres.ts";
 import { recordsOf } from "./clicks.ts";
+import { prepared, type Settings, type Stand } from "./drain.ts";
 import { messageOf, producerTo } from "./load.ts";
+import type { Program } from "./programs.ts";
+
+/** Events/s of the measurement. */
+export const PER_SECOND = 2000;
 
 /** Interval between sends, in milliseconds. */
 const EVERY_MS = 10;
@@ -19,11 +25,33 @@ export interface Latency {
   readonly p99: number;
 }
 
+/** Runs a service on an empty topic, and measures the latency of the events that are sent to it. */
+export async function latencyOf(
+  stand: Stand,
+  program: Program,
+  settings: Settings,
+  { partitions, seconds }: { readonly partitions: number; readonly seconds: number },
+): Promise<Latency> {
+  const { broker, server, verbose } = stand;
+  const topic = `live-${crypto.randomUUID()}`;
+  await broker.createTopic(topic, partitions);
+  const { log, address, url, start } = await prepared(stand, program, topic, settings);
+  await using service = start();
+  await until("it is ready", () => fetch(`${address}ready`).then(({ ok }) => ok, () => false), 30_000, 20);
+  const pace = { perSecond: PER_SECOND, seconds };
+  const latency = await liveLatency(broker.bootstrap, { topic, partitions }, url, pace);
+  await service.end("SIGTERM");
+  if (verbose) console.log(await Deno.readTextFile(log));
+  await Deno.remove(log);
+  await server.dropDatabase(url);
+  return latency;
+}
+
 /**
  * Sends events to an empty topic at an even pace, and queries PostgreSQL until all of them are there. Reads from
  * `progress` what has been committed: a transaction changes it together with the rows.
  */
-export async function liveLatency(
+async function liveLatency(
   bootstrap: string,
   { topic, partitions }: { readonly topic: string; readonly partitions: number },
   url: string,

@@ -4,11 +4,12 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { tableByRow } from "../processor/status/text.ts";
 import { Child, run, until } from "../testing/servers/child.ts";
-import type { Broker } from "../testing/servers/kafka.ts";
 import { jarsOf } from "../testing/servers/maven.ts";
 import { type Server, using } from "../testing/servers/postgres.ts";
+import type { Stand } from "./drain.ts";
+import type { Drained } from "./figures.ts";
+import type { Topic } from "./fill.ts";
 import { type Compared, compareWindows, tablesSql, type Written, written } from "./peers_tables.ts";
 import { residentPeakMb, treeCpuSeconds } from "./usage.ts";
 
@@ -41,28 +42,6 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   },
 };
 
-/** Our own run of the same case. */
-export interface Ours {
-  readonly cpuUs: number;
-  /** Database with the written tables. */
-  readonly url: string;
-}
-
-/** A topic and its number of records. */
-export interface Topic {
-  readonly topic: string;
-  readonly records: number;
-}
-
-/** Result of a peer's run. */
-interface Outcome extends Compared {
-  readonly firstResultMs: number;
-  readonly perSecond: number;
-  readonly cpuUs: number;
-  readonly databaseCpuUs: number;
-  readonly peakMb: number;
-}
-
 /** State of a run when its tables changed. */
 interface Sample {
   readonly held: Written;
@@ -91,49 +70,13 @@ export async function hindrance(peers: readonly string[], byShop: boolean): Prom
   return has ? null : "--peers: Java is missing: apt-get install openjdk-17-jdk-headless";
 }
 
-/** Runs the peers one after the other, and prints a comparison with our run. */
-export async function runPeers(
-  peers: readonly string[],
-  broker: Broker,
-  server: Server,
-  topic: Topic,
-  ours: Ours,
-): Promise<void> {
-  if (peers.length === 0) return;
-  console.log();
-  const shown = tableByRow([
-    ...["peer", "events/s", "µs/event", "PostgreSQL's", "peak MB", "first result s", "times ours"],
-    ...["missing %", "users off %"],
-  ], [26]);
-  for (const name of peers) {
-    const outcome = await drainBy(name, broker, server, topic, ours.url);
-    console.log(shown([
-      PEERS[name]!.title,
-      outcome.perSecond.toFixed(0),
-      outcome.cpuUs.toFixed(2),
-      outcome.databaseCpuUs.toFixed(2),
-      outcome.peakMb.toFixed(0),
-      (outcome.firstResultMs / 1000).toFixed(2),
-      (outcome.cpuUs / ours.cpuUs).toFixed(1),
-      (outcome.missing * 100).toFixed(2),
-      (outcome.usersOff * 100).toFixed(1),
-    ]));
-  }
-  console.log(
-    "The peers do less: they count an event that is sent twice twice, end at a message that is no event or pass over it,\n" +
-      "drop what comes too late (missing), and estimate all distinct users (off by so much in the average row). What Kafka\n" +
-      "does for them is not in it.",
-  );
-}
-
-/** Lets a peer drain the topic, and compares its tables with ours. */
-async function drainBy(
+/** Lets a peer drain a topic, and compares its tables with those that we wrote from the same topic. */
+export async function drainBy(
   name: string,
-  broker: Broker,
-  server: Server,
-  { topic, records }: Topic,
+  { broker, server }: Stand,
+  { topic, counts }: Topic,
   oursUrl: string,
-): Promise<Outcome> {
+): Promise<Drained & Compared> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-peer-" });
   const url = await server.createDatabase();
   await using(url, (db) => db.exec(tablesSql()));
@@ -150,16 +93,18 @@ async function drainBy(
     const compared = await compareWindows(oursUrl, url);
     return {
       ...compared,
-      firstResultMs: first.atMs - startedMs,
-      perSecond: first === last ? NaN : (last.held.events - first.held.events) / (last.atMs - first.atMs) * 1000,
-      cpuUs: last.cpu / records * 1e6,
-      databaseCpuUs: (last.databaseCpu - databaseBefore) / records * 1e6,
+      events: counts.records,
+      cpuSeconds: last.cpu,
+      databaseCpuSeconds: last.databaseCpu - databaseBefore,
+      perSecond: first === last ? null : (last.held.events - first.held.events) / (last.atMs - first.atMs) * 1000,
+      firstResultSeconds: (first.atMs - startedMs) / 1000,
       peakMb,
     };
   } finally {
     // Repartition topics are named after the folder.
     await broker.deleteTopics(folder.slice(folder.lastIndexOf("/") + 1));
     await Deno.remove(folder, { recursive: true });
+    await server.dropDatabase(url);
   }
 }
 

@@ -23,7 +23,7 @@ const SLOW = ["infra/hosts/boot_test.ts", "tasks/contributing_test.ts"];
 
 /** Two halves of about equal duration. They run in parallel, because they mostly wait for brokers and servers. */
 const HALVES: readonly (readonly string[])[] = [
-  ["processor", "tasks", "grafana", `--ignore=${SLOW.join(",")}`],
+  ["processor", "tasks", "grafana", "bench", `--ignore=${SLOW.join(",")}`],
   ["generator", "infra", "testing", `--ignore=${SLOW.join(",")}`],
 ];
 
