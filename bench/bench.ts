@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { startKafka } from "../testing/servers/kafka.ts";
-import { startPostgres, using } from "../testing/servers/postgres.ts";
+import { startPostgres } from "../testing/servers/postgres.ts";
 import { assertEqualLoads, comparedInRun, comparedWith, findingsTable } from "./compare.ts";
 import { CASES, drain, type Stand } from "./drain.ts";
 import { caseTable, type Drained, figuresOf, type Load, noise, PEERS_CASE, type Report, type Run } from "./figures.ts";
@@ -54,8 +54,6 @@ async function measured(
     return figuresOf(small.drained, full.drained);
   });
   if (liveSeconds === 0) return { run, urls };
-  // Otherwise PostgreSQL would write the pages of the drain meanwhile, which would not happen at a low rate.
-  await using(stand.server.url(), (db) => db.exec("checkpoint"));
   const { partitions } = load;
   const { p50, p99 } = await latencyOf(stand, program, settings, { partitions, seconds: liveSeconds });
   return { run: { ...run, p50Ms: p50, p99Ms: p99 }, urls };

@@ -15,14 +15,20 @@ export async function processCpuSeconds(pid: number): Promise<number> {
 
 /** CPU time of a process and its children, ended ones included, in seconds. */
 export async function treeCpuSeconds(pid: number): Promise<number> {
-  let sum = (await ticks(pid)).reduce((total, n) => total + n, 0) / TICKS;
-  for await (const { name: thread } of Deno.readDir(`/proc/${pid}/task`)) {
-    const children = await Deno.readTextFile(`/proc/${pid}/task/${thread}/children`).catch(() => "");
-    for (const child of children.split(" ").filter((text) => text !== "")) {
-      sum += await treeCpuSeconds(Number(child)).catch(() => 0);
+  while (true) {
+    const before = await ticks(pid);
+    let children = 0;
+    for await (const { name: thread } of Deno.readDir(`/proc/${pid}/task`)) {
+      const pids = await Deno.readTextFile(`/proc/${pid}/task/${thread}/children`).catch(() => "");
+      for (const child of pids.split(" ").filter((text) => text !== "")) {
+        children += await treeCpuSeconds(Number(child)).catch(() => 0);
+      }
     }
+    const after = await ticks(pid);
+    // If a child ended meanwhile, it may be missing in both.
+    if (before[2] !== after[2] || before[3] !== after[3]) continue;
+    return after.reduce((total, n) => total + n, 0) / TICKS + children;
   }
-  return sum;
 }
 
 /** Peak RSS of a process, in MB. */
