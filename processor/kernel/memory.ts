@@ -57,7 +57,13 @@ export interface Functions {
 }
 
 /** Reasons why the kernel ends, by the numbers of `assembly/memory.ts`. */
-const FAILURES = ["", "it has no memory left", "it has written past the end of a block of its memory"];
+const FAILURES = [
+  "",
+  "it has no memory left",
+  "it has written past the end of a block of its memory",
+  "it does not know a field of the event",
+  "the name of the topic is too long",
+];
 
 const PAGE_BYTES = 64 * 1024;
 

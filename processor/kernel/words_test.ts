@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { EVERYTHING } from "../columns/batch.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 import { Memory } from "./memory.ts";
-import { KernelDictionary } from "./words.ts";
+import { KernelDictionary, kernelWords } from "./words.ts";
 
 const SLOT_BITS = 0xfff;
 
@@ -71,4 +72,19 @@ Deno.test("kernel: a dictionary keeps texts of every length apart, and its fixed
     assert.equal(dictionary.count, new Set(texts).size);
     dictionary.clear();
   }
+});
+
+Deno.test("kernel: the name of a topic has a limit, far above Kafka's", () => {
+  const memory = memoryFor(testKeyed());
+  kernelWords(memory, "t".repeat(249), testKeyed(), EVERYTHING);
+  assert.throws(
+    () => kernelWords(memory, "t".repeat(900), testKeyed(), EVERYTHING),
+    /the name of the topic is too long/,
+  );
+});
+
+Deno.test("kernel: a field that it does not know ends it", () => {
+  const memory = memoryFor(testKeyed());
+  const { at, length } = memory.place("userAgent");
+  assert.throws(() => memory.functions.setField(15, at, length, 0, 0, 0), /does not know a field of the event/);
 });

@@ -196,7 +196,9 @@ function writeNumbers(columns: Columns, place: i32, partition: i32): void {
 }
 
 /** A topic, a partition and an offset, where an event has no `eventId`. */
-const PLACE: usize = memory.data(512, 16);
+const PLACE: usize = memory.data(1024, 16);
+/** Most bytes of a topic; Kafka allows 249. */
+export const LONGEST_TOPIC: i32 = 900;
 
 function writeIds(words: Words, first: i32, partition: i32): void {
   for (let k = 0; k < kept; k++) {

@@ -1,5 +1,5 @@
 /** The fields of an event by number, and the rules that the host has read from the definition of the event. */
-import { same, upTo16 } from "./memory";
+import { fail, same, UNKNOWN_FIELD, upTo16 } from "./memory";
 
 // In the order of FIELDS in processor/event.ts; all ignored fields have number 0.
 export const ID: i32 = 1;
@@ -30,6 +30,8 @@ const LONGEST: usize = memory.data(16 * 4, 4);
 
 /** Names a field and sets its rules. */
 export function setField(field: i32, name: usize, length: i32, longest: i32, isNeeded: bool, isNumeric: bool): void {
+  // A name is compared as one vector.
+  if (field > CURRENCY || length > 16) fail(UNKNOWN_FIELD);
   v128.store(NAMES + (field << 4), upTo16(name, length));
   store<i32>(NAME_LENGTHS + (field << 2), length);
   store<i32>(LONGEST + (field << 2), longest);

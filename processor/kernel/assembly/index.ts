@@ -2,12 +2,12 @@
  * What the host calls. Records are looked at in rounds of up to `MOST`, one stage after another for all of them and not
  * all stages for one after another: reads of memory that depend on each other take ten times as long as others.
  */
-import { Columns, keep, keepNone, keptCount, usersOf, Words, WORDS_BYTES, write } from "./columns";
+import { Columns, keep, keepNone, keptCount, LONGEST_TOPIC, usersOf, Words, WORDS_BYTES, write } from "./columns";
 import { slotAt } from "./dictionary";
 import { Duplicates, entryAt, isDuplicate, pass } from "./duplicates";
 import { hashIds } from "./hash";
 import { freeIds, newIds } from "./ids";
-import { alloc, free, initMasks } from "./memory";
+import { alloc, fail, free, initMasks, LONG_TOPIC } from "./memory";
 import { initNotes, note } from "./notes";
 import { scan as scanRecord } from "./scan";
 import { clearScratch, initScratch } from "./text";
@@ -146,6 +146,7 @@ export function freeWords(words: Words): void {
 
 /** The texts of a commit; `topic` is the topic with a slash behind it. */
 export function newWords(topic: usize, length: i32, wantsIds: bool, wantsSessions: bool, wantsEvents: bool): Words {
+  if (length > LONGEST_TOPIC) fail(LONG_TOPIC);
   const words = changetype<Words>(alloc(WORDS_BYTES));
   words.ids = newIds();
   words.wantsIds = wantsIds ? 1 : 0;

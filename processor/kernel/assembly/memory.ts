@@ -5,11 +5,13 @@
 
 /** Ends the kernel with an error of the host: it is dead after that. */
 @external("host", "fail")
-declare function fail(what: i32): void;
+export declare function fail(what: i32): void;
 
 /** What `fail` is told. */
 export const OUT_OF_MEMORY: i32 = 1;
 export const OVERRUN: i32 = 2;
+export const UNKNOWN_FIELD: i32 = 3;
+export const LONG_TOPIC: i32 = 4;
 
 /** Bytes of a header; a cache line, so that blocks begin one. */
 const HEADER: usize = 64;
