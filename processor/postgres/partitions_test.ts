@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { migrated, onEachDatabase, onServer } from "../../testing/servers/databases.ts";
 import { until } from "../../testing/servers/child.ts";
 import { using } from "../../testing/servers/postgres.ts";
-import type { Database } from "../postgres/database.ts";
-import { openPostgres } from "../postgres/postgres.ts";
-import { makePartitions } from "../postgres/operations/migrations.ts";
+import type { Database } from "./database.ts";
+import { openPostgres } from "./postgres.ts";
+import { makePartitions } from "./operations/migrations.ts";
 
 /** Stores an event of this time; the time is also its id. */
 async function event(db: Database, time: string): Promise<void> {

@@ -3,8 +3,8 @@ import { MIGRATIONS } from "../../migrations/mod.ts";
 import { onServer } from "../../testing/servers/databases.ts";
 import { until } from "../../testing/servers/child.ts";
 import { type Server, using } from "../../testing/servers/postgres.ts";
-import { type Database, DatabaseError, DatabaseUnavailable } from "../postgres/database.ts";
-import { limitReaders, makePartitions, migrate, schemaState } from "../postgres/operations/migrations.ts";
+import { type Database, DatabaseError, DatabaseUnavailable } from "./database.ts";
+import { limitReaders, makePartitions, migrate, schemaState } from "./operations/migrations.ts";
 
 const AROUND_NOW = { nowMs: Date.now(), keepDays: 1, aheadDays: 1 };
 
