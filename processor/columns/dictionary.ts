@@ -3,7 +3,7 @@
  * @module
  */
 import { Arena } from "./arena.ts";
-import { Hasher, join53 } from "./hash.ts";
+import { hash53 } from "./hash.ts";
 import type { KeyedHash } from "./keyed_hash.ts";
 import type { Dictionary } from "./strings.ts";
 
@@ -55,8 +55,7 @@ export class TextDictionary implements Dictionary {
   }
 
   unkeyedHash(code: number): number {
-    hasher.hash(this.view, this.start(code), this.start(code) + this.length(code));
-    return join53(hasher.high, hasher.low);
+    return hash53(this.view, this.start(code), this.start(code) + this.length(code));
   }
 
   clear(): void {
@@ -66,7 +65,6 @@ export class TextDictionary implements Dictionary {
   }
 }
 
-const hasher = new Hasher();
 const encoder = new TextEncoder();
 
 /** Bytes after a string that must be readable, because strings are read as whole words. */

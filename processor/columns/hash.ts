@@ -60,6 +60,14 @@ export function lowBytes(word: number, n: number): number {
   return word & ((1 << (n << 3)) - 1);
 }
 
+const hasher = new Hasher();
+
+/** The hash of the bytes `[start, end)` of `view` as one number of 53 bits. */
+export function hash53(view: DataView, start: number, end: number): number {
+  hasher.hash(view, start, end);
+  return join53(hasher.high, hasher.low);
+}
+
 /** Two halves as one number of 53 bits. */
 export function join53(high: number, low: number): number {
   return (high & 0x1fffff) * 4294967296 + (low >>> 0);

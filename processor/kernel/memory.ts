@@ -9,7 +9,6 @@ import code from "./kernel.wasm" with { type: "bytes" };
 export interface Functions {
   alloc(bytes: number): number;
   free(at: number): void;
-  untouched(): number;
   checkGuards(): void;
   init(mostRecords: number, mostBytes: number): void;
   startsAt(): number;

@@ -3,7 +3,7 @@
  * @module
  */
 import { CODED, type Coded, type Dictionaries, type Wanted } from "../columns/batch.ts";
-import { Hasher, join53 } from "../columns/hash.ts";
+import { hash53 } from "../columns/hash.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
 import type { Dictionary, Sequence } from "../columns/strings.ts";
 import { FIELDS } from "../event.ts";
@@ -18,7 +18,6 @@ const ENDS = 0;
 const ID_BYTES = 4;
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
-const hasher = new Hasher();
 
 /** A dictionary of the kernel. */
 export class KernelDictionary implements Dictionary {
@@ -28,7 +27,6 @@ export class KernelDictionary implements Dictionary {
   readonly #memory: Memory;
   readonly #keyed: KeyedHash;
   readonly #texts: (string | undefined)[] = [];
-
   readonly #fixed: readonly string[];
 
   /**
@@ -83,8 +81,7 @@ export class KernelDictionary implements Dictionary {
 
   unkeyedHash(code: number): number {
     const start = this.start(code);
-    hasher.hash(this.view, start, start + this.length(code));
-    return join53(hasher.high, hasher.low);
+    return hash53(this.view, start, start + this.length(code));
   }
 
   clear(): void {

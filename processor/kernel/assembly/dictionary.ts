@@ -42,17 +42,25 @@ export class Dictionary {
 
 export function newDictionary(): Dictionary {
   const words = changetype<Dictionary>(alloc(offsetof<Dictionary>()));
+  allocTables(words);
+  return words;
+}
+
+function allocTables(words: Dictionary): void {
   words.mask = FEWEST - 1;
   words.slots = alloc(<usize>FEWEST * SLOT);
   words.texts = alloc(256);
   words.bytes = alloc(1024);
-  return words;
 }
 
-export function freeDictionary(words: Dictionary): void {
+function freeTables(words: Dictionary): void {
   free(words.slots);
   free(words.texts);
   free(words.bytes);
+}
+
+export function freeDictionary(words: Dictionary): void {
+  freeTables(words);
   free(changetype<usize>(words));
 }
 
@@ -60,13 +68,8 @@ export function freeDictionary(words: Dictionary): void {
 export function clearDictionary(words: Dictionary): void {
   const slots = words.mask + 1;
   if (slots > FEWEST && slots > <u32>words.count * ROOMY) {
-    free(words.slots);
-    free(words.texts);
-    free(words.bytes);
-    words.mask = FEWEST - 1;
-    words.slots = alloc(<usize>FEWEST * SLOT);
-    words.texts = alloc(256);
-    words.bytes = alloc(1024);
+    freeTables(words);
+    allocTables(words);
   } else memory.fill(words.slots, 0, <usize>slots * SLOT);
   words.count = 0;
   words.used = 0;

@@ -61,11 +61,6 @@ export function sizeOf(at: usize): usize {
   return <usize>1 << <usize>load<u32>(at - HEADER, SIZE);
 }
 
-/** Bytes that were never used. */
-export function untouched(): usize {
-  return (<usize>memory.size() << 16) - top;
-}
-
 function writeGuard(at: usize): void {
   for (let n: usize = 0; n < SIZE; n += 8) store<u64>(at + n, GUARD);
 }
