@@ -4,7 +4,7 @@
  * @module
  */
 import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "../columns/batch.ts";
-import type { Cell, Cells } from "../columns/cells.ts";
+import { type Cell, cellAt, type Cells } from "../columns/cells.ts";
 import type { Dictionary } from "../columns/strings.ts";
 import { grown } from "../columns/grown.ts";
 
@@ -57,6 +57,39 @@ export interface Measure<V = unknown> {
   encode(value: V): readonly Cell[];
   /** Reads a value from its cells. */
   decode(cells: readonly Cell[]): V;
+  /** Like `mergedCells`, without an object for each row. */
+  mergeCells?(
+    stored: readonly Cells[],
+    storedRows: Int32Array,
+    added: Added<V>,
+    addedRows: Int32Array,
+  ): readonly Cells[];
+}
+
+/** Values to merge into stored ones, by row. */
+export interface Added<V> {
+  /** Their columns. */
+  readonly cells: readonly Cells[];
+  /** The value of a row. */
+  at(row: number): V;
+}
+
+/** The columns of a measure, merged: a cell for each pair of a stored row and an added one. */
+export function mergedCells<V>(
+  measure: Measure<V>,
+  stored: readonly Cells[],
+  storedRows: Int32Array,
+  added: Added<V>,
+  addedRows: Int32Array,
+): readonly Cells[] {
+  if (measure.mergeCells !== undefined) return measure.mergeCells(stored, storedRows, added, addedRows);
+  const merged = stored.map((): Cell[] => []);
+  for (let i = 0; i < storedRows.length; i++) {
+    const before = measure.decode(stored.map((cells) => cellAt(cells, storedRows[i]!)));
+    const cells = measure.encode(measure.merge(before, added.at(addedRows[i]!)));
+    cells.forEach((cell, c) => merged[c]!.push(cell));
+  }
+  return merged;
 }
 
 /**

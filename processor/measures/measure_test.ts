@@ -3,12 +3,14 @@ import { runs } from "../../testing/effort.ts";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { dictionaries } from "../columns/batch.ts";
-import { cellAt } from "../columns/cells.ts";
+import { cellAt, type Cells, rowsBelow } from "../columns/cells.ts";
 import { distinctUsers } from "./distinct_users.ts";
 import { funnel } from "./funnel.ts";
+import { type Measure, mergedCells } from "./measure.ts";
 import { compareText, first, last } from "./picks.ts";
 import { count, sum } from "./totals.ts";
 import { assertLawsOf, batchOf, EVENT, folded, type Measures } from "../testing/contracts/laws.ts";
+import type { Message } from "../testing/scenario.ts";
 import { VIEWS } from "../views/mod.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 
@@ -76,6 +78,45 @@ Deno.test("merged rows equal merged values, and cells equal encoded values", () 
     { seed: 14, numRuns: runs(200) },
   );
 });
+
+Deno.test("columns are merged like their values", () => {
+  const parts = fc.array(fc.array(EVENT, { maxLength: 6 }), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(parts, parts, fc.infiniteStream(fc.nat()), (a, b, random) => {
+      for (const [name, measure] of MEASURES) {
+        const pairs = Array.from(
+          { length: 12 },
+          () => [random.next().value % a.length, random.next().value % b.length],
+        );
+        const rows = [0, 1].map((side) => Int32Array.from(pairs, (pair) => pair[side]!));
+        const valuesA = a.map((events) => folded(measure, events));
+        const valuesB = b.map((events) => folded(measure, events));
+        const wanted = pairs.map(([i, j]) => measure.encode(measure.merge(valuesA[i!]!, valuesB[j!]!)));
+        for (const columns of [flat, encoded]) {
+          const added = { cells: columns(measure, b), at: (row: number) => valuesB[row]! };
+          const merged = mergedCells(measure, columns(measure, a), rows[0]!, added, rows[1]!);
+          pairs.forEach((_, p) => assert.deepEqual(merged.map((cells) => cellAt(cells, p)), wanted[p], name));
+        }
+      }
+    }),
+    { seed: 15, numRuns: runs(60) },
+  );
+});
+
+/** The values of these rows' events, as an accumulator's columns of cells. */
+function flat(measure: Measure, rows: readonly (readonly Message[])[]): readonly Cells[] {
+  const words = dictionaries("topic", testKeyed());
+  const accumulator = measure.accumulator(words);
+  const batch = batchOf(words, rows.flat());
+  accumulator.add(batch, Int32Array.from(rows.flatMap((events, row) => events.map(() => row))), rows.length);
+  return accumulator.cells?.(rowsBelow(rows.length)) ?? encoded(measure, rows);
+}
+
+/** The values of these rows' events as columns of encoded cells. */
+function encoded(measure: Measure, rows: readonly (readonly Message[])[]): readonly Cells[] {
+  const cells = rows.map((events) => measure.encode(folded(measure, events)));
+  return measure.columns("").map((_, c) => cells.map((row) => row[c]!));
+}
 
 Deno.test("text is sorted as PostgreSQL sorts UTF-8 bytes", () => {
   const text = fc.string({
