@@ -87,15 +87,6 @@ function lengthOf(cells: Cells): number {
   return cells instanceof Spans ? cells.codes.length : cells.length;
 }
 
-/** The six bytes of a `ctid`, from the text that PostgreSQL writes, such as `(0,1)`. */
-export function placeOf(text: string): Uint8Array {
-  const comma = text.indexOf(",");
-  const place = new DataView(new ArrayBuffer(6));
-  place.setUint32(0, Number(text.slice(1, comma)));
-  place.setUint16(4, Number(text.slice(comma + 1, -1)));
-  return new Uint8Array(place.buffer);
-}
-
 /** The cells of a column, and their type. */
 export interface TypedCells {
   readonly cells: Cells;

@@ -8,15 +8,19 @@ import { type Cell, type Cells, rowsBelow, Texts } from "../../columns/cells.ts"
 import { sortedRows } from "../../columns/sorted.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, type Table, tableOf } from "../../translate/table.ts";
-import { DAY_MS, type Delta, type View } from "../../views/view.ts";
+import type { Delta, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
+import { queryPacked } from "../packed.ts";
 
 /** Rows per statement: enough to make the round trip negligible, and few enough to hold them in memory twice. */
 const STATEMENT_ROWS = 8192;
 
 const UNIQUE_VIOLATION = "23505";
+
+/** Number of a row among those of a statement. */
+export const NUMBER = { name: "n", type: "integer" } as const;
 
 /** Merges the rows of a delta into existing rows of its table in a schema, and inserts the others. */
 export async function writeByUser(tx: Database, schema: string, delta: Delta): Promise<void> {
@@ -31,7 +35,7 @@ export async function writeByUser(tx: Database, schema: string, delta: Delta): P
   const users = new Users(delta, sorted);
   await users.findFirsts(tx, schema);
   // Users without a row have none to update.
-  const isNew = await updateStored(tx, schema, delta, cells, sorted.filter((row) => users.firstMs(row) !== null));
+  const isNew = await updateStored(tx, schema, delta, cells, sorted.filter((row) => !Number.isNaN(users.firstMs(row))));
   const added = sorted.filter((row) => isNew[row] === 1);
   const { isFirst, former } = users.marked(added);
   if (former.length > 0) await unmark(tx, schema, view, users, former);
@@ -57,7 +61,9 @@ async function updateStored(
   ];
   const isNew = new Uint8Array(count).fill(1);
   for (const rows of portions(all)) {
-    const { rows: found } = await tx.query<{ n: number }>(
+    const found = await queryPacked(
+      tx,
+      [NUMBER],
       `update ${schema}.${table.name} t set ${set.join(", ")}
          from unnest(${columns.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")})
               with ordinality as v(${columns.map(({ name }) => name).join(", ")}, n)
@@ -65,7 +71,8 @@ async function updateStored(
     returning v.n::integer - 1 as n`,
       columns.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
     );
-    for (const { n } of found) isNew[rows[n]!] = 0;
+    const numbers = found.cells.get("n") as Float64Array;
+    for (let i = 0; i < found.count; i++) isNew[rows[numbers[i]!]!] = 0;
   }
   return isNew;
 }
@@ -75,10 +82,10 @@ class Users {
   readonly cells: Cells;
   readonly #days: Float64Array;
   readonly #codes: Int32Array;
-  /** A row of each user, by code. */
-  readonly #rowOf = new Map<number, number>();
-  /** Epoch milliseconds, by code. */
-  readonly #firstMs = new Map<number, number>();
+  /** A row of each user, in their order. */
+  readonly #rows: Int32Array;
+  /** Epoch milliseconds, by code; NaN if none is stored. */
+  readonly #firstMs: Float64Array;
   readonly #view: View;
 
   constructor({ view, start, keys }: Delta, sorted: Int32Array) {
@@ -86,26 +93,31 @@ class Users {
     this.#days = start;
     this.cells = keys[0]!;
     this.#codes = numbered(this.cells);
-    for (const row of sorted) this.#rowOf.set(this.#codes[row]!, row);
+    this.#firstMs = new Float64Array(this.#codes.reduce((most, code) => Math.max(most, code + 1), 0)).fill(NaN);
+    this.#rows = this.#firstOfEach(sorted, () => false);
   }
 
-  /** The first stored day of a row's user; null if none is stored. */
-  firstMs(row: number): number | null {
-    return this.#firstMs.get(this.#codes[row]!) ?? null;
+  /** The first stored day of a row's user; NaN if none is stored. */
+  firstMs(row: number): number {
+    return this.#firstMs[this.#codes[row]!]!;
   }
 
   /** Looks up the first stored day of every user. */
   async findFirsts(tx: Database, schema: string): Promise<void> {
-    for (const rows of portions(Int32Array.from(this.#rowOf.values()))) {
-      const { rows: found } = await tx.query<{ n: number; day: number }>(
-        `select v.n::integer - 1 as n, f.day - date '1970-01-01' as day
+    for (const rows of portions(this.#rows)) {
+      const { count, cells } = await queryPacked(
+        tx,
+        [NUMBER, { name: "day", type: "date" }],
+        `select v.n::integer - 1 as n, f.day
            from unnest($1::text[]) with ordinality as v(user_id, n)
           cross join lateral (
             select t.day from ${schema}.${this.#view.name} t where t.user_id = v.user_id order by t.day limit 1
           ) f`,
         [arrayOf(this.cells, "text", rows)],
       );
-      for (const { n, day } of found) this.#firstMs.set(this.#codes[rows[n]!]!, day * DAY_MS);
+      const numbers = cells.get("n") as Float64Array;
+      const days = cells.get("day") as Float64Array;
+      for (let i = 0; i < count; i++) this.#firstMs[this.#codes[rows[numbers[i]!]!]!] = days[i]!;
     }
   }
 
@@ -114,20 +126,29 @@ class Users {
    * users had another first row until now, because this one came late.
    */
   marked(added: Int32Array): { readonly isFirst: Float64Array; readonly former: Int32Array } {
-    const earliest = new Map<number, number>();
-    for (const row of added) {
-      const known = earliest.get(this.#codes[row]!);
-      if (known === undefined || this.#days[row]! < this.#days[known]!) earliest.set(this.#codes[row]!, row);
-    }
     const isFirst = new Float64Array(this.#days.length);
     const former: number[] = [];
-    for (const row of earliest.values()) {
+    for (const row of this.#firstOfEach(added, (row, known) => this.#days[row]! < this.#days[known]!)) {
       const firstMs = this.firstMs(row);
-      if (firstMs !== null && firstMs < this.#days[row]!) continue;
+      if (firstMs < this.#days[row]!) continue;
       isFirst[row] = 1;
-      if (firstMs !== null) former.push(row);
+      if (!Number.isNaN(firstMs)) former.push(row);
     }
     return { isFirst, former: Int32Array.from(former) };
+  }
+
+  /** One of these rows for each user that has any: the first one, or a later one that goes before it. */
+  #firstOfEach(rows: Int32Array, goesBefore: (row: number, known: number) => boolean): Int32Array {
+    const place = new Int32Array(this.#firstMs.length).fill(-1);
+    const chosen = new Int32Array(rows.length);
+    let count = 0;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      const at = place[this.#codes[row]!]!;
+      if (at < 0) chosen[place[this.#codes[row]!] = count++] = row;
+      else if (goesBefore(row, chosen[at]!)) chosen[at] = row;
+    }
+    return chosen.subarray(0, count);
   }
 }
 

@@ -4,28 +4,31 @@
  * written back.
  * @module
  */
-import { type Cell, type Cells, numbersOf, rowsBelow } from "../../columns/cells.ts";
+import { type Cell, type Cells, codesOf, numbersOf, rowsBelow } from "../../columns/cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
+import { mergedCells } from "../../measures/measure.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
-import { arrayOf, arrayParameter, placeOf } from "../binary.ts";
+import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
-import { columnsIn, inKeyOrder, insert, numbered, portions } from "./sql_by_user.ts";
+import { queryPacked } from "../packed.ts";
+import { columnsIn, inKeyOrder, insert, NUMBER, numbered, portions } from "./sql_by_user.ts";
 import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
 
-/** A stored session that a session of the delta extends. */
+/** Where a stored session is in its table. */
+const PLACE = { name: "place", type: "tid" } as const;
+
+/** Stored sessions that sessions of the delta extend. */
 interface Continued {
-  /** Row of the delta. */
-  readonly row: number;
-  /** `ctid` of the stored session. */
-  readonly place: Uint8Array;
-  /** Cells of the stored session that SQL cannot merge. */
-  readonly stored: (column: string) => Cell;
+  /** Rows of the delta. */
+  readonly rows: Int32Array;
+  /** Their `ctid`s and the columns that SQL cannot merge, by column. */
+  readonly stored: ReadonlyMap<string, Cells>;
 }
 
 /** A changed row of a rollup, or, as part -1, the number of sessions in `start`. */
@@ -51,13 +54,11 @@ export async function writeSessions(
   const sorted = inKeyOrder(delta);
   for (const rows of portions(sorted.filter((row) => alone[row] === 1))) {
     const continued = await continuedBy(tx, schema, delta.view, cells, rows);
-    const timesFound = new Map<number, number>();
-    for (const { row } of continued) timesFound.set(row, (timesFound.get(row) ?? 0) + 1);
-    for (const [row, times] of timesFound) {
+    for (const row of continued.rows) {
+      if (isNew[row] === 0) ambiguous.add(row);
       isNew[row] = 0;
-      if (times > 1) ambiguous.add(row);
     }
-    await extendStored(tx, schema, delta, cells, continued.filter(({ row }) => !ambiguous.has(row)), changes);
+    await extendStored(tx, schema, delta, cells, continued, ambiguous, changes);
   }
   const added = sorted.filter((row) => isNew[row] === 1 && !ambiguous.has(row));
   await insert(tx, schema, delta.view.name, columnsIn(tableOf(delta.view)), cells, added);
@@ -89,17 +90,17 @@ async function continuedBy(
   view: View,
   cells: ReadonlyMap<string, Cells>,
   rows: Int32Array,
-): Promise<Continued[]> {
+): Promise<Continued> {
   const gapMs = view.window.kind === "session" ? view.window.gapMs : 0;
   const table = tableOf(view);
   const merged = mergedBy(view, "t", "v");
   const unmerged = table.measured.filter(({ name }) => !merged.has(name));
   const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   const names = unmerged.map(({ name }) => `, t.${name}`).join("");
-  const { rows: found } = await tx.query<
-    Record<string, string | null> & { readonly n: number; readonly place: string }
-  >(
-    `select v.n::integer - 1 as n, t.ctid::text as place${unmerged.map((column) => `, ${selected(column)}`).join("")}
+  const { cells: stored } = await queryPacked(
+    tx,
+    [NUMBER, PLACE, ...unmerged],
+    `select v.n::integer - 1 as n, t.ctid as place${names}
        from unnest($1::timestamptz[], $2::timestamptz[], ${view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")})
             with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
       cross join lateral (
@@ -113,12 +114,7 @@ async function continuedBy(
       ...view.by.map((d) => arrayOf(cells.get(COLUMN_OF[d])!, "text", rows)),
     ],
   );
-  const types = new Map(unmerged.map(({ name, type }) => [name, type]));
-  return found.map((stored) => ({
-    row: rows[stored.n]!,
-    place: placeOf(stored.place),
-    stored: (column) => cellFrom(stored[column]!, types.get(column)!),
-  }));
+  return { rows: Int32Array.from(stored.get(NUMBER.name) as Float64Array, (n) => rows[n]!), stored };
 }
 
 /**
@@ -131,20 +127,23 @@ async function extendStored(
   schema: string,
   delta: Delta,
   cells: ReadonlyMap<string, Cells>,
-  continued: readonly Continued[],
+  continued: Continued,
+  ambiguous: ReadonlySet<number>,
   changes: RollupChanges,
 ): Promise<void> {
-  if (continued.length === 0) return;
+  /** Those of `continued` to merge, by their index. */
+  const found = rowsBelow(continued.rows.length, (i) => !ambiguous.has(continued.rows[i]!));
+  if (found.length === 0) return;
   const { view } = delta;
   const table = tableOf(view);
   const merged = mergedBy(view, "t", "v");
-  const rows = Int32Array.from(continued, ({ row }) => row);
-  const read = mergedHere(delta, continued);
+  const rows = codesOf(found, (i) => continued.rows[i]!);
+  const read = mergedHere(delta, continued.stored, found, cells, rows);
   const columns = [...table.window, ...table.key.filter(({ name }) => name === COLUMN_OF.user), ...table.measured];
   const sources = columns.map(({ type }, c) => arrayParameter(c + 2, type));
   const set = [...table.window, ...table.measured].map(({ name }) => `${name} = ${merged.get(name) ?? `v.${name}`}`);
   const parts = partsOf(view);
-  const { rows: found } = await tx.query<Found>(
+  const { rows: changed } = await tx.query<Found>(
     `with u as (
        update ${schema}.${table.name} t set ${set.join(", ")}
          from unnest(${arrayParameter(1, "tid")}, ${sources.join(", ")})
@@ -156,36 +155,38 @@ async function extendStored(
      select -1 as part, count(*)::text as start, null::text as key, null::text as sums from u
      ${changesIn(view)}`,
     [
-      arrayOf(continued.map(({ place }) => place), "tid"),
+      arrayOf(continued.stored.get(PLACE.name)!, PLACE.type, found),
       ...columns.map(({ name, type }) =>
         read.has(name) ? arrayOf(read.get(name)!, type) : arrayOf(cells.get(name)!, type, rows)
       ),
     ],
   );
-  for (const { part, start, key, sums } of found) {
+  for (const { part, start, key, sums } of changed) {
     if (part >= 0) changes.add(parts[part]!, Number(start), JSON.parse(key!) as Cell[], JSON.parse(sums!) as number[]);
-    else if (Number(start) !== continued.length) {
-      const reason = `could not extend ${continued.length} sessions: another writer has just changed some of them`;
+    else if (Number(start) !== found.length) {
+      const reason = `could not extend ${found.length} sessions: another writer has just changed some of them`;
       throw new Unavailable(reason, { kind: "conflict" });
     }
   }
 }
 
-/** Merges the measures that SQL cannot merge; returns their columns, with a cell for each stored session. */
-function mergedHere({ view, values }: Delta, continued: readonly Continued[]): Map<string, Cell[]> {
-  const cells = new Map<string, Cell[]>();
-  Object.entries(view.measures).forEach(([name, measure], m) => {
-    if (mergesInSql(measure)) return;
-    const columns = measure.columns(name);
-    for (const { name } of columns) cells.set(name, []);
-    for (const { row, stored } of continued) {
-      const before = measure.decode(columns.map((column) => stored(column.name)));
-      measure.encode(measure.merge(before, values[m]!.at(row))).forEach((cell, c) =>
-        cells.get(columns[c]!.name)!.push(cell)
-      );
-    }
-  });
-  return cells;
+/** Merges the measures that SQL cannot merge, by their columns: stored rows `found` with `rows` of the delta. */
+function mergedHere(
+  { view, values }: Delta,
+  stored: ReadonlyMap<string, Cells>,
+  found: Int32Array,
+  cells: ReadonlyMap<string, Cells>,
+  rows: Int32Array,
+): Map<string, Cells> {
+  const merged = new Map<string, Cells>();
+  for (const [m, [name, measure]] of Object.entries(view.measures).entries()) {
+    if (mergesInSql(measure)) continue;
+    const names = measure.columns(name).map((column) => column.name);
+    const added = { cells: names.map((name) => cells.get(name)!), at: (row: number) => values[m]!.at(row) };
+    const columns = mergedCells(measure, names.map((name) => stored.get(name)!), found, added, rows);
+    columns.forEach((column, c) => merged.set(names[c]!, column));
+  }
+  return merged;
 }
 
 /** The sessions of one key in the delta, and the time span that they cover. */
