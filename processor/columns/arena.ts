@@ -2,7 +2,8 @@
  * Strings as consecutive bytes, without an object for each.
  * @module
  */
-import type { Sequence } from "./strings.ts";
+import { grown } from "./grown.ts";
+import type { Sequence, StringSpans } from "./strings.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -10,8 +11,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class Arena implements Sequence {
   /** Number of strings. `set` may write one more, which does not count until `count` is raised. */
   count = 0;
-  /** Ends of the strings: string `n` is `[ends[n - 1], ends[n])`. */
-  #ends = new Int32Array(32);
+  /** Starts of the strings: string `n` is `[starts[n], starts[n + 1])`. */
+  #starts = new Int32Array(32);
   #view = new DataView(new ArrayBuffer(1024));
 
   /** Removes all strings, and keeps their memory. */
@@ -24,34 +25,38 @@ export class Arena implements Sequence {
     return this.#view;
   }
 
+  get spans(): StringSpans {
+    return { view: this.#view, base: 0, starts: this.#starts };
+  }
+
   /** Where string `n` begins. */
   start(n: number): number {
-    return n === 0 ? 0 : this.#ends[n - 1]!;
+    return this.#starts[n]!;
   }
 
   /** Length of string `n`, in bytes. */
   length(n: number): number {
-    return this.#ends[n]! - this.start(n);
+    return this.#starts[n + 1]! - this.#starts[n]!;
   }
 
   /** Writes `[start, end)` of `view` as string `n`; `n` must be `count`. */
   set(n: number, view: DataView, start: number, end: number): void {
-    let to = this.start(n);
+    let to = this.#starts[n]!;
     const until = to + end - start;
     if (until + 4 > this.#view.byteLength) this.#enlarge(until + 4);
-    if (n === this.#ends.length) this.#lengthen();
+    if (n + 1 === this.#starts.length) this.#starts = grown(this.#starts);
     const own = this.#view;
     // Writes whole words: bytes past the end belong to the next string, which is not written yet.
     for (let from = start; from < end; from += 4, to += 4) own.setInt32(to, view.getInt32(from, true), true);
-    this.#ends[n] = until;
+    this.#starts[n + 1] = until;
   }
 
   /** Compares two strings byte by byte, which is by code point: negative, zero or positive. */
   compare(a: number, b: number): number {
     const startA = this.start(a);
     const startB = this.start(b);
-    const lengthA = this.#ends[a]! - startA;
-    const lengthB = this.#ends[b]! - startB;
+    const lengthA = this.length(a);
+    const lengthB = this.length(b);
     for (let i = 0; i < lengthA && i < lengthB; i++) {
       const difference = this.#view.getUint8(startA + i) - this.#view.getUint8(startB + i);
       if (difference !== 0) return difference;
@@ -67,18 +72,12 @@ export class Arena implements Sequence {
   /** The bytes of string `n`, not copied. */
   bytes(n: number): Uint8Array<ArrayBuffer> {
     const start = this.start(n);
-    return new Uint8Array(this.#view.buffer, start, this.#ends[n]! - start);
+    return new Uint8Array(this.#view.buffer, start, this.length(n));
   }
 
   #enlarge(atLeast: number): void {
     const larger = new Uint8Array(Math.max(atLeast, this.#view.byteLength * 2));
     larger.set(new Uint8Array(this.#view.buffer));
     this.#view = new DataView(larger.buffer);
-  }
-
-  #lengthen(): void {
-    const longer = new Int32Array(this.#ends.length * 2);
-    longer.set(this.#ends);
-    this.#ends = longer;
   }
 }

@@ -5,7 +5,7 @@
 import { Arena } from "./arena.ts";
 import { hash53 } from "./hash.ts";
 import type { KeyedHash } from "./keyed_hash.ts";
-import type { Dictionary } from "./strings.ts";
+import type { Dictionary, StringSpans } from "./strings.ts";
 
 /** Distinct strings; a string's code is its index. */
 export class TextDictionary implements Dictionary {
@@ -25,6 +25,10 @@ export class TextDictionary implements Dictionary {
 
   get view(): DataView {
     return this.#arena.view;
+  }
+
+  get spans(): StringSpans {
+    return this.#arena.spans;
   }
 
   internText(text: string): number {

@@ -9,11 +9,20 @@ export const NONE = -1;
 /** Strings by number, as UTF-8 that is readable up to three bytes past each string's end. */
 export interface Strings {
   readonly view: DataView;
+  /** Where the strings lie, for loops over many; valid until a string is added. */
+  readonly spans: StringSpans;
   /** Where string `n` begins in `view`. */
   start(n: number): number;
   /** Its length in bytes. */
   length(n: number): number;
   text(n: number): string;
+}
+
+/** Strings one behind the other: string `n` is `[base + starts[n], base + starts[n + 1])` of `view`. */
+export interface StringSpans {
+  readonly view: DataView;
+  readonly base: number;
+  readonly starts: Int32Array;
 }
 
 /** Distinct strings of one commit; a string's code is its number. */

@@ -5,7 +5,7 @@
 import { CODED, type Coded, type Dictionaries, type Wanted } from "../columns/batch.ts";
 import { hash53 } from "../columns/hash.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
-import type { Dictionary, Sequence } from "../columns/strings.ts";
+import type { Dictionary, Sequence, StringSpans } from "../columns/strings.ts";
 import { FIELDS } from "../event.ts";
 import type { Memory } from "./memory.ts";
 
@@ -14,7 +14,7 @@ const COUNT = 0;
 const TEXTS = 4;
 const BYTES = 8;
 const FLOODED = 12;
-const ENDS = 0;
+const STARTS = 0;
 const ID_BYTES = 4;
 
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -49,6 +49,10 @@ export class KernelDictionary implements Dictionary {
     return this.#memory.view;
   }
 
+  get spans(): StringSpans {
+    return spansAt(this.#memory, this.at + BYTES, this.at + TEXTS);
+  }
+
   /** True once crafted strings collided: all are looked up by a keyed hash now. */
   get isFlooded(): boolean {
     return this.#memory.word(this.at + FLOODED) !== 0;
@@ -61,12 +65,12 @@ export class KernelDictionary implements Dictionary {
 
   start(code: number): number {
     const memory = this.#memory;
-    return memory.word(this.at + BYTES) + memory.word(memory.word(this.at + TEXTS) + code * 8);
+    return memory.word(this.at + BYTES) + memory.word(memory.word(this.at + TEXTS) + code * 4);
   }
 
   length(code: number): number {
-    const memory = this.#memory;
-    return memory.word(memory.word(this.at + TEXTS) + code * 8 + 4);
+    const at = this.#memory.word(this.at + TEXTS) + code * 4;
+    return this.#memory.word(at + 4) - this.#memory.word(at);
   }
 
   text(code: number): string {
@@ -107,12 +111,16 @@ class KernelIds implements Sequence {
     return this.#memory.view;
   }
 
+  get spans(): StringSpans {
+    return spansAt(this.#memory, this.#at + ID_BYTES, this.#at + STARTS);
+  }
+
   start(n: number): number {
-    return this.#memory.word(this.#at + ID_BYTES) + (n === 0 ? 0 : this.#end(n - 1));
+    return this.#memory.word(this.#at + ID_BYTES) + this.#start(n);
   }
 
   length(n: number): number {
-    return this.#end(n) - (n === 0 ? 0 : this.#end(n - 1));
+    return this.#start(n + 1) - this.#start(n);
   }
 
   text(n: number): string {
@@ -139,9 +147,15 @@ class KernelIds implements Sequence {
     this.count = 0;
   }
 
-  #end(n: number): number {
-    return this.#memory.word(this.#memory.word(this.#at + ENDS) + n * 4);
+  /** Where identity `n` begins among the others. */
+  #start(n: number): number {
+    return this.#memory.word(this.#memory.word(this.#at + STARTS) + n * 4);
   }
+}
+
+/** Strings whose bytes and whose starts lie where the words at these addresses say. */
+function spansAt(memory: Memory, bytes: number, starts: number): StringSpans {
+  return { view: memory.view, base: memory.word(bytes), starts: memory.words.subarray(memory.word(starts) >> 2) };
 }
 
 /** The texts of a commit, in the kernel. */

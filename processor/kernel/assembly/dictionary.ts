@@ -30,7 +30,7 @@ const ROOMY: u32 = 64;
 @unmanaged
 export class Dictionary {
   count: i32 = 0;
-  /** By code: where the text begins in `bytes`, and its length. */
+  /** By code: where the text begins in `bytes`; it ends where the next begins. */
   texts: usize = 0;
   /** The texts, one behind the other. */
   bytes: usize = 0;
@@ -109,16 +109,15 @@ export function internText(words: Dictionary, at: usize, length: i32): i32 {
 function add(words: Dictionary, slot: Slot, key: v128, at: usize, length: i32, hash: u32, passed: u32): i32 {
   const code = words.count++;
   words.bytes = withRoom(words.bytes, words.used, length + SLACK);
-  words.texts = withRoom(words.texts, code << 3, 8);
+  words.texts = withRoom(words.texts, (code + 1) << 2, 4);
   v128.store(changetype<usize>(slot), key);
   slot.length = length + 1;
   slot.code = code;
   slot.text = words.used;
   slot.hash = hash;
   copy(words.bytes + words.used, at, length);
-  store<i32>(words.texts + (code << 3), words.used);
-  store<i32>(words.texts + (code << 3), length, 4);
   words.used += length;
+  store<i32>(words.texts + (code << 2), words.used, 4);
   if (<u32>words.count * 2 > words.mask) rehash(words, (words.mask + 1) * 2);
   else if (passed > MOST_PASSED && words.flooded === 0) defend(words);
   return code;

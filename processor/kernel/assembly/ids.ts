@@ -4,29 +4,29 @@ import { withRoom } from "./dictionary";
 
 @unmanaged
 export class Ids {
-  /** By event: where its identity ends in `bytes`; the first begins at 0. */
-  ends: usize = 0;
+  /** By event: where its identity begins in `bytes`; it ends where the next begins. */
+  starts: usize = 0;
   bytes: usize = 0;
 }
 
 export function newIds(): Ids {
   const ids = changetype<Ids>(alloc(offsetof<Ids>()));
-  ids.ends = alloc(256);
+  ids.starts = alloc(256);
   ids.bytes = alloc(1024);
   return ids;
 }
 
 export function freeIds(ids: Ids): void {
-  free(ids.ends);
+  free(ids.starts);
   free(ids.bytes);
   free(changetype<usize>(ids));
 }
 
 /** Writes identity `n`; it takes the place of one that was written as `n` before. */
 export function setId(ids: Ids, n: i32, at: usize, length: i32): void {
-  const start = n === 0 ? 0 : load<i32>(ids.ends + (n << 2) - 4);
+  const start = load<i32>(ids.starts + (n << 2));
   ids.bytes = withRoom(ids.bytes, start, length + SLACK);
-  ids.ends = withRoom(ids.ends, n << 2, 4);
+  ids.starts = withRoom(ids.starts, (n + 1) << 2, 4);
   copy(ids.bytes + start, at, length);
-  store<i32>(ids.ends + (n << 2), start + length);
+  store<i32>(ids.starts + (n << 2), start + length, 4);
 }
