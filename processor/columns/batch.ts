@@ -102,6 +102,19 @@ function columnsFor(capacity: number): Columns {
   };
 }
 
+/** A column of rows of events: its name, what it has of an event, and its type in PostgreSQL. */
+export interface EventColumn {
+  readonly name: string;
+  readonly of: "id" | Coded | "partition" | "offset" | "kafkaTime" | "time" | "price" | "quantity" | "revenue";
+  readonly type: "text" | "bigint" | "timestamptz" | "integer";
+}
+
+/** Rows of events, up to and without event `next` of their batch. */
+export interface WrittenRows {
+  readonly bytes: Uint8Array;
+  readonly next: number;
+}
+
 /** Up to `capacity` events, one value per event in every column. */
 export class Batch implements Columns {
   count = 0;
@@ -147,6 +160,13 @@ export class Batch implements Columns {
   setPlaceAsId(): void {
     const place = encoded(`${this.words.topic}/${this.partition[this.count]}/${this.offset[this.count]}`);
     this.setId(place, 0, place.byteLength - SLACK, 0, 0, 0);
+  }
+
+  /**
+   * Events from index `from` on as rows in PostgreSQL's binary format, if the batch can write them itself; otherwise null.
+   */
+  rowsFrom(_from: number, _columns: readonly EventColumn[]): WrittenRows | null {
+    return null;
   }
 
   /** Counts the events that were written from index `count` on. */

@@ -3,7 +3,17 @@
  * reference decoder judges everything unusual and every possible refusal, so the two can't disagree on what is an event.
  * @module
  */
-import { Batch, CODED, type Coded, type Columns, type Dictionaries, ID_WORDS, type Wanted } from "../columns/batch.ts";
+import {
+  Batch,
+  CODED,
+  type Coded,
+  type Columns,
+  type Dictionaries,
+  type EventColumn,
+  ID_WORDS,
+  type Wanted,
+  type WrittenRows,
+} from "../columns/batch.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
 import type { Decoder, DuplicateFinder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
 import { JsonDecoder } from "../decode/json.ts";
@@ -20,6 +30,7 @@ import type { Records } from "../records.ts";
 import type { Refusal } from "../refusal.ts";
 import { KernelDuplicates } from "./duplicates.ts";
 import { Memory } from "./memory.ts";
+import { RowWriter } from "./rows.ts";
 import { type KernelDictionary, type KernelWords, kernelWords } from "./words.ts";
 
 /** Options of the kernel. */
@@ -44,11 +55,17 @@ const ROUND = 64;
 class KernelBatch extends Batch {
   /** Address of its columns. */
   readonly at: number;
+  readonly #rows: RowWriter;
 
-  constructor(words: Dictionaries, capacity: number, memory: Memory) {
+  constructor(words: Dictionaries, capacity: number, memory: Memory, rows: RowWriter) {
     const at = memory.functions.newColumns(capacity);
     super(words, capacity, columnsAt(memory, at, capacity));
     this.at = at;
+    this.#rows = rows;
+  }
+
+  override rowsFrom(from: number, columns: readonly EventColumn[]): WrittenRows {
+    return this.#rows.write((this.words as KernelWords).at, this.at, this.first, from, this.count, columns);
   }
 }
 
@@ -97,6 +114,7 @@ export class Kernel implements Decoder {
 /** Decodes runs of records. */
 export class KernelRuns implements RunDecoder {
   readonly #memory: Memory;
+  readonly #rows: RowWriter;
   /** Where the bytes of records are copied to, and where their starts, ends, offsets and times are. */
   readonly #room: number;
   readonly #starts: Int32Array;
@@ -119,6 +137,7 @@ export class KernelRuns implements RunDecoder {
 
   constructor({ keepMs, hashRoutes = true, mebibytes = 256 }: KernelOptions) {
     const memory = this.#memory = new Memory(mebibytes);
+    this.#rows = new RowWriter(memory);
     const { functions } = memory;
     functions.init(MOST_RECORDS, MAX_EVENT_BYTES);
     const { buffer } = memory.bytes;
@@ -146,7 +165,7 @@ export class KernelRuns implements RunDecoder {
   }
 
   batch(words: Dictionaries, capacity: number): Batch {
-    return new KernelBatch(words, capacity, this.#memory);
+    return new KernelBatch(words, capacity, this.#memory, this.#rows);
   }
 
   duplicates(lengths: PieceLengths): KernelDuplicates {

@@ -7,7 +7,7 @@ import type { Records } from "../records.ts";
 import { Kernel, type KernelRuns } from "./kernel.ts";
 import { Random } from "../../generator/random.ts";
 import { PAGES } from "../testing/pages.ts";
-import { message } from "../testing/scan_inputs.ts";
+import { laidOut, message } from "../testing/scan_inputs.ts";
 import { DAY_MS } from "../views/view.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 
@@ -21,23 +21,6 @@ const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
 const RUN = 500;
 /** Only what windows need: no sessions, no raw events. */
 const NO_MORE_THAN_WINDOWS = { ids: false, sessions: false, events: false };
-
-/** Adjacent messages; the last ends at the end of the readable bytes. */
-function laidOut(messages: readonly Uint8Array[], times: Float64Array, firstOffset = 0): Records {
-  const starts = new Int32Array(messages.length);
-  const ends = new Int32Array(messages.length);
-  const bytes = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const [i, bytesOfOne] of messages.entries()) {
-    bytes.set(bytesOfOne, at);
-    starts[i] = at;
-    ends[i] = at += bytesOfOne.length;
-  }
-  const offsets = Float64Array.from(starts, (_, i) => firstOffset + i);
-  const next = firstOffset + starts.length;
-  const place = { partition: 3, next, end: 0, stable: 0, skipped: 0, gap: null };
-  return { ...place, count: starts.length, bytes, offsets, times, starts, ends };
-}
 
 /** The wanted columns of a decoded event, as text. */
 function written(batch: Batch, i: number): string {

@@ -49,10 +49,15 @@ export interface Functions {
     until: number,
   ): number;
   remember(duplicates: number, from: number, until: number): number;
+  clearRowColumns(): void;
+  addRowColumn(kind: number, source: number): void;
+  newRows(): number;
+  writeRows(words: number, columns: number, first: number, from: number, until: number): number;
   crcRoom(bytes: number): number;
   crc32c(state: number, length: number): number;
   readonly duplicates: WebAssembly.Global;
   readonly stored: WebAssembly.Global;
+  readonly rowBytes: WebAssembly.Global;
 }
 
 /** Reasons why the kernel ends, by the numbers of `assembly/memory.ts`. */
@@ -62,6 +67,7 @@ const FAILURES = [
   "it has written past the end of a block of its memory",
   "it does not know a field of the event",
   "the name of the topic is too long",
+  "rows have more columns than it has room for",
 ];
 
 const PAGE_BYTES = 64 * 1024;

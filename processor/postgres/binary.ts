@@ -3,9 +3,11 @@
  * parses digits, and the strings of events are copied as bytes, without becoming strings in between.
  * @module
  */
-import type { Batch, Coded } from "../columns/batch.ts";
-import { type Cells, Spans } from "../columns/cells.ts";
-import type { Column } from "../measures/measure.ts";
+import type { Batch, EventColumn } from "../columns/batch.ts";
+import { type Cells, codesOf, rowsBelow, Spans, Texts } from "../columns/cells.ts";
+import { type Encoder, encoderOf, type Type } from "./encoding.ts";
+
+export type { Type };
 
 /** A parameter in PostgreSQL's binary format. Its type is the one that the statement gives it. */
 export class BinaryParameter {
@@ -16,9 +18,6 @@ export class BinaryParameter {
     this.bytes = bytes;
   }
 }
-
-/** Type of a column or a parameter: besides those of measures, flags (0 or 1), and two for parameters only. */
-export type Type = Column["type"] | "boolean" | "integer" | "tid";
 
 /** PostgreSQL's OIDs of the types. */
 const OIDS: { readonly [type in Type]: number } = {
@@ -36,13 +35,6 @@ const OIDS: { readonly [type in Type]: number } = {
 /** PostgreSQL's OIDs of the array types, one for each type. */
 export const ARRAY_OIDS: readonly number[] = [1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
 
-/** PostgreSQL's epoch, 2000-01-01, in Unix epoch milliseconds. */
-const EPOCH_MS = 946_684_800_000;
-const DAY_MS = 86_400_000;
-/** Times of up to this many milliseconds stay exact in a double as microseconds. */
-const EXACT_MS = 2 ** 53 / 1000;
-const TWO_32 = 4294967296;
-
 /** SQL for parameter `n` as an array of a type. */
 export function arrayParameter(n: number, type: Type): string {
   return `$${n}::${type}[]`;
@@ -51,36 +43,35 @@ export function arrayParameter(n: number, type: Type): string {
 /** A column, or only these rows of it, as an array parameter. Times and dates are given in epoch milliseconds. */
 export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null): BinaryParameter {
   const count = rows === null ? lengthOf(cells) : rows.length;
-  const out = new Writer(20 + sizeOf(cells, count, rows));
-  out.int32(count === 0 ? 0 : 1);
-  const flagAt = out.at;
-  out.int32(0);
-  out.int32(OIDS[type]);
+  const encoder = encoderOf(cells, type, rows);
+  const at = new Int32Array(count);
+  const hasNull = encoder.measure(at);
+  const size = placed(at, 0, count, count === 0 ? EMPTY_HEAD : ARRAY_HEAD);
+  const view = new DataView(new ArrayBuffer(size));
+  view.setInt32(0, count === 0 ? 0 : 1);
+  view.setInt32(4, hasNull ? 1 : 0);
+  view.setInt32(8, OIDS[type]);
   if (count > 0) {
-    out.int32(count);
-    out.int32(1);
+    view.setInt32(12, count);
+    view.setInt32(16, 1);
+    encoder.write(view, at, 0, count);
   }
-  let nulls = 0;
-  for (let i = 0; i < count; i++) if (!out.cell(cells, rows === null ? i : rows[i]!, type)) nulls = 1;
-  out.view.setInt32(flagAt, nulls);
-  return new BinaryParameter(out.taken());
+  return new BinaryParameter(new Uint8Array(view.buffer));
 }
 
-/** Upper bound for the size of the cells in bytes. Without it a large array would have to grow, which costs more. */
-function sizeOf(cells: Cells, count: number, rows: Int32Array | null): number {
-  if (cells instanceof Float64Array) return count * 12;
-  let size = 8;
-  for (let i = 0; i < count; i++) {
-    const row = rows === null ? i : rows[i]!;
-    if (cells instanceof Spans) {
-      const code = cells.codes[row]!;
-      size += 4 + (code < 0 ? 0 : cells.strings.length(code));
-    } else {
-      const cell = cells[row]!;
-      size += typeof cell === "string" ? 4 + cell.length * 3 : typeof cell === "number" ? 12 : 4 + (cell?.length ?? 0);
-    }
+/** Bytes before the elements of an array, and of an array without any. */
+const ARRAY_HEAD = 20;
+const EMPTY_HEAD = 12;
+
+/** Turns the sizes of rows `[from, until)` into where each begins, the first of them at `begin`; returns their end. */
+function placed(sizes: Int32Array, from: number, until: number, begin: number): number {
+  let at = begin;
+  for (let row = from; row < until; row++) {
+    const size = sizes[row]!;
+    sizes[row] = at;
+    at += size;
   }
-  return size;
+  return at;
 }
 
 function lengthOf(cells: Cells): number {
@@ -95,249 +86,104 @@ export interface TypedCells {
 
 /** These rows of columns as `copy … from stdin (format binary)` reads them, in chunks like those of `copyRows`. */
 export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Generator<Uint8Array> {
-  const out = new Writer(chunkOf(rows.length * columns.length * 20));
-  out.bytes(SIGNATURE);
-  for (let i = 0; i < rows.length; i++) {
-    out.int16(columns.length);
-    for (const { cells, type } of columns) out.cell(cells, rows[i]!, type);
-    if (out.at > CHUNK_BYTES) yield out.taken();
+  yield SIGNATURE;
+  for (let from = 0; from < rows.length; from += PORTION_ROWS) {
+    const portion = rows.subarray(from, from + PORTION_ROWS);
+    yield* chunksOf(columns.map(({ cells, type }) => encoderOf(cells, type, portion)), portion.length);
   }
-  out.int16(-1);
-  yield out.taken();
+  yield END;
 }
+
+/** Rows that are encoded together: few enough for what is between the steps to stay in the cache. */
+const PORTION_ROWS = 2048;
+
+/** Rows of `copy`, in chunks. */
+function* chunksOf(columns: readonly Encoder[], count: number): Generator<Uint8Array> {
+  const at = new Int32Array(count).fill(FIELDS);
+  for (const column of columns) column.measure(at);
+  for (let from = 0; from < count;) {
+    let until = from;
+    for (let bytes = 0; until < count && bytes < CHUNK_BYTES; until++) bytes += at[until]!;
+    const view = new DataView(new ArrayBuffer(placed(at, from, until, 0)));
+    for (let row = from; row < until; row++) {
+      view.setInt16(at[row]!, columns.length);
+      at[row]! += FIELDS;
+    }
+    for (const column of columns) column.write(view, at, from, until);
+    yield new Uint8Array(view.buffer);
+    from = until;
+  }
+}
+
+/** Bytes of the number of fields, with which a row begins. */
+const FIELDS = 2;
 
 /** Columns of `events`, in the order in which `copyRows` writes them. */
-export const EVENT_COLUMNS = [
-  "event_id",
-  "event_time",
-  "user_id",
-  "session_id",
-  "event_type",
-  "page",
-  "device",
-  "region",
-  "referrer",
-  "product_id",
-  "campaign",
-  "price_cents",
-  "quantity",
-  "currency",
-  "revenue_cents",
-  "kafka_partition",
-  "kafka_offset",
-  "kafka_time",
-] as const;
+export const EVENT_COLUMNS: readonly EventColumn[] = [
+  { name: "event_id", of: "id", type: "text" },
+  { name: "event_time", of: "time", type: "timestamptz" },
+  { name: "user_id", of: "user", type: "text" },
+  { name: "session_id", of: "session", type: "text" },
+  { name: "event_type", of: "type", type: "text" },
+  { name: "page", of: "page", type: "text" },
+  { name: "device", of: "device", type: "text" },
+  { name: "region", of: "region", type: "text" },
+  { name: "referrer", of: "referrer", type: "text" },
+  { name: "product_id", of: "product", type: "text" },
+  { name: "campaign", of: "campaign", type: "text" },
+  { name: "price_cents", of: "price", type: "bigint" },
+  { name: "quantity", of: "quantity", type: "bigint" },
+  { name: "currency", of: "currency", type: "text" },
+  { name: "revenue_cents", of: "revenue", type: "bigint" },
+  { name: "kafka_partition", of: "partition", type: "integer" },
+  { name: "kafka_offset", of: "offset", type: "bigint" },
+  { name: "kafka_time", of: "kafkaTime", type: "timestamptz" },
+];
 
-/** Size in bytes from which a chunk is passed on. Buffers are twice as large, so that the largest event still fits. */
+/** Size in bytes from which a chunk is passed on. */
 const CHUNK_BYTES = 256 * 1024;
-
-/** Size of the buffer for rows of about `bytes` in total, so that a few rows do not cost the memory of many. */
-function chunkOf(bytes: number): number {
-  return Math.min(CHUNK_BYTES * 2, bytes + 1024);
-}
-
 /** Header of the binary `copy` format: signature, no flags, no extension. */
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+const END = Uint8Array.of(0xff, 0xff);
 
-/** Events as `copy … from stdin (format binary)` reads them, in chunks. Each is valid until the next is requested. */
+/** Events as `copy … from stdin (format binary)` reads them, in chunks. */
 export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
-  const out = new Writer(chunkOf(batches.reduce((sum, { count }) => sum + count, 0) * 300));
-  out.bytes(SIGNATURE);
+  yield SIGNATURE;
   for (const batch of batches) {
-    for (let i = 0; i < batch.count; i++) {
-      copyRow(out, batch, i);
-      if (out.at > CHUNK_BYTES) yield out.taken();
-    }
-  }
-  out.int16(-1);
-  yield out.taken();
-}
-
-function copyRow(out: Writer, batch: Batch, i: number): void {
-  out.int16(EVENT_COLUMNS.length);
-  id(out, batch, i);
-  out.timestamp(batch.time[i]!);
-  word(out, batch, "user", i);
-  word(out, batch, "session", i);
-  word(out, batch, "type", i);
-  word(out, batch, "page", i);
-  word(out, batch, "device", i);
-  word(out, batch, "region", i);
-  word(out, batch, "referrer", i);
-  word(out, batch, "product", i);
-  word(out, batch, "campaign", i);
-  const price = batch.price[i]!;
-  if (Number.isNaN(price)) out.int32(-1);
-  else out.int64(price);
-  out.int64(batch.quantity[i]!);
-  word(out, batch, "currency", i);
-  out.int64(batch.revenue[i]!);
-  out.int32(4);
-  out.int32(batch.partition[i]!);
-  out.int64(batch.offset[i]!);
-  out.timestamp(batch.kafkaTime[i]!);
-}
-
-function id(out: Writer, batch: Batch, i: number): void {
-  const { ids } = batch.words;
-  const n = batch.first + i;
-  const start = ids.start(n);
-  out.span(ids.view, start, ids.length(n));
-}
-
-function word(out: Writer, batch: Batch, column: Coded, i: number): void {
-  const code = batch.codes[column][i]!;
-  if (code < 0) return out.int32(-1);
-  const words = batch.words[column];
-  out.span(words.view, words.start(code), words.length(code));
-}
-
-/** Writes values in network byte order, each after its length. */
-class Writer {
-  at = 0;
-  view: DataView<ArrayBuffer>;
-
-  readonly #capacity: number;
-
-  /** @param capacity initial size of the buffer, in bytes */
-  constructor(capacity: number) {
-    this.#capacity = capacity;
-    this.view = new DataView(new ArrayBuffer(capacity));
-  }
-
-  /** Returns what was written since the last call. */
-  taken(): Uint8Array {
-    const all = new Uint8Array(this.view.buffer, 0, this.at);
-    this.at = 0;
-    this.view = EMPTY;
-    return all;
-  }
-
-  int16(n: number): void {
-    this.#room(2);
-    this.view.setInt16(this.at, n);
-    this.at += 2;
-  }
-
-  int32(n: number): void {
-    this.#room(4);
-    this.view.setInt32(this.at, n);
-    this.at += 4;
-  }
-
-  int64(n: number): void {
-    this.#room(12);
-    const { view, at } = this;
-    const high = Math.floor(n / TWO_32);
-    view.setInt32(at, 8);
-    view.setInt32(at + 4, high);
-    view.setUint32(at + 8, n - high * TWO_32);
-    this.at = at + 12;
-  }
-
-  timestamp(epochMs: number): void {
-    const ms = epochMs - EPOCH_MS;
-    if (Math.abs(ms) < EXACT_MS) return this.int64(ms * 1000);
-    this.int32(8);
-    this.#room(8);
-    this.view.setBigInt64(this.at, BigInt(ms) * 1000n);
-    this.at += 8;
-  }
-
-  /** Writes the cell of a row; returns false if it is null. */
-  cell(cells: Cells, row: number, type: Type): boolean {
-    if (cells instanceof Float64Array) {
-      const n = cells[row]!;
-      if (Number.isNaN(n)) return this.#null();
-      this.number(n, type);
-    } else if (cells instanceof Spans) {
-      const code = cells.codes[row]!;
-      if (code < 0) return this.#null();
-      const { strings } = cells;
-      this.span(strings.view, strings.start(code), strings.length(code));
-    } else {
-      const cell = cells[row]!;
-      if (cell === null) return this.#null();
-      if (typeof cell === "number") this.number(cell, type);
-      else if (typeof cell === "string") this.text(cell);
-      else this.raw(cell);
-    }
-    return true;
-  }
-
-  #null(): boolean {
-    this.int32(-1);
-    return false;
-  }
-
-  number(n: number, type: Type): void {
-    switch (type) {
-      case "timestamptz":
-        return this.timestamp(n);
-      case "bigint":
-        return this.int64(n);
-      case "smallint":
-        this.int32(2);
-        return this.int16(n);
-      case "boolean":
-        return this.raw(n === 0 ? FALSE : TRUE);
-      default:
-        this.int32(4);
-        return this.int32(type === "date" ? Math.floor((n - EPOCH_MS) / DAY_MS) : n);
-    }
-  }
-
-  /** Writes a string in UTF-8. */
-  text(text: string): void {
-    this.#room(4 + text.length * 3);
-    const { view, at } = this;
-    let to = at + 4;
-    for (let i = 0; i < text.length; i++) {
-      const c = text.charCodeAt(i);
-      if (c >= 0x80) {
-        to = at + 4 + utf8.encodeInto(text, new Uint8Array(view.buffer, at + 4)).written;
+    for (let from = 0; from < batch.count;) {
+      const rows = batch.rowsFrom(from, EVENT_COLUMNS);
+      if (rows === null) {
+        yield* rowsOf(batch);
         break;
       }
-      view.setUint8(to++, c);
-    }
-    view.setInt32(at, to - at - 4);
-    this.at = to;
-  }
-
-  /** Writes bytes `[start, start + length)` of another view; reads up to three bytes past them. */
-  span(from: DataView, start: number, length: number): void {
-    this.#room(8 + length);
-    const { view } = this;
-    let to = this.at + 4;
-    view.setInt32(this.at, length);
-    this.at = to + length;
-    for (const end = start + length; start < end; start += 4, to += 4) {
-      view.setInt32(to, from.getInt32(start, true), true);
+      yield rows.bytes;
+      from = rows.next;
     }
   }
-
-  raw(bytes: Uint8Array): void {
-    this.int32(bytes.length);
-    this.bytes(bytes);
-  }
-
-  /** Writes bytes without their length. */
-  bytes(bytes: Uint8Array): void {
-    this.#room(bytes.length);
-    new Uint8Array(this.view.buffer).set(bytes, this.at);
-    this.at += bytes.length;
-  }
-
-  #room(bytes: number): void {
-    if (this.at + bytes <= this.view.byteLength) return;
-    const larger = new Uint8Array(Math.max(this.at + bytes, this.view.byteLength * 2, this.#capacity));
-    larger.set(new Uint8Array(this.view.buffer, 0, this.at));
-    this.view = new DataView(larger.buffer);
-  }
+  yield END;
 }
 
-const FALSE = Uint8Array.of(0);
-const TRUE = Uint8Array.of(1);
-const EMPTY = new DataView(new ArrayBuffer(0));
+/** The rows of a batch that does not write them itself. */
+function* rowsOf(batch: Batch): Generator<Uint8Array> {
+  const columns = EVENT_COLUMNS.map(({ of, type }) => encoderOf(valuesOf(batch, of), type, null));
+  yield* chunksOf(columns, batch.count);
+}
 
-const utf8 = new TextEncoder();
+function valuesOf(batch: Batch, of: EventColumn["of"]): Cells {
+  const { count, first, words } = batch;
+  switch (of) {
+    case "id":
+      return new Texts(words.ids, codesOf(rowsBelow(count), (row) => first + row));
+    case "partition":
+      return Float64Array.from(batch.partition.subarray(0, count));
+    case "offset":
+    case "kafkaTime":
+    case "time":
+    case "price":
+    case "quantity":
+    case "revenue":
+      return batch[of].subarray(0, count);
+    default:
+      return new Texts(words[of], batch.codes[of].subarray(0, count));
+  }
+}

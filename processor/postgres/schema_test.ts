@@ -92,7 +92,7 @@ onEachDatabase("the schema", {
   "has exactly the columns of events that are copied": async (open) => {
     const db = await migrated(open);
     const { written, generated } = await columnsIn(db, "events");
-    assert.deepEqual(written.map((column) => column.split(" ")[0]), [...EVENT_COLUMNS].sort());
+    assert.deepEqual(written.map((column) => column.split(" ")[0]), EVENT_COLUMNS.map(({ name }) => name).sort());
     assert.deepEqual(generated, []);
   },
 

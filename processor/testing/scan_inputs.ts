@@ -3,6 +3,7 @@
  * @module
  */
 import type { Random } from "../../generator/random.ts";
+import type { Records } from "../records.ts";
 
 const STRINGS = [
   "",
@@ -187,4 +188,21 @@ function mutated(random: Random, bytes: Uint8Array): Uint8Array {
     default:
       return before.slice();
   }
+}
+
+/** Records that are adjacent in memory; the last ends at the end of the readable bytes. */
+export function laidOut(messages: readonly Uint8Array[], times: Float64Array, firstOffset = 0): Records {
+  const starts = new Int32Array(messages.length);
+  const ends = new Int32Array(messages.length);
+  const bytes = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const [i, bytesOfOne] of messages.entries()) {
+    bytes.set(bytesOfOne, at);
+    starts[i] = at;
+    ends[i] = at += bytesOfOne.length;
+  }
+  const offsets = Float64Array.from(starts, (_, i) => firstOffset + i);
+  const next = firstOffset + starts.length;
+  const place = { partition: 3, next, end: 0, stable: 0, skipped: 0, gap: null };
+  return { ...place, count: starts.length, bytes, offsets, times, starts, ends };
 }

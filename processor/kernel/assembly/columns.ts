@@ -40,7 +40,7 @@ const DICTIONARIES: usize = 32;
 export const WORDS_BYTES: usize = DICTIONARIES + 4 * 11;
 
 @inline
-function dictionaryOf(words: Words, column: i32): Dictionary {
+export function dictionaryOf(words: Words, column: i32): Dictionary {
   return changetype<Dictionary>(<usize>load<u32>(changetype<usize>(words) + (column << 2), DICTIONARIES));
 }
 
@@ -90,7 +90,7 @@ export function freeColumns(columns: Columns): void {
 }
 
 @inline
-function codes(columns: Columns, column: i32): usize {
+export function codes(columns: Columns, column: i32): usize {
   return <usize>load<u32>(changetype<usize>(columns) + (column << 2), CODES);
 }
 

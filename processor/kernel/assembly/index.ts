@@ -22,6 +22,7 @@ export { setField } from "./fields";
 export { quickHash, useKey } from "./hash";
 export { setId } from "./ids";
 export { setEndOfTime } from "./numbers";
+export { addRowColumn, clearRowColumns, newRows, rowBytes, writeRows } from "./rows";
 export { addDevice, setPurchase, setRules } from "./values";
 
 /** The records in the kernel's memory: where each begins and ends, its offset and its Kafka timestamp. */

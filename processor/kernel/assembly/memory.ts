@@ -12,6 +12,7 @@ export const OUT_OF_MEMORY: i32 = 1;
 export const OVERRUN: i32 = 2;
 export const UNKNOWN_FIELD: i32 = 3;
 export const LONG_TOPIC: i32 = 4;
+export const MANY_COLUMNS: i32 = 5;
 
 /** Bytes of a header; a cache line, so that blocks begin one. */
 const HEADER: usize = 64;

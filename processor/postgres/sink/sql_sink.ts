@@ -187,7 +187,7 @@ async function allSettledOrThrow(works: readonly Promise<void>[]): Promise<void>
 async function store(tx: Database, schema: string, events: readonly Batch[]): Promise<void> {
   if (events.length === 0) return;
   await tx.copyIn(
-    `copy ${schema}.events (${EVENT_COLUMNS.join(", ")}) from stdin (format binary)`,
+    `copy ${schema}.events (${EVENT_COLUMNS.map(({ name }) => name).join(", ")}) from stdin (format binary)`,
     copyRows(events),
   );
 }
