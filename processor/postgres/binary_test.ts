@@ -20,6 +20,8 @@ const INPUTS = 200_000;
 const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
 /** Longest chunk: a row may begin shortly before 256 KiB. */
 const LONGEST_CHUNK = 512 * 1024;
+/** A referrer of so many bytes fits into a chunk with the other cells of its row. */
+const LONGEST_TEXT = LONGEST_CHUNK - 500;
 /** Keeps every event, however old. */
 const KEEP_MS = 1e16;
 
@@ -215,6 +217,47 @@ Deno.test("copy: rows of odd events, short and long, wherever a chunk ends", () 
     const { events } = checkRows(records, capacity, `${times} times, batches of ${capacity}`);
     assert.ok(events.length > records.length * times * 6, `${events.length} events`);
   }
+});
+
+/** Writes events with referrers of these lengths, far longer than a record may be, and checks their rows. */
+function checkReferrers(runs: KernelRuns, lengths: readonly number[]): void {
+  const batch = runs.batch(runs.dictionaries("t", testKeyed(), EVERYTHING), lengths.length);
+  for (const length of lengths) {
+    batch.offset[batch.count] = batch.count;
+    batch.setPlaceAsId();
+    batch.codes.referrer[batch.count] = batch.words.referrer.internText("x".repeat(length));
+    batch.codes.currency[batch.count] = NONE;
+    batch.keep();
+  }
+  try {
+    assertSame(written(copyRows([batch])).all, plainRows(EVENT_TYPES, eventsOf([batch])), `lengths ${lengths}`);
+  } finally {
+    runs.check();
+    runs.free(batch.words, [batch]);
+  }
+}
+
+Deno.test("copy: a row that does not fit into a chunk is the first of the next", () => {
+  const runs = new Kernel({ keepMs: KEEP_MS }).begin();
+  const random = new Random(5);
+  for (let n = 0; n < 200; n++) {
+    checkReferrers(runs, Array.from({ length: 6 }, () => random.below(random.pick([10, LONGEST_TEXT]))));
+  }
+});
+
+Deno.test("copy: a row that fits into no chunk ends the kernel, and nothing is written past the end", () => {
+  const runs = new Kernel({ keepMs: KEEP_MS }).begin();
+  let refused = 0;
+  for (let length = LONGEST_TEXT - 50; length < LONGEST_CHUNK; length++) {
+    try {
+      checkReferrers(runs, [1, length, 2]);
+    } catch (error) {
+      assert.match(String(error), /no room for the row of event 1 of a commit/);
+      assert.ok(length > LONGEST_TEXT, `${length} bytes`);
+      refused++;
+    }
+  }
+  assert.ok(refused > 0);
 });
 
 Deno.test("copy: no event gives no row", () => {
