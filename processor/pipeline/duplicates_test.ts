@@ -198,6 +198,33 @@ function suite(kind: string, of: (lengths?: PieceLengths) => Finder): void {
     assert.ok(memory.size <= 200_000 * 10 / MINUTE + 1);
   });
 
+  test("of half a million ids, with most of them forgotten on the way, each is recognised for its time", () => {
+    const memory = make();
+    const [perMinute, stepMs] = [30_000, 2];
+    let largest = 0;
+    for (let n = 0; n < 500_000; n++) {
+      // Every tenth event repeats an id of five minutes before, and every other tenth one of eleven minutes before.
+      const back = n % 10 === 0 ? 5 * perMinute - 1 : n % 10 === 5 ? 11 * perMinute - 1 : 0;
+      const time = NOON + n * stepMs;
+      memory.pass(n, time);
+      assert.equal(seen(memory, `id-${n - back}`, time), n % 10 === 0 && n >= back, `event ${n}`);
+      largest = Math.max(largest, memory.size);
+    }
+    assert.ok(largest < 2 * (KEPT_PIECES + 1) * perMinute, `${largest} ids are held`);
+  });
+
+  test("one id at times so far apart that each takes an entry, all in one piece", () => {
+    const memory = make();
+    for (let n = 0; n < 10_000; n++) {
+      const time = NOON - n * 70_000;
+      memory.pass(n, time);
+      assert.equal(seen(memory, "same", time), n > 0);
+    }
+    assert.equal(seen(memory, "other", NOON), false);
+    assert.equal(seen(memory, "same", NOON + WINDOW_MS), true);
+    assert.equal(seen(memory, "same", NOON - 10_000 * 70_000 - WINDOW_MS), false);
+  });
+
   test("similar ids are not confused", () => {
     const memory = make();
     memory.pass(0, NOON);

@@ -1,5 +1,9 @@
-/** Recognises duplicates, by the rules of processor/pipeline/duplicates.ts: one of these for each partition. */
-import { alloc, free } from "./memory";
+/**
+ * Recognises duplicates, by the rules of processor/pipeline/duplicates.ts: one of these for each partition. Ids lie in
+ * segments, by the highest bits of their hash. A full segment drops what is forgotten, or is split in two: so the table
+ * grows without a stop, and its memory follows the number of ids closely.
+ */
+import { alloc, free, sizeOf } from "./memory";
 
 const WINDOW_MS: i64 = 600_000;
 const DISORDER_MINUTES: i64 = 2;
@@ -19,7 +23,23 @@ class Entry {
 }
 
 const ENTRY: usize = 24;
-const FEWEST: u32 = 1024;
+
+/** A hash table of ids whose hashes begin with the same `depth` bits. Its entries follow. */
+@unmanaged
+class Segment {
+  depth: u32 = 0;
+  slots: u32 = 0;
+  count: u32 = 0;
+  /** Most entries; more would make searches long. */
+  most: u32 = 0;
+}
+
+const ENTRIES: usize = 32;
+/** Bytes of a partition's first segment, and of one that is split rather than enlarged. */
+const SMALLEST: usize = 32 * 1024;
+const USUAL: usize = 128 * 1024;
+/** A segment this deep is enlarged: it has copies of one id, which no split takes apart. */
+const DEEPEST: u32 = 16;
 const SPREAD_BITS: u64 = 16;
 const WIDEST_SPREAD: u64 = 0xffff;
 /** Largest timestamp that fits into an entry; no event can have a larger one. */
@@ -30,8 +50,9 @@ const LATEST_MS: f64 = 281_474_976_710_655;
 export class Duplicates {
   unchecked: i32 = 0;
   count: u32 = 0;
-  table: usize = 0;
-  mask: u32 = 0;
+  /** The segments by the first `depth` bits of a hash. */
+  directory: usize = 0;
+  depth: u32 = 0;
   /** Number of the current piece, and of the oldest that is remembered. */
   begun: u32 = 0;
   oldest: u32 = 1;
@@ -53,8 +74,8 @@ const PIECE: usize = 16;
 /** Lengths of pieces, in offsets: at least, of a wrong clock, and at most. */
 export function newDuplicates(shortest: f64, wrong: f64, longest: f64): Duplicates {
   const own = changetype<Duplicates>(alloc(offsetof<Duplicates>()));
-  own.table = alloc(<usize>FEWEST * ENTRY);
-  own.mask = FEWEST - 1;
+  own.directory = alloc(4);
+  store<u32>(own.directory, <u32>changetype<usize>(newSegment(0, SMALLEST)));
   own.oldest = 1;
   own.minute = -1;
   own.offset = -Infinity;
@@ -67,7 +88,12 @@ export function newDuplicates(shortest: f64, wrong: f64, longest: f64): Duplicat
 }
 
 export function freeDuplicates(own: Duplicates): void {
-  free(own.table);
+  for (let n: u32 = 0; n < <u32>1 << own.depth;) {
+    const segment = changetype<Segment>(<usize>load<u32>(own.directory + (<usize>n << 2)));
+    n += <u32>1 << (own.depth - segment.depth);
+    free(changetype<usize>(segment));
+  }
+  free(own.directory);
   free(own.pieces);
   free(changetype<usize>(own));
 }
@@ -103,10 +129,46 @@ function begin(own: Duplicates, minute: i64, offset: f64): void {
   own.oldest = own.begun - KEPT;
 }
 
+function newSegment(depth: u32, bytes: usize): Segment {
+  const segment = changetype<Segment>(alloc(bytes));
+  segment.depth = depth;
+  segment.slots = <u32>((bytes - ENTRIES) / ENTRY);
+  segment.most = segment.slots / 4 * 3;
+  return segment;
+}
+
+/** The place in the directory for a hash. */
+@inline
+function placeIn(own: Duplicates, a: u32): usize {
+  return own.directory + (<usize>((<u64>a << own.depth) >> 32) << 2);
+}
+
+@inline
+function segmentOf(own: Duplicates, a: u32): Segment {
+  return changetype<Segment>(<usize>load<u32>(placeIn(own, a)));
+}
+
+@inline
+function slotOf(segment: Segment, a: u32): usize {
+  const slot = ((a & 0xffff) * segment.slots) >> 16;
+  return changetype<usize>(segment) + ENTRIES + <usize>slot * ENTRY;
+}
+
+@inline
+function endOf(segment: Segment): usize {
+  return changetype<usize>(segment) + ENTRIES + <usize>segment.slots * ENTRY;
+}
+
+/** The slot behind `at`; the first follows the last. */
+@inline
+function next(segment: Segment, at: usize): usize {
+  return at + ENTRY === endOf(segment) ? changetype<usize>(segment) + ENTRIES : at + ENTRY;
+}
+
 /** Where an id is looked for first. */
 @inline
 export function entryAt(own: Duplicates, a: u32): usize {
-  return own.table + <usize>(a & own.mask) * ENTRY;
+  return slotOf(segmentOf(own, a), a);
 }
 
 /** Remembers the id of an event; true if it is a duplicate. Call `pass` with its record first. */
@@ -121,16 +183,21 @@ export function isDuplicate(own: Duplicates, a: u32, b: u32, c: u32, kafkaTime: 
 
 @inline
 function put(own: Duplicates, a: u32, b: u32, c: u32, time: i64): bool {
-  if (own.count * 3 > (own.mask + 1) * 2) rehash(own);
+  let segment = segmentOf(own, a);
+  while (segment.count >= segment.most) {
+    makeRoom(own, a, segment);
+    segment = segmentOf(own, a);
+  }
   const piece = own.begun;
   let isRepeated = false;
   let isHeld = false;
-  let place = a & own.mask;
+  let at = slotOf(segment, a);
   while (true) {
-    const entry = changetype<Entry>(own.table + <usize>place * ENTRY);
+    const entry = changetype<Entry>(at);
     if (entry.piece === 0) {
       if (!isHeld) {
         own.count++;
+        segment.count++;
         entry.a = a;
         entry.b = b;
         entry.c = c;
@@ -139,7 +206,7 @@ function put(own: Duplicates, a: u32, b: u32, c: u32, time: i64): bool {
       }
       return isRepeated;
     }
-    place = (place + 1) & own.mask;
+    at = next(segment, at);
     if (entry.a !== a || entry.b !== b || entry.c !== c || entry.piece < own.oldest) continue;
     const last = <i64>(entry.times >>> SPREAD_BITS);
     const first = last - <i64>(entry.times & WIDEST_SPREAD);
@@ -155,26 +222,65 @@ function put(own: Duplicates, a: u32, b: u32, c: u32, time: i64): bool {
   }
 }
 
-/** Moves the remembered ids to a table of twice their number. */
-function rehash(own: Duplicates): void {
-  const before = own.table;
-  const end = before + <usize>(own.mask + 1) * ENTRY;
+/** Makes room in the full segment of a hash: drops what is forgotten, and splits or enlarges it if that isn't enough. */
+function makeRoom(own: Duplicates, a: u32, full: Segment): void {
+  const end = endOf(full);
   let alive: u32 = 0;
-  for (let at = before; at < end; at += ENTRY) {
+  for (let at = changetype<usize>(full) + ENTRIES; at < end; at += ENTRY) {
     const entry = changetype<Entry>(at);
     if (entry.piece >= own.oldest) alive++;
   }
-  let capacity = FEWEST;
-  while (capacity < alive * 2) capacity *= 2;
-  own.table = alloc(<usize>capacity * ENTRY);
-  own.mask = capacity - 1;
-  own.count = alive;
-  for (let at = before; at < end; at += ENTRY) {
+  own.count -= full.count - alive;
+  const bytes = sizeOf(changetype<usize>(full));
+  const depth = full.depth;
+  if (alive * 2 <= full.most || bytes < USUAL || depth === DEEPEST) {
+    const whole = newSegment(depth, alive * 2 <= full.most ? bytes : bytes * 2);
+    move(own, full, whole, whole);
+    replace(own, a, depth, whole, whole);
+  } else {
+    if (depth === own.depth) deepen(own);
+    const low = newSegment(depth + 1, USUAL);
+    const high = newSegment(depth + 1, USUAL);
+    move(own, full, low, high);
+    replace(own, a, depth, low, high);
+  }
+  free(changetype<usize>(full));
+}
+
+/** Copies the remembered ids of a segment to these two, by the first bit in which they may differ. */
+function move(own: Duplicates, from: Segment, low: Segment, high: Segment): void {
+  const end = endOf(from);
+  for (let at = changetype<usize>(from) + ENTRIES; at < end; at += ENTRY) {
     const entry = changetype<Entry>(at);
     if (entry.piece < own.oldest) continue;
-    let place = entry.a & own.mask;
-    while (changetype<Entry>(own.table + <usize>place * ENTRY).piece !== 0) place = (place + 1) & own.mask;
-    memory.copy(own.table + <usize>place * ENTRY, at, ENTRY);
+    const to = (entry.a << from.depth) >> 31 === 0 ? low : high;
+    let place = slotOf(to, entry.a);
+    while (changetype<Entry>(place).piece !== 0) place = next(to, place);
+    memory.copy(place, at, ENTRY);
+    to.count++;
+  }
+}
+
+/** Puts two segments in place of the one of a hash, which has this depth. */
+function replace(own: Duplicates, a: u32, depth: u32, low: Segment, high: Segment): void {
+  const count = <u32>1 << (own.depth - depth);
+  const place = <u32>((<u64>a << depth) >> 32) * count;
+  for (let n: u32 = 0; n < count; n++) {
+    const segment = n * 2 < count ? low : high;
+    store<u32>(own.directory + (<usize>(place + n) << 2), <u32>changetype<usize>(segment));
+  }
+}
+
+/** Doubles the directory. */
+function deepen(own: Duplicates): void {
+  const before = own.directory;
+  const count = <usize>1 << own.depth;
+  own.directory = alloc(count * 8);
+  own.depth += 1;
+  for (let n: usize = 0; n < count; n++) {
+    const segment = load<u32>(before + (n << 2));
+    store<u32>(own.directory + (n << 3), segment);
+    store<u32>(own.directory + (n << 3), segment, 4);
   }
   free(before);
 }
