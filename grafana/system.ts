@@ -198,13 +198,14 @@ const restarts = lines(
 const memory = lines(
   {
     title: "Processor memory",
-    description: "Resident memory (RSS) of each instance, and its JavaScript heap.",
+    description:
+      "Resident memory (RSS) of each instance, and its parts: JavaScript heap, buffers, and what the kernel has taken.",
     unit: "bytes",
     empty: SILENT,
   },
   metrics({
     "{{instance}}": "process_resident_memory_bytes and on (instance, job) clickstream_up",
-    "{{instance}} heap": "clickstream_heap_bytes",
+    "{{instance}} {{kind}}": "clickstream_memory_bytes",
   }),
 );
 

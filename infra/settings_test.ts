@@ -64,8 +64,8 @@ Deno.test("infra: every setting of the binary that hosts read is passed on or de
   const read = new Set<SettingName>([...READS.run, ...READS.maintain, ...READS.migrate, "KAFKA_PARTITIONS"]);
   assert.deepEqual([...PASSED_ON, ...MADE_HERE].sort(), [...read].sort());
   assert.deepEqual(PASSED_ON, [
-    ...["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID", "WORKERS", "COMMIT_EVERY_MS", "EVENTS_KEEP_DAYS"],
-    ...["ROLLUPS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS", "LOG_LEVEL"],
+    ...["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID", "WORKERS", "MEMORY_MB", "COMMIT_EVERY_MS"],
+    ...["EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS", "LOG_LEVEL"],
   ]);
   const made = await Promise.all(
     ["stream.ts", "hosts/scripts/apply-processor", "hosts/units/clickstream.service"].map((path) =>

@@ -39,6 +39,9 @@ type RebuildSettings = Settings<typeof READS.rebuild[number]>;
 /** Records in one commit of the new tables, for which nothing waits. */
 const COMMIT_RECORDS = 32_768;
 
+/** Bytes of distinct texts in one of these commits. */
+const COMMIT_TEXT_BYTES = 32e6;
+
 /** Approximate speed, in records/s, for the estimate. */
 const RECORDS_A_SECOND = 20_000;
 
@@ -243,6 +246,7 @@ class Filling {
       commitEveryMs: 1000,
       commitSoonMs: 0,
       commitRecords: COMMIT_RECORDS,
+      commitTextBytes: COMMIT_TEXT_BYTES,
       observer: {
         committed(commit) {
           done += commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
@@ -322,6 +326,10 @@ function refusedAsBefore(decoder: Kernel, places: ReadonlySet<string>): Decoder 
         get duplicated() {
           return runs.duplicated;
         },
+        get takenBytes() {
+          return runs.takenBytes;
+        },
+        textBytes: (words) => runs.textBytes(words),
         check: () => runs.check(),
         remember(records, i, until, duplicates, keyed) {
           return runs.remember(records, i, placeFrom(records, i, until), duplicates, keyed);

@@ -142,6 +142,13 @@ export const SETTINGS = {
     allowed: "a whole number from 1 to 256, at most 4 for each core and 1 for each 200 MB of memory",
     about: "workers (default: one for each 2 cores, fewer if memory is short)",
   },
+  MEMORY_MB: {
+    schema: wholeNumber(200, 65_536),
+    default: null,
+    allowed: "a whole number from 200 to 65536",
+    about: "memory of the service, in MB; commits are larger the more it is, and so cheaper " +
+      "(default: a quarter of the machine's, at most 512)",
+  },
   COMMIT_EVERY_MS: {
     schema: wholeNumber(10, 60_000),
     default: "1000",
@@ -204,6 +211,10 @@ export type Settings<N extends SettingName = SettingName> = { readonly [K in N]:
 
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
+/** Limits of the default of `MEMORY_MB`. */
+const LEAST_MEMORY_MB = 200;
+const MOST_MEMORY_MB = 512;
+
 const LEAST_KERNEL_MEBIBYTES = 128;
 
 /** Number of workers: WORKERS, or the default for this machine. */
@@ -216,7 +227,17 @@ export function defaultWorkers(of: Machine = machine()): number {
   return Math.max(1, Math.min(Math.floor(of.cores / CORES_A_WORKER), mostWorkers(of)));
 }
 
-/** Memory for the kernel of one worker, in MiB: half of the machine's for all of them, but at most 2 GiB each. */
+/** Memory of the service in MB: MEMORY_MB, or the default for this machine. */
+export function memoryMbOf({ MEMORY_MB }: Settings<"MEMORY_MB">): number {
+  return MEMORY_MB ?? defaultMemoryMb();
+}
+
+/** Default memory of the service for a machine, in MB: a quarter of the machine's, within limits. */
+export function defaultMemoryMb({ memoryBytes }: Machine = machine()): number {
+  return Math.min(MOST_MEMORY_MB, Math.max(LEAST_MEMORY_MB, Math.floor(memoryBytes / 4e6)));
+}
+
+/** Address space for the kernel of one worker, in MiB: half of the machine's for all of them, but at most 2 GiB each. */
 export function kernelMebibytes(settings: Settings<"WORKERS">, { memoryBytes }: Machine = machine()): number {
   const share = Math.floor(memoryBytes / 2 / workersOf(settings) / 2 ** 20);
   return Math.max(LEAST_KERNEL_MEBIBYTES, Math.min(2048, share));

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { defaultWorkers, mostWorkers, readSettings, type SettingName, type Settings, WrongSettings } from "./config.ts";
+import {
+  defaultMemoryMb,
+  defaultWorkers,
+  mostWorkers,
+  readSettings,
+  type SettingName,
+  type Settings,
+  WrongSettings,
+} from "./config.ts";
 import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
 import { memoryLimits } from "./machine.ts";
 import { withoutPasswords } from "./secret.ts";
@@ -318,4 +326,9 @@ Deno.test("reports why DATABASE_URL is invalid, without showing any part of it",
     assert.doesNotMatch(message, /hunter2/);
     assert.match(message, /DATABASE_URL .*it must be postgres:\/\/user:password@host:port\/database/);
   }
+});
+
+Deno.test("uses a quarter of the machine's memory by default, within limits", () => {
+  const memory = (gigabytes: number) => defaultMemoryMb({ cores: 2, memoryBytes: gigabytes * 1e9 });
+  assert.deepEqual([0.5, 1, 1.5, 24].map(memory), [200, 250, 375, 512]);
 });

@@ -40,6 +40,10 @@ export interface RunDecoder {
   /** Numbers of events that the last `take` wrote, and of duplicates that it found. */
   readonly stored: number;
   readonly duplicated: number;
+  /** Bytes of its memory that were ever in use. */
+  readonly takenBytes: number;
+  /** Bytes of all texts in these dictionaries. */
+  textBytes(words: Dictionaries): number;
   /**
    * Checks its own memory, once for each commit.
    *

@@ -209,6 +209,12 @@ export class Metrics {
       () => [[VERSION, 1]],
     );
     this.#gauge(
+      "clickstream_memory_bytes",
+      "Memory of all workers: JavaScript heap in use, buffers outside it, and what the kernel has taken.",
+      "kind",
+      () => activity.memory,
+    );
+    this.#gauge(
       "clickstream_last_commit_timestamp_seconds",
       "When the last commit was applied.",
       null,
@@ -229,7 +235,6 @@ export class Metrics {
       null,
       () => [[null, Deno.memoryUsage().rss]],
     );
-    this.#gauge("clickstream_heap_bytes", "JavaScript heap in use.", null, () => [[null, Deno.memoryUsage().heapUsed]]);
   }
 
   #counter(name: string, help: string, label: string | null, read: () => readonly Reading[]): void {

@@ -201,6 +201,16 @@ export class KernelRuns implements RunDecoder {
     return this.#memory.functions.remember((duplicates as KernelDuplicates).at, i - from, to - from) + from;
   }
 
+  get takenBytes(): number {
+    return this.#memory.functions.takenBytes();
+  }
+
+  textBytes(words: Dictionaries): number {
+    const { ids } = words;
+    const places = ids.count === 0 ? 0 : ids.start(ids.count) - ids.start(0);
+    return CODED.reduce((sum, column) => sum + (words[column] as KernelDictionary).textBytes, places);
+  }
+
   check(): void {
     this.#memory.functions.checkGuards();
   }

@@ -9,6 +9,7 @@ import code from "./kernel.wasm" with { type: "bytes" };
 export interface Functions {
   alloc(bytes: number): number;
   free(at: number): void;
+  takenBytes(): number;
   checkGuards(): void;
   init(mostRecords: number, mostBytes: number): void;
   startsAt(): number;

@@ -14,6 +14,7 @@ const COUNT = 0;
 const TEXTS = 4;
 const BYTES = 8;
 const FLOODED = 12;
+const USED = 16;
 const STARTS = 0;
 const ID_BYTES = 4;
 
@@ -51,6 +52,11 @@ export class KernelDictionary implements Dictionary {
 
   get spans(): StringSpans {
     return spansAt(this.#memory, this.at + BYTES, this.at + TEXTS);
+  }
+
+  /** Bytes of all texts together. */
+  get textBytes(): number {
+    return this.#memory.word(this.at + USED);
   }
 
   /** True once crafted strings collided: all are looked up by a keyed hash now. */

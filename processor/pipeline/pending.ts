@@ -23,8 +23,27 @@ import type { Delta, View } from "../views/view.ts";
  */
 const MAX_PENDING_CENTS = 8e15;
 
+/** Most bytes of refused payloads in one commit. */
+const MAX_REFUSED_BYTES = 32 * 1024 * 1024;
+
 /** A capacity of more than this many times the records is too much; it happens after catching up. */
 const ROOMY = 16;
+
+/** What the content of commits is made of. */
+export interface PendingOptions {
+  readonly topic: string;
+  /** Hash under the key of the sink. */
+  readonly keyed: KeyedHash;
+  readonly views: readonly View[];
+  /** Whether raw events go into the commit. */
+  readonly storeEvents: boolean;
+  /** Monotonic clock, in milliseconds. */
+  readonly now: () => number;
+  /** Has dictionaries and batches of its own. */
+  readonly runs?: RunDecoder | undefined;
+  /** Bytes of texts after which a commit is full. */
+  readonly mostTextBytes: number;
+}
 
 /**
  * Folds events as they come, and keeps refusals. Its memory is reused from commit to commit: allocating it anew would
@@ -43,6 +62,8 @@ export class Pending {
   #stored = 0;
   #cents = 0;
   #refusedBytes = 0;
+  #textBytes = 0;
+  readonly #mostTextBytes: number;
   readonly #words: Dictionaries;
   readonly #folds: readonly Fold[];
   #kept: Batch[] = [];
@@ -53,22 +74,10 @@ export class Pending {
   readonly #now: () => number;
   #batch: Batch;
 
-  /**
-   * @param keyed hash under the key of the sink
-   * @param storeEvents whether raw events go into the commit
-   * @param now monotonic clock, in milliseconds
-   * @param runs has dictionaries and batches of its own
-   */
-  constructor(
-    topic: string,
-    keyed: KeyedHash,
-    views: readonly View[],
-    storeEvents: boolean,
-    now: () => number,
-    runs?: RunDecoder,
-  ) {
+  constructor({ topic, keyed, views, storeEvents, now, runs, mostTextBytes }: PendingOptions) {
     this.#now = now;
     this.#runs = runs;
+    this.#mostTextBytes = mostTextBytes;
     const wanted = wantedBy(views, storeEvents);
     this.#words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
     this.#folds = views.map((view) => fold(view, this.#words));
@@ -102,9 +111,10 @@ export class Pending {
     this.#refusedBytes += refusal.payload.length;
   }
 
-  /** True when a commit must come first, because sums could become inexact or refused payloads fill the memory. */
+  /** True when a commit must come first, because sums could become inexact, or texts or refused payloads fill the memory. */
   get full(): boolean {
-    return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > 32 * 1024 * 1024;
+    return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > MAX_REFUSED_BYTES ||
+      this.#textBytes > this.#mostTextBytes;
   }
 
   /** The deltas of all stored events, and the batches if raw events are stored. Both are valid until `clear`. */
@@ -134,6 +144,7 @@ export class Pending {
       this.#stored =
       this.#cents =
       this.#refusedBytes =
+      this.#textBytes =
         0;
   }
 
@@ -157,6 +168,7 @@ export class Pending {
     this.times.event.take(full.time, full.count);
     this.times.kafka.take(full.kafkaTime, full.count);
     for (const fold of this.#folds) fold.add(full);
+    this.#textBytes = this.#runs?.textBytes(this.#words) ?? 0;
     if (this.#keep) {
       this.#kept.push(full);
       this.#batch = this.#spare.pop() ?? this.#newBatch(Math.min(BATCH_EVENTS, full.capacity * 4));

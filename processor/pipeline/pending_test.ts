@@ -43,7 +43,9 @@ Deno.test("with raw events, all columns are wanted", () => {
 });
 
 Deno.test("memory of a large commit is oversized for small ones, but not for equal ones", () => {
-  const pending = new Pending("topic", testKeyed(), VIEWS, true, () => 0);
+  const pending = new Pending({
+    ...{ topic: "topic", keyed: testKeyed(), views: VIEWS, storeEvents: true, now: () => 0, mostTextBytes: Infinity },
+  });
   pending.records = 16_000;
   assert.equal(pending.isOversized, false, "it has not been larger before");
   pending.clear();

@@ -39,6 +39,8 @@ export interface PipelineOptions {
   readonly commitSoonMs?: number;
   /** Most records in one commit. The first commits are smaller, so that rows show up soon. */
   readonly commitRecords: number;
+  /** Bytes of texts after which a commit is full, however few records it has (default: none). */
+  readonly commitTextBytes?: number;
   /** Lets pending I/O of this thread proceed (default: not before the next poll). */
   readonly yieldToEventLoop?: () => Promise<void>;
   readonly observer?: Observer;
@@ -107,6 +109,11 @@ export class Pipeline {
     observer?.started?.(new Map(partitions.map((p) => [p, positions.get(p) ?? null])), cause);
   }
 
+  /** Bytes of memory outside the heap that the decoder has taken. */
+  get decoderBytes(): number {
+    return this.#runs?.takenBytes ?? 0;
+  }
+
   /** One turn of the loop: poll, fold, and commit if it is due. */
   async step(): Promise<void> {
     try {
@@ -154,7 +161,10 @@ export class Pipeline {
 
   #nothing(): Pending {
     const { source, views, storeEvents, now } = this.#options;
-    return new Pending(source.topic, this.#keyed, views, storeEvents, now, this.#runs);
+    const { commitTextBytes: mostTextBytes = Infinity } = this.#options;
+    return new Pending({
+      ...{ topic: source.topic, keyed: this.#keyed, views, storeEvents, now, runs: this.#runs, mostTextBytes },
+    });
   }
 
   async #poll(waitMs: number): Promise<readonly Records[]> {

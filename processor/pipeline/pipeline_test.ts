@@ -7,6 +7,7 @@ import { at, record } from "../testing/scenario.ts";
 import { bad, click, clicksFrom, GatedSink, harness, late, settled } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 import { DAY_MS } from "../views/view.ts";
+import { pages } from "../views/pages.ts";
 import { traffic } from "../views/traffic.ts";
 
 const NOON = at("12:00:00");
@@ -174,6 +175,25 @@ Deno.test("lateness is reported for events behind the event-time watermark", asy
   const { pipeline } = harness([log], { observer: { late: (ms) => void told.push(ms) } });
   await pipeline.step();
   assert.deepEqual(told, [1, DAY_MS - 10_000]);
+});
+
+Deno.test("a commit ends when its texts fill the memory, however few records it has", async () => {
+  const commits: Commit[] = [];
+  const page = (n: number) => `/${"x".repeat(1000)}/${n}`;
+  const log = Array.from({ length: 4000 }, (_, n) => click(`v${n}`, 0, { page: page(n) }));
+  const { pipeline, sink } = harness([log], {
+    limit: 20_000,
+    commitRecords: 100_000,
+    commitTextBytes: 1_000_000,
+    views: [pages],
+    storeEvents: false,
+    observer: { committed: (commit) => void commits.push(commit) },
+  });
+  await pipeline.step();
+  await pipeline.flush();
+  // Texts are counted whenever a batch of 256 events is full.
+  for (const events of stored(commits).slice(0, -1)) assert.equal(events, 1024);
+  assert.equal(sink.rows(pages).length, 4000);
 });
 
 Deno.test("revenue is committed before sums could become inexact", async () => {

@@ -16,6 +16,8 @@ import {
   type Committed,
   LATENCY_BOUNDS,
   LATENESS_BOUNDS,
+  MEMORY_KINDS,
+  type MemoryBytes,
   type WorkerEvent,
 } from "./worker_events.ts";
 
@@ -150,6 +152,8 @@ export class Activity {
   /** Why each worker has no partition, if that is a fault; otherwise null. */
   readonly #noShare: (NotReady | null)[];
   readonly #watches: StallWatch[];
+  /** What each worker reported last. */
+  readonly #memory: MemoryBytes[] = [];
   /** The partitions of each worker. */
   readonly #partitions: Map<number, Standing>[];
   #work: StageTotals = { readMs: 0, decodeMs: 0, foldMs: 0, encodeMs: 0, commitMs: 0, rows: 0 };
@@ -218,6 +222,12 @@ export class Activity {
     return lagOf(this.#partitions.flatMap((mine) => [...mine.values()]));
   }
 
+  /** Bytes of memory of all workers together, by kind. */
+  get memory(): readonly (readonly [kind: keyof MemoryBytes, bytes: number])[] {
+    return MEMORY_KINDS.map((kind) => [kind, this.#memory.reduce((sum, of) => sum + of[kind], 0)]);
+  }
+
+  /** The partitions of all workers. */
   get partitions(): PartitionActivity[] {
     const all = this.#partitions.flatMap((mine, worker) =>
       [...mine].map(([partition, standing]) => ({ partition, worker, ...standing }))
@@ -247,6 +257,9 @@ export class Activity {
       case "partitions":
         watch.states(event.states);
         return this.#know(event.states, worker);
+      case "memory":
+        this.#memory[worker] = event.bytes;
+        return;
       case "counted":
         if (this.topicPartitions !== null && this.topicPartitions !== event.partitions) this.partitionChanges++;
         this.topicPartitions = event.partitions;

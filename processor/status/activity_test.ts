@@ -36,3 +36,12 @@ Deno.test("renaming an error class does not change the cause of its restarts", (
   }
   assert.equal(labelOf(new Renamed("gone", { kind: "internal" })), "unavailable");
 });
+
+Deno.test("memory is the sum of what the workers reported last", () => {
+  const activity = new Activity(() => 0, 3);
+  assert.deepEqual(activity.memory, [["heap", 0], ["buffers", 0], ["kernel", 0]]);
+  activity.take({ kind: "memory", bytes: { heap: 1000, buffers: 1000, kernel: 1000 } }, 0);
+  activity.take({ kind: "memory", bytes: { heap: 10, buffers: 20, kernel: 30 } }, 2);
+  activity.take({ kind: "memory", bytes: { heap: 1, buffers: 2, kernel: 3 } }, 0);
+  assert.deepEqual(activity.memory, [["heap", 11], ["buffers", 22], ["kernel", 33]]);
+});

@@ -23,6 +23,7 @@ export type WorkerEvent =
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
   /** State of each partition that the worker reads; reported about once a second. */
   | { readonly kind: "partitions"; readonly states: readonly PartitionState[] }
+  | { readonly kind: "memory"; readonly bytes: MemoryBytes }
   /** Number of partitions of the topic. */
   | { readonly kind: "counted"; readonly partitions: number }
   /** The worker joins its consumer group. */
@@ -43,6 +44,12 @@ export type WorkerEvent =
   | { readonly kind: "topicChanged"; readonly change: TopicChange }
   /** Why the worker has stopped; null while it runs. */
   | { readonly kind: "notReady"; readonly why: NotReady | null };
+
+/** Kinds of memory of a worker: the JavaScript heap in use, buffers outside it, and what the kernel has taken. */
+export const MEMORY_KINDS = ["heap", "buffers", "kernel"] as const;
+
+/** Memory of a worker, in bytes. */
+export type MemoryBytes = { readonly [kind in typeof MEMORY_KINDS[number]]: number };
 
 /** Why a pipeline restarted, and the error's message. */
 export interface Cause {

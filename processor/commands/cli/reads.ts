@@ -13,7 +13,15 @@ const KAFKA = [
   "KAFKA_SASL_PASSWORD",
 ] as const;
 const DATABASE = ["DATABASE_URL", "DATABASE_TLS_CA"] as const;
-const PROCESSING = ["WORKERS", "COMMIT_EVERY_MS", "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"] as const;
+const PROCESSING = [
+  "WORKERS",
+  "MEMORY_MB",
+  "COMMIT_EVERY_MS",
+  "EVENTS_KEEP_DAYS",
+  "STORE_EVENTS",
+  "HASH_ROUTES",
+  "VIEWS",
+] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
 
 /** Names of the settings that a command reads. */

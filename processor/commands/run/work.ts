@@ -4,7 +4,8 @@
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_events.ts";
-import { kernelMebibytes, type Settings, workersOf } from "../../config/config.ts";
+import { kernelMebibytes, memoryMbOf, type Settings, workersOf } from "../../config/config.ts";
+import { commitLimits } from "../../config/memory.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../../kafka/source.ts";
@@ -34,18 +35,6 @@ export type RunSettings = Settings<typeof READS.run[number]>;
 
 /** Takes events of a worker. Must not throw. */
 export type Tell = (event: WorkerEvent) => void;
-
-/** Most records in one commit: a larger commit updates fewer rows twice, a smaller one needs less memory. */
-const COMMIT_RECORDS = 262_144;
-
-/**
- * The same for all workers together if a view has rows by user: each worker has a share of the users, so a commit with
- * a share of the events updates as many rows per user.
- */
-const COMMIT_BY_USER = 262_144;
-
-/** The same if events are stored, because they stay in memory until the commit. */
-const COMMIT_EVENTS = 131_072;
 
 /** How long a commit waits for more records once the lag is 0, in milliseconds. */
 const COMMIT_SOON_MS = 40;
@@ -106,13 +95,21 @@ export async function work(
       tell({ kind: "noShare", reason });
     },
   });
-  const states = setInterval(() => tell({ kind: "partitions", states: kafka.states }), STATES_EVERY_MS);
   const source = new HeldSource(kafka, forgotten, POLL_MS);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
   // Held records may belong to a user who was forgotten, so they are not shown.
   const isShown = () => watching.on && forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness));
+  const states = setInterval(() => {
+    tell({ kind: "partitions", states: kafka.states });
+    const { heapUsed, external } = Deno.memoryUsage();
+    const kernel = pipeline.decoderBytes;
+    tell({
+      kind: "memory",
+      bytes: { heap: heapUsed, buffers: Math.max(0, external - kernelMebibytes(settings) * 2 ** 20), kernel },
+    });
+  }, STATES_EVERY_MS);
   const turned = signOfLife(tell);
   const pipelined = {
     // PostgreSQL first: a missing schema must be reported at once, even if Kafka is down.
@@ -163,26 +160,30 @@ function signOfLife(tell: Tell): () => void {
 }
 
 function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
+  const { VIEWS: views, STORE_EVENTS: storeEvents } = settings;
+  const limits = commitLimits({
+    memoryMb: memoryMbOf(settings),
+    workers: workersOf(settings),
+    views,
+    storeEvents,
+  });
   return new Pipeline({
     source,
     sink,
     observer,
-    views: settings.VIEWS,
+    views,
     decoder: new Kernel({
       keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
       hashRoutes: settings.HASH_ROUTES,
       mebibytes: kernelMebibytes(settings),
     }),
-    storeEvents: settings.STORE_EVENTS,
+    storeEvents,
     now: () => performance.now(),
     yieldToEventLoop: () => setImmediate(),
     commitEveryMs: settings.COMMIT_EVERY_MS,
     commitSoonMs: COMMIT_SOON_MS,
-    commitRecords: settings.VIEWS.some(({ by }) => by.includes("user"))
-      ? Math.ceil(COMMIT_BY_USER / workersOf(settings))
-      : settings.STORE_EVENTS
-      ? COMMIT_EVENTS
-      : COMMIT_RECORDS,
+    commitRecords: limits.records,
+    commitTextBytes: limits.textBytes,
   });
 }
 

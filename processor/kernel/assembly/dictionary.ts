@@ -26,7 +26,7 @@ const MOST_PASSED: u32 = 256;
 /** A table of more slots than this for each text is too large to be cleared each time. */
 const ROOMY: u32 = 64;
 
-/** The host reads `count`, `texts`, `bytes` and `flooded` by their places: see processor/kernel/dictionary.ts. */
+/** The host reads `count`, `texts`, `bytes`, `flooded` and `used` by their places: see processor/kernel/words.ts. */
 @unmanaged
 export class Dictionary {
   count: i32 = 0;

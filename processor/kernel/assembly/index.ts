@@ -13,7 +13,7 @@ import { scan as scanRecord } from "./scan";
 import { clearScratch, initScratch } from "./text";
 import { check } from "./values";
 
-export { alloc, checkGuards, free } from "./memory";
+export { alloc, checkGuards, free, takenBytes } from "./memory";
 export { freeColumns, newColumns, setDictionary } from "./columns";
 export { crc32c, crcRoom } from "./crc";
 export { clearDictionary, freeDictionary, internText, newDictionary } from "./dictionary";

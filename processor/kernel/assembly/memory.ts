@@ -50,6 +50,11 @@ export function alloc(bytes: usize): usize {
   return at;
 }
 
+/** Bytes that were ever in use; freed blocks are used again, but never given back to the system. */
+export function takenBytes(): usize {
+  return top - bottom;
+}
+
 /** Gives a block back. */
 export function free(at: usize): void {
   const head = FREE + (<usize>load<u32>(at - HEADER, SIZE) << 2);

@@ -1,0 +1,51 @@
+/**
+ * How much memory the service may use, and how large its commits may be for that.
+ * @module
+ */
+import type { View } from "../views/view.ts";
+
+/** Megabytes of a worker besides its commits: program, heap, fetched batches and remembered ids. */
+const WORKER_MB = 170;
+
+/**
+ * Megabytes that commits have at least: below that, PostgreSQL would be written to so often that the service falls
+ * behind, and needs no less memory.
+ */
+const LEAST_MB = 30;
+
+/**
+ * Bytes for each record of a commit, measured as the difference of the peaks of two commit sizes. They are for two
+ * commits: while one is written, the next is filled.
+ */
+const WINDOW_BYTES = 200;
+const BY_USER_BYTES = 500;
+const EVENT_BYTES = 400;
+
+/** Most records in one commit: from here on, larger ones hardly cost less. */
+const MOST_RECORDS = 524_288;
+
+/** Limits of a commit. */
+export interface CommitLimits {
+  readonly records: number;
+  /** Bytes of distinct texts, which are few in ordinary records. */
+  readonly textBytes: number;
+}
+
+/** What commits of a worker are made for. */
+export interface Committing {
+  /** Memory of the service, in MB. */
+  readonly memoryMb: number;
+  readonly workers: number;
+  readonly views: readonly View[];
+  readonly storeEvents: boolean;
+}
+
+/** The limits of a worker's commits, so that the service stays within its memory. */
+export function commitLimits({ memoryMb, workers, views, storeEvents }: Committing): CommitLimits {
+  const bytes = Math.max(LEAST_MB, memoryMb / workers - WORKER_MB) * 1e6;
+  const isByUser = views.some(({ by }) => by.includes("user"));
+  const each = (isByUser ? BY_USER_BYTES : WINDOW_BYTES) + (storeEvents ? EVENT_BYTES : 0);
+  // Each worker has a share of the users, so a commit with a share of the events updates as many rows per user.
+  const most = Math.ceil(MOST_RECORDS / workers);
+  return { records: Math.min(most, Math.floor(bytes / each)), textBytes: bytes / 4 };
+}

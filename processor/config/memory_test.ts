@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { VIEWS } from "../views/mod.ts";
+import { commitLimits } from "./memory.ts";
+
+const windows = VIEWS.filter(({ by }) => !by.includes("user"));
+
+Deno.test("commits are larger the more memory there is, up to half a million records", () => {
+  const records = [200, 256, 512, 4096].map((memoryMb) =>
+    commitLimits({ memoryMb, workers: 1, views: VIEWS, storeEvents: true }).records
+  );
+  assert.deepEqual(records, [...records].sort((a, b) => a - b));
+  assert.ok(records[0]! >= 16_384, `${records[0]} records with the least memory`);
+  assert.ok(records[2]! > records[1]!);
+  assert.equal(records[3], 524_288);
+});
+
+Deno.test("commits are smaller if a record keeps more in memory: rows by user, or the event itself", () => {
+  const records = (views: typeof VIEWS, storeEvents: boolean) =>
+    commitLimits({ memoryMb: 256, workers: 1, views, storeEvents }).records;
+  assert.ok(records(windows, false) > records(windows, true));
+  assert.ok(records(windows, false) > records(VIEWS, false));
+  assert.ok(records(VIEWS, false) > records(VIEWS, true));
+});
+
+Deno.test("workers share the memory and the records", () => {
+  const limits = (workers: number, memoryMb: number) =>
+    commitLimits({ memoryMb, workers, views: VIEWS, storeEvents: false });
+  assert.equal(limits(4, 16_384).records, 524_288 / 4);
+  assert.ok(limits(2, 512).records < limits(1, 512).records);
+  assert.ok(limits(2, 512).textBytes < limits(1, 512).textBytes);
+});
