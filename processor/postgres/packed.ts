@@ -4,7 +4,7 @@
  * @module
  */
 import { Bytes, type Cells, Texts } from "../columns/cells.ts";
-import { NONE, type Strings } from "../columns/strings.ts";
+import { NONE, type Strings, type StringSpans } from "../columns/strings.ts";
 import type { Type } from "./binary.ts";
 import type { Database } from "./database.ts";
 
@@ -84,7 +84,8 @@ function int64(view: DataView, at: number): number {
 class Elements implements Strings {
   readonly view: DataView;
   readonly count: number;
-  #starts = new Int32Array(0);
+  /** Where each string begins, once `#codes` has put one behind the other; then where the last one ends. */
+  #starts = new Int32Array(1);
 
   /** @param hex the array, in hexadecimal digits */
   constructor(hex: string) {
@@ -102,12 +103,16 @@ class Elements implements Strings {
     return type === "text" ? new Texts(this, codes) : new Bytes(this, codes);
   }
 
+  get spans(): StringSpans {
+    return { view: this.view, base: 0, starts: this.#starts };
+  }
+
   start(n: number): number {
     return this.#starts[n]!;
   }
 
   length(n: number): number {
-    return this.view.getInt32(this.#starts[n]! - 4);
+    return this.#starts[n + 1]! - this.#starts[n]!;
   }
 
   text(n: number): string {
@@ -133,15 +138,19 @@ class Elements implements Strings {
 
   #codes(): Int32Array {
     const { view, count } = this;
+    const bytes = new Uint8Array(view.buffer);
     const codes = new Int32Array(count);
-    this.#starts = new Int32Array(count);
+    const starts = new Int32Array(count + 1);
     for (let n = 0, at = HEADER_BYTES; n < count; n++) {
       const length = view.getInt32(at);
       at += 4;
       codes[n] = length < 0 ? NONE : n;
-      this.#starts[n] = at;
-      if (length > 0) at += length;
+      const end = at + Math.max(0, length);
+      bytes.copyWithin(starts[n]!, at, end);
+      starts[n + 1] = starts[n]! + end - at;
+      at = end;
     }
+    this.#starts = starts;
     return codes;
   }
 }
