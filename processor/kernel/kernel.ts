@@ -206,9 +206,10 @@ export class KernelRuns implements RunDecoder {
   }
 
   textBytes(words: Dictionaries): number {
-    const { ids } = words;
-    const places = ids.count === 0 ? 0 : ids.start(ids.count) - ids.start(0);
-    return CODED.reduce((sum, column) => sum + (words[column] as KernelDictionary).textBytes, places);
+    const { ids, wanted } = words;
+    // Unless they are wanted, identities are counted, but not written.
+    const identities = wanted.ids && ids.count > 0 ? ids.start(ids.count) - ids.start(0) : 0;
+    return CODED.reduce((sum, column) => sum + (words[column] as KernelDictionary).textBytes, identities);
   }
 
   check(): void {

@@ -7,6 +7,7 @@ import { at, record } from "../testing/scenario.ts";
 import { bad, click, clicksFrom, GatedSink, harness, late, settled } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 import { DAY_MS } from "../views/view.ts";
+import { VIEWS } from "../views/mod.ts";
 import { pages } from "../views/pages.ts";
 import { traffic } from "../views/traffic.ts";
 
@@ -194,6 +195,23 @@ Deno.test("a commit ends when its texts fill the memory, however few records it 
   // Texts are counted whenever a batch of 256 events is full.
   for (const events of stored(commits).slice(0, -1)) assert.equal(events, 1024);
   assert.equal(sink.rows(pages).length, 4000);
+});
+
+Deno.test("usual events fill no commit with their texts, whatever columns are wanted", async () => {
+  for (const views of [[traffic], VIEWS]) {
+    const commits: Commit[] = [];
+    const { pipeline } = harness([clicksFrom("v", 28_672)], {
+      limit: 30_000,
+      commitRecords: 100_000,
+      commitTextBytes: 1_000_000,
+      views,
+      storeEvents: false,
+      observer: { committed: (commit) => void commits.push(commit) },
+    });
+    await pipeline.step();
+    await pipeline.flush();
+    assert.deepEqual(stored(commits), [4096, 8192, 16_384]);
+  }
 });
 
 Deno.test("revenue is committed before sums could become inexact", async () => {
