@@ -3,7 +3,7 @@
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
-import { codesOf, numbersOf, Texts } from "../columns/cells.ts";
+import { Texts } from "../columns/cells.ts";
 import { NONE } from "../columns/strings.ts";
 import { grown } from "../columns/grown.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
@@ -100,12 +100,18 @@ function pick(
           return event === 0 ? null : { time: times[row]!, id: ids.text(event - 1), value: textOf(codes[row]!) };
         },
         cells(rows) {
-          const has = (row: number) => (events[row] ?? 0) > 0;
-          return [
-            new Texts(words[of], codesOf(rows, (row) => has(row) ? codes[row]! : NONE)),
-            numbersOf(rows, (row) => has(row) ? times[row]! : NaN),
-            new Texts(ids, codesOf(rows, (row) => has(row) ? events[row]! - 1 : NONE)),
-          ];
+          const values = new Int32Array(rows.length).fill(NONE);
+          const at = new Float64Array(rows.length).fill(NaN);
+          const by = new Int32Array(rows.length).fill(NONE);
+          for (let r = 0; r < rows.length; r++) {
+            const row = rows[r]!;
+            const event = events[row] ?? 0;
+            if (event === 0) continue;
+            values[r] = codes[row]!;
+            at[r] = times[row]!;
+            by[r] = event - 1;
+          }
+          return [new Texts(words[of], values), at, new Texts(ids, by)];
         },
         clear: () => void events.fill(0),
       };
