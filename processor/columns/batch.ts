@@ -103,11 +103,16 @@ function columnsFor(capacity: number): Columns {
 }
 
 /** A column of rows of events: its name, what it has of an event, and its type in PostgreSQL. */
-export interface EventColumn {
-  readonly name: string;
-  readonly of: "id" | Coded | "partition" | "offset" | "kafkaTime" | "time" | "price" | "quantity" | "revenue";
-  readonly type: "text" | "bigint" | "timestamptz" | "integer";
-}
+export type EventColumn =
+  & { readonly name: string }
+  & (
+    | { readonly of: "id" | Coded; readonly type: "text" }
+    | { readonly of: "partition"; readonly type: "integer" }
+    | { readonly of: EventNumber; readonly type: "bigint" | "timestamptz" }
+  );
+
+/** A number of an event. */
+type EventNumber = "offset" | "kafkaTime" | "time" | "price" | "quantity" | "revenue";
 
 /** Rows of events, up to and without event `next` of their batch. */
 export interface WrittenRows {

@@ -76,11 +76,9 @@ export const SLACK = 4;
 
 let scratch = new Uint8Array(1024);
 
-/** A well-formed string in UTF-8, or bytes, followed by `SLACK` bytes; valid until the next call. */
-export function encoded(text: string | Uint8Array): DataView<ArrayBuffer> {
-  const most = typeof text === "string" ? text.length * 3 : text.length;
-  if (most + SLACK > scratch.length) scratch = new Uint8Array(most * 2 + SLACK);
-  if (typeof text !== "string") scratch.set(text);
-  const length = typeof text === "string" ? encoder.encodeInto(text, scratch).written : text.length;
-  return new DataView(scratch.buffer, 0, length + SLACK);
+/** A well-formed string in UTF-8, followed by `SLACK` bytes; valid until the next call. */
+export function encoded(text: string): DataView<ArrayBuffer> {
+  if (text.length * 3 + SLACK > scratch.length) scratch = new Uint8Array(text.length * 6 + SLACK);
+  const { written } = encoder.encodeInto(text, scratch);
+  return new DataView(scratch.buffer, 0, written + SLACK);
 }

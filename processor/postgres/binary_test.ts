@@ -282,6 +282,7 @@ const TIMES = [...NUMBERS, 946_684_800_000, 946_684_799_999, -62_135_596_800_000
 const COLUMNS: readonly TypedCells[] = [
   ...columnsOf(TEXTS).map((cells) => ({ cells, type: "text" as const })),
   { cells: TEXTS, type: "text" },
+  { cells: [...TEXTS, ...["\ud800", "a\udc00b", "\x7f\x80\u07ff\u0800\uffff"]], type: "text" },
   { cells: TEXTS.map((text) => text === null ? null : utf8.encode(text)), type: "bytea" },
   { cells: Float64Array.from(LARGE), type: "bigint" },
   { cells: LARGE.map((n) => Number.isNaN(n) ? null : n), type: "bigint" },
@@ -290,6 +291,7 @@ const COLUMNS: readonly TypedCells[] = [
   { cells: Float64Array.from(TIMES), type: "timestamptz" },
   { cells: Float64Array.from(TIMES.filter((ms) => ms < 1e15)), type: "date" },
   { cells: Float64Array.of(0, 1, NaN, 1), type: "boolean" },
+  { cells: [Uint8Array.of(0, 0, 0, 0, 0, 1), null, Uint8Array.of(255, 255, 255, 255, 255, 255)], type: "tid" },
 ];
 
 const lengthOf = (cells: Cells) => cells instanceof Spans ? cells.codes.length : cells.length;
