@@ -114,7 +114,11 @@ async function continuedBy(
       ...view.by.map((d) => arrayOf(cells.get(COLUMN_OF[d])!, "text", rows)),
     ],
   );
-  return { rows: Int32Array.from(stored.get(NUMBER.name) as Float64Array, (n) => rows[n]!), stored };
+  const numbers = stored.get(NUMBER.name) as Float64Array;
+  // A loop, because `Int32Array.from` looks for an iterator first.
+  const touching = new Int32Array(numbers.length);
+  for (let i = 0; i < touching.length; i++) touching[i] = rows[numbers[i]!]!;
+  return { rows: touching, stored };
 }
 
 /**
