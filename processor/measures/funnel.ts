@@ -219,12 +219,10 @@ class TimesByRow {
     this.#append(row, n, n);
   }
 
-  /** Moves the times of row `from` to the end of row `into`. */
+  /** Moves the times of row `from` to the end of row `into`; `from` must not be used afterwards. */
   move(into: number, from: number): void {
     const first = this.#firsts[from]!;
-    if (first < 0) return;
-    this.#append(into, first, this.#lasts[from]!);
-    this.#firsts[from] = -1;
+    if (first >= 0) this.#append(into, first, this.#lasts[from]!);
   }
 
   /** Adds the times of a row to others. */
