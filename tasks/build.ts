@@ -91,8 +91,9 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
     "--no-code-cache",
     // Datagrams to systemd.
     "--unstable-net",
-    // Half of V8's default young generation. It costs no time here and saves 30 MB in each worker.
-    "--v8-flags=--max-semi-space-size=8",
+    // Half of V8's default young generation, and a heap that grows to twice what is alive, where V8 would let so small
+    // a one grow to four times: it saves 20 to 50 MB in each worker, and costs no time.
+    "--v8-flags=--max-semi-space-size=8,--heap-growing-percent=100",
     ...PERMISSIONS,
   ];
   const files = [`--target=${target}`, `--output=${output}`, `${PARTS}/${MAIN}`];

@@ -143,9 +143,9 @@ export const SETTINGS = {
     about: "workers (default: one for each 2 cores, fewer if memory is short)",
   },
   MEMORY_MB: {
-    schema: wholeNumber(200, 65_536),
+    schema: wholeNumber(300, 65_536),
     default: null,
-    allowed: "a whole number from 200 to 65536",
+    allowed: "a whole number from 300 to 65536",
     about: "memory of the service, in MB; commits are larger the more it is, and so cheaper " +
       "(default: a quarter of the machine's, at most 512)",
   },
@@ -212,7 +212,7 @@ export type Settings<N extends SettingName = SettingName> = { readonly [K in N]:
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
 /** Limits of the default of `MEMORY_MB`. */
-const LEAST_MEMORY_MB = 200;
+const LEAST_MEMORY_MB = 300;
 const MOST_MEMORY_MB = 512;
 
 const LEAST_KERNEL_MEBIBYTES = 128;

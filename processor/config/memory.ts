@@ -4,8 +4,9 @@
  */
 import type { View } from "../views/view.ts";
 
-/** Megabytes of a worker besides its commits: program, heap, fetched batches and remembered ids. */
-const WORKER_MB = 170;
+/** Megabytes of the program, and of a worker besides its commits: heap, fetched batches and remembered ids. */
+const PROGRAM_MB = 100;
+const WORKER_MB = 165;
 
 /**
  * Megabytes that commits have at least: below that, PostgreSQL would be written to so often that the service falls
@@ -17,9 +18,9 @@ const LEAST_MB = 30;
  * Bytes for each record of a commit, measured as the difference of the peaks of two commit sizes. They are for two
  * commits: while one is written, the next is filled.
  */
-const WINDOW_BYTES = 200;
+const WINDOW_BYTES = 150;
 const BY_USER_BYTES = 500;
-const EVENT_BYTES = 400;
+const EVENT_BYTES = 300;
 
 /** Most records in one commit: from here on, larger ones hardly cost less. */
 const MOST_RECORDS = 524_288;
@@ -42,7 +43,7 @@ export interface Committing {
 
 /** The limits of a worker's commits, so that the service stays within its memory. */
 export function commitLimits({ memoryMb, workers, views, storeEvents }: Committing): CommitLimits {
-  const bytes = Math.max(LEAST_MB, memoryMb / workers - WORKER_MB) * 1e6;
+  const bytes = Math.max(LEAST_MB, (memoryMb - PROGRAM_MB) / workers - WORKER_MB) * 1e6;
   const isByUser = views.some(({ by }) => by.includes("user"));
   const each = (isByUser ? BY_USER_BYTES : WINDOW_BYTES) + (storeEvents ? EVENT_BYTES : 0);
   // Each worker has a share of the users, so a commit with a share of the events updates as many rows per user.

@@ -5,7 +5,7 @@ import { commitLimits } from "./memory.ts";
 const windows = VIEWS.filter(({ by }) => !by.includes("user"));
 
 Deno.test("commits are larger the more memory there is, up to half a million records", () => {
-  const records = [200, 256, 512, 4096].map((memoryMb) =>
+  const records = [300, 400, 512, 4096].map((memoryMb) =>
     commitLimits({ memoryMb, workers: 1, views: VIEWS, storeEvents: true }).records
   );
   assert.deepEqual(records, [...records].sort((a, b) => a - b));
@@ -16,7 +16,7 @@ Deno.test("commits are larger the more memory there is, up to half a million rec
 
 Deno.test("commits are smaller if a record keeps more in memory: rows by user, or the event itself", () => {
   const records = (views: typeof VIEWS, storeEvents: boolean) =>
-    commitLimits({ memoryMb: 256, workers: 1, views, storeEvents }).records;
+    commitLimits({ memoryMb: 320, workers: 1, views, storeEvents }).records;
   assert.ok(records(windows, false) > records(windows, true));
   assert.ok(records(windows, false) > records(VIEWS, false));
   assert.ok(records(VIEWS, false) > records(VIEWS, true));
