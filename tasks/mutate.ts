@@ -178,8 +178,8 @@ async function outcomeOf(copy: string, room: Room, share: number, timeoutMs: num
   const options = { cwd: copy, env, stdout: "piped", stderr: "piped" } as const;
   const child = new Deno.Command(Deno.execPath(), { args: ["test", ...args], ...options }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  void child.status.then(() => clearTimeout(timer));
   const { code, stdout, stderr } = await child.output();
-  clearTimeout(timer);
   if (code === 0) return "survived";
   return [stdout, stderr].some((bytes) => INVALID.test(new TextDecoder().decode(bytes))) ? "invalid" : "killed";
 }

@@ -67,7 +67,7 @@ export class Shops {
     const shop = new Deno.Command(BINARY, { args, env: this.#env, stdout: "piped", stderr: "piped" }).spawn();
     const output = shop.output();
     let ended = false;
-    output.then(() => ended = true, () => {});
+    void shop.status.then(() => ended = true);
     const closed = async () => {
       const { code, stdout, stderr } = await output;
       assert.equal(code, 0, new TextDecoder().decode(stderr));

@@ -53,8 +53,9 @@ export async function killed(args: readonly string[], env: Env, { times, withinM
   for (let n = 0; n < times; n++) {
     const child = start(args, env);
     const timer = setTimeout(() => child.kill("SIGKILL"), 60 + chance.next() * withinMs);
+    // Its output may end later than the child, which can't be killed then.
+    void child.status.then(() => clearTimeout(timer));
     await ended(child);
-    clearTimeout(timer);
   }
   return await clickstream(args, env);
 }
