@@ -4,6 +4,7 @@ import type { Decoder, DuplicateFinder, RunDecoder } from "../decode/decoder.ts"
 import { JsonDecoder } from "../decode/json.ts";
 import { Duplicates, PIECE_LENGTHS } from "../pipeline/duplicates.ts";
 import type { Records } from "../records.ts";
+import type { KernelDuplicates } from "./duplicates.ts";
 import { Kernel, type KernelRuns } from "./kernel.ts";
 import { Random } from "../../generator/random.ts";
 import { PAGES } from "../testing/pages.ts";
@@ -86,7 +87,7 @@ function refused(refusal: NonNullable<ReturnType<Decoder["decode"]>>): string {
   return `refused ${JSON.stringify({ ...refusal, payload: [...refusal.payload.subarray(0, 40)] })}`;
 }
 
-/** Checks that the kernel and the reference make the same of records; returns what that is. */
+/** Checks that the kernel and the reference make the same of records; returns what that is, and frees the words. */
 function agreed(
   kernel: Kernel,
   runs: KernelRuns,
@@ -96,7 +97,9 @@ function agreed(
   words: Words,
   where: string,
 ): Outcome {
-  const own = outcome(kernel, runs, records, runs.batch(words.kernel, records.count + 1), finders.kernel);
+  const batch = runs.batch(words.kernel, records.count + 1);
+  const own = outcome(kernel, runs, records, batch, finders.kernel);
+  runs.free(words.kernel, [batch]);
   const other = outcome(reference, null, records, new Batch(words.reference, records.count + 1), finders.reference);
   const differs = other.lines.findIndex((line, n) => line !== own.lines[n]);
   assert.ok(differs < 0, `${where}, ${differs}:\n${own.lines[differs]}\n${other.lines[differs]}`);
@@ -105,7 +108,7 @@ function agreed(
 }
 
 interface Finders {
-  readonly kernel: DuplicateFinder;
+  readonly kernel: KernelDuplicates;
   readonly reference: DuplicateFinder;
 }
 
@@ -135,11 +138,11 @@ Deno.test(`kernel: ${INPUTS} messages are decoded as by JSON.parse, and the same
     const records = laidOut(messages, times, done);
     const wanted = run % 2 === 0 ? EVERYTHING : NO_MORE_THAN_WINDOWS;
     if (run % 50 === 0) {
+      finders?.kernel.free();
       finders = { kernel: runs.duplicates(PIECE_LENGTHS), reference: new Duplicates(PIECE_LENGTHS) };
     }
     const words = { kernel: runs.dictionaries("t", keyed, wanted), reference: dictionaries("t", keyed, wanted) };
     const all = agreed(kernel, runs, reference, records, finders!, words, `seed ${SEED}, inputs from ${done}`);
-    runs.free(words.kernel, []);
     runs.check();
     refusals += all.lines.filter((line) => line.startsWith("refused")).length;
     events += all.lines.length;
