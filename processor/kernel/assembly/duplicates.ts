@@ -89,7 +89,7 @@ export function newDuplicates(shortest: f64, wrong: f64, longest: f64): Duplicat
 
 export function freeDuplicates(own: Duplicates): void {
   for (let n: u32 = 0; n < <u32>1 << own.depth;) {
-    const segment = changetype<Segment>(<usize>load<u32>(own.directory + (<usize>n << 2)));
+    const segment = segmentAt(own, n);
     n += <u32>1 << (own.depth - segment.depth);
     free(changetype<usize>(segment));
   }
@@ -137,32 +137,42 @@ function newSegment(depth: u32, bytes: usize): Segment {
   return segment;
 }
 
-/** The place in the directory for a hash. */
+/** The first bits of a hash, as a number. */
 @inline
-function placeIn(own: Duplicates, a: u32): usize {
-  return own.directory + (<usize>((<u64>a << own.depth) >> 32) << 2);
+function prefixOf(a: u32, bits: u32): u32 {
+  return <u32>((<u64>a << bits) >> 32);
+}
+
+@inline
+function segmentAt(own: Duplicates, place: u32): Segment {
+  return changetype<Segment>(<usize>load<u32>(own.directory + (<usize>place << 2)));
 }
 
 @inline
 function segmentOf(own: Duplicates, a: u32): Segment {
-  return changetype<Segment>(<usize>load<u32>(placeIn(own, a)));
+  return segmentAt(own, prefixOf(a, own.depth));
+}
+
+/** Where slot `n` lies; the one behind the last is the end. */
+@inline
+function slotAt(segment: Segment, n: u32): usize {
+  return changetype<usize>(segment) + ENTRIES + <usize>n * ENTRY;
 }
 
 @inline
 function slotOf(segment: Segment, a: u32): usize {
-  const slot = ((a & 0xffff) * segment.slots) >> 16;
-  return changetype<usize>(segment) + ENTRIES + <usize>slot * ENTRY;
+  return slotAt(segment, ((a & 0xffff) * segment.slots) >> 16);
 }
 
 @inline
 function endOf(segment: Segment): usize {
-  return changetype<usize>(segment) + ENTRIES + <usize>segment.slots * ENTRY;
+  return slotAt(segment, segment.slots);
 }
 
 /** The slot behind `at`; the first follows the last. */
 @inline
 function next(segment: Segment, at: usize): usize {
-  return at + ENTRY === endOf(segment) ? changetype<usize>(segment) + ENTRIES : at + ENTRY;
+  return at + ENTRY === endOf(segment) ? slotAt(segment, 0) : at + ENTRY;
 }
 
 /** Where an id is looked for first. */
@@ -226,15 +236,16 @@ function put(own: Duplicates, a: u32, b: u32, c: u32, time: i64): bool {
 function makeRoom(own: Duplicates, a: u32, full: Segment): void {
   const end = endOf(full);
   let alive: u32 = 0;
-  for (let at = changetype<usize>(full) + ENTRIES; at < end; at += ENTRY) {
+  for (let at = slotAt(full, 0); at < end; at += ENTRY) {
     const entry = changetype<Entry>(at);
     if (entry.piece >= own.oldest) alive++;
   }
   own.count -= full.count - alive;
   const bytes = sizeOf(changetype<usize>(full));
   const depth = full.depth;
-  if (alive * 2 <= full.most || bytes < USUAL || depth === DEEPEST) {
-    const whole = newSegment(depth, alive * 2 <= full.most ? bytes : bytes * 2);
+  const isEnough = alive * 2 <= full.most;
+  if (isEnough || bytes < USUAL || depth === DEEPEST) {
+    const whole = newSegment(depth, isEnough ? bytes : bytes * 2);
     move(own, full, whole, whole);
     replace(own, a, depth, whole, whole);
   } else {
@@ -250,7 +261,7 @@ function makeRoom(own: Duplicates, a: u32, full: Segment): void {
 /** Copies the remembered ids of a segment to these two, by the first bit in which they may differ. */
 function move(own: Duplicates, from: Segment, low: Segment, high: Segment): void {
   const end = endOf(from);
-  for (let at = changetype<usize>(from) + ENTRIES; at < end; at += ENTRY) {
+  for (let at = slotAt(from, 0); at < end; at += ENTRY) {
     const entry = changetype<Entry>(at);
     if (entry.piece < own.oldest) continue;
     const to = (entry.a << from.depth) >> 31 === 0 ? low : high;
@@ -264,7 +275,7 @@ function move(own: Duplicates, from: Segment, low: Segment, high: Segment): void
 /** Puts two segments in place of the one of a hash, which has this depth. */
 function replace(own: Duplicates, a: u32, depth: u32, low: Segment, high: Segment): void {
   const count = <u32>1 << (own.depth - depth);
-  const place = <u32>((<u64>a << depth) >> 32) * count;
+  const place = prefixOf(a, depth) * count;
   for (let n: u32 = 0; n < count; n++) {
     const segment = n * 2 < count ? low : high;
     store<u32>(own.directory + (<usize>(place + n) << 2), <u32>changetype<usize>(segment));
