@@ -23,6 +23,7 @@ export type WorkerEvent =
   | { readonly kind: "read"; readonly partition: number; readonly end: number }
   /** State of each partition that the worker reads; reported about once a second. */
   | { readonly kind: "partitions"; readonly states: readonly PartitionState[] }
+  /** The worker's memory; reported about once a second. */
   | { readonly kind: "memory"; readonly bytes: MemoryBytes }
   /** Number of partitions of the topic. */
   | { readonly kind: "counted"; readonly partitions: number }

@@ -101,14 +101,13 @@ export async function work(
   const isShown = () => watching.on && forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness));
+  // Of buffers outside the heap, V8 counts all the address space of the kernel as one.
+  const reservedBytes = kernelMebibytes(settings) * 2 ** 20;
   const states = setInterval(() => {
     tell({ kind: "partitions", states: kafka.states });
     const { heapUsed, external } = Deno.memoryUsage();
-    const kernel = pipeline.decoderBytes;
-    tell({
-      kind: "memory",
-      bytes: { heap: heapUsed, buffers: Math.max(0, external - kernelMebibytes(settings) * 2 ** 20), kernel },
-    });
+    const buffers = Math.max(0, external - reservedBytes);
+    tell({ kind: "memory", bytes: { heap: heapUsed, buffers, kernel: pipeline.decoderBytes } });
   }, STATES_EVERY_MS);
   const turned = signOfLife(tell);
   const pipelined = {
