@@ -29,6 +29,10 @@ const CORES_A_WORKER = 2;
 /** Memory that a busy worker needs, in bytes. */
 const WORKER_BYTES = 200e6;
 
+/** Least `MEMORY_MB`, and the most by default. */
+const LEAST_MEMORY_MB = 300;
+const MOST_MEMORY_MB = 512;
+
 /** Definition of a setting. */
 export interface Setting {
   readonly schema: z.ZodType<unknown, string>;
@@ -143,11 +147,11 @@ export const SETTINGS = {
     about: "workers (default: one for each 2 cores, fewer if memory is short)",
   },
   MEMORY_MB: {
-    schema: wholeNumber(300, 65_536),
+    schema: wholeNumber(LEAST_MEMORY_MB, 65_536),
     default: null,
-    allowed: "a whole number from 300 to 65536",
+    allowed: `a whole number from ${LEAST_MEMORY_MB} to 65536`,
     about: "memory of the service, in MB; commits are larger the more it is, and so cheaper " +
-      "(default: a quarter of the machine's, at most 512)",
+      `(default: a quarter of the machine's, at most ${MOST_MEMORY_MB})`,
   },
   COMMIT_EVERY_MS: {
     schema: wholeNumber(10, 60_000),
@@ -210,10 +214,6 @@ type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly de
 export type Settings<N extends SettingName = SettingName> = { readonly [K in N]: Value<Table[K]> };
 
 const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
-
-/** Limits of the default of `MEMORY_MB`. */
-const LEAST_MEMORY_MB = 300;
-const MOST_MEMORY_MB = 512;
 
 const LEAST_KERNEL_MEBIBYTES = 128;
 

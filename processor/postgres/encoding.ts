@@ -6,13 +6,13 @@
 import { type Cell, type Cells, Spans } from "../columns/cells.ts";
 import type { StringSpans } from "../columns/strings.ts";
 import type { Column } from "../measures/measure.ts";
+import { DAY_MS } from "../views/view.ts";
 
 /** Type of a column or a parameter: besides those of measures, flags (0 or 1), and two for parameters only. */
 export type Type = Column["type"] | "boolean" | "integer" | "tid";
 
 /** PostgreSQL's epoch, 2000-01-01, in Unix epoch milliseconds. */
-const EPOCH_MS = 946_684_800_000;
-const DAY_MS = 86_400_000;
+export const EPOCH_MS = 946_684_800_000;
 /** Times of up to this many milliseconds stay exact in a double as microseconds. */
 const EXACT_MS = 2 ** 53 / 1000;
 const TWO_32 = 4294967296;

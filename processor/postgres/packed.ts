@@ -5,8 +5,9 @@
  */
 import { Bytes, type Cells, Texts } from "../columns/cells.ts";
 import { NONE, type Strings, type StringSpans } from "../columns/strings.ts";
-import type { Type } from "./binary.ts";
+import { DAY_MS } from "../views/view.ts";
 import type { Database } from "./database.ts";
+import { EPOCH_MS, type Type } from "./encoding.ts";
 
 /** A column that a statement returns. */
 export interface PackedColumn {
@@ -54,10 +55,6 @@ const HEADER_BYTES = 20;
 /** Bytes before the elements of an array in which the size of its dimension lies. */
 const COUNT_AT = 12;
 const NO_ELEMENTS = "00".repeat(HEADER_BYTES);
-
-/** PostgreSQL's epoch, 2000-01-01, in Unix epoch milliseconds. */
-const EPOCH_MS = 946_684_800_000;
-const DAY_MS = 86_400_000;
 
 /** How to read a number: its size in bytes, and its value at an offset. */
 interface Numeric {

@@ -71,7 +71,7 @@ async function updateStored(
     returning v.n::integer - 1 as n`,
       columns.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
     );
-    const numbers = found.cells.get("n") as Float64Array;
+    const numbers = found.cells.get(NUMBER.name) as Float64Array;
     for (let i = 0; i < found.count; i++) isNew[rows[numbers[i]!]!] = 0;
   }
   return isNew;
@@ -115,7 +115,7 @@ class Users {
           ) f`,
         [arrayOf(this.cells, "text", rows)],
       );
-      const numbers = cells.get("n") as Float64Array;
+      const numbers = cells.get(NUMBER.name) as Float64Array;
       const days = cells.get("day") as Float64Array;
       for (let i = 0; i < count; i++) this.#firstMs[this.#codes[rows[numbers[i]!]!]!] = days[i]!;
     }
