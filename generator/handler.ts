@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { readSettings } from "../processor/config/config.ts";
+import { assertLoginsProtected } from "../processor/config/plaintext.ts";
 import { inWords } from "../processor/config/secret.ts";
 import { parseIso } from "../processor/decode/time.ts";
 import { Secrets } from "./aws.ts";
@@ -113,10 +114,9 @@ async function settingsOf(): Promise<KafkaSettings> {
     env["KAFKA_SASL_PASSWORD_SECRET"] ? secrets.secret(env["KAFKA_SASL_PASSWORD_SECRET"]) : env["KAFKA_SASL_PASSWORD"],
     env["KAFKA_TLS_CA_PARAMETERS"] ? secrets.certificates(env["KAFKA_TLS_CA_PARAMETERS"].split(",")) : undefined,
   ]);
-  const { KAFKA_BROKERS: brokers, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: partitions, ...login } = readSettings(
-    NAMES,
-    (name) => name === "KAFKA_SASL_PASSWORD" ? password : env[name],
-  );
+  const settings = readSettings(NAMES, (name) => name === "KAFKA_SASL_PASSWORD" ? password : env[name]);
+  if (authorities === undefined) await assertLoginsProtected(settings);
+  const { KAFKA_BROKERS: brokers, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: partitions, ...login } = settings;
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: secret } = login;
   return {
     brokers,

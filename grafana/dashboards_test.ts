@@ -209,6 +209,10 @@ Deno.test("provisioning reads the environment, whatever characters a password co
   assert.equal(expanded(password, env), env.CLICKSTREAM_POSTGRES_PASSWORD);
   assert.notEqual(expanded("${CLICKSTREAM_POSTGRES_PASSWORD}", env), env.CLICKSTREAM_POSTGRES_PASSWORD);
   assert.equal(expanded(prometheus!["url"] as string, env), "http://p");
+  // An empty mode would take any certificate, so no variable may decide it.
+  const { sslmode, sslRootCertFile } = postgres!["jsonData"] as Record<string, string>;
+  assert.equal(sslmode, "verify-full");
+  assert.equal(sslRootCertFile, "$CLICKSTREAM_POSTGRES_CA");
   for (const key of ["url", "user"]) assert.match(String(postgres![key]), /^\$CLICKSTREAM_POSTGRES_[A-Z]+$/);
   const said = new Set([...text.matchAll(/^# {3}(CLICKSTREAM_\w+)/gm)].map(([, name]) => name));
   const used = new Set([...text.matchAll(/\$(CLICKSTREAM_\w+)/g)].map(([, name]) => name));

@@ -45,7 +45,7 @@ folder = os.environ["GF_PATHS_PROVISIONING"]
 source = re.sub("(?m)^#.*", "", open(folder + "/datasources/clickstream.yaml").read())
 for name in re.findall(r"\\$(CLICKSTREAM_\\w+)", source): os.environ[name]
 database = open(re.search(r"password: \\$__file{(.*)}", source)[1]).read()
-open(re.search("sslRootCertFile: (.*)", source)[1]).read()
+open(os.environ[re.search(r"sslRootCertFile: \\$(\\w+)", source)[1]]).read()
 dashboards = len(glob.glob(folder + "/../dashboards/*.json"))
 status = f"passwords of {len(password)} and {len(database)} characters, {dashboards} dashboards"
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(

@@ -10,6 +10,7 @@ import { ask, isTerminal, print, stopSignal, writeError } from "../host/terminal
 import { examples, settingsRead } from "./cli/help.ts";
 import { numberOption, timeArgument } from "./cli/options.ts";
 import { READS } from "./cli/reads.ts";
+import { settingsFor } from "./cli/settings.ts";
 
 type Ends = (code: number) => void;
 
@@ -36,7 +37,7 @@ function addMaintain(clickstream: Command, ends: Ends): void {
     )
     .addHelpText("after", () => settingsRead(READS.maintain))
     .action(async () => {
-      const settings = readSettings(READS.maintain);
+      const settings = await settingsFor(READS.maintain);
       const { maintainCommand } = await import("./maintain.ts");
       ends(await maintainCommand(settings, output));
     });
@@ -56,7 +57,7 @@ function addForget(clickstream: Command, ends: Ends): void {
     )
     .addHelpText("after", () => settingsRead(READS.forget))
     .action(async (user: string, { yes }: { readonly yes?: true }) => {
-      const settings = readSettings(READS.forget);
+      const settings = await settingsFor(READS.forget);
       const { forget } = await import("./forget.ts");
       ends(await forget({ user, yes: yes === true }, settings, output));
     });
@@ -79,7 +80,7 @@ function addRebuild(clickstream: Command, ends: Ends): void {
     )
     .addHelpText("after", () => settingsRead(READS.rebuild))
     .action(async ({ from, yes }: { readonly from: number; readonly yes?: true }) => {
-      const settings = readSettings(READS.rebuild);
+      const settings = await settingsFor(READS.rebuild);
       const { rebuild } = await import("./rebuild.ts");
       ends(await rebuild({ fromMs: from, yes: yes === true, ask }, settings, output));
     });
@@ -98,7 +99,7 @@ function addAdoptTopic(clickstream: Command, ends: Ends): void {
     )
     .addHelpText("after", () => settingsRead(READS.adoptTopic))
     .action(async ({ yes }: { readonly yes?: true }) => {
-      const settings = readSettings(READS.adoptTopic);
+      const settings = await settingsFor(READS.adoptTopic);
       const { adoptTopic } = await import("./adopt_topic.ts");
       ends(await adoptTopic({ yes: yes === true, ask }, settings, output));
     });
@@ -112,7 +113,7 @@ function addGaps(clickstream: Command, ends: Ends): void {
     .option("--json", "Print one JSON object per line")
     .addHelpText("after", () => settingsRead(READS.gaps))
     .action(async ({ json }: { readonly json?: true }) => {
-      const settings = readSettings(READS.gaps);
+      const settings = await settingsFor(READS.gaps);
       const { listGaps } = await import("./gaps.ts");
       ends(await listGaps({ json: json === true }, settings, output));
     });
@@ -121,7 +122,7 @@ function addGaps(clickstream: Command, ends: Ends): void {
     .argument("[ids...]", "Numbers of the gaps (default: all)", idsArgument)
     .addHelpText("after", () => settingsRead(READS.gaps))
     .action(async (ids: readonly string[]) => {
-      const settings = readSettings(READS.gaps);
+      const settings = await settingsFor(READS.gaps);
       const { acknowledge } = await import("./gaps.ts");
       ends(await acknowledge({ ids: ids.length === 0 ? null : ids }, settings, output));
     });
@@ -149,7 +150,7 @@ function addDoctor(clickstream: Command, ends: Ends): void {
     .addHelpText("after", examples(["clickstream doctor", "on its host, with its settings"]))
     .addHelpText("after", () => settingsRead(READS.doctor))
     .action(async ({ json }: { readonly json?: true }) => {
-      const settings = readSettings(READS.doctor);
+      const settings = await settingsFor(READS.doctor);
       const { doctor } = await import("./doctor/doctor.ts");
       ends(await doctor({ json: json === true }, settings, output));
     });
@@ -198,7 +199,7 @@ function addRefusals(clickstream: Command, ends: Ends): void {
       readonly replayed?: true;
       readonly open?: true;
     }) => {
-      const settings = readSettings(READS.refusals);
+      const settings = await settingsFor(READS.refusals);
       const { listRefusals } = await import("./refusals.ts");
       const which = replayed === open ? {} : { replayed: replayed === true };
       const filter = { ...filterOf(flags), ...which };
@@ -210,7 +211,7 @@ function addRefusals(clickstream: Command, ends: Ends): void {
     .option("--json", "Print one line of JSON")
     .addHelpText("after", () => settingsRead(READS.refusals))
     .action(async (id: string, { json }: { readonly json?: true }) => {
-      const settings = readSettings(READS.refusals);
+      const settings = await settingsFor(READS.refusals);
       const { showRefusal } = await import("./refusals.ts");
       ends(await showRefusal({ id, json: json === true }, settings, output));
     });
@@ -226,7 +227,7 @@ function addRefusals(clickstream: Command, ends: Ends): void {
     )
     .addHelpText("after", () => settingsRead(READS.replay))
     .action(async (ids: readonly string[], { ifAccepted, ...flags }: FilterFlags & { readonly ifAccepted?: true }) => {
-      const settings = readSettings(READS.replay);
+      const settings = await settingsFor(READS.replay);
       const { replayRefusals } = await import("./refusals.ts");
       const filter = { ...filterOf(flags), ...(ids.length === 0 ? {} : { ids }) };
       ends(await replayRefusals({ filter, ifAccepted: ifAccepted === true }, settings, output));

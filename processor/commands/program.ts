@@ -12,6 +12,7 @@ import { examples, settingsRead } from "./cli/help.ts";
 import { addOperations } from "./operations.ts";
 import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./cli/options.ts";
 import { READS } from "./cli/reads.ts";
+import { settingsFor } from "./cli/settings.ts";
 
 const AFTER = `
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 schema missing or out of date.
@@ -48,7 +49,7 @@ function addRun(clickstream: Command, ends: (code: number) => void): void {
     )
     .addHelpText("after", () => settingsRead(READS.run))
     .action(async () => {
-      const settings = readSettings(READS.run);
+      const settings = await settingsFor(READS.run);
       const signal = stopSignal();
       const { run } = await import("./run/run.ts");
       ends(await run(settings, signal));
@@ -142,7 +143,7 @@ function addGenerate(clickstream: Command, ends: (code: number) => void): void {
     )
     .addHelpText("after", () => settingsRead(READS.generate))
     .action(async ({ from, ...flags }: GenerateFlags) => {
-      const settings = readSettings(READS.generate);
+      const settings = await settingsFor(READS.generate);
       const { generate } = await import("./generate.ts");
       const cluster = { ...clusterOf(settings), partitions: settings.KAFKA_PARTITIONS };
       const options = { ...flags, fromMs: from, keepDays: settings.EVENTS_KEEP_DAYS, signal: stopSignal() };
@@ -166,7 +167,7 @@ function addProduce(clickstream: Command, ends: (code: number) => void): void {
     )
     .addHelpText("after", () => settingsRead(READS.produce))
     .action(async (file: string, flags: { readonly check?: true; readonly json?: true }) => {
-      const settings = readSettings(READS.produce);
+      const settings = await settingsFor(READS.produce);
       const { produceFile } = await import("./produce.ts");
       const cluster = { ...clusterOf(settings), partitions: settings.KAFKA_PARTITIONS };
       ends(await produceFile({ file, keepDays: settings.EVENTS_KEEP_DAYS, ...flags }, cluster, { print, writeError }));
@@ -186,7 +187,7 @@ function addMigrate(clickstream: Command, ends: (code: number) => void): void {
     )
     .addHelpText("after", () => settingsRead(READS.migrate))
     .action(async ({ check }: { readonly check?: true }) => {
-      const settings = readSettings(READS.migrate);
+      const settings = await settingsFor(READS.migrate);
       const { migrateCommand } = await import("./migrate.ts");
       ends(await migrateCommand({ check: check === true }, settings, print));
     });

@@ -74,6 +74,12 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ["doctor", { DATABASE_URL: `x ${NOWHERE}`, LOG_LEVEL: "debug" }, 2, /DATABASE_URL has a value that is not shown/],
   ["migrate", { DATABASE_URL: NOWHERE }, 1, /could not connect to PostgreSQL at 127.0.0.1:1/],
   ["flink", { DATABASE_URL: NOWHERE }, 0, /'jdbc:postgresql:\/\/127.0.0.1:1\/clickstream'[\s\S]*INSERT INTO sessions/],
+  [
+    "migrate",
+    { DATABASE_URL: "postgres://writer:hunter2@8.8.8.8/shop?sslmode=require" },
+    2,
+    /names the public address 8\.8\.8\.8.*nobody verifies/,
+  ],
   ["flink", { VIEWS: "carts" }, 2, /VIEWS is "carts"/],
   ["migrate --check", { DATABASE_URL: NOWHERE, LOG_LEVEL: "debug" }, 1, /could not connect[\s\S]*\n +at /],
 ];

@@ -126,6 +126,12 @@ export const SETTINGS = {
     allowed: "a readable PEM file, or 'public' for the well-known authorities",
     about: "certificate authorities of PostgreSQL; turns TLS on",
   },
+  ALLOW_PLAINTEXT: {
+    schema: oneOf("true", "false").transform((value) => value === "true"),
+    default: "false",
+    allowed: "true or false",
+    about: "send logins to public addresses even without TLS that verifies the server",
+  },
   HTTP_LISTEN: {
     schema: parsed((value) => addressOf(value, null)),
     default: "127.0.0.1:8080",
