@@ -13,7 +13,23 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys"];
 
 /** Not bundled: it finds its WebAssembly and data next to its own files. */
-const UNBUNDLED = ["@electric-sql/pglite"];
+export const UNBUNDLED = ["@electric-sql/pglite"];
+
+/** Flags of the compiler. */
+export const COMPILE = [
+  "--quiet",
+  "--no-config",
+  "--no-lock",
+  "--no-check",
+  "--no-prompt",
+  "--no-code-cache",
+  // Datagrams to systemd.
+  "--unstable-net",
+  // Half of V8's default young generation, and a heap that grows to twice what is alive, where V8 would let so small
+  // a one grow to four times: it saves 20 to 50 MB in each worker, and costs no time.
+  "--v8-flags=--max-semi-space-size=8,--heap-growing-percent=100",
+  ...PERMISSIONS,
+] as const;
 
 async function deno(...args: string[]): Promise<void> {
   // The bundle is nested too deeply for the compiler's default stack.
@@ -82,28 +98,14 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
     "processor/main.ts",
   );
   await finishParts();
-  const compile = [
-    "--quiet",
-    "--no-config",
-    "--no-lock",
-    "--no-check",
-    "--no-prompt",
-    "--no-code-cache",
-    // Datagrams to systemd.
-    "--unstable-net",
-    // Half of V8's default young generation, and a heap that grows to twice what is alive, where V8 would let so small
-    // a one grow to four times: it saves 20 to 50 MB in each worker, and costs no time.
-    "--v8-flags=--max-semi-space-size=8,--heap-growing-percent=100",
-    ...PERMISSIONS,
-  ];
   const files = [`--target=${target}`, `--output=${output}`, `${PARTS}/${MAIN}`];
   try {
-    await deno("compile", ...compile, ...files);
+    await deno("compile", ...COMPILE, ...files);
   } catch (error) {
     if (await hasRuntime(target)) throw error;
     console.error("Deno's download site can't be reached; the runtime is taken from a package instead");
     await provideRuntime(target);
-    await deno("compile", ...compile, ...files);
+    await deno("compile", ...COMPILE, ...files);
   }
 }
 

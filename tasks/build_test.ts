@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { build } from "./build.ts";
+import { fileURLToPath } from "node:url";
+import { build, COMPILE } from "./build.ts";
 
 /** Bytes 18 and 19 of an ELF file: its architecture. */
 const MACHINE = { "x86_64-unknown-linux-gnu": 62, "aarch64-unknown-linux-gnu": 183 } as const;
@@ -17,5 +18,55 @@ Deno.test("build: the binary can be built for the other architecture", async () 
     assert.ok((await binary.stat()).size > 80e6);
   } finally {
     await Deno.remove(file);
+  }
+});
+
+/** What the program may not do, each as the body of a function; and what it must be able to do. */
+const DENIED: Readonly<Record<string, string>> = {
+  "start a program": 'new Deno.Command("true").outputSync()',
+  "start a program through Node":
+    'const { spawnSync } = await import("node:child_process"); if (spawnSync("true").status !== 0) throw new Error("not allowed")',
+  "load a native library": 'Deno.dlopen("libc.so.6", { getpid: { parameters: [], result: "i32" } })',
+  "load code from the network": 'const url = "https://127.0.0.1:1/code.js"; await import(url)',
+};
+const ALLOWED: Readonly<Record<string, string>> = {
+  "read a setting": 'Deno.env.get("HOME")',
+  "read a file": 'Deno.readTextFileSync("/etc/hostname")',
+  "connect":
+    "await Deno.connect({ port: 1 }).catch((e) => { if (!(e instanceof Deno.errors.ConnectionRefused)) throw e; })",
+};
+
+Deno.test("build: the program can start no other program, and load no native library and no code", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-" });
+  try {
+    const probes = Object.entries({ ...DENIED, ...ALLOWED }).map(([what, body]) =>
+      `[${JSON.stringify(what)}, async () => { ${body} }]`
+    );
+    await Deno.writeTextFile(
+      `${folder}/probe.js`,
+      `for (const [what, probe] of [${probes.join(",")}]) {
+        console.log(what + ": " + await probe().then(() => "done", ({ name, message }) => name + " " + message));
+      }`,
+    );
+    const args = ["compile", ...COMPILE, `--output=${folder}/probe`, `${folder}/probe.js`];
+    const compiled = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: fileURLToPath(new URL("..", import.meta.url)),
+    })
+      .output();
+    assert.ok(compiled.success, new TextDecoder().decode(compiled.stderr));
+    const { stdout } = await new Deno.Command(`${folder}/probe`, { stdin: "null" }).output();
+    const said = new Map(
+      new TextDecoder().decode(stdout).trim().split("\n").map((line) => {
+        const colon = line.indexOf(": ");
+        return [line.slice(0, colon), line.slice(colon + 2)];
+      }),
+    );
+    for (const what of Object.keys(DENIED)) {
+      assert.match(said.get(what) ?? "", /NotCapable|not allowed|Module not found/, what);
+    }
+    for (const what of Object.keys(ALLOWED)) assert.equal(said.get(what), "done", what);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

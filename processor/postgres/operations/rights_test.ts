@@ -86,6 +86,21 @@ const DEFINES = [
   "select clickstream.limit_readers()",
 ];
 
+/** Beyond the schema: other programs, files, roles and the settings of the server. */
+const SERVER = [
+  "copy (select 1) to program 'true'",
+  "copy clickstream.events to '/tmp/events'",
+  "select pg_catalog.pg_read_file('/etc/passwd')",
+  "select pg_catalog.pg_ls_dir('.')",
+  "select pg_catalog.lo_import('/etc/passwd')",
+  "create role mine",
+  "alter role clickstream_reader createrole",
+  "create schema mine",
+  "create table public.mine (n int)",
+  "create trigger mine before insert on clickstream.events for each row execute function clickstream.watermark()",
+  "select * from pg_catalog.pg_authid",
+];
+
 const HISTORY = [
   "insert into clickstream.schema_version (name, checksum) values ('mine', '')",
   "update clickstream.schema_version set checksum = ''",
@@ -121,19 +136,25 @@ onEachDatabase("rights", {
     await each(db, "clickstream_writer", [...READS, ...WRITES, ...shown], null);
     const others = RUNS_REPORTS.filter((sql) => !/(conversion|funnel)\(|page_views\(/.test(sql));
     assert.ok(others.length < RUNS_REPORTS.length);
-    await each(db, "clickstream_writer", [...DEFINES, ...HISTORY, ...others], DENIED);
+    await each(db, "clickstream_writer", [...DEFINES, ...HISTORY, ...SERVER, ...others], DENIED);
   },
 
   "of a reader: read tables and run reports": async (open) => {
     const db = await migrated(open);
     await each(db, "clickstream_reader", [...READS, ...RUNS_REPORTS], null);
-    await each(db, "clickstream_reader", [...WRITES, ...DEFINES, ...HISTORY], DENIED);
+    const key = "select * from clickstream.hash_key";
+    await each(db, "clickstream_reader", [...WRITES, ...DEFINES, ...HISTORY, ...SERVER, key], DENIED);
   },
 
   "of other users: none": async (open) => {
     const db = await migrated(open);
     await db.exec("create role stranger");
-    await each(db, "stranger", [...READS, ...RUNS_REPORTS, ...WRITES, ...DEFINES, ...HISTORY], DENIED);
+    await each(
+      db,
+      "stranger",
+      [...READS, ...RUNS_REPORTS, ...WRITES, ...DEFINES, ...HISTORY, ...SERVER],
+      DENIED,
+    );
     await db.exec("drop role stranger");
   },
 

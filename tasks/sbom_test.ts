@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { ALLOWED_LICENSES, components, packagesIn, SBOM, sbomText } from "./sbom.ts";
+
+Deno.test("the list of components is what the binary contains, under licences that allow it", async () => {
+  const all = await components();
+  assert.equal(await Deno.readTextFile(SBOM), sbomText(all), "run deno task build && deno task sbom");
+  assert.ok(all.length > 50);
+  for (const name of ["pg", "@platformatic/kafka", "@electric-sql/pglite", "deno"]) {
+    assert.ok(all.some((component) => component.name === name), name);
+  }
+  for (const { name, licenses } of all) {
+    for (const { license } of licenses) assert.ok(ALLOWED_LICENSES.includes(license.id), `${name}: ${license.id}`);
+  }
+  // What only tests use is not in it.
+  for (const name of ["fast-check", "playwright-core", "cdktf"]) assert.ok(all.every((one) => one.name !== name), name);
+});
+
+Deno.test("finds the packages in a bundle", () => {
+  const part = [
+    "// ../../c/npm/some.host/pg/8.1.0/lib/a.js",
+    "  // ../c/npm/some.host/@a/b/1.0.0-rc.1/index.js",
+    "// ../../c/npm/some.host/pg/8.1.0/lib/b.js",
+    "// processor/main.ts",
+    'const text = "/npm/some.host/no/1.0.0/x.js";',
+  ];
+  assert.deepEqual(packagesIn(part.join("\n")), ["pg@8.1.0", "@a/b@1.0.0-rc.1"]);
+});
