@@ -165,6 +165,13 @@ async function saidAgainst(root: string, unit: string): Promise<Record<string, s
   );
 }
 
+Deno.test("no service writes its memory, which holds secrets, to disk", async () => {
+  for await (const { name } of Deno.readDir(`${HERE}units`)) {
+    if (!name.endsWith(".service")) continue;
+    assert.match(await Deno.readTextFile(`${HERE}units/${name}`), /^LimitCORE=0$/m, name);
+  }
+});
+
 Deno.test("every unit and script is on a host, and packing again gives the same bytes", async () => {
   const all = HOST_KINDS.flatMap((kind) => hostFiles(kind)).map(({ path }) => path.slice(path.lastIndexOf("/") + 1));
   for (const folder of ["units", "scripts"]) {
