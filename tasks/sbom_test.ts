@@ -25,3 +25,19 @@ Deno.test("finds the packages in a bundle", () => {
   ];
   assert.deepEqual(packagesIn(part.join("\n")), ["pg@8.1.0", "@a/b@1.0.0-rc.1"]);
 });
+
+Deno.test("SECURITY.md names every package that is chosen directly, and tests that exist", async () => {
+  const root = new URL("../", import.meta.url);
+  const page = await Deno.readTextFile(new URL("SECURITY.md", root));
+  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root))) as {
+    readonly imports: Readonly<Record<string, string>>;
+  };
+  const used = new Set((await components()).map(({ name }) => name));
+  const direct = Object.keys(imports).map((name) => name.replace(/\/$/, "")).filter((name) => used.has(name));
+  const [, table = ""] = page.split("These are chosen directly:");
+  const told = [...table.matchAll(/^\| (`.*?) *\|/gm)].flatMap(([, names]) => names!.split(", "));
+  assert.deepEqual(told.map((name) => name.replaceAll("`", "")).sort(), direct.sort());
+  const paths = [...page.matchAll(/`([a-z]+\/[\w/.]+)`/g)].map(([, path]) => path!);
+  assert.ok(paths.length > 10);
+  for (const path of paths) assert.ok((await Deno.stat(new URL(path, root))).isFile, path);
+});
