@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { Admin as Client, ConfigResourceTypes, FindCoordinatorKeyTypes } from "@platformatic/kafka";
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
-import { accessOptions, closed, type ClusterAccess, type Retries, retrying } from "./client.ts";
+import { accessOptions, closed, type ClusterAccess, quiet, type Retries, retrying } from "./client.ts";
 import { attempt, isAnswer } from "./errors.ts";
 import { describeGroup, type Group, GroupNotDescribed } from "./group.ts";
 
@@ -66,8 +66,7 @@ export class Admin implements AsyncDisposable {
       requestTimeout: ANSWER_MS,
       timeout: ANSWER_MS,
     });
-    // The calls report these errors; without a listener they would also end the process.
-    this.#client.on("error", () => {});
+    quiet(this.#client);
   }
 
   /** Connects and logs in. */

@@ -2,7 +2,7 @@
  * What all clients of a cluster have in common.
  * @module
  */
-import type { BaseOptions } from "@platformatic/kafka";
+import type { BaseOptions, ConnectionPoolEventPayload } from "@platformatic/kafka";
 import type { KafkaAccess } from "./broker.ts";
 
 /** Where a cluster is, and how to connect to its brokers. */
@@ -35,6 +35,21 @@ export interface Retries {
 /** Up to `retries` retries: the first after `firstMs`, each next one after twice as long, but at most `mostMs`. */
 export function retrying(retries: number, firstMs: number, mostMs: number): Retries {
   return { retries, retryDelay: (_client, _operation, attempt) => Math.min(mostMs, firstMs * 2 ** (attempt - 1)) };
+}
+
+/** Events of a client. */
+interface Emitter {
+  on(event: "error", listener: () => void): unknown;
+  on(event: "client:broker:failed", listener: (payload: ConnectionPoolEventPayload) => void): unknown;
+}
+
+/**
+ * Ignores errors that a client emits besides: its calls report the same. Without a listener they would end the process.
+ * A connection that fails during its login emits more than one.
+ */
+export function quiet(client: Emitter): void {
+  client.on("error", () => {});
+  client.on("client:broker:failed", ({ connection }) => connection.on("error", () => {}));
 }
 
 /** Closes a client; stops waiting for it after 2 s. */

@@ -7,7 +7,7 @@ import { Consumer, FetchIsolationLevels, type GroupPartitionsAssigner } from "@p
 import type { NotReadyKind } from "../pipeline/causes.ts";
 import { Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
-import { accessOptions, closed } from "./client.ts";
+import { accessOptions, closed, quiet } from "./client.ts";
 
 /** Which cluster and topic a consumer reads, and as which client and group. */
 export interface ConsumerSettings extends BrokerAccess {
@@ -164,8 +164,7 @@ export function consumerOf(
     rebalanceTimeout: REBALANCE_TIMEOUT_MS,
     ...more,
   });
-  // The calls report these errors; without a listener they would also end the process.
-  consumer.on("error", () => {});
+  quiet(consumer);
   return consumer;
 }
 

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { type MessageToProduce, ProduceAcks, Producer } from "@platformatic/kafka";
 import { Admin, answering, type TopicAccess } from "./admin.ts";
-import { accessOptions, closed, retrying } from "./client.ts";
+import { accessOptions, closed, quiet, retrying } from "./client.ts";
 import { attempt } from "./errors.ts";
 import { Partitioner } from "./partitioner.ts";
 
@@ -68,8 +68,7 @@ export async function produce(
     autocreateTopics: false,
     metadataMaxAge: METADATA_AGE_MS,
   });
-  // The calls report these errors; without a listener they would also end the process.
-  producer.on("error", () => {});
+  quiet(producer);
   const outbox = new Outbox(partitioner, topic, async (messages) => {
     await attempt("write to", settings, () => producer.send({ acks: ProduceAcks.ALL, messages }));
     onProgress(outbox.sent + messages.length);

@@ -130,7 +130,7 @@ function* parts(messages: readonly Resent[]): Generator<Message[]> {
 }
 
 /** The kafkajs configuration; its retries last long enough for a broker restart. */
-function configOf({ brokers, tlsCa, tls, sasl }: ClusterAccess): KafkaConfig {
+export function configOf({ brokers, tlsCa, tls, sasl }: ClusterAccess): KafkaConfig {
   return {
     clientId: "clickstream",
     brokers: [...brokers],
