@@ -29,7 +29,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   ["processor/commands", "processor/testing/simulation", "testing/service", "infra/testing"],
   ["processor/main.ts", "tasks", "processor/testing/hostile"],
-  ["bench", "tasks/hostile.ts"],
+  ["bench", "tasks/hostile.ts", "tasks/fuzz.ts"],
 ];
 
 /** Rooms that may import less than everything below them, and why. */

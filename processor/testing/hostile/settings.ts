@@ -48,6 +48,7 @@ const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   STORE_EVENTS: ["true", "false", "TRUE", "1"],
   HASH_ROUTES: ["true", "no"],
   VIEWS: ["traffic", "traffic,pages", "carts", ",", "__proto__"],
+  ALLOW_PLAINTEXT: ["false", "true", "yes"],
   LOG_LEVEL: ["info", "debug", "INFO"],
   LOG_FORMAT: ["json", "text", "xml"],
 };
