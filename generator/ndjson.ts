@@ -42,20 +42,19 @@ export async function* readLines(
   skipped: Skipped = { emptyLines: 0, byteOrderMarks: 0 },
 ): AsyncGenerator<Line, void, void> {
   let number = 0;
-  /** The beginning of a line that continues in the next chunk. */
-  let begun: Uint8Array = EMPTY;
+  const begun = new BegunLine();
   for await (const chunk of stream) {
     let start = 0;
     for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, start)) {
-      const line = lineOf(++number, joined(begun, chunk.subarray(start, end), number), skipped);
+      const line = lineOf(++number, begun.ended(chunk.subarray(start, end), number), skipped);
       if (line !== null) yield line;
-      begun = EMPTY;
       start = end + 1;
     }
-    begun = joined(begun, chunk.subarray(start), number + 1);
+    begun.add(chunk.subarray(start), number + 1);
   }
-  const last = begun.length === 0 ? null : lineOf(number + 1, begun, skipped);
-  if (last !== null) yield last;
+  const last = begun.ended(EMPTY, number + 1);
+  const line = last.length === 0 ? null : lineOf(number + 1, last, skipped);
+  if (line !== null) yield line;
 }
 
 /**
@@ -81,15 +80,35 @@ export function* writeLines(
   if (used > 0) yield chunk.subarray(0, used);
 }
 
-function joined(begun: Uint8Array, more: Uint8Array, number: number): Uint8Array {
-  const bytes = begun.length + more.length;
-  // Longer by a byte-order mark and by the CR before the line end.
-  if (bytes > MAX_LINE_BYTES + BOM.length + 1) throw tooLong(number);
-  if (begun.length === 0) return more;
-  const line = new Uint8Array(bytes);
-  line.set(begun);
-  line.set(more, begun.length);
-  return line;
+/** The beginning of a line that continues in the next chunk. */
+class BegunLine {
+  #bytes = EMPTY;
+  #used = 0;
+
+  /** Adds the next bytes of line `number`. */
+  add(more: Uint8Array, number: number): void {
+    const used = this.#used + more.length;
+    // Longer by a byte-order mark and by the CR before the line end.
+    if (used > MAX_LINE_BYTES + BOM.length + 1) throw tooLong(number);
+    if (used > this.#bytes.length) {
+      // Twice as large, because a pipe may bring it byte by byte.
+      const bytes = new Uint8Array(Math.max(used, 2 * this.#bytes.length));
+      bytes.set(this.#bytes.subarray(0, this.#used));
+      this.#bytes = bytes;
+    }
+    this.#bytes.set(more, this.#used);
+    this.#used = used;
+  }
+
+  /** The whole line with its last bytes; the next line begins. */
+  ended(end: Uint8Array, number: number): Uint8Array {
+    if (this.#used === 0) return end;
+    this.add(end, number);
+    const line = this.#bytes.subarray(0, this.#used);
+    this.#bytes = EMPTY;
+    this.#used = 0;
+    return line;
+  }
 }
 
 function lineOf(number: number, bytes: Uint8Array, skipped: Skipped): Line | null {

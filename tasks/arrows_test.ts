@@ -28,8 +28,8 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["processor/testing/contracts", "testing/servers"],
   ],
   ["processor/commands", "processor/testing/simulation", "testing/service", "infra/testing"],
-  ["processor/main.ts", "tasks"],
-  ["bench"],
+  ["processor/main.ts", "tasks", "processor/testing/hostile"],
+  ["bench", "tasks/hostile.ts", "tasks/fuzz.ts"],
 ];
 
 /** Rooms that may import less than everything below them, and why. */

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Settings } from "../config/config.ts";
+import { jsonLine } from "../config/visible.ts";
 import { acknowledgeGaps, gapsIn } from "../postgres/operations/gaps.ts";
 import { table, withCommas } from "../status/text.ts";
 import { connected } from "./cli/connection.ts";
@@ -22,7 +23,7 @@ export async function listGaps(
   return await connected(settings, "gaps list", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
     const gaps = await gapsIn(db, settings.KAFKA_TOPIC);
-    if (json) gaps.forEach((gap) => print(JSON.stringify(gap)));
+    if (json) gaps.forEach((gap) => print(jsonLine(gap)));
     else {
       const cells = gaps.map(({ id, partition, from_offset: from, to_offset: to, found_at, acknowledged_at }) => [
         ...[id, String(partition), from, String(BigInt(to) - 1n), withCommas(Number(BigInt(to) - BigInt(from)))],

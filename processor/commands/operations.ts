@@ -6,7 +6,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { readSettings } from "../config/config.ts";
 import { REASONS } from "../event.ts";
 import type { RefusalFilter } from "../postgres/operations/refusals.ts";
-import { ask, isTerminal, print, stopSignal, writeError } from "../host/terminal.ts";
+import { ask, clearScreen, isTerminal, print, stopSignal, writeError } from "../host/terminal.ts";
 import { examples, settingsRead } from "./cli/help.ts";
 import { numberOption, timeArgument } from "./cli/options.ts";
 import { READS } from "./cli/reads.ts";
@@ -139,7 +139,7 @@ function addStatus(clickstream: Command, ends: Ends): void {
       const { HTTP_LISTEN: address } = readSettings(READS.status);
       const { status } = await import("./status.ts");
       const watch = !json && !once && isTerminal();
-      ends(await status({ json: json === true, watch, signal: stopSignal() }, address, output));
+      ends(await status({ json: json === true, watch, clear: clearScreen, signal: stopSignal() }, address, output));
     });
 }
 

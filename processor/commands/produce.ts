@@ -6,7 +6,8 @@ import { type KafkaSettings, produce } from "../kafka/producer.ts";
 import { type Line, readLines, type Skipped } from "../../generator/ndjson.ts";
 import { type Reason, REASONS } from "../event.ts";
 import type { Refusal } from "../refusal.ts";
-import { visible, withCommas } from "../status/text.ts";
+import { jsonLine, visible } from "../config/visible.ts";
+import { withCommas } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
 import { judge } from "./judge.ts";
 import { type Output, Progress } from "./cli/progress.ts";
@@ -94,7 +95,7 @@ export async function produceFile(
   const { lines, refused, skipped, named } = findings;
   if (json) {
     const reasons = Object.fromEntries(findings.reasons);
-    output.print(JSON.stringify({ lines, sent, refused, reasons, ...skipped, first: named }));
+    output.print(jsonLine({ lines, sent, refused, reasons, ...skipped, first: named }));
   } else {
     const name = file === "-" ? "standard input" : file;
     if (refused > named.length) output.print(`… and ${withCommas(refused - named.length)} more`);

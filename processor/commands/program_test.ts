@@ -97,6 +97,27 @@ Deno.test("runs each command, and reports its outcome by exit code", async (t) =
   }
 });
 
+Deno.test("no argument and no setting reaches the terminal raw", async () => {
+  const hostile = "\x1b[2J\u009b31m\u202e\x07";
+  const lines: readonly (readonly [readonly string[], Readonly<Record<string, string>>])[] = [
+    [[hostile], {}],
+    [["migrate", `--${hostile}`], {}],
+    [["demo", "--rate", hostile], {}],
+    [["refusals", "list", "--reason", hostile], {}],
+    [["migrate"], { DATABASE_URL: NOWHERE, EVENTS_KEEP_DAYS: hostile }],
+    [["migrate"], { DATABASE_URL: NOWHERE, DATABASE_TLS_CA: `/tmp/${hostile}` }],
+    [["produce", "--check", `/tmp/${hostile}`], {}],
+    [["migrate"], { DATABASE_URL: NOWHERE, CREDENTIALS_DIRECTORY: `/dev/null/${hostile}`, DATABASE_TLS_CA: "" }],
+  ];
+  for (const [args, settings] of lines) {
+    const { code, out, err } = await clickstream(args, settings);
+    assert.ok(code === 1 || code === 2, err);
+    assert.match(err, /^(?:\n|[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}])+$/u);
+    assert.match(err, /\\u\{1b\}|\\u001b/);
+    assert.equal(out, "");
+  }
+});
+
 Deno.test("ends without an error when the reader of its output closes the pipe", async () => {
   const program = `'${Deno.execPath()}' run --quiet --no-check --allow-all '${MAIN}'`;
   const command = new Deno.Command("bash", {

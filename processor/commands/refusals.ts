@@ -3,6 +3,7 @@
  * @module
  */
 import type { Settings } from "../config/config.ts";
+import { jsonLine, visible } from "../config/visible.ts";
 import type { Database } from "../postgres/database.ts";
 import { holdOperationLock } from "../postgres/locks.ts";
 import {
@@ -45,7 +46,7 @@ export async function listRefusals(
   return await connected(settings, "refusals list", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
     const rows = await refusalsIn(db, filter, { limit, payloadBytes: json ? 64 * 1024 : 60 });
-    if (json) rows.forEach((row) => print(JSON.stringify(asJson(row))));
+    if (json) rows.forEach((row) => print(jsonLine(asJson(row))));
     else {
       const total = await countRefusals(db, filter);
       const cells = rows.map((row) => [
@@ -74,12 +75,12 @@ export async function showRefusal(
     if (row === undefined) {
       throw new Error(`there is no refusal ${id}; \`clickstream refusals list\` lists them`);
     }
-    if (json) print(JSON.stringify(asJson(row)));
+    if (json) print(jsonLine(asJson(row)));
     else {
       const { payload, ...rest } = row;
       const shownPayload = payload === null ? "(erased with its user)" : `${payload.length} bytes:`;
       const fields = Object.entries({ ...rest, payload: shownPayload });
-      for (const line of table(null, fields.map(([name, value]) => [name, String(value ?? "-")]))) print(line);
+      for (const line of table(null, fields.map(([name, value]) => [name, visible(String(value ?? "-"))]))) print(line);
       if (payload !== null) print(printable(payload));
       if (row.reason === "unreadable_batch") {
         print("An unreadable batch cannot be replayed: send its records again from their origin.");

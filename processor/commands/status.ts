@@ -7,7 +7,8 @@ import { addressText } from "../config/address.ts";
 import type { Address } from "../config/address.ts";
 import { inWords } from "../config/secret.ts";
 import type { StatusReport } from "../status/report.ts";
-import { table, visible, withCommas } from "../status/text.ts";
+import { jsonLine, visible } from "../config/visible.ts";
+import { table, withCommas } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
 import type { Output } from "./cli/progress.ts";
 
@@ -17,6 +18,8 @@ export interface StatusOptions {
   readonly json: boolean;
   /** Refreshes it in place until the signal is aborted. */
   readonly watch: boolean;
+  /** Clears the terminal before the next report. */
+  readonly clear: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -28,8 +31,8 @@ type Report = StatusReport & {
 const EVERY_MS = 1000;
 const TIMEOUT_MS = 3000;
 
-/** Moves to the top and clears the screen. */
-const HOME = "\x1b[H\x1b[2J";
+/** Most bytes of an answer; a report of 10,000 partitions has 2 MB. */
+const MOST_BYTES = 16 * 1024 * 1024;
 
 /**
  * Shows the status of the service at `address`; returns the exit code.
@@ -37,32 +40,57 @@ const HOME = "\x1b[H\x1b[2J";
  * @throws {Error} if the service does not answer the first request
  */
 export async function status(
-  { json, watch, signal }: StatusOptions,
+  { json, watch, clear, signal }: StatusOptions,
   address: Address,
   output: Output,
 ): Promise<number> {
   for (let first = true;; first = false) {
     const asked = `http://${addressText(reachable(address))}/api/status`;
-    const report = await ask(asked).catch((error: unknown) => {
+    const shown = await ask(asked, json).catch((error: unknown) => {
       if (first) throw new Error(unreachable(asked, error));
-      return null;
+      return json ? "null" : `no answer from ${asked}`;
     });
-    const lines = report === null ? [`no answer from ${asked}`] : linesOf(report);
-    if (json) output.print(JSON.stringify(report));
-    else output.print((watch ? HOME : "") + lines.join("\n"));
+    if (watch && !json) clear();
+    output.print(shown);
     if (!watch) return EXIT.done;
     await setTimeout(EVERY_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) return EXIT.done;
   }
 }
 
-async function ask(url: string): Promise<Report> {
+async function ask(url: string, json: boolean): Promise<string> {
   const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-  const text = await response.text();
+  const text = await textOf(response);
   if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-  const report = JSON.parse(text);
-  if (typeof report?.state !== "string") throw new Error("another program answers there");
-  return report;
+  return reportText(text, json);
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES) throw new Error(`its answer has more than ${MOST_BYTES} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/**
+ * What is printed of an answer: the table of its report, or the report as one line of JSON.
+ *
+ * @throws {Error} if the answer is no report
+ */
+export function reportText(text: string, json: boolean): string {
+  try {
+    const report: Report = JSON.parse(text);
+    const lines = typeof report.state === "string" ? linesOf(report) : null;
+    if (lines !== null) return json ? jsonLine(report) : lines.join("\n");
+  } catch {
+    // A field that every report has is missing, or is of another type.
+  }
+  throw new Error("another program answers there, or another version of clickstream");
 }
 
 function unreachable(url: string, error: unknown): string {

@@ -9,7 +9,7 @@ import { History } from "../status/history.ts";
 import { statusReport } from "../status/report.ts";
 import { clickstream } from "../../testing/servers/binary.ts";
 import { freePort } from "../../testing/servers/child.ts";
-import { status } from "./status.ts";
+import { reportText, status } from "./status.ts";
 
 const NOON = Date.UTC(2026, 10, 25, 12);
 
@@ -42,13 +42,16 @@ async function watching(
 ): Promise<number> {
   const over = new AbortController();
   const all: string[] = [];
+  let cleared = 0;
   let last: void | Promise<void> = undefined;
   const print = (text: string) => {
     all.push(text);
     last = shown(all, () => over.abort());
   };
-  const code = await status({ json, watch: true, signal: over.signal }, address, { print, writeError: () => {} });
+  const options = { json, watch: true, clear: () => void cleared++, signal: over.signal };
+  const code = await status(options, address, { print, writeError: () => {} });
   await last;
+  assert.equal(cleared, json ? 0 : all.length, "JSON is never cleared, and every other report is");
   return code;
 }
 
@@ -84,7 +87,6 @@ Deno.test("status shows a running service as a table and as JSON, and what to ch
 Deno.test("status refreshes in place until it is ended, also while the service does not answer", async () => {
   const { activity, server } = serving();
   const code = await watching(server.address, async (all, end) => {
-    for (const screen of all) assert.ok(screen.startsWith("\x1b[H\x1b[2J"), screen);
     if (all.length === 1) {
       assert.match(all[0]!, /Behind by 2,000 records/);
       const reason = "could not connect to PostgreSQL at db:5432";
@@ -109,6 +111,21 @@ Deno.test("status with --json prints one report per line, null while the service
     } else if (all.at(-1) === "null") end();
   }, true);
   assert.equal(code, 0);
+});
+
+Deno.test("status takes nothing for a report that is none, and prints no text that a terminal obeys", () => {
+  for (const text of ["", "null", "7", "[]", '{"state":"running"}', '{"state":7}', `{"state":${"[".repeat(20_000)}`]) {
+    for (const json of [true, false]) assert.throws(() => reportText(text, json), /another program answers there/);
+  }
+  const { activity } = serving();
+  const about = { version: "\u009b2J", instance: "a\u202e", topic: "\x1b]0;x\x07", startedAt: NOON, settings: {} };
+  const moment = { now: NOON, stopping: false, database: null };
+  const text = JSON.stringify(statusReport(about, activity, new History(activity), moment));
+  for (const json of [true, false]) {
+    const printed = reportText(text, json);
+    assert.match(printed, json ? /^[^\p{Cc}\p{Cf}]+$/u : /^(?:\n|[^\p{Cc}\p{Cf}])+$/u);
+    if (json) assert.deepEqual(JSON.parse(printed), JSON.parse(text));
+  }
 });
 
 Deno.test("status recognises that another program answers", async () => {

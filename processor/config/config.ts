@@ -3,14 +3,15 @@
  * credentials.
  * @module
  */
-import { rootCertificates } from "node:tls";
 import { z } from "zod";
 import { addressOf, addressText } from "./address.ts";
 import { databaseUrl } from "./database_url.ts";
+import { certificates, readText } from "./files.ts";
 import { Secret } from "./secret.ts";
 import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
 import { VIEWS } from "../views/mod.ts";
+import { visible } from "./visible.ts";
 
 /** Invalid settings: `message` names each one, its value and what is allowed. */
 export class WrongSettings extends Error {
@@ -270,7 +271,7 @@ export function readSettings<N extends SettingName>(
   if (env === given) wrong.push(...tooManyWorkers(values));
   if (wrong.length > 0) {
     const count = wrong.length === 1 ? "1 setting is" : `${wrong.length} settings are`;
-    throw new WrongSettings(`${count} invalid:\n${wrong.map((line) => `  ${line}`).join("\n")}`);
+    throw new WrongSettings(`${count} invalid:\n${wrong.map((line) => `  ${visible(line)}`).join("\n")}`);
   }
   // Each value was parsed by the schema of its setting.
   return Object.fromEntries(values) as Settings<N>;
@@ -310,24 +311,6 @@ function incompleteLogin(names: readonly SettingName[], env: (name: string) => s
   return absent.map((name) => `${name} is not set; set all of ${SASL.join(", ")}, or none of them`);
 }
 
-/** Trusted certificate authorities, and the file that they came from. */
-export interface Authorities {
-  readonly file: string;
-  readonly pem: string;
-}
-
-function certificates(file: string): Authorities {
-  if (file === "public") return { file, pem: rootCertificates.join("\n") };
-  let pem: string;
-  try {
-    pem = Deno.readTextFileSync(file);
-  } catch (error) {
-    throw new RangeError(`cannot read the file: ${error instanceof Error ? error.message : error}`);
-  }
-  if (!pem.includes("-----BEGIN CERTIFICATE-----")) throw new RangeError("it contains no certificate");
-  return { file, pem };
-}
-
 function list(value: string): string[] {
   const parts = value.split(",").map((part) => part.trim()).filter((part) => part !== "");
   if (parts.length === 0) throw new RangeError("the list is empty");
@@ -354,7 +337,7 @@ function given(name: string): string | undefined {
   const folder = Deno.env.get("CREDENTIALS_DIRECTORY");
   if (variable || !folder) return variable;
   try {
-    return Deno.readTextFileSync(`${folder}/${name}`).replace(/\r?\n$/, "");
+    return readText(`${folder}/${name}`).replace(/\r?\n$/, "");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new WrongSettings(

@@ -193,6 +193,13 @@ Deno.test("removes passwords from addresses in messages of other programs", () =
   assert.equal(said, "could not reach postgres://writer@db:5432/clickstream or http://a@b?password=…&x=1");
 });
 
+Deno.test("a file without an end is not read for ever", () => {
+  for (const file of ["/dev/zero", "/dev/urandom"]) {
+    const env = (name: string) => name === "KAFKA_TLS_CA" ? file : undefined;
+    assert.throws(() => readSettings(["KAFKA_TLS_CA"], env), /KAFKA_TLS_CA is "\/dev\/.*more than 4194304 bytes/);
+  }
+});
+
 Deno.test("reads a setting from a credential file if its variable is not set", () => {
   const folder = Deno.makeTempDirSync();
   Deno.writeTextFileSync(`${folder}/DATABASE_URL`, `${DATABASE_URL}\n`);

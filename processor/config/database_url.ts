@@ -202,7 +202,7 @@ function shown(text: string, { hosts, user, database }: DatabaseAddress): string
   const [scheme, ...rest] = text.split("://");
   const isPortGiven = /:\d+(?:[,/?]|$)/.test(rest.join("://").replace(/^[^/?#]*@/, "")) || /[?&]port=/.test(text);
   const places = hosts.map(({ host, port }) => {
-    const name = host.includes(":") ? `[${host}]` : host.startsWith("/") ? encodeURIComponent(host) : host;
+    const name = host.startsWith("/") ? encodeURIComponent(host) : host.includes(":") ? `[${host}]` : host;
     return isPortGiven ? `${name}:${port}` : name;
   });
   const login = user === null ? "" : `${encodeURIComponent(user)}@`;

@@ -29,6 +29,20 @@ Deno.test("writes lines of text", () => {
   assert.match(lines[1]!, /ERROR.*it failed.*no idea/);
 });
 
+Deno.test("a text can neither begin a line nor change a terminal, wherever it stands", () => {
+  const hostile = 'one\n{"level":"info"}\r\x1b[2J\x07\u009b31m\u202e\u2028\ufeff';
+  for (const format of ["json", "text"] as const) {
+    const lines = written({ level: "info", format }, (log) => {
+      log.warn(hostile, { reason: hostile, [hostile]: [hostile] });
+    });
+    assert.equal(lines.length, 1);
+    assert.match(lines[0]!, /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+\n$/u);
+    if (format === "json") {
+      assert.deepEqual([JSON.parse(lines[0]!).msg, JSON.parse(lines[0]!).reason], [hostile, hostile]);
+    }
+  }
+});
+
 Deno.test("logs no secret, wherever it occurs", () => {
   for (const format of ["json", "text"] as const) {
     const lines = written({ level: "debug", format }, (log) => {

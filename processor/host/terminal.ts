@@ -1,13 +1,15 @@
 /**
- * Standard output, standard error and signals.
+ * Standard output, standard error and signals. Whatever text the program prints, a terminal never obeys a part of it:
+ * control characters other than line ends are escaped here, at the last outlet.
  * @module
  */
+import { visibleLines } from "../config/visible.ts";
 
 const encoder = new TextEncoder();
 
 /** Writes to standard output. If the reader is gone, as after `| head`, the program exits successfully. */
 export function write(text: string): void {
-  if (!written(Deno.stdout, text)) Deno.exit(0);
+  if (!written(Deno.stdout, visibleLines(text))) Deno.exit(0);
 }
 
 /** Writes a line to standard output, as `write` does. */
@@ -22,7 +24,17 @@ export function isTerminal(): boolean {
 
 /** Writes to standard error. If nobody reads it, the program goes on. */
 export function writeError(text: string): void {
+  written(Deno.stderr, visibleLines(text));
+}
+
+/** Writes to standard error a text with colors, whose other parts were made visible before. */
+export function writeColored(text: string): void {
   written(Deno.stderr, text);
+}
+
+/** Moves to the top of the terminal and clears it. */
+export function clearScreen(): void {
+  written(Deno.stdout, "\x1b[H\x1b[2J");
 }
 
 /** Writes everything before it returns; false if the reader is gone. */
@@ -50,5 +62,5 @@ export function stopSignal(): AbortSignal {
 
 /** Asks a y/n question; null if there is no terminal. */
 export function ask(question: string): boolean | null {
-  return Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? confirm(question) : null;
+  return Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? confirm(visibleLines(question)) : null;
 }

@@ -21,7 +21,7 @@ export interface HttpFault {
 }
 
 const LINE = /^([A-Z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP\/(\d)\.(\d)$/;
-const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$/;
+const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):((?:\P{Cc}|\t)*)$/u;
 const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?)\.?(?::\d{0,5})?$/i;
 
 /** Parses the lines of a head, without the empty one at its end. */
@@ -36,7 +36,9 @@ export function parseHead(head: string): HttpRequest | HttpFault {
     if (name === undefined || value === undefined) return wrong("a header is malformed");
     const key = name.toLowerCase();
     if (key === "host" && headers.has(key)) return wrong("there are two Host headers");
-    headers.set(key, value.trim());
+    // As HTTP joins them: of two different lengths, neither may be believed.
+    const before = headers.get(key);
+    headers.set(key, before === undefined ? trimmed(value) : `${before}, ${trimmed(value)}`);
   }
   const url = URL.parse(target.startsWith("/") ? `http://host${target}` : target);
   if (url?.protocol !== "http:") return wrong("what is asked for is no path");
@@ -47,6 +49,16 @@ export function parseHead(head: string): HttpRequest | HttpFault {
   const keepAlive = minor !== "0" && !hasBody && !/\bclose\b/i.test(headers.get("connection") ?? "");
   return { method, path: url.pathname, host, keepAlive };
 }
+
+/** The text without blanks and tabs around it; others, such as a no-break space, belong to it. */
+function trimmed(text: string): string {
+  let [from, to] = [0, text.length];
+  while (from < to && BLANK.has(text[from]!)) from++;
+  while (from < to && BLANK.has(text[to - 1]!)) to--;
+  return text.slice(from, to);
+}
+
+const BLANK: ReadonlySet<string> = new Set([" ", "\t"]);
 
 /** The name in `host` or `host:port`, in lower case; null if it is invalid. */
 export function hostOf(text: string): string | null {

@@ -65,7 +65,7 @@ function wholeHead(bytes: Buffer, at: number, end: number, logEnd: number): Head
   if (found !== expected) return `it is damaged: its checksum is ${found}, it says ${expected}`;
   const base = offsetAt(bytes, at);
   const after = base + bytes.readInt32BE(at + 23) + 1;
-  if (base < 0 || after <= base || (logEnd >= 0 && after > logEnd)) {
+  if (base < 0 || after <= base || after > endOfOffsets(logEnd)) {
     return `it says that it holds the offsets ${base} to ${after - 1}, in a log that ends at ${logEnd}`;
   }
   return { end, base, after, count: bytes.readInt32BE(at + 57), state: "sound", why: "" };
@@ -75,8 +75,13 @@ function endOf(bytes: Buffer, at: number): number {
   return at + LENGTH_END + bytes.readInt32BE(at + 8);
 }
 
+/** The largest offset that may be believed: where the log ends, or the largest that is exact, if that is unknown. */
+function endOfOffsets(logEnd: number): number {
+  return logEnd < 0 ? Number.MAX_SAFE_INTEGER : logEnd;
+}
+
 function isBetween(offset: number, from: number, to: number): boolean {
-  return offset >= from && (to < 0 || offset < to);
+  return offset >= from && offset < endOfOffsets(to);
 }
 
 /** The 64-bit integer at `at`, such as an offset or a time, rounded to a double. */

@@ -3,9 +3,9 @@
  * id, or version 12 for a topic without an id.
  * @module
  */
-import { Reader, Writer } from "@platformatic/kafka";
-import type { Buffer } from "node:buffer";
+import { Writer } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
+import { type Answer, Malformed, parseAnswer } from "./answer.ts";
 import type { BrokerConnection } from "./broker.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
 import type { BufferPool } from "./buffer_pool.ts";
@@ -48,8 +48,9 @@ export async function fetchFrom(
   request: FetchRequest,
   pool: BufferPool,
 ): Promise<readonly PartitionResponse[]> {
-  const version = request.topicId === null ? BY_NAME : BY_ID;
-  return parsed(await connection.request(FETCH, version, written(request), true, pool), version === BY_ID);
+  const isById = request.topicId !== null;
+  const bytes = await connection.request(FETCH, isById ? BY_ID : BY_NAME, written(request), true, pool);
+  return parseAnswer("a fetch", bytes, (answer) => fetchedFrom(answer, isById, request.offsets));
 }
 
 /** A topic's id as Kafka prints it, from its hexadecimal form; null for the id of topics without one. */
@@ -86,44 +87,57 @@ function written({ topic, topicId, offsets, maxWaitMs, maxBytes, ...more }: Fetc
     .appendTaggedFields();
 }
 
-function parsed(response: Buffer, isById: boolean): readonly PartitionResponse[] {
-  const reader = Reader.from(response);
-  reader.readInt32(); // throttle time
-  const errorCode = reader.readInt16();
-  reader.readInt32(); // session
-  const partitions: PartitionResponse[] = [];
-  reader.readArray((topic) => {
-    // Not read: the client would format all of the response to get this id.
-    if (isById) topic.skip(UUID_BYTES);
-    else topic.readString();
-    topic.readArray(
-      (r) => {
-        partitions.push(partitionFrom(r, errorCode, response));
-      },
-      true,
-      false,
-    );
-  });
+/**
+ * The partitions of a response.
+ *
+ * @param isById whether the response names the topic by its id
+ * @param asked the partitions that were asked for
+ * @throws {Malformed} if it breaks Kafka's protocol, or has a partition that was not asked for, or one twice
+ * @throws {Unavailable} if Kafka answers with an error for all of them
+ */
+export function fetchedFrom(
+  answer: Answer,
+  isById: boolean,
+  asked: { has(partition: number): boolean },
+): readonly PartitionResponse[] {
+  answer.int32(); // throttle time
+  const errorCode = answer.int16();
+  answer.int32(); // session
+  const partitions = answer.compactList(() => {
+    if (isById) answer.skip(UUID_BYTES);
+    else answer.compactText();
+    const ofTopic = answer.compactList(() => partitionFrom(answer, errorCode));
+    answer.tags();
+    return ofTopic;
+  }).flat();
+  const seen = new Set<number>();
+  for (const { partition } of partitions) {
+    if (!asked.has(partition) || seen.has(partition)) {
+      throw new Malformed(
+        `it has partition ${partition}, which was ${seen.has(partition) ? "there" : "not asked for"}`,
+      );
+    }
+    seen.add(partition);
+  }
   if (errorCode !== 0 && partitions.length === 0) {
     throw new Unavailable(`Kafka answers a fetch with error ${errorCode}`, { kind: "kafka_unreachable" });
   }
   return partitions;
 }
 
-function partitionFrom(r: Reader, responseError: number, response: Buffer): PartitionResponse {
-  const partition = r.readInt32();
-  const errorCode = r.readInt16() || responseError;
-  const highWatermark = Number(r.readInt64());
-  const lastStableOffset = Number(r.readInt64());
-  r.readInt64(); // log start
-  const aborted = r.readNullableArray((a): AbortedTransaction => {
-    const producerId = a.readInt64();
-    return { producerId, firstOffset: Number(a.readInt64()) };
-  }) ?? [];
-  r.readInt32(); // preferred replica
-  const size = Math.max(0, r.readUnsignedVarInt() - 1);
-  const bytes = response.subarray(r.position, r.position + size);
-  r.skip(size);
-  r.readTaggedFields();
+function partitionFrom(answer: Answer, responseError: number): PartitionResponse {
+  const partition = answer.int32();
+  const errorCode = answer.int16() || responseError;
+  const highWatermark = Number(answer.int64());
+  const lastStableOffset = Number(answer.int64());
+  answer.int64(); // log start
+  const aborted = answer.compactList((): AbortedTransaction => {
+    const transaction = { producerId: answer.int64(), firstOffset: Number(answer.int64()) };
+    answer.tags();
+    return transaction;
+  });
+  answer.int32(); // preferred replica
+  const bytes = answer.compactBytes();
+  answer.tags();
   return { partition, errorCode, aborted, highWatermark, lastStableOffset, bytes };
 }

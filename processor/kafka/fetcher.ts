@@ -324,11 +324,14 @@ export class Fetcher {
     const [response] = await this.#fetch(connection, new Map([[partition, offset]]), new BufferPool(), {
       maxWaitMs: 0,
     });
-    const { errorCode, bytes, lastStableOffset } = response!;
+    if (response === undefined) {
+      throw new Unavailable(`Kafka's answer to a fetch of partition ${partition} does not have it`, UNREACHABLE);
+    }
+    const { errorCode, bytes, lastStableOffset } = response;
     if (errorCode === CORRUPT_MESSAGE || (errorCode === 0 && bytes.length === 0 && offset < lastStableOffset)) {
       return null;
     }
-    if (errorCode === 0) return response!;
+    if (errorCode === 0) return response;
     throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
   }
 

@@ -2,8 +2,9 @@
  * The members of a consumer group, by Kafka's DescribeGroups, version 0, which every broker supports.
  * @module
  */
-import { Reader, Writer } from "@platformatic/kafka";
+import { Writer } from "@platformatic/kafka";
 import type { Buffer } from "node:buffer";
+import { Answer, parseAnswer } from "./answer.ts";
 import type { BrokerConnection } from "./broker.ts";
 import { BufferPool } from "./buffer_pool.ts";
 
@@ -57,40 +58,41 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
     false,
     false,
   );
-  const reader = Reader.from(await coordinator.request(DESCRIBE_GROUPS, 0, request, false, new BufferPool()));
-  const [group] = reader.readArray(
-    (r) => {
-      const errorCode = r.readInt16();
-      r.readString(false); // its id
-      const [state, protocolType, protocol] = [r.readString(false), r.readString(false), r.readString(false)];
-      const members = r.readArray(
-        (m): GroupMember => {
-          m.readString(false); // its id
-          const [clientId, host] = [m.readString(false), m.readString(false)];
-          const topics = topicsOf(m.readBytes(false));
-          m.readBytes(false); // its assignment
-          return { clientId, host: host.replace(/^\//, ""), topics };
-        },
-        false,
-        false,
-      );
-      return { errorCode, state, protocolType, protocol, members };
-    },
-    false,
-    false,
-  );
+  const bytes = await coordinator.request(DESCRIBE_GROUPS, 0, request, false, new BufferPool());
+  const [group] = parseAnswer("a question about a group", bytes, groupsFrom);
   if (group === undefined || group.errorCode !== 0) {
     throw new GroupNotDescribed(groupId, group?.errorCode ?? null);
   }
   return group;
 }
 
+/**
+ * The described groups, each with Kafka's error code.
+ *
+ * @throws {Malformed} if the answer breaks Kafka's protocol
+ */
+export function groupsFrom(answer: Answer): (Group & { readonly errorCode: number })[] {
+  return answer.list(() => {
+    const errorCode = answer.int16();
+    answer.text(); // its id
+    const [state, protocolType, protocol] = [answer.text(), answer.text(), answer.text()];
+    const members = answer.list((): GroupMember => {
+      answer.text(); // its id
+      const [clientId, host] = [answer.text(), answer.text()];
+      const topics = topicsOf(answer.longBytes());
+      answer.longBytes(); // its assignment
+      return { clientId, host: host.replace(/^\//, ""), topics };
+    });
+    return { errorCode, state, protocolType, protocol, members };
+  });
+}
+
 /** The topics that a member subscribed to, from its metadata; null if that is of another protocol. */
 export function topicsOf(metadata: Buffer): readonly string[] | null {
   try {
-    const reader = Reader.from(metadata);
-    reader.readInt16(); // version
-    return reader.readArray((r) => r.readString(false), false, false);
+    const answer = new Answer(metadata);
+    answer.int16(); // version
+    return answer.list(() => answer.text());
   } catch {
     return null;
   }

@@ -306,7 +306,9 @@ class Cursor {
 
 /** The producers with an aborted transaction at a position in the log. */
 class AbortedProducers {
-  readonly #waiting: AbortedTransaction[];
+  readonly #waiting: readonly AbortedTransaction[];
+  /** How many of them have begun. */
+  #begun = 0;
   readonly #open = new Set<bigint>();
 
   constructor(transactions: readonly AbortedTransaction[]) {
@@ -315,8 +317,8 @@ class AbortedProducers {
 
   /** True for a batch to ignore: control records, and records of aborted transactions. */
   leavesOut(batch: Buffer, lastOffset: number, attributes: number): boolean {
-    while (this.#waiting.length > 0 && this.#waiting[0]!.firstOffset <= lastOffset) {
-      this.#open.add(this.#waiting.shift()!.producerId);
+    while (this.#begun < this.#waiting.length && this.#waiting[this.#begun]!.firstOffset <= lastOffset) {
+      this.#open.add(this.#waiting[this.#begun++]!.producerId);
     }
     if ((attributes & TRANSACTIONAL) === 0) return (attributes & CONTROL) !== 0;
     const producerId = batch.readBigInt64BE(43);
@@ -334,5 +336,6 @@ function isAbort(batch: Buffer): boolean {
   cursor.varlong();
   cursor.varint();
   cursor.varint();
+  if (cursor.at + 4 > batch.length) throw new Error("its control record is cut off");
   return batch.readInt16BE(cursor.at + 2) === 0;
 }

@@ -2,6 +2,7 @@
  * Text for terminals: tables, numbers, and bytes from untrusted input.
  * @module
  */
+import { visible } from "../config/visible.ts";
 
 /**
  * A table as lines; columns of numbers are aligned to the right. Without heads (null), only the rows.
@@ -42,12 +43,4 @@ export function withCommas(number: number): string {
 /** Bytes as one line of text that is safe on a terminal: unprintable bytes are escaped. */
 export function printable(bytes: Uint8Array): string {
   return visible(new TextDecoder().decode(bytes));
-}
-
-/** A text without control characters and changes of the writing direction. */
-export function visible(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
 }

@@ -4,7 +4,7 @@
  */
 import type { Settings } from "../../config/config.ts";
 import { withoutPasswords } from "../../config/secret.ts";
-import { visible } from "../../status/text.ts";
+import { jsonLine, visible } from "../../config/visible.ts";
 import { checkKafka } from "./kafka.ts";
 import { checkMachine } from "./machine.ts";
 import { checkPostgres } from "./postgres.ts";
@@ -32,7 +32,7 @@ export async function doctor(
   say(findings);
   say(await checkKafka(settings, followed));
   const failed = all.filter(({ verdict }) => verdict === "bad").length;
-  if (json) print(withoutPasswords(JSON.stringify(all)));
+  if (json) print(withoutPasswords(jsonLine(all)));
   else print(failed === 0 ? "all checks passed" : `${failed} of ${all.length} checks failed`);
   return failed === 0 ? EXIT.done : EXIT.failed;
 }

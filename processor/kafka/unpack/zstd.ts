@@ -44,6 +44,7 @@ function unpackFrame(packed: Uint8Array, at: number, out: Output): number {
   const size = littleEndian(packed, at, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
   out.check(size);
   at += sizeBytes;
+  const start = out.length;
   const frame = new Frame(packed, out);
   for (let isLast = false; !isLast;) {
     has(packed, at, 3);
@@ -51,6 +52,7 @@ function unpackFrame(packed: Uint8Array, at: number, out: Output): number {
     isLast = (head & 1) === 1;
     at = frame.block(head >>> 1 & 3, head >>> 3, at + 3);
   }
+  if (sizeBytes > 0 && out.length - start !== size) throw new Error("it unpacks to another size than it says");
   return at + ((flags & 0x04) === 0 ? 0 : 4);
 }
 

@@ -1,0 +1,187 @@
+/**
+ * Hostile settings: values of environment variables, connection strings, and the files that they name.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { readSettings, type SettingName, SETTINGS, type Settings, WrongSettings } from "../../config/config.ts";
+import { type DatabaseAddress, databaseUrl, hostText, parseDatabaseUrl } from "../../config/database_url.ts";
+import { SETTING_NAMES, shownSettings } from "../../config/settings_shown.ts";
+import { visible } from "../../config/visible.ts";
+import type { Random } from "../../../generator/random.ts";
+import { mutated, TOKENS } from "./mutate.ts";
+import { bytesOf, concat, type Opened, split, type Target, textOf } from "./target.ts";
+
+/** A password that must never be shown. */
+const SECRET = "hunter2-hunter2";
+
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBYTCCAQegAwIBAgIUQnZ0b3RhbGx5LW5vdC1hLXJlYWwtb25lMAoGCCqGSM49
+-----END CERTIFICATE-----
+`;
+
+/** Values of each setting that are allowed, or nearly. */
+const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
+  KAFKA_BROKERS: ["localhost:9092", "a:1,b:2", "[::1]:9092", "kafka", "a,,b", "a:0", "a:65536", "http://a"],
+  KAFKA_TOPIC: ["clicks", "a.b_c-d", "..", "x".repeat(249), "x".repeat(250)],
+  KAFKA_PARTITIONS: ["6", "0", "10000", "10001", "1e3", "1.5", "-1", "0x10"],
+  KAFKA_GROUP_ID: ["clickstream", "a b", "é", "~".repeat(255)],
+  KAFKA_TLS_CA: ["public", "@", "/nowhere", "/dev/null", "/tmp", ""],
+  KAFKA_SASL_MECHANISM: ["PLAIN", "SCRAM-SHA-512", "plain", "GSSAPI"],
+  KAFKA_SASL_USERNAME: ["me", "ü", "a\nb"],
+  KAFKA_SASL_PASSWORD: [SECRET],
+  DATABASE_URL: [
+    `postgres://me:${SECRET}@db:5432/shop`,
+    `postgresql://me:${SECRET}@a,b:1/shop?target_session_attrs=read-write&connect_timeout=3`,
+    `postgres:///shop?host=/var/run/postgresql&user=me&password=${SECRET}`,
+    `postgres://me:${SECRET}@[::1]:5432/shop?sslmode=verify-full&sslrootcert=/ca.pem`,
+    `postgres://me:${SECRET}@db/shop?sslmode=prefer`,
+    `postgres://db/shop?password=${SECRET}`,
+  ],
+  DATABASE_TLS_CA: ["public", "@", "/nowhere"],
+  HTTP_LISTEN: ["127.0.0.1:8080", "[::]:0", "8080", ":8080", "host:99999"],
+  HTTP_HOSTS: ["a.example", "A,b", "a/b", "-"],
+  WORKERS: ["1", "256", "0", "many"],
+  MEMORY_MB: ["300", "512", "299", "65537"],
+  COMMIT_EVERY_MS: ["1000", "9", "60000"],
+  EVENTS_KEEP_DAYS: ["30", "3650", "0"],
+  ROLLUPS_KEEP_DAYS: ["400", "36501"],
+  STORE_EVENTS: ["true", "false", "TRUE", "1"],
+  HASH_ROUTES: ["true", "no"],
+  VIEWS: ["traffic", "traffic,pages", "carts", ",", "__proto__"],
+  ALLOW_PLAINTEXT: ["false", "true", "yes"],
+  LOG_LEVEL: ["info", "debug", "INFO"],
+  LOG_FORMAT: ["json", "text", "xml"],
+};
+
+/** `NAME=value` between NULs to settings. A value of a CA that begins with `@` stands for a file with what follows. */
+export const settings: Target = {
+  name: "settings",
+  about: "settings are in their bounds, or refused by one error that names them, on visible lines, without a secret",
+  open: openSettings,
+};
+
+async function openSettings(): Promise<Opened> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-hostile-" });
+  const file = `${folder}/ca.pem`;
+  return {
+    draw: drawSettings,
+    check(input) {
+      const env = new Map(
+        split(input, 0).map((line) => {
+          const at = line.indexOf(0x3d);
+          return [textOf(line.subarray(0, Math.max(0, at))), line.subarray(at + 1)] as const;
+        }),
+      );
+      return checkSettings((name) => {
+        const value = env.get(name);
+        if (value === undefined) return undefined;
+        if (!name.endsWith("_TLS_CA") || value[0] !== 0x40) return textOf(value);
+        Deno.writeFileSync(file, value.subarray(1));
+        return file;
+      });
+    },
+    close: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+function checkSettings(env: (name: string) => string | undefined): string {
+  const secrets = [env("DATABASE_URL"), env("KAFKA_SASL_PASSWORD")];
+  const open = SETTING_NAMES.filter((name) => !("secret" in SETTINGS[name])).map((name) => env(name) ?? "").join("\n");
+  // A mutation may have moved the secret into a setting that is shown.
+  const isSecret = secrets.some((value) => value?.includes(SECRET)) && !open.includes(SECRET);
+  try {
+    const read = readSettings(SETTING_NAMES, env);
+    checkBounds(read);
+    const { user, password, database, hosts } = parseDatabaseUrl(read.DATABASE_URL.reveal());
+    const isElsewhere = JSON.stringify([user, database, hosts]).includes(SECRET) || password !== SECRET;
+    for (const shown of [JSON.stringify(shownSettings(read)), JSON.stringify(read), Deno.inspect(read)]) {
+      assert.ok(!isSecret || isElsewhere || !shown.includes(SECRET), `the secret is shown: ${shown}`);
+    }
+    return "allowed";
+  } catch (error) {
+    if (!(error instanceof WrongSettings)) throw error;
+    const lines = error.message.split("\n");
+    assert.match(lines[0]!, /^\d+ settings? (is|are) invalid:$/);
+    for (const line of lines.slice(1)) {
+      assert.match(line, /^ {2}[A-Z_]+ (is|has) /);
+      assert.ok(SETTING_NAMES.some((name) => line.startsWith(`  ${name} `)), line);
+      assert.equal(visible(line), line, "a line with invisible characters");
+      assert.ok(line.length < 1500, `a line of ${line.length} characters`);
+    }
+    assert.ok(!isSecret || !error.message.includes(SECRET), `the secret is shown: ${error.message}`);
+    return `${lines.length - 1} refused`;
+  }
+}
+
+function checkBounds(read: Settings): void {
+  assert.match(read.KAFKA_TOPIC, /^[a-zA-Z0-9._-]{1,249}$/);
+  const numbers: readonly (readonly [number | null, number, number])[] = [
+    [read.WORKERS, 1, 256],
+    [read.MEMORY_MB, 300, 65_536],
+    [read.COMMIT_EVERY_MS, 10, 60_000],
+    [read.EVENTS_KEEP_DAYS, 1, 3650],
+    [read.ROLLUPS_KEEP_DAYS, 1, 36_500],
+    [read.KAFKA_PARTITIONS, 1, 10_000],
+    [read.HTTP_LISTEN.port, 0, 65_535],
+  ];
+  for (const [value, least, most] of numbers) {
+    assert.ok(value === null || (Number.isInteger(value) && value >= least && value <= most), String(value));
+  }
+  assert.ok(read.KAFKA_BROKERS.length > 0 && read.VIEWS.length > 0);
+  const texts = [...read.KAFKA_BROKERS, read.HTTP_LISTEN.hostname, ...read.HTTP_HOSTS ?? [], read.KAFKA_GROUP_ID];
+  for (const text of texts) assert.equal(visible(text), text, "a setting with invisible characters");
+}
+
+function drawSettings(random: Random): Uint8Array {
+  const chosen = random.shuffled(SETTING_NAMES).slice(0, random.below(6));
+  const names = random.chance(0.8) ? ["DATABASE_URL" as const, ...chosen] : chosen;
+  const wrong = random.below(2 * names.length);
+  const lines = names.map((name, n) => {
+    const usual = random.chance(0.6) ? VALUES[name][0]! : random.pick(VALUES[name]);
+    const value = bytesOf(usual === "@" ? `@${CERTIFICATE}` : usual);
+    return concat([bytesOf(`${name}=`), n === wrong ? mutated(random, value, 3) : value, Uint8Array.of(0)]);
+  });
+  const all = concat(lines);
+  return random.chance(0.1) ? mutated(random, all, 2) : all;
+}
+
+/** A connection string to its parts. */
+export const databaseUrls: Target = {
+  name: "database-urls",
+  about: "a connection string gives whole parts, shown without its password, or an error that shows nothing of it",
+  open: (): Opened => ({ draw: drawUrl, check: (input) => checkUrl(textOf(input).trim()) }),
+};
+
+function checkUrl(text: string): string {
+  let address: DatabaseAddress;
+  try {
+    address = parseDatabaseUrl(text);
+  } catch (error) {
+    assert.ok(error instanceof RangeError, `another error: ${error}`);
+    assert.equal(visible(error.message), error.message);
+    assert.ok(error.message.length < 400 && !error.message.includes(SECRET), error.message);
+    return "refused";
+  }
+  const { hosts, user, password, database, connectTimeoutMs } = address;
+  assert.ok(hosts.length > 0 && database !== "" && user !== "" && password !== "");
+  for (const { host, port } of hosts) {
+    assert.ok(host !== "" && Number.isInteger(port) && port > 0 && port < 65_536, `${host}:${port}`);
+    assert.ok(hostText({ host, port }).length <= host.length + 20);
+  }
+  for (const part of [user, password, database]) assert.ok(!(part ?? "").includes("\0"));
+  assert.ok(connectTimeoutMs === null || (connectTimeoutMs >= 2000 && connectTimeoutMs < 1e9));
+  const shown = databaseUrl(text).toString();
+  const others = [user, database, ...hosts.map(({ host }) => host)].join("\n");
+  const isHidden = password === null || !password.includes("hunter") || others.includes(password) ||
+    !shown.includes(password);
+  assert.ok(isHidden, `the password is shown: ${shown}`);
+  assert.equal(parseDatabaseUrl(shown).database, database, "what is shown is another address");
+  return "parsed";
+}
+
+function drawUrl(random: Random): Uint8Array {
+  const usual = bytesOf(random.pick(VALUES.DATABASE_URL));
+  if (random.chance(0.1)) return usual;
+  const more = random.chance(0.2) ? concat([usual, bytesOf(`&options=${random.pick(TOKENS)}`)]) : usual;
+  return mutated(random, more, 3, bytesOf(random.pick(VALUES.DATABASE_URL)));
+}
