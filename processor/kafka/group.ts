@@ -9,6 +9,7 @@ import { BufferPool } from "./buffer_pool.ts";
 
 /** A member of a group. */
 export interface GroupMember {
+  readonly id: string;
   readonly clientId: string;
   readonly host: string;
   /** The topics it reads; null if it doesn't use Kafka's consumer protocol. */
@@ -26,6 +27,7 @@ export interface Group {
   readonly members: readonly GroupMember[];
 }
 
+const LEAVE_GROUP = 13;
 const DESCRIBE_GROUPS = 15;
 
 /** Kafka's error codes of a coordinator that has just taken over the group. */
@@ -65,11 +67,10 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
       const [state, protocolType, protocol] = [r.readString(false), r.readString(false), r.readString(false)];
       const members = r.readArray(
         (m): GroupMember => {
-          m.readString(false); // its id
-          const [clientId, host] = [m.readString(false), m.readString(false)];
+          const [id, clientId, host] = [m.readString(false), m.readString(false), m.readString(false)];
           const topics = topicsOf(m.readBytes(false));
           m.readBytes(false); // its assignment
-          return { clientId, host: host.replace(/^\//, ""), topics };
+          return { id, clientId, host: host.replace(/^\//, ""), topics };
         },
         false,
         false,
@@ -83,6 +84,12 @@ export async function describeGroup(coordinator: BrokerConnection, groupId: stri
     throw new GroupNotDescribed(groupId, group?.errorCode ?? null);
   }
   return group;
+}
+
+/** Makes a member leave its group, by LeaveGroup, version 0; a member that has left already is no error. */
+export async function leaveFor(coordinator: BrokerConnection, groupId: string, memberId: string): Promise<void> {
+  const request = Writer.create().appendString(groupId, false).appendString(memberId, false);
+  await coordinator.request(LEAVE_GROUP, 0, request, false, new BufferPool());
 }
 
 /** The topics that a member subscribed to, from its metadata; null if that is of another protocol. */
