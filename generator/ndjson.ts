@@ -102,7 +102,7 @@ class BegunLine {
 
   /** The whole line with its last bytes; the next line begins. */
   ended(end: Uint8Array, number: number): Uint8Array {
-    if (this.#used === 0) return end;
+    if (this.#used === 0 && end.length <= MAX_LINE_BYTES) return end;
     this.add(end, number);
     const line = this.#bytes.subarray(0, this.#used);
     this.#bytes = EMPTY;

@@ -10,6 +10,7 @@ import { BufferPool } from "./buffer_pool.ts";
 
 /** A member of a group. */
 export interface GroupMember {
+  readonly id: string;
   readonly clientId: string;
   readonly host: string;
   /** The topics it reads; null if it doesn't use Kafka's consumer protocol. */
@@ -27,6 +28,7 @@ export interface Group {
   readonly members: readonly GroupMember[];
 }
 
+const LEAVE_GROUP = 13;
 const DESCRIBE_GROUPS = 15;
 
 /** Kafka's error codes of a coordinator that has just taken over the group. */
@@ -77,14 +79,19 @@ export function groupsFrom(answer: Answer): (Group & { readonly errorCode: numbe
     answer.text(); // its id
     const [state, protocolType, protocol] = [answer.text(), answer.text(), answer.text()];
     const members = answer.list((): GroupMember => {
-      answer.text(); // its id
-      const [clientId, host] = [answer.text(), answer.text()];
+      const [id, clientId, host] = [answer.text(), answer.text(), answer.text()];
       const topics = topicsOf(answer.longBytes());
       answer.longBytes(); // its assignment
-      return { clientId, host: host.replace(/^\//, ""), topics };
+      return { id, clientId, host: host.replace(/^\//, ""), topics };
     });
     return { errorCode, state, protocolType, protocol, members };
   });
+}
+
+/** Makes a member leave its group, by LeaveGroup, version 0; a member that has left already is no error. */
+export async function leaveFor(coordinator: BrokerConnection, groupId: string, memberId: string): Promise<void> {
+  const request = Writer.create().appendString(groupId, false).appendString(memberId, false);
+  await coordinator.request(LEAVE_GROUP, 0, request, false, new BufferPool());
 }
 
 /** The topics that a member subscribed to, from its metadata; null if that is of another protocol. */

@@ -30,6 +30,19 @@ const ANSWER_MS = 10_000;
 /** Maximum age of the group leader's topic metadata. */
 const METADATA_AGE_MS = 10_000;
 
+/** Client ids of the service begin so. */
+const CLIENT_ID = "clickstream";
+
+/** A client id of a worker: the same after a restart, if the service has a port of its own on its machine. */
+export function workerClientId(machine: string, port: number, worker: string): string {
+  return port === 0 ? CLIENT_ID : `${CLIENT_ID}-${machine}-${port}-${worker}`;
+}
+
+/** Whether a client id is one of the service's workers. */
+export function isWorkerClientId(clientId: string): boolean {
+  return /^clickstream(-.+-\d+-\d+)?$/.test(clientId);
+}
+
 /** A membership, from its first join until it is closed. */
 export class Member {
   /** True when the membership has ended or can't be trusted any more. */

@@ -13,7 +13,7 @@ import { closed } from "./client.ts";
 import { isAnswer, isUnknownTopic, UNREACHABLE, withCauses } from "./errors.ts";
 import { topicIdOf } from "./fetch.ts";
 import { Fetcher, type FetcherSettings } from "./fetcher.ts";
-import { describeGroup, memberInWords, strangersTo } from "./group.ts";
+import { describeGroup, leaveFor, memberInWords, strangersTo } from "./group.ts";
 import { consumerOf, Member } from "./member.ts";
 
 /** How to connect to Kafka, and as which client and group. */
@@ -21,6 +21,11 @@ export interface KafkaSettings extends FetcherSettings {
   readonly brokers: readonly string[];
   /** Members of a consumer group share the partitions; without a group, this source reads all of them. */
   readonly groupId: string | null;
+  /**
+   * Whether no other process has this client id. Then other members with it are what a killed process left behind, and
+   * are removed from the group, which would wait for them until their session times out (default: false).
+   */
+  readonly isOnly?: boolean;
   /** Called with a description of each problem that resolves itself. */
   readonly warn?: (message: string) => void;
   /** Called when Kafka answers and the join of the consumer group begins. */
@@ -57,6 +62,8 @@ export class KafkaSource implements Source {
   #repartitioned: string | null = null;
   /** Brokers that don't answer; each is reported once. */
   readonly #silent = new Set<string>();
+  /** Whether this source has joined the group before. */
+  #hasJoined = false;
   /** Wakes a waiting poll. */
   #wake: () => void = () => {};
 
@@ -89,6 +96,7 @@ export class KafkaSource implements Source {
       if (isLost) {
         await this.#member?.close();
         this.#member = new Member(await answering(), () => this.#wake());
+        await this.#removePredecessors(this.#member);
       }
       const member = this.#member!;
       if (member.reassigned) this.#settings.joining?.();
@@ -214,10 +222,8 @@ export class KafkaSource implements Source {
   async #strangers(member: Member): Promise<string | null> {
     const { groupId, topic } = this.#settings;
     try {
-      const coordinator = await member.coordinator();
-      if (coordinator === null || groupId === null) return null;
-      const connection = await BrokerConnection.open(coordinator.host, coordinator.port, this.#settings);
-      const group = await describeGroup(connection, groupId).finally(() => connection.close());
+      const group = await this.#atCoordinator(member, describeGroup);
+      if (group === null) return null;
       const strangers = strangersTo(topic, group);
       if (strangers.length === 0) return null;
       const how = group.protocol === "" ? "" : ` (the group's assignment strategy is ${group.protocol})`;
@@ -227,6 +233,30 @@ export class KafkaSource implements Source {
     } catch {
       return null;
     }
+  }
+
+  /** Removes the members that a killed process has left behind. Without an answer, they stay until they time out. */
+  async #removePredecessors(member: Member): Promise<void> {
+    if (this.#settings.isOnly !== true || this.#hasJoined) return;
+    // Only once: if another process has this client id nevertheless, they must not remove each other forever.
+    this.#hasJoined = true;
+    await this.#atCoordinator(member, async (connection, groupId) => {
+      const { members } = await describeGroup(connection, groupId);
+      const left = members.filter(({ clientId }) => clientId === this.#settings.clientId);
+      for (const { id } of left) await leaveFor(connection, groupId, id);
+    }).catch(() => {});
+  }
+
+  /** Asks the group's coordinator; null if it is unknown. */
+  async #atCoordinator<T>(
+    member: Member,
+    ask: (connection: BrokerConnection, groupId: string) => Promise<T>,
+  ): Promise<T | null> {
+    const coordinator = await member.coordinator();
+    const { groupId } = this.#settings;
+    if (coordinator === null || groupId === null) return null;
+    const connection = await BrokerConnection.open(coordinator.host, coordinator.port, this.#settings);
+    return await ask(connection, groupId).finally(() => connection.close());
   }
 
   async #somethingHappens(maxWaitMs: number): Promise<void> {

@@ -9,8 +9,21 @@ import { jarsOf } from "./maven.ts";
 /** SASL mechanisms. */
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
 
+/** The place of a broker among several, which are all started at the same time. */
+export interface ClusterNode {
+  /** From 1. */
+  readonly id: number;
+  /** Ports of all controllers, in the order of the ids. */
+  readonly controllerPorts: readonly number[];
+  /** Port of the secured listener, and the port at which clients are told to find it. */
+  readonly securePort: number;
+  readonly advertisedPort: number;
+}
+
 /** Options of the broker. */
 export interface KafkaOptions {
+  /** Makes it one of several brokers (default: it is alone). */
+  readonly node?: ClusterNode;
   /** A second listener with encryption, authentication, or both. */
   readonly secure?: { readonly tls: boolean; readonly sasl?: Mechanism };
   /** Port of the open listener (default: a free one). */
@@ -60,7 +73,12 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   const libs = await jarsOf("kafka-4.3.1", new URL("kafka/pom.xml", import.meta.url));
   const folder = options.dataDir ?? await Deno.makeTempDir({ prefix: "clickstream-kafka-" });
   await Deno.mkdir(folder, { recursive: true });
-  const ports = { open: options.port ?? freePort(), controller: freePort(), secure: freePort() };
+  const { node } = options;
+  const ports = {
+    open: options.port ?? freePort(),
+    controller: node?.controllerPorts[node.id - 1] ?? freePort(),
+    secure: node?.securePort ?? freePort(),
+  };
   const caPem = options.secure?.tls ? await makeCertificate(folder) : "";
   const config = `${folder}/server.properties`;
   await Deno.writeTextFile(config, properties(folder, ports, options));
@@ -163,16 +181,19 @@ async function answers(bootstrap: string, child: Child): Promise<void> {
 function properties(
   folder: string,
   ports: { readonly open: number; readonly controller: number; readonly secure: number },
-  { secure, properties: more = {} }: KafkaOptions,
+  { secure, node, properties: more = {} }: KafkaOptions,
 ): string {
   const protocol = `${secure?.sasl === undefined ? "" : "SASL_"}${secure?.tls ? "SSL" : "PLAINTEXT"}`;
-  const guarded = secure === undefined ? "" : `,SECURE://localhost:${ports.secure}`;
+  const guarded = (port: number) => secure === undefined ? "" : `,SECURE://localhost:${port}`;
+  const voters = (node?.controllerPorts ?? [ports.controller]).map((port, n) => `${n + 1}@127.0.0.1:${port}`);
   const lines: Record<string, string> = {
     "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
-    "listeners": `PLAINTEXT://127.0.0.1:${ports.open},CONTROLLER://127.0.0.1:${ports.controller}${guarded}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${ports.open}${guarded}`,
+    "node.id": `${node?.id ?? 1}`,
+    "controller.quorum.voters": voters.join(","),
+    "listeners": `PLAINTEXT://127.0.0.1:${ports.open},CONTROLLER://127.0.0.1:${ports.controller}${
+      guarded(ports.secure)
+    }`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${ports.open}${guarded(node?.advertisedPort ?? ports.secure)}`,
     "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:${protocol}`,
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",

@@ -11,6 +11,7 @@ import { currentTopicId } from "../../kafka/source.ts";
 import { ADOPT, type TopicChange, topicChangeInWords } from "../../pipeline/source.ts";
 import { askBroker } from "../../kafka/bootstrap.ts";
 import { memberInWords } from "../../kafka/group.ts";
+import { isWorkerClientId } from "../../kafka/member.ts";
 import { inWords } from "../../config/secret.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
@@ -251,7 +252,7 @@ async function group(admin: Admin, { KAFKA_GROUP_ID: id, KAFKA_TOPIC: topic }: D
   const check = "kafka group";
   const { state, members, protocol, protocolType } = await admin.group(id);
   const strangers = members.filter(({ clientId, topics }) =>
-    clientId !== "clickstream" || !(topics?.includes(topic) ?? false)
+    !isWorkerClientId(clientId) || !(topics?.includes(topic) ?? false)
   );
   if (strangers.length > 0) {
     const how = [protocolType, protocol].filter((each) => each !== "").join("/");

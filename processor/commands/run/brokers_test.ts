@@ -56,6 +56,10 @@ class Service implements AsyncDisposable {
     this.#child = null;
   }
 
+  async kill(): Promise<void> {
+    await this.#child?.end("SIGKILL");
+  }
+
   async log(): Promise<string> {
     return await Deno.readTextFile(this.#log);
   }
@@ -389,6 +393,21 @@ Deno.test("reads added partitions, and reports within 15 s what it cannot read o
     ),
     step("a foreign member uses another protocol", () => reportsForeignMember(undefined, /protocols are incompatible/)),
   ]);
+});
+
+Deno.test("a killed process starts again without waiting for its former membership", leaky, async () => {
+  await using service = await serviceOf("killed", 4, { WORKERS: "2" });
+  service.start();
+  await service.isReady();
+  await send("killed", [0, 1, 2, 3], 40, "before");
+  await drained(service, "every record is committed", 30_000);
+  await service.kill();
+  await send("killed", [0, 1, 2, 3], 40, "after");
+  service.start();
+  // The group waits for 10 s for a member that is silent.
+  await drained(service, "every record is committed", 6_000);
+  assert.equal((await clickstream(["doctor"], service.env)).code, 0);
+  await service.stop();
 });
 
 Deno.test("reports a frozen broker within 15 s, and reads again when it recovers", leaky, async () => {

@@ -8,6 +8,7 @@ import { kernelMebibytes, memoryMbOf, type Settings, workersOf } from "../../con
 import { commitLimits } from "../../config/memory.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
+import { workerClientId } from "../../kafka/member.ts";
 import { KafkaSource } from "../../kafka/source.ts";
 import type { Log } from "../../host/log.ts";
 import { SchemaMismatch, verifySchema } from "../../postgres/operations/migrations.ts";
@@ -85,7 +86,7 @@ export async function work(
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
-    clientId: "clickstream",
+    ...clientOf(settings, instance),
     warn: (message) => log.warn(message),
     joining: () => readiness.joining(),
     fetched: (bytes) => tell({ kind: "fetched", bytes }),
@@ -138,6 +139,12 @@ export async function work(
     clearInterval(states);
     await withTimeout(source.close(), sink.close());
   }
+}
+
+/** How a worker names itself to Kafka: no other process on its machine can have its port. */
+function clientOf({ HTTP_LISTEN: { port } }: RunSettings, instance: string): { clientId: string; isOnly: boolean } {
+  const [machine, , worker] = instance.split("/");
+  return { clientId: workerClientId(machine!, port, worker ?? "0"), isOnly: port !== 0 };
 }
 
 /** Waits until everything is closed or has failed to close, for at most `CLOSE_WITHIN_MS`. */

@@ -1,0 +1,48 @@
+/**
+ * `deno task chaos [--minutes N] [--seed N]`: runs the compiled service under load against real brokers and a real
+ * PostgreSQL with a standby, injects faults, and compares every table after each round. It needs `deno task build`.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { chaos } from "./chaos.ts";
+import { FAULTS } from "./faults.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    seed: { type: "string", default: "1" },
+    brokers: { type: "string", default: "3" },
+    rate: { type: "string", default: "300" },
+    /** Faults of a round. */
+    faults: { type: "string", default: "6" },
+    /** Only faults whose names match, as a regular expression. */
+    only: { type: "string", default: "" },
+    /** Another build of the service, for rolling upgrades. */
+    other: { type: "string" },
+    list: { type: "boolean", default: false },
+  },
+});
+
+const faults = FAULTS.filter(({ name }) => new RegExp(values.only).test(name));
+if (values.list) {
+  for (const { name, does, ends, judged } of faults) {
+    console.log(`${name}\n  does: ${does}\n  ends: ${ends}\n  judged: ${judged}`);
+  }
+  Deno.exit(0);
+}
+const startedMs = performance.now();
+const figures = await chaos({
+  seed: Number(values.seed),
+  minutes: Number(values.minutes),
+  brokers: Number(values.brokers),
+  faults,
+  count: Number(values.faults),
+  rate: Number(values.rate),
+  workers: [2, 1],
+  otherProgram: values.other ?? null,
+  say: (text) => console.log(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${text}`),
+});
+for (const line of figures.lines()) console.log(line);
+for (const failure of figures.failures) console.error(failure);
+console.log(figures.json());
+Deno.exit(figures.failures.length === 0 ? 0 : 1);
