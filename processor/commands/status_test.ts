@@ -113,11 +113,11 @@ Deno.test("status with --json prints one report per line, null while the service
   assert.equal(code, 0);
 });
 
-Deno.test("status takes nothing for a report that is none, and prints no text that a terminal obeys", () => {
+Deno.test("status takes nothing for a report that is none, and prints no text that a terminal obeys", async () => {
   for (const text of ["", "null", "7", "[]", '{"state":"running"}', '{"state":7}', `{"state":${"[".repeat(20_000)}`]) {
     for (const json of [true, false]) assert.throws(() => reportText(text, json), /another program answers there/);
   }
-  const { activity } = serving();
+  const { activity, server } = serving();
   const about = { version: "\u009b2J", instance: "a\u202e", topic: "\x1b]0;x\x07", startedAt: NOON, settings: {} };
   const moment = { now: NOON, stopping: false, database: null };
   const text = JSON.stringify(statusReport(about, activity, new History(activity), moment));
@@ -126,6 +126,7 @@ Deno.test("status takes nothing for a report that is none, and prints no text th
     assert.match(printed, json ? /^[^\p{Cc}\p{Cf}]+$/u : /^(?:\n|[^\p{Cc}\p{Cf}])+$/u);
     if (json) assert.deepEqual(JSON.parse(printed), JSON.parse(text));
   }
+  await server.close();
 });
 
 Deno.test("status recognises that another program answers", async () => {
