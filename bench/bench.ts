@@ -15,7 +15,7 @@ import { fillTopics, type Topics } from "./fill.ts";
 import { latencyOf, PER_SECOND } from "./latency.ts";
 import { drainBy, hindrance, PEERS } from "./peers.ts";
 import { builtAgainst, builtHere, fromSources, hasCommit, type Program, thisCommit } from "./programs.ts";
-import { calibrate, thisMachine, watchLoad } from "./usage.ts";
+import { calibrate, thisMachine, watchLoad } from "../testing/servers/usage.ts";
 
 /** The figures of a report while it is made. */
 type Rows = { readonly case: string; readonly program: string; readonly runs: Run[] }[];

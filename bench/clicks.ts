@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { Random } from "../generator/random.ts";
+import type { Sendable } from "../testing/servers/load.ts";
 
 /** Options of a load. */
 export interface Load {
@@ -19,10 +20,8 @@ export interface Load {
 }
 
 /** A record of the load. */
-export interface LoadedRecord {
-  readonly key: string;
+export interface LoadedRecord extends Sendable {
   readonly value: Buffer;
-  readonly timestampMs: number;
   readonly eventType: string;
   /** Revenue of a purchase; 0 of any other event. */
   readonly revenueCents: number;

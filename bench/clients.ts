@@ -9,9 +9,9 @@ import { startKafka } from "../testing/servers/kafka.ts";
 import { startPostgres, using } from "../testing/servers/postgres.ts";
 import { build } from "../tasks/build.ts";
 import { type Load, recordsOf } from "./clicks.ts";
-import { load } from "./load.ts";
+import { load } from "../testing/servers/load.ts";
 import { prepare } from "./service.ts";
-import { processCpuSeconds } from "./usage.ts";
+import { processCpuSeconds } from "../testing/servers/usage.ts";
 
 const TOPIC = "clients";
 const PARTITIONS = 6;

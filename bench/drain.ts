@@ -15,7 +15,7 @@ import { type Drained, PEERS_CASE } from "./figures.ts";
 import type { Topic } from "./fill.ts";
 import type { Program } from "./programs.ts";
 import { prepare, type Prepared } from "./service.ts";
-import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "./usage.ts";
+import { processCpuSeconds, residentPeakMb, treeCpuSeconds } from "../testing/servers/usage.ts";
 
 /** The servers that all programs use, one after the other. */
 export interface Stand {

@@ -3,7 +3,7 @@
  * @module
  */
 import { table } from "../processor/status/text.ts";
-import type { Machine } from "./usage.ts";
+import type { Machine } from "../testing/servers/usage.ts";
 import { split, type Spread, spreadOf } from "./statistics.ts";
 
 /** How a figure is shown and compared. */

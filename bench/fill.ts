@@ -7,7 +7,7 @@ import { exists } from "../testing/servers/child.ts";
 import type { Broker } from "../testing/servers/kafka.ts";
 import { type LoadedRecord, recordsOf } from "./clicks.ts";
 import type { Load } from "./figures.ts";
-import { load } from "./load.ts";
+import { load } from "../testing/servers/load.ts";
 import { BINARY } from "./programs.ts";
 
 /** A filled topic and what it holds. */

@@ -7,7 +7,7 @@ import { until } from "../testing/servers/child.ts";
 import { using } from "../testing/servers/postgres.ts";
 import { recordsOf } from "./clicks.ts";
 import { prepared, type Settings, type Stand } from "./drain.ts";
-import { messageOf, producerTo } from "./load.ts";
+import { messageOf, producerTo } from "../testing/servers/load.ts";
 import type { Program } from "./programs.ts";
 
 /** Events/s of the measurement. */

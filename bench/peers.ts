@@ -11,7 +11,7 @@ import type { Stand } from "./drain.ts";
 import type { Drained } from "./figures.ts";
 import type { Topic } from "./fill.ts";
 import { type Compared, compareWindows, tablesSql, type Written, written } from "./peers_tables.ts";
-import { residentPeakMb, treeCpuSeconds } from "./usage.ts";
+import { residentPeakMb, treeCpuSeconds } from "../testing/servers/usage.ts";
 
 /** Java packages that Spark accesses beyond Java's defaults. */
 const OPENED = [

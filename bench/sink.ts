@@ -23,7 +23,7 @@ import { DAY_MS } from "../processor/views/view.ts";
 import { exists } from "../testing/servers/child.ts";
 import { startPostgres } from "../testing/servers/postgres.ts";
 import { FROM_MS, recordsOf } from "./clicks.ts";
-import { treeCpuSeconds } from "./usage.ts";
+import { treeCpuSeconds } from "../testing/servers/usage.ts";
 
 const PARTITIONS = 6;
 const SPAN_MS = 3_600_000;

@@ -27,7 +27,10 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["processor/commands/demo", "processor/commands/doctor", "processor/commands/run"],
     ...["processor/testing/contracts", "testing/servers"],
   ],
-  ["processor/commands", "processor/testing/simulation", "testing/service", "testing/chaos", "infra/testing"],
+  [
+    ...["processor/commands", "processor/testing/simulation", "testing/service", "infra/testing"],
+    ...["testing/chaos", "testing/overload", "testing/soak"],
+  ],
   ["processor/main.ts", "tasks", "processor/testing/hostile"],
   ["bench", "tasks/hostile.ts", "tasks/fuzz.ts"],
 ];

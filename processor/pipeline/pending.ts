@@ -23,7 +23,7 @@ import type { Delta, View } from "../views/view.ts";
  */
 const MAX_PENDING_CENTS = 8e15;
 
-/** Most bytes of refused payloads in one commit. */
+/** Most bytes of refused payloads in one commit, however much memory there is for texts. */
 const MAX_REFUSED_BYTES = 32 * 1024 * 1024;
 
 /** A capacity of more than this many times the records is too much; it happens after catching up. */
@@ -41,7 +41,7 @@ export interface PendingOptions {
   readonly now: () => number;
   /** Has dictionaries and batches of its own. */
   readonly runs?: RunDecoder | undefined;
-  /** Bytes of texts after which a commit is full. */
+  /** Bytes of texts and refused payloads after which a commit is full. */
   readonly mostTextBytes: number;
 }
 
@@ -102,6 +102,8 @@ export class Pending {
     const { revenue, count } = batch;
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
     batch.keep(events);
+    // Not only with a full batch: its texts could be half a gigabyte.
+    this.#textBytes = this.#runs?.textBytes(this.#words) ?? 0;
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 
@@ -114,7 +116,7 @@ export class Pending {
   /** True when a commit must come first, because sums could become inexact, or texts or refused payloads fill the memory. */
   get full(): boolean {
     return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > MAX_REFUSED_BYTES ||
-      this.#textBytes > this.#mostTextBytes;
+      this.#textBytes + this.#refusedBytes > this.#mostTextBytes;
   }
 
   /** The deltas of all stored events, and the batches if raw events are stored. Both are valid until `clear`. */
@@ -168,7 +170,6 @@ export class Pending {
     this.times.event.take(full.time, full.count);
     this.times.kafka.take(full.kafkaTime, full.count);
     for (const fold of this.#folds) fold.add(full);
-    this.#textBytes = this.#runs?.textBytes(this.#words) ?? 0;
     if (this.#keep) {
       this.#kept.push(full);
       this.#batch = this.#spare.pop() ?? this.#newBatch(Math.min(BATCH_EVENTS, full.capacity * 4));

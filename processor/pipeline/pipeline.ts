@@ -39,7 +39,7 @@ export interface PipelineOptions {
   readonly commitSoonMs?: number;
   /** Most records in one commit. The first commits are smaller, so that rows show up soon. */
   readonly commitRecords: number;
-  /** Bytes of texts after which a commit is full, however few records it has (default: none). */
+  /** Bytes of texts and refused payloads after which a commit is full, however few records it has (default: none). */
   readonly commitTextBytes?: number;
   /** Lets pending I/O of this thread proceed (default: not before the next poll). */
   readonly yieldToEventLoop?: () => Promise<void>;

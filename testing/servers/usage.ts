@@ -37,6 +37,24 @@ export async function residentPeakMb(pid: number): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) / 1000;
 }
 
+/** What a process holds at a moment. */
+export interface Footprint {
+  readonly rssMb: number;
+  /** Memory that it shares with nobody, in MB. */
+  readonly privateMb: number;
+  /** Open files, sockets and pipes. */
+  readonly handles: number;
+  readonly threads: number;
+}
+
+/** What a process holds now. */
+export async function footprintOf(pid: number): Promise<Footprint> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+  const handles = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  return { rssMb: of("VmRSS") / 1000, privateMb: of("RssAnon") / 1000, handles, threads: of("Threads") };
+}
+
 /** User and system time of a process, and of its ended children. */
 async function ticks(pid: number): Promise<[number, number, number, number]> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
