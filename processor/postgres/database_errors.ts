@@ -82,6 +82,24 @@ export function isTransient(error: unknown, { connecting = false, embedded = fal
   return !CONFIGURATION.test(message) && !(code !== null && CONFIGURATION_CODES.test(code));
 }
 
+/** SQLSTATE class and code of a refused login: 28 the login itself, 3D000 the database. */
+const LOGIN_STATES = /^(28...|3D000)$/;
+
+/** SQLSTATE of a missing right. */
+const RIGHT_STATE = "42501";
+
+/**
+ * Returns an error that is worth a retry in place of one about a login or a right that was there before; any other
+ * error as it is.
+ *
+ * @param had whether the login and the rights were there
+ */
+export function revocable(error: unknown, had: { readonly login: boolean; readonly rights: boolean }): unknown {
+  if (!(error instanceof DatabaseError) || error.code === null) return error;
+  const isRevoked = had.login && LOGIN_STATES.test(error.code) || had.rights && error.code === RIGHT_STATE;
+  return isRevoked ? new DatabaseUnavailable(error.message, { kind: "postgres_refuses", cause: error }) : error;
+}
+
 /** SQLSTATE classes about values: 22 data, 23 constraints, 54 limits such as the size of an index row. */
 const DATA_STATES = /^(22|23|54)...$/;
 

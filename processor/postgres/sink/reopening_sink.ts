@@ -3,11 +3,18 @@
  * @module
  */
 import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { revocable } from "../database_errors.ts";
 
-/** Passes all calls to a sink that it opens on demand, and opens again after a failure. */
+/**
+ * Passes all calls to a sink that it opens on demand, and opens again after a failure. Once it has read, a login that
+ * PostgreSQL refuses is worth a retry, and once it has committed, so is a missing right: they were there, somebody took
+ * them away, and may give them back. Before that, both are mistakes of the configuration.
+ */
 export class ReopeningSink implements Sink {
   readonly #open: () => Promise<Sink>;
   #sink: Promise<Sink> | null = null;
+  #hasRead = false;
+  #hasCommitted = false;
 
   constructor(open: () => Promise<Sink>) {
     this.#open = open;
@@ -22,12 +29,15 @@ export class ReopeningSink implements Sink {
     return this.#use((sink) => sink.hashKey());
   }
 
-  positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
-    return this.#use((sink) => sink.positions(topic, partitions));
+  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+    const positions = await this.#use((sink) => sink.positions(topic, partitions));
+    this.#hasRead = true;
+    return positions;
   }
 
-  commit(commit: Commit): Promise<void> {
-    return this.#use((sink) => sink.commit(commit));
+  async commit(commit: Commit): Promise<void> {
+    await this.#use((sink) => sink.commit(commit));
+    this.#hasCommitted = true;
   }
 
   async close(): Promise<void> {
@@ -45,7 +55,7 @@ export class ReopeningSink implements Sink {
       // A position that moved says nothing about the connection. After any other error its state is unknown. Do not
       // wait for it to close, so that another can be opened at once.
       if (!(error instanceof PositionsMoved) && this.#sink === mine) void this.close().catch(() => {});
-      throw error;
+      throw revocable(error, { login: this.#hasRead, rights: this.#hasCommitted });
     }
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Commit, PositionsMoved, Unavailable } from "../../pipeline/commit.ts";
 import { MemorySink } from "../../testing/fakes/memory.ts";
+import { DatabaseError, DatabaseUnavailable } from "../database_errors.ts";
 import { ReopeningSink } from "./reopening_sink.ts";
 
 const NOTHING: Commit = { topic: "t", topicId: null, advances: [], deltas: [], events: null, refusals: [] };
@@ -67,4 +68,21 @@ Deno.test("keeps the connection when positions have moved", async () => {
   await assert.rejects(sink.commit(NOTHING), PositionsMoved);
   await sink.open();
   assert.deepEqual(opened.map(({ closed }) => closed), [0]);
+});
+
+Deno.test("a login or a right that was taken away is worth a retry, and one that was never there is not", async () => {
+  const refused = (code: string) => new DatabaseError(`refused with ${code}`, code, { kind: "postgres_refuses" });
+  const { sink, opened } = reopening();
+  const commit = async (code: string) => {
+    await sink.open();
+    opened.at(-1)!.failure = refused(code);
+    return sink.commit(NOTHING);
+  };
+  for (const code of ["28P01", "28000", "3D000", "42501"]) await assert.rejects(commit(code), DatabaseError, code);
+  await sink.positions("t", [0]);
+  for (const code of ["28P01", "28000", "3D000"]) await assert.rejects(commit(code), DatabaseUnavailable, code);
+  await assert.rejects(commit("42501"), DatabaseError);
+  await sink.commit(NOTHING);
+  await assert.rejects(commit("42501"), DatabaseUnavailable);
+  await assert.rejects(commit("42P01"), DatabaseError);
 });
