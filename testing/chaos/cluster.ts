@@ -3,7 +3,9 @@
  * @module
  */
 import { Kafka, logLevel } from "kafkajs";
-import type { KafkaAccess } from "../../processor/kafka/broker.ts";
+import { Reader, Writer } from "@platformatic/kafka";
+import { BrokerConnection, type KafkaAccess } from "../../processor/kafka/broker.ts";
+import { BufferPool } from "../../processor/kafka/buffer_pool.ts";
 import { freePort, until } from "../servers/child.ts";
 import { type Broker, startKafka, USER } from "../servers/kafka.ts";
 import type { Env } from "../servers/binary.ts";
@@ -97,17 +99,36 @@ export class Cluster implements AsyncDisposable {
     return this.brokers.map(({ bootstrap }) => bootstrap);
   }
 
-  /** Creates a topic that every broker holds, and waits until each partition has all its replicas. */
-  async createTopic(topic: string, partitions: number, config: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** Creates a topic with a list of brokers for each partition, and waits until each has all its replicas. */
+  async createTopic(
+    topic: string,
+    replicas: readonly (readonly number[])[],
+    config: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-    await this.#administers(async (admin) => {
-      const replicationFactor = this.brokers.length;
-      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] });
-    });
+    const replicaAssignment = replicas.map((of, partition) => ({ partition, replicas: [...of] }));
+    await this.#administers((admin) => admin.createTopics({ topics: [{ topic, replicaAssignment, configEntries }] }));
     await until(`topic ${topic} has all replicas`, async () => {
       const all = await this.partitionsOf(topic).catch(() => []);
-      return all.length === partitions && all.every(({ isr }) => isr.length === this.brokers.length);
+      return all.length === replicas.length &&
+        all.every(({ partitionId, isr }) => isr.length === replicas[partitionId]!.length);
     });
+  }
+
+  /** All brokers as replicas of each of some partitions, led by each in turn. */
+  everywhere(partitions: number): readonly (readonly number[])[] {
+    const ids = this.brokers.map((_, n) => n + 1);
+    return Array.from({ length: partitions }, (_, first) => ids.map((_, n) => ids[(first + n) % ids.length]!));
+  }
+
+  /** Id of the active controller. */
+  async controller(): Promise<number> {
+    let leader = -1;
+    await until("there is a controller", async () => {
+      for (const { port } of this.brokers) leader = Math.max(leader, await controllerBy(port).catch(() => -1));
+      return leader > 0;
+    });
+    return leader;
   }
 
   /** Deletes a topic. */
@@ -150,5 +171,27 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+}
+
+const DESCRIBE_QUORUM = 55;
+
+/** Id of the active controller, as one broker knows it. */
+async function controllerBy(port: number): Promise<number> {
+  const connection = await BrokerConnection.open("127.0.0.1", port, { clientId: "chaos" });
+  try {
+    const request = Writer.create().appendArray(["__cluster_metadata"], (topics, name) => {
+      topics.appendString(name).appendArray([0], (partitions, n) => void partitions.appendInt32(n));
+    }).appendTaggedFields();
+    const reader = Reader.from(await connection.request(DESCRIBE_QUORUM, 0, request, true, new BufferPool()));
+    reader.readInt16(); // error
+    reader.readUnsignedVarInt(); // topics
+    reader.readString();
+    reader.readUnsignedVarInt(); // partitions
+    reader.readInt32();
+    reader.readInt16(); // error
+    return reader.readInt32();
+  } finally {
+    connection.close();
   }
 }

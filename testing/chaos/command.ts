@@ -13,7 +13,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     brokers: { type: "string", default: "3" },
     rate: { type: "string", default: "300" },
-    /** Faults of a round. */
+    /** Faults of a round; 0: each once, in order. */
     faults: { type: "string", default: "6" },
     /** Only faults whose names match, as a regular expression. */
     only: { type: "string", default: "" },
@@ -36,7 +36,7 @@ const figures = await chaos({
   minutes: Number(values.minutes),
   brokers: Number(values.brokers),
   faults,
-  count: Number(values.faults),
+  count: values.faults === "0" ? null : Number(values.faults),
   rate: Number(values.rate),
   workers: [2, 1],
   otherProgram: values.other ?? null,

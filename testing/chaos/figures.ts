@@ -11,11 +11,28 @@ export interface Counted extends Struck {
   sigkills: number;
   /** Connections that the proxies have broken for other reasons than a commit or a COPY. */
   broken: number;
+  /** SIGKILLs of the operator's commands. */
+  commandKills: number;
+  /** Records that were read again because PostgreSQL had lost their commits. */
+  rereadAfterLoss: number;
+  /** Unclean leader elections that the service has reported. */
+  reported: number;
 }
 
 /** Collects figures. */
 export class Figures {
-  readonly counted: Counted = { rounds: 0, records: 0, sigkills: 0, swallowed: 0, unsent: 0, cut: 0, broken: 0 };
+  readonly counted: Counted = {
+    rounds: 0,
+    records: 0,
+    sigkills: 0,
+    swallowed: 0,
+    unsent: 0,
+    cut: 0,
+    broken: 0,
+    commandKills: 0,
+    rereadAfterLoss: 0,
+    reported: 0,
+  };
   /** Milliseconds from the start of a process after a SIGKILL to its first commit. */
   readonly restartsMs: number[] = [];
   /** What failed, for people. */
@@ -35,7 +52,8 @@ export class Figures {
 
   /** The figures as lines. */
   lines(): string[] {
-    const { rounds, records, sigkills, swallowed, unsent, cut, broken } = this.counted;
+    const { rounds, records, sigkills, swallowed, unsent, cut, broken, commandKills, rereadAfterLoss, reported } =
+      this.counted;
     const rows = [...this.#injected].sort(([a], [b]) => a < b ? -1 : 1).map(([name, count]) => {
       const times = this.#recoveriesMs.get(name) ?? [];
       return [name, `${count}`, `${times.length}`, seconds(median(times)), seconds(Math.max(...times, 0))];
@@ -48,6 +66,8 @@ export class Figures {
       ),
       `rounds ${rounds}, records ${records}, SIGKILLs ${sigkills}, swallowed COMMIT replies ${swallowed}, ` +
       `unsent COMMITs ${unsent}, cut COPYs ${cut}, other connections broken ${broken}`,
+      `SIGKILLs of commands ${commandKills}, records read again after lost commits ${rereadAfterLoss}, ` +
+      `unclean elections reported ${reported}`,
       `restart to first commit: median ${seconds(median(this.restartsMs))} s, ` +
       `worst ${seconds(Math.max(...this.restartsMs, 0))} s, of ${this.restartsMs.length}`,
       `failures: ${this.failures.length}`,

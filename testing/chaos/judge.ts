@@ -81,7 +81,14 @@ async function agreesWithSimulator({ load, postgres, database, notes }: World, r
          (select sum(refused) from clickstream.progress)::float8 as refused`,
     ));
   const { duplicates: skipped, refused, ...exact } = stored as Record<string, number>;
-  assert.deepEqual(exact, { events, purchases, revenueCents, users }, "the tables differ from the simulator's counts");
+  // A record from the future that is sent again later may be an event by then.
+  const known = notes.replayed ? { events: exact["events"]! } : { events };
+  assert.deepEqual(
+    exact,
+    { ...known, purchases, revenueCents, users },
+    "the tables differ from the simulator's counts",
+  );
+  assert.ok(exact["events"]! >= events, `${events} events of the simulator, but ${exact["events"]} are stored`);
   const bad = Object.values(refusals).reduce((sum, count) => sum + count, 0);
   assert.ok(skipped! >= duplicates && refused! >= bad, "duplicates or refusals of the simulator are missing");
   // Each record was written once. The odd ones and those that were sent again come on top.

@@ -53,7 +53,7 @@ export async function round(options: RoundOptions): Promise<void> {
   const random = new Random(seed);
   const topic = `chaos-${seed}`;
   const database = `chaos_${seed}`;
-  await cluster.createTopic(topic, PARTITIONS);
+  await cluster.createTopic(topic, cluster.everywhere(PARTITIONS));
   await postgres.primary.server.createDatabase(database);
   const common = {
     ...cluster.env,
