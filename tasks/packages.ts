@@ -15,6 +15,9 @@ export const NEEDED: readonly (readonly [command: string, name: string])[] = [
   ["shellcheck --version", "shellcheck"],
   ["PATH=$PATH:/usr/sbin pgbouncer --version", "pgbouncer"],
   ["ip -V", "iproute2"],
+  ["zsh --version", "zsh"],
+  ["fish --version", "fish"],
+  ["command -v mandoc", "mandoc"],
   // Debian's Python has neither by default.
   ["python3 -c 'import ensurepip'", "python3-venv"],
   ["python3 -c 'import pip'", "python3-pip"],

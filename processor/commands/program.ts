@@ -2,8 +2,10 @@
  * The command line: commands, options and help. A command's own code is loaded when it runs.
  * @module
  */
-import { Command, Option } from "commander";
+import { Argument, Command, Option } from "commander";
 import { isSet, readSettings } from "../config/config.ts";
+import { SETTING_NAMES } from "../config/settings_shown.ts";
+import { configFile } from "../config/sources.ts";
 import { print, stopSignal, write, writeError } from "../host/terminal.ts";
 import { VERSION } from "../version.ts";
 import { clusterOf } from "./cli/cluster.ts";
@@ -13,6 +15,8 @@ import { addOperations } from "./operations.ts";
 import { GENERATE_DEFAULTS, numberOption, shareOption, timeArgument } from "./cli/options.ts";
 import { READS } from "./cli/reads.ts";
 import { settingsFor } from "./cli/settings.ts";
+import { EXIT } from "./cli/exit.ts";
+import type { Shell } from "./completions.ts";
 
 const AFTER = `
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 schema missing or out of date.
@@ -24,7 +28,16 @@ export function program(ends: (code: number) => void): Command {
   const clickstream = new Command("clickstream")
     .description("Count a shop's clicks from Kafka into PostgreSQL, exactly once.")
     .version(VERSION, "--version", "Print the version")
+    .option(
+      "--config <file>",
+      "Read settings from this file too, a NAME=value on each line; the environment takes precedence",
+    )
     .helpOption("-h, --help", "Print this help")
+    .configureHelp({ showGlobalOptions: true })
+    .hook("preAction", async () => {
+      const file = clickstream.opts<{ readonly config?: string }>().config ?? configFile();
+      if (file !== null) (await import("./config.ts")).useConfig(file);
+    })
     .helpCommand("help [command]", "Print the help of a command")
     .configureOutput({ writeOut: write, writeErr: writeError })
     .showHelpAfterError("(--help lists what is allowed)")
@@ -37,6 +50,8 @@ export function program(ends: (code: number) => void): Command {
   addMigrate(clickstream, ends);
   addFlink(clickstream, ends);
   addOperations(clickstream, ends);
+  addConfig(clickstream, ends);
+  addAbout(clickstream, ends);
   return clickstream;
 }
 
@@ -190,6 +205,60 @@ function addMigrate(clickstream: Command, ends: (code: number) => void): void {
       const settings = await settingsFor(READS.migrate);
       const { migrateCommand } = await import("./migrate.ts");
       ends(await migrateCommand({ check: check === true }, settings, print));
+    });
+}
+
+function addConfig(clickstream: Command, ends: (code: number) => void): void {
+  const config = clickstream.command("config").description("Check or show the settings");
+  config.command("check")
+    .description("Check every setting; exit code 2 and a line for each that is invalid")
+    .addHelpText(
+      "after",
+      examples(["clickstream --config /etc/clickstream/clickstream.env config check", "before a restart"]),
+    )
+    .addHelpText("after", () => settingsRead(SETTING_NAMES))
+    .action(async () => {
+      const { checkConfig } = await import("./config.ts");
+      ends(await checkConfig({ print, writeError }));
+    });
+  config.command("show")
+    .description("Print every setting, and where its value comes from; secrets are hidden")
+    .option("--json", "Print one JSON object per line")
+    .action(async (flags: { readonly json?: true }) => {
+      const { showConfig } = await import("./config.ts");
+      ends(showConfig(flags, { print }));
+    });
+}
+
+/** Adds what a package of the program needs: its version, completions and manual. */
+function addAbout(clickstream: Command, ends: (code: number) => void): void {
+  clickstream.command("version")
+    .description("Print the version")
+    .option("--json", "Print one line of JSON, with the runtime and the platform")
+    .action(async ({ json }: { readonly json?: true }) => {
+      const { versionText } = await import("./version.ts");
+      print(versionText(json === true));
+      ends(EXIT.done);
+    });
+  clickstream.command("completions")
+    .description("Print a script by which a shell completes commands and options")
+    .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
+    .addHelpText(
+      "after",
+      examples(["source <(clickstream completions bash)", "in this shell; each script says how to keep it"]),
+    )
+    .action(async (shell: Shell) => {
+      const { completionScript } = await import("./completions.ts");
+      write(completionScript(clickstream, shell));
+      ends(EXIT.done);
+    });
+  clickstream.command("manual")
+    .description("Print the manual page, in the format of man")
+    .addHelpText("after", examples(["clickstream manual | man -l -", "read it"]))
+    .action(async () => {
+      const { manualPage } = await import("./manual.ts");
+      write(manualPage(clickstream));
+      ends(EXIT.done);
     });
 }
 

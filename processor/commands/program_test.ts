@@ -74,6 +74,24 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ["doctor", { DATABASE_URL: `x ${NOWHERE}`, LOG_LEVEL: "debug" }, 2, /DATABASE_URL has a value that is not shown/],
   ["migrate", { DATABASE_URL: NOWHERE }, 1, /could not connect to PostgreSQL at 127.0.0.1:1/],
   ["flink", { DATABASE_URL: NOWHERE }, 0, /'jdbc:postgresql:\/\/127.0.0.1:1\/clickstream'[\s\S]*INSERT INTO sessions/],
+  ["config check", { DATABASE_URL: NOWHERE }, 0, /^All settings are valid\.\n$/],
+  [
+    "config check",
+    { WORKERS: "many" },
+    2,
+    /2 settings are invalid:\n {2}DATABASE_URL is not set.*\n {2}WORKERS is "many"/,
+  ],
+  [
+    "config show",
+    { DATABASE_URL: NOWHERE },
+    0,
+    /KAFKA_TOPIC +clickstream-events +default\n[\s\S]*DATABASE_URL .*environment/,
+  ],
+  ["config show --json", {}, 0, /^\{"name":"KAFKA_BROKERS","value":"localhost:9092","source":"default"\}\n/],
+  ["--config /nowhere run", {}, 2, /cannot read --config \/nowhere/],
+  ["version", {}, 0, /^\d+\.\d+\.\d+\n$/],
+  ["version --json", {}, 0, /^\{"version":"[^"]+","deno":"[^"]+","v8":"[^"]+","target":"[^"]+"\}\n$/],
+  ["completions ksh", {}, 2, /'ksh' is invalid.*Allowed choices are bash, zsh, fish/],
   [
     "migrate",
     { DATABASE_URL: "postgres://writer:hunter2@8.8.8.8/shop?sslmode=require" },
@@ -125,4 +143,23 @@ Deno.test("ends without an error when the reader of its output closes the pipe",
   });
   const { stderr } = await command.output();
   assert.equal(new TextDecoder().decode(stderr), "code 0\n");
+});
+
+Deno.test("takes settings from a file, and names what is no setting", async () => {
+  const file = await Deno.makeTempFile({ prefix: "clickstream-", suffix: ".env" });
+  try {
+    await Deno.writeTextFile(file, `DATABASE_URL=${NOWHERE}\nKAFKA_TOPIC='clicks'\n`);
+    const shown = await clickstream(["config", "show", "--config", file], { KAFKA_TOPIC: "" });
+    assert.match(shown.out, new RegExp(`KAFKA_TOPIC +clicks +${file}\n`));
+    assert.doesNotMatch(shown.out, /hunter2/);
+    await Deno.writeTextFile(file, "KAFKA_TOPICS=clicks\n");
+    const wrong = await clickstream(["--config", file, "config", "check"], { DATABASE_URL: NOWHERE });
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.err, /sets what is no setting: KAFKA_TOPICS \(did you mean KAFKA_TOPIC\?\)/);
+    const nearly = await clickstream(["config", "check"], { DATABASE_URL: NOWHERE, KAFKA_BROKER: "kafka:9092" });
+    assert.equal(nearly.code, 0);
+    assert.match(nearly.err, /variable KAFKA_BROKER \(did you mean KAFKA_BROKERS\?\) is no setting/);
+  } finally {
+    await Deno.remove(file);
+  }
 });

@@ -1,22 +1,19 @@
 /**
- * Every setting: its name, default, bounds and meaning. The only reader of the environment and of systemd's
- * credentials.
+ * Every setting: its name, default, bounds and meaning.
  * @module
  */
 import { z } from "zod";
 import { addressOf, addressText } from "./address.ts";
 import { databaseUrl } from "./database_url.ts";
-import { certificates, readText } from "./files.ts";
+import { certificates } from "./files.ts";
 import { Secret } from "./secret.ts";
+import { find, WrongSettings } from "./sources.ts";
 import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
 import { VIEWS } from "../views/mod.ts";
 import { visible } from "./visible.ts";
 
-/** Invalid settings: `message` names each one, its value and what is allowed. */
-export class WrongSettings extends Error {
-  override readonly name = "WrongSettings";
-}
+export { WrongSettings };
 
 /** Most workers per core; more would only compete for it. */
 const WORKERS_A_CORE = 4;
@@ -277,9 +274,9 @@ export function readSettings<N extends SettingName>(
   return Object.fromEntries(values) as Settings<N>;
 }
 
-/** Whether a setting is set; an empty variable counts as absent. */
+/** Whether a setting is set; an empty text counts as absent. */
 export function isSet(name: SettingName): boolean {
-  return Boolean(Deno.env.get(name));
+  return find(name) !== undefined;
 }
 
 /** The value of a setting; adds an error to `wrong` if it is invalid. */
@@ -328,22 +325,8 @@ function quoted(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value);
 }
 
-/**
- * The text of a setting: its environment variable, otherwise the file with its name in the folder of systemd's
- * credentials, which only the service can read and no child process inherits.
- */
 function given(name: string): string | undefined {
-  const variable = Deno.env.get(name);
-  const folder = Deno.env.get("CREDENTIALS_DIRECTORY");
-  if (variable || !folder) return variable;
-  try {
-    return readText(`${folder}/${name}`).replace(/\r?\n$/, "");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new WrongSettings(
-      `cannot read the credential ${folder}/${name}: ${error instanceof Error ? error.message : error}`,
-    );
-  }
+  return find(name)?.text;
 }
 
 /** The supervisor of the service: systemd. */

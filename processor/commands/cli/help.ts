@@ -17,9 +17,8 @@ export function settingsRead(names: readonly SettingName[]): string {
     const rest = required ? " (required)" : fallback === null ? "" : ` (default: ${fallback})`;
     return [[name, `${about}${rest}`], ["", allowed]];
   });
-  return `\nSettings, from environment variables or from files with the same names in $CREDENTIALS_DIRECTORY:\n${
-    indented(rows)
-  }`;
+  return `\nSettings, from environment variables, from the files that NAME_FILE names or that are in ` +
+    `$CREDENTIALS_DIRECTORY, or from --config:\n${indented(rows)}`;
 }
 
 function indented(rows: readonly (readonly string[])[]): string {
