@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "fflate";
 import { assertLazyValidators, readsKafkaWasm, withKafkaWasm, withLazyValidators } from "./kafka_client.ts";
 import { hasRuntime, provideRuntime } from "./denort.ts";
 
@@ -12,8 +13,11 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Permissions of the program: network, settings, the files of `demo`, `generate` and `produce`, and the host name. */
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys"];
 
-/** Not bundled: it finds its WebAssembly and data next to its own files. */
-export const UNBUNDLED = ["@electric-sql/pglite"];
+/**
+ * Files of the embedded PostgreSQL, which is bundled like everything else. They are compressed: what is in the binary is
+ * also in the memory of every process.
+ */
+const EMBEDDED = ["pglite.wasm", "pglite.data"];
 
 /** Flags of the compiler. */
 export const COMPILE = [
@@ -57,12 +61,8 @@ const PARTS = "dist/program";
 const MAIN = "main.js";
 const FIRST = "timers.js";
 
-/**
- * Pins the version of what is not bundled, so that the binary contains no other, sets the timers before anything else,
- * and changes the Kafka client.
- */
+/** Sets the timers before anything else, and changes the Kafka client. */
 async function finishParts(): Promise<void> {
-  const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as { imports: Record<string, string> };
   let validators = 0;
   let wasms = 0;
   for await (const { name } of Deno.readDir(`${ROOT}${PARTS}`)) {
@@ -71,7 +71,6 @@ async function finishParts(): Promise<void> {
     const lazy = withLazyValidators(part);
     validators += lazy.validators;
     let { text } = lazy;
-    for (const name of UNBUNDLED) text = text.replaceAll(`"${name}"`, `"${imports[name]}"`);
     if (readsKafkaWasm(text)) {
       text = await withKafkaWasm(text);
       wasms++;
@@ -84,6 +83,16 @@ async function finishParts(): Promise<void> {
   await Deno.writeTextFile(`${ROOT}${PARTS}/${FIRST}`, NODE_TIMERS);
 }
 
+/** Compresses the files of the embedded PostgreSQL; returns their paths. */
+async function packEmbedded(): Promise<string[]> {
+  return await Promise.all(EMBEDDED.map(async (name) => {
+    const path = `${PARTS}/${name}.gz`;
+    const file = await Deno.readFile(new URL(name, import.meta.resolve("@electric-sql/pglite")));
+    await Deno.writeFile(`${ROOT}${path}`, gzipSync(file, { level: 9, mtime: 0 }));
+    return path;
+  }));
+}
+
 /** Builds the binary for this machine or another target. */
 export async function build(target = Deno.build.target, output = "dist/clickstream"): Promise<void> {
   await Deno.remove(`${ROOT}${PARTS}`, { recursive: true }).catch(() => {});
@@ -92,13 +101,13 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
     "bundle",
     "--quiet",
     "--platform=deno",
-    ...UNBUNDLED.map((name) => `--external=${name}`),
     "--code-splitting",
     `--outdir=${PARTS}`,
     "processor/main.ts",
   );
   await finishParts();
-  const files = [`--target=${target}`, `--output=${output}`, `${PARTS}/${MAIN}`];
+  const includes = (await packEmbedded()).map((path) => `--include=${path}`);
+  const files = [`--target=${target}`, `--output=${output}`, ...includes, `${PARTS}/${MAIN}`];
   try {
     await deno("compile", ...COMPILE, ...files);
   } catch (error) {

@@ -4,7 +4,6 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { UNBUNDLED } from "./build.ts";
 
 const ROOT = new URL("..", import.meta.url);
 
@@ -49,10 +48,6 @@ export async function components(): Promise<readonly Component[]> {
     const part = await Deno.readTextFile(new URL(`dist/program/${name}`, ROOT));
     for (const one of packagesIn(part)) found.add(one);
   }
-  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
-    readonly imports: Readonly<Record<string, string>>;
-  };
-  for (const name of UNBUNDLED) found.add(imports[name]!.replace("npm:", ""));
   const lock = JSON.parse(await Deno.readTextFile(new URL("deno.lock", ROOT))) as Lock;
   const libraries = await Promise.all([...found].sort().map((one) => library(one, lock)));
   return [...libraries, {

@@ -3,6 +3,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { gunzipSync } from "node:zlib";
 import type { PGlite } from "@electric-sql/pglite";
 import { ARRAY_OIDS } from "../postgres/binary.ts";
 import { databaseError } from "../postgres/database_errors.ts";
@@ -13,7 +14,7 @@ import { type Database, OneByOne } from "../postgres/database.ts";
 export async function embeddedStatements(folder?: string): Promise<Statements> {
   // Loaded on demand: loading takes time and much memory.
   const { PGlite } = await import("@electric-sql/pglite");
-  const db = await PGlite.create(folder === undefined ? {} : { dataDir: folder });
+  const db = await PGlite.create({ ...await packed(), ...folder !== undefined && { dataDir: folder } });
   // PGlite has its own parsers for these types, such as times and large numbers; ours replace them.
   const parsers = Object.keys(db.parsers).map((oid) => [oid, (text: string) => readValue(Number(oid), text)]);
   db.parsers = Object.fromEntries(parsers);
@@ -21,6 +22,21 @@ export async function embeddedStatements(folder?: string): Promise<Statements> {
   db.serializers = Object.fromEntries(ARRAY_OIDS.map((oid) => [oid, (value: string) => value]));
   await db.exec("set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'iso_8601'");
   return new EmbeddedStatements(db);
+}
+
+/**
+ * PostgreSQL's program and files as `deno task build` puts them beside this module, compressed. Without them, the package
+ * finds its own.
+ */
+async function packed(): Promise<{ wasmModule: WebAssembly.Module; fsBundle: Blob } | Record<string, never>> {
+  const read = async (name: string) => gunzipSync(await Deno.readFile(new URL(`./pglite.${name}.gz`, import.meta.url)));
+  try {
+    const [program, files] = await Promise.all([read("wasm"), read("data")]);
+    return { wasmModule: await WebAssembly.compile(program), fsBundle: new Blob([files]) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
 }
 
 class EmbeddedStatements implements Statements {
