@@ -19,7 +19,7 @@ const PROCESS = /\bDeno\.Command\b/;
 const NETWORK = /\bDeno\.(listen|connect|serve)|\bfetch\(/;
 
 /** Less work than in the whole run, for tests with many cases. */
-const EFFORT = { TEST_SHARE: "0.1", SIM_SEEDS: "40", AGREEMENT_RUNS: "15", KERNEL_INPUTS: "20000" };
+const EFFORT = { TEST_SHARE: "0.1", AGREEMENT_RUNS: "15", KERNEL_INPUTS: "20000" };
 
 /** The reason why a test file is no unit test; null for unit tests. */
 export function whyNotUnit(files: Files): Map<string, string | null> {

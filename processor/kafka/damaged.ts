@@ -15,6 +15,12 @@ export type Lost = NonNullable<Walked["lost"]>;
 /** What is known of a batch that the broker itself can't read. */
 export const CORRUPT: Lost = { why: "the broker says that it is corrupt", bytes: Buffer.alloc(0) };
 
+/**
+ * So many offsets are tried one by one; after that, the steps double. Most batches have fewer records, so no batch between
+ * two damaged ones is skipped with them.
+ */
+const ONE_BY_ONE = 1_000;
+
 /** Where reading continues after damage. */
 export interface PastDamage {
   readonly base: number;
@@ -69,7 +75,7 @@ export async function nextReadable(
     else [good, found] = [offset, readable];
     return readable !== null;
   };
-  for (let step = 1; from + step < end && !await look(from + step);) step *= 2;
+  for (let step = 1; from + step < end && !await look(from + step);) step = step < ONE_BY_ONE ? step + 1 : step * 2;
   while (good - bad > 1) await look(bad + Math.floor((good - bad) / 2));
   return found;
 }

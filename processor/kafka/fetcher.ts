@@ -3,16 +3,15 @@
  * client provides metadata and offsets; this module fetches and walks the records itself.
  * @module
  */
-import { setTimeout } from "node:timers/promises";
-import type { ClusterMetadata, Consumer } from "@platformatic/kafka";
 import { type PartitionState, TopicChanged } from "../pipeline/source.ts";
 import type { Records, Seek } from "../records.ts";
 import { Unavailable } from "../pipeline/commit.ts";
-import { type BrokerAccess, BrokerConnection } from "./broker.ts";
+import type { BrokerAccess } from "./broker.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { CORRUPT, type Lost, pastDamage } from "./damaged.ts";
 import { UNREACHABLE } from "./errors.ts";
-import { fetchFrom, type FetchRequest, type PartitionResponse } from "./fetch.ts";
+import type { FetchRequest, PartitionResponse } from "./fetch.ts";
+import type { Leader, Metadata, Network, TopicClient } from "./network.ts";
 import { PARTITION_BYTES, ROUND_BYTES, roundBytesAfter, Turns } from "./turns.ts";
 import { UNPACKED_TOGETHER, walk, type Walked } from "./record_batch.ts";
 import { NO_RECORDS } from "./unreadable.ts";
@@ -40,13 +39,14 @@ const MOMENT_MS = 10;
 /** Fetches ahead: one round of fetches is in flight while the records of the previous one are processed. */
 export class Fetcher {
   readonly #settings: FetcherSettings;
+  readonly #network: Network;
   readonly #changed: () => void;
   /** Knows the brokers and the leaders of partitions. */
-  #client: Consumer | null = null;
+  #client: TopicClient | null = null;
   /** Id of the topic when the client was set. */
   #topicId: string | null = null;
   /** Connections for fetching, by broker. */
-  readonly #connections = new Map<number, BrokerConnection>();
+  readonly #connections = new Map<number, Leader>();
   /** Next offset of each partition, the most recently read partition last; null for the earliest offset in the log. */
   #next = new Map<number, number | null>();
   /** Committed offset of each partition. */
@@ -69,8 +69,9 @@ export class Fetcher {
   #states = new Map<number, PartitionState>();
 
   /** @param changed called when a round of fetches ends */
-  constructor(settings: FetcherSettings, changed: () => void) {
+  constructor(settings: FetcherSettings, network: Network, changed: () => void) {
     this.#settings = settings;
+    this.#network = network;
     this.#changed = changed;
   }
 
@@ -85,7 +86,7 @@ export class Fetcher {
   }
 
   /** From now on asks `client` for brokers and offsets, and reads the topic `topicId`. */
-  use(client: Consumer, topicId: string | null): void {
+  use(client: TopicClient, topicId: string | null): void {
     this.#client = client;
     this.#topicId = topicId;
   }
@@ -151,7 +152,7 @@ export class Fetcher {
   async #fetchRound(seeks: number): Promise<void> {
     const client = this.#client!;
     if (this.#lastBytes > 0 && this.#lastBytes < SMALL_BYTES) {
-      await setTimeout(MOMENT_MS);
+      await new Promise<void>((resolve) => this.#network.after(MOMENT_MS, resolve));
       if (seeks !== this.#seeks) return;
     }
     this.#roundBytes = roundBytesAfter(this.#roundBytes, this.#unpackable / UNPACKED_TOGETHER);
@@ -189,14 +190,14 @@ export class Fetcher {
     }));
   }
 
-  async #connection(client: Consumer, leader: number, { brokers }: ClusterMetadata): Promise<BrokerConnection> {
+  async #connection(client: TopicClient, leader: number, { brokers }: Metadata): Promise<Leader> {
     const known = this.#connections.get(leader);
     if (known !== undefined && !known.isStale) return known;
     known?.close();
     this.#connections.delete(leader);
     const broker = brokers.get(leader);
     if (broker === undefined) throw new Unavailable(`Kafka does not say where its broker ${leader} is`, UNREACHABLE);
-    const connection = await BrokerConnection.open(broker.host, broker.port, this.#settings);
+    const connection = await this.#network.connect(broker.host, broker.port, this.#settings);
     if (this.#client !== client) {
       connection.close();
       throw new Unavailable("the connections to Kafka have been closed", UNREACHABLE);
@@ -206,7 +207,7 @@ export class Fetcher {
   }
 
   async #fetch(
-    connection: BrokerConnection,
+    connection: Leader,
     offsets: ReadonlyMap<number, number>,
     pool: BufferPool,
     limits: Partial<FetchRequest> = {},
@@ -220,12 +221,12 @@ export class Fetcher {
       partitionBytes: PARTITION_BYTES,
       ...limits,
     };
-    return await fetchFrom(connection, request, pool);
+    return await connection.fetch(request, pool);
   }
 
   async #take(
-    client: Consumer,
-    connection: BrokerConnection,
+    client: TopicClient,
+    connection: Leader,
     responses: readonly PartitionResponse[],
     { offsets, held }: { readonly offsets: ReadonlyMap<number, number>; readonly held: ReadonlySet<number> },
     seeks: number,
@@ -291,8 +292,8 @@ export class Fetcher {
 
   /** Skips unreadable data at `from`. */
   async #passLost(
-    client: Consumer,
-    connection: BrokerConnection,
+    client: TopicClient,
+    connection: Leader,
     { partition, highWatermark, lastStableOffset }: PartitionResponse,
     from: number,
     lost: Lost,
@@ -317,7 +318,7 @@ export class Fetcher {
 
   /** Fetches this partition alone; null if the broker reports data but sends none. */
   async #fetchAlone(
-    connection: BrokerConnection,
+    connection: Leader,
     partition: number,
     offset: number,
   ): Promise<PartitionResponse | null> {
@@ -335,7 +336,7 @@ export class Fetcher {
     throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
   }
 
-  async #findEarliest(client: Consumer, seeks: number): Promise<void> {
+  async #findEarliest(client: TopicClient, seeks: number): Promise<void> {
     const unknown = [...this.#next].filter(([, offset]) => offset === null).map(([partition]) => partition);
     for (const partition of unknown) {
       const earliest = await this.#offset(client, partition, EARLIEST);
@@ -352,7 +353,7 @@ export class Fetcher {
   }
 
   /** The log no longer has this offset: continues at the log's first offset; the records in between are lost. */
-  async #passGap(client: Consumer, partition: number, from: number, seeks: number): Promise<void> {
+  async #passGap(client: TopicClient, partition: number, from: number, seeks: number): Promise<void> {
     const earliest = await this.#offset(client, partition, EARLIEST);
     const latest = await this.#offset(client, partition, LATEST);
     if (seeks !== this.#seeks) return;
@@ -368,7 +369,7 @@ export class Fetcher {
     this.#next.set(partition, earliest);
   }
 
-  async #offset(client: Consumer, partition: number, timestamp: bigint): Promise<number> {
+  async #offset(client: TopicClient, partition: number, timestamp: bigint): Promise<number> {
     const offsets = await client.listOffsets({
       topics: [this.#settings.topic],
       partitions: { [this.#settings.topic]: [partition] },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Partitioners } from "kafkajs";
 import { Random } from "../../generator/random.ts";
-import { Partitioner } from "./partitioner.ts";
+import { Partitioner } from "./producer.ts";
 
 const metadata = (count: number) =>
   Array.from(

@@ -7,7 +7,6 @@ import { type MessageToProduce, ProduceAcks, Producer } from "@platformatic/kafk
 import { Admin, answering, type TopicAccess } from "./admin.ts";
 import { accessOptions, closed, quiet, retrying } from "./client.ts";
 import { attempt } from "./errors.ts";
-import { Partitioner } from "./partitioner.ts";
 
 /** Which topic to write to, and how to connect. */
 export interface KafkaSettings extends TopicAccess {
@@ -163,4 +162,51 @@ async function partitionsOf(settings: KafkaSettings): Promise<{ partitioner: Par
   const partitions = await admin.partitions(topic);
   const available = partitions.filter(({ leader }) => leader >= 0).map(({ partition }) => partition);
   return { partitioner: new Partitioner(partitions.length, available), created };
+}
+
+const SEED = 0x9747b28c | 0;
+const M = 0x5bd1e995;
+
+/**
+ * Chooses partitions of one topic: by key, or round robin without a key. Kafka's own producers do the same, so all
+ * producers send a user's events to the same partition.
+ */
+export class Partitioner {
+  readonly #count: number;
+  readonly #available: readonly number[];
+  #turn = Math.floor(Math.random() * 2 ** 31);
+
+  /**
+   * @param count number of the topic's partitions
+   * @param available partitions that have a leader, for records without a key
+   */
+  constructor(count: number, available: readonly number[]) {
+    this.#count = count;
+    this.#available = available.length > 0 ? available : Array.from({ length: count }, (_, partition) => partition);
+  }
+
+  /** The partition of a record with this key. */
+  partitionOf(key: Buffer | null): number {
+    if (key !== null) return (murmur2(key) & 0x7fffffff) % this.#count;
+    this.#turn = (this.#turn + 1) & 0x7fffffff;
+    return this.#available[this.#turn % this.#available.length]!;
+  }
+}
+
+/** MurmurHash2 with the seed of Kafka's producers, as a signed 32-bit number. */
+export function murmur2(bytes: Buffer): number {
+  const { length } = bytes;
+  let hash = SEED ^ length;
+  let at = 0;
+  for (; at + 4 <= length; at += 4) {
+    let word = Math.imul(bytes.readInt32LE(at), M);
+    word = Math.imul(word ^ (word >>> 24), M);
+    hash = Math.imul(hash, M) ^ word;
+  }
+  const rest = length - at;
+  if (rest === 3) hash ^= bytes[at + 2]! << 16;
+  if (rest >= 2) hash ^= bytes[at + 1]! << 8;
+  if (rest >= 1) hash = Math.imul(hash ^ bytes[at]!, M);
+  hash = Math.imul(hash ^ (hash >>> 13), M);
+  return hash ^ (hash >>> 15);
 }

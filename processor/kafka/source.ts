@@ -3,18 +3,16 @@
  * and the consumer group.
  * @module
  */
-import type { Consumer } from "@platformatic/kafka";
 import { type PartitionState, Rebalanced, type Source, TopicChanged } from "../pipeline/source.ts";
 import type { Records, Seek } from "../records.ts";
 import { Unavailable } from "../pipeline/commit.ts";
-import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
 import { closed } from "./client.ts";
 import { isAnswer, isUnknownTopic, UNREACHABLE, withCauses } from "./errors.ts";
 import { topicIdOf } from "./fetch.ts";
 import { Fetcher, type FetcherSettings } from "./fetcher.ts";
 import { describeGroup, leaveFor, memberInWords, strangersTo } from "./group.ts";
-import { consumerOf, Member } from "./member.ts";
+import { type Membership, NETWORK, type Network, type TopicClient } from "./network.ts";
 
 /** How to connect to Kafka, and as which client and group. */
 export interface KafkaSettings extends FetcherSettings {
@@ -45,16 +43,18 @@ const LOOKS_OF_OTHERS = 3;
 export class KafkaSource implements Source {
   readonly topic: string;
   readonly #settings: KafkaSettings;
+  readonly #network: Network;
   /** Member of the group; its connections carry heartbeats, which a fetch must not delay. */
-  #member: Member | null = null;
+  #member: Membership | null = null;
   /** Client for the number of partitions. */
-  #client: Consumer | null = null;
+  #client: TopicClient | null = null;
   readonly #fetcher: Fetcher;
   /** Id of the topic at the last assignment. */
   #topicId: string | null = null;
   /** Number of partitions at the last start. */
   #count = 0;
-  #counter: number | null = null;
+  /** Cancels the next check of the number of partitions. */
+  #counter: (() => void) | null = null;
   #isCounting = false;
   /** Consecutive checks that found another number of partitions. */
   #looks = 0;
@@ -67,10 +67,11 @@ export class KafkaSource implements Source {
   /** Wakes a waiting poll. */
   #wake: () => void = () => {};
 
-  constructor(settings: KafkaSettings) {
+  constructor(settings: KafkaSettings, network: Network = NETWORK) {
     this.#settings = settings;
+    this.#network = network;
     this.topic = settings.topic;
-    this.#fetcher = new Fetcher(settings, () => this.#wake());
+    this.#fetcher = new Fetcher(settings, network, () => this.#wake());
   }
 
   /** The current state of each partition that is read. */
@@ -82,7 +83,7 @@ export class KafkaSource implements Source {
     return await this.#attempt("join the group", async () => {
       let known: Promise<KafkaSettings> | null = null;
       const answering = () => known ??= this.#answering();
-      this.#client ??= consumerOf(await answering());
+      this.#client ??= this.#network.client(await answering());
       const { count, id } = await this.#topicNow(this.#client);
       this.#count = count;
       this.#topicId = id;
@@ -91,11 +92,11 @@ export class KafkaSource implements Source {
       const isLost = this.#member?.lost !== false || this.#repartitioned !== null;
       this.#looks = 0;
       this.#repartitioned = null;
-      this.#counter ??= setInterval(() => void this.#lookForPartitions(), COUNT_EVERY_MS);
+      if (this.#counter === null) this.#lookLater();
       if (this.#settings.groupId === null) return Array.from({ length: count }, (_, partition) => partition);
       if (isLost) {
         await this.#member?.close();
-        this.#member = new Member(await answering(), () => this.#wake());
+        this.#member = this.#network.member(await answering(), () => this.#wake());
         await this.#removePredecessors(this.#member);
       }
       const member = this.#member!;
@@ -134,7 +135,7 @@ export class KafkaSource implements Source {
   }
 
   async close(): Promise<void> {
-    if (this.#counter !== null) clearInterval(this.#counter);
+    this.#counter?.();
     this.#counter = null;
     const [member, client] = [this.#member, this.#client];
     this.#member = this.#client = null;
@@ -151,9 +152,9 @@ export class KafkaSource implements Source {
   }
 
   /** The topic's number of partitions and its id; null if topics have no ids. */
-  async #topicNow(consumer: Consumer): Promise<{ readonly count: number; readonly id: string | null }> {
+  async #topicNow(client: TopicClient): Promise<{ readonly count: number; readonly id: string | null }> {
     try {
-      const metadata = await consumer.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
+      const metadata = await client.metadata({ topics: [this.topic], autocreateTopics: false, forceUpdate: true });
       const topic = metadata.topics.get(this.topic);
       const count = topic?.partitionsCount ?? 0;
       if (count > 0) return { count, id: topicIdOf(topic?.id ?? "") };
@@ -167,7 +168,7 @@ export class KafkaSource implements Source {
   /** The settings with only the brokers that answer. */
   async #answering(): Promise<KafkaSettings> {
     const { brokers, warn } = this.#settings;
-    const answering = await answeringBrokers(brokers, this.#settings, (message, broker) => {
+    const answering = await this.#network.answering(brokers, this.#settings, (message, broker) => {
       if (!this.#silent.has(broker)) warn?.(message);
       this.#silent.add(broker);
     }).catch((error) => {
@@ -175,6 +176,14 @@ export class KafkaSource implements Source {
     });
     for (const broker of answering) this.#silent.delete(broker);
     return { ...this.#settings, brokers: answering };
+  }
+
+  /** Looks for partitions again and again, until the source is closed. */
+  #lookLater(): void {
+    this.#counter = this.#network.after(COUNT_EVERY_MS, () => {
+      this.#lookLater();
+      void this.#lookForPartitions();
+    });
   }
 
   /**
@@ -206,7 +215,7 @@ export class KafkaSource implements Source {
   }
 
   /** Why joining failed: other members may use another protocol, or read a topic that does not exist. */
-  async #notTaken(member: Member, error: unknown): Promise<Error> {
+  async #notTaken(member: Membership, error: unknown): Promise<Error> {
     const said = explained(error, "join the group", this.#settings);
     // This check includes every possible unknown topic; the next one finds out whether a member causes it.
     const mayBeMember = withCauses(error).some(isUnknownTopic);
@@ -219,7 +228,7 @@ export class KafkaSource implements Source {
   /**
    * The group's members that don't read our topic, as text; null if there are none or the coordinator doesn't answer.
    */
-  async #strangers(member: Member): Promise<string | null> {
+  async #strangers(member: Membership): Promise<string | null> {
     const { groupId, topic } = this.#settings;
     try {
       const group = await this.#atCoordinator(member, describeGroup);
@@ -236,7 +245,7 @@ export class KafkaSource implements Source {
   }
 
   /** Removes the members that a killed process has left behind. Without an answer, they stay until they time out. */
-  async #removePredecessors(member: Member): Promise<void> {
+  async #removePredecessors(member: Membership): Promise<void> {
     if (this.#settings.isOnly !== true || this.#hasJoined) return;
     // Only once: if another process has this client id nevertheless, they must not remove each other forever.
     this.#hasJoined = true;
@@ -249,7 +258,7 @@ export class KafkaSource implements Source {
 
   /** Asks the group's coordinator; null if it is unknown. */
   async #atCoordinator<T>(
-    member: Member,
+    member: Membership,
     ask: (connection: BrokerConnection, groupId: string) => Promise<T>,
   ): Promise<T | null> {
     const coordinator = await member.coordinator();
@@ -261,9 +270,9 @@ export class KafkaSource implements Source {
 
   async #somethingHappens(maxWaitMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, maxWaitMs);
+      const cancel = this.#network.after(maxWaitMs, resolve);
       this.#wake = () => {
-        clearTimeout(timer);
+        cancel();
         resolve();
       };
     });

@@ -260,10 +260,11 @@ export class Pipeline {
       payload: new Uint8Array(bytes.subarray(0, MAX_EVENT_BYTES)),
     });
     this.#pending.records++;
-    reading.skipped += first - reading.next;
+    // Its other offsets with it: a restart in the middle of the batch would refuse it again.
+    reading.skipped += to - reading.next - 1;
     reading.refused++;
     reading.last = first;
-    reading.next = first + 1;
+    reading.next = to;
     this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     if (this.#pending.records >= this.#size.goal) await this.#commitNow();
   }

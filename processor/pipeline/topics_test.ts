@@ -4,7 +4,7 @@ import { type Gap, lengthOf, type Records } from "../records.ts";
 import { type Commit, PositionsMoved } from "./commit.ts";
 import { TopicChanged } from "./source.ts";
 import { type LogRecord, recordsOf } from "../testing/fakes/memory.ts";
-import { bad, click, clicksFrom, GatedSink, type Harness, harness } from "../testing/pipeline_harness.ts";
+import { bad, click, clicksFrom, GatedSink, type Harness, harness, settled } from "../testing/pipeline_harness.ts";
 import { tablesOf } from "../testing/fakes/tables.ts";
 
 /** A run that begins with a gap of `gap` offsets and ends with `skipped` offsets without records. */
@@ -98,6 +98,19 @@ Deno.test("an unreadable batch is refused from the first offset that is not comm
     ]);
     assert.deepEqual(after.sink.refusals.map(({ offset }) => offset), refused === 0 ? [] : [5]);
   }
+});
+
+Deno.test("an unreadable batch is refused once, even if the service restarts right after that commit", async () => {
+  const before = harness([[]], { commitRecords: 1 });
+  before.source.poll = () => Promise.resolve([run(0, clicksFrom("a", 1)), unreadable(1, 1, 4)]);
+  await before.pipeline.step();
+  await settled();
+  assert.equal(before.sink.progress.get(0)!.next, 4);
+  const after = harness([[]], { sink: before.sink });
+  await taken(after, [run(0, clicksFrom("a", 1)), unreadable(1, 1, 4)]);
+  assert.deepEqual(before.sink.refusals.map(({ offset }) => offset), [1]);
+  const { next, consumed, skipped } = before.sink.progress.get(0)!;
+  assert.deepEqual([next, consumed, skipped], [4, 2, 2]);
 });
 
 Deno.test("unreadable batches count towards the size of a commit, and their bytes too", async () => {

@@ -33,10 +33,11 @@ export interface Adopted {
   readonly replayed: number;
 }
 
-interface Row {
+/** Where `progress` stands in a partition, and by which topic's offsets. */
+export interface Followed {
   readonly partition: number;
-  readonly topic_id: string | null;
-  readonly next: string;
+  readonly topicId: string | null;
+  readonly next: number;
 }
 
 /** A user is not completely forgotten yet. That must end first, because it uses offsets of the former log. */
@@ -46,11 +47,19 @@ export class ForgettingUnfinished extends Error {
 
 /** What must be done so that `progress` follows the topic that Kafka has now; empty if it does. Changes nothing. */
 export async function adoptionsOf(db: Database, now: TopicNow): Promise<readonly Adoption[]> {
-  const { rows } = await db.query<Row>(
+  const { rows } = await db.query<{ partition: number; topic_id: string | null; next: string }>(
     `select partition, coalesce(topic_id, max(topic_id) over ()) as topic_id, next_offset::text as next
        from clickstream.progress where topic = $1::text order by partition`,
     [now.topic],
   );
+  return adoptionsFor(
+    rows.map(({ partition, topic_id: topicId, next }) => ({ partition, topicId, next: Number(next) })),
+    now,
+  );
+}
+
+/** The same for what `progress` holds of the topic. */
+export function adoptionsFor(rows: readonly Followed[], now: TopicNow): readonly Adoption[] {
   const known = new Map(rows.map((row) => [row.partition, row]));
   const adoptions = rows.flatMap((row) => adoptionOf(row, now));
   const former = adoptions.find(({ kind }) => kind === "recreated")?.formerId;
@@ -62,8 +71,7 @@ export async function adoptionsOf(db: Database, now: TopicNow): Promise<readonly
   return [...adoptions, ...unread].sort((a, b) => a.partition - b.partition);
 }
 
-function adoptionOf({ partition, topic_id: formerId, next: text }: Row, now: TopicNow): Adoption[] {
-  const next = Number(text);
+function adoptionOf({ partition, topicId: formerId, next }: Followed, now: TopicNow): Adoption[] {
   const log = now.partitions.find((each) => each.partition === partition);
   if (log === undefined) return [{ partition, kind: "gone", formerId, next, from: null }];
   // If an id is not known, a log that ends too early most likely belongs to another topic.

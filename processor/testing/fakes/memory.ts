@@ -5,7 +5,7 @@
 import type { Batch } from "../../columns/batch.ts";
 import type { PieceLengths } from "../../decode/decoder.ts";
 import { mergeSessions, mergeValues, rowOf } from "../../pipeline/fold.ts";
-import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { type Commit, type Position, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
 import { type Gap, lengthOf, type Records, type Seek } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
 import { type Source, TopicChanged } from "../../pipeline/source.ts";
@@ -134,6 +134,8 @@ export class MemorySink implements Sink {
   readonly refusals: Refusal[] = [];
   readonly gaps: (Gap & { readonly partition: number })[] = [];
   commits = 0;
+  /** Events with an id that begins like this cannot be stored; null if all can. */
+  poison: string | null = null;
   /** Sessions by key, so that merging need not search all of them. */
   readonly #sessions = new Map<string, Row[]>();
 
@@ -146,13 +148,13 @@ export class MemorySink implements Sink {
   }
 
   commit(commit: Commit): Promise<void> {
-    for (const { partition, from } of commit.advances) {
-      const before = this.progress.get(partition);
-      const [mine, theirs] = [commit.topicId, before?.topicId ?? null];
-      if ((before?.next ?? null) !== from || (mine !== null && theirs !== null && mine !== theirs)) {
-        return Promise.reject(new PositionsMoved(`partition ${partition} is not at ${from}`));
-      }
-    }
+    return Promise.try(() => this.apply(commit));
+  }
+
+  /** Applies a commit at once, or throws what `commit` is rejected with. */
+  apply(commit: Commit): void {
+    this.mustFollow(commit);
+    this.#mustBeStorable(commit);
     for (const advance of commit.advances) this.#advance(advance);
     for (const delta of commit.deltas) {
       for (let r = 0; r < delta.count; r++) this.#merge(delta.view, rowOf(delta, r));
@@ -160,7 +162,17 @@ export class MemorySink implements Sink {
     commit.events?.forEach((batch) => this.#store(batch));
     this.refusals.push(...commit.refusals);
     this.commits++;
-    return Promise.resolve();
+  }
+
+  /** @throws {PositionsMoved} unless the commit begins at the current offsets of the same topic */
+  mustFollow(commit: Commit): void {
+    for (const { partition, from } of commit.advances) {
+      const before = this.progress.get(partition);
+      const [mine, theirs] = [commit.topicId, before?.topicId ?? null];
+      if ((before?.next ?? null) !== from || (mine !== null && theirs !== null && mine !== theirs)) {
+        throw new PositionsMoved(`partition ${partition} is not at ${from}`);
+      }
+    }
   }
 
   close(): Promise<void> {
@@ -171,6 +183,16 @@ export class MemorySink implements Sink {
   rows(view: View): Row[] {
     const place = (row: Row) => JSON.stringify([row.key, row.start]);
     return [...this.tables.get(view.name)?.values() ?? []].sort((a, b) => place(a) < place(b) ? -1 : 1);
+  }
+
+  #mustBeStorable({ events }: Commit): void {
+    const { poison } = this;
+    if (poison === null) return;
+    for (const batch of events ?? []) {
+      for (let i = 0; i < batch.count; i++) {
+        if (batch.id(i).startsWith(poison)) throw new Unstorable(`${poison} cannot be stored`);
+      }
+    }
   }
 
   #advance(advance: Commit["advances"][number]): void {

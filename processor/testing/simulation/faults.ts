@@ -7,7 +7,7 @@ import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
 import type { Refusal } from "../../refusal.ts";
 import type { Source } from "../../pipeline/source.ts";
 import type { MemorySink } from "../fakes/memory.ts";
-import type { Parts } from "./simulation.ts";
+import type { Parts } from "./instance.ts";
 import { down } from "../pipeline_harness.ts";
 
 /** A planted fault and how it shows. */
@@ -19,25 +19,31 @@ export interface Fault {
   parts(): Parts;
 }
 
+/** What the simulation says of wrong positions and counts, of a wrong number of rows, and of wrong rows. */
+const POSITIONS =
+  /was moved from|was read from|has (next|consumed|stored|duplicates|refused|gaps)|was not delivered|read but not assigned/;
+const VISIBLE = /are visible, and the positions say/;
+const ROWS = /rows differ|events differ/;
+
 /** Faults in commits, reading and restarts. */
 export const FAULTS: readonly Fault[] = [
   {
     name: "a sink that does not check positions",
-    breaks: /is at \d+, and \d+ records|totals differ/,
+    breaks: POSITIONS,
     parts: () => ({ database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit))) }),
   },
   {
     name: "a sink that checks only the first position",
-    breaks: /is at \d+, and \d+ records|totals differ/,
+    breaks: POSITIONS,
     parts: () => ({ database: (memory) => sinkOf(memory, (commit) => memory.commit(fromHere(memory, commit, 1))) }),
   },
   {
     name: "rows committed without offsets when the reply is lost",
-    breaks: /rows differ/,
+    breaks: ROWS,
     parts: () => ({
-      database: (memory, random) =>
+      database: (memory, world) =>
         sinkOf(memory, async (commit) => {
-          if (!random.chance(0.1)) return await memory.commit(commit);
+          if (world.mishap(0.1, "fault", true) === null) return await memory.commit(commit);
           const rowsAlone = { ...commit, advances: [], events: null };
           await memory.commit(rowsAlone);
           throw down("the reply");
@@ -46,11 +52,11 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "offsets committed without rows when the reply is lost",
-    breaks: /rows differ/,
+    breaks: ROWS,
     parts: () => ({
-      database: (memory, random) =>
+      database: (memory, world) =>
         sinkOf(memory, async (commit) => {
-          if (!random.chance(0.1)) return await memory.commit(commit);
+          if (world.mishap(0.1, "fault", true) === null) return await memory.commit(commit);
           await memory.commit({ ...commit, deltas: [] });
           throw down("the reply");
         }),
@@ -58,18 +64,20 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "a sink that applies half of a commit",
-    breaks: /rows differ/,
+    breaks: ROWS,
     parts: () => ({
-      database: (memory, random) =>
+      database: (memory, world) =>
         sinkOf(memory, (commit) => {
-          const deltas = random.chance(0.1) ? commit.deltas.slice(0, commit.deltas.length / 2) : commit.deltas;
+          const deltas = world.mishap(0.1, "fault", true) !== null
+            ? commit.deltas.slice(0, commit.deltas.length / 2)
+            : commit.deltas;
           return memory.commit({ ...commit, deltas });
         }),
     }),
   },
   {
     name: "refusals written outside the transaction",
-    breaks: /refusals differ: 0 are missing/,
+    breaks: VISIBLE,
     parts: () => ({
       database: (memory) =>
         sinkOf(memory, (commit) => {
@@ -80,7 +88,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "a pipeline that keeps the content of a failed commit",
-    breaks: /rows differ/,
+    breaks: ROWS,
     parts: () => ({
       sink(sink) {
         let kept: Commit["deltas"] = [];
@@ -94,7 +102,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "a pipeline that does not seek back after a restart",
-    breaks: /is at \d+, and \d+ records/,
+    breaks: POSITIONS,
     parts: () => ({
       source(source) {
         let sought = false;
@@ -107,7 +115,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "offsets stored in the group, apart from the rows",
-    breaks: /is at \d+, and \d+ records/,
+    breaks: POSITIONS,
     parts() {
       const group = new Map<number, number>();
       const next = (partition: number, position: Position) => ({ ...position, next: group.get(partition) ?? 0 });
@@ -128,7 +136,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "ids forgotten on a restart",
-    breaks: /totals differ/,
+    breaks: POSITIONS,
     parts: () => ({
       sink: (sink) =>
         sinkOf(sink, (commit) => sink.commit(commit), async (topic, partitions) => {
@@ -139,7 +147,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "a watermark moved by refused events",
-    breaks: /places differ/,
+    breaks: /has watermark/,
     parts: () => ({
       sink: (sink) =>
         sinkOf(sink, ({ advances, ...commit }) => {
@@ -154,7 +162,7 @@ export const FAULTS: readonly Fault[] = [
 ];
 
 /** A sink with another way of committing or of finding positions. */
-function sinkOf(
+export function sinkOf(
   sink: Sink,
   commit: Sink["commit"],
   positions: Sink["positions"] = (t, p) => sink.positions(t, p),
@@ -162,24 +170,26 @@ function sinkOf(
   return { hashKey: () => sink.hashKey(), commit, positions, close: () => sink.close() };
 }
 
-function sourceOf(
+/** A source with another way of seeking, of committing or of reading. */
+export function sourceOf(
   source: Source,
   seek: Source["seek"],
   committed: Source["committed"] = (o) => source.committed(o),
+  poll: Source["poll"] = (maxWaitMs) => source.poll(maxWaitMs),
 ): Source {
   return {
     topic: source.topic,
     assigned: () => source.assigned(),
     topicId: () => source.topicId(),
     seek,
-    poll: (maxWaitMs) => source.poll(maxWaitMs),
+    poll,
     committed,
     close: () => source.close(),
   };
 }
 
 /** The commit with positions that match the sink's. */
-function fromHere(memory: MemorySink, commit: Commit, from = 0): Commit {
+export function fromHere(memory: MemorySink, commit: Commit, from = 0): Commit {
   const advances = commit.advances.map((advance, n) =>
     n < from ? advance : { ...advance, from: memory.progress.get(advance.partition)?.next ?? null }
   );

@@ -13,7 +13,7 @@ import { VIEWS } from "../../views/mod.ts";
 import type { Fault } from "./faults.ts";
 import type { Measures } from "../contracts/laws.ts";
 import { reference } from "../scenario.ts";
-import type { Parts } from "./simulation.ts";
+import type { Parts } from "./instance.ts";
 
 /** Faults of views and decoders that a simulation must find. */
 export const VIEW_FAULTS: readonly Fault[] = [
@@ -59,7 +59,7 @@ export const VIEW_FAULTS: readonly Fault[] = [
   },
   {
     name: "expiry by the processor's clock",
-    breaks: /refusals differ/,
+    breaks: /has (stored|duplicates) /,
     parts: () => ({
       decoder: (now) =>
         refusing((batch) => batch.kafkaTime[batch.count]! - batch.time[batch.count]! > 86_400_000 - now() * 10_000),
@@ -67,7 +67,7 @@ export const VIEW_FAULTS: readonly Fault[] = [
   },
   {
     name: "late events dropped",
-    breaks: /refusals differ/,
+    breaks: /has (stored|duplicates) /,
     parts: () => ({
       decoder() {
         let latest = 0;

@@ -1,38 +1,75 @@
 /**
- * A simulated world in which every reply is delayed and may be lost, all by seed. The next to run is drawn at random,
- * so two runs of a seed are identical in every step. Nothing waits for a timer.
+ * Time, chance and everything that waits. What waits goes on in random order, so that replies are delayed and overtake
+ * each other. Each kind of mishap has randomness of its own: leaving one out changes as little as possible of the rest.
+ * Nothing waits for a timer, so two runs of a variant are identical in every step.
+ * @module
  */
-import type { Commit, Position, Sink } from "../../pipeline/commit.ts";
-import { Rebalanced, type Source } from "../../pipeline/source.ts";
-import type { Records, Seek } from "../../records.ts";
-import { type LogRecord, MemorySource } from "../fakes/memory.ts";
-import { Random } from "../../../generator/random.ts";
-import { down } from "../pipeline_harness.ts";
+import { hash, Random } from "../../../generator/random.ts";
+import type { Variant } from "./variant.ts";
 
-/** One run of the processor, from start to crash. */
-export interface Instance {
+/** Who waits: what a crashed owner waits for is dropped, and what a frozen one waits for has to wait. */
+export interface Owner {
   readonly name: string;
-  alive: boolean;
-  paused: boolean;
-  /** The partitions that it believes to be assigned, and the group generation of that assignment. */
-  share: readonly number[];
-  generation: number;
+  readonly isAlive: boolean;
+  readonly isFrozen: boolean;
 }
 
 /** Number of occurrences by name. */
 export type Counts = Record<string, number>;
 
-/** The waiting operations and the random choice between them. */
-export class World {
-  readonly random: Random;
-  readonly counts: Counts = {};
-  /** From now on nothing fails. */
-  calm = false;
-  nowMs = 0;
-  readonly #waiting: { readonly instance: Instance | null; readonly go: () => void }[] = [];
+/** An operation that waits for its turn, or for a time. */
+interface Waiting {
+  readonly owner: Owner | null;
+  readonly atMs: number;
+  readonly go: () => void;
+  isOver: boolean;
+}
 
-  constructor(seed: number) {
-    this.random = new Random(seed);
+/** The randomness of a kind of mishap. */
+interface Chance {
+  readonly random: Random;
+  /** How much more often it happens in this world than usual; 0 is never. */
+  readonly factor: number;
+  draws: number;
+}
+
+/** Usual factors: a kind that never happens in this world makes room for others. */
+const FACTORS = [0, 0, 0.5, 1, 1, 2, 4];
+
+/** Longest time between two turns, in milliseconds. */
+const LONGEST_TURN_MS = 60;
+
+/** Microtasks that an operation has to run as far as it can. */
+const HOPS = 24;
+
+/** The waiting operations, and the random choice between them. */
+export class World {
+  /** Decides the order of turns. */
+  readonly #order: Random;
+  readonly #variant: Variant;
+  readonly #only: ReadonlySet<string> | null;
+  readonly #chances = new Map<string, Chance>();
+  readonly #waiting: Waiting[] = [];
+  readonly counts: Counts = {};
+  /** The mishaps that happened, in the form of `Variant.only`. */
+  readonly happened: string[] = [];
+  /** From now on nothing fails. */
+  isCalm = false;
+  nowMs = 0;
+  turns = 0;
+  /** Receives what happens, in words; null if nobody wants to know. */
+  readonly #trace: string[] | null;
+
+  constructor(variant: Variant, trace: string[] | null = null) {
+    this.#variant = variant;
+    this.#only = variant.only === null ? null : new Set(variant.only);
+    this.#order = new Random(variant.seed);
+    this.#trace = trace;
+  }
+
+  /** Randomness for a purpose. */
+  randomFor(purpose: string): Random {
+    return new Random(this.#variant.seed, hashOf(purpose));
   }
 
   /** Counts an occurrence. */
@@ -40,176 +77,96 @@ export class World {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  /** Resolves when it is this instance's turn; never if it has crashed. */
-  turn(instance: Instance | null): Promise<void> {
-    return new Promise((go) => {
-      if (instance?.alive !== false) this.#waiting.push({ instance, go });
-    });
+  /** Notes what happens for the trace. */
+  note(what: () => string): void {
+    this.#trace?.push(`${String(this.turns).padStart(5)} ${String(Math.round(this.nowMs)).padStart(7)} ms  ${what()}`);
   }
 
-  /** True with probability `p` until the world is calm; counted as `what`. */
-  mishap(p: number, what: string): boolean {
-    if (this.calm || !this.random.chance(p)) return false;
+  /**
+   * Whether a mishap happens, with probability `p` in the usual world; returns randomness for its details, or null.
+   * None happens in a calm world.
+   *
+   * @param isEverywhere whether it may happen in each world
+   */
+  mishap(p: number, what: string, isEverywhere = false): Random | null {
+    const chance = this.#chanceOf(what, isEverywhere);
+    const draw = chance.draws++;
+    const hits = chance.random.chance(p * chance.factor);
+    if (!hits || this.isCalm || this.turns > this.#variant.calmAfter) return null;
+    const id = `${what}#${draw}`;
+    if (this.#only?.has(id) === false) return null;
+    this.happened.push(id);
     this.count(what);
-    return true;
+    this.note(() => `! ${what}`);
+    return new Random(this.#variant.seed, hashOf(what), draw);
   }
 
-  /** Lets a random waiting operation continue. False if none can. */
-  async next(): Promise<boolean> {
-    for (let hop = 0; this.#ready().length === 0; hop++) {
-      if (hop === 500) return false;
-      await null;
+  /** Resolves when it is this owner's turn; never if it has crashed. */
+  turn(owner: Owner | null): Promise<void> {
+    return new Promise((go) => void this.#wait(owner, 0, go));
+  }
+
+  /** Resolves after `ms`. */
+  pause(owner: Owner | null, ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#wait(owner, this.nowMs + ms, resolve));
+  }
+
+  /** Calls `body` after `ms`, unless the function that it returns is called before. */
+  after(owner: Owner | null, ms: number, body: () => void): () => void {
+    const waiting = this.#wait(owner, this.nowMs + ms, body);
+    return () => void (waiting.isOver = true);
+  }
+
+  /** Lets a random waiting operation continue, if there is one. */
+  async next(): Promise<void> {
+    const index = this.#pick();
+    this.turns++;
+    this.nowMs += this.#order.below(LONGEST_TURN_MS);
+    if (index >= 0) {
+      const [chosen] = this.#waiting.splice(index, 1);
+      if (index > 0) this.count("reply overtaken");
+      chosen!.go();
     }
-    const chosen = this.random.pick(this.#ready());
-    this.#waiting.splice(this.#waiting.indexOf(chosen), 1);
-    this.nowMs += this.random.below(20);
-    chosen.go();
-    // Run as far as possible without another turn.
-    for (let hop = 0; hop < 16; hop++) await null;
-    return true;
+    for (let hop = 0; hop < HOPS; hop++) await null;
   }
 
-  #ready() {
-    return this.#waiting.filter(({ instance }) => instance === null || instance.alive && !instance.paused);
+  #wait(owner: Owner | null, atMs: number, go: () => void): Waiting {
+    const waiting = { owner, atMs, go, isOver: owner?.isAlive === false };
+    if (!waiting.isOver) this.#waiting.push(waiting);
+    return waiting;
   }
 
-  /** Drops what a crashed instance was waiting for. The database still finishes its work. */
-  bury(instance: Instance): void {
-    instance.alive = false;
-    for (let i = this.#waiting.length - 1; i >= 0; i--) {
-      if (this.#waiting[i]!.instance === instance) this.#waiting.splice(i, 1);
+  /** The index of a random operation that can continue; moves time on to the next timer if there is none. */
+  #pick(): number {
+    const all = this.#waiting;
+    for (let i = all.length - 1; i >= 0; i--) {
+      if (all[i]!.isOver || all[i]!.owner?.isAlive === false) all.splice(i, 1);
     }
+    const from = this.#order.below(Math.max(1, all.length));
+    let soonest = -1;
+    for (let n = 0; n < all.length; n++) {
+      const i = (from + n) % all.length;
+      const { owner, atMs } = all[i]!;
+      if (owner?.isFrozen === true) continue;
+      if (atMs <= this.nowMs) return i;
+      if (soonest < 0 || atMs < all[soonest]!.atMs) soonest = i;
+    }
+    if (soonest >= 0) this.nowMs = all[soonest]!.atMs;
+    return soonest;
+  }
+
+  #chanceOf(what: string, isEverywhere: boolean): Chance {
+    const known = this.#chances.get(what);
+    if (known !== undefined) return known;
+    const random = new Random(this.#variant.seed, hashOf(what));
+    const factor = random.pick(FACTORS);
+    const chance = { random, factor: isEverywhere ? Math.max(1, factor) : factor, draws: 0 };
+    this.#chances.set(what, chance);
+    return chance;
   }
 }
 
-/** A group that assigns partitions to its members, who learn of it late, or all partitions to every member. */
-export class Group {
-  generation = 0;
-  readonly #world: World;
-  readonly #partitions: readonly number[];
-  readonly #divides: boolean;
-  #shares = new Map<Instance, readonly number[]>();
-
-  /** @param divides whether partitions are divided; otherwise every member reads all of them */
-  constructor(world: World, partitions: readonly number[], divides: boolean) {
-    this.#world = world;
-    this.#partitions = partitions;
-    this.#divides = divides;
-  }
-
-  /** Rebalances the group. */
-  rebalance(members: readonly Instance[]): void {
-    const { random } = this.#world;
-    this.generation++;
-    const owners = this.#partitions.map(() => random.below(members.length));
-    this.#shares = new Map(members.map((member, m) => [
-      member,
-      this.#divides ? this.#partitions.filter((_, p) => owners[p] === m) : this.#partitions,
-    ]));
-  }
-
-  /** The partitions assigned to a member. */
-  shareOf(member: Instance): readonly number[] {
-    return this.#shares.get(member) ?? [];
-  }
-}
-
-/** A topic as one instance sees it: slow, sometimes unavailable, and late with news of the group. */
-export class SlowSource implements Source {
-  readonly topic = "clickstream-events";
-  readonly #world: World;
-  readonly #group: Group;
-  readonly #instance: Instance;
-  readonly #log: MemorySource;
-
-  constructor(world: World, group: Group, instance: Instance, log: LogRecord[][]) {
-    this.#world = world;
-    this.#group = group;
-    this.#instance = instance;
-    this.#log = new MemorySource(log, 1 + world.random.below(12));
-  }
-
-  async assigned(): Promise<readonly number[]> {
-    await this.#reply("assigned");
-    await this.#log.assigned();
-    this.#instance.generation = this.#group.generation;
-    return this.#instance.share = this.#group.shareOf(this.#instance);
-  }
-
-  topicId(): string | null {
-    return this.#log.topicId();
-  }
-
-  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
-    this.#log.seek(offsets, committed);
-  }
-
-  async poll(maxWaitMs: number): Promise<readonly Records[]> {
-    await this.#reply("poll");
-    const { generation } = this.#instance;
-    if (generation !== this.#group.generation && (this.#world.calm || this.#world.random.chance(0.3))) {
-      this.#world.count("reassigned");
-      throw new Rebalanced("the consumer group has rebalanced");
-    }
-    return await this.#log.poll(maxWaitMs);
-  }
-
-  async committed(): Promise<void> {
-    await this.#reply("committed");
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async #reply(what: string): Promise<void> {
-    await this.#world.turn(this.#instance);
-    if (this.#world.mishap(0.02, `${what} failed`)) throw down(what);
-  }
-}
-
-/**
- * A database as one instance sees it: commits are slow, fail, succeed without a reply, or are applied after they were
- * given up.
- */
-export class SlowSink implements Sink {
-  readonly #world: World;
-  readonly #instance: Instance;
-  readonly #database: Sink;
-
-  constructor(world: World, instance: Instance, database: Sink) {
-    this.#world = world;
-    this.#instance = instance;
-    this.#database = database;
-  }
-
-  hashKey(): Promise<Uint8Array> {
-    return this.#database.hashKey();
-  }
-
-  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
-    await this.#world.turn(this.#instance);
-    if (this.#world.mishap(0.03, "positions failed")) throw down("positions");
-    const positions = new Map(await this.#database.positions(topic, partitions));
-    await this.#world.turn(this.#instance);
-    return positions;
-  }
-
-  async commit(commit: Commit): Promise<void> {
-    const world = this.#world;
-    await world.turn(this.#instance);
-    if (world.mishap(0.06, "commit failed")) throw down("commit");
-    if (world.mishap(0.06, "commit given up")) {
-      // The connection is lost, but the server has the transaction and will finish it.
-      void world.turn(null).then(() => this.#database.commit(commit)).catch(() => world.count("late commit refused"));
-      throw down("the connection");
-    }
-    await this.#database.commit(commit);
-    await world.turn(this.#instance);
-    if (world.mishap(0.08, "reply lost")) throw down("the reply");
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
+/** A number that stands for a text. */
+function hashOf(text: string): number {
+  return hash(...Array.from(text, (character) => character.codePointAt(0)!));
 }

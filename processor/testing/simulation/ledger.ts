@@ -1,0 +1,207 @@
+/**
+ * What the tables must hold: grows with every commit that the database applies, and is compared with what a reader sees.
+ * @module
+ */
+import { Batch, dictionaries } from "../../columns/batch.ts";
+import type { Advance, Commit } from "../../pipeline/commit.ts";
+import { fold } from "../../pipeline/fold.ts";
+import { lengthOf } from "../../records.ts";
+import type { View } from "../../views/view.ts";
+import { testKeyed } from "../fakes/keyed.ts";
+import { MemorySink, type Progress, recordsOf } from "../fakes/memory.ts";
+import { tablesOf } from "../fakes/tables.ts";
+import { reference } from "../scenario.ts";
+import { type Delivered, type Expected, expectedOf, type Placed } from "./judge.ts";
+
+/** What an instance was given of each partition. */
+export type Reading = ReadonlyMap<number, Delivered>;
+
+/** A partition of one topic, since the tables follow it. */
+interface Account {
+  progress: Progress;
+  readonly stored: Placed[];
+  readonly refused: string[];
+  readonly gaps: string[];
+}
+
+/** The commits that were applied, and what follows from them. */
+export class Ledger {
+  readonly #topic: string;
+  readonly #views: readonly View[];
+  readonly #accounts = new Map<number, Account>();
+  /** Of topics and ends of partitions that the tables no longer follow. */
+  readonly #former: (readonly [partition: number, account: Account])[] = [];
+
+  constructor(topic: string, views: readonly View[]) {
+    this.#topic = topic;
+    this.#views = views;
+  }
+
+  /**
+   * A commit was applied that an instance made of what it was given.
+   *
+   * @throws {Error} if it holds anything else than what follows from that
+   */
+  applied(commit: Commit, reading: Reading): void {
+    for (const advance of commit.advances) {
+      const delivered = reading.get(advance.partition);
+      if (delivered === undefined) throw new Error(`partition ${advance.partition} was committed, and never read`);
+      this.#advance(advance, delivered);
+    }
+  }
+
+  /** The tables follow this partition from another offset on; null if it is gone. */
+  adopt(partition: number, progress: Progress | null): void {
+    const account = this.#accounts.get(partition);
+    if (account !== undefined) this.#former.push([partition, account]);
+    this.#accounts.delete(partition);
+    if (progress !== null) this.#accounts.set(partition, { progress, stored: [], refused: [], gaps: [] });
+  }
+
+  /**
+   * Compares numbers of rows with the positions: cheap enough for each commit.
+   *
+   * @throws {Error} that names what differs
+   */
+  check({ progress, events, refusals, gaps }: MemorySink): void {
+    for (const [partition, { progress: expected }] of this.#accounts) {
+      for (const [name, value] of Object.entries(expected)) {
+        const found = progress.get(partition)?.[name as keyof Progress];
+        if (found !== value) throw new Error(`partition ${partition} has ${name} ${found}, and should have ${value}`);
+      }
+    }
+    if (progress.size !== this.#accounts.size) throw new Error("partitions differ");
+    const sums = { events: 0, refusals: 0, gaps: 0 };
+    for (const [, { stored, refused, gaps }] of this.#all) {
+      sums.events += stored.length;
+      sums.refusals += refused.length;
+      sums.gaps += gaps.length;
+    }
+    const found = { events: events.length, refusals: refusals.length, gaps: gaps.length };
+    for (const [name, expected] of Object.entries(sums)) {
+      const seen = found[name as keyof typeof found];
+      if (seen !== expected) throw new Error(`${seen} ${name} are visible, and the positions say ${expected}`);
+    }
+  }
+
+  /**
+   * Compares each row with one straight pass over the records before the positions.
+   *
+   * @throws {Error} that names what differs
+   */
+  compare(memory: MemorySink): void {
+    this.check(memory);
+    const [ours, theirs] = [tablesOf(memory, this.#views), tablesOf(this.#straightPass(), this.#views)];
+    const refused = memory.refusals.map(({ partition, offset, reason }) => `${partition}/${offset} ${reason}`);
+    const gaps = memory.gaps.map(({ partition, from, to }) => `${partition}/${from}-${to}`);
+    assertSame("refusals", refused, this.#lines(({ refused }) => refused));
+    assertSame("gaps", gaps, this.#lines(({ gaps }) => gaps));
+    assertSame("events", ours.events, theirs.events);
+    assertSame("rows", ours.rows, theirs.rows);
+  }
+
+  get #all(): readonly (readonly [number, Account])[] {
+    return [...this.#accounts, ...this.#former];
+  }
+
+  #lines(of: (account: Account) => readonly string[]): string[] {
+    return this.#all.flatMap(([partition, account]) => of(account).map((line) => `${partition}/${line}`)).sort();
+  }
+
+  #advance(advance: Advance, delivered: Delivered): void {
+    const { partition, next, from } = advance;
+    const known = this.#accounts.get(partition);
+    const first = from ?? delivered.first ?? 0;
+    if (from !== (known?.progress.next ?? null)) {
+      throw new Error(
+        `partition ${partition} is at ${known?.progress.next ?? "its beginning"}, and was moved from ${from}`,
+      );
+    }
+    // The first offset of a log is where it begins, and everything before that is gone.
+    if (first > 0 && from === null && first > delivered.partition.begin) {
+      throw new Error(`partition ${partition} was first read at ${first}`);
+    }
+    const replay = known?.progress.replay ?? first;
+    if (from !== null && (delivered.first ?? Infinity) > replay) {
+      throw new Error(`partition ${partition} was read from ${delivered.first}, and its ids begin at ${replay}`);
+    }
+    const expected = expectedOf(delivered, first, next);
+    const account = known ?? { progress: emptyAt(first, null), stored: [], refused: [], gaps: [] };
+    account.progress = moved(account.progress, advance, expected);
+    account.stored.push(...expected.stored);
+    account.refused.push(...expected.refused);
+    if (expected.gap !== null) account.gaps.push(`${expected.gap.from}-${expected.gap.to}`);
+    this.#accounts.set(partition, account);
+  }
+
+  /** A database with one commit of everything that must be stored. */
+  #straightPass(): MemorySink {
+    const all = this.#all.filter(([, { stored }]) => stored.length > 0);
+    const words = dictionaries(this.#topic, testKeyed());
+    const batch = new Batch(words, Math.max(1, all.reduce((sum, [, { stored }]) => sum + stored.length, 0)));
+    const decoder = reference();
+    for (const [partition, { stored }] of all) {
+      const records = {
+        ...recordsOf(partition, 0, stored.map(({ record }) => record)),
+        offsets: Float64Array.from(stored, ({ offset }) => offset),
+      };
+      for (let i = 0; i < records.count; i++) {
+        if (decoder.decode(records, i, batch) === null) batch.keep();
+      }
+    }
+    const deltas = this.#views.map((view) => {
+      const folded = fold(view, words);
+      folded.add(batch);
+      return folded.delta();
+    });
+    const sink = new MemorySink();
+    sink.apply({ topic: this.#topic, topicId: null, advances: [], deltas, events: [batch], refusals: [] });
+    return sink;
+  }
+}
+
+/** A partition of which nothing was read yet, from an offset on. */
+export function emptyAt(offset: number, topicId: string | null): Progress {
+  const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0 };
+  return { topicId, first: offset, next: offset, ...counts, replay: offset, watermark: null };
+}
+
+function moved(before: Progress, { next, topicId }: Advance, expected: Expected): Progress {
+  const { stored, refused, duplicates, skipped, gap, replay, watermark } = expected;
+  const marks = [before.watermark, watermark].filter((mark) => mark !== null);
+  return {
+    topicId: topicId ?? before.topicId,
+    first: before.first,
+    next,
+    consumed: before.consumed + stored.length + duplicates + refused.length,
+    stored: before.stored + stored.length,
+    duplicates: before.duplicates + duplicates,
+    refused: before.refused + refused.length,
+    skipped: before.skipped + skipped,
+    gaps: before.gaps + lengthOf(gap),
+    replay,
+    watermark: marks.length === 0 ? null : Math.max(...marks),
+  };
+}
+
+/** Asserts that lists have the same lines; the error names what differs, and shows the first of each. */
+function assertSame(what: string, lines: readonly string[], expected: readonly string[]): void {
+  const missing = without(expected, lines);
+  const surplus = without(lines, expected);
+  if (missing.length + surplus.length === 0) return;
+  throw new Error(
+    `${what} differ: ${missing.length} are missing, ${surplus.length} should not be` +
+      `; missing: ${missing[0] ?? "-"}; surplus: ${surplus[0] ?? "-"}`,
+  );
+}
+
+/** The lines of a list that occur less often in another. */
+function without(lines: readonly string[], others: readonly string[]): string[] {
+  const left = new Map<string, number>();
+  for (const line of others) left.set(line, (left.get(line) ?? 0) + 1);
+  return lines.filter((line) => {
+    const n = left.get(line) ?? 0;
+    left.set(line, n - 1);
+    return n <= 0;
+  });
+}

@@ -1,0 +1,170 @@
+/**
+ * What happens to the processors, the brokers and the log between two turns.
+ * @module
+ */
+import type { Random } from "../../../generator/random.ts";
+import type { Database } from "./database.ts";
+import type { Instance } from "./instance.ts";
+import type { Group } from "./network.ts";
+import type { Cluster, Partition } from "./topic.ts";
+import type { World } from "./world.ts";
+
+/** What mishaps change. */
+export interface Scene {
+  readonly world: World;
+  readonly cluster: Cluster;
+  readonly group: Group;
+  readonly divides: boolean;
+  readonly memory: Database;
+  /** The instances that run. */
+  readonly instances: Instance[];
+  /** Most instances at a time, besides zombies. */
+  readonly most: number;
+  start(): void;
+}
+
+/** A kind of mishap: its probability in a turn of the usual world, and what it does. */
+interface Mishap {
+  readonly p: number;
+  /** Whether it may happen in each world; many others happen in some. */
+  readonly isEverywhere?: true;
+  /** Whether it can happen now. */
+  readonly can?: (scene: Scene) => boolean;
+  readonly does: (scene: Scene, random: Random) => void;
+}
+
+/** Each kind by its name. */
+const KINDS: Readonly<Record<string, Mishap>> = {
+  "crash": {
+    p: 0.002,
+    isEverywhere: true,
+    does(scene, random) {
+      const instance = random.pick(scene.instances);
+      scene.world.note(() => `${instance.name} dies`);
+      scene.instances.splice(scene.instances.indexOf(instance), 1);
+      instance.kill();
+      scene.start();
+    },
+  },
+  "asked to stop": { p: 0.001, does: ({ instances }, random) => random.pick(instances).stop() },
+  "rebalance": {
+    p: 0.003,
+    isEverywhere: true,
+    can: ({ divides, group }) => divides && group.members.length > 0,
+    does({ world, group, instances }) {
+      if (instances.some(({ isCommitting }) => isCommitting)) world.count("rebalance during a commit");
+      group.rebalance();
+    },
+  },
+  "frozen": {
+    p: 0.004,
+    isEverywhere: true,
+    does({ world, instances }, random) {
+      freeze(world, random.pick(instances), random.below(2_000));
+    },
+  },
+  "zombie": {
+    p: 0.002,
+    can: ({ instances }) => instances.some(({ isFrozen }) => !isFrozen),
+    does(scene, random) {
+      // Frozen for so long that the group gives its partitions to others; it goes on in the middle of what it did.
+      const zombie = random.pick(scene.instances.filter(({ isFrozen }) => !isFrozen));
+      if (zombie.isCommitting) scene.world.count("zombie with a commit");
+      freeze(scene.world, zombie, 2_000 + random.below(15_000));
+      const { membership } = zombie.network;
+      if (membership !== null) scene.group.drop(membership);
+      if (scene.instances.length <= scene.most) scene.start();
+    },
+  },
+  "clock jump": {
+    p: 0.003,
+    does({ instances }, random) {
+      random.pick(instances).skewMs += random.pick([-1, 1]) * random.pick([50, 1_000, 60_000, 3_600_000]);
+    },
+  },
+  "connections torn": { p: 0.003, does: ({ instances }, random) => random.pick(instances).tear() },
+  "database down": {
+    p: 0.001,
+    can: ({ memory, world }) => memory.downUntilMs < world.nowMs,
+    does: ({ memory, world }, random) => void (memory.downUntilMs = world.nowMs + 200 + random.below(3_000)),
+  },
+  "leader change": {
+    p: 0.003,
+    can: hasPartitions,
+    does({ cluster, world }, random) {
+      const partition = random.pick(cluster.partitions);
+      partition.leader = random.pick(cluster.brokers.filter((id) => id !== partition.leader));
+      const earlier = partition.batches.at(-1 - random.below(3));
+      if (earlier === undefined || random.chance(0.4)) return;
+      world.count("new leader reports an earlier end");
+      partition.lagging = { end: earlier.from, untilMs: world.nowMs + 100 + random.below(1_500) };
+    },
+  },
+  "retention": {
+    p: 0.002,
+    can: hasPartitions,
+    does({ cluster, memory, world }, random) {
+      const p = random.below(cluster.partitions.length);
+      const partition = cluster.partitions[p]!;
+      partition.deleteBelow(partition.begin + random.below(partition.end - partition.begin + 1));
+      const at = memory.progress.get(p);
+      world.note(() => `partition ${p} now begins at ${partition.begin}`);
+      if (at === undefined) return;
+      if (partition.begin > at.next) world.count("retention passes the committed offset");
+      else if (partition.begin > at.replay) world.count("retention passes the replay offset");
+    },
+  },
+  "partition added": {
+    p: 0.0008,
+    can: ({ cluster }) => hasPartitions({ cluster }) && cluster.partitions.length < 5,
+    does: ({ cluster }) => cluster.addPartition(),
+  },
+  "truncation": {
+    p: 0.0008,
+    can: ({ cluster }) => cluster.partitions.some(canLose),
+    does({ cluster, world }, random) {
+      const partition = random.pick(cluster.partitions.filter(canLose));
+      partition.truncate(partition.batches.length - 1 - random.below(Math.min(4, partition.batches.length - 1)));
+      world.note(() => `partition ${cluster.partitions.indexOf(partition)} loses records from ${partition.end} on`);
+    },
+  },
+  "topic recreated": {
+    p: 0.0006,
+    can: ({ cluster }) => cluster.hasIds && cluster.topic !== null,
+    does({ cluster, world }, random) {
+      const partitions = 1 + random.below(4);
+      cluster.topic = null;
+      void world.pause(null, random.below(2_000)).then(() => {
+        cluster.recreate(partitions);
+        world.note(() => `the topic exists again, with ${partitions} partitions`);
+      });
+    },
+  },
+};
+
+const ALL_KINDS = Object.entries(KINDS);
+
+/** Lets happen what happens before the next turn. */
+export function meddle(scene: Scene): void {
+  for (const [name, { p, isEverywhere, can, does }] of ALL_KINDS) {
+    if (scene.instances.length === 0 || can?.(scene) === false) continue;
+    const random = scene.world.mishap(p, name, isEverywhere);
+    if (random !== null) does(scene, random);
+  }
+}
+
+function freeze(world: World, instance: Instance, ms: number): void {
+  instance.isFrozen = true;
+  void world.pause(null, ms).then(() => {
+    world.note(() => `${instance.name} wakes up`);
+    instance.isFrozen = false;
+  });
+}
+
+function hasPartitions({ cluster }: Pick<Scene, "cluster">): boolean {
+  return cluster.partitions.length > 0;
+}
+
+function canLose({ batches, lostUpTo, begin }: Partition): boolean {
+  return lostUpTo === null && batches.length > 1 && batches.at(-1)!.from >= begin;
+}
