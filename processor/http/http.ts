@@ -4,6 +4,7 @@
  */
 import { type Address, addressText } from "../config/address.ts";
 import { inWords } from "../config/secret.ts";
+import { jsonLine } from "../config/visible.ts";
 import { ASSETS } from "../status/assets.ts";
 import type { StatusReport } from "../status/report.ts";
 import { type Answer, Connections, LIMITS, type Limits } from "./connections.ts";
@@ -123,7 +124,7 @@ function notMeant(host: string): string {
 }
 
 function json(status: number, value: unknown, more: Readonly<Record<string, string>> = {}): Answer {
-  return answer(status, "application/json", `${JSON.stringify(value)}\n`, more);
+  return answer(status, "application/json", `${jsonLine(value)}\n`, more);
 }
 
 function answer(
