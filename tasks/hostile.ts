@@ -13,6 +13,8 @@ interface Job {
   readonly target: string;
   readonly cases: number;
   readonly seed: number;
+  /** When it is its turn, from 0 to 1. */
+  readonly turn: number;
 }
 
 /** What a worker says: how far it is, or how its job ended. */
@@ -28,7 +30,7 @@ interface Said {
 const PATIENCE_MS = 60_000;
 const SAY_EVERY_MS = 10_000;
 /** Cases of a job: so few that the cores end at about the same time. */
-const JOB_CASES = 50_000;
+const JOB_CASES = 10_000;
 
 /** What became of a target's cases. */
 interface Total {
@@ -53,12 +55,15 @@ function main(): Promise<number> {
   }
   const shares = values.target === undefined ? SHARES : [{ ...SHARES[names.indexOf(values.target)]!, share: 1 }];
   const jobs = shares.flatMap(({ target, share }) => jobsOf(target.name, Number(values.cases) * share, +values.seed));
-  return run(jobs, Number(values.workers));
+  // In turns, so that a run that is stopped has fed every target.
+  return run(jobs.sort((a, b) => a.turn - b.turn), Number(values.workers));
 }
 
 function jobsOf(target: string, cases: number, seed: number): Job[] {
   const count = Math.ceil(cases / JOB_CASES);
-  return Array.from({ length: count }, (_, n) => ({ target, cases: Math.round(cases / count), seed: seed * 1000 + n }));
+  return Array.from({ length: count }, (_, n) => {
+    return { target, cases: Math.round(cases / count), seed: seed * 1000 + n, turn: n / count };
+  });
 }
 
 async function run(jobs: readonly Job[], workers: number): Promise<number> {
@@ -72,6 +77,8 @@ async function run(jobs: readonly Job[], workers: number): Promise<number> {
     const done = sum([...totals.values()].map(({ cases }) => cases)) + sum([...under.values()]);
     console.error(`${done.toLocaleString("en")} of ${all.toLocaleString("en")} cases, ${seconds(startMs)} s`);
   }, SAY_EVERY_MS);
+  // No more jobs are begun, and what was done is printed.
+  Deno.addSignalListener("SIGINT", () => left.length = 0);
   const memory = setInterval(() => peak = Math.max(peak, Deno.memoryUsage().rss), 250);
   await Promise.all(Array.from({ length: workers }, async (_, n) => {
     for (let job = left.shift(); job !== undefined && !failed; job = left.shift()) {

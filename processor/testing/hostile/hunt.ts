@@ -50,7 +50,7 @@ export async function hunt(target: Target, { cases, seed, progress }: HuntOption
         const input = opened.draw(new Random(seed, done));
         const outcome = await outcomeOf(opened, input);
         if (outcome instanceof Error) {
-          const found = { seed, at: done, error: outcome, input: await shrunk(target, input) };
+          const found = { seed, at: done, error: outcome, input: await shrunk(target, input, () => progress?.(done)) };
           return { cases: done + 1, outcomes, found };
         }
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
@@ -85,10 +85,11 @@ async function outcomeOf(opened: Opened, input: Uint8Array): Promise<string | Er
  * A smaller case that fails too: leaves out ever smaller parts, then makes bytes 0. The case itself, if it does not
  * fail alone: then it depends on the cases before it.
  */
-async function shrunk(target: Target, input: Uint8Array): Promise<Uint8Array> {
+async function shrunk(target: Target, input: Uint8Array, trying: () => void): Promise<Uint8Array> {
   let best = input;
   let tries = 0;
   const fails = async (smaller: Uint8Array) => {
+    trying();
     if (tries++ >= MOST_TRIES || await tried(target, smaller) instanceof Error === false) return false;
     best = smaller;
     return true;
