@@ -143,7 +143,9 @@ function draw(random: Random): Uint8Array {
   for (let n = 0; n < count; n++) {
     if (n > 0) parts.push(SEPARATOR);
     if (random.chance(0.03)) parts.push(Uint8Array.of(TIMED, random.below(TIMES.length)));
-    parts.push(n > 0 && random.chance(0.03) ? parts.at(-2)! : record(random));
+    const bytes = n > 0 && random.chance(0.03) ? parts.at(-2)! : record(random);
+    if (random.chance(0.08)) parts.push(...cutInTwo(random, bytes));
+    else parts.push(bytes);
   }
   return concat(parts);
 }
@@ -170,6 +172,13 @@ function record(random: Random): Uint8Array {
     default:
       return usual();
   }
+}
+
+/** A record as two, so that the bytes after the end of the first would complete it; often cut within an escape. */
+function cutInTwo(random: Random, bytes: Uint8Array): Uint8Array[] {
+  const escape = bytes.indexOf(0x5c, random.below(bytes.length + 1));
+  const at = escape >= 0 && random.chance(0.8) ? escape + random.below(7) : random.below(bytes.length + 1);
+  return [bytes.subarray(0, at), SEPARATOR, bytes.subarray(at)];
 }
 
 /** A usual record with one more field at either end. */
