@@ -24,6 +24,8 @@ export const frames: Target = {
   open: (): Opened => ({ draw, check }),
 };
 
+const SNAPPY = 2;
+
 /** The libraries' own decompression, by Kafka's number of the codec. */
 const LIBRARIES: Readonly<Record<number, (packed: Uint8Array) => Uint8Array>> = {
   1: (packed) => gunzipSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES }),
@@ -48,6 +50,8 @@ function check(input: Uint8Array): string {
   assert.ok(unpacked.length <= MAX_UNPACKED_BYTES);
   // The libraries are asked only now: some of them believe a size of gigabytes.
   const expected = isComparable(codec, packed) ? attempted(() => LIBRARIES[codec]!(packed)) : null;
+  // Snappy has no checksums: what its library refuses is wrong in itself.
+  if (codec === SNAPPY && expected === null) assert.fail("snappy: its library refuses it");
   if (expected !== null) {
     // Some end after the first of several frames.
     const same = Buffer.compare(unpacked.subarray(0, expected.length), expected) === 0;

@@ -188,7 +188,10 @@ function statusesOf(bytes: Uint8Array, asked: Uint8Array): string {
     const length = headers.find((header) => header.startsWith("content-length: "));
     at = end + 4;
     // A stream ends with its connection; an answer to HEAD has a length, and no body.
-    if (length === undefined) break;
+    if (length === undefined) {
+      assert.ok(status === "200" && headers.includes("content-type: text/event-stream"), "an answer without a length");
+      break;
+    }
     if (!text.startsWith("HTTP/1.1 ", at)) at += Number(length.slice("content-length: ".length));
   }
   // No answer to bytes that a client never sent as a request.
