@@ -22,6 +22,7 @@ const CASES: Readonly<Record<string, readonly [cases: number, outcomes: readonly
   ]],
   heads: [20_000, ["400", "505", "request", "last request"]],
   settings: [3000, ["allowed", "1 refused", "4 refused"]],
+  "settings-files": [2000, ["settings", "no setting", "refused"]],
   "database-urls": [10_000, ["parsed", "refused"]],
   arguments: [1500, ["refused", "help", "run", "produce", "list", "rebuild"]],
   files: [1500, ["all taken", "some refused", "all refused", "no line"]],

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { readSettings, type SettingName, SETTINGS, type Settings, WrongSettings } from "../../config/config.ts";
 import { type DatabaseAddress, databaseUrl, hostText, parseDatabaseUrl } from "../../config/database_url.ts";
 import { SETTING_NAMES, shownSettings } from "../../config/settings_shown.ts";
+import { settingsIn } from "../../config/sources.ts";
 import { visible } from "../../config/visible.ts";
 import type { Random } from "../../../generator/random.ts";
 import { mutated, TOKENS } from "./mutate.ts";
@@ -143,6 +144,57 @@ function drawSettings(random: Random): Uint8Array {
   });
   const all = concat(lines);
   return random.chance(0.1) ? mutated(random, all, 2) : all;
+}
+
+/** The text of a file of settings to the settings in it. */
+export const settingsFiles: Target = {
+  name: "settings-files",
+  about: "every line of a file of settings is a comment or one setting, or an error names it by its number",
+  open: openFiles,
+};
+
+async function openFiles(): Promise<Opened> {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-hostile-" });
+  let count = 0;
+  return {
+    draw: drawSettingsFile,
+    check(input) {
+      // A file is read once, so each case is another.
+      const path = `${folder}/${count++}`;
+      Deno.writeFileSync(path, input);
+      const lines = textOf(input).split(/\r?\n/).filter((line) => !/^\s*(?:[#;]|$)/.test(line));
+      try {
+        const found = settingsIn(path);
+        assert.equal(found.size, lines.length, "lines that are nothing");
+        for (const [name, value] of found) {
+          assert.match(name, /^[A-Za-z_]\w*$/);
+          assert.ok(lines.some((line) => line.trimStart().startsWith(`${name}=`) && line.includes(value)), name);
+        }
+        return lines.length === 0 ? "no setting" : "settings";
+      } catch (error) {
+        if (!(error instanceof WrongSettings)) throw error;
+        assert.match(error.message, /: (line \d+ (is not NAME=value|sets \w+ again)(, )?)+ \(put /);
+        assert.ok(error.message.length <= 300 + 30 * input.length);
+        return "refused";
+      } finally {
+        Deno.removeSync(path);
+      }
+    },
+    close: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+function drawSettingsFile(random: Random): Uint8Array {
+  const quote = random.pick(["", "", '"', "'"]);
+  const lines = Array.from({ length: random.below(6) }, () => {
+    const name = random.pick(SETTING_NAMES);
+    return random.chance(0.2)
+      ? random.pick(["# comment", "", "; x", "\t"])
+      : `${name}=${quote}${random.pick(VALUES[name])}${quote}`;
+  });
+  if (random.chance(0.02)) lines.push(`KAFKA_TOPIC=${random.pick(["x", " x", "x "]).repeat(random.below(200_000))}`);
+  const bytes = bytesOf(lines.join(random.pick(["\n", "\r\n"])));
+  return random.chance(0.6) ? mutated(random, bytes, 3) : bytes;
 }
 
 /** A connection string to its parts. */
