@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { type Command, CommanderError } from "commander";
+import { CONFIG_FILE, WrongSettings } from "../../config/sources.ts";
 import { visible, visibleLines } from "../../config/visible.ts";
 import { judge } from "../../commands/judge.ts";
 import { program } from "../../commands/program.ts";
@@ -32,7 +33,8 @@ const COMMAND_LINES = [
   ...[
     "refusals list --reason bad_value --field price --partition 3 --from 2026-11-20T00:00:00Z --limit 5 --open --json",
   ],
-  ...["--version", "--help", "help run", "run --help", "rum", "gaps", ""],
+  ...["config check", "config show --json", "completions bash", "manual", "version --json"],
+  ...["--config x.env run", "--version", "--help", "help run", "run --help", "rum", "gaps", ""],
 ].map((line) => line.split(" ").filter((arg) => arg !== ""));
 
 /** Arguments, between NULs, to a command. */
@@ -57,11 +59,16 @@ async function checkArguments(input: Uint8Array): Promise<string> {
   try {
     await whole.parseAsync(args, { from: "user" });
   } catch (error) {
+    // A file of settings is read before a command.
+    if (error instanceof WrongSettings) return "wrong settings";
     if (!(error instanceof CommanderError)) throw error;
     const length = args.reduce((sum, arg) => sum + arg.length, 0);
     assert.ok(printed.length <= 20_000 + 4 * length, `${printed.length} characters printed`);
     assert.ok(!/\n +at /.test(visibleLines(printed)), printed);
     return error.exitCode === 0 ? "help" : "refused";
+  } finally {
+    // `--config` sets it.
+    Deno.env.delete(CONFIG_FILE);
   }
   return ran === "" ? "nothing" : ran;
 }
