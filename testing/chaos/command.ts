@@ -13,6 +13,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     brokers: { type: "string", default: "3" },
     rate: { type: "string", default: "300" },
+    /** Workers of each process. */
+    workers: { type: "string", default: "2,1" },
     /** Faults of a round; 0: each once, in order. */
     faults: { type: "string", default: "6" },
     /** Only faults whose names match, as a regular expression. */
@@ -38,7 +40,7 @@ const figures = await chaos({
   faults,
   count: values.faults === "0" ? null : Number(values.faults),
   rate: Number(values.rate),
-  workers: [2, 1],
+  workers: values.workers.split(",").map(Number),
   otherProgram: values.other ?? null,
   say: (text) => console.log(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${text}`),
 });
