@@ -1,6 +1,8 @@
 /**
  * `deno task chaos [--minutes N] [--seed N]`: runs the compiled service under load against real brokers and a real
- * PostgreSQL with a standby, injects faults, and compares every table after each round. It needs `deno task build`.
+ * PostgreSQL with a standby, injects faults, and compares every table after each round. `--list` describes the faults;
+ * `--only` chooses some of them by a pattern, and `--faults 0` injects each once. Rolling upgrades need `--other`, the
+ * path of another build. The exit code is 1 if anything failed; then the logs are kept, and the seed repeats the round.
  * @module
  */
 import { parseArgs } from "node:util";
