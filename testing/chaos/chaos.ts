@@ -45,6 +45,8 @@ export async function chaos(options: ChaosOptions, figures: Figures = new Figure
       do {
         say(`round ${seed}`);
         await round({ ...options, seed: seed++, cluster, postgres, figures, folder });
+        // Of a run that is killed, this is what is left.
+        say(figures.json());
       } while (performance.now() < until);
       await Deno.remove(folder, { recursive: true });
     } catch (error) {

@@ -107,7 +107,9 @@ export class Cluster implements AsyncDisposable {
   ): Promise<void> {
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
     const replicaAssignment = replicas.map((of, partition) => ({ partition, replicas: [...of] }));
-    await this.#administers((admin) => admin.createTopics({ topics: [{ topic, replicaAssignment, configEntries }] }));
+    const topics = [{ topic, replicaAssignment, configEntries }];
+    // Right after it was created, a broker may not know the topic yet.
+    await this.#administers((admin) => admin.createTopics({ topics, waitForLeaders: false }));
     await until(`topic ${topic} has all replicas`, async () => {
       const all = await this.partitionsOf(topic).catch(() => []);
       return all.length === replicas.length &&

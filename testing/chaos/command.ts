@@ -1,6 +1,8 @@
 /**
  * `deno task chaos [--minutes N] [--seed N]`: runs the compiled service under load against real brokers and a real
- * PostgreSQL with a standby, injects faults, and compares every table after each round. It needs `deno task build`.
+ * PostgreSQL with a standby, injects faults, and compares every table after each round. `--list` describes the faults;
+ * `--only` chooses some of them by a pattern, and `--faults 0` injects each once. Rolling upgrades need `--other`, the
+ * path of another build. The exit code is 1 if anything failed; then the logs are kept, and the seed repeats the round.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -13,6 +15,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     brokers: { type: "string", default: "3" },
     rate: { type: "string", default: "300" },
+    /** Workers of each process. */
+    workers: { type: "string", default: "2,1" },
     /** Faults of a round; 0: each once, in order. */
     faults: { type: "string", default: "6" },
     /** Only faults whose names match, as a regular expression. */
@@ -38,7 +42,7 @@ const figures = await chaos({
   faults,
   count: values.faults === "0" ? null : Number(values.faults),
   rate: Number(values.rate),
-  workers: [2, 1],
+  workers: values.workers.split(",").map(Number),
   otherProgram: values.other ?? null,
   say: (text) => console.log(`${((performance.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${text}`),
 });

@@ -45,7 +45,7 @@ export interface Fault {
   readonly name: string;
   readonly does: string;
   readonly ends: string;
-  /** What must hold, besides what every round must: all is committed within `RECOVERS_WITHIN_MS`, every table is exact. */
+  /** What must hold, besides what every round must: commits go on within `RECOVERS_WITHIN_MS`, every table is exact. */
   readonly judged: string;
   /** How often it is drawn, relative to the others. */
   readonly weight: number;
@@ -59,5 +59,5 @@ export interface Fault {
   inject(world: World): Promise<void>;
 }
 
-/** Longest time from the end of a fault until all that was sent before is committed. */
+/** After a fault, longest time without a commit while records wait; a slow machine is no failure. */
 export const RECOVERS_WITHIN_MS = 120_000;

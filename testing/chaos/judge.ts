@@ -40,12 +40,13 @@ export async function judge(world: World, doctor: Env): Promise<void> {
 }
 
 /** Waits until so many records are committed; a slow machine is no failure, only a lack of progress is. */
-export async function committed({ consumed }: World, records: number, patienceMs = 120_000): Promise<void> {
+export async function committed({ consumed, load }: World, records: number, patienceMs = 120_000): Promise<void> {
   for (let done = -1; done < records;) {
     const before = done;
     await until(
       `more than ${before} of ${records} records are committed`,
       async () => {
+        load.check();
         done = await consumed().catch(() => before);
         return done > before || done >= records;
       },

@@ -21,6 +21,8 @@ export interface LoadOptions {
 /** Records wait for their time in steps of this many milliseconds. */
 const TICK_MS = 20;
 
+const BEGINS_WITHIN_TRIES = 5;
+
 /** A stream of records into a topic. */
 export class Load {
   /** Records that the brokers have confirmed. */
@@ -31,7 +33,9 @@ export class Load {
   readonly #random: Random;
   readonly #share: number;
   readonly #stopped = new AbortController();
-  readonly #done: Promise<unknown>;
+  readonly #done: Promise<void>;
+  #hasBegun = false;
+  #failure: unknown = null;
 
   /** Begins to send. */
   constructor(settings: KafkaSettings, { seed, rate, odd }: LoadOptions) {
@@ -39,9 +43,8 @@ export class Load {
     this.#simulator = new Simulator({ seed, rate, fromMs: Date.now(), toMs: Infinity, users: rate * 4, ...faults });
     this.#random = new Random(seed);
     this.#share = odd;
-    this.#done = produce(this.#records(), settings, (sent) => this.acked = sent);
-    // The caller learns of it when it stops the load.
-    this.#done.catch(() => {});
+    this.#done = this.#send(settings);
+    this.#done.catch((error) => this.#failure = error);
   }
 
   /** What the simulator has sent. */
@@ -55,7 +58,29 @@ export class Load {
     await this.#done;
   }
 
+  /**
+   * Does nothing while it sends.
+   *
+   * @throws why it can't send any more
+   */
+  check(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  async #send(settings: KafkaSettings): Promise<void> {
+    for (let tries = BEGINS_WITHIN_TRIES;;) {
+      try {
+        await produce(this.#records(), settings, (sent) => this.acked = sent);
+        return;
+      } catch (error) {
+        // A machine with too much to do may not reach the brokers in time, but then nothing is sent.
+        if (this.#hasBegun || --tries === 0) throw error;
+      }
+    }
+  }
+
   async *#records(): AsyncGenerator<KafkaRecord, void, void> {
+    this.#hasBegun = true;
     const { signal } = this.#stopped;
     for (const record of this.#simulator) {
       while (record.timestampMs > Date.now() && !signal.aborted) {
