@@ -164,7 +164,7 @@ async function checkHttp(listen: string): Promise<void> {
   await until("refusals come by the stream", async () => {
     text += (await reader.read()).value ?? "";
     return /event: shop\n.*onerror.*\n\n/.test(text);
-  }, 20_000);
+  });
   await reader.cancel();
   for (const sent of text.slice(0, text.lastIndexOf("\n\n")).split("\n\n").slice(1)) {
     assert.match(sent, /^event: (status|history|point|front|shop|events|trouble|missed)\ndata: .*$/);
@@ -269,7 +269,7 @@ Deno.test("nothing that is sent is executed, or reaches a terminal, a log or the
         await checkCommands(env, folder);
       } else {
         const ready = () => fetch(`http://${listen}/ready`).then((response) => response.text(), () => "");
-        await until("the hostile member is named", async () => (await ready()).includes("pwned"), 40_000);
+        await until("the hostile member is named", async () => (await ready()).includes("pwned"));
         for (const path of ["ready", "api/status"]) {
           assertPlain(path, await (await fetch(`http://${listen}/${path}`)).text());
         }
