@@ -25,6 +25,9 @@ const EVENT_BYTES = 300;
 /** Most records in one commit: from here on, larger ones hardly cost less. */
 const MOST_RECORDS = 524_288;
 
+/** Most bytes of texts in one commit of any worker: more could fill the kernel's memory, whose size is not a setting. */
+const MOST_TEXT_BYTES = 64e6;
+
 /** Limits of a commit. */
 export interface CommitLimits {
   readonly records: number;
@@ -48,5 +51,5 @@ export function commitLimits({ memoryMb, workers, views, storeEvents }: Committi
   const each = (isByUser ? BY_USER_BYTES : WINDOW_BYTES) + (storeEvents ? EVENT_BYTES : 0);
   // Each worker has a share of the users, so a commit with a share of the events updates as many rows per user.
   const most = Math.ceil(MOST_RECORDS / workers);
-  return { records: Math.min(most, Math.floor(bytes / each)), textBytes: bytes / 4 };
+  return { records: Math.min(most, Math.floor(bytes / each)), textBytes: Math.min(bytes / 4, MOST_TEXT_BYTES) };
 }

@@ -29,3 +29,9 @@ Deno.test("workers share the memory and the records", () => {
   assert.ok(limits(2, 512).records < limits(1, 512).records);
   assert.ok(limits(2, 512).textBytes < limits(1, 512).textBytes);
 });
+
+Deno.test("however much memory there is, the texts of a commit fit into the kernel", () => {
+  const texts = (memoryMb: number) => commitLimits({ memoryMb, workers: 1, views: VIEWS, storeEvents: true }).textBytes;
+  assert.ok(texts(300) < texts(512));
+  assert.equal(texts(65_536), 64e6);
+});

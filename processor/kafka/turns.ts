@@ -11,10 +11,10 @@ export const ROUND_BYTES = 4 * 1024 * 1024;
 export const PARTITION_BYTES = 512 * 1024;
 
 /**
- * Rounds of fetches after which a partition that is held gets its turn: 1 to 2 s while others are drained at full speed.
- * So its events are seen although they are far ahead of a backlog.
+ * Rounds of fetches after which a partition that is held gets its turn: less than a second while others are drained at
+ * full speed. So its events are seen although they are far ahead of a backlog.
  */
-export const MOST_HELD_ROUNDS = 32;
+export const MOST_HELD_ROUNDS = 16;
 
 /**
  * Most bytes of the round after one of `bytes`. Rounds shrink while their batches decompress to more than is allowed,

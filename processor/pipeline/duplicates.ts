@@ -12,8 +12,9 @@
  *   Any piece ends after 2,097,152 offsets, which bounds the memory.
  *
  * So an event is compared with all events of its id within 10 minutes, with one exception: its timestamp lies less than
- * 10 minutes after a forgotten piece. That happens if timestamps are out of order by more than two minutes, or if a
- * partition has more than 27 million events in twelve minutes. Such events are counted as unchecked.
+ * 10 minutes after a forgotten piece. That happens if timestamps are out of order by more than two minutes, if a
+ * partition has more than 27 million events in twelve minutes, or if the kernel's memory for ids is full. Such events are
+ * counted as unchecked.
  *
  * The record at which a piece begins decides alone about its minute. So reading the log again from the begin of the
  * oldest piece restores the memory exactly: a restart needs only that offset. A record without a timestamp is never a

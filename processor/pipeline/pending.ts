@@ -26,6 +26,12 @@ const MAX_PENDING_CENTS = 8e15;
 /** Most bytes of refused payloads in one commit, however much memory there is for texts. */
 const MAX_REFUSED_BYTES = 32 * 1024 * 1024;
 
+/**
+ * What a distinct page takes besides its text, in bytes: a row of a view and of its rollup. A view by user has a row for
+ * nearly each record, which the number of records bounds; pages are few, unless their addresses contain what is unique.
+ */
+const PAGE_BYTES = 1000;
+
 /** A capacity of more than this many times the records is too much; it happens after catching up. */
 const ROOMY = 16;
 
@@ -64,6 +70,8 @@ export class Pending {
   #refusedBytes = 0;
   #textBytes = 0;
   readonly #mostTextBytes: number;
+  /** Bytes of each distinct page besides its text. */
+  readonly #pageBytes: number;
   readonly #words: Dictionaries;
   readonly #folds: readonly Fold[];
   #kept: Batch[] = [];
@@ -78,6 +86,7 @@ export class Pending {
     this.#now = now;
     this.#runs = runs;
     this.#mostTextBytes = mostTextBytes;
+    this.#pageBytes = views.some(({ by }) => by.includes("pagePath")) ? PAGE_BYTES : 0;
     const wanted = wantedBy(views, storeEvents);
     this.#words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
     this.#folds = views.map((view) => fold(view, this.#words));
@@ -103,7 +112,7 @@ export class Pending {
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
     batch.keep(events);
     // Not only with a full batch: its texts could be half a gigabyte.
-    this.#textBytes = this.#runs?.textBytes(this.#words) ?? 0;
+    this.#textBytes = (this.#runs?.textBytes(this.#words) ?? 0) + this.#words.pagePath.count * this.#pageBytes;
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 

@@ -2,6 +2,7 @@
  * The cases of an overload: what is in the topic before the service starts, and what comes while it drains.
  * @module
  */
+import type { Batching } from "../servers/load.ts";
 import type { Shape } from "./clicks.ts";
 
 /** A case. */
@@ -12,7 +13,8 @@ export interface Case {
   backlog(scale: number): Shape;
   /** Partitions that get a trickle while the others are drained; their users are in no other. */
   readonly trickle: readonly number[];
-  /** The service gets a share of this of a core's time while records come at ten times what it then takes. */
+  readonly batching?: Batching;
+  /** The share of the time in which the service runs while records come at ten times what it then takes. */
   readonly throttle?: number;
 }
 
@@ -50,7 +52,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     partitions: 6,
     backlog: (scale) => backlogOf(scale, 100_000),
     trickle: [],
-    throttle: 0.05,
+    throttle: 0.2,
   },
   "week": {
     about: "a backlog of a week",
@@ -106,11 +108,12 @@ export const CASES: Readonly<Record<string, Case>> = {
       }),
     trickle: [],
   },
-  "64 KiB alike": {
-    about: "events of 64 KiB with the same text",
+  "64 KiB gzipped": {
+    about: "events of 64 KiB with the same text, in batches of 1 MiB that unpack to 60 MiB",
     partitions: 6,
     backlog: (scale) =>
       backlogOf(scale, 30_000, { more: () => `,"referrer":"${textOf(0, EVENT_BYTES - OTHERS_BYTES)}"` }),
+    batching: { bytes: 60 * 2 ** 20, isGzipped: true },
     trickle: [],
   },
 };

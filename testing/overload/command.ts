@@ -57,7 +57,7 @@ async function main(): Promise<number> {
   for (const name of values.case) {
     // New servers for each case: together, the topics would fill the disk.
     await using broker = await startKafka({ heapMiB: 512, properties: { "log.retention.ms": "-1" } });
-    await using server = await startPostgres({ settings: { max_wal_size: "2GB" } });
+    await using server = await startPostgres();
     runs.push(
       ...await overload({
         ...{ broker, server, name, of: CASES[name]!, scale: Number(values.scale), minutes: Number(values.minutes) },

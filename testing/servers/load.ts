@@ -23,14 +23,23 @@ const BATCH_BYTES = 900_000;
 /** Bytes of a record besides its value, at most. */
 const RECORD_BYTES = 100;
 
-/** Sends records to an existing topic. */
+/** How batches are written. */
+export interface Batching {
+  /** Most bytes of a batch before it is compressed (default: what the broker takes uncompressed). */
+  readonly bytes?: number;
+  /** Compresses them. */
+  readonly isGzipped?: boolean;
+}
+
+/** Sends records to an existing topic, each once. */
 export async function load(
   bootstrap: string,
   topic: string,
   partitions: number,
   records: Iterable<Sendable>,
+  { bytes: batchBytes = BATCH_BYTES, isGzipped = false }: Batching = {},
 ): Promise<void> {
-  const producer = producerTo(bootstrap);
+  const producer = exactProducerTo(bootstrap, isGzipped);
   const bytes = new Array<number>(partitions).fill(0);
   let waiting: Message[] = [];
   let underWay: Promise<unknown> = Promise.resolve();
@@ -45,7 +54,7 @@ export async function load(
     for (const record of records) {
       const message = messageOf(record, topic, partitions);
       const size = (record.value?.length ?? 0) + RECORD_BYTES;
-      if (waiting.length === REQUEST_RECORDS || bytes[message.partition]! + size > BATCH_BYTES) await send();
+      if (waiting.length === REQUEST_RECORDS || bytes[message.partition]! + size > batchBytes) await send();
       waiting.push(message);
       bytes[message.partition]! += size;
     }
@@ -65,12 +74,13 @@ export function producerTo(bootstrap: string): Sender {
 }
 
 /** A client that writes each record once, whatever has to be sent again. */
-export function exactProducerTo(bootstrap: string): Sender {
+export function exactProducerTo(bootstrap: string, isGzipped = false): Sender {
   return new Producer({
     clientId: "load",
     bootstrapBrokers: [bootstrap],
     acks: ProduceAcks.ALL,
     idempotent: true,
+    compression: isGzipped ? "gzip" : "none",
     retries: 20,
     retryDelay: 500,
   });

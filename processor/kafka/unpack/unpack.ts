@@ -44,14 +44,18 @@ export function unpack(codec: number, packed: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length);
 }
 
+/** Gzip makes bytes at most so many times smaller. */
+const MOST_GZIP_RATIO = 1032;
+
 function unpackGzip(packed: Uint8Array): Buffer {
   // The last four bytes give the size of the output, so most decompression bombs cost nothing.
   const tail = new DataView(packed.buffer, packed.byteOffset, packed.length);
-  if (packed.length >= 4 && tail.getUint32(packed.length - 4, true) > MAX_UNPACKED_BYTES) {
-    throw new TooLarge(MAX_UNPACKED_BYTES);
-  }
+  const size = packed.length < 4 ? 0 : tail.getUint32(packed.length - 4, true);
+  if (size > MAX_UNPACKED_BYTES) throw new TooLarge(MAX_UNPACKED_BYTES);
+  // One chunk that has room for all of the output: many would be kept, and then copied into as much memory again.
+  const chunkSize = Math.max(64 * 1024, Math.min(size, packed.length * MOST_GZIP_RATIO) + 1);
   try {
-    return gunzipSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES, chunkSize: 64 * 1024 });
+    return gunzipSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES, chunkSize });
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
       throw new TooLarge(MAX_UNPACKED_BYTES);

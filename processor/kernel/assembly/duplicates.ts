@@ -1,9 +1,10 @@
 /**
  * Recognises duplicates, by the rules of processor/pipeline/duplicates.ts: one of these for each partition. Ids lie in
  * segments, by the highest bits of their hash. A full segment drops what is forgotten, or is split in two: so the table
- * grows without a stop, and its memory follows the number of ids closely.
+ * grows without a stop, and its memory follows the number of ids closely. Where memory is short, the oldest piece is
+ * forgotten early: events that may be its duplicates are unchecked.
  */
-import { alloc, free, sizeOf } from "./memory";
+import { alloc, free, isShort, sizeOf } from "./memory";
 
 const WINDOW_MS: i64 = 600_000;
 const DISORDER_MINUTES: i64 = 2;
@@ -67,6 +68,8 @@ export class Duplicates {
   /** Remembered pieces, oldest first: the minute and the first offset of each. */
   pieces: usize = 0;
   pieceCount: i32 = 0;
+  /** The last record that was passed. */
+  last: f64 = 0;
 }
 
 const PIECE: usize = 16;
@@ -106,6 +109,7 @@ export function replayFrom(own: Duplicates, next: f64): f64 {
 /** Notes a record, event or not, in the order of the log. */
 @inline
 export function pass(own: Duplicates, offset: f64, kafkaTime: f64): void {
+  own.last = offset;
   const length = offset - own.offset;
   if (length < own.shortest || kafkaTime < 0) return;
   const minute = <i64>Math.floor(kafkaTime / 60_000);
@@ -122,11 +126,14 @@ function begin(own: Duplicates, minute: i64, offset: f64): void {
   own.pieceCount += 1;
   store<i64>(piece, minute);
   store<f64>(piece, offset, 8);
-  if (own.pieceCount <= KEPT + 1) return;
+  if (own.pieceCount > KEPT + 1) forgetOldest(own);
+}
+
+function forgetOldest(own: Duplicates): void {
   own.pieceCount--;
   memory.copy(own.pieces, own.pieces + PIECE, <usize>own.pieceCount * PIECE);
   own.forgottenMs = load<i64>(own.pieces) * 60_000;
-  own.oldest = own.begun - KEPT;
+  own.oldest = own.begun + 1 - own.pieceCount;
 }
 
 function newSegment(depth: u32, bytes: usize): Segment {
@@ -232,7 +239,10 @@ function put(own: Duplicates, a: u32, b: u32, c: u32, time: i64): bool {
   }
 }
 
-/** Makes room in the full segment of a hash: drops what is forgotten, and splits or enlarges it if that isn't enough. */
+/**
+ * Makes room in the full segment of a hash: drops what is forgotten, and splits or enlarges it if that isn't enough. If
+ * memory is short, forgets a piece instead, after which it must be called again.
+ */
 function makeRoom(own: Duplicates, a: u32, full: Segment): void {
   const end = endOf(full);
   let alive: u32 = 0;
@@ -240,10 +250,16 @@ function makeRoom(own: Duplicates, a: u32, full: Segment): void {
     const entry = changetype<Entry>(at);
     if (entry.piece >= own.oldest) alive++;
   }
-  own.count -= full.count - alive;
   const bytes = sizeOf(changetype<usize>(full));
   const depth = full.depth;
   const isEnough = alive * 2 <= full.most;
+  if (!isEnough && isShort(bytes * 2)) {
+    // The current piece is not forgotten, so what it has becomes one that can be.
+    if (own.pieceCount <= 1) begin(own, own.minute, own.last);
+    forgetOldest(own);
+    return;
+  }
+  own.count -= full.count - alive;
   if (isEnough || bytes < USUAL || depth === DEEPEST) {
     const whole = newSegment(depth, isEnough ? bytes : bytes * 2);
     move(own, full, whole, whole);

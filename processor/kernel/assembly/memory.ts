@@ -50,6 +50,17 @@ export function alloc(bytes: usize): usize {
   return at;
 }
 
+/** Memory that is kept for what must not be short of it: the texts and columns of commits. At most half of all. */
+const RESERVE: usize = 512 * 1024 * 1024;
+
+/** Whether a block of so many bytes would take memory that is kept for other things. */
+export function isShort(bytes: usize): bool {
+  const power = max<i32>(SMALLEST, 32 - clz<u32>(<u32>bytes - 1));
+  if (load<u32>(FREE + (power << 2)) !== 0) return false;
+  const size = <u64>memory.size() << 16;
+  return <u64>top + 2 * HEADER + (<usize>1 << power) > size - min<u64>(size / 2, RESERVE);
+}
+
 /** Bytes that were ever in use; freed blocks are used again, but never given back to the system. */
 export function takenBytes(): usize {
   return top - bottom;
