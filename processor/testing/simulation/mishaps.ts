@@ -67,13 +67,7 @@ const KINDS: Readonly<Record<string, Mishap>> = {
     p: 0.002,
     can: ({ instances }) => instances.some(({ isFrozen }) => !isFrozen),
     does(scene, random) {
-      // Frozen for so long that the group gives its partitions to others; it goes on in the middle of what it did.
-      const zombie = random.pick(scene.instances.filter(({ isFrozen }) => !isFrozen));
-      if (zombie.isCommitting) scene.world.count("zombie with a commit");
-      freeze(scene.world, zombie, 2_000 + random.below(15_000));
-      const { membership } = zombie.network;
-      if (membership !== null) scene.group.drop(membership);
-      if (scene.instances.length <= scene.most) scene.start();
+      sleepLong(scene, random.pick(scene.instances.filter(({ isFrozen }) => !isFrozen)), random);
     },
   },
   "clock jump": {
@@ -129,15 +123,21 @@ const KINDS: Readonly<Record<string, Mishap>> = {
     },
   },
   "topic recreated": {
-    p: 0.0006,
+    p: 0.0003,
     can: ({ cluster }) => cluster.hasIds && cluster.topic !== null,
-    does({ cluster, world }, random) {
-      const partitions = 1 + random.below(4);
-      cluster.topic = null;
-      void world.pause(null, random.below(2_000)).then(() => {
-        cluster.recreate(partitions);
-        world.note(() => `the topic exists again, with ${partitions} partitions`);
-      });
+    does: (scene, random) => recreate(scene, random),
+  },
+  "zombie while the topic is recreated": {
+    p: 0.005,
+    can: ({ cluster, instances }) =>
+      cluster.hasIds && cluster.topic !== null &&
+      instances.some(({ isCommitting, isFrozen }) => isCommitting && !isFrozen),
+    does(scene, random) {
+      // It wakes up with a commit of the former topic.
+      const zombie = scene.instances.find(({ isCommitting, isFrozen }) => isCommitting && !isFrozen)!;
+      sleepLong(scene, zombie, random);
+      scene.world.count("topic recreated");
+      recreate(scene, random);
     },
   },
 };
@@ -158,6 +158,24 @@ function freeze(world: World, instance: Instance, ms: number): void {
   void world.pause(null, ms).then(() => {
     world.note(() => `${instance.name} wakes up`);
     instance.isFrozen = false;
+  });
+}
+
+/** Freezes an instance for so long that the group gives its partitions to others; it goes on where it was. */
+function sleepLong(scene: Scene, zombie: Instance, random: Random): void {
+  if (zombie.isCommitting) scene.world.count("zombie with a commit");
+  freeze(scene.world, zombie, 2_000 + random.below(15_000));
+  const { membership } = zombie.network;
+  if (membership !== null) scene.group.drop(membership);
+  if (scene.instances.length <= scene.most) scene.start();
+}
+
+function recreate({ cluster, world }: Scene, random: Random): void {
+  const partitions = 1 + random.below(4);
+  cluster.topic = null;
+  void world.pause(null, random.below(2_000)).then(() => {
+    cluster.recreate(partitions);
+    world.note(() => `the topic exists again, with ${partitions} partitions`);
   });
 }
 
