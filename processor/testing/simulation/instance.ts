@@ -103,7 +103,12 @@ export class Instance implements Owner {
     const { world, cluster, divides, memory, database, views, parts } = this.#site;
     const random = world.randomFor(this.name);
     const kafka = new KafkaSource(
-      { brokers: ["1:9092"], topic: cluster.name, groupId: divides ? "group" : null, clientId: this.name },
+      {
+        ...{ brokers: ["1:9092"], topic: cluster.name, groupId: divides ? "group" : null, clientId: this.name },
+        warn: (message) => {
+          if (/ partitions instead of /.test(message)) world.count("added partition is noticed");
+        },
+      },
       this.network,
     );
     const watched = new WatchedSource(kafka, cluster, (reading) => this.#reading = reading);

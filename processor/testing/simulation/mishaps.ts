@@ -67,13 +67,7 @@ const KINDS: Readonly<Record<string, Mishap>> = {
     p: 0.002,
     can: ({ instances }) => instances.some(({ isFrozen }) => !isFrozen),
     does(scene, random) {
-      // Frozen for so long that the group gives its partitions to others; it goes on in the middle of what it did.
-      const zombie = random.pick(scene.instances.filter(({ isFrozen }) => !isFrozen));
-      if (zombie.isCommitting) scene.world.count("zombie with a commit");
-      freeze(scene.world, zombie, 2_000 + random.below(15_000));
-      const { membership } = zombie.network;
-      if (membership !== null) scene.group.drop(membership);
-      if (scene.instances.length <= scene.most) scene.start();
+      sleepLong(scene, random.pick(scene.instances.filter(({ isFrozen }) => !isFrozen)), random);
     },
   },
   "clock jump": {
@@ -131,8 +125,12 @@ const KINDS: Readonly<Record<string, Mishap>> = {
   "topic recreated": {
     p: 0.0006,
     can: ({ cluster }) => cluster.hasIds && cluster.topic !== null,
-    does({ cluster, world }, random) {
+    does(scene, random) {
+      const { cluster, world, instances } = scene;
       const partitions = 1 + random.below(4);
+      // Whoever sleeps through it wakes up with records of the former topic.
+      const zombie = instances.find(({ isCommitting }) => isCommitting) ?? instances[0]!;
+      if (!zombie.isFrozen && random.chance(0.7)) sleepLong(scene, zombie, random);
       cluster.topic = null;
       void world.pause(null, random.below(2_000)).then(() => {
         cluster.recreate(partitions);
@@ -159,6 +157,15 @@ function freeze(world: World, instance: Instance, ms: number): void {
     world.note(() => `${instance.name} wakes up`);
     instance.isFrozen = false;
   });
+}
+
+/** Freezes an instance for so long that the group gives its partitions to others; it goes on where it was. */
+function sleepLong(scene: Scene, zombie: Instance, random: Random): void {
+  if (zombie.isCommitting) scene.world.count("zombie with a commit");
+  freeze(scene.world, zombie, 2_000 + random.below(15_000));
+  const { membership } = zombie.network;
+  if (membership !== null) scene.group.drop(membership);
+  if (scene.instances.length <= scene.most) scene.start();
 }
 
 function hasPartitions({ cluster }: Pick<Scene, "cluster">): boolean {

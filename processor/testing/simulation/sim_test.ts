@@ -21,6 +21,7 @@ const OFTEN: Readonly<Record<string, number>> = {
   ...{ "retention passes the committed offset": 20, "retention passes the replay offset": 20 },
   ...{ "ids forgotten by retention": 30, "truncation": 20, "truncated topic is reported": 5 },
   ...{ "topic recreated": 15, "recreated topic is reported": 15, "topic adopted": 15, "partition added": 20 },
+  ...{ "added partition is noticed": 8 },
   ...{ "batch sent twice": 50, "id sent again much later": 50, "poison": 50, "compacted batch": 50 },
   ...{ "control batch": 20, "damaged batch": 30, "batch the broker cannot read": 20 },
 };
