@@ -15,8 +15,6 @@ export interface Fault {
   readonly name: string;
   /** Must match the failure that the simulation reports. */
   readonly breaks: RegExp;
-  /** First seed to try, where it shows in few worlds (default: 0). */
-  readonly since?: number;
   /** Faulty parts for one simulation. */
   parts(): Parts;
 }

@@ -132,15 +132,16 @@ export const WORLD_FAULTS: readonly Fault[] = [
     }),
   },
   {
-    name: "a sink that does not check the id of the topic",
-    breaks:
-      /was moved from|has (next|topicId|consumed|stored|duplicates|refused)|does not exist|was not delivered|differ|does not finish/,
+    name: "a commit for the former topic that is applied to the new one",
+    breaks: /was moved from|was read from|has |does not exist|is in a gap|was not delivered|differ|does not finish/,
     parts: () => ({
       database: (memory) =>
         sinkOf(memory, (commit) => {
-          const ids = commit.advances.map(({ partition }) => memory.progress.get(partition)?.topicId ?? null);
-          const topicId = ids.find((id) => id !== null) ?? commit.topicId;
-          return memory.commit({ ...commit, topicId });
+          const isFormer = commit.advances.some(({ partition }) => {
+            const followed = memory.progress.get(partition)?.topicId ?? null;
+            return followed !== null && commit.topicId !== null && followed !== commit.topicId;
+          });
+          return memory.commit(isFormer ? { ...fromHere(memory, commit), topicId: null } : commit);
         }),
     }),
   },

@@ -111,7 +111,7 @@ export function expectedOf(delivered: Delivered, first: number, next: number): E
   let gap = null as { from: number; to: number } | null;
   for (let offset = first; offset < next; offset++) {
     if (delivered.gaps.some(([from, to]) => offset >= from && offset < to)) {
-      if (offset >= delivered.partition.begin) throw new Error(`offset ${offset} is in a gap, but was not deleted`);
+      if (offset >= delivered.partition.deletedTo) throw new Error(`offset ${offset} is in a gap, but was not deleted`);
       gap = { from: gap?.from ?? offset, to: offset + 1 };
       continue;
     }

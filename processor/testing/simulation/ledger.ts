@@ -118,7 +118,7 @@ export class Ledger {
       );
     }
     // The first offset of a log is where it begins, and everything before that is gone.
-    if (first > 0 && from === null && first > delivered.partition.begin) {
+    if (first > 0 && from === null && first > delivered.partition.deletedTo) {
       throw new Error(`partition ${partition} was first read at ${first}`);
     }
     const replay = known?.progress.replay ?? first;

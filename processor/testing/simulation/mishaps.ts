@@ -123,19 +123,21 @@ const KINDS: Readonly<Record<string, Mishap>> = {
     },
   },
   "topic recreated": {
-    p: 0.0006,
+    p: 0.0003,
     can: ({ cluster }) => cluster.hasIds && cluster.topic !== null,
+    does: (scene, random) => recreate(scene, random),
+  },
+  "zombie while the topic is recreated": {
+    p: 0.005,
+    can: ({ cluster, instances }) =>
+      cluster.hasIds && cluster.topic !== null &&
+      instances.some(({ isCommitting, isFrozen }) => isCommitting && !isFrozen),
     does(scene, random) {
-      const { cluster, world, instances } = scene;
-      const partitions = 1 + random.below(4);
-      // Whoever sleeps through it wakes up with records of the former topic.
-      const zombie = instances.find(({ isCommitting }) => isCommitting) ?? instances[0]!;
-      if (!zombie.isFrozen && random.chance(0.7)) sleepLong(scene, zombie, random);
-      cluster.topic = null;
-      void world.pause(null, random.below(2_000)).then(() => {
-        cluster.recreate(partitions);
-        world.note(() => `the topic exists again, with ${partitions} partitions`);
-      });
+      // It wakes up with a commit of the former topic.
+      const zombie = scene.instances.find(({ isCommitting, isFrozen }) => isCommitting && !isFrozen)!;
+      sleepLong(scene, zombie, random);
+      scene.world.count("topic recreated");
+      recreate(scene, random);
     },
   },
 };
@@ -166,6 +168,15 @@ function sleepLong(scene: Scene, zombie: Instance, random: Random): void {
   const { membership } = zombie.network;
   if (membership !== null) scene.group.drop(membership);
   if (scene.instances.length <= scene.most) scene.start();
+}
+
+function recreate({ cluster, world }: Scene, random: Random): void {
+  const partitions = 1 + random.below(4);
+  cluster.topic = null;
+  void world.pause(null, random.below(2_000)).then(() => {
+    cluster.recreate(partitions);
+    world.note(() => `the topic exists again, with ${partitions} partitions`);
+  });
 }
 
 function hasPartitions({ cluster }: Pick<Scene, "cluster">): boolean {

@@ -34,6 +34,8 @@ export class Partition {
   batches: StoredBatch[] = [];
   /** First offset that was not deleted. */
   begin = 0;
+  /** Up to where records were ever deleted by retention. */
+  deletedTo = 0;
   leader: number;
   /** After a leader change: the end that the new leader reports, and until when; null if it reports the right one. */
   lagging: { readonly end: number; readonly untilMs: number } | null = null;
@@ -79,7 +81,7 @@ export class Partition {
 
   /** Deletes the records before an offset. */
   deleteBelow(offset: number): void {
-    this.begin = offset;
+    this.begin = this.deletedTo = offset;
   }
 
   /** Loses the records from the `keep`th batch on, as after the election of a leader that did not have them. */
