@@ -39,7 +39,7 @@ Deno.test("each leak is found, and named alone", () => {
     ["RSS", ({ rssMb }, share) => ({ rssMb: rssMb * (1 + share * 0.12) })],
     ["handles", ({ handles }, share) => ({ handles: handles + Math.floor(share * 6) })],
     ["threads", ({ threads }, share) => ({ threads: threads + Math.floor(share * 2) })],
-    ["private memory of PostgreSQL's backends", ({ backendsMb }, share) => ({ backendsMb: backendsMb + share * 2 })],
+    ["private memory of PostgreSQL's backends", ({ backendsMb }, share) => ({ backendsMb: backendsMb + share * 10 })],
     ["events, table and indexes per row", ({ seconds }, share) => {
       const size = sizeAt(seconds);
       return { tables: { events: { ...size, indexBytes: size.indexBytes * (1 + share * 0.6) } } };
