@@ -18,6 +18,8 @@ export interface Sample {
   /** Since the start of the load. */
   readonly seconds: number;
   readonly rssMb: number;
+  /** The part of it that is in no file, such as the program's own code. */
+  readonly privateMb: number;
   readonly handles: number;
   readonly threads: number;
   readonly cpuSeconds: number;
@@ -75,14 +77,14 @@ export class Sampler {
   async take(sent: number): Promise<Sample> {
     const { pid, address, db } = this.#watched;
     const seconds = (performance.now() - this.#sinceMs) / 1000;
-    const { rssMb, handles, threads } = await footprintOf(pid);
+    const { rssMb, privateMb, handles, threads } = await footprintOf(pid);
     const metrics = parseMetrics(await (await fetch(`${address}metrics`)).text());
     const memoryMb = (kind: string) => valueOf(metrics, `clickstream_memory_bytes{kind="${kind}"}`) / 1e6;
     const { rows: tables } = await db.query<{ name: string } & Record<keyof TableSize, string>>(TABLES);
     const { rows: backends } = await db.query<{ pid: string }>(BACKENDS);
     const of = await Promise.all(backends.map(({ pid }) => footprintOf(Number(pid)).catch(() => null)));
     return {
-      ...{ seconds: round(seconds), rssMb, handles, threads, cpuSeconds: await processCpuSeconds(pid) },
+      ...{ seconds: round(seconds), rssMb, privateMb, handles, threads, cpuSeconds: await processCpuSeconds(pid) },
       ...{ heapMb: memoryMb("heap"), buffersMb: memoryMb("buffers"), kernelMb: memoryMb("kernel") },
       lag: sumOf(metrics, "clickstream_lag_records"),
       sent,

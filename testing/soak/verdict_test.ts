@@ -14,7 +14,7 @@ function samplesOf(change: (sample: Sample, share: number) => Partial<Sample> = 
   return Array.from({ length: 240 }, (_, n) => {
     const seconds = (n + 1) * 15;
     const sample: Sample = {
-      ...{ seconds, rssMb: 150 + n % 3, handles: 40 + n % 2, threads: 12, cpuSeconds: seconds / 50 },
+      ...{ seconds, rssMb: 150 + n % 3, privateMb: 100, handles: 40 + n % 2, threads: 12, cpuSeconds: seconds / 50 },
       ...{ heapMb: 20 + n % 7, buffersMb: 2, kernelMb: 30, lag: n % 5 * 100, sent: seconds * 500 },
       ...{ consumed: seconds * 500, commits: seconds, restarts: 0, commitMs: { mean: 9, p99: 25 } },
       ...{ backends: 1, backendsMb: 12, tables: { events: sizeAt(seconds) } },
@@ -39,7 +39,7 @@ Deno.test("each leak is found, and named alone", () => {
     ["RSS", ({ rssMb }, share) => ({ rssMb: rssMb * (1 + share * 0.12) })],
     ["handles", ({ handles }, share) => ({ handles: handles + Math.floor(share * 6) })],
     ["threads", ({ threads }, share) => ({ threads: threads + Math.floor(share * 2) })],
-    ["private memory of PostgreSQL's backends", ({ backendsMb }, share) => ({ backendsMb: backendsMb + share * 2 })],
+    ["private memory of PostgreSQL's backends", ({ backendsMb }, share) => ({ backendsMb: backendsMb + share * 10 })],
     ["events, table and indexes per row", ({ seconds }, share) => {
       const size = sizeAt(seconds);
       return { tables: { events: { ...size, indexBytes: size.indexBytes * (1 + share * 0.6) } } };
