@@ -3,6 +3,7 @@ import { MIGRATIONS } from "../../migrations/mod.ts";
 import { decoder } from "../testing/scenario.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
+import { until } from "../../testing/servers/child.ts";
 import { startPostgres, using } from "../../testing/servers/postgres.ts";
 import { sinkContract } from "../testing/contracts/sink_contract.ts";
 import { sinkUnderTest } from "../testing/contracts/sql_reading.ts";
@@ -54,6 +55,14 @@ Deno.test("PostgreSQL sink: a commit does not scan tables by user", async () => 
   const clicks = clicksOf(3000);
   const read = () =>
     using(url, async (db) => {
+      // A server process reports what it has read when it ends, which is after its client has closed the connection.
+      await until("the other connections have ended", async () => {
+        const { rows } = await db.query<{ n: number }>(
+          `select count(*)::int as n from pg_stat_activity
+            where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`,
+        );
+        return rows[0]!.n === 0;
+      });
       const { rows } = await db.query<{ table: string; read: string }>(
         `select relname as table, seq_tup_read::text as read from pg_stat_user_tables
           where relname in ('sessions', 'user_days') order by 1`,
