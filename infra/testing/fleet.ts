@@ -215,7 +215,7 @@ function parameterOf(kind: HostKind): string {
 
 /** First version of every artifact. */
 async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
-  const made = await prepared("host-artifacts-2", makeArchives);
+  const made = await prepared("host-artifacts-3", makeArchives);
   const all = new Map<string, Uint8Array<ArrayBuffer>>([
     ["host-kafka", hostArchive("kafka", ports)],
     ["host-processor", hostArchive("processor", ports)],
@@ -223,6 +223,7 @@ async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8
     ["clickstream", await Deno.readFile(`${ROOT}dist/clickstream`)],
     ["rds-ca", new TextEncoder().encode(caPem)],
     ["dashboards", await dashboards()],
+    ["grafana", await grafana()],
   ]);
   for await (const { name } of Deno.readDir(made)) all.set(name, await Deno.readFile(`${made}/${name}`));
   return all;
@@ -230,8 +231,23 @@ async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8
 
 /** The files that `deno task artifacts` packs for Grafana and Prometheus. */
 async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
+  return await packed(["-C", `${ROOT}grafana`, "--exclude=*.ts", "."]);
+}
+
+/** The stand-in for Grafana. It is made anew each time, since it changes with what it reads. */
+async function grafana(): Promise<Uint8Array<ArrayBuffer>> {
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/grafana/bin`, { recursive: true });
+  await Deno.writeTextFile(`${folder}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });
+  const bytes = await packed(["-C", folder, "grafana"]);
+  await Deno.remove(folder, { recursive: true });
+  return bytes;
+}
+
+/** What tar makes of these arguments. */
+async function packed(args: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
   const path = await Deno.makeTempFile();
-  await run("tar", ["-C", `${ROOT}grafana`, "--exclude=*.ts", "-czf", path, "."]);
+  await run("tar", ["-czf", path, ...args]);
   const bytes = await Deno.readFile(path);
   await Deno.remove(path);
   return bytes;
@@ -242,14 +258,12 @@ async function makeArchives(folder: string): Promise<void> {
   const parts = await Deno.makeTempDir();
   const pom = fileURLToPath(new URL("../hosts/kafka/pom.xml", import.meta.url));
   await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${parts}/kafka`]);
-  await Deno.mkdir(`${parts}/grafana/bin`, { recursive: true });
-  await Deno.writeTextFile(`${parts}/grafana/bin/grafana`, GRAFANA, { mode: 0o755 });
   const programs = `${await disk()}/usr/bin`;
   const tar = async (from: string, name: string, as = name) => {
     const renamed = ["--transform", `s,^${name},${as},`];
     await run("tar", ["-C", from, ...renamed, "-I", "gzip -1", "-cf", `${folder}/${as}`, name]);
   };
-  for (const name of ["kafka", "grafana"]) await tar(parts, name);
+  await tar(parts, "kafka");
   await tar(programs, "prometheus");
   await tar(programs, "prometheus-node-exporter", "node_exporter");
   await tar(programs, "prometheus-postgres-exporter", "postgres_exporter");
