@@ -191,3 +191,12 @@ Deno.test("docs/debugging.md explains every message of the log", async () => {
   assert.ok(messages.length > 10, messages.join());
   assert.deepEqual(messages.filter((message) => !table.includes(`\`${message}`)), []);
 });
+
+Deno.test("every task that a document names exists", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as { readonly tasks: object };
+  const named = [...await documents()].flatMap(([path, text]) =>
+    [...text.matchAll(/deno task ([a-z:]+)/g)].map(([, name]) => ({ path, name: name!.replace(/:$/, "") }))
+  );
+  assert.ok(named.length > 40);
+  assert.deepEqual(named.filter(({ name }) => !Object.hasOwn(tasks, name)), []);
+});
