@@ -32,6 +32,43 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** A source that passes every call on to another one; what differs is overridden. */
+export class SourceAround implements Source {
+  protected readonly inner: Source;
+
+  constructor(inner: Source) {
+    this.inner = inner;
+  }
+
+  get topic(): string {
+    return this.inner.topic;
+  }
+
+  assigned(): Promise<readonly number[]> {
+    return this.inner.assigned();
+  }
+
+  topicId(): string | null {
+    return this.inner.topicId();
+  }
+
+  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+    this.inner.seek(offsets, committed);
+  }
+
+  poll(maxWaitMs: number): Promise<readonly Records[]> {
+    return this.inner.poll(maxWaitMs);
+  }
+
+  committed(offsets: ReadonlyMap<number, number>): Promise<void> {
+    return this.inner.committed(offsets);
+  }
+
+  close(): Promise<void> {
+    return this.inner.close();
+  }
+}
+
 /** The consumer group rebalanced: start again with the new assignment. */
 export class Rebalanced extends RetryableError {
   override readonly name = "Rebalanced";

@@ -4,25 +4,17 @@
  */
 import { Random } from "../../generator/random.ts";
 import { Cluster } from "./cluster.ts";
-import type { Fault } from "./fault.ts";
 import { Figures } from "./figures.ts";
 import { Pair } from "./pair.ts";
-import { round } from "./round.ts";
+import { round, type RoundOptions } from "./round.ts";
 
 /** What to run. */
-export interface ChaosOptions {
+export interface ChaosOptions extends Omit<RoundOptions, "cluster" | "postgres" | "figures" | "folder"> {
   /** The first round's seed; the others follow. */
   readonly seed: number;
   /** Rounds begin for so many minutes. */
   readonly minutes: number;
   readonly brokers: number;
-  readonly faults: readonly Fault[];
-  /** Faults of a round; null: each once, in order. */
-  readonly count: number | null;
-  readonly rate: number;
-  readonly workers: readonly number[];
-  readonly otherProgram: string | null;
-  readonly say: (text: string) => void;
 }
 
 /** Servers that fail twice in a row for a round are replaced. */

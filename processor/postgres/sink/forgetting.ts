@@ -8,7 +8,7 @@
 import type { Batch } from "../../columns/batch.ts";
 import { cellAt } from "../../columns/cells.ts";
 import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
-import { Rebalanced, type Source } from "../../pipeline/source.ts";
+import { Rebalanced, type Source, SourceAround } from "../../pipeline/source.ts";
 import type { Database } from "../database.ts";
 import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
 import { SCHEMA } from "../schema.ts";
@@ -49,54 +49,37 @@ export class Forgotten {
 }
 
 /** A source that stops each partition at its limit, and continues once the sink has committed up to there. */
-export class HeldSource implements Source {
-  readonly #inner: Source;
+export class HeldSource extends SourceAround {
   readonly #forgotten: Forgotten;
   readonly #longestPollMs: number;
   #passed = false;
 
   /** @param longestPollMs longest wait of a poll, in milliseconds, so that its caller can check for changes as often */
   constructor(inner: Source, forgotten: Forgotten, longestPollMs = Infinity) {
-    this.#inner = inner;
+    super(inner);
     this.#forgotten = forgotten;
     this.#longestPollMs = longestPollMs;
   }
 
-  get topic(): string {
-    return this.#inner.topic;
-  }
-
-  assigned(): Promise<readonly number[]> {
-    return this.#inner.assigned();
-  }
-
-  topicId(): string | null {
-    return this.#inner.topicId();
-  }
-
-  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+  override seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
     this.#passed = false;
-    this.#inner.seek(offsets, committed);
+    this.inner.seek(offsets, committed);
   }
 
-  async poll(maxWaitMs: number): Promise<readonly Records[]> {
+  override async poll(maxWaitMs: number): Promise<readonly Records[]> {
     if (this.#passed) throw new Rebalanced("all records from before a user was forgotten are committed");
-    const all = await this.#inner.poll(Math.min(maxWaitMs, this.#longestPollMs));
+    const all = await this.inner.poll(Math.min(maxWaitMs, this.#longestPollMs));
     const { limits } = this.#forgotten;
     return limits.size === 0
       ? all
       : all.flatMap((records) => cutAt(records, limits.get(records.partition) ?? Infinity));
   }
 
-  async committed(offsets: ReadonlyMap<number, number>): Promise<void> {
+  override async committed(offsets: ReadonlyMap<number, number>): Promise<void> {
     for (const [partition, limit] of this.#forgotten.limits) {
       if ((offsets.get(partition) ?? 0) >= limit) this.#passed = true;
     }
-    await this.#inner.committed(offsets);
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
+    await this.inner.committed(offsets);
   }
 }
 

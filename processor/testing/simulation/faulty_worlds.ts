@@ -2,6 +2,7 @@
  * Planted faults: parts that do the wrong thing when the log, the topic or the group changes, or when somebody looks.
  * @module
  */
+import { NO_RECORDS } from "../../kafka/unreadable.ts";
 import { type Commit, Unavailable, Unstorable } from "../../pipeline/commit.ts";
 import { TopicChanged } from "../../pipeline/source.ts";
 import { lengthOf, type Records } from "../../records.ts";
@@ -277,11 +278,5 @@ function plain(source: Read): Read {
 
 /** A run without its records. */
 function without(records: Records): Records {
-  const none = {
-    offsets: new Float64Array(),
-    times: new Float64Array(),
-    starts: new Int32Array(),
-    ends: new Int32Array(),
-  };
-  return { ...records, ...none, count: 0 };
+  return { ...records, ...NO_RECORDS };
 }

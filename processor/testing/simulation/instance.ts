@@ -9,7 +9,7 @@ import { KafkaSource } from "../../kafka/source.ts";
 import type { RetryableError } from "../../pipeline/causes.ts";
 import type { Sink } from "../../pipeline/commit.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
-import type { Source } from "../../pipeline/source.ts";
+import { type Source, SourceAround } from "../../pipeline/source.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
 import type { Records, Seek } from "../../records.ts";
@@ -193,52 +193,31 @@ function kernel(): Decoder {
 }
 
 /** Notes what an instance is given. */
-class WatchedSource implements Source {
-  readonly #inner: Source;
+class WatchedSource extends SourceAround {
   readonly #cluster: Cluster;
   readonly #started: (reading: Reading) => void;
   #reading = new Map<number, Delivered>();
 
   /** @param started called with what will be noted, at each seek */
   constructor(inner: Source, cluster: Cluster, started: (reading: Reading) => void) {
-    this.#inner = inner;
+    super(inner);
     this.#cluster = cluster;
     this.#started = started;
   }
 
-  get topic(): string {
-    return this.#inner.topic;
-  }
-
-  assigned(): Promise<readonly number[]> {
-    return this.#inner.assigned();
-  }
-
-  topicId(): string | null {
-    return this.#inner.topicId();
-  }
-
-  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+  override seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
     const { partitions } = this.#cluster;
     // A partition that is gone meanwhile will deliver nothing.
     this.#reading = new Map(
       [...offsets.keys()].flatMap((p) => partitions[p] === undefined ? [] : [[p, new Delivered(partitions[p])]]),
     );
     this.#started(this.#reading);
-    this.#inner.seek(offsets, committed);
+    this.inner.seek(offsets, committed);
   }
 
-  async poll(maxWaitMs: number): Promise<readonly Records[]> {
-    const all = await this.#inner.poll(maxWaitMs);
+  override async poll(maxWaitMs: number): Promise<readonly Records[]> {
+    const all = await this.inner.poll(maxWaitMs);
     for (const records of all) this.#reading.get(records.partition)?.take(records);
     return all;
-  }
-
-  committed(offsets: ReadonlyMap<number, number>): Promise<void> {
-    return this.#inner.committed(offsets);
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
   }
 }
