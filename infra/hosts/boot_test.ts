@@ -129,9 +129,8 @@ Deno.test({
     await Promise.all([kafka, processor, monitoring].map(settled));
     await kafka.sh("test -e /run/clickstream/kafka-is-set-up");
     await processor.active("clickstream.service");
-    for (const unit of ["prometheus", "grafana", "postgres-exporter", "node-exporter"]) {
-      await monitoring.active(`${unit}.service`);
-    }
+    for (const unit of ["prometheus", "grafana", "postgres-exporter"]) await monitoring.active(`${unit}.service`);
+    for (const machine of [kafka, processor, monitoring]) await machine.active("node-exporter.service");
     await shops.sell(2);
     await shops.counted("the first events");
     await processor.sh("systemctl start clickstream-maintain.service");
@@ -172,9 +171,12 @@ Deno.test({
           data: { result: { metric: { job: string }; value: [number, string] }[] };
         };
         const up = data.result.filter(({ value }) => value[1] === "1").map(({ metric }) => metric.job);
-        return ["clickstream", "kafka", "node", "postgresql", "prometheus"].every((job) => up.includes(job));
+        return up.sort().join(" ") === "clickstream kafka node node node postgresql prometheus";
       },
     );
+    for (const machine of [kafka, processor, monitoring]) {
+      assert.equal(await machine.property("node-exporter.service", "NRestarts"), "0", machine.name);
+    }
     const kafkaMetrics = await (await fetch(`http://127.0.0.1:${fleet.ports.kafkaExporter}/metrics`)).text();
     assert.match(kafkaMetrics, /^kafka_server_brokertopicmetrics_messagesin_total\{topic="clicks"[^}]*\} [1-9]/m);
     const database = await (await fetch(`http://127.0.0.1:${fleet.ports.postgresExporter}/metrics`)).text();

@@ -53,9 +53,12 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(
 signal.pause()
 `;
 
+/** Ports of all hosts. They share the test's network, so each needs a port of its own for what all of them run. */
+type FleetPorts = Omit<Ports, "nodeExporter"> & { readonly nodeExporters: Readonly<Record<HostKind, number>> };
+
 /** A deployment. */
 export class Fleet {
-  readonly ports: Ports;
+  readonly ports: FleetPorts;
   readonly #cloud: Cloud;
   readonly #server: Server;
   readonly #database: string;
@@ -66,7 +69,7 @@ export class Fleet {
     cloud: Cloud,
     server: Server,
     database: string,
-    ports: Ports,
+    ports: FleetPorts,
     artifacts: Map<string, Artifact>,
     secrets: Map<SecretName, string>,
   ) {
@@ -82,11 +85,11 @@ export class Fleet {
   static async prepare(cloud: Cloud, server: Server): Promise<Fleet> {
     const database = new URL(await server.createDatabase("shop")).pathname.slice(1);
     // Free ports, because tests on the same network run at the same time.
-    const ports: Ports = {
+    const ports: FleetPorts = {
       broker: freePort(),
       controller: freePort(),
       kafkaExporter: freePort(),
-      nodeExporter: freePort(),
+      nodeExporters: { kafka: freePort(), processor: freePort(), monitoring: freePort() },
       processor: freePort(),
       prometheus: freePort(),
       grafana: freePort(),
@@ -158,7 +161,7 @@ export class Fleet {
       targets: {
         processor: [`127.0.0.1:${ports.processor}`],
         kafka: [`127.0.0.1:${ports.kafkaExporter}`],
-        node: [`127.0.0.1:${ports.nodeExporter}`],
+        node: Object.values(ports.nodeExporters).map((port) => `127.0.0.1:${port}`),
       },
       logGroup: "/clickstream/tests",
       namespace: "tests",
@@ -214,12 +217,14 @@ function parameterOf(kind: HostKind): string {
 }
 
 /** First version of every artifact. */
-async function artifacts(ports: Ports, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+async function artifacts(ports: FleetPorts, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const made = await prepared("host-artifacts-3", makeArchives);
+  const { nodeExporters, ...shared } = ports;
+  const host = (kind: HostKind) => hostArchive(kind, { ...shared, nodeExporter: nodeExporters[kind] });
   const all = new Map<string, Uint8Array<ArrayBuffer>>([
-    ["host-kafka", hostArchive("kafka", ports)],
-    ["host-processor", hostArchive("processor", ports)],
-    ["host-monitoring", hostArchive("monitoring", ports)],
+    ["host-kafka", host("kafka")],
+    ["host-processor", host("processor")],
+    ["host-monitoring", host("monitoring")],
     ["clickstream", await Deno.readFile(`${ROOT}dist/clickstream`)],
     ["rds-ca", new TextEncoder().encode(caPem)],
     ["dashboards", await dashboards()],
