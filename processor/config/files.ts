@@ -47,8 +47,9 @@ export function certificates(file: string): Authorities {
   try {
     pem = readText(file);
   } catch (error) {
-    // The message repeats the path, however long it is.
-    throw new RangeError(`cannot read the file: ${error instanceof Error ? error.message.slice(0, 200) : error}`);
+    const message = error instanceof Error ? error.message : String(error);
+    // Without the path, which the caller names, and which may be long.
+    throw new RangeError(`cannot read the file: ${message.replace(/: [a-z]+ '.*'$/s, "")}`);
   }
   if (!CERTIFICATE.test(pem)) throw new RangeError("it contains no certificate");
   return { file, pem };

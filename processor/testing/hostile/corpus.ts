@@ -79,6 +79,11 @@ export const CORPUS: readonly Past[] = [
     input: bytesOf("KAFKA_BROKERS=\u009b2J\u202e"),
   },
   {
+    target: "settings",
+    what: "the message about a file that is missing repeated its name, however long it is",
+    input: bytesOf(`KAFKA_TLS_CA=${"\x10".repeat(124)}`),
+  },
+  {
     target: "database-urls",
     what: "the folder of a socket with a colon was shown as an IPv6 address",
     input: bytesOf("postgres:///p?host=/:"),
