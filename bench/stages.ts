@@ -61,6 +61,7 @@ function fetched(): Records[] {
       partition: 0,
       skipped: 0,
       gap: null,
+      leaderEpoch: null,
       count: values.length,
       bytes,
       offsets: Float64Array.from(values, (_, i) => from + i),

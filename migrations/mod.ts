@@ -19,6 +19,7 @@ import statusPage from "./0014_status_page.sql" with { type: "text" };
 import rollupTriggers from "./0015_rollup_triggers.sql" with { type: "text" };
 import firstDays from "./0016_first_days.sql" with { type: "text" };
 import rollups from "./0017_rollups.sql" with { type: "text" };
+import leaderEpochs from "./0018_leader_epochs.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -46,4 +47,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0015_rollup_triggers.sql", sql: rollupTriggers },
   { name: "0016_first_days.sql", sql: firstDays },
   { name: "0017_rollups.sql", sql: rollups },
+  { name: "0018_leader_epochs.sql", sql: leaderEpochs },
 ];

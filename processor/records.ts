@@ -30,6 +30,8 @@ export interface Records {
   readonly end: number;
   /** Last stable offset: records from here on wait for a transaction to end. */
   readonly stable: number;
+  /** Epoch of the leader that wrote all of this run, as in its batches; null if unknown. */
+  readonly leaderEpoch: number | null;
   /** Set where the run stands for an unreadable batch: it then has no records, and `next` lies behind the batch. */
   readonly unreadable?: Unreadable;
 }

@@ -3,13 +3,20 @@
  * @module
  */
 import type { Settings } from "../config/config.ts";
-import { adopt, type Adoption, adoptionsOf, type TopicNow } from "../postgres/operations/adopt.ts";
+import {
+  adopt,
+  type Adoption,
+  adoptionsOf,
+  type Followed,
+  followedOf,
+  type TopicNow,
+} from "../postgres/operations/adopt.ts";
 import { currentTopicId } from "../kafka/source.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
-import { boundsOf } from "../kafka/admin.ts";
+import { boundsOf, truncatedOf } from "../kafka/admin.ts";
 import type { Output } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
@@ -35,7 +42,7 @@ export async function adoptTopic(
   return await connected(settings, "adopt-topic", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
     await holdOperationLock(db);
-    const now = await topicNow(settings);
+    const now = await topicNow(settings, await followedOf(db, settings.KAFKA_TOPIC));
     const planned = await adoptionsOf(db, now);
     if (planned.length === 0) {
       print(`topic ${now.topic}${idText(now.id)} is the topic that the tables follow; nothing to do`);
@@ -68,14 +75,22 @@ function consent(ask: AdoptOptions["ask"]): boolean {
   throw new WrongUse("adopt-topic asks before it starts, and there is no terminal: add --yes. Nothing was changed");
 }
 
-async function topicNow(settings: Settings<typeof READS.adoptTopic[number]>): Promise<TopicNow> {
+async function topicNow(
+  settings: Settings<typeof READS.adoptTopic[number]>,
+  followed: readonly Followed[],
+): Promise<TopicNow> {
   const cluster = { ...clusterOf(settings), groupId: null, clientId: "clickstream-adopt-topic" };
   const { topic } = cluster;
   for (let id = await currentTopicId(cluster);;) {
     const partitions = await boundsOf(clusterOf(settings));
+    // Offsets of another topic say nothing about this one.
+    const committed = new Map(
+      followed.filter(({ topicId }) => id === null || topicId === id).map((each) => [each.partition, each]),
+    );
+    const truncated = await truncatedOf(clusterOf(settings), committed);
     const after = await currentTopicId(cluster);
     // It was recreated meanwhile: the bounds may belong to either topic.
-    if (after === id) return { topic, id, partitions };
+    if (after === id) return { topic, id, partitions, truncated };
     id = after;
   }
 }
@@ -94,9 +109,12 @@ function inWords(adoptions: readonly Adoption[], now: TopicNow): string[] {
       `partition ${partition}: starts at offset ${from} of the new topic` +
       (next === null ? "" : `; the former topic was read up to ${next}`)
     ),
-    ...truncated!.map(({ partition, next, from }) =>
-      `partition ${partition}: was truncated; it was read up to ${next} and now ends at ${from}. Reading continues at ${from}; ` +
-      `records written below ${from} since the truncation are not read, because they cannot be distinguished from counted ones`
+    ...truncated!.map(({ partition, next, from, isExact }) =>
+      `partition ${partition}: was truncated; it was read up to ${next}, ` +
+      (isExact
+        ? `and has lost the records from ${from} on. Reading continues at ${from}, with all records written there since`
+        : `and now ends at ${from}. Reading continues at ${from}; records written below ${from} since the truncation are ` +
+          "not read, because they cannot be distinguished from counted ones")
     ),
     ...gone!.map(({ partition }) => `partition ${partition}: missing in the new topic`),
   ];

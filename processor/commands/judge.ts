@@ -31,6 +31,7 @@ export function judge(keepDays: number): (value: Uint8Array) => Refusal | null {
         stable: 1,
         skipped: 0,
         gap: null,
+        leaderEpoch: null,
       },
     };
     return decoder.decode(record, 0, batch);

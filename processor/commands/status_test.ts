@@ -16,7 +16,7 @@ const NOON = Date.UTC(2026, 10, 25, 12);
 /** A process that has committed 12,345 records of two partitions, and has lag in one of them. */
 function serving(): { readonly activity: Activity; readonly server: HttpServer } {
   const activity = new Activity(() => NOON);
-  const at = (next: number) => ({ next, replay: 0, watermark: NOON, topicId: null });
+  const at = (next: number) => ({ next, leaderEpoch: null, replay: 0, watermark: NOON, topicId: null });
   const cause = { kind: "database_unavailable" as const, message: "gone\x1b[2J" };
   activity.take({ kind: "started", partitions: new Map([[0, at(12_000)], [3, at(345)]]), cause });
   activity.take({ kind: "read", partition: 0, end: 12_000 });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Records, Seek } from "../records.ts";
+import type { Committed } from "../pipeline/commit.ts";
 import { type Source, TopicChanged } from "../pipeline/source.ts";
 
 const HEAD_BYTES = 13;
@@ -36,7 +37,7 @@ export class EmbeddedLog implements Source {
   readonly #id: string;
   readonly #partitions: readonly Partition[];
   #at = new Map<number, number>();
-  #committed: ReadonlyMap<number, number> = new Map();
+  #committed: ReadonlyMap<number, Committed> = new Map();
   #arrived: () => void = () => {};
   #closed = false;
 
@@ -94,7 +95,7 @@ export class EmbeddedLog implements Source {
     return this.#id;
   }
 
-  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
+  seek(offsets: Seek, committed: ReadonlyMap<number, Committed> = new Map()): void {
     this.#at = new Map([...offsets].map(([partition, offset]) => [partition, offset ?? 0]));
     this.#committed = committed;
   }
@@ -129,10 +130,10 @@ export class EmbeddedLog implements Source {
     const all: Records[] = [];
     for (const [p, at] of this.#at) {
       const partition = this.#partitions[p]!;
-      const next = this.#committed.get(p) ?? 0;
+      const next = this.#committed.get(p)?.next ?? 0;
       if (partition.count < next) {
         const where = { topic: this.topic, partition: p, next, end: partition.count };
-        throw new TopicChanged({ kind: "truncated", ...where });
+        throw new TopicChanged({ kind: "truncated", ...where, isOverwritten: false });
       }
       if (at >= partition.count) continue;
       const { records } = partition.read(at);
@@ -215,7 +216,15 @@ class Partition {
       ends[i] = length === NO_VALUE ? -1 : at + HEAD_BYTES + length;
     }
     const arrays = { bytes, offsets, times, starts, ends };
-    const place = { partition: this.#number, next, end: this.count, stable: this.count, skipped: 0, gap: null };
+    const place = {
+      partition: this.#number,
+      next,
+      end: this.count,
+      stable: this.count,
+      skipped: 0,
+      gap: null,
+      leaderEpoch: null,
+    };
     return { records: { ...place, ...arrays, count }, tags };
   }
 

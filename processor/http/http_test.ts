@@ -59,7 +59,7 @@ Deno.test("is alive at once, and ready once every worker is", () =>
 
 Deno.test("serves the status report as JSON", () =>
   serving(async (get, activity) => {
-    const partitions = new Map([[3, { next: 7, replay: 0, watermark: NOON, topicId: null }]]);
+    const partitions = new Map([[3, { next: 7, leaderEpoch: null, replay: 0, watermark: NOON, topicId: null }]]);
     activity.take({ kind: "started", partitions, cause: { kind: "unavailable", message: "<gone>" } });
     activity.take({ kind: "read", partition: 3, end: 9 });
     const status = await (await get("/api/status")).json();

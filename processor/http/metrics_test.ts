@@ -20,6 +20,7 @@ const COMMIT: Commit = {
     gap: null,
     from: 10,
     next: 20,
+    leaderEpoch: null,
     replay: 0,
     watermark: NOON,
     consumed: 10,
@@ -67,7 +68,10 @@ Deno.test("counts what a pipeline reports", async () => {
   const { activity, metrics, all } = watched();
   activity.take({ kind: "fetched", bytes: 1234 });
   activity.take({ kind: "retrying" });
-  all.started(new Map([[0, null], [1, { next: 10, replay: 0, watermark: null, topicId: null }]]), null);
+  all.started(
+    new Map([[0, null], [1, { next: 10, leaderEpoch: null, replay: 0, watermark: null, topicId: null }]]),
+    null,
+  );
   all.read(1, 20, 25);
   all.late(1500);
   all.late(500);
@@ -113,9 +117,12 @@ Deno.test("counts what a pipeline reports", async () => {
 
 Deno.test("counts restarts by cause, and drops lost partitions and late events that will be read again", async () => {
   const { activity, metrics, all } = watched();
-  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0, topicId: null }]]), null);
+  all.started(new Map([[0, { next: 1, leaderEpoch: null, replay: 0, watermark: 0, topicId: null }]]), null);
   all.late(1000);
-  all.started(new Map([[1, { next: 1, replay: 0, watermark: 0, topicId: null }]]), new PositionsMoved("moved"));
+  all.started(
+    new Map([[1, { next: 1, leaderEpoch: null, replay: 0, watermark: 0, topicId: null }]]),
+    new PositionsMoved("moved"),
+  );
   all.committed(COMMIT, timing(1));
   activity.take({ kind: "notReady", why: null });
   const said = await samples(metrics);
@@ -130,7 +137,7 @@ Deno.test("counts restarts by cause, and drops lost partitions and late events t
 Deno.test("sums up the reports of all workers, and is ready when all are", async () => {
   const { activity, metrics, worker } = watched(2);
   const [one, two] = [worker(0), worker(1)];
-  const at = (next: number) => ({ next, replay: 0, watermark: null, topicId: null });
+  const at = (next: number) => ({ next, leaderEpoch: null, replay: 0, watermark: null, topicId: null });
   one.started(new Map([[0, at(1)], [1, at(10)]]), null);
   one.read(1, 10, 30);
   two.started(new Map([[1, at(10)]]), new Unavailable("gone", { kind: "kafka_unreachable" }));
@@ -138,6 +145,11 @@ Deno.test("sums up the reports of all workers, and is ready when all are", async
   one.groupCommitFailed(new Unavailable("gone", { kind: "kafka_unreachable" }));
   activity.take({ kind: "notReady", why: null }, 0);
   assert.equal(activity.notReady, "starting");
+  // The process ends for the second worker, whatever the first waits for.
+  activity.take({ kind: "notReady", why: { kind: "kafka_unreachable", reason: "could not reach Kafka" } }, 0);
+  activity.take({ kind: "notReady", why: { kind: "topic_changed", reason: "another topic" } }, 1);
+  assert.equal(activity.notReady, "another topic");
+  activity.take({ kind: "notReady", why: null }, 0);
   activity.take({ kind: "notReady", why: null }, 1);
   assert.equal(activity.notReady, null);
   assert.deepEqual(activity.partitions.map(({ partition, next, lag }) => [partition, next, lag]), [
@@ -187,7 +199,7 @@ function lint(name: string, type: string, help: string): string[] {
 Deno.test("names metrics by the conventions of Prometheus", async () => {
   assert.equal(lint("clickstream_Commit_ms", "counter", "").length, 4);
   const { metrics, all } = watched();
-  all.started(new Map([[0, { next: 1, replay: 0, watermark: 0, topicId: null }]]), null);
+  all.started(new Map([[0, { next: 1, leaderEpoch: null, replay: 0, watermark: 0, topicId: null }]]), null);
   const text = await metrics.text();
   const helps = new Map([...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name, help]) => [name!, help!]));
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];

@@ -7,7 +7,10 @@ import { Admin as Client, ConfigResourceTypes, FindCoordinatorKeyTypes } from "@
 import { answeringBrokers } from "./bootstrap.ts";
 import { BrokerConnection } from "./broker.ts";
 import { accessOptions, closed, type ClusterAccess, quiet, type Retries, retrying } from "./client.ts";
+import type { Committed } from "../pipeline/commit.ts";
 import { attempt, isAnswer } from "./errors.ts";
+import { BufferPool } from "./answer.ts";
+import { fetchFrom, type PartitionResponse, topicIdOf } from "./fetch.ts";
 import { describeGroup, type Group, GroupNotDescribed } from "./group.ts";
 
 /** A topic, and how to reach it. */
@@ -49,6 +52,7 @@ const ASK_EVERY_MS = 300;
 const GROUP_TRIES = 10;
 const GROUP_PAUSE_MS = 300;
 
+const OFFSET_OUT_OF_RANGE = 1;
 const EARLIEST = -2n;
 const LATEST = -1n;
 
@@ -129,6 +133,56 @@ export class Admin implements AsyncDisposable {
     return new Map([...found].map(([partition, offset]) => [partition, offset < 0 ? ends.get(partition)! : offset]));
   }
 
+  /**
+   * In each partition that no longer has the record that was committed last, the first offset that differs from what was
+   * read; null if it is unknown. Partitions of which no leader epoch is known are left out.
+   */
+  async truncated(
+    topic: string,
+    committed: ReadonlyMap<number, Committed>,
+  ): Promise<ReadonlyMap<number, number | null>> {
+    const metadata = await this.#client.metadata({ topics: [topic], forceUpdate: true });
+    const { id, partitions } = metadata.topics.get(topic)!;
+    const known = [...committed].filter(([partition, { leaderEpoch }]) =>
+      leaderEpoch !== null && partition < partitions.length
+    );
+    const truncated = new Map<number, number | null>();
+    for (const [leader, share] of Map.groupBy(known, ([partition]) => partitions[partition]!.leader)) {
+      const broker = metadata.brokers.get(leader);
+      if (broker === undefined) throw new Error(`partition ${share[0]![0]} of ${topic} has no leader at the moment`);
+      const connection = await BrokerConnection.open(broker.host, broker.port, this.#access);
+      try {
+        const responses = await fetchFrom(connection, {
+          ...{ topic, topicId: topicIdOf(id), maxWaitMs: 0, maxBytes: 1, partitionBytes: 0 },
+          offsets: new Map(share.map(([partition, { next }]) => [partition, next])),
+          epochs: new Map(share.map(([partition, { leaderEpoch }]) => [partition, leaderEpoch!])),
+        }, new BufferPool());
+        for (const response of responses) {
+          const from = await this.#truncatedFrom(topic, response, committed.get(response.partition)!.next);
+          if (from !== undefined) truncated.set(response.partition, from);
+        }
+      } finally {
+        connection.close();
+      }
+    }
+    return truncated;
+  }
+
+  /** As in `truncated`; undefined if the partition still has the record before `next`, or has deleted it. */
+  async #truncatedFrom(
+    topic: string,
+    { partition, errorCode, divergedAt }: PartitionResponse,
+    next: number,
+  ): Promise<number | null | undefined> {
+    if (errorCode === 0) return divergedAt ?? undefined;
+    if (errorCode !== OFFSET_OUT_OF_RANGE) {
+      throw new Error(`Kafka answers the fetch of partition ${partition} of ${topic} with error ${errorCode}`);
+    }
+    // Kafka says this too of an epoch that its log does not have.
+    const { begin, end } = (await this.bounds(topic)).find((each) => each.partition === partition)!;
+    return begin < next && next <= end ? null : undefined;
+  }
+
   /** The settings of a topic; null if we are not allowed to read them. */
   async topicSettings(topic: string): Promise<ReadonlyMap<string, string | null> | null> {
     const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic };
@@ -204,6 +258,14 @@ export async function answering<Access extends TopicAccess>(access: Access): Pro
 /** The first and end offsets of every partition of the topic. */
 export async function boundsOf(access: TopicAccess): Promise<readonly Bounds[]> {
   return await asked(access, (admin) => admin.bounds(access.topic));
+}
+
+/** `Admin.truncated` of the topic. */
+export async function truncatedOf(
+  access: TopicAccess,
+  committed: ReadonlyMap<number, Committed>,
+): Promise<ReadonlyMap<number, number | null>> {
+  return await asked(access, (admin) => admin.truncated(access.topic, committed));
 }
 
 /** In each partition, the first offset with a timestamp of this time or later; its end if there is none. */

@@ -3,7 +3,7 @@
  * bytes that came is an error, and no loop runs longer than there are bytes.
  * @module
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { Unavailable } from "../pipeline/commit.ts";
 
 /** An answer, or a part of one, that breaks Kafka's protocol. */
@@ -100,11 +100,12 @@ export class Answer {
     return this.#items(Math.max(0, this.unsigned() - 1), item);
   }
 
-  /** Passes over fields that this program does not know. */
-  tags(): void {
+  /** Reads the tagged fields that `known` has, by their tag, and passes over all others. */
+  tags(known: { readonly [tag: number]: (field: Answer) => void } = {}): void {
     for (let left = this.unsigned(); left > 0; left--) {
-      this.unsigned();
-      this.skip(this.unsigned());
+      const read = known[this.unsigned()];
+      const field = this.bytes(this.unsigned());
+      read?.(new Answer(field));
     }
   }
 
@@ -131,5 +132,31 @@ export class Answer {
     if (length > left) throw new Malformed(`it says that a part is ${length} bytes long, and ${left} are left`);
     this.#at += length;
     return start;
+  }
+}
+
+/**
+ * Reused memory for the bytes of one round of fetches. Without it every response would become garbage, and the garbage
+ * collector would run more often the more bytes arrive.
+ */
+export class BufferPool {
+  #bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  #used = 0;
+
+  /** Frees the memory for another round, once the buffers that `take` returned are no longer needed. */
+  clear(): void {
+    this.#used = 0;
+  }
+
+  /** A buffer of `length` bytes to write to. */
+  take(length: number): Buffer {
+    if (this.#used + length > this.#bytes.length) {
+      // Earlier buffers keep their bytes in the old memory.
+      this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#used + length, this.#bytes.length * 2));
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#used += length;
+    return this.#bytes.subarray(start, this.#used);
   }
 }

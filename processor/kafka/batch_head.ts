@@ -20,6 +20,8 @@ export interface Head {
   readonly after: number;
   /** Number of records; null if unknown. */
   readonly count: number | null;
+  /** Epoch of the leader that wrote it; null if unknown. */
+  readonly leaderEpoch: number | null;
   /** `sound`: the checksum is right. `old`: a format without a checksum that we can check. */
   readonly state: "sound" | "damaged" | "old";
   /** Why the batch can't be read, if its header shows it. */
@@ -39,7 +41,7 @@ export function headAt(bytes: Buffer, at: number, next: number, logEnd: number):
     const why = `message format ${magic}; only 2 (Kafka 0.11 and later) can be read`;
     if (!isBetween(base, 0, logEnd)) return why;
     // A message that wraps others has the offset of its last one.
-    return { end, base: Math.min(next, base), after: base + 1, count: null, state: "old", why };
+    return { end, base: Math.min(next, base), after: base + 1, count: null, leaderEpoch: null, state: "old", why };
   }
   const whole = wholeHead(bytes, at, end, logEnd);
   if (typeof whole !== "string") return whole;
@@ -49,10 +51,18 @@ export function headAt(bytes: Buffer, at: number, next: number, logEnd: number):
   const isPlausible = magic === 2 && end - at >= HEAD_BYTES && base >= 0 && claimed > Math.max(base, next);
   if (typeof follower !== "string" && follower.base > next) {
     const after = isPlausible ? Math.min(claimed, follower.base) : follower.base;
-    return { end, base: isBetween(base, 0, after) ? base : next, after, count: null, state: "damaged", why: whole };
+    return {
+      end,
+      base: isBetween(base, 0, after) ? base : next,
+      after,
+      count: null,
+      leaderEpoch: null,
+      state: "damaged",
+      why: whole,
+    };
   }
   if (!isPlausible || claimed !== logEnd) return whole;
-  return { end, base, after: claimed, count: null, state: "damaged", why: whole };
+  return { end, base, after: claimed, count: null, leaderEpoch: null, state: "damaged", why: whole };
 }
 
 /** The header of a batch with a correct checksum and possible offsets; otherwise what is wrong with it. */
@@ -68,7 +78,17 @@ function wholeHead(bytes: Buffer, at: number, end: number, logEnd: number): Head
   if (base < 0 || after <= base || after > endOfOffsets(logEnd)) {
     return `it says that it holds the offsets ${base} to ${after - 1}, in a log that ends at ${logEnd}`;
   }
-  return { end, base, after, count: bytes.readInt32BE(at + 57), state: "sound", why: "" };
+  // The checksum does not cover it: the leader writes it into a batch that its producer has made.
+  const leaderEpoch = bytes.readInt32BE(at + 12);
+  return {
+    end,
+    base,
+    after,
+    count: bytes.readInt32BE(at + 57),
+    leaderEpoch: leaderEpoch < 0 ? null : leaderEpoch,
+    state: "sound",
+    why: "",
+  };
 }
 
 function endOf(bytes: Buffer, at: number): number {

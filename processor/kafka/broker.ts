@@ -15,7 +15,7 @@ import {
   Writer,
 } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
-import { BufferPool } from "./buffer_pool.ts";
+import { BufferPool } from "./answer.ts";
 
 /** How to connect to the brokers. */
 export interface KafkaAccess {

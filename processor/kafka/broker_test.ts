@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Writer } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
 import { BrokerConnection } from "./broker.ts";
-import { BufferPool } from "./buffer_pool.ts";
+import { BufferPool } from "./answer.ts";
 
 /** What a server answers to the bytes of a request. */
 type Answer = (request: Uint8Array, conn: Deno.Conn) => Promise<void>;

@@ -50,7 +50,7 @@ export async function pastDamage(
     last.response = found;
     return found.bytes.length === 0 ? offset : Math.max(from, Number(found.bytes.readBigInt64BE(0)));
   });
-  const batch = { base: from, floor: from, after: base, count: null, raw: bytes };
+  const batch = { base: from, floor: from, after: base, count: null, leaderEpoch: null, raw: bytes };
   return { base, run: base > from ? unreadableRun(place, batch, why) : null, response: last.response };
 }
 

@@ -5,16 +5,17 @@
  */
 import { Writer } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
-import { type Answer, Malformed, parseAnswer } from "./answer.ts";
+import { type Answer, type BufferPool, Malformed, parseAnswer } from "./answer.ts";
 import type { BrokerConnection } from "./broker.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
-import type { BufferPool } from "./buffer_pool.ts";
 
 const FETCH = 1;
 const BY_ID = 13;
 const BY_NAME = 12;
 const READ_COMMITTED = 1;
 const UUID_BYTES = 16;
+/** Tag of the field that says since where the log is another one. */
+const DIVERGING_EPOCH = 0;
 
 /** What to fetch, and the limits. */
 export interface FetchRequest {
@@ -28,6 +29,8 @@ export interface FetchRequest {
   readonly offsets: ReadonlyMap<number, number>;
   /** Partitions of which only the state is wanted, and no records. */
   readonly held?: ReadonlySet<number>;
+  /** Epoch of the leader that wrote the record before each offset, where it is known: the broker compares its own. */
+  readonly epochs?: ReadonlyMap<number, number>;
   /** How long the broker may wait for data. */
   readonly maxWaitMs: number;
   /** Most bytes of the response, and of each partition in it; a first batch may be larger. */
@@ -40,6 +43,8 @@ export interface PartitionResponse extends FetchedPartition {
   readonly errorCode: number;
   /** The high watermark: where the partition ends. */
   readonly highWatermark: number;
+  /** First offset whose record is not the one that was read before; null if the broker has found no difference. */
+  readonly divergedAt: number | null;
 }
 
 /** Sends one request over a connection and parses the response; its record bytes lie in `pool`. */
@@ -61,7 +66,7 @@ export function topicIdOf(uuid: string): string | null {
 }
 
 function written({ topic, topicId, offsets, maxWaitMs, maxBytes, ...more }: FetchRequest): Writer {
-  const { held, partitionBytes } = more;
+  const { held, epochs, partitionBytes } = more;
   return Writer.create()
     .appendInt32(-1) // replica id: a consumer
     .appendInt32(maxWaitMs)
@@ -77,7 +82,7 @@ function written({ topic, topicId, offsets, maxWaitMs, maxBytes, ...more }: Fetc
         w.appendInt32(partition)
           .appendInt32(-1) // leader epoch, unknown
           .appendInt64(BigInt(offset))
-          .appendInt32(-1)
+          .appendInt32(epochs?.get(partition) ?? -1) // of the last record that was read
           .appendInt64(-1n) // log start, which only replicas know
           .appendInt32(held?.has(partition) ? 0 : partitionBytes);
       });
@@ -138,6 +143,12 @@ function partitionFrom(answer: Answer, responseError: number): PartitionResponse
   });
   answer.int32(); // preferred replica
   const bytes = answer.compactBytes();
-  answer.tags();
-  return { partition, errorCode, aborted, highWatermark, lastStableOffset, bytes };
+  let divergedAt: number | null = null;
+  answer.tags({
+    [DIVERGING_EPOCH]: (field) => {
+      field.int32(); // the last epoch before it
+      divergedAt = Number(field.int64());
+    },
+  });
+  return { partition, errorCode, aborted, highWatermark, lastStableOffset, bytes, divergedAt };
 }

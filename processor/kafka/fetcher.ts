@@ -3,15 +3,16 @@
  * client provides metadata and offsets; this module fetches and walks the records itself.
  * @module
  */
-import { type PartitionState, TopicChanged } from "../pipeline/source.ts";
+import type { PartitionState } from "../pipeline/source.ts";
 import type { Records, Seek } from "../records.ts";
-import { Unavailable } from "../pipeline/commit.ts";
+import { type Committed, Unavailable } from "../pipeline/commit.ts";
 import type { BrokerAccess } from "./broker.ts";
-import { BufferPool } from "./buffer_pool.ts";
 import { CORRUPT, type Lost, pastDamage } from "./damaged.ts";
 import { UNREACHABLE } from "./errors.ts";
+import { BufferPool } from "./answer.ts";
 import type { FetchRequest, PartitionResponse } from "./fetch.ts";
 import type { Leader, Metadata, Network, TopicClient } from "./network.ts";
+import { Positions } from "./positions.ts";
 import { PARTITION_BYTES, ROUND_BYTES, roundBytesAfter, Turns } from "./turns.ts";
 import { UNPACKED_TOGETHER, walk, type Walked } from "./record_batch.ts";
 import { NO_RECORDS } from "./unreadable.ts";
@@ -47,10 +48,7 @@ export class Fetcher {
   #topicId: string | null = null;
   /** Connections for fetching, by broker. */
   readonly #connections = new Map<number, Leader>();
-  /** Next offset of each partition, the most recently read partition last; null for the earliest offset in the log. */
-  #next = new Map<number, number | null>();
-  /** Committed offset of each partition. */
-  #committed: ReadonlyMap<number, number> = new Map();
+  readonly #positions: Positions;
   readonly #turns = new Turns();
   /** Number of seeks: what was fetched before the last one is dropped. */
   #seeks = 0;
@@ -65,19 +63,18 @@ export class Fetcher {
   /** Memory of the round of fetches in flight, and of the previous one, whose records are still being processed. */
   #pools: [BufferPool, BufferPool] = [new BufferPool(), new BufferPool()];
   #failure: { readonly error: unknown } | null = null;
-  /** State of the partitions that are read. */
-  #states = new Map<number, PartitionState>();
 
   /** @param changed called when a round of fetches ends */
   constructor(settings: FetcherSettings, network: Network, changed: () => void) {
     this.#settings = settings;
     this.#network = network;
+    this.#positions = new Positions(settings.topic);
     this.#changed = changed;
   }
 
   /** The current state of each partition that is read. */
   get states(): readonly PartitionState[] {
-    return [...this.#states.values()].map((state) => ({ ...state, next: this.#next.get(state.partition) ?? null }));
+    return this.#positions.states;
   }
 
   /** Whether `take` has records to return or an error to throw. */
@@ -92,15 +89,9 @@ export class Fetcher {
   }
 
   /** Reads these partitions from these offsets, and drops what was fetched before. */
-  seek(offsets: Seek, committed: ReadonlyMap<number, number>): void {
+  seek(offsets: Seek, committed: ReadonlyMap<number, Committed>): void {
     this.#seeks++;
-    this.#next = new Map(offsets);
-    this.#committed = committed;
-    const before = this.#states;
-    const unknown = { first: null, next: null, end: null, stable: null, answers: 0, isAsked: false };
-    this.#states = new Map(
-      [...offsets].map(([partition, first]) => [partition, { ...before.get(partition) ?? unknown, partition, first }]),
-    );
+    this.#positions.seek(offsets, committed);
     this.#turns.clear();
     this.#ready = [];
     this.#failure = null;
@@ -131,13 +122,14 @@ export class Fetcher {
   /** Stops reading all partitions, and closes the connections. */
   close(): void {
     this.#seeks++;
-    this.#next.clear();
+    this.#positions.clear();
     this.hangUp();
   }
 
   /** Starts the next round of fetches, unless one is in flight or its records have not been taken. */
   fetchAhead(): void {
-    if (this.#underWay !== null || this.#ready.length > 0 || this.#failure !== null || this.#next.size === 0) return;
+    if (this.#underWay !== null || this.#ready.length > 0 || this.#failure !== null) return;
+    if (this.#positions.next.size === 0) return;
     const seeks = this.#seeks;
     this.#underWay = this.#fetchRound(seeks).catch((error) => {
       if (seeks === this.#seeks) this.#failure = { error };
@@ -157,14 +149,14 @@ export class Fetcher {
     }
     this.#roundBytes = roundBytesAfter(this.#roundBytes, this.#unpackable / UNPACKED_TOGETHER);
     this.#lastBytes = 0;
-    for (const partition of this.#next.keys()) this.#note(partition, { isAsked: true });
+    const { next } = this.#positions;
+    for (const partition of next.keys()) this.#positions.note(partition, { isAsked: true });
     const metadata = await client.metadata({ topics: [this.#settings.topic], autocreateTopics: false });
     await this.#findEarliest(client, seeks);
     if (seeks !== this.#seeks) return;
     const shares = new Map<number, Map<number, number>>();
-    const behind = [...this.#states.values()].filter((s) => (this.#next.get(s.partition) ?? 0) < (s.stable ?? 0));
-    const held = this.#turns.ahead(behind.map(({ partition }) => partition));
-    for (const partition of this.#turns.inTurn(this.#next.keys(), held)) {
+    const held = this.#turns.ahead(this.#positions.behind);
+    for (const partition of this.#turns.inTurn(next.keys(), held)) {
       const leader = metadata.topics.get(this.#settings.topic)?.partitions[partition]?.leader ?? -1;
       if (leader < 0) {
         throw new Unavailable(
@@ -173,7 +165,7 @@ export class Fetcher {
         );
       }
       const share = shares.get(leader) ?? new Map<number, number>();
-      shares.set(leader, share.set(partition, this.#next.get(partition)!));
+      shares.set(leader, share.set(partition, next.get(partition)!));
     }
     const [before, pool] = this.#pools;
     this.#pools = [pool, before];
@@ -182,7 +174,11 @@ export class Fetcher {
     await Promise.all([...shares].map(async ([leader, offsets]) => {
       const connection = await this.#connection(client, leader, metadata);
       const maxBytes = Math.max(PARTITION_BYTES, Math.floor(this.#roundBytes / shares.size));
-      const responses = await this.#fetch(connection, offsets, pool, { maxBytes, held });
+      const responses = await this.#fetch(connection, offsets, pool, {
+        maxBytes,
+        held,
+        epochs: this.#positions.epochs,
+      });
       const size = responses.reduce((sum, { bytes }) => sum + bytes.length, 0);
       this.#lastBytes += size;
       if (size > 0) this.#settings.fetched?.(size);
@@ -239,10 +235,9 @@ export class Fetcher {
     for (const response of responses) {
       // A seek may have moved all partitions while the bounds of one were requested.
       if (seeks !== this.#seeks) return;
-      const { partition, errorCode, highWatermark: end, lastStableOffset: stable } = response;
+      const { partition, errorCode, highWatermark: end } = response;
       const from = offsets.get(partition)!;
-      const answers = (this.#states.get(partition)?.answers ?? 0) + 1;
-      if (errorCode === 0) this.#note(partition, { end, stable, answers, isAsked: false });
+      if (errorCode === 0) this.#positions.answered(from, response);
       if (errorCode === OFFSET_OUT_OF_RANGE) {
         await this.#passGap(client, partition, from, seeks);
       } else if (errorCode === UNKNOWN_TOPIC_ID) {
@@ -258,8 +253,8 @@ export class Fetcher {
       } else {
         // After a leader change the new leader may report an earlier end for a moment; a fetch beyond it waits for the
         // right one.
-        if (response.highWatermark < (this.#committed.get(partition) ?? 0)) {
-          this.#mustReach(partition, await this.#offset(client, partition, LATEST));
+        if (end < this.#positions.committedUpTo(partition)) {
+          this.#positions.mustReach(partition, await this.#offset(client, partition, LATEST));
           if (seeks !== this.#seeks) return;
         }
         // Data beyond the memory limit is fetched again.
@@ -268,22 +263,22 @@ export class Fetcher {
         const walked = walk(response, from, this.#unpackable);
         const lost = isMissing ? { why: "the broker does not find it", bytes: response.bytes } : walked.lost;
         if (lost !== null) await this.#passLost(client, connection, response, from, lost, seeks);
-        else if (walked.next > from) this.#deliver(partition, walked);
+        else if (walked.next > from) await this.#deliver(connection, partition, walked, seeks);
       }
     }
   }
 
-  /** Updates the state of a partition. */
-  #note(partition: number, news: Partial<PartitionState>): void {
-    const state = this.#states.get(partition);
-    if (state !== undefined) this.#states.set(partition, { ...state, ...news });
-  }
-
   /** Makes walked records available, and notes where to continue. */
-  #deliver(partition: number, { records, next, unpacked }: Walked): void {
+  async #deliver(
+    connection: Leader,
+    partition: number,
+    { records, next, unpacked }: Walked,
+    seeks: number,
+  ): Promise<void> {
+    await this.#mustHaveCommitted(connection, partition, records);
+    if (seeks !== this.#seeks) return;
     this.#unpackable -= unpacked;
-    this.#next.delete(partition);
-    this.#next.set(partition, next);
+    this.#positions.reach(partition, next, records.at(-1)!.leaderEpoch);
     const last = records.findLast(({ count }) => count > 0);
     const first = records.find(({ count }) => count > 0);
     if (last !== undefined) this.#turns.reached(partition, first!.times[0]!, last.times[last.count - 1]!);
@@ -308,11 +303,13 @@ export class Fetcher {
       (offset) => this.#fetchAlone(connection, partition, offset),
     );
     if (seeks !== this.#seeks) return;
-    if (run !== null) this.#deliver(partition, { records: [run], next: base, unpacked: 0, lost: null });
+    if (run !== null) {
+      await this.#deliver(connection, partition, { records: [run], next: base, unpacked: 0, lost: null }, seeks);
+    }
     // The broker found the batch by an offset inside it, which may not be its first.
     if (response !== null) {
       const walked = walk(response, base, this.#unpackable);
-      if (walked.next > base) this.#deliver(partition, walked);
+      if (walked.next > base) await this.#deliver(connection, partition, walked, seeks);
     }
   }
 
@@ -337,19 +334,27 @@ export class Fetcher {
   }
 
   async #findEarliest(client: TopicClient, seeks: number): Promise<void> {
-    const unknown = [...this.#next].filter(([, offset]) => offset === null).map(([partition]) => partition);
+    const unknown = [...this.#positions.next].filter(([, offset]) => offset === null).map(([partition]) => partition);
     for (const partition of unknown) {
       const earliest = await this.#offset(client, partition, EARLIEST);
       if (seeks !== this.#seeks) return;
-      this.#next.set(partition, earliest);
-      this.#note(partition, { first: earliest });
+      this.#positions.begin(partition, earliest);
     }
   }
 
-  /** Fails if a partition ends before its committed offset. */
-  #mustReach(partition: number, end: number): void {
-    const next = Math.max(this.#committed.get(partition) ?? 0, this.#next.get(partition) ?? 0);
-    if (end < next) throw new TopicChanged({ kind: "truncated", topic: this.#settings.topic, partition, next, end });
+  /**
+   * Fails if reading passes the committed offset with these records, and the log no longer has the record that was
+   * committed last.
+   */
+  async #mustHaveCommitted(connection: Leader, partition: number, records: readonly Records[]): Promise<void> {
+    const committed = this.#positions.doubtedBy(partition, records);
+    if (committed === null) return;
+    const { next, leaderEpoch } = committed;
+    const [response] = await this.#fetch(connection, new Map([[partition, next]]), new BufferPool(), {
+      ...{ maxWaitMs: 0, partitionBytes: 0, epochs: new Map([[partition, leaderEpoch]]) },
+    });
+    if (response?.divergedAt == null) return;
+    throw this.#positions.replaced(partition, next, response.divergedAt, response.highWatermark);
   }
 
   /** The log no longer has this offset: continues at the log's first offset; the records in between are lost. */
@@ -357,16 +362,29 @@ export class Fetcher {
     const earliest = await this.#offset(client, partition, EARLIEST);
     const latest = await this.#offset(client, partition, LATEST);
     if (seeks !== this.#seeks) return;
-    this.#mustReach(partition, latest);
+    this.#positions.mustReach(partition, latest);
     if (earliest <= from) {
+      // Kafka says this too of an epoch that its log does not have, such as that of a record that is no longer in it.
+      const isKnown = this.#positions.epochs.has(partition);
+      if (isKnown && earliest < from) throw this.#positions.replaced(partition, from, null, latest);
+      if (isKnown) return this.#positions.forgetEpoch(partition);
       throw new Unavailable(`Kafka says that partition ${partition} has no offset ${from}`, UNREACHABLE);
     }
     const gap = { from, to: earliest };
     this.#ready.push({
       ...NO_RECORDS,
-      ...{ partition, bytes: new Uint8Array(), next: earliest, end: latest, stable: latest, skipped: 0, gap },
+      ...{
+        partition,
+        bytes: new Uint8Array(),
+        next: earliest,
+        end: latest,
+        stable: latest,
+        skipped: 0,
+        gap,
+        leaderEpoch: null,
+      },
     });
-    this.#next.set(partition, earliest);
+    this.#positions.reach(partition, earliest, null);
   }
 
   async #offset(client: TopicClient, partition: number, timestamp: bigint): Promise<number> {

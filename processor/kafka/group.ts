@@ -4,9 +4,8 @@
  */
 import { Writer } from "@platformatic/kafka";
 import type { Buffer } from "node:buffer";
-import { Answer, parseAnswer } from "./answer.ts";
+import { Answer, BufferPool, parseAnswer } from "./answer.ts";
 import type { BrokerConnection } from "./broker.ts";
-import { BufferPool } from "./buffer_pool.ts";
 
 /** A member of a group. */
 export interface GroupMember {

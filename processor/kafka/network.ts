@@ -5,7 +5,7 @@
  */
 import { answeringBrokers } from "./bootstrap.ts";
 import { type BrokerAccess, BrokerConnection } from "./broker.ts";
-import type { BufferPool } from "./buffer_pool.ts";
+import type { BufferPool } from "./answer.ts";
 import { fetchFrom, type FetchRequest, type PartitionResponse } from "./fetch.ts";
 import { consumerOf, type ConsumerSettings, Member } from "./member.ts";
 

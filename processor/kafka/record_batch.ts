@@ -66,6 +66,7 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
   const records: Run[] = [];
   const open: OpenBatch[] = [];
   let next = from;
+  let last: number | null = null;
   let unpacked = 0;
   let lost: Walked["lost"] = null;
   const refuse = (batch: BatchPlace, why: string) => {
@@ -79,13 +80,14 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
       if (next === from) lost = { why: head, bytes: bytes.subarray(at) };
       break;
     }
-    const { base, after, count, state } = head;
+    const { base, after, count, leaderEpoch, state } = head;
     if (after <= next) {
       at = head.end;
       continue;
     }
-    const batch = { base, floor: next, after, count, raw: bytes.subarray(at, head.end) };
+    const batch = { base, floor: next, after, count, leaderEpoch, raw: bytes.subarray(at, head.end) };
     next = after;
+    last = leaderEpoch;
     if (state !== "sound") refuse(batch, head.why);
     // This batch may have ended a transaction: fetch again to learn which ones are open.
     if (state === "damaged") break;
@@ -109,7 +111,7 @@ export function walk(fetched: FetchedPartition, from: number, unpackable: number
   flush(open, records, place);
   if (next === from && bytes.length > 0) lost ??= { why: `only offsets before ${from} came`, bytes };
   // Offsets without a record also advance the partition.
-  if ((records.at(-1)?.next ?? from) < next) records.push({ ...place, ...NO_RECORDS, bytes, next });
+  if ((records.at(-1)?.next ?? from) < next) records.push({ ...place, ...NO_RECORDS, leaderEpoch: last, bytes, next });
   return { records: counted(records, from), next, unpacked, lost };
 }
 
@@ -171,10 +173,13 @@ function flush(open: OpenBatch[], records: Run[], place: Place): void {
   for (let from = 0; from < open.length;) {
     let count = 0;
     let to = from;
-    // Joins batches that are adjacent in the same bytes, up to a number of records: single batches can be very small.
+    const { bytes, leaderEpoch } = open[from]!;
+    // Joins batches of a leader that are adjacent in the same bytes, up to a number of records: single batches can be
+    // very small.
     for (; to < open.length; to++) {
       const more = open[to]!.count!;
-      if (to > from && (open[to]!.bytes !== open[from]!.bytes || count + more > MOST_TOGETHER)) break;
+      const isAlike = open[to]!.bytes === bytes && open[to]!.leaderEpoch === leaderEpoch;
+      if (to > from && (!isAlike || count + more > MOST_TOGETHER)) break;
       count += more;
     }
     from += list(open.slice(from, to), count, records, place);
@@ -187,19 +192,19 @@ function flush(open: OpenBatch[], records: Run[], place: Place): void {
  * Returns how many batches it handled.
  */
 function list(run: readonly OpenBatch[], most: number, all: Run[], place: Place): number {
-  const { bytes } = run[0]!;
+  const { bytes, leaderEpoch } = run[0]!;
   const listed = arrays(most);
   let count = 0;
   for (const [n, batch] of run.entries()) {
     try {
       count = listBatch(batch, listed, count);
     } catch (error) {
-      if (count > 0) all.push({ ...place, bytes, next: run[n - 1]!.after, ...cut(listed, count), count });
+      if (count > 0) all.push({ ...place, leaderEpoch, bytes, next: run[n - 1]!.after, ...cut(listed, count), count });
       all.push(unreadableRun(place, batch, whyOf(error)));
       return n + 1;
     }
   }
-  if (count > 0) all.push({ ...place, bytes, next: run.at(-1)!.after, ...cut(listed, count), count });
+  if (count > 0) all.push({ ...place, leaderEpoch, bytes, next: run.at(-1)!.after, ...cut(listed, count), count });
   return run.length;
 }
 

@@ -5,7 +5,7 @@
  */
 import { type PartitionState, Rebalanced, type Source, TopicChanged } from "../pipeline/source.ts";
 import type { Records, Seek } from "../records.ts";
-import { Unavailable } from "../pipeline/commit.ts";
+import { type Committed, Unavailable } from "../pipeline/commit.ts";
 import { BrokerConnection } from "./broker.ts";
 import { closed } from "./client.ts";
 import { isAnswer, isUnknownTopic, UNREACHABLE, withCauses } from "./errors.ts";
@@ -114,7 +114,7 @@ export class KafkaSource implements Source {
     return this.#topicId;
   }
 
-  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
+  seek(offsets: Seek, committed: ReadonlyMap<number, Committed> = new Map()): void {
     this.#fetcher.seek(offsets, committed);
   }
 

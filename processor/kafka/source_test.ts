@@ -18,8 +18,8 @@ import { ReferenceSource } from "../testing/contracts/reference_source.ts";
 import { sourceContract } from "../testing/contracts/source_contract.ts";
 import { type AppendedRecord, Reading, type TopicUnderTest, WatchedTopic } from "../testing/source_reading.ts";
 import { BrokerConnection } from "./broker.ts";
+import { BufferPool } from "./answer.ts";
 import { fetchFrom } from "./fetch.ts";
-import { BufferPool } from "./buffer_pool.ts";
 import { type KafkaSettings, KafkaSource } from "./source.ts";
 
 // The clients leave timers behind.
@@ -277,7 +277,7 @@ Deno.test("a recreated topic is not read instead of the old one, whether shorter
       await source.assigned();
       const before = source.topicId();
       assert.match(before ?? "", /^[\w-]{22}$/);
-      source.seek(new Map([[0, 10]]), new Map([[0, 10]]));
+      source.seek(new Map([[0, 10]]), new Map([[0, { next: 10, leaderEpoch: null }]]));
       assert.deepEqual(await source.poll(100), []);
       await stand.admin.deleteTopics({ topics: [topic] });
       const made = () => stand.admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 });
@@ -303,12 +303,19 @@ Deno.test("a log that ends before the committed offset is refused, wherever read
     await write(topic, 0, numbered(10));
     await source.assigned();
     for (const from of [4, 10, 20]) {
-      source.seek(new Map([[0, from], [1, 0]]), new Map([[0, 20], [1, 0]]));
+      source.seek(new Map([[0, from], [1, 0]]), new Map([[0, { next: 20, leaderEpoch: null }]]));
       await assert.rejects(async () => {
         for (const endMs = Date.now() + 20_000; Date.now() < endMs;) await source.poll(300);
       }, (error) => {
         assert.ok(error instanceof TopicChanged, `${error}`);
-        assert.deepEqual(error.change, { kind: "truncated", topic, partition: 0, next: 20, end: 10 });
+        assert.deepEqual(error.change, {
+          kind: "truncated",
+          topic,
+          partition: 0,
+          next: 20,
+          end: 10,
+          isOverwritten: false,
+        });
         for (const said of [topic, "partition 0", "10", "20", "clickstream adopt-topic"]) {
           assert.ok(error.message.includes(said), `${said}: ${error.message}`);
         }

@@ -9,6 +9,9 @@ import type { Records, Unreadable } from "../records.ts";
 /** The partition of a run, and where the partition ends. */
 export type Place = Pick<Records, "partition" | "end" | "stable">;
 
+/** Epoch of the leader that wrote a batch or a run; null if unknown. */
+export type Written = Pick<Records, "leaderEpoch">;
+
 /** A run of no records. */
 export const NO_RECORDS = {
   count: 0,
@@ -19,7 +22,7 @@ export const NO_RECORDS = {
 } as const;
 
 /** What is known of a batch, readable or not. */
-export interface BatchPlace {
+export interface BatchPlace extends Written {
   readonly base: number;
   /** Records with smaller offsets are skipped. */
   readonly floor: number;
@@ -34,7 +37,7 @@ export interface BatchPlace {
 /** A run without records, for offsets that can't be read. */
 export function unreadableRun(
   place: Place,
-  { base, floor, after, count, raw }: BatchPlace,
+  { base, floor, after, count, leaderEpoch, raw }: BatchPlace,
   why: string,
 ): Records {
   const records = count === null ? "an unknown number of records" : count === 1 ? "1 record" : `${count} records`;
@@ -46,5 +49,5 @@ export function unreadableRun(
     bytes: raw.subarray(0, MAX_EVENT_BYTES),
   };
   const skipped = after - unreadable.offset - 1;
-  return { ...place, next: after, bytes: raw, ...NO_RECORDS, unreadable, skipped, gap: null };
+  return { ...place, leaderEpoch, next: after, bytes: raw, ...NO_RECORDS, unreadable, skipped, gap: null };
 }

@@ -8,10 +8,19 @@ import type { Refusal } from "../refusal.ts";
 import type { Delta } from "../views/view.ts";
 import { type Classification, type NotReadyKind, type RestartCause, RetryableError } from "./causes.ts";
 
-/** Where a partition stands in the sink. */
-export interface Position {
+/** What was committed last of a partition. */
+export interface Committed {
   /** Next offset: the first that is not committed. */
   readonly next: number;
+  /**
+   * Epoch of the leader that wrote the record before `next`: with its offset, it tells this record from any other that a
+   * later leader may have written there. Null if unknown.
+   */
+  readonly leaderEpoch: number | null;
+}
+
+/** Where a partition stands in the sink. */
+export interface Position extends Committed {
   /** Offset to read from after a restart, so that duplicates are recognised as if there had been none. */
   readonly replay: number;
   /** Event-time watermark: largest event time − allowed delay, epoch milliseconds; null before the first event. */

@@ -37,7 +37,7 @@ export class Intake {
       pending.records += taken;
       reading.last = records.offsets[i - 1]!;
       reading.skipped += reading.last + 1 - reading.next - taken;
-      reading.next = reading.last + 1;
+      reading.moveTo(reading.last + 1, records);
     }
     return i;
   }

@@ -101,10 +101,7 @@ export class Pipeline {
     const runs = this.#runs;
     this.#reading = new Map(partitions.map((p) => [p, new Reading(p, positions.get(p) ?? null, pieces, runs)]));
     this.#size.restart(cause, (partition) => positions.get(partition)?.next ?? 0);
-    source.seek(
-      new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])),
-      new Map([...positions].map(([p, { next }]) => [p, next])),
-    );
+    source.seek(new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])), positions);
     this.#started = true;
     observer?.started?.(new Map(partitions.map((p) => [p, positions.get(p) ?? null])), cause);
   }
@@ -200,7 +197,7 @@ export class Pipeline {
     this.#options.observer?.read?.(records.partition, reading.next, records.end);
     reading.stable = records.stable;
     await this.#pass(reading, records);
-    if (records.unreadable !== undefined) await this.#refuseBatch(reading, records.unreadable, records.partition);
+    if (records.unreadable !== undefined) await this.#refuseBatch(reading, records.unreadable, records);
     let at = 0;
     while (reading.isReplayed(records, at)) {
       const scratch = new Batch(dictionaries(this.#options.source.topic, this.#keyed), 1);
@@ -221,7 +218,7 @@ export class Pipeline {
     if (records.next > reading.next) {
       // The last offsets of the run have no records; `reach` has checked their number.
       reading.skipped += records.next - reading.next;
-      reading.next = records.next;
+      reading.moveTo(records.next, records);
       this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     }
     if (first < records.count) this.#options.observer?.decoded?.(records, first);
@@ -241,12 +238,14 @@ export class Pipeline {
       await this.#commitNow();
     }
     reading.gap = { from: reading.next, to: gap.to };
-    reading.next = gap.to;
+    // Nothing is known of the record before it.
+    reading.moveTo(gap.to, { leaderEpoch: null });
     this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
   }
 
   /** Refuses an unreadable batch as one record, unless it was committed before. */
-  async #refuseBatch(reading: Reading, { offset, to, detail, bytes }: Unreadable, partition: number): Promise<void> {
+  async #refuseBatch(reading: Reading, { offset, to, detail, bytes }: Unreadable, run: Records): Promise<void> {
+    const { partition } = run;
     const first = Math.max(offset, reading.next, reading.replayUntil);
     if (first >= to) return;
     if (this.#pending.records >= this.#size.goal || this.#pending.full) await this.#commitNow();
@@ -264,7 +263,7 @@ export class Pipeline {
     reading.skipped += to - reading.next - 1;
     reading.refused++;
     reading.last = first;
-    reading.next = to;
+    reading.moveTo(to, run);
     this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     if (this.#pending.records >= this.#size.goal) await this.#commitNow();
   }

@@ -147,7 +147,7 @@ Deno.test("each record is stored, a duplicate or refused, and progress counts it
   }
   assert.deepEqual(sink.progress.get(0), {
     ...{ next: 8, replay: 0, watermark: NOON - 10_000, consumed: 8, stored: 4, duplicates: 2, refused: 2 },
-    ...{ topicId: "memory", first: 0, skipped: 0, gaps: 0 },
+    ...{ topicId: "memory", leaderEpoch: null, first: 0, skipped: 0, gaps: 0 },
   });
   assert.deepEqual(tablesOf(sink).totals, { consumed: 10, stored: 6, duplicates: 2, refused: 2 });
   assert.deepEqual(sink.events, ["a", "clickstream-events/0/3", "clickstream-events/0/4", "b", "c0", "c1"]);
@@ -277,8 +277,39 @@ Deno.test("offsets without a record for us are skipped and committed", async () 
   await pipeline.flush();
   assert.deepEqual(sink.progress.get(0), {
     ...{ next: 9, replay: 9, watermark: null, consumed: 0, stored: 0, duplicates: 0, refused: 0 },
-    ...{ topicId: "memory", first: 5, skipped: 4, gaps: 0 },
+    ...{ topicId: "memory", leaderEpoch: null, first: 5, skipped: 4, gaps: 0 },
   });
+});
+
+Deno.test("each commit has the leader epoch of the record before its next offset", async () => {
+  const commits: Commit[] = [];
+  const observer = { committed: (commit: Commit) => void commits.push(commit) };
+  const { pipeline, source, sink } = harness([[]], { commitRecords: 2, observer });
+  const run = (first: number, count: number, leaderEpoch: number | null, more: Partial<Records> = {}): Records => (
+    { ...recordsOf(0, first, clicksFrom(`e${first}`, count), 30), leaderEpoch, ...more }
+  );
+  const skipped = { ...run(9, 0, 6), next: 12, skipped: 3 };
+  const gap = { ...run(12, 0, null), next: 14, gap: { from: 12, to: 14 } };
+  const detail = "batch of offsets 16 to 17, 2 records: damaged";
+  const damaged = {
+    ...run(16, 0, null),
+    next: 18,
+    skipped: 1,
+    unreadable: { ...{ offset: 16, from: 16, to: 18, detail }, bytes: new Uint8Array() },
+  };
+  const polls = [[run(0, 3, 4)], [run(3, 2, 4), run(5, 4, 6)], [skipped], [gap], [run(14, 2, 6)], [damaged], [
+    run(18, 1, 7),
+  ]];
+  source.poll = () => Promise.resolve(polls.shift() ?? []);
+  while (polls.length > 0) {
+    await pipeline.step();
+    await pipeline.flush();
+  }
+  assert.deepEqual(
+    commits.map(({ advances }) => advances.map(({ next, leaderEpoch }) => [next, leaderEpoch])).flat(),
+    [[2, 4], [3, 4], [5, 4], [7, 6], [9, 6], [12, 6], [14, null], [16, 6], [18, null], [19, 7]],
+  );
+  assert.equal(sink.progress.get(0)?.leaderEpoch, 7);
 });
 
 Deno.test("if raw events are not stored, commits leave them out but count them", async () => {

@@ -17,7 +17,9 @@ const REPLAYED_AT_ONCE = 1024;
 /** What is known of a partition between two commits. */
 export class Reading {
   readonly partition: number;
-  next: number;
+  #next: number;
+  /** Epoch of the leader that wrote the record before `next`; null if unknown. */
+  #leaderEpoch: number | null;
   /** How far the partition could be read when it was read last: its last stable offset. */
   stable = 0;
   /** Records below this have been committed: they are read again only to remember their ids. */
@@ -48,7 +50,8 @@ export class Reading {
     this.partition = partition;
     this.#from = this.#first = position?.next ?? null;
     this.#at = position?.replay ?? null;
-    this.next = this.replayUntil = position?.next ?? 0;
+    this.#next = this.replayUntil = position?.next ?? 0;
+    this.#leaderEpoch = position?.leaderEpoch ?? null;
     this.largestTime = position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS;
     this.#runs = runs;
     this.duplicates = runs?.duplicates(pieces) ?? new Duplicates(pieces);
@@ -73,7 +76,18 @@ export class Reading {
       );
     }
     this.#at = next;
-    if (this.#first === null) this.#first = this.next = from;
+    if (this.#first === null) this.#first = this.#next = from;
+  }
+
+  /** First offset that was not taken. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Has taken what lies before this offset, of which the last is in this run. */
+  moveTo(next: number, { leaderEpoch }: Pick<Records, "leaderEpoch">): void {
+    this.#next = next;
+    this.#leaderEpoch = leaderEpoch;
   }
 
   /** True if there is a record `i`, and it has been committed before. */
@@ -130,6 +144,7 @@ export class Reading {
         0;
     this.gap = null;
     const counts = { consumed, stored, duplicates, refused, skipped };
-    return { partition, topicId, from, first, next, replay, watermark, gap, ...counts };
+    const leaderEpoch = this.#leaderEpoch;
+    return { partition, topicId, from, first, next, leaderEpoch, replay, watermark, gap, ...counts };
   }
 }

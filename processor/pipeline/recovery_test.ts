@@ -228,6 +228,6 @@ Deno.test("the event-time watermark and the counts continue after a restart", as
   assert.deepEqual(late, [20_000]);
   assert.deepEqual(first.sink.progress.get(0), {
     ...{ next: 3, replay: 0, watermark: NOON + 50_000, consumed: 3, stored: 2, duplicates: 0, refused: 1 },
-    ...{ topicId: "memory", first: 0, skipped: 0, gaps: 0 },
+    ...{ topicId: "memory", leaderEpoch: null, first: 0, skipped: 0, gaps: 0 },
   });
 });

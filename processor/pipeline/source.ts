@@ -3,6 +3,7 @@
  * @module
  */
 import type { Records, Seek } from "../records.ts";
+import type { Committed } from "./commit.ts";
 import { ClassifiedError, type NotReadyKind, RetryableError } from "./causes.ts";
 
 /** A log cut into partitions. */
@@ -17,14 +18,14 @@ export interface Source {
   /**
    * Moves to these offsets: the next poll reads from there and nothing else.
    *
-   * @param committed next offset of each committed partition; a log that ends before it was truncated
+   * @param committed what was committed last of each partition; a log that no longer has it was truncated
    */
-  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void;
+  seek(offsets: Seek, committed?: ReadonlyMap<number, Committed>): void;
   /**
    * Resolves with the records that have arrived, or with none after `maxWaitMs`.
    *
    * @throws {Rebalanced} when the consumer group rebalances
-   * @throws {TopicChanged} when a log ends before its committed offset
+   * @throws {TopicChanged} when a log no longer has the record that was committed last
    */
   poll(maxWaitMs: number): Promise<readonly Records[]>;
   /** Commits offsets to the consumer group, for tools that show lag. The sink has the offsets that count. */
@@ -52,7 +53,7 @@ export class SourceAround implements Source {
     return this.inner.topicId();
   }
 
-  seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+  seek(offsets: Seek, committed?: ReadonlyMap<number, Committed>): void {
     this.inner.seek(offsets, committed);
   }
 
@@ -86,15 +87,17 @@ export class Rebalanced extends RetryableError {
 export type TopicChange =
   /** Another topic has the name. */
   | { readonly kind: "recreated"; readonly topic: string; readonly followed: string; readonly found: string }
-  /** A partition ends before the offset up to which it was read. */
+  /** A partition no longer has records that were read. */
   | {
     readonly kind: "truncated";
     readonly topic: string;
     readonly partition: number;
     /** First offset that has not been read. */
     readonly next: number;
-    /** Where the partition ends now. */
-    readonly end: number;
+    /** First offset that has no record any more, or another one; null if it is unknown. */
+    readonly end: number | null;
+    /** Whether other records are there now. */
+    readonly isOverwritten: boolean;
   };
 
 /** The command that accepts a changed topic. */
@@ -102,11 +105,20 @@ export const ADOPT = "clickstream adopt-topic";
 
 /** A change in words. */
 export function topicChangeInWords(change: TopicChange): string {
-  return change.kind === "recreated"
-    ? `topic ${change.topic} was recreated: its id is ${change.found}, and the tables follow ${change.followed}. ` +
-      "None of the new topic has been read."
-    : `partition ${change.partition} of ${change.topic} was truncated, or the topic was recreated: it was read up to offset ` +
-      `${change.next} and now ends at ${change.end}.`;
+  if (change.kind === "recreated") {
+    return `topic ${change.topic} was recreated: its id is ${change.found}, and the tables follow ${change.followed}. ` +
+      "None of the new topic has been read.";
+  }
+  const { partition, topic, next, end, isOverwritten } = change;
+  const where = `partition ${partition} of ${topic}`;
+  return isOverwritten
+    ? `${where} was truncated: it was read up to offset ${next}, and ${replacedFrom(end)} have been replaced by others.`
+    : `${where} was truncated, or the topic was recreated: it was read up to offset ${next} and now ends at ${end}.`;
+}
+
+/** The records that were replaced, in words. */
+export function replacedFrom(end: number | null): string {
+  return end === null ? "some of these records" : `the records from offset ${end} on`;
 }
 
 /** The committed offsets belong to another log than Kafka has now. A retry does not help: somebody must accept the new log. */

@@ -106,6 +106,7 @@ onEachDatabase("the schema", {
         "duplicates bigint",
         "first_offset bigint",
         "gaps bigint",
+        "leader_epoch integer null",
         "next_offset bigint",
       ],
       ...["partition integer", "refused bigint", "replay_offset bigint", "skipped bigint", "stored bigint"],

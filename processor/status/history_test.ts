@@ -12,7 +12,7 @@ function commit(next: number, stored: number, refused = 0): WorkerEvent {
   return {
     kind: "committed",
     advances: [{
-      ...{ partition: 0, topicId: null, from: 0, first: 0, next, replay: 0, watermark: NOON },
+      ...{ partition: 0, topicId: null, from: 0, first: 0, next, leaderEpoch: null, replay: 0, watermark: NOON },
       ...{ consumed, stored, duplicates: 0, refused, skipped: next - consumed, gap: null },
     }],
     refused: Array.from({ length: refused }, () => "not_json" as const),
@@ -33,7 +33,7 @@ function watched(workers = 1) {
   const history = new History(activity);
   activity.take({
     kind: "started",
-    partitions: new Map([[0, { next: 0, replay: 0, watermark: null, topicId: null }]]),
+    partitions: new Map([[0, { next: 0, leaderEpoch: null, replay: 0, watermark: null, topicId: null }]]),
     cause: null,
   });
   history.look(now);

@@ -7,7 +7,7 @@ const NOW = { ms: 3000, consumed: 6428 };
 
 function running(): Activity {
   const activity = new Activity(() => 0);
-  const position = { next: 10, replay: 0, watermark: null, topicId: null };
+  const position = { next: 10, leaderEpoch: null, replay: 0, watermark: null, topicId: null };
   activity.take({ kind: "started", partitions: new Map([[0, position], [1, position]]), cause: null });
   activity.take({ kind: "notReady", why: null });
   return activity;

@@ -5,7 +5,7 @@
 import { type Stall, stallInWords, type StallKind } from "./stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
 import type { NotReady, NotReadyKind } from "../pipeline/causes.ts";
-import { ADOPT, type TopicChange } from "../pipeline/source.ts";
+import { ADOPT, replacedFrom, type TopicChange } from "../pipeline/source.ts";
 import { withCommas } from "./text.ts";
 
 /** Severity of a verdict. */
@@ -164,9 +164,10 @@ function changed(change: TopicChange): Verdict {
       `The new topic's id is ${found}; the tables follow ${followed}. Nothing of the new topic has been read.`;
     return { level: "broken", title: `Topic ${topic} was recreated`, detail, advice };
   }
-  const { partition, end, next } = change;
-  const detail =
-    `Partition ${partition} of ${topic} ends at offset ${end}, but it was already read up to offset ${next}.`;
+  const { partition, end, next, isOverwritten } = change;
+  const detail = isOverwritten
+    ? `Partition ${partition} of ${topic} was read up to offset ${next}, but ${replacedFrom(end)} have been replaced.`
+    : `Partition ${partition} of ${topic} ends at offset ${end}, but it was already read up to offset ${next}.`;
   return { level: "broken", title: "The log was truncated", detail, advice };
 }
 

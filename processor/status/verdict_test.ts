@@ -177,10 +177,22 @@ const CASES: readonly Case[] = [
   },
   {
     when: "the log was truncated",
-    change: { topicChange: { kind: "truncated", topic: "clicks", partition: 3, next: 20, end: 12 } },
+    change: {
+      topicChange: { kind: "truncated", topic: "clicks", partition: 3, next: 20, end: 12, isOverwritten: false },
+    },
     level: "broken",
     title: "The log was truncated",
     detail: /Partition 3 of clicks ends at offset 12, but it was already read up to offset 20/,
+    advice: /clickstream adopt-topic/,
+  },
+  {
+    when: "the log was truncated and written again",
+    change: {
+      topicChange: { kind: "truncated", topic: "clicks", partition: 3, next: 20, end: 12, isOverwritten: true },
+    },
+    level: "broken",
+    title: "The log was truncated",
+    detail: /Partition 3 of clicks was read up to offset 20, but the records from offset 12 on have been replaced/,
     advice: /clickstream adopt-topic/,
   },
   {

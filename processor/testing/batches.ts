@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import { compressionsAlgorithms, Reader, Writer } from "@platformatic/kafka";
 import { crc32c } from "../kernel/checksum.ts";
 import type { BrokerConnection } from "../kafka/broker.ts";
-import { BufferPool } from "../kafka/buffer_pool.ts";
+import { BufferPool } from "../kafka/answer.ts";
 
 /** A record of a batch. */
 export interface BatchRecord {
@@ -23,6 +23,8 @@ export interface BatchRecord {
 /** Header fields of a batch that differ from its records. */
 export interface BatchOptions {
   readonly base?: number;
+  /** Epoch of the leader that wrote it; -1 if unknown, as in a batch that a producer sends (default). */
+  readonly leaderEpoch?: number;
   /** 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; for other values nothing is compressed. */
   readonly codec?: number;
   /** Replaces the encoded records, compressed or not; the records are then only counted. */
@@ -69,7 +71,7 @@ export function batchBytes(records: readonly BatchRecord[], options: BatchOption
   const head = Buffer.alloc(61);
   head.writeBigInt64BE(BigInt(base), 0);
   head.writeInt32BE(49 + body.length, 8);
-  head.writeInt32BE(-1, 12);
+  head.writeInt32BE(options.leaderEpoch ?? -1, 12);
   head[16] = 2;
   head.writeInt16BE(attributes | codec, 21);
   head.writeInt32BE(options.lastDelta ?? (records.at(-1)?.delta ?? records.length - 1), 23);

@@ -4,7 +4,7 @@
  */
 import { Pipeline, type PipelineOptions } from "../pipeline/pipeline.ts";
 import type { Records } from "../records.ts";
-import { type Sink, Unavailable } from "../pipeline/commit.ts";
+import { type Committed, type Sink, Unavailable } from "../pipeline/commit.ts";
 import { DAY_MS } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { type LogRecord, MemorySink, MemorySource, SHORT_PIECES } from "./fakes/memory.ts";
@@ -61,7 +61,7 @@ export class WatchedSource extends MemorySource {
     return this.share;
   }
 
-  override seek(offsets: ReadonlyMap<number, number | null>, committed?: ReadonlyMap<number, number>): void {
+  override seek(offsets: ReadonlyMap<number, number | null>, committed?: ReadonlyMap<number, Committed>): void {
     this.seeks.push(Object.fromEntries(offsets));
     super.seek(offsets, committed);
   }

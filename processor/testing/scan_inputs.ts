@@ -203,6 +203,6 @@ export function laidOut(messages: readonly Uint8Array[], times: Float64Array, fi
   }
   const offsets = Float64Array.from(starts, (_, i) => firstOffset + i);
   const next = firstOffset + starts.length;
-  const place = { partition: 3, next, end: 0, stable: 0, skipped: 0, gap: null };
+  const place = { partition: 3, next, end: 0, stable: 0, skipped: 0, gap: null, leaderEpoch: null };
   return { ...place, count: starts.length, bytes, offsets, times, starts, ends };
 }

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { Producer } from "@platformatic/kafka";
 import { BrokerConnection } from "../../processor/kafka/broker.ts";
 import { fetchFrom } from "../../processor/kafka/fetch.ts";
-import { BufferPool } from "../../processor/kafka/buffer_pool.ts";
+import { BufferPool } from "../../processor/kafka/answer.ts";
 import { batchBytes, type BatchRecord, bombOf, produce } from "../../processor/testing/batches.ts";
 import { BINARY, clickstream } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";

@@ -284,6 +284,42 @@ Deno.test("a recreated topic is not taken for the old one, and missing records a
     await shop.rest();
   });
 
+  await t.step("a log in which others were written over records that were read: all of them are read", async () => {
+    await using shop = await Shop.open(world, "overwritten", { partitions: 1 });
+    await shop.sends(10);
+    shop.serve();
+    await shop.reaches({ consumed: 10, stored: 8, duplicates: 1, refused: 1 });
+    const [former] = await shop.rows<{ epoch: number }>("select leader_epoch as epoch from clickstream.progress");
+    await shop.rest();
+    // The next ten have another leader: the broker is elected anew.
+    await world.broker.restart();
+    await shop.sends(10);
+    shop.serve();
+    await shop.reaches({ consumed: 20, stored: 16, duplicates: 2, refused: 2 });
+    await shop.rest();
+    // As if the ten that were counted had been others, which the former leader has lost.
+    await using(
+      shop.env.DATABASE_URL,
+      (db) => db.query("update clickstream.progress set leader_epoch = $1::int", [former!.epoch]),
+    );
+    shop.serve();
+    const { code, err } = await shop.ends();
+    assert.equal(code, 1);
+    const said =
+      /partition 0 of overwritten was truncated.* read up to offset 20, and the records from offset 10 on have been/;
+    assert.match(err, said);
+    assert.match((await clickstream(["doctor"], shop.env)).out, said);
+    assert.match(
+      await shop.does("adopt-topic", "--yes"),
+      /Reading continues at 10, with all records written there since/,
+    );
+    assert.match((await clickstream(["doctor"], shop.env)).out, /✓ kafka log: 10 records are not committed yet/);
+    shop.serve();
+    await shop.reaches({ consumed: 10, stored: 8, duplicates: 1, refused: 1 });
+    await shop.rest();
+    assert.match(await shop.does("adopt-topic", "--yes"), /nothing to do/);
+  });
+
   await t.step("records that retention deletes unread are recorded as gaps, and read ones are not", async () => {
     await using shop = await Shop.open(world, "retained", { partitions: 1, workers: 2 });
     const gaps = () =>

@@ -210,6 +210,7 @@ async function log(
   if (topicId !== null && found !== null && topicId !== found) {
     return changed({ kind: "recreated", topic: name, followed: topicId, found });
   }
+  const truncated = await admin.truncated(name, positions);
   let behind = 0;
   let forgot = "";
   for (const { partition, begin, end } of await admin.bounds(name)) {
@@ -220,7 +221,11 @@ async function log(
     }
     const { next, replay } = position;
     if (next > end) {
-      return changed({ kind: "truncated", topic: name, partition, next, end });
+      return changed({ kind: "truncated", topic: name, partition, next, end, isOverwritten: false });
+    }
+    const from = truncated.get(partition);
+    if (from !== undefined) {
+      return changed({ kind: "truncated", topic: name, partition, next, end: from, isOverwritten: true });
     }
     if (next < begin) {
       const found = `offsets ${next} to ${begin - 1} of partition ${partition} were deleted before they were read`;

@@ -10,7 +10,7 @@ import type { Database } from "../../postgres/database.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { schemaState } from "../../postgres/operations/migrations.ts";
 import { gapsIn, openGapRecords, unaccounted } from "../../postgres/operations/gaps.ts";
-import { positionsOf, topicIdOf } from "../../postgres/operations/progress.ts";
+import { positionsOf, type Standing, topicIdOf } from "../../postgres/operations/progress.ts";
 import { missingRights, needlessRights } from "../../postgres/operations/rights.ts";
 import { inWords } from "../../config/secret.ts";
 import { checkPeer, isWell } from "./network.ts";
@@ -29,7 +29,7 @@ export interface PostgresFindings {
 export interface Followed {
   /** Kafka's id of the topic; null if not known. */
   readonly topicId: string | null;
-  readonly positions: ReadonlyMap<number, { readonly next: number; readonly replay: number }>;
+  readonly positions: ReadonlyMap<number, Standing>;
 }
 
 /** The first version with all features that the schema uses. */

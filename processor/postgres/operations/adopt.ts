@@ -3,6 +3,7 @@
  * that had been read.
  * @module
  */
+import type { Committed } from "../../pipeline/commit.ts";
 import type { Database } from "../database.ts";
 
 /** The topic as Kafka has it. */
@@ -11,12 +12,20 @@ export interface TopicNow {
   /** Null where topics have no ids. */
   readonly id: string | null;
   readonly partitions: readonly { readonly partition: number; readonly begin: number; readonly end: number }[];
+  /**
+   * In each partition that no longer has the record that was committed last, the first offset that differs from what was
+   * read; null if it is unknown. A log that ends too early need not be among them.
+   */
+  readonly truncated: ReadonlyMap<number, number | null>;
 }
 
 /** What adopting the topic does with a partition. */
 export interface Adoption {
   readonly partition: number;
-  /** `recreated` starts at the beginning of the log, `truncated` at its present end; `gone` left the topic. */
+  /**
+   * `recreated` starts at the beginning of the log, `truncated` at the first record that was not read, or at its present
+   * end where that is unknown; `gone` left the topic.
+   */
   readonly kind: "recreated" | "truncated" | "gone";
   /** Kafka's id of the former topic; null if it is not known. */
   readonly formerId: string | null;
@@ -24,6 +33,8 @@ export interface Adoption {
   readonly next: number | null;
   /** Offset to start from in the new log; null for a partition that is gone. */
   readonly from: number | null;
+  /** False if records before `from` may not have been read, because it is unknown which of them are new. */
+  readonly isExact: boolean;
 }
 
 /** What was done. */
@@ -34,10 +45,9 @@ export interface Adopted {
 }
 
 /** Where `progress` stands in a partition, and by which topic's offsets. */
-export interface Followed {
+export interface Followed extends Committed {
   readonly partition: number;
   readonly topicId: string | null;
-  readonly next: number;
 }
 
 /** A user is not completely forgotten yet. That must end first, because it uses offsets of the former log. */
@@ -47,15 +57,21 @@ export class ForgettingUnfinished extends Error {
 
 /** What must be done so that `progress` follows the topic that Kafka has now; empty if it does. Changes nothing. */
 export async function adoptionsOf(db: Database, now: TopicNow): Promise<readonly Adoption[]> {
-  const { rows } = await db.query<{ partition: number; topic_id: string | null; next: string }>(
-    `select partition, coalesce(topic_id, max(topic_id) over ()) as topic_id, next_offset::text as next
+  return adoptionsFor(await followedOf(db, now.topic), now);
+}
+
+/** What `progress` holds of a topic, by partition. */
+export async function followedOf(db: Database, topic: string): Promise<readonly Followed[]> {
+  const { rows } = await db.query<
+    { partition: number; topic_id: string | null; next: string; leader_epoch: number | null }
+  >(
+    `select partition, coalesce(topic_id, max(topic_id) over ()) as topic_id, next_offset::text as next, leader_epoch
        from clickstream.progress where topic = $1::text order by partition`,
-    [now.topic],
+    [topic],
   );
-  return adoptionsFor(
-    rows.map(({ partition, topic_id: topicId, next }) => ({ partition, topicId, next: Number(next) })),
-    now,
-  );
+  return rows.map(({ partition, topic_id: topicId, next, leader_epoch: leaderEpoch }) => (
+    { partition, topicId, next: Number(next), leaderEpoch }
+  ));
 }
 
 /** The same for what `progress` holds of the topic. */
@@ -66,18 +82,23 @@ export function adoptionsFor(rows: readonly Followed[], now: TopicNow): readonly
   if (former === undefined) return adoptions;
   // Partitions without a row get one with the new topic's id, so that no instance starts them for the former topic.
   const unread = now.partitions.filter(({ partition }) => !known.has(partition)).map(({ partition, begin }) => ({
-    ...{ partition, kind: "recreated" as const, formerId: former, next: null, from: begin },
+    ...{ partition, kind: "recreated" as const, formerId: former, next: null, from: begin, isExact: true },
   }));
   return [...adoptions, ...unread].sort((a, b) => a.partition - b.partition);
 }
 
 function adoptionOf({ partition, topicId: formerId, next }: Followed, now: TopicNow): Adoption[] {
   const log = now.partitions.find((each) => each.partition === partition);
-  if (log === undefined) return [{ partition, kind: "gone", formerId, next, from: null }];
+  if (log === undefined) return [{ partition, kind: "gone", formerId, next, from: null, isExact: true }];
   // If an id is not known, a log that ends too early most likely belongs to another topic.
   const isAnother = formerId === null || now.id === null ? next > log.end : formerId !== now.id;
-  if (isAnother) return [{ partition, kind: "recreated", formerId, next, from: log.begin }];
-  return next > log.end ? [{ partition, kind: "truncated", formerId, next, from: log.end }] : [];
+  if (isAnother) return [{ partition, kind: "recreated", formerId, next, from: log.begin, isExact: true }];
+  const lost = now.truncated.get(partition);
+  const kind = "truncated";
+  // Unless it was committed again meanwhile.
+  if (lost != null && lost < next) return [{ partition, kind, formerId, next, from: lost, isExact: true }];
+  if (next <= log.end && lost !== null) return [];
+  return [{ partition, kind, formerId, next, from: log.end, isExact: false }];
 }
 
 /**
@@ -140,7 +161,7 @@ async function endReplays(tx: Database, topic: string): Promise<number> {
 
 /** Keeps forgettings of the former log from erasing new records at the same offsets. */
 async function forgetNoNewOnes(tx: Database, topic: string, adoptions: readonly Adoption[]): Promise<void> {
-  // A truncated log still has its records before its present end.
+  // A truncated log still has its records before that.
   const limits = adoptions.map(({ kind, from }) => kind === "truncated" ? from! : 0);
   await tx.query(
     `update clickstream.forgotten f

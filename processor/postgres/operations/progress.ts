@@ -3,6 +3,7 @@
  * @module
  */
 import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
+import type { Committed } from "../../pipeline/commit.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA } from "../schema.ts";
 
@@ -27,19 +28,31 @@ export async function latestFormer(db: Database, topic: string): Promise<number 
   return rows[0]!.latest === null ? null : Number(rows[0]!.latest) + ALLOWED_DELAY_MS;
 }
 
+/** Where the tables stand in a partition. */
+export interface Standing extends Committed {
+  /** Offset to read from after a restart. */
+  readonly replay: number;
+  /** Largest event time, epoch milliseconds; null before the first event. */
+  readonly latestMs: number | null;
+}
+
 /** Positions of the tables of a schema (default: those in use), by partition. */
 export async function positionsOf(
   db: Database,
   topic: string,
   schema: string = SCHEMA,
-): Promise<ReadonlyMap<number, { readonly next: number; readonly replay: number; readonly latestMs: number | null }>> {
-  const { rows } = await db.query<{ partition: number; next: string; replay: string; latest: string | null }>(
-    `select partition, next_offset as next, replay_offset as replay, (extract(epoch from watermark) * 1000)::bigint as latest
+): Promise<ReadonlyMap<number, Standing>> {
+  const { rows } = await db.query<
+    { partition: number; next: string; epoch: number | null; replay: string; latest: string | null }
+  >(
+    `select partition, next_offset as next, leader_epoch as epoch, replay_offset as replay,
+            (extract(epoch from watermark) * 1000)::bigint as latest
        from ${schema}.progress where topic = $1::text`,
     [topic],
   );
-  return new Map(rows.map(({ partition, next, replay, latest }) => [partition, {
+  return new Map(rows.map(({ partition, next, epoch, replay, latest }) => [partition, {
     next: Number(next),
+    leaderEpoch: epoch,
     replay: Number(replay),
     latestMs: latest === null ? null : Number(latest) + ALLOWED_DELAY_MS,
   }]));

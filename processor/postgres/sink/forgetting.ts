@@ -7,7 +7,7 @@
  */
 import type { Batch } from "../../columns/batch.ts";
 import { cellAt } from "../../columns/cells.ts";
-import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { type Commit, type Committed, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 import { Rebalanced, type Source, SourceAround } from "../../pipeline/source.ts";
 import type { Database } from "../database.ts";
 import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
@@ -61,7 +61,7 @@ export class HeldSource extends SourceAround {
     this.#longestPollMs = longestPollMs;
   }
 
-  override seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+  override seek(offsets: Seek, committed?: ReadonlyMap<number, Committed>): void {
     this.#passed = false;
     this.inner.seek(offsets, committed);
   }

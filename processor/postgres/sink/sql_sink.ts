@@ -59,18 +59,19 @@ export class SqlSink implements Sink {
   async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
     // A partition without a topic id was last committed before ids were stored: it takes the id of the others.
     const { rows } = await this.#db.query<
-      Record<"partition" | "next" | "replay" | "watermark" | "topic_id", string | null>
+      Record<"partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
     >(
-      `select partition::text, next_offset::text as next, replay_offset::text as replay,
+      `select partition::text, next_offset::text as next, leader_epoch::text as epoch, replay_offset::text as replay,
               (extract(epoch from watermark) * 1000)::bigint::text as watermark,
               coalesce(topic_id, (select max(o.topic_id) from ${this.#schema}.progress o where o.topic = $1::text)) as topic_id
          from ${this.#schema}.progress where topic = $1::text and partition = any($2::text::int[])`,
       [topic, `{${partitions.join(",")}}`],
     );
-    return new Map(rows.map(({ partition, next, replay, watermark, topic_id }) => [
+    return new Map(rows.map(({ partition, next, epoch, replay, watermark, topic_id }) => [
       Number(partition),
       {
         next: Number(next),
+        leaderEpoch: epoch === null ? null : Number(epoch),
         replay: Number(replay),
         watermark: watermark === null ? null : Number(watermark),
         topicId: topic_id,
@@ -116,6 +117,7 @@ export class SqlSink implements Sink {
     const columns: readonly (readonly [string, Column["type"], (advance: Commit["advances"][number]) => Cell])[] = [
       ["partition", "bigint", (a) => a.partition],
       ["next", "bigint", (a) => a.next],
+      ["epoch", "bigint", (a) => a.leaderEpoch],
       ["replay", "bigint", (a) => a.replay],
       ["watermark", "timestamptz", (a) => a.watermark],
       ["consumed", "bigint", (a) => a.consumed],
@@ -139,7 +141,7 @@ export class SqlSink implements Sink {
     };
     await run(
       `update ${this.#schema}.progress p
-          set next_offset = v.next, replay_offset = v.replay, watermark = greatest(p.watermark, v.watermark),
+          set next_offset = v.next, leader_epoch = v.epoch, replay_offset = v.replay, watermark = greatest(p.watermark, v.watermark),
               consumed = p.consumed + v.consumed, stored = p.stored + v.stored,
               duplicates = p.duplicates + v.duplicates, refused = p.refused + v.refused,
               skipped = p.skipped + v.skipped, gaps = p.gaps + v.gaps, topic_id = coalesce($3::text, p.topic_id),
@@ -150,9 +152,9 @@ export class SqlSink implements Sink {
       advances.filter(({ from }) => from !== null),
     );
     await run(
-      `insert into ${this.#schema}.progress (topic, topic_id, partition, first_offset, next_offset, replay_offset, watermark,
+      `insert into ${this.#schema}.progress (topic, topic_id, partition, first_offset, next_offset, leader_epoch, replay_offset, watermark,
               consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
-       select $1::text, $3::text, v.partition, v.first, v.next, v.replay, v.watermark,
+       select $1::text, $3::text, v.partition, v.first, v.next, v.epoch, v.replay, v.watermark,
               v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
          from ${moves} where v.was is null order by v.partition
            on conflict (topic, partition) do nothing`,

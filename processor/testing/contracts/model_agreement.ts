@@ -113,6 +113,7 @@ function commitOf({ parts, topicId, hasPoison }: Planned, n: number, model: Whol
     const next = begin + stored + refused;
     return {
       ...{ partition, topicId, from, first, next, replay: first, ...counts },
+      leaderEpoch: n % 3 === 0 ? null : n,
       watermark: stored === 0 ? null : Math.max(...events.map(({ timestamp }) => timestamp)) - 10_000,
       gap: gap === 0 ? null : { from: first, to: first + gap },
     };
@@ -132,7 +133,7 @@ async function assertSame(db: Database, model: WholeSink): Promise<void> {
     assert.equal(formatDifferences(differences), "every table agrees");
   }
   const { rows: positions } = await db.query<{ at: string }>(
-    `select concat_ws(' ', partition, first_offset, next_offset, replay_offset, skipped, gaps, topic_id) as at
+    `select concat_ws(' ', partition, first_offset, next_offset, 'e' || leader_epoch, replay_offset, skipped, gaps, topic_id) as at
        from clickstream.progress order by partition`,
   );
   const { rows: gaps } = await db.query<{ at: string }>(
@@ -141,7 +142,10 @@ async function assertSame(db: Database, model: WholeSink): Promise<void> {
   assert.deepEqual(
     positions.map(({ at }) => at),
     [...model.progress].sort(([a], [b]) => a - b).map(([partition, p]) =>
-      [partition, p.first, p.next, p.replay, p.skipped, p.gaps, p.topicId].filter((cell) => cell !== null).join(" ")
+      [
+        ...[partition, p.first, p.next, p.leaderEpoch === null ? null : `e${p.leaderEpoch}`, p.replay],
+        ...[p.skipped, p.gaps, p.topicId],
+      ].filter((cell) => cell !== null).join(" ")
     ),
   );
   assert.deepEqual(

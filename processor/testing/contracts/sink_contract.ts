@@ -60,7 +60,7 @@ async function drain(pipeline: Pipeline): Promise<void> {
 /** A commit with nothing but offsets. */
 function moving(topicId: string | null, ...advances: readonly Partial<Advance>[]): Commit {
   const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gap: null };
-  const place = { partition: 0, topicId, from: null, first: 0, next: 0, replay: 0, watermark: null };
+  const place = { partition: 0, topicId, from: null, first: 0, next: 0, leaderEpoch: null, replay: 0, watermark: null };
   return {
     ...{ topic: "clickstream-events", topicId, deltas: [], events: null, refusals: [] },
     advances: advances.map((advance) => ({ ...place, ...counts, ...advance })),

@@ -5,7 +5,14 @@
 import type { Batch } from "../../columns/batch.ts";
 import type { PieceLengths } from "../../decode/decoder.ts";
 import { mergeSessions, mergeValues, rowOf } from "../../pipeline/fold.ts";
-import { type Commit, type Position, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
+import {
+  type Commit,
+  type Committed,
+  type Position,
+  PositionsMoved,
+  type Sink,
+  Unstorable,
+} from "../../pipeline/commit.ts";
 import { type Gap, lengthOf, type Records, type Seek } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
 import { type Source, TopicChanged } from "../../pipeline/source.ts";
@@ -29,7 +36,7 @@ export class MemorySource implements Source {
   /** The topic's id, read at the next start. */
   id: string | null = "memory";
   #at = new Map<number, number>();
-  #committed: ReadonlyMap<number, number> = new Map();
+  #committed: ReadonlyMap<number, Committed> = new Map();
   #id: string | null = null;
   readonly #limit: number;
 
@@ -49,7 +56,7 @@ export class MemorySource implements Source {
     return this.#id;
   }
 
-  seek(offsets: Seek, committed: ReadonlyMap<number, number> = new Map()): void {
+  seek(offsets: Seek, committed: ReadonlyMap<number, Committed> = new Map()): void {
     this.#at = new Map([...offsets].map(([partition, offset]) => [partition, offset ?? 0]));
     this.#committed = committed;
   }
@@ -58,10 +65,10 @@ export class MemorySource implements Source {
     const all: Records[] = [];
     for (const [partition, at] of this.#at) {
       const log = this.partitions[partition]!;
-      const committed = this.#committed.get(partition) ?? 0;
+      const committed = this.#committed.get(partition)?.next ?? 0;
       if (log.length < committed) {
         const where = { topic: this.topic, partition, next: committed, end: log.length };
-        return Promise.reject(new TopicChanged({ kind: "truncated", ...where }));
+        return Promise.reject(new TopicChanged({ kind: "truncated", ...where, isOverwritten: false }));
       }
       const next = Math.min(log.length, at + this.#limit);
       if (next === at) continue;
@@ -110,6 +117,7 @@ export function recordsOf(
     skipped: 0,
     gap: null,
     stable: end,
+    leaderEpoch: null,
   };
 }
 
@@ -196,7 +204,7 @@ export class MemorySink implements Sink {
   }
 
   #advance(advance: Commit["advances"][number]): void {
-    const { partition, first, next, replay, watermark, gap, topicId } = advance;
+    const { partition, first, next, leaderEpoch, replay, watermark, gap, topicId } = advance;
     const before = this.progress.get(partition);
     const plus = (of: "consumed" | "stored" | "duplicates" | "refused" | "skipped") =>
       (before?.[of] ?? 0) + advance[of];
@@ -206,6 +214,7 @@ export class MemorySink implements Sink {
       topicId: topicId ?? before?.topicId ?? null,
       first: before?.first ?? first,
       next,
+      leaderEpoch,
       replay,
       watermark: marks.length === 0 ? null : Math.max(...marks),
       consumed: plus("consumed"),

@@ -161,7 +161,7 @@ export const reports: Target = {
 
 function openReports(): Opened {
   const activity = new Activity(() => 0);
-  const at = (next: number) => ({ next, replay: 0, watermark: 0, topicId: null });
+  const at = (next: number) => ({ next, leaderEpoch: null, replay: 0, watermark: 0, topicId: null });
   const cause = { kind: "database_unavailable" as const, message: "gone\x1b[2J" };
   activity.take({ kind: "started", partitions: new Map([[0, at(12_000)], [3, at(345)]]), cause });
   const about = { version: "1.2.3", instance: "here/1", topic: "clicks", startedAt: 0, settings: { WORKERS: "1" } };

@@ -4,11 +4,13 @@
  * @module
  */
 import { type Commit, type Position, type Sink } from "../../pipeline/commit.ts";
-import { adoptionsFor, type TopicNow } from "../../postgres/operations/adopt.ts";
+import { topicIdOf } from "../../kafka/fetch.ts";
+import { adoptionsFor } from "../../postgres/operations/adopt.ts";
 import { MemorySink } from "../fakes/memory.ts";
 import { down } from "../pipeline_harness.ts";
 import { POISON } from "./judge.ts";
 import { emptyAt, type Ledger, type Reading } from "./ledger.ts";
+import type { Cluster } from "./topic.ts";
 import type { Owner, World } from "./world.ts";
 
 /** The database; tells the ledger of each commit that it applies. */
@@ -39,11 +41,17 @@ export class Database extends MemorySink {
   }
 
   /** Does what `adopt-topic` does. Returns how many partitions are read from another offset. */
-  adopt(now: TopicNow): number {
-    const rows = [...this.progress].map(([partition, { topicId, next }]) => ({ partition, topicId, next }));
-    const adoptions = adoptionsFor(rows, now);
+  adopt({ name: topic, topic: now, partitions }: Cluster): number {
+    const id = topicIdOf(now?.uuid ?? "");
+    const rows = [...this.progress].map(([partition, position]) => ({ partition, ...position }));
+    const bounds = partitions.map(({ begin, end }, partition) => ({ partition, begin, end }));
+    const truncated = new Map(rows.flatMap(({ partition, next, leaderEpoch }) => {
+      const from = leaderEpoch === null ? undefined : partitions[partition]?.divergence(next, leaderEpoch);
+      return typeof from === "number" ? [[partition, from]] : [];
+    }));
+    const adoptions = adoptionsFor(rows, { topic, id, partitions: bounds, truncated });
     for (const { partition, from } of adoptions) {
-      const progress = from === null ? null : emptyAt(from, now.id);
+      const progress = from === null ? null : emptyAt(from, id);
       if (progress === null) this.progress.delete(partition);
       else this.progress.set(partition, progress);
       this.#ledger.adopt(partition, progress);

@@ -3,7 +3,7 @@
  * @module
  */
 import { NO_RECORDS } from "../../kafka/unreadable.ts";
-import { type Commit, Unavailable, Unstorable } from "../../pipeline/commit.ts";
+import { type Commit, type Committed, Unavailable, Unstorable } from "../../pipeline/commit.ts";
 import { TopicChanged } from "../../pipeline/source.ts";
 import { lengthOf, type Records } from "../../records.ts";
 import { type Fault, fromHere, sinkOf, sourceOf } from "./faults.ts";
@@ -70,7 +70,7 @@ export const WORLD_FAULTS: readonly Fault[] = [
     breaks: /has (stored|duplicates|replay) /,
     parts: () => ({
       source(source) {
-        let committed: ReadonlyMap<number, number> = new Map();
+        let committed: ReadonlyMap<number, Committed> = new Map();
         const passed = new Set<number>();
         return sourceOf(
           source,
@@ -84,7 +84,7 @@ export const WORLD_FAULTS: readonly Fault[] = [
             (await source.poll(maxWaitMs)).map((records) => {
               const { partition, next, count, skipped } = records;
               if (records.gap !== null) passed.add(partition);
-              const isReplayed = next <= (committed.get(partition) ?? 0);
+              const isReplayed = next <= (committed.get(partition)?.next ?? 0);
               if (!isReplayed || !passed.has(partition) || count === 0) return records;
               return { ...without(records), skipped: skipped + count };
             }),
@@ -106,15 +106,25 @@ export const WORLD_FAULTS: readonly Fault[] = [
   },
   {
     name: "a truncated log that is taken for an idle one",
-    breaks: STUCK,
+    breaks: /does not finish|the records before it were replaced/,
     parts: () => ({ source: (source) => sourceOf(source, (offsets) => source.seek(offsets)) }),
+  },
+  {
+    name: "a log that was written again after a truncation, and is taken for the one that was read",
+    breaks: /the records before it were replaced/,
+    parts: () => ({
+      source: (source) =>
+        sourceOf(source, (offsets, committed = new Map()) => {
+          source.seek(offsets, new Map([...committed].map(([p, { next }]) => [p, { next, leaderEpoch: null }])));
+        }),
+    }),
   },
   {
     name: "a new leader's earlier end that is taken for a truncated log",
     breaks: /is said to have changed, and has not/,
     parts: () => ({
       source(source) {
-        let committed: ReadonlyMap<number, number> = new Map();
+        let committed: ReadonlyMap<number, Committed> = new Map();
         return sourceOf(
           source,
           (offsets, at = new Map()) => source.seek(offsets, committed = at),
@@ -122,9 +132,10 @@ export const WORLD_FAULTS: readonly Fault[] = [
           async (maxWaitMs) => {
             const all = await source.poll(maxWaitMs);
             for (const { partition, end } of all) {
-              const next = committed.get(partition) ?? 0;
+              const next = committed.get(partition)?.next ?? 0;
               const { topic } = source;
-              if (end < next) throw new TopicChanged({ kind: "truncated", topic, partition, next, end });
+              if (end >= next) continue;
+              throw new TopicChanged({ kind: "truncated", topic, partition, next, end, isOverwritten: false });
             }
             return all;
           },

@@ -47,8 +47,6 @@ export class Feed {
     if (partitions.length === 0) return;
     const some = this.#unsent.slice(0, 1 + this.#sizes.below(MOST_RECORDS));
     const byPartition = Map.groupBy(some, ({ user }) => partitions[Number(user.slice(1)) % partitions.length]!);
-    // After records were lost, the partition is not written until somebody has looked at it.
-    if ([...byPartition.keys()].some(({ lostUpTo }) => lostUpTo !== null)) return;
     this.#unsent.splice(0, some.length);
     for (const [partition, sent] of byPartition) this.#append(partition, sent);
   }
@@ -90,7 +88,7 @@ export class Feed {
   /** What is wrong with the next batch. Two damaged ones in a row may be reported as one. */
   #flaw(partition: Partition): Flaw {
     const world = this.#world;
-    const last = partition.slots.at(-1);
+    const last = partition.batches.at(-1)?.slots.at(-1);
     const isAfterDamage = typeof last === "object" && "damagedFrom" in last;
     if (world.mishap(0.05, "compacted batch") !== null) return "holes";
     if (isAfterDamage) return "none";

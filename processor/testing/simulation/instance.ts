@@ -7,7 +7,7 @@ import type { Decoder } from "../../decode/decoder.ts";
 import { Kernel } from "../../kernel/kernel.ts";
 import { KafkaSource } from "../../kafka/source.ts";
 import type { RetryableError } from "../../pipeline/causes.ts";
-import type { Sink } from "../../pipeline/commit.ts";
+import type { Committed, Sink } from "../../pipeline/commit.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
 import { type Source, SourceAround } from "../../pipeline/source.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
@@ -205,7 +205,7 @@ class WatchedSource extends SourceAround {
     this.#started = started;
   }
 
-  override seek(offsets: Seek, committed?: ReadonlyMap<number, number>): void {
+  override seek(offsets: Seek, committed?: ReadonlyMap<number, Committed>): void {
     const { partitions } = this.#cluster;
     // A partition that is gone meanwhile will deliver nothing.
     this.#reading = new Map(

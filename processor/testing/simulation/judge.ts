@@ -7,19 +7,17 @@ import { Batch, clear, dictionaries } from "../../columns/batch.ts";
 import { KEPT_PIECES, WINDOW_MS } from "../../pipeline/duplicates.ts";
 import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
 import type { Records } from "../../records.ts";
-import { beginOf } from "../../records.ts";
+import { beginOf, lengthOf } from "../../records.ts";
 import { testKeyed } from "../fakes/keyed.ts";
 import { type LogRecord, recordsOf } from "../fakes/memory.ts";
 import { reference } from "../scenario.ts";
-import type { Partition, Slot } from "./topic.ts";
+import type { Partition, Slot, StoredBatch } from "./topic.ts";
 
 /** Ids that begin like this cannot be stored by the simulated database. */
 export const POISON = "poison";
 
-/** What an instance was given of a partition since it began to read. */
+/** What an instance was given of a partition since it began to read; the log may be another one by now. */
 export class Delivered {
-  /** What the partition held then. */
-  readonly slots: readonly Slot[];
   readonly partition: Partition;
   /** Offsets of the records. */
   readonly offsets: number[] = [];
@@ -30,16 +28,38 @@ export class Delivered {
   /** Where it began; null before the first records. */
   first: number | null = null;
   next = 0;
+  /** The batch of each offset that it was given, and of the one before. */
+  readonly #batches: (StoredBatch | undefined)[] = [];
 
   constructor(partition: Partition) {
     this.partition = partition;
-    this.slots = partition.slots;
+  }
+
+  /** The batch with an offset that it was given, or the one before these; null if it was not there. */
+  batchAt(offset: number): StoredBatch | null {
+    return this.#batches[offset] ?? null;
+  }
+
+  /** What an offset holds that it was given. */
+  slot(offset: number): Slot | undefined {
+    const batch = this.#batches[offset];
+    return batch?.slots[offset - batch.from];
   }
 
   /** Notes a run of records. */
   take(records: Records): void {
+    const { leaderEpoch } = records;
+    let at = beginOf(records) + lengthOf(records.gap);
+    if (this.first === null && leaderEpoch !== null) {
+      this.#batches[at - 1] = this.partition.batchAt(at - 1, leaderEpoch);
+    }
     this.first ??= beginOf(records);
     this.next = records.next;
+    while (at < records.next) {
+      const batch = this.partition.batchAt(at, leaderEpoch);
+      const to = Math.min(records.next, batch?.to ?? at + 1);
+      while (at < to) this.#batches[at++] = batch;
+    }
     for (let i = 0; i < records.count; i++) this.offsets.push(records.offsets[i]!);
     if (records.gap !== null) this.gaps.push([records.gap.from, records.gap.to]);
     if (records.unreadable !== undefined) this.damaged.add(records.unreadable.offset);
@@ -115,7 +135,7 @@ export function expectedOf(delivered: Delivered, first: number, next: number): E
       gap = { from: gap?.from ?? offset, to: offset + 1 };
       continue;
     }
-    const slot = delivered.slots[offset];
+    const slot = delivered.slot(offset);
     if (slot === undefined) throw new Error(`offset ${offset} does not exist`);
     if (slot === "nothing") skipped++;
     else if ("damagedFrom" in slot) {
@@ -146,7 +166,7 @@ function rememberedBy(delivered: Delivered, next: number) {
   for (const offset of delivered.offsets) {
     if (offset >= next) break;
     isIn.add(offset);
-    const record = delivered.slots[offset] as LogRecord;
+    const record = delivered.slot(offset) as LogRecord;
     const { time } = record;
     if (time >= 0 && Math.floor(time / 60_000) > minute) {
       minute = Math.floor(time / 60_000);

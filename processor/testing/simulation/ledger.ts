@@ -11,6 +11,7 @@ import { testKeyed } from "../fakes/keyed.ts";
 import { MemorySink, type Progress, recordsOf } from "../fakes/memory.ts";
 import { tablesOf } from "../fakes/tables.ts";
 import { reference } from "../scenario.ts";
+import { isReadable, type StoredBatch } from "./topic.ts";
 import { type Delivered, type Expected, expectedOf, type Placed } from "./judge.ts";
 
 /** What an instance was given of each partition. */
@@ -19,6 +20,8 @@ export type Reading = ReadonlyMap<number, Delivered>;
 /** A partition of one topic, since the tables follow it. */
 interface Account {
   progress: Progress;
+  /** The batch with the record before `progress.next`; null if it is unknown. */
+  last: StoredBatch | null;
   readonly stored: Placed[];
   readonly refused: string[];
   readonly gaps: string[];
@@ -55,7 +58,7 @@ export class Ledger {
     const account = this.#accounts.get(partition);
     if (account !== undefined) this.#former.push([partition, account]);
     this.#accounts.delete(partition);
-    if (progress !== null) this.#accounts.set(partition, { progress, stored: [], refused: [], gaps: [] });
+    if (progress !== null) this.#accounts.set(partition, { progress, last: null, stored: [], refused: [], gaps: [] });
   }
 
   /**
@@ -125,9 +128,15 @@ export class Ledger {
     if (from !== null && (delivered.first ?? Infinity) > replay) {
       throw new Error(`partition ${partition} was read from ${delivered.first}, and its ids begin at ${replay}`);
     }
+    const before = delivered.batchAt(first - 1);
+    if (known?.last != null && before !== null && before !== known.last) {
+      throw new Error(`partition ${partition} is read on from ${first}, and the records before it were replaced`);
+    }
     const expected = expectedOf(delivered, first, next);
-    const account = known ?? { progress: emptyAt(first, null), stored: [], refused: [], gaps: [] };
-    account.progress = moved(account.progress, advance, expected);
+    const account = known ?? { progress: emptyAt(first, null), last: null, stored: [], refused: [], gaps: [] };
+    const last = delivered.batchAt(next - 1);
+    account.last = last !== null && isReadable(last.flaw) ? last : null;
+    account.progress = { ...moved(account.progress, advance, expected), leaderEpoch: account.last?.epoch ?? null };
     account.stored.push(...expected.stored);
     account.refused.push(...expected.refused);
     if (expected.gap !== null) account.gaps.push(`${expected.gap.from}-${expected.gap.to}`);
@@ -163,13 +172,14 @@ export class Ledger {
 /** A partition of which nothing was read yet, from an offset on. */
 export function emptyAt(offset: number, topicId: string | null): Progress {
   const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0 };
-  return { topicId, first: offset, next: offset, ...counts, replay: offset, watermark: null };
+  return { topicId, first: offset, next: offset, leaderEpoch: null, ...counts, replay: offset, watermark: null };
 }
 
 function moved(before: Progress, { next, topicId }: Advance, expected: Expected): Progress {
   const { stored, refused, duplicates, skipped, gap, replay, watermark } = expected;
   const marks = [before.watermark, watermark].filter((mark) => mark !== null);
   return {
+    leaderEpoch: null,
     topicId: topicId ?? before.topicId,
     first: before.first,
     next,

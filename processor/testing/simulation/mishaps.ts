@@ -6,7 +6,7 @@ import type { Random } from "../../../generator/random.ts";
 import type { Database } from "./database.ts";
 import type { Instance } from "./instance.ts";
 import type { Group } from "./network.ts";
-import type { Cluster, Partition } from "./topic.ts";
+import { type Cluster, isReadable, type Partition } from "./topic.ts";
 import type { World } from "./world.ts";
 
 /** What mishaps change. */
@@ -32,6 +32,9 @@ interface Mishap {
   readonly can?: (scene: Scene) => boolean;
   readonly does: (scene: Scene, random: Random) => void;
 }
+
+/** Most batches that a partition loses at a time. */
+const MOST_LOST = 4;
 
 /** Each kind by its name. */
 const KINDS: Readonly<Record<string, Mishap>> = {
@@ -87,7 +90,7 @@ const KINDS: Readonly<Record<string, Mishap>> = {
     can: hasPartitions,
     does({ cluster, world }, random) {
       const partition = random.pick(cluster.partitions);
-      partition.leader = random.pick(cluster.brokers.filter((id) => id !== partition.leader));
+      partition.elect(random.pick(cluster.brokers.filter((id) => id !== partition.leader)));
       const earlier = partition.batches.at(-1 - random.below(3));
       if (earlier === undefined || random.chance(0.4)) return;
       world.count("new leader reports an earlier end");
@@ -115,10 +118,10 @@ const KINDS: Readonly<Record<string, Mishap>> = {
   },
   "truncation": {
     p: 0.0008,
-    can: ({ cluster }) => cluster.partitions.some(canLose),
+    can: ({ cluster }) => cluster.partitions.some((partition) => losable(partition) > 0),
     does({ cluster, world }, random) {
-      const partition = random.pick(cluster.partitions.filter(canLose));
-      partition.truncate(partition.batches.length - 1 - random.below(Math.min(4, partition.batches.length - 1)));
+      const partition = random.pick(cluster.partitions.filter((partition) => losable(partition) > 0));
+      partition.truncate(partition.batches.length - 1 - random.below(losable(partition)));
       world.note(() => `partition ${cluster.partitions.indexOf(partition)} loses records from ${partition.end} on`);
     },
   },
@@ -183,6 +186,11 @@ function hasPartitions({ cluster }: Pick<Scene, "cluster">): boolean {
   return cluster.partitions.length > 0;
 }
 
-function canLose({ batches, lostUpTo, begin }: Partition): boolean {
-  return lostUpTo === null && batches.length > 1 && batches.at(-1)!.from >= begin;
+/**
+ * How many batches at its end a partition may lose. Damaged ones stay, because the epoch of their leader is unknown: who
+ * has read one cannot notice that the log is another one since.
+ */
+function losable({ batches, begin }: Partition): number {
+  const kept = batches.findLastIndex(({ from, flaw }) => from < begin || !isReadable(flaw));
+  return Math.min(MOST_LOST, batches.length - 1 - Math.max(0, kept));
 }

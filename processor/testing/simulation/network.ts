@@ -258,22 +258,26 @@ export class SimulatedNetwork implements Network {
     );
   }
 
-  #response(broker: number, p: number, from: number, { held }: FetchRequest): PartitionResponse {
+  #response(broker: number, p: number, from: number, { held, epochs }: FetchRequest): PartitionResponse {
     const partition = this.#cluster.partitions[p];
     if (partition === undefined) return failed(p, UNKNOWN_TOPIC);
     if (partition.leader !== broker) return failed(p, NOT_LEADER);
-    if (from < partition.begin || from > partition.end) return failed(p, OUT_OF_RANGE);
     const end = partition.reportedEnd(this.#world.nowMs);
+    const empty = { ...failed(p, 0), highWatermark: end, lastStableOffset: end };
+    const epoch = epochs?.get(p);
+    const divergedAt = epoch === undefined ? undefined : partition.divergence(from, epoch);
+    if (typeof divergedAt === "number") return { ...empty, divergedAt };
+    if (divergedAt === "unknown" || from < partition.begin || from > partition.end) return failed(p, OUT_OF_RANGE);
     const most = 1 + this.#sizes.below(MOST_BATCHES);
     const batches = held?.has(p) === true ? [] : partition.read(from, end, most);
-    if (batches[0]?.isCorrupt === true) return { ...failed(p, CORRUPT), highWatermark: end, lastStableOffset: end };
-    const corrupt = batches.findIndex(({ isCorrupt }) => isCorrupt);
+    if (batches[0]?.flaw === "corrupt") return { ...empty, errorCode: CORRUPT };
+    const corrupt = batches.findIndex(({ flaw }) => flaw === "corrupt");
     const readable = corrupt < 0 ? batches : batches.slice(0, corrupt);
-    const bytes = Buffer.concat(readable.map((batch) => batch.bytes));
-    return { partition: p, errorCode: 0, aborted: [], highWatermark: end, lastStableOffset: end, bytes };
+    return { ...empty, bytes: Buffer.concat(readable.map((batch) => batch.bytes)) };
   }
 }
 
 function failed(partition: number, errorCode: number): PartitionResponse {
-  return { partition, errorCode, aborted: [], highWatermark: -1, lastStableOffset: -1, bytes: Buffer.alloc(0) };
+  const nothing = { aborted: [], highWatermark: -1, lastStableOffset: -1, bytes: Buffer.alloc(0), divergedAt: null };
+  return { partition, errorCode, ...nothing };
 }

@@ -31,7 +31,7 @@ export interface Outcome {
 
 /** Most turns with mishaps, and then most until everything is read. */
 const MOST_TURNS = 1_500;
-const MOST_CALM_TURNS = 4_000;
+const MOST_CALM_TURNS = 10_000;
 
 /** Probabilities, in each turn, of records that are sent and of a reader that compares each row. */
 const SENDS = 0.06;
@@ -139,27 +139,16 @@ class Simulation implements Scene, Site {
     });
   }
 
-  /** Does what operators do after the topic was recreated or has lost records. */
+  /** Does what operators do once an instance has reported that the topic was recreated or has lost records. */
   #operate(): void {
     const { world, cluster, memory } = this;
-    const hasLost = cluster.partitions.some(({ lostUpTo }) => lostUpTo !== null);
-    if (this.#reported === null && !hasLost) return;
+    if (this.#reported === null) return;
     if (this.#actsAt === 0) this.#actsAt = world.turns + 20 + this.#chance.below(100);
     if (world.turns < this.#actsAt || cluster.topic === null) return;
     // What was read and is lost must be reported by the service itself.
-    const isUnreported = cluster.partitions.some(({ end }, p) => (memory.progress.get(p)?.next ?? 0) > end);
-    if (hasLost && isUnreported && this.#reported === null) {
-      if (this.instances.length === 0) this.start();
-      return;
-    }
-    // After an unclean election everything is stopped. A recreated topic has another id, which even zombies notice.
-    if (hasLost) this.#killAll();
-    if (hasLost && memory.late > 0) return;
-    const partitions = cluster.partitions.map(({ begin, end }, partition) => ({ partition, begin, end }));
-    const adopted = memory.adopt({ topic: cluster.name, id: topicIdOf(cluster.topic.uuid), partitions });
+    const adopted = memory.adopt(cluster);
     world.note(() => `the operator adopts ${adopted} partitions`);
     if (adopted > 0) world.count("topic adopted");
-    for (const partition of cluster.partitions) partition.lostUpTo = null;
     this.#reported = null;
     this.#actsAt = 0;
     while (this.instances.length < (world.isCalm ? 1 : this.most)) this.start();
@@ -174,11 +163,15 @@ class Simulation implements Scene, Site {
     const { topic, partitions } = this.cluster;
     if (this.#feed.left > 0 || topic === null || this.#reported !== null) return false;
     const id = topicIdOf(topic.uuid);
-    // Nobody reads what the topic no longer has.
-    for (const [p, { topicId }] of this.memory.progress) if (topicId !== id && p < partitions.length) return false;
-    return partitions.every(({ begin, end, lostUpTo }, p) =>
-      lostUpTo === null && (this.memory.progress.get(p)?.next ?? begin) === end
-    );
+    return partitions.every((partition, p) => {
+      const { begin, end } = partition;
+      const { next, leaderEpoch, topicId } = this.memory.progress.get(p) ??
+        { next: begin, leaderEpoch: null, topicId: id };
+      // A commit of the former topic that came late is noticed with the first record of the new one.
+      if (topicId !== id) return begin === end;
+      // An instance has to notice that the last record was replaced.
+      return next === end && isSame(leaderEpoch, partition.epochAt(next - 1));
+    });
   }
 
   #position(): string {
@@ -210,4 +203,9 @@ function viewsOf(random: Random): readonly View[] {
   if (random.chance(0.25)) return VIEWS;
   const chosen = random.shuffled(VIEWS.keys()).slice(0, 2);
   return VIEWS.filter((view, n) => chosen.includes(n) || view.name === "sessions");
+}
+
+/** Whether these may be the epochs of one record; null for one that is unknown. */
+function isSame(one: number | null, other: number | null): boolean {
+  return one === null || other === null || one === other;
 }

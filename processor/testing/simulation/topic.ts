@@ -13,9 +13,12 @@ export type Slot = LogRecord | "nothing" | { readonly damagedFrom: number };
 export interface StoredBatch {
   readonly from: number;
   readonly to: number;
+  /** What each of its offsets holds. */
+  readonly slots: readonly Slot[];
   readonly bytes: Buffer;
-  /** Whether the broker itself cannot read it. */
-  readonly isCorrupt: boolean;
+  readonly flaw: Flaw;
+  /** Epoch of the leader that wrote it. */
+  readonly epoch: number;
 }
 
 /** How a batch differs from one that has only records. */
@@ -29,9 +32,9 @@ const COMMIT_MARKER = Uint8Array.of(0, 0, 0, 1);
 
 /** A partition of a topic. */
 export class Partition {
-  /** What each offset holds or held. */
-  slots: Slot[] = [];
   batches: StoredBatch[] = [];
+  /** All batches that were ever in the log. */
+  readonly #all: StoredBatch[] = [];
   /** First offset that was not deleted. */
   begin = 0;
   /** Up to where records were ever deleted by retention. */
@@ -39,8 +42,10 @@ export class Partition {
   leader: number;
   /** After a leader change: the end that the new leader reports, and until when; null if it reports the right one. */
   lagging: { readonly end: number; readonly untilMs: number } | null = null;
-  /** Where it ended before records were lost that may have been read; null if none were. */
-  lostUpTo: number | null = null;
+  /** Raised with each election of a leader. */
+  #epoch = 0;
+  /** Each epoch with records in the log, and its first offset, oldest first. */
+  #epochs: { readonly epoch: number; readonly from: number }[] = [];
 
   constructor(leader: number) {
     this.leader = leader;
@@ -48,35 +53,35 @@ export class Partition {
 
   /** The high watermark. */
   get end(): number {
-    return this.slots.length;
+    return this.batches.at(-1)?.to ?? 0;
   }
 
   /** Appends records as one batch. */
   append(records: readonly LogRecord[], flaw: Flaw): void {
     const from = this.end;
-    const isReadable = flaw === "none" || flaw === "holes";
     const step = flaw === "holes" ? 2 : 1;
     const deltas = records.map((_, i) => i * step);
     const length = records.length * step;
+    const slots: Slot[] = [];
     for (let delta = 0; delta < length; delta++) {
       const record = delta % step === 0 ? records[delta / step]! : "nothing";
-      this.slots.push(isReadable ? record : { damagedFrom: from });
+      slots.push(isReadable(flaw) ? record : { damagedFrom: from });
     }
     const bytes = batchBytes(records.map((record, i) => ({ ...record, delta: deltas[i]! })), {
       base: from,
+      leaderEpoch: this.#epoch,
       lastDelta: length - 1,
     });
     // The checksum no longer fits.
     if (flaw === "damaged") bytes[bytes.length - 1]! ^= 0xff;
-    this.batches.push({ from, to: this.end, bytes, isCorrupt: flaw === "corrupt" });
+    this.#store(slots, bytes, flaw);
   }
 
   /** Appends the end of a transaction, which is no record for consumers. */
   appendControl(): void {
     const from = this.end;
-    this.slots.push("nothing");
-    const bytes = batchBytes([{ key: COMMIT_MARKER, value: null }], { base: from, attributes: CONTROL });
-    this.batches.push({ from, to: this.end, bytes, isCorrupt: false });
+    const options = { base: from, leaderEpoch: this.#epoch, attributes: CONTROL };
+    this.#store(["nothing"], batchBytes([{ key: COMMIT_MARKER, value: null }], options), "none");
   }
 
   /** Deletes the records before an offset. */
@@ -84,13 +89,40 @@ export class Partition {
     this.begin = this.deletedTo = offset;
   }
 
-  /** Loses the records from the `keep`th batch on, as after the election of a leader that did not have them. */
+  /** Another broker becomes the leader. */
+  elect(broker: number): void {
+    this.leader = broker;
+    this.#epoch++;
+  }
+
+  /** Loses the records from the `keep`th batch on: the next leader does not have them. */
   truncate(keep: number): void {
-    const lostUpTo = this.end;
+    this.#epoch++;
     this.batches = this.batches.slice(0, keep);
-    this.slots = this.slots.slice(0, this.batches.at(-1)?.to ?? 0);
-    this.begin = Math.min(this.begin, this.end);
-    this.lostUpTo = lostUpTo;
+    this.#epochs = this.#epochs.filter(({ from }) => from < this.end);
+  }
+
+  /**
+   * First offset at which the log differs from one in which a leader of this epoch wrote the record before `next`.
+   * Undefined if it has that record, `unknown` if it does not know the epoch: what a broker finds out.
+   */
+  divergence(next: number, epoch: number): number | "unknown" | undefined {
+    const { epoch: known, end } = this.#endOf(epoch);
+    if (end === null) return "unknown";
+    return known < epoch || end < next ? end : undefined;
+  }
+
+  /** The batch with this offset in a log whose last epoch was this one; null for the last of all. */
+  batchAt(offset: number, epoch: number | null): StoredBatch | undefined {
+    return this.#all.findLast((batch) =>
+      batch.from <= offset && offset < batch.to && (epoch === null || batch.epoch <= epoch)
+    );
+  }
+
+  /** Epoch of the leader that wrote the record at an offset; null if the log does not have it, or it is damaged. */
+  epochAt(offset: number): number | null {
+    const batch = this.batches.find(({ from, to }) => from <= offset && offset < to);
+    return batch === undefined || offset < this.begin || !isReadable(batch.flaw) ? null : batch.epoch;
   }
 
   /** The end that its leader reports. */
@@ -104,6 +136,29 @@ export class Partition {
     const first = this.batches.findIndex(({ to }) => to > from);
     return first < 0 ? [] : this.batches.slice(first, first + most).filter(({ to }) => to <= end);
   }
+
+  #store(slots: readonly Slot[], bytes: Buffer, flaw: Flaw): void {
+    const epoch = this.#epoch;
+    const from = this.end;
+    const batch = { from, to: from + slots.length, slots, bytes, flaw, epoch };
+    this.batches.push(batch);
+    this.#all.push(batch);
+    if (this.#epochs.at(-1)?.epoch !== epoch) this.#epochs.push({ epoch, from });
+  }
+
+  /** Where the records of an epoch end, or of the last one before it. */
+  #endOf(epoch: number): { readonly epoch: number; readonly end: number | null } {
+    const last = this.#epochs.at(-1);
+    if (last?.epoch === epoch) return { epoch, end: this.end };
+    const higher = this.#epochs.find((each) => each.epoch > epoch);
+    if (higher === undefined) return { epoch, end: null };
+    return { epoch: this.#epochs.findLast((each) => each.epoch <= epoch)?.epoch ?? epoch, end: higher.from };
+  }
+}
+
+/** Whether a consumer can read a batch with this flaw. */
+export function isReadable(flaw: Flaw): boolean {
+  return flaw === "none" || flaw === "holes";
 }
 
 /** A topic, until it is deleted. */
