@@ -76,7 +76,8 @@ export const BROKERS: readonly Fault[] = [
     name: "unclean leader election",
     does: "lets a broker without the newest records lead a topic of its own, which has its own service",
     ends: "when all brokers are back",
-    judged: "that service ends with 1 and names `adopt-topic`; after adopt-topic it reads on",
+    judged:
+      "that service ends with 1 and names `adopt-topic`, also if the log has grown since; then it counts all of it",
     weight: 0.4,
     possible: isCluster,
     inject: uncleanElection,
@@ -84,7 +85,7 @@ export const BROKERS: readonly Fault[] = [
 ];
 
 async function uncleanElection(world: World): Promise<void> {
-  const { cluster, postgres, owner, topic: main, figures } = world;
+  const { cluster, postgres, owner, random, topic: main, figures } = world;
   const topic = `${main}-unclean`;
   const database = topic.replaceAll("-", "_");
   const [leader, follower] = [1, 2];
@@ -112,6 +113,14 @@ async function uncleanElection(world: World): Promise<void> {
       const { rows } = await db.query<{ n: number }>("select max(next_offset)::float8 as n from clickstream.progress");
       return rows[0]!.n;
     });
+  const consumed = () =>
+    using(postgres.url(database), async (db) => {
+      const { rows } = await db.query<{ n: number }>(
+        `select sum(consumed)::float8 as n from (select consumed from clickstream.progress
+          union all select consumed from clickstream.former_progress) as both_logs`,
+      );
+      return rows[0]!.n;
+    });
   const committed = async () =>
     await until("all is committed", async () => await offset() >= await cluster.endOf(topic), 60_000, 200);
   const folder = await Deno.makeTempDir({ prefix: "clickstream-chaos-unclean-" });
@@ -128,10 +137,17 @@ async function uncleanElection(world: World): Promise<void> {
   });
   await sends(2);
   await committed();
+  const [counted, isFrozen] = [await offset(), random.chance(0.5)];
+  // While it is frozen, the log grows past what it has read.
+  if (isFrozen) Deno.kill(service.pid, "SIGSTOP");
   await ahead.kill();
   await behind.start();
+  let lostFrom = 0;
   try {
     await until("the follower leads", async () => (await cluster.partitionsOf(topic))[0]?.leader === follower);
+    lostFrom = await cluster.endOf(topic);
+    for (let seed = 3; isFrozen && await cluster.endOf(topic) <= counted; seed++) await sends(seed);
+    if (isFrozen) Deno.kill(service.pid, "SIGCONT");
     assert.equal(await service.wait(), 1, await service.tail());
     assert.match(await service.tail(200), /adopt-topic/, "the service does not say what to do about the lost records");
   } finally {
@@ -140,9 +156,15 @@ async function uncleanElection(world: World): Promise<void> {
   await cluster.whole(main);
   await does("adopt-topic", "--yes");
   const again = start();
-  await sends(3);
+  await sends(10);
   await committed();
   assert.equal(await again.end("SIGTERM"), 0, await again.tail());
+  // What was counted and lost, and everything that was written since.
+  assert.equal(
+    await consumed(),
+    counted + await cluster.endOf(topic) - lostFrom,
+    "records were skipped or counted twice",
+  );
   figures.counted.reported++;
   await cluster.deleteTopic(topic);
   await postgres.primary.server.dropDatabase(postgres.url(database));

@@ -5,7 +5,7 @@
 import { Kafka, logLevel } from "kafkajs";
 import { Reader, Writer } from "@platformatic/kafka";
 import { BrokerConnection, type KafkaAccess } from "../../processor/kafka/broker.ts";
-import { BufferPool } from "../../processor/kafka/buffer_pool.ts";
+import { BufferPool } from "../../processor/kafka/answer.ts";
 import { freePort, until } from "../servers/child.ts";
 import { type Broker, startKafka, USER } from "../servers/kafka.ts";
 import type { Env } from "../servers/binary.ts";
