@@ -7,13 +7,19 @@ import type { Sequence, StringSpans } from "./strings.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Strings in UTF-8 by index. Views that strings are copied from must be readable up to three bytes past a string. */
+/** Memory of the first strings: their number, and their bytes. */
+const FIRST_STRINGS = 32;
+const FIRST_BYTES = 256;
+
+const NO_BYTES = new DataView(new ArrayBuffer(0));
+
+/** Strings in UTF-8 by index; takes no memory before the first. Views that strings are copied from must be readable up to three bytes past a string. */
 export class Arena implements Sequence {
   /** Number of strings. `set` may write one more, which does not count until `count` is raised. */
   count = 0;
   /** Starts of the strings: string `n` is `[starts[n], starts[n + 1])`. */
-  #starts = new Int32Array(32);
-  #view = new DataView(new ArrayBuffer(1024));
+  #starts = new Int32Array(1);
+  #view = NO_BYTES;
 
   /** Removes all strings, and keeps their memory. */
   clear(): void {
@@ -44,7 +50,7 @@ export class Arena implements Sequence {
     let to = this.#starts[n]!;
     const until = to + end - start;
     if (until + 4 > this.#view.byteLength) this.#enlarge(until + 4);
-    if (n + 1 === this.#starts.length) this.#starts = grown(this.#starts);
+    if (n + 1 === this.#starts.length) this.#starts = grown(this.#starts, FIRST_STRINGS);
     const own = this.#view;
     // Writes whole words: bytes past the end belong to the next string, which is not written yet.
     for (let from = start; from < end; from += 4, to += 4) own.setInt32(to, view.getInt32(from, true), true);
@@ -76,7 +82,7 @@ export class Arena implements Sequence {
   }
 
   #enlarge(atLeast: number): void {
-    const larger = new Uint8Array(Math.max(atLeast, this.#view.byteLength * 2));
+    const larger = new Uint8Array(Math.max(atLeast, this.#view.byteLength * 2, FIRST_BYTES));
     larger.set(new Uint8Array(this.#view.buffer));
     this.#view = new DataView(larger.buffer);
   }

@@ -76,9 +76,22 @@ export const SLACK = 4;
 
 let scratch = new Uint8Array(1024);
 
+/** Longest text that is encoded here: the encoder takes longer to call, and less for each character. */
+const SHORT = 32;
+
+/** Encodes a text into `scratch`; returns its length. */
+function written(text: string): number {
+  let at = 0;
+  for (; at < text.length && at < SHORT; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f) break;
+    scratch[at] = code;
+  }
+  return at === text.length ? at : encoder.encodeInto(text, scratch).written;
+}
+
 /** A well-formed string in UTF-8, followed by `SLACK` bytes; valid until the next call. */
 export function encoded(text: string): DataView<ArrayBuffer> {
   if (text.length * 3 + SLACK > scratch.length) scratch = new Uint8Array(text.length * 6 + SLACK);
-  const { written } = encoder.encodeInto(text, scratch);
-  return new DataView(scratch.buffer, 0, written + SLACK);
+  return new DataView(scratch.buffer, 0, written(text) + SLACK);
 }

@@ -5,19 +5,20 @@
  */
 import { grown } from "./grown.ts";
 
-/** Numbers rows by their window and codes, in order of first use. */
+/** Slots of the first row; twice the rows that they are for. */
+const FIRST_SLOTS = 128;
+
+/** Numbers rows by their window and codes, in order of first use; takes no memory before the first. */
 export class Groups {
   count = 0;
   readonly #width: number;
   /** Window and codes of each row, `#width` per row. A window is its number modulo 2^32. */
-  #keys: Int32Array<ArrayBuffer>;
-  #slots: Int32Array<ArrayBuffer>;
+  #keys = new Int32Array(0);
+  #slots = new Int32Array(1).fill(-1);
 
   /** @param codes number of codes in a key, besides the window */
   constructor(codes: number) {
     this.#width = codes + 1;
-    this.#keys = new Int32Array(256 * this.#width);
-    this.#slots = new Int32Array(512).fill(-1);
   }
 
   /** Removes all rows, and keeps their memory. */
@@ -61,7 +62,7 @@ export class Groups {
   #insert(slot: number, window: number, columns: readonly Int32Array[], i: number): number {
     const row = this.count++;
     const at = row * this.#width;
-    if (at + this.#width > this.#keys.length) this.#keys = grown(this.#keys);
+    if (at + this.#width > this.#keys.length) this.#keys = grown(this.#keys, (FIRST_SLOTS / 2) * this.#width);
     this.#keys[at] = window;
     for (let c = 0; c < columns.length; c++) this.#keys[at + 1 + c] = columns[c]![i]!;
     this.#slots[slot] = row;
@@ -70,7 +71,7 @@ export class Groups {
   }
 
   #rehash(): void {
-    const mask = this.#slots.length * 2 - 1;
+    const mask = Math.max(FIRST_SLOTS, this.#slots.length * 2) - 1;
     this.#slots = new Int32Array(mask + 1).fill(-1);
     for (let row = 0; row < this.count; row++) {
       let slot = 0;

@@ -135,12 +135,15 @@ export class Answer {
   }
 }
 
+const FIRST_BYTES = 64 * 1024;
+
 /**
  * Reused memory for the bytes of one round of fetches. Without it every response would become garbage, and the garbage
  * collector would run more often the more bytes arrive.
  */
 export class BufferPool {
-  #bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  /** Allocated when it is first needed. */
+  #bytes = Buffer.alloc(0);
   #used = 0;
 
   /** Frees the memory for another round, once the buffers that `take` returned are no longer needed. */
@@ -152,7 +155,7 @@ export class BufferPool {
   take(length: number): Buffer {
     if (this.#used + length > this.#bytes.length) {
       // Earlier buffers keep their bytes in the old memory.
-      this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#used + length, this.#bytes.length * 2));
+      this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#used + length, this.#bytes.length * 2, FIRST_BYTES));
       this.#used = 0;
     }
     const start = this.#used;

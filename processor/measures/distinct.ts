@@ -176,8 +176,8 @@ export class MemberSet {
   readonly #hash: (code: number) => number;
   readonly #unkeyedHash: (code: number) => number;
   /** All additions, with repetitions. */
-  #rows = new Int32Array(1024);
-  #codes = new Int32Array(1024);
+  #rows = new Int32Array(0);
+  #codes = new Int32Array(0);
   #used = 0;
   /** Rows that were merged into another, and into which. */
   readonly #mergedInto = new Map<number, number>();

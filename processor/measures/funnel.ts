@@ -191,12 +191,15 @@ class FunnelCells {
   }
 }
 
+/** Memory of the first times, as their number. */
+const FIRST_TIMES = 16;
+
 /** The times of step 2 by row, in the order in which they were added. */
 class TimesByRow {
   #count = 0;
-  #times = new Float64Array(64);
+  #times = new Float64Array(0);
   /** Index of the next time of the same row, or -1. */
-  #next = new Int32Array(64);
+  #next = new Int32Array(0);
   /** Index of the first and of the last time of each row; -1 if there is none. */
   #firsts = new Int32Array(0);
   #lasts = new Int32Array(0);
@@ -211,8 +214,8 @@ class TimesByRow {
   add(row: number, time: number): void {
     const n = this.#count++;
     if (n === this.#times.length) {
-      this.#times = grown(this.#times);
-      this.#next = grown(this.#next);
+      this.#times = grown(this.#times, FIRST_TIMES);
+      this.#next = grown(this.#next, FIRST_TIMES);
     }
     this.#times[n] = time;
     this.#next[n] = -1;

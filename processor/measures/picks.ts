@@ -58,11 +58,11 @@ function pick(
     accumulator(words) {
       const select = selector(where, words);
       const { ids } = words;
-      let times = new Float64Array(64);
+      let times = new Float64Array(0);
       /** Index in `ids` of the event that gave each row its value, plus one; 0 if there is none. */
-      let events = new Int32Array(64);
+      let events = new Int32Array(0);
       /** Code of the value. */
-      let codes = new Int32Array(64);
+      let codes = new Int32Array(0);
       const textOf = (code: number) => code === NONE ? null : words[of].text(code);
       /** Whether event `a` with value `x` wins over `b` with `y` at the same time. */
       const winsTie = (a: number, x: number, b: number, y: number) =>

@@ -29,7 +29,7 @@ function total(kind: "count" | "sum", where: Filter, of: Quantity | null): Measu
     decode: ([cell]) => cell as number,
     accumulator(words) {
       const select = selector(where, words);
-      let totals = new Float64Array(64);
+      let totals = new Float64Array(0);
       return {
         add(batch, allRows, rowCount) {
           const rows = select(batch, allRows);

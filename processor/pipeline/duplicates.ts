@@ -135,9 +135,15 @@ let spare: Table | null = null;
 /** Widest range of timestamps in one entry, in milliseconds: it must fit into 31 bits. */
 const WIDEST_SPREAD_MS = 2 ** 31 - 1;
 
+/** Least capacity of a table with ids. */
+const FEWEST_IDS = 64;
+
+/** The table without ids; it is too small for any. */
+const NO_IDS = new Table(1);
+
 /** Hash table of ids with open addressing: 96 bits of a keyed hash, 28 bytes per id. */
 class Ids {
-  #table = new Table(1024);
+  #table = NO_IDS;
   #count = 0;
   #oldest = 1;
   get size(): number {
@@ -146,7 +152,7 @@ class Ids {
 
   /** Remembers an id; true if it was seen at most `WINDOW_MS` from `time`. */
   put(a: number, b: number, c: number, time: number, piece: number): boolean {
-    if (this.#count * 3 > this.#table.piece.length * 2) this.#rehash();
+    if ((this.#count + 1) * 3 > this.#table.piece.length * 2) this.#rehash();
     const table = this.#table;
     const mask = table.piece.length - 1;
     let isRepeated = false;
@@ -188,7 +194,7 @@ class Ids {
     const from = this.#table;
     let alive = 0;
     for (let i = 0; i < from.piece.length; i++) if (from.piece[i]! >= this.#oldest) alive++;
-    let capacity = 1024;
+    let capacity = FEWEST_IDS;
     while (capacity < alive * 2) capacity *= 2;
     const into = takenSpare(capacity) ?? new Table(capacity);
     for (let i = 0; i < from.piece.length; i++) {
@@ -204,7 +210,7 @@ class Ids {
     }
     this.#count = alive;
     this.#table = into;
-    spare = from;
+    if (from !== NO_IDS) spare = from;
   }
 }
 

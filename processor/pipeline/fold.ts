@@ -18,6 +18,9 @@ export interface Fold {
   clear(): void;
 }
 
+/** Memory of the first sessions, as their number. */
+const FIRST_SESSIONS = 64;
+
 /** Row 0 for each event, for selecting events when rows don't matter. */
 const EVERY = new Int32Array(BATCH_EVENTS);
 
@@ -122,13 +125,13 @@ class SessionFold implements Fold {
   readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
   #rows = new Int32Array(0);
   #count = 0;
-  #starts = new Float64Array(256);
-  #ends = new Float64Array(256);
-  #groupOf = new Int32Array(256);
+  #starts = new Float64Array(0);
+  #ends = new Float64Array(0);
+  #groupOf = new Int32Array(0);
   /** The previous session of the same key, or -1. */
-  #before = new Int32Array(256);
+  #before = new Int32Array(0);
   /** The latest session of each key. */
-  #latest = new Int32Array(256);
+  #latest = new Int32Array(0);
   /** Sessions that were merged into another, and into which. */
   readonly #mergedInto = new Map<number, number>();
 
@@ -207,7 +210,7 @@ class SessionFold implements Fold {
   #begin(group: number, time: number, before: number, after: number): number {
     const row = this.#count++;
     if (row === this.#starts.length) this.#grow();
-    if (group >= this.#latest.length) this.#latest = grown(this.#latest);
+    if (group >= this.#latest.length) this.#latest = grown(this.#latest, FIRST_SESSIONS);
     this.#starts[row] = time;
     this.#ends[row] = time;
     this.#groupOf[row] = group;
@@ -225,10 +228,10 @@ class SessionFold implements Fold {
   }
 
   #grow(): void {
-    this.#starts = grown(this.#starts);
-    this.#ends = grown(this.#ends);
-    this.#groupOf = grown(this.#groupOf);
-    this.#before = grown(this.#before);
+    this.#starts = grown(this.#starts, FIRST_SESSIONS);
+    this.#ends = grown(this.#ends, FIRST_SESSIONS);
+    this.#groupOf = grown(this.#groupOf, FIRST_SESSIONS);
+    this.#before = grown(this.#before, FIRST_SESSIONS);
   }
 }
 

@@ -51,9 +51,19 @@ export interface PendingOptions {
   readonly mostTextBytes: number;
 }
 
+/** Capacity of the first batch of a commit; the next ones have more, up to `BATCH_EVENTS`. */
+const FIRST_EVENTS = 256;
+
+/** What the events of a commit are written and folded to. */
+interface Memory {
+  readonly words: Dictionaries;
+  readonly folds: readonly Fold[];
+  batch: Batch;
+}
+
 /**
  * Folds events as they come, and keeps refusals. Its memory is reused from commit to commit: allocating it anew would
- * keep the garbage collector busier than anything else.
+ * keep the garbage collector busier than anything else. Before the first event it has none.
  */
 export class Pending {
   /** Records read: events, duplicates and refusals. */
@@ -69,34 +79,22 @@ export class Pending {
   #cents = 0;
   #refusedBytes = 0;
   #textBytes = 0;
-  readonly #mostTextBytes: number;
   /** Bytes of each distinct page besides its text. */
   readonly #pageBytes: number;
-  readonly #words: Dictionaries;
-  readonly #folds: readonly Fold[];
+  readonly #options: PendingOptions;
+  #memory: Memory | null = null;
   #kept: Batch[] = [];
   /** Batches of earlier commits, to be reused. */
   #spare: Batch[] = [];
-  readonly #keep: boolean;
-  readonly #runs: RunDecoder | undefined;
-  readonly #now: () => number;
-  #batch: Batch;
 
-  constructor({ topic, keyed, views, storeEvents, now, runs, mostTextBytes }: PendingOptions) {
-    this.#now = now;
-    this.#runs = runs;
-    this.#mostTextBytes = mostTextBytes;
-    this.#pageBytes = views.some(({ by }) => by.includes("pagePath")) ? PAGE_BYTES : 0;
-    const wanted = wantedBy(views, storeEvents);
-    this.#words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
-    this.#folds = views.map((view) => fold(view, this.#words));
-    this.#keep = storeEvents;
-    this.#batch = this.#newBatch(256);
+  constructor(options: PendingOptions) {
+    this.#options = options;
+    this.#pageBytes = options.views.some(({ by }) => by.includes("pagePath")) ? PAGE_BYTES : 0;
   }
 
   /** The batch to write the next event to, at index `count`; `store` keeps it. */
   get batch(): Batch {
-    return this.#batch;
+    return (this.#memory ??= this.#allocated()).batch;
   }
 
   /** Number of stored events. */
@@ -106,13 +104,13 @@ export class Pending {
 
   /** Keeps the events just written. */
   store(events: number): void {
-    const batch = this.#batch;
+    const { batch, words } = this.#memory!;
     this.#stored += events;
     const { revenue, count } = batch;
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
     batch.keep(events);
     // Not only with a full batch: its texts could be half a gigabyte.
-    this.#textBytes = (this.#runs?.textBytes(this.#words) ?? 0) + this.#words.pagePath.count * this.#pageBytes;
+    this.#textBytes = (this.#options.runs?.textBytes(words) ?? 0) + words.pagePath.count * this.#pageBytes;
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 
@@ -125,14 +123,15 @@ export class Pending {
   /** True when a commit must come first, because sums could become inexact, or texts or refused payloads fill the memory. */
   get full(): boolean {
     return this.#cents > MAX_PENDING_CENTS || this.#refusedBytes > MAX_REFUSED_BYTES ||
-      this.#textBytes + this.#refusedBytes > this.#mostTextBytes;
+      this.#textBytes + this.#refusedBytes > this.#options.mostTextBytes;
   }
 
   /** The deltas of all stored events, and the batches if raw events are stored. Both are valid until `clear`. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
-    if (this.#batch.count > 0) this.#turnTimed();
-    this.#runs?.check();
-    return { deltas: this.#folds.map((fold) => fold.delta()), batches: this.#kept };
+    const memory = this.#memory;
+    if (memory !== null && memory.batch.count > 0) this.#turnTimed();
+    this.#options.runs?.check();
+    return { deltas: memory?.folds.map((fold) => fold.delta()) ?? [], batches: this.#kept };
   }
 
   /** True if its capacity is far larger than its content: then clearing costs more than allocating anew. */
@@ -143,9 +142,12 @@ export class Pending {
   /** Prepares for another commit, once what `finish` returned is not needed any more. */
   clear(): void {
     this.#most = Math.max(this.#most, this.records);
-    clear(this.#words);
-    for (const fold of this.#folds) fold.clear();
-    this.#batch.clear();
+    if (this.#memory !== null) {
+      const { words, folds, batch } = this.#memory;
+      clear(words);
+      for (const fold of folds) fold.clear();
+      batch.clear();
+    }
     this.#spare.push(...this.#kept);
     this.#kept = [];
     this.refusals = [];
@@ -161,29 +163,39 @@ export class Pending {
 
   /** Gives back memory outside the heap. It can't be used after that. */
   free(): void {
-    this.#runs?.free(this.#words, [...new Set([this.#batch, ...this.#kept, ...this.#spare])]);
+    const memory = this.#memory;
+    if (memory === null) return;
+    this.#options.runs?.free(memory.words, [...new Set([memory.batch, ...this.#kept, ...this.#spare])]);
   }
 
-  #newBatch(capacity: number): Batch {
-    return this.#runs?.batch(this.#words, capacity) ?? new Batch(this.#words, capacity);
+  #allocated(): Memory {
+    const { topic, keyed, views, storeEvents, runs } = this.#options;
+    const wanted = wantedBy(views, storeEvents);
+    const words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
+    return { words, folds: views.map((view) => fold(view, words)), batch: this.#newBatch(words, FIRST_EVENTS) };
+  }
+
+  #newBatch(words: Dictionaries, capacity: number): Batch {
+    return this.#options.runs?.batch(words, capacity) ?? new Batch(words, capacity);
   }
 
   #turnTimed(): void {
-    const sinceMs = this.#now();
-    this.#turn();
-    this.foldMs += this.#now() - sinceMs;
+    const { now } = this.#options;
+    const sinceMs = now();
+    this.#turn(this.#memory!);
+    this.foldMs += now() - sinceMs;
   }
 
-  #turn(): void {
-    const full = this.#batch;
+  #turn(memory: Memory): void {
+    const { batch: full, folds, words } = memory;
     this.times.event.take(full.time, full.count);
     this.times.kafka.take(full.kafkaTime, full.count);
-    for (const fold of this.#folds) fold.add(full);
-    if (this.#keep) {
+    for (const fold of folds) fold.add(full);
+    if (this.#options.storeEvents) {
       this.#kept.push(full);
-      this.#batch = this.#spare.pop() ?? this.#newBatch(Math.min(BATCH_EVENTS, full.capacity * 4));
+      memory.batch = this.#spare.pop() ?? this.#newBatch(words, Math.min(BATCH_EVENTS, full.capacity * 4));
     }
-    this.#batch.clear();
+    memory.batch.clear();
   }
 }
 
