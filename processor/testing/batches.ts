@@ -38,8 +38,14 @@ export interface BatchOptions {
 
 /** A zig-zag varint, as in records. */
 export function varint(value: number | bigint): number[] {
-  let rest = BigInt(value) < 0n ? -BigInt(value) * 2n - 1n : BigInt(value) * 2n;
   const bytes: number[] = [];
+  if (typeof value === "number" && Math.abs(value) < 2 ** 30) {
+    let rest = value < 0 ? -2 * value - 1 : 2 * value;
+    for (; rest > 0x7f; rest >>>= 7) bytes.push(rest & 0x7f | 0x80);
+    bytes.push(rest);
+    return bytes;
+  }
+  let rest = BigInt(value) < 0n ? -BigInt(value) * 2n - 1n : BigInt(value) * 2n;
   do {
     bytes.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
     rest >>= 7n;
@@ -51,15 +57,19 @@ const utf8 = new TextEncoder();
 
 /** Encodes a record of a batch. */
 export function recordBytes({ key = null, value, time = 0, headers = 0, delta = 0 }: BatchRecord, first = 0): Buffer {
-  const header = [...varint(1), 0x68, ...varint(1), 0x31];
-  const body = Buffer.concat([
-    Uint8Array.of(0, ...varint(time - first), ...varint(delta), ...varint(key?.length ?? -1)),
-    key ?? new Uint8Array(),
-    Uint8Array.from(varint(value?.length ?? -1)),
-    value ?? new Uint8Array(),
-    Uint8Array.of(...varint(headers), ...Array.from({ length: headers }, () => header).flat()),
-  ]);
-  return Buffer.concat([Uint8Array.from(varint(body.length)), body]);
+  const start = [0, ...varint(time - first), ...varint(delta), ...varint(key?.length ?? -1)];
+  const middle = varint(value?.length ?? -1);
+  const end = varint(headers);
+  for (let n = 0; n < headers; n++) end.push(...varint(1), 0x68, ...varint(1), 0x31);
+  const length = varint(start.length + (key?.length ?? 0) + middle.length + (value?.length ?? 0) + end.length);
+  const parts = [length, start, key ?? [], middle, value ?? [], end];
+  const bytes = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /** Encodes a batch of these records. */

@@ -189,8 +189,9 @@ export class MemorySink implements Sink {
 
   /** Rows of a view, sorted by key and window, with values as in table cells. */
   rows(view: View): Row[] {
-    const place = (row: Row) => JSON.stringify([row.key, row.start]);
-    return [...this.tables.get(view.name)?.values() ?? []].sort((a, b) => place(a) < place(b) ? -1 : 1);
+    const rows = [...this.tables.get(view.name)?.values() ?? []];
+    const places = new Map(rows.map((row) => [row, JSON.stringify([row.key, row.start])]));
+    return rows.sort((a, b) => places.get(a)! < places.get(b)! ? -1 : 1);
   }
 
   #mustBeStorable({ events }: Commit): void {

@@ -2,7 +2,6 @@
  * The content of a sink as lines of text, for exact comparison.
  * @module
  */
-import { Buffer } from "node:buffer";
 import { cellAt } from "../../columns/cells.ts";
 import { deltaOf } from "../../pipeline/fold.ts";
 import type { Cell } from "../../measures/measure.ts";
@@ -30,14 +29,20 @@ export function rowsOf(sink: MemorySink, view: View): ReadonlyMap<string, Cell>[
   return rows.map((_, r) => new Map(columns.map(([column, cells]) => [column, cellAt(cells, r)])));
 }
 
+/** A line for each row of a view, in no order. */
+function linesOf(sink: MemorySink, view: View): string[] {
+  const rows = [...sink.tables.get(view.name)?.values() ?? []];
+  const columns = [...columnsOf(deltaOf(view, rows))];
+  return rows.map((_, r) => {
+    let line = `${view.name}:`;
+    for (const [column, cells] of columns) line += ` ${column}=${cellText(cellAt(cells, r))}`;
+    return line;
+  });
+}
+
 /** The tables of a sink, without anything that depends on the partitions. */
 export function tablesOf(sink: MemorySink, views: readonly View[] = VIEWS): Tables {
-  const rows = views.flatMap((view) =>
-    rowsOf(sink, view).map((row) => {
-      const cells = [...row].map(([column, cell]) => `${column}=${cellText(cell)}`);
-      return `${view.name}: ${cells.join(" ")}`;
-    })
-  );
+  const rows = views.flatMap((view) => linesOf(sink, view));
   const sum = (of: (progress: Progress) => number) =>
     [...sink.progress.values()].reduce((total, progress) => total + of(progress), 0);
   return {
@@ -63,9 +68,10 @@ export function placesOf(sink: MemorySink): string[] {
 }
 
 function cellText(cell: Cell): string {
+  if (typeof cell === "number") return String(cell);
   return cell instanceof Uint8Array ? hex(cell) : JSON.stringify(cell);
 }
 
 function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
+  return bytes.toHex();
 }

@@ -4,7 +4,6 @@
  * @module
  */
 import { type Commit, type Position, type Sink } from "../../pipeline/commit.ts";
-import { topicIdOf } from "../../kafka/fetch.ts";
 import { adoptionsFor } from "../../postgres/operations/adopt.ts";
 import { MemorySink } from "../fakes/memory.ts";
 import { down } from "../pipeline_harness.ts";
@@ -42,7 +41,7 @@ export class Database extends MemorySink {
 
   /** Does what `adopt-topic` does. Returns how many partitions are read from another offset. */
   adopt({ name: topic, topic: now, partitions }: Cluster): number {
-    const id = topicIdOf(now?.uuid ?? "");
+    const id = now?.id ?? null;
     const rows = [...this.progress].map(([partition, position]) => ({ partition, ...position }));
     const bounds = partitions.map(({ begin, end }, partition) => ({ partition, begin, end }));
     const truncated = new Map(rows.flatMap(({ partition, next, leaderEpoch }) => {

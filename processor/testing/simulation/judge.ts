@@ -98,6 +98,7 @@ interface Judgement {
 const words = dictionaries("topic", testKeyed());
 const scratch = new Batch(words, 1);
 const decoder = reference();
+const nothing = recordsOf(0, 0, [{ value: null, time: 0 }]);
 const judged = new WeakMap<LogRecord, Judgement>();
 
 function judge(record: LogRecord): Judgement {
@@ -105,7 +106,14 @@ function judge(record: LogRecord): Judgement {
   if (known !== undefined) return known;
   clear(words);
   scratch.clear();
-  const refusal = decoder.decode(recordsOf(0, 0, [record]), 0, scratch);
+  const { value, time } = record;
+  const records = {
+    ...nothing,
+    bytes: value ?? nothing.bytes,
+    times: Float64Array.of(time),
+    ends: Int32Array.of(value?.length ?? -1),
+  };
+  const refusal = decoder.decode(records, 0, scratch);
   const reason = refusal?.reason ?? null;
   const hasId = reason === null && scratch.idHash.subarray(0, 3).some((word) => word !== 0);
   const judgement = { reason, id: hasId ? scratch.id(0) : null, timeMs: reason === null ? scratch.time[0]! : NaN };

@@ -3,6 +3,7 @@
  * @module
  */
 import { Batch, dictionaries } from "../../columns/batch.ts";
+import type { Cell } from "../../columns/cells.ts";
 import type { Advance, Commit } from "../../pipeline/commit.ts";
 import { fold } from "../../pipeline/fold.ts";
 import { lengthOf } from "../../records.ts";
@@ -94,13 +95,14 @@ export class Ledger {
    */
   compare(memory: MemorySink): void {
     this.check(memory);
-    const [ours, theirs] = [tablesOf(memory, this.#views), tablesOf(this.#straightPass(), this.#views)];
+    const pass = this.#straightPass();
     const refused = memory.refusals.map(({ partition, offset, reason }) => `${partition}/${offset} ${reason}`);
     const gaps = memory.gaps.map(({ partition, from, to }) => `${partition}/${from}-${to}`);
     assertSame("refusals", refused, this.#lines(({ refused }) => refused));
     assertSame("gaps", gaps, this.#lines(({ gaps }) => gaps));
-    assertSame("events", ours.events, theirs.events);
-    assertSame("rows", ours.rows, theirs.rows);
+    assertSame("events", memory.events, pass.events);
+    if (this.#views.every((view) => hasSameRows(view, memory, pass))) return;
+    assertSame("rows", tablesOf(memory, this.#views).rows, tablesOf(pass, this.#views).rows);
   }
 
   get #all(): readonly (readonly [number, Account])[] {
@@ -194,11 +196,33 @@ function moved(before: Progress, { next, topicId }: Advance, expected: Expected)
   };
 }
 
+/** Whether two databases have the same rows of a view; all their cells are compared. Faster than lines of text. */
+function hasSameRows(view: View, one: MemorySink, other: MemorySink): boolean {
+  const [rows, others] = [one.tables.get(view.name), other.tables.get(view.name)];
+  if (rows === undefined || others?.size !== rows.size) return rows === others;
+  const measures = Object.values(view.measures);
+  for (const [place, { start, end, key, values }] of rows) {
+    const same = others.get(place);
+    if (same === undefined || same.start !== start || same.end !== end) return false;
+    if (key.some((cell, k) => cell !== same.key[k])) return false;
+    for (const [m, measure] of measures.entries()) {
+      const cells = measure.encode(same.values[m]);
+      if (!measure.encode(values[m]).every((cell, c) => isSameCell(cell, cells[c]!))) return false;
+    }
+  }
+  return true;
+}
+
+function isSameCell(a: Cell, b: Cell): boolean {
+  if (!(a instanceof Uint8Array && b instanceof Uint8Array)) return a === b;
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
 /** Asserts that lists have the same lines; the error names what differs, and shows the first of each. */
 function assertSame(what: string, lines: readonly string[], expected: readonly string[]): void {
-  const missing = without(expected, lines);
   const surplus = without(lines, expected);
-  if (missing.length + surplus.length === 0) return;
+  if (surplus.length === 0 && lines.length === expected.length) return;
+  const missing = without(expected, lines);
   throw new Error(
     `${what} differ: ${missing.length} are missing, ${surplus.length} should not be` +
       `; missing: ${missing[0] ?? "-"}; surplus: ${surplus[0] ?? "-"}`,

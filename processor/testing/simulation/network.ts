@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Leader, Membership, Metadata, Network, TopicClient } from "../../kafka/network.ts";
-import { type FetchRequest, type PartitionResponse, topicIdOf } from "../../kafka/fetch.ts";
+import type { FetchRequest, PartitionResponse } from "../../kafka/fetch.ts";
 import type { Random } from "../../../generator/random.ts";
 import type { NotReadyKind } from "../../pipeline/causes.ts";
 import { down } from "../pipeline_harness.ts";
@@ -250,7 +250,7 @@ export class SimulatedNetwork implements Network {
     const { topic } = this.#cluster;
     const unknown = request.topicId === null
       ? topic === null ? UNKNOWN_TOPIC : 0
-      : topic === null || topicIdOf(topic.uuid) !== request.topicId
+      : topic === null || topic.id !== request.topicId
       ? UNKNOWN_ID
       : 0;
     return [...request.offsets].map(([partition, from]) =>
@@ -273,7 +273,8 @@ export class SimulatedNetwork implements Network {
     if (batches[0]?.flaw === "corrupt") return { ...empty, errorCode: CORRUPT };
     const corrupt = batches.findIndex(({ flaw }) => flaw === "corrupt");
     const readable = corrupt < 0 ? batches : batches.slice(0, corrupt);
-    return { ...empty, bytes: Buffer.concat(readable.map((batch) => batch.bytes)) };
+    const bytes = readable.length === 1 ? readable[0]!.bytes : Buffer.concat(readable.map((batch) => batch.bytes));
+    return { ...empty, bytes };
   }
 }
 

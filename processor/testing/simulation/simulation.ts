@@ -6,7 +6,6 @@
 import type { Random } from "../../../generator/random.ts";
 import type { Sink } from "../../pipeline/commit.ts";
 import { TopicChanged } from "../../pipeline/source.ts";
-import { topicIdOf } from "../../kafka/fetch.ts";
 import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { Database } from "./database.ts";
@@ -162,7 +161,7 @@ class Simulation implements Scene, Site {
   #isDone(): boolean {
     const { topic, partitions } = this.cluster;
     if (this.#feed.left > 0 || topic === null || this.#reported !== null) return false;
-    const id = topicIdOf(topic.uuid);
+    const { id } = topic;
     return partitions.every((partition, p) => {
       const { begin, end } = partition;
       const { next, leaderEpoch, topicId } = this.memory.progress.get(p) ??

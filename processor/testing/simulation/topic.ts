@@ -3,6 +3,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { topicIdOf } from "../../kafka/fetch.ts";
 import { batchBytes } from "../batches.ts";
 import type { LogRecord } from "../fakes/memory.ts";
 
@@ -165,6 +166,8 @@ export function isReadable(flaw: Flaw): boolean {
 export interface Topic {
   /** Its id in hexadecimal; empty for a topic without one. */
   readonly uuid: string;
+  /** The same as Kafka prints it; null for a topic without one. */
+  readonly id: string | null;
   readonly partitions: Partition[];
 }
 
@@ -204,7 +207,11 @@ export class Cluster {
 
   #newTopic(partitions: number): Topic {
     const uuid = this.#hasIds ? (++this.#made).toString(16).padStart(32, "0") : "";
-    return { uuid, partitions: Array.from({ length: partitions }, (_, p) => new Partition(this.#leaderOf(p))) };
+    return {
+      uuid,
+      id: topicIdOf(uuid),
+      partitions: Array.from({ length: partitions }, (_, p) => new Partition(this.#leaderOf(p))),
+    };
   }
 
   #leaderOf(partition: number): number {

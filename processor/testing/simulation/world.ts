@@ -42,6 +42,9 @@ const LONGEST_TURN_MS = 60;
 /** Microtasks that an operation has to run as far as it can. */
 const HOPS = 24;
 
+/** What is awaited for a microtask: `await null` would make a promise each time. */
+const NOW = Promise.resolve();
+
 /** The waiting operations, and the random choice between them. */
 export class World {
   /** Decides the order of turns. */
@@ -127,7 +130,7 @@ export class World {
       if (index > 0) this.count("reply overtaken");
       chosen!.go();
     }
-    for (let hop = 0; hop < HOPS; hop++) await null;
+    for (let hop = 0; hop < HOPS; hop++) await NOW;
   }
 
   #wait(owner: Owner | null, atMs: number, go: () => void): Waiting {
@@ -166,7 +169,13 @@ export class World {
   }
 }
 
+const hashes = new Map<string, number>();
+
 /** A number that stands for a text. */
 function hashOf(text: string): number {
-  return hash(...Array.from(text, (character) => character.codePointAt(0)!));
+  const known = hashes.get(text);
+  if (known !== undefined) return known;
+  const made = hash(...Array.from(text, (character) => character.codePointAt(0)!));
+  hashes.set(text, made);
+  return made;
 }
