@@ -62,17 +62,20 @@ function check(input: Uint8Array): string {
 
 /**
  * Zstandard's library in JavaScript keeps no more than a frame's window, even if blocks are larger; the one in C refuses
- * such blocks, and our own code takes them.
+ * such blocks, and our own code takes them. It miscounts a window of 2 GiB or more, which the one in C refuses, too.
  */
 function isComparable(codec: number, packed: Uint8Array): boolean {
   if (codec !== 4) return true;
-  const isWide = ((packed[4] ?? 0) & SINGLE_SEGMENT) !== 0 || (packed[5] ?? 0) >= WINDOW_OF_A_BLOCK;
+  const window = packed[5] ?? 0;
+  const isWide = ((packed[4] ?? 0) & SINGLE_SEGMENT) !== 0 ||
+    (window >= WINDOW_OF_A_BLOCK && window < WINDOW_OF_2_GIB);
   return isWide && Buffer.from(packed).indexOf(packed.subarray(0, 4), 1) < 0;
 }
 
 const SINGLE_SEGMENT = 0x20;
 /** The window that holds the largest block, 128 KiB, as a frame's header says it. */
 const WINDOW_OF_A_BLOCK = 7 << 3;
+const WINDOW_OF_2_GIB = 21 << 3;
 
 function attempted(action: () => Uint8Array): Uint8Array | null {
   try {
