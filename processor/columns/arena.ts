@@ -11,6 +11,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const FIRST_STRINGS = 32;
 const FIRST_BYTES = 256;
 
+/** Begin of the first string. */
+const NO_STARTS: Int32Array<ArrayBuffer> = new Int32Array(1);
 const NO_BYTES = new DataView(new ArrayBuffer(0));
 
 /** Strings in UTF-8 by index; takes no memory before the first. Views that strings are copied from must be readable up to three bytes past a string. */
@@ -18,7 +20,7 @@ export class Arena implements Sequence {
   /** Number of strings. `set` may write one more, which does not count until `count` is raised. */
   count = 0;
   /** Starts of the strings: string `n` is `[starts[n], starts[n + 1])`. */
-  #starts = new Int32Array(1);
+  #starts = NO_STARTS;
   #view = NO_BYTES;
 
   /** Removes all strings, and keeps their memory. */

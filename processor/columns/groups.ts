@@ -3,18 +3,20 @@
  * event's row allocates nothing.
  * @module
  */
-import { grown } from "./grown.ts";
+import { grown, NO_INTEGERS } from "./grown.ts";
 
 /** Slots of the first row; twice the rows that they are for. */
 const FIRST_SLOTS = 128;
+
+const NO_SLOTS: Int32Array<ArrayBuffer> = new Int32Array(1).fill(-1);
 
 /** Numbers rows by their window and codes, in order of first use; takes no memory before the first. */
 export class Groups {
   count = 0;
   readonly #width: number;
   /** Window and codes of each row, `#width` per row. A window is its number modulo 2^32. */
-  #keys = new Int32Array(0);
-  #slots = new Int32Array(1).fill(-1);
+  #keys = NO_INTEGERS;
+  #slots = NO_SLOTS;
 
   /** @param codes number of codes in a key, besides the window */
   constructor(codes: number) {
@@ -65,8 +67,8 @@ export class Groups {
     if (at + this.#width > this.#keys.length) this.#keys = grown(this.#keys, (FIRST_SLOTS / 2) * this.#width);
     this.#keys[at] = window;
     for (let c = 0; c < columns.length; c++) this.#keys[at + 1 + c] = columns[c]![i]!;
-    this.#slots[slot] = row;
     if (this.count * 2 > this.#slots.length) this.#rehash();
+    else this.#slots[slot] = row;
     return row;
   }
 

@@ -7,7 +7,7 @@
  * bring their unkeyed hashes.
  * @module
  */
-import { grown } from "../columns/grown.ts";
+import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 
 /** Most members that are counted exactly. */
 export const EXACT_MEMBERS = 4096;
@@ -176,19 +176,19 @@ export class MemberSet {
   readonly #hash: (code: number) => number;
   readonly #unkeyedHash: (code: number) => number;
   /** All additions, with repetitions. */
-  #rows = new Int32Array(0);
-  #codes = new Int32Array(0);
+  #rows = NO_INTEGERS;
+  #codes = NO_INTEGERS;
   #used = 0;
   /** Rows that were merged into another, and into which. */
   readonly #mergedInto = new Map<number, number>();
   #isOrdered = true;
   /** The codes of row 0, of row 1, and so on. */
-  #sorted = new Int32Array(0);
+  #sorted = NO_INTEGERS;
   /** By code: the row in which it was last seen, plus one. */
-  #seenIn = new Int32Array(0);
+  #seenIn = NO_INTEGERS;
   /** The distinct codes of row 0, of row 1, and so on; their hashes; and where each row begins. */
-  #codesByRow = new Int32Array(0);
-  #byRow = new Float64Array(0);
+  #codesByRow = NO_INTEGERS;
+  #byRow = NO_DOUBLES;
   #starts = new Int32Array(1);
 
   /**

@@ -5,7 +5,7 @@
  */
 import { Arena } from "../columns/arena.ts";
 import { Bytes, type Cells } from "../columns/cells.ts";
-import { grown } from "../columns/grown.ts";
+import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { NONE } from "../columns/strings.ts";
 import { CodeTable, type Measure } from "./measure.ts";
 
@@ -197,12 +197,12 @@ const FIRST_TIMES = 16;
 /** The times of step 2 by row, in the order in which they were added. */
 class TimesByRow {
   #count = 0;
-  #times = new Float64Array(0);
+  #times = NO_DOUBLES;
   /** Index of the next time of the same row, or -1. */
-  #next = new Int32Array(0);
+  #next = NO_INTEGERS;
   /** Index of the first and of the last time of each row; -1 if there is none. */
-  #firsts = new Int32Array(0);
-  #lasts = new Int32Array(0);
+  #firsts = NO_INTEGERS;
+  #lasts = NO_INTEGERS;
 
   /** Makes room for rows below `count`. */
   reserve(count: number): void {
@@ -281,8 +281,8 @@ export function funnel(steps: readonly [string, string, string], state: string):
       return merged.columns;
     },
     accumulator(words) {
-      let first = new Float64Array(0);
-      let last = new Float64Array(0);
+      let first = NO_DOUBLES;
+      let last = NO_DOUBLES;
       // Thinned once, at the end: merging each event would take quadratic time in a robot's thousands of events.
       const middle = new TimesByRow();
       const states = new Arena();

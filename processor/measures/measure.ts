@@ -6,7 +6,7 @@
 import { type Batch, type Dictionaries, type Dimension, DIMENSIONS, type Quantity } from "../columns/batch.ts";
 import { type Cell, cellAt, type Cells } from "../columns/cells.ts";
 import type { Dictionary } from "../columns/strings.ts";
-import { grown } from "../columns/grown.ts";
+import { grown, NO_INTEGERS } from "../columns/grown.ts";
 
 export type { Cell };
 
@@ -101,7 +101,7 @@ export function selector(where: Filter, words: Dictionaries): (batch: Batch, row
     dimension,
     passes: new CodeTable(words[dimension], (text) => where[dimension]!.includes(text) ? 1 : 0),
   }));
-  let selected = new Int32Array(0);
+  let selected = NO_INTEGERS;
   return (batch, rows) => {
     if (tests.length === 0) return rows;
     if (selected.length < batch.count) selected = new Int32Array(batch.capacity);

@@ -5,7 +5,7 @@
 import type { Dimension } from "../columns/batch.ts";
 import { Texts } from "../columns/cells.ts";
 import { NONE } from "../columns/strings.ts";
-import { grown } from "../columns/grown.ts";
+import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
 
 /** A value from the first or last event of a row, and the event that has it. */
@@ -58,11 +58,11 @@ function pick(
     accumulator(words) {
       const select = selector(where, words);
       const { ids } = words;
-      let times = new Float64Array(0);
+      let times = NO_DOUBLES;
       /** Index in `ids` of the event that gave each row its value, plus one; 0 if there is none. */
-      let events = new Int32Array(0);
+      let events = NO_INTEGERS;
       /** Code of the value. */
-      let codes = new Int32Array(0);
+      let codes = NO_INTEGERS;
       const textOf = (code: number) => code === NONE ? null : words[of].text(code);
       /** Whether event `a` with value `x` wins over `b` with `y` at the same time. */
       const winsTie = (a: number, x: number, b: number, y: number) =>

@@ -4,7 +4,7 @@
  */
 import type { Quantity } from "../columns/batch.ts";
 import { numbersOf } from "../columns/cells.ts";
-import { grown } from "../columns/grown.ts";
+import { grown, NO_DOUBLES } from "../columns/grown.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
 
 /** Number of events. */
@@ -29,7 +29,7 @@ function total(kind: "count" | "sum", where: Filter, of: Quantity | null): Measu
     decode: ([cell]) => cell as number,
     accumulator(words) {
       const select = selector(where, words);
-      let totals = new Float64Array(0);
+      let totals = NO_DOUBLES;
       return {
         add(batch, allRows, rowCount) {
           const rows = select(batch, allRows);

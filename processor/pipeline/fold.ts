@@ -4,7 +4,7 @@
  */
 import { type Batch, BATCH_EVENTS, type Dictionaries } from "../columns/batch.ts";
 import { codesOf, numbersOf, rowsBelow, Texts } from "../columns/cells.ts";
-import { grown } from "../columns/grown.ts";
+import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { Groups } from "../columns/groups.ts";
 import { type Accumulator, selector } from "../measures/measure.ts";
 import { type Delta, paneMs, type Row, type Values, type View } from "../views/view.ts";
@@ -36,7 +36,7 @@ class PaneFold implements Fold {
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
   readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
-  #rows = new Int32Array(0);
+  #rows = NO_INTEGERS;
 
   constructor(view: View, words: Dictionaries) {
     this.#view = view;
@@ -123,15 +123,15 @@ class SessionFold implements Fold {
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
   readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
-  #rows = new Int32Array(0);
+  #rows = NO_INTEGERS;
   #count = 0;
-  #starts = new Float64Array(0);
-  #ends = new Float64Array(0);
-  #groupOf = new Int32Array(0);
+  #starts = NO_DOUBLES;
+  #ends = NO_DOUBLES;
+  #groupOf = NO_INTEGERS;
   /** The previous session of the same key, or -1. */
-  #before = new Int32Array(0);
+  #before = NO_INTEGERS;
   /** The latest session of each key. */
-  #latest = new Int32Array(0);
+  #latest = NO_INTEGERS;
   /** Sessions that were merged into another, and into which. */
   readonly #mergedInto = new Map<number, number>();
 

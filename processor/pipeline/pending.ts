@@ -51,14 +51,17 @@ export interface PendingOptions {
   readonly mostTextBytes: number;
 }
 
-/** Capacity of the first batch of a commit; the next ones have more, up to `BATCH_EVENTS`. */
+/** Capacity of the first batch; after a full one comes one of four times its capacity, up to `BATCH_EVENTS`. */
 const FIRST_EVENTS = 256;
 
 /** What the events of a commit are written and folded to. */
 interface Memory {
   readonly words: Dictionaries;
   readonly folds: readonly Fold[];
-  batch: Batch;
+  /** Null until the next event. */
+  batch: Batch | null;
+  /** Capacity of the next batch that is made. */
+  capacity: number;
 }
 
 /**
@@ -94,7 +97,8 @@ export class Pending {
 
   /** The batch to write the next event to, at index `count`; `store` keeps it. */
   get batch(): Batch {
-    return (this.#memory ??= this.#allocated()).batch;
+    const memory = this.#memory ??= this.#allocated();
+    return memory.batch ?? this.#nextBatch(memory);
   }
 
   /** Number of stored events. */
@@ -104,7 +108,8 @@ export class Pending {
 
   /** Keeps the events just written. */
   store(events: number): void {
-    const { batch, words } = this.#memory!;
+    const { words } = this.#memory!;
+    const { batch } = this;
     this.#stored += events;
     const { revenue, count } = batch;
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
@@ -129,7 +134,7 @@ export class Pending {
   /** The deltas of all stored events, and the batches if raw events are stored. Both are valid until `clear`. */
   finish(): { deltas: readonly Delta[]; batches: readonly Batch[] } {
     const memory = this.#memory;
-    if (memory !== null && memory.batch.count > 0) this.#turnTimed();
+    if (memory !== null && memory.batch !== null && memory.batch.count > 0) this.#turnTimed();
     this.#options.runs?.check();
     return { deltas: memory?.folds.map((fold) => fold.delta()) ?? [], batches: this.#kept };
   }
@@ -146,7 +151,7 @@ export class Pending {
       const { words, folds, batch } = this.#memory;
       clear(words);
       for (const fold of folds) fold.clear();
-      batch.clear();
+      batch?.clear();
     }
     this.#spare.push(...this.#kept);
     this.#kept = [];
@@ -165,18 +170,22 @@ export class Pending {
   free(): void {
     const memory = this.#memory;
     if (memory === null) return;
-    this.#options.runs?.free(memory.words, [...new Set([memory.batch, ...this.#kept, ...this.#spare])]);
+    const batches = new Set([...memory.batch === null ? [] : [memory.batch], ...this.#kept, ...this.#spare]);
+    this.#options.runs?.free(memory.words, [...batches]);
   }
 
   #allocated(): Memory {
     const { topic, keyed, views, storeEvents, runs } = this.#options;
     const wanted = wantedBy(views, storeEvents);
     const words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
-    return { words, folds: views.map((view) => fold(view, words)), batch: this.#newBatch(words, FIRST_EVENTS) };
+    return { words, folds: views.map((view) => fold(view, words)), batch: null, capacity: FIRST_EVENTS };
   }
 
-  #newBatch(words: Dictionaries, capacity: number): Batch {
-    return this.#options.runs?.batch(words, capacity) ?? new Batch(words, capacity);
+  #nextBatch(memory: Memory): Batch {
+    const { words, capacity } = memory;
+    const batch = this.#spare.pop() ?? this.#options.runs?.batch(words, capacity) ?? new Batch(words, capacity);
+    batch.clear();
+    return memory.batch = batch;
   }
 
   #turnTimed(): void {
@@ -187,15 +196,15 @@ export class Pending {
   }
 
   #turn(memory: Memory): void {
-    const { batch: full, folds, words } = memory;
+    const { folds } = memory;
+    const full = memory.batch!;
     this.times.event.take(full.time, full.count);
     this.times.kafka.take(full.kafkaTime, full.count);
     for (const fold of folds) fold.add(full);
-    if (this.#options.storeEvents) {
-      this.#kept.push(full);
-      memory.batch = this.#spare.pop() ?? this.#newBatch(words, Math.min(BATCH_EVENTS, full.capacity * 4));
-    }
-    memory.batch.clear();
+    if (!this.#options.storeEvents) return full.clear();
+    if (full.count === full.capacity) memory.capacity = Math.min(BATCH_EVENTS, full.capacity * 4);
+    this.#kept.push(full);
+    memory.batch = null;
   }
 }
 

@@ -54,3 +54,28 @@ Deno.test("memory of a large commit is oversized for small ones, but not for equ
   pending.records = 999;
   assert.equal(pending.isOversized, true);
 });
+
+Deno.test("a commit takes memory with its first event, and has a batch for each that was full and one more", () => {
+  const pending = new Pending({
+    ...{ topic: "topic", keyed: testKeyed(), views: [plain], storeEvents: true, now: () => 0, mostTextBytes: Infinity },
+  });
+  assert.deepEqual(pending.finish(), { deltas: [], batches: [] });
+  pending.clear();
+  const stored = (events: number) => {
+    for (let n = 0; n < events; n++) {
+      const { batch } = pending;
+      batch.codes.type[batch.count] = batch.words.type.internText("page_view");
+      batch.setPlaceAsId();
+      pending.store(1);
+    }
+    const { deltas, batches } = pending.finish();
+    assert.equal(deltas[0]!.values[0]!.at(0), events);
+    assert.equal(new Set(batches.map(({ first }) => first)).size, batches.length);
+    const sizes = batches.map(({ count, capacity }) => [count, capacity]);
+    pending.clear();
+    return sizes;
+  };
+  assert.deepEqual(stored(3), [[3, 256]]);
+  assert.deepEqual(stored(256), [[256, 256]]);
+  assert.deepEqual(stored(300), [[256, 256], [44, 1024]]);
+});

@@ -3,7 +3,7 @@
  * from; between commits it remembers nothing that a crash would lose.
  * @module
  */
-import { Batch, dictionaries } from "../columns/batch.ts";
+import { Batch, clear, dictionaries } from "../columns/batch.ts";
 import { KeyedHash } from "../columns/keyed_hash.ts";
 import type { Decoder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
 import { MAX_EVENT_BYTES } from "../event.ts";
@@ -69,6 +69,8 @@ export class Pipeline {
   /** Id of the topic that is read. */
   #topicId: string | null = null;
   readonly #spent = new SpentTime();
+  /** For replayed events; null while there are none. */
+  #scratch: Batch | null = null;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -200,9 +202,12 @@ export class Pipeline {
     if (records.unreadable !== undefined) await this.#refuseBatch(reading, records.unreadable, records);
     let at = 0;
     while (reading.isReplayed(records, at)) {
-      const scratch = new Batch(dictionaries(this.#options.source.topic, this.#keyed), 1);
+      const scratch = this.#scratch ??= new Batch(dictionaries(this.#options.source.topic, this.#keyed), 1);
       at = reading.replay(this.#options.decoder, records, at, scratch);
+      clear(scratch.words);
     }
+    // Its texts are not kept when there is nothing more to replay.
+    if (at < records.count) this.#scratch = null;
     const first = at;
     while (at < records.count) {
       try {
