@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { build, COMPILE } from "./build.ts";
 
@@ -20,6 +21,34 @@ Deno.test("build: the binary can be built for the other architecture", async () 
     await Deno.remove(file);
   }
 });
+
+Deno.test("build: the same sources give the same bytes, in another folder at another time", async () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  // Deeper than the repository: the bundler writes paths relative to the folder.
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-" });
+  const copy = `${folder}/a/b/c/d/e`;
+  try {
+    await run("sh", [
+      "-c",
+      `mkdir -p "$0" && git ls-files -coz --exclude-standard | tar -c --null -T - | tar -x -C "$0"`,
+      copy,
+    ], root);
+    await run("find", [copy, "-type", "f", "-exec", "touch", "-d", "2001-02-03", "{}", "+"], root);
+    await run(Deno.execPath(), ["run", "--allow-all", "--quiet", "tasks/build.ts"], copy);
+    const [here, there] = await Promise.all([root, `${copy}/`].map(async (path) => {
+      const bytes = await Deno.readFile(`${path}dist/clickstream`);
+      return createHash("sha256").update(bytes).digest("hex");
+    }));
+    assert.equal(there, here);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args: [...args], cwd }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
 
 /** What the program may not do, each as the body of a function; and what it must be able to do. */
 const DENIED: Readonly<Record<string, string>> = {

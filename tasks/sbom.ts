@@ -31,9 +31,9 @@ interface Lock {
   readonly npm: Readonly<Record<string, { readonly integrity: string }>>;
 }
 
-/** Names and versions of the packages in a part of the bundle: the bundler names the file above its code. */
+/** Names and versions of the packages in a part of the bundle: each file's path is above its code. */
 export function packagesIn(part: string): string[] {
-  const files = part.matchAll(/^\s*\/\/ \S*\/npm\/[^/\s]+\/((?:@[^/\s]+\/)?[^/\s]+)\/(\d[^/\s]*)\//gm);
+  const files = part.matchAll(/^\s*\/\/ npm\/((?:@[^/\s]+\/)?[^/\s]+)\/(\d[^/\s]*)\//gm);
   return [...new Set([...files].map(([, name, version]) => `${name}@${version}`))];
 }
 
