@@ -29,10 +29,10 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   [
     ...["processor/commands", "processor/testing/simulation", "testing/service", "infra/testing"],
-    ...["testing/chaos", "testing/overload", "testing/soak"],
+    ...["testing/chaos", "testing/overload", "testing/soak", "infra/compose"],
   ],
-  ["processor/main.ts", "tasks", "processor/testing/hostile"],
-  ["bench", "tasks/hostile.ts", "tasks/fuzz.ts"],
+  ["processor/main.ts", "tasks", "processor/testing/hostile", "testing/releases"],
+  ["bench", "tasks/hostile.ts", "tasks/fuzz.ts", "tasks/release", "tasks/release/testing"],
 ];
 
 /** Rooms that may import less than everything below them, and why. */

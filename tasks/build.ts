@@ -104,6 +104,11 @@ async function packEmbedded(): Promise<string[]> {
 
 /** Builds the binary for this machine or another target. */
 export async function build(target = Deno.build.target, output = "dist/clickstream"): Promise<void> {
+  await buildAll({ [target]: output });
+}
+
+/** Builds the binaries for several targets, each at its path. */
+export async function buildAll(outputs: Readonly<Record<string, string>>): Promise<void> {
   await Deno.remove(`${ROOT}${PARTS}`, { recursive: true }).catch(() => {});
   await Deno.mkdir(`${ROOT}${PARTS}`, { recursive: true });
   await deno(
@@ -117,7 +122,12 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
   await finishParts();
   const includes = (await packEmbedded()).map((path) => `--include=${path}`);
   await dateParts();
-  const files = [`--target=${target}`, `--output=${output}`, ...includes, `${PARTS}/${MAIN}`];
+  for (const [target, output] of Object.entries(outputs)) {
+    await compile(target, [`--target=${target}`, `--output=${output}`, ...includes, `${PARTS}/${MAIN}`]);
+  }
+}
+
+async function compile(target: string, files: readonly string[]): Promise<void> {
   try {
     await deno("compile", ...COMPILE, ...files);
   } catch (error) {

@@ -41,6 +41,13 @@ function runtimePath(target: string): string {
   return `${folder}/dl/release/v${Deno.version.deno}/denort-${target}.zip`;
 }
 
+/** SHA-256 of the runtime for a target. */
+export function runtimeSum(target: string): string {
+  const from = TARGETS[target];
+  if (from === undefined) throw new Error(`no runtime is known for ${target}`);
+  return from.runtime;
+}
+
 /** Whether the runtime for `deno compile` is already there. */
 export async function hasRuntime(target = Deno.build.target): Promise<boolean> {
   return await Deno.stat(runtimePath(target)).then(() => true, () => false);

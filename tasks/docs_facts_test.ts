@@ -167,7 +167,8 @@ Deno.test("a wrong number is found in any unit", () => {
 });
 
 Deno.test("versions in the documents are the pinned ones", async () => {
-  const pins = ["deno", "deno.json", "bench/peers/spark/pom.xml", "bench/peers/streams/pom.xml"];
+  const own = ["deno", "deno.json", "processor/version.ts", "infra/compose/compose.yaml"];
+  const pins = [...own, "bench/peers/spark/pom.xml", "bench/peers/streams/pom.xml"];
   const pinned = (await Promise.all(pins.map((path) => Deno.readTextFile(new URL(path, ROOT))))).join("\n");
   for (const [path, text] of await documents()) {
     // Not IP addresses, which have four numbers.

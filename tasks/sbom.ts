@@ -24,7 +24,7 @@ export interface Component {
   readonly purl: string;
   readonly licenses: readonly { readonly license: { readonly id: string } }[];
   /** The hash that the lock file demands of the package's archive, in hexadecimal. */
-  readonly hashes?: readonly { readonly alg: "SHA-512"; readonly content: string }[];
+  readonly hashes?: readonly { readonly alg: "SHA-256" | "SHA-512"; readonly content: string }[];
 }
 
 interface Lock {
@@ -83,20 +83,21 @@ async function library(one: string, lock: Lock): Promise<Component> {
 }
 
 /** The folder of packages in Deno's cache. */
-async function npmFolder(): Promise<string> {
+export async function npmFolder(): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"], cwd: ROOT }).output();
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { readonly npmCache: string };
   for await (const { name, isDirectory } of Deno.readDir(npmCache)) if (isDirectory) return `${npmCache}/${name}`;
   throw new Error(`${npmCache} has no packages`);
 }
 
-/** The list as text: the same components give the same bytes. */
-export function sbomText(all: readonly Component[]): string {
+/** The list as text, of a released version if there is one: the same components give the same bytes. */
+export function sbomText(all: readonly Omit<Component, "licenses">[], version?: string): string {
+  const released = version === undefined ? {} : { version, licenses: [{ license: { id: "MIT" } }] };
   const document = {
     bomFormat: "CycloneDX",
     specVersion: "1.6",
     version: 1,
-    metadata: { component: { type: "application", name: "clickstream" } },
+    metadata: { component: { type: "application", name: "clickstream", ...released } },
     components: all,
   };
   return `${JSON.stringify(document, null, 2)}\n`;

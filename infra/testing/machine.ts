@@ -53,6 +53,8 @@ const PACKAGES = [
   "prometheus-node-exporter",
   "prometheus-postgres-exporter",
   "python3",
+  // Tries the package for Red Hat's family.
+  "rpm",
   "rsyslog",
   "systemd-sysv",
 ];
@@ -86,7 +88,7 @@ exec systemd-run --quiet --unit=amazon-cloudwatch-agent.service sleep infinity
 
 /** The initial disk of all machines. */
 export async function disk(): Promise<string> {
-  return await prepared("debian-12-host-2", async (folder) => {
+  return await prepared("debian-12-host-3", async (folder) => {
     await run("debootstrap", ["--variant=minbase", "bookworm", folder]);
     // Services must not start during installation.
     await Deno.writeTextFile(`${folder}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });

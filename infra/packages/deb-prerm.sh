@@ -1,0 +1,2 @@
+# The service of the old version runs on while its files are replaced.
+if [ "$1" = remove ]; then end; fi

@@ -1,0 +1,130 @@
+/**
+ * The files of a release, wherever they are installed.
+ * @module
+ */
+import type { TarFile } from "../../infra/hosts/tar.ts";
+import { zipped } from "../../infra/hosts/tar.ts";
+import { envExample } from "./env_example.ts";
+import { ROOT, run } from "./source.ts";
+import { packagedUnits } from "./units.ts";
+
+/** What is the same for every architecture. */
+export interface Texts {
+  readonly completions: Readonly<Record<"bash" | "zsh" | "fish", string>>;
+  readonly manual: string;
+  readonly licenses: string;
+  /** What is in the binary, in CycloneDX's format; `imageSbom` has the image's libraries, too. */
+  readonly sbom: string;
+  readonly imageSbom: string;
+}
+
+/** What the program says of itself, run from its sources. */
+export async function ownTexts(): Promise<Pick<Texts, "completions" | "manual">> {
+  const said = (...args: string[]) => run(Deno.execPath(), ["run", "-A", "--quiet", "processor/main.ts", ...args]);
+  const [bash, zsh, fish, manual] = await Promise.all([
+    ...["bash", "zsh", "fish"].map((shell) => said("completions", shell)),
+    said("manual"),
+  ]);
+  return { completions: { bash: bash!, zsh: zsh!, fish: fish! }, manual: manual! };
+}
+
+/** Folders of the repository that dashboards and rules are read from, and which of their files. */
+const MONITORING: readonly (readonly [folder: string, files: RegExp])[] = [
+  ["grafana/dashboards", /\.json$/],
+  ["grafana/provisioning", /\.yaml$/],
+  ["grafana/prometheus", /\.yml$/],
+];
+
+/** Pages that are installed. */
+async function pages(): Promise<TarFile[]> {
+  const docs = await filesIn("docs", /\.md$/);
+  return await Promise.all(
+    ["README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", ...docs].map((path) => copied(path, path)),
+  );
+}
+
+async function monitoring(): Promise<TarFile[]> {
+  const found = await Promise.all(MONITORING.map(([folder, files]) => filesIn(folder, files)));
+  return await Promise.all(found.flat().map((path) => copied(path, path)));
+}
+
+/** The example of a whole pipeline in containers; it stands beside `grafana/`. */
+async function composeFiles(): Promise<TarFile[]> {
+  const paths = await filesIn("infra/compose", /^infra\/compose\/(targets\/)?[^/]+\.(yaml|yml|sql|sh)$/);
+  return await Promise.all(paths.map(async (path) => {
+    const content = await Deno.readTextFile(`${ROOT}${path}`);
+    return text(path.replace(/^infra\//, ""), content.replaceAll("../../grafana", "../grafana"));
+  }));
+}
+
+/** The files of an archive, below one folder. */
+export async function archiveFiles(folder: string, binary: Uint8Array, texts: Texts): Promise<TarFile[]> {
+  const { completions, manual, licenses, sbom } = texts;
+  const files = [
+    { path: "clickstream", mode: 0o755, bytes: binary },
+    text("clickstream.env", envExample()),
+    text("completions/clickstream.bash", completions.bash),
+    text("completions/_clickstream", completions.zsh),
+    text("completions/clickstream.fish", completions.fish),
+    text("man/clickstream.1", manual),
+    text("THIRD-PARTY-LICENSES", licenses),
+    text("sbom.cdx.json", sbom),
+    ...await pages(),
+    ...await monitoring(),
+    ...await composeFiles(),
+    ...[...packagedUnits("/usr/local/bin/clickstream")].map(([name, unit]) => text(`systemd/${name}`, unit)),
+    text("sysusers/clickstream.conf", SYSTEM_USER),
+  ];
+  return files.map((file) => ({ ...file, path: `${folder}/${file.path}` }));
+}
+
+/** The user whose group may read the settings. */
+const SYSTEM_USER = 'u clickstream - "clickstream" /\n';
+
+/** Path of the settings in a package. */
+export const SETTINGS_FILE = "etc/clickstream/clickstream.env";
+
+/** The files of a package for Linux, by their paths from the root. */
+export async function packageFiles(binary: Uint8Array, texts: Texts): Promise<TarFile[]> {
+  const { completions, manual, licenses, sbom } = texts;
+  const documentation = [...await pages(), text("THIRD-PARTY-LICENSES", licenses), text("sbom.cdx.json", sbom)];
+  return [
+    { path: "usr/bin/clickstream", mode: 0o755, bytes: binary },
+    { ...text(SETTINGS_FILE, envExample()), mode: 0o640 },
+    text("usr/share/bash-completion/completions/clickstream", completions.bash),
+    text("usr/share/zsh/site-functions/_clickstream", completions.zsh),
+    text("usr/share/fish/vendor_completions.d/clickstream.fish", completions.fish),
+    { path: "usr/share/man/man1/clickstream.1.gz", mode: 0o644, bytes: zipped(bytesOf(manual), 9) },
+    ...documentation.map((file) => ({ ...file, path: `usr/share/doc/clickstream/${file.path}` })),
+    ...[...await monitoring(), ...await composeFiles()].map((file) => ({
+      ...file,
+      path: `usr/share/clickstream/${file.path}`,
+    })),
+    ...[...packagedUnits("/usr/bin/clickstream")].map(([name, unit]) => text(`usr/lib/systemd/system/${name}`, unit)),
+    text("usr/lib/sysusers.d/clickstream.conf", SYSTEM_USER),
+  ];
+}
+
+/** A file with this text. */
+export function text(path: string, content: string): TarFile {
+  return { path, mode: 0o644, bytes: bytesOf(content) };
+}
+
+function bytesOf(content: string): Uint8Array {
+  return new TextEncoder().encode(content);
+}
+
+async function copied(from: string, path: string): Promise<TarFile> {
+  return { path, mode: 0o644, bytes: await Deno.readFile(`${ROOT}${from}`) };
+}
+
+/** The paths of a folder's files, also in folders below it, sorted. */
+async function filesIn(folder: string, files: RegExp): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}${folder}`)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) found.push(...await filesIn(path, files));
+    else if (files.test(path)) found.push(path);
+  }
+  return found.sort();
+}
