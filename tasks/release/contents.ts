@@ -4,7 +4,7 @@
  */
 import type { TarFile } from "../../infra/hosts/tar.ts";
 import { zipped } from "../../infra/hosts/tar.ts";
-import { envExample } from "./env_example.ts";
+import { allSettings } from "./settings_list.ts";
 import { ROOT, run } from "./source.ts";
 import { packagedUnits } from "./units.ts";
 
@@ -62,7 +62,8 @@ export async function archiveFiles(folder: string, binary: Uint8Array, texts: Te
   const { completions, manual, licenses, sbom } = texts;
   const files = [
     { path: "clickstream", mode: 0o755, bytes: binary },
-    text("clickstream.env", envExample()),
+    await copied(SETTINGS, "clickstream.env"),
+    text("settings.env", allSettings()),
     text("completions/clickstream.bash", completions.bash),
     text("completions/_clickstream", completions.zsh),
     text("completions/clickstream.fish", completions.fish),
@@ -81,6 +82,9 @@ export async function archiveFiles(folder: string, binary: Uint8Array, texts: Te
 /** The user whose group may read the settings. */
 const SYSTEM_USER = 'u clickstream - "clickstream" /\n';
 
+/** The settings that are installed, none of them set. */
+const SETTINGS = "infra/packages/clickstream.env";
+
 /** Path of the settings in a package. */
 export const SETTINGS_FILE = "etc/clickstream/clickstream.env";
 
@@ -90,7 +94,8 @@ export async function packageFiles(binary: Uint8Array, texts: Texts): Promise<Ta
   const documentation = [...await pages(), text("THIRD-PARTY-LICENSES", licenses), text("sbom.cdx.json", sbom)];
   return [
     { path: "usr/bin/clickstream", mode: 0o755, bytes: binary },
-    { ...text(SETTINGS_FILE, envExample()), mode: 0o640 },
+    { ...await copied(SETTINGS, SETTINGS_FILE), mode: 0o640 },
+    text("usr/share/clickstream/settings.env", allSettings()),
     text("usr/share/bash-completion/completions/clickstream", completions.bash),
     text("usr/share/zsh/site-functions/_clickstream", completions.zsh),
     text("usr/share/fish/vendor_completions.d/clickstream.fish", completions.fish),

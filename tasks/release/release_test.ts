@@ -77,8 +77,10 @@ Deno.test({
       ignore: why !== null,
       fn: async (t) => {
         const version = `sed -i 's/"${VERSION}"/"${NEXT}"/' processor/version.ts`;
+        // An upgrade keeps the settings, even if those of the package have changed.
+        const settings = "echo '# Something new.' >>infra/packages/clickstream.env";
         const some = "./deno task release --only deb,rpm --architecture x86_64";
-        const next = await releaseFrom(`${folder}/next`, `${version} && ${some}`);
+        const next = await releaseFrom(`${folder}/next`, `${version} && ${settings} && ${some}`);
         await using host = await Host.boot({ broker, server, page, release });
         await t.step("archive", () => installArchive(host));
         for (const kind of PACKAGES) {

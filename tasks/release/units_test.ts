@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { run } from "../../testing/servers/child.ts";
-import { envExample } from "./env_example.ts";
+import { allSettings } from "./settings_list.ts";
 import { SETTING_NAMES } from "../../processor/config/settings_shown.ts";
 import { ENABLED, packagedUnits, SERVICES } from "./units.ts";
 
@@ -52,8 +52,8 @@ Deno.test("units of packages name the program and the settings where packages ha
   for (const name of ENABLED) assert.match(units.get(name)!, /^\[Install\]$/m, name);
 });
 
-Deno.test("the installed settings name every setting, and set none", () => {
-  const lines = envExample().split("\n").filter((line) => line !== "");
+Deno.test("the list of settings names every setting, and sets none", () => {
+  const lines = allSettings().split("\n").filter((line) => line !== "");
   assert.deepEqual(lines.filter((line) => !line.startsWith("#")), []);
   const named = lines.flatMap((line) => /^#([A-Z_]+)=/.exec(line)?.[1] ?? []);
   assert.deepEqual(named, [...SETTING_NAMES]);

@@ -13,18 +13,28 @@ export interface PackageKind {
   readonly section: string;
   /** Changes to the section's commands. */
   readonly instead: Readonly<Record<string, string>>;
+  /** Further changes when they upgrade. */
+  readonly upgrading: Readonly<Record<string, string>>;
   /** Removes what removal leaves. */
   readonly purge: string;
 }
 
 /** Kinds of packages. */
 export const PACKAGES: readonly PackageKind[] = [
-  { name: "deb", section: "Debian and Ubuntu", instead: {}, purge: "apt-get purge -y clickstream" },
+  {
+    name: "deb",
+    section: "Debian and Ubuntu",
+    instead: {},
+    // As the page says for whoever cannot be asked.
+    upgrading: { "install -y": "install -y -o Dpkg::Options::=--force-confold" },
+    purge: "apt-get purge -y clickstream",
+  },
   {
     name: "rpm",
     section: "Red Hat's family",
     // Debian's database of packages is not RPM's.
     instead: { "rpm -U": "rpm --nodeps -U" },
+    upgrading: {},
     purge: "rm -r /etc/clickstream",
   },
 ];
@@ -53,7 +63,7 @@ export async function installArchive(host: Host): Promise<void> {
 /** Installs a package, configures, upgrades and removes it, as the page says. */
 export async function installPackage(
   host: Host,
-  { name, section, instead, purge }: PackageKind,
+  { name, section, instead, upgrading, purge }: PackageKind,
   serveNext: () => void,
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<void> {
@@ -70,7 +80,7 @@ export async function installPackage(
 
   const settings = await host.sh("sha256sum /etc/clickstream/clickstream.env");
   serveNext();
-  await host.does(`${section} 1`, { ...instead, [from]: to });
+  await host.does(`${section} 1`, { ...instead, ...upgrading, [from]: to });
   await host.runs(to);
   assert.equal(await host.sh("sha256sum /etc/clickstream/clickstream.env"), settings);
   await settingsAreClosed(host);
