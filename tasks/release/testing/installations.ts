@@ -81,8 +81,8 @@ export async function installPackage(
   const settings = await host.sh("sha256sum /etc/clickstream/clickstream.env");
   serveNext();
   await host.does(`${section} 1`, { ...instead, ...upgrading, [from]: to });
-  await host.runs(to);
   assert.equal(await host.sh("sha256sum /etc/clickstream/clickstream.env"), settings);
+  await host.runs(to);
   await settingsAreClosed(host);
   await host.count();
 
