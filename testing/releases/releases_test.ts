@@ -65,5 +65,6 @@ onServer("an upgrade from each release keeps every number, and continues to coun
 Deno.test("the tables of every release are kept", async () => {
   const changelog = await Deno.readTextFile(new URL("../../CHANGELOG.md", import.meta.url));
   const released = [...changelog.matchAll(/^## (\d+\.\d+\.\d+)/gm)].map(([, version]) => version!);
-  assert.deepEqual(RELEASES, released.sort(), "type: ./deno task release:keep");
+  assert.ok(released.length > 0);
+  assert.deepEqual(released.filter((version) => !RELEASES.includes(version)), [], "type: ./deno task release:keep");
 });
