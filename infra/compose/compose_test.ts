@@ -1,5 +1,5 @@
 /**
- * Checks compose.yaml: against the specification's schema, with Compose itself where it is installed, and that nothing
+ * Checks compose.yaml: with Compose itself where it is installed, and that nothing
  * in it is open or has a password that everybody knows.
  */
 import assert from "node:assert/strict";
@@ -7,7 +7,6 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { VERSION } from "../../processor/version.ts";
 import { run } from "../../testing/servers/child.ts";
-import { python } from "../testing/tools.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const TEXT = await Deno.readTextFile(`${HERE}compose.yaml`);
