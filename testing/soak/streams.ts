@@ -49,23 +49,25 @@ export interface Streams {
 /** Sends both streams to an existing topic with `LIVE_PARTITIONS + 1` partitions. */
 export function startStreams({ bootstrap, topic, rate, seconds, seed }: StreamsOptions): Streams {
   const startMs = Date.now();
-  const endMs = startMs + Math.round(seconds * 1000);
+  // An endless simulation has no hours and days with more visitors: ids and rows would grow with these.
+  const toMs = Infinity;
   const live = new Simulator({
-    ...{ seed, rate, fromMs: startMs, toMs: endMs },
+    ...{ seed, rate, fromMs: startMs, toMs },
     ...{ bad: 0.02, duplicates: 0.02, late: 0.05, keepDays: KEEP.eventDays },
   });
   const old = new Simulator({
-    ...{ seed: seed + 1, rate: rate * OLD_SHARE, fromMs: startMs - AGO_MS, toMs: endMs - AGO_MS },
+    ...{ seed: seed + 1, rate: rate * OLD_SHARE, fromMs: startMs - AGO_MS, toMs },
   });
   const producer = exactProducerTo(bootstrap);
   const stopping = new AbortController();
+  const over = AbortSignal.any([stopping.signal, AbortSignal.timeout(seconds * 1000)]);
   let sent = 0;
   const confirmed = (records: number) => void (sent += records);
   const atOf = (record: SimulatedRecord) => messageOf(record, topic, LIVE_PARTITIONS);
   const ofOld = (record: SimulatedRecord) => ({ ...messageOf(record, topic, 1), partition: LIVE_PARTITIONS });
   const both = [
-    send(producer, { records: live, agoMs: 0, messageOf: atOf }, stopping.signal, confirmed),
-    send(producer, { records: old, agoMs: AGO_MS, messageOf: ofOld }, stopping.signal, confirmed),
+    send(producer, { records: live, agoMs: 0, messageOf: atOf }, over, confirmed),
+    send(producer, { records: old, agoMs: AGO_MS, messageOf: ofOld }, over, confirmed),
   ];
   return {
     get sent() {
