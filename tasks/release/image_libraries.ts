@@ -18,8 +18,8 @@ interface DebianPackage {
   readonly files: readonly string[];
   /** False if the text of its licence is in another of these packages. */
   readonly hasLicense: boolean;
-  /** Hashes of the package: SHA-256 is what counts, and SHA-1 is its name in Debian's archive of all versions. */
-  readonly sums: Readonly<Record<ArchitectureName, { readonly sha256: string; readonly sha1: string }>>;
+  /** SHA-256 of the package. */
+  readonly sums: Readonly<Record<ArchitectureName, string>>;
 }
 
 /** Debian 12, whose glibc is older than that of any system on which the image may be run. */
@@ -32,14 +32,8 @@ const PACKAGES: readonly DebianPackage[] = [
     files: ["libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "ld-linux-*.so.*"],
     hasLicense: true,
     sums: {
-      x86_64: {
-        sha256: "ba4f88f73dbc3ae9055f3c20f4523bfdbaf1ad13ff95e258924f77d20b4fbedf",
-        sha1: "c534c6c7f912b61ca26b7cf4082235a0343b8751",
-      },
-      arm64: {
-        sha256: "01f4330719fd4f65580e16ea5a0527f372fca750e8f588d26deaf09f2d3b1cf4",
-        sha1: "85af57bf1f9fa075163e51c99d9536154c21ab7e",
-      },
+      x86_64: "ba4f88f73dbc3ae9055f3c20f4523bfdbaf1ad13ff95e258924f77d20b4fbedf",
+      arm64: "01f4330719fd4f65580e16ea5a0527f372fca750e8f588d26deaf09f2d3b1cf4",
     },
   },
   {
@@ -50,14 +44,8 @@ const PACKAGES: readonly DebianPackage[] = [
     files: ["libgcc_s.so.1"],
     hasLicense: false,
     sums: {
-      x86_64: {
-        sha256: "3016e62cb4b7cd8038822870601f5ed131befe942774d0f745622cc77d8a88f7",
-        sha1: "c72798568b9086ecacf3d46e420c6d90b78ce50d",
-      },
-      arm64: {
-        sha256: "576926b283613db80168ddf76380a3bd877602778cf0d226caa7bfbfa71eacf3",
-        sha1: "6534755fbb89e7bd0ef86c53fce6f34b4f7bfbd4",
-      },
+      x86_64: "3016e62cb4b7cd8038822870601f5ed131befe942774d0f745622cc77d8a88f7",
+      arm64: "576926b283613db80168ddf76380a3bd877602778cf0d226caa7bfbfa71eacf3",
     },
   },
   {
@@ -68,14 +56,8 @@ const PACKAGES: readonly DebianPackage[] = [
     files: [],
     hasLicense: true,
     sums: {
-      x86_64: {
-        sha256: "1896a2aacf4ad681ff5eacc24a5b0ca4d5d9c9b9c9e4b6de5197bc1e116ea619",
-        sha1: "715f9e66f5f45930246f5881c6dfe75ab8c6f32c",
-      },
-      arm64: {
-        sha256: "674cf6cba6d432bd200c45fe866c1652c7a53523cc2e7a613e05bc4abf7b5440",
-        sha1: "b9cd0c11e6c44ac368d9ece58640f1129ad57231",
-      },
+      x86_64: "1896a2aacf4ad681ff5eacc24a5b0ca4d5d9c9b9c9e4b6de5197bc1e116ea619",
+      arm64: "674cf6cba6d432bd200c45fe866c1652c7a53523cc2e7a613e05bc4abf7b5440",
     },
   },
 ];
@@ -116,29 +98,32 @@ async function library(root: string, folder: string, pattern: string): Promise<T
 
 /** Path of a package, fetched once. */
 async function fetched({ name, version, pool, sums }: DebianPackage, architecture: ArchitectureName): Promise<string> {
-  const { sha256, sha1 } = sums[architecture];
+  const sha256 = sums[architecture];
   const file = `${name}_${version}_${ARCHITECTURES[architecture].debian}.deb`;
   const path = `${KEPT}/${file}`;
   const isRight = async () => sha256Of(await Deno.readFile(path)) === sha256;
   if (await isRight().catch(() => false)) return path;
-  const failures: string[] = [];
-  const sources = [
-    `http://deb.debian.org/debian/${pool}/${encodeURIComponent(file)}`,
-    // Has every version that there ever was.
-    `http://snapshot.debian.org/file/${sha1}`,
-  ];
-  for (const url of sources) {
-    const bytes = await download(url).catch((error: Error) => void failures.push(`${url}: ${error.message}`));
-    if (!bytes) continue;
-    const found = sha256Of(bytes);
-    if (found !== sha256) failures.push(`${url} has the SHA-256 ${found}, not ${sha256}`);
-    else {
-      await Deno.mkdir(KEPT, { recursive: true });
-      await Deno.writeFile(path, bytes);
-      return path;
-    }
-  }
-  throw new Error(`${file} can't be had:\n${failures.join("\n")}`);
+  const url = `${await mirror()}/${pool}/${encodeURIComponent(file)}`;
+  const bytes = await download(url).catch((error: Error) => {
+    throw new Error(
+      `${url} can't be had: ${error.message}. If Debian has a later version, pin that one; earlier ones are in a ` +
+        "mirror of a former day, which DEBIAN_MIRROR names",
+    );
+  });
+  const found = sha256Of(bytes);
+  if (found !== sha256) throw new Error(`${url} has the SHA-256 ${found}, not ${sha256}`);
+  await Deno.mkdir(KEPT, { recursive: true });
+  await Deno.writeFile(path, bytes);
+  return path;
+}
+
+/** URL of a mirror of Debian's archive: `DEBIAN_MIRROR`, or that of this system's packages. */
+async function mirror(): Promise<string> {
+  const given = Deno.env.get("DEBIAN_MIRROR");
+  if (given) return given.replace(/\/$/, "");
+  const own = /'(\w+:[^']*)\/pool\//.exec(await run("apt-get", ["download", "--print-uris", "libc6"]))?.[1];
+  if (own === undefined) throw new Error("apt-get does not say where Debian's packages are: set DEBIAN_MIRROR");
+  return own;
 }
 
 async function download(url: string): Promise<Uint8Array> {
@@ -167,6 +152,6 @@ export function libraryComponents(): readonly LibraryComponent[] {
 export function libraryMaterials(architecture: ArchitectureName): Material[] {
   return PACKAGES.map(({ name, version, sums }) => ({
     uri: `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${ARCHITECTURES[architecture].debian}`,
-    sha256: sums[architecture].sha256,
+    sha256: sums[architecture],
   }));
 }
