@@ -342,10 +342,7 @@ export class Fetcher {
     }
   }
 
-  /**
-   * Fails if reading passes the committed offset with these records, and the log no longer has the record that was
-   * committed last.
-   */
+  /** Fails if these records pass the committed offset, and the log no longer has the record that was committed last. */
   async #mustHaveCommitted(connection: Leader, partition: number, records: readonly Records[]): Promise<void> {
     const committed = this.#positions.doubtedBy(partition, records);
     if (committed === null) return;
@@ -353,8 +350,12 @@ export class Fetcher {
     const [response] = await this.#fetch(connection, new Map([[partition, next]]), new BufferPool(), {
       ...{ maxWaitMs: 0, partitionBytes: 0, epochs: new Map([[partition, leaderEpoch]]) },
     });
-    if (response?.divergedAt == null) return;
-    throw this.#positions.replaced(partition, next, response.divergedAt, response.highWatermark);
+    const { errorCode = -1, divergedAt = null, highWatermark = -1 } = response ?? {};
+    if (errorCode === 0 && divergedAt === null) return;
+    // An epoch that the log does not have, although it has just sent the records before and after.
+    const isUnknown = errorCode === OFFSET_OUT_OF_RANGE;
+    if (errorCode === 0 || isUnknown) throw this.#positions.replaced(partition, next, divergedAt, highWatermark);
+    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
   }
 
   /** The log no longer has this offset: continues at the log's first offset; the records in between are lost. */

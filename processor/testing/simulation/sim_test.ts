@@ -26,6 +26,12 @@ const OFTEN: Readonly<Record<string, number>> = {
   ...{ "control batch": 20, "damaged batch": 30, "batch the broker cannot read": 20 },
 };
 
+Deno.test("worlds that have failed before fail no more", async () => {
+  for (const seed of [27, 2352, 3525, 10_004_047]) {
+    assert.equal((await simulate(variantOf(seed))).failure, null, `seed ${seed}`);
+  }
+});
+
 Deno.test(`in ${SEEDS} simulated worlds every read is a prefix of the log, and the last one all of it`, async () => {
   const all: Counts = {};
   for (let seed = 0; seed < SEEDS; seed++) {
