@@ -352,9 +352,10 @@ export class Fetcher {
     });
     const { errorCode = -1, divergedAt = null, highWatermark = -1 } = response ?? {};
     if (errorCode === 0 && divergedAt === null) return;
-    // An epoch that the log does not have, although it has just sent the records before and after.
-    const isUnknown = errorCode === OFFSET_OUT_OF_RANGE;
-    if (errorCode === 0 || isUnknown) throw this.#positions.replaced(partition, next, divergedAt, highWatermark);
+    // Out of range: the log does not have the epoch, unless retention has just deleted the record.
+    const client = errorCode === OFFSET_OUT_OF_RANGE ? this.#client : null;
+    const begin = client === null ? next : await this.#offset(client, partition, EARLIEST);
+    if (errorCode === 0 || begin < next) throw this.#positions.replaced(partition, next, divergedAt, highWatermark);
     throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
   }
 
