@@ -28,6 +28,9 @@ export interface Head {
   readonly why: string;
 }
 
+/** What the header of a batch does not tell that can't be trusted. */
+const UNKNOWN = { count: null, leaderEpoch: null } as const;
+
 /** The header at `at`; or a text if it is unknown where the batch ends, in bytes or in offsets. */
 export function headAt(bytes: Buffer, at: number, next: number, logEnd: number): Head | string {
   if (bytes.length - at < LENGTH_END + 5) return "its head is cut off";
@@ -41,7 +44,7 @@ export function headAt(bytes: Buffer, at: number, next: number, logEnd: number):
     const why = `message format ${magic}; only 2 (Kafka 0.11 and later) can be read`;
     if (!isBetween(base, 0, logEnd)) return why;
     // A message that wraps others has the offset of its last one.
-    return { end, base: Math.min(next, base), after: base + 1, count: null, leaderEpoch: null, state: "old", why };
+    return { end, base: Math.min(next, base), after: base + 1, ...UNKNOWN, state: "old", why };
   }
   const whole = wholeHead(bytes, at, end, logEnd);
   if (typeof whole !== "string") return whole;
@@ -51,18 +54,10 @@ export function headAt(bytes: Buffer, at: number, next: number, logEnd: number):
   const isPlausible = magic === 2 && end - at >= HEAD_BYTES && base >= 0 && claimed > Math.max(base, next);
   if (typeof follower !== "string" && follower.base > next) {
     const after = isPlausible ? Math.min(claimed, follower.base) : follower.base;
-    return {
-      end,
-      base: isBetween(base, 0, after) ? base : next,
-      after,
-      count: null,
-      leaderEpoch: null,
-      state: "damaged",
-      why: whole,
-    };
+    return { end, base: isBetween(base, 0, after) ? base : next, after, ...UNKNOWN, state: "damaged", why: whole };
   }
   if (!isPlausible || claimed !== logEnd) return whole;
-  return { end, base, after: claimed, count: null, leaderEpoch: null, state: "damaged", why: whole };
+  return { end, base, after: claimed, ...UNKNOWN, state: "damaged", why: whole };
 }
 
 /** The header of a batch with a correct checksum and possible offsets; otherwise what is wrong with it. */

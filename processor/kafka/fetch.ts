@@ -7,6 +7,7 @@ import { Writer } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
 import { type Answer, type BufferPool, Malformed, parseAnswer } from "./answer.ts";
 import type { BrokerConnection } from "./broker.ts";
+import { UNREACHABLE } from "./errors.ts";
 import type { AbortedTransaction, FetchedPartition } from "./record_batch.ts";
 
 const FETCH = 1;
@@ -45,6 +46,13 @@ export interface PartitionResponse extends FetchedPartition {
   readonly highWatermark: number;
   /** First offset whose record is not the one that was read before; null if the broker has found no difference. */
   readonly divergedAt: number | null;
+}
+
+/** What to fail with, because Kafka refuses to fetch from a partition: another try may find another leader. */
+export function fetchRefused(
+  { partition, errorCode }: Pick<PartitionResponse, "partition" | "errorCode">,
+): Unavailable {
+  return new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
 }
 
 /** Sends one request over a connection and parses the response; its record bytes lie in `pool`. */

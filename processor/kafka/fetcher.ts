@@ -10,7 +10,7 @@ import type { BrokerAccess } from "./broker.ts";
 import { CORRUPT, type Lost, pastDamage } from "./damaged.ts";
 import { UNREACHABLE } from "./errors.ts";
 import { BufferPool } from "./answer.ts";
-import type { FetchRequest, PartitionResponse } from "./fetch.ts";
+import { fetchRefused, type FetchRequest, type PartitionResponse } from "./fetch.ts";
 import type { Leader, Metadata, Network, TopicClient } from "./network.ts";
 import { Positions } from "./positions.ts";
 import { PARTITION_BYTES, ROUND_BYTES, roundBytesAfter, Turns } from "./turns.ts";
@@ -249,7 +249,7 @@ export class Fetcher {
         await this.#passLost(client, connection, response, from, CORRUPT, seeks);
       } else if (errorCode !== 0) {
         client.clearMetadata();
-        throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
+        throw fetchRefused({ partition, errorCode });
       } else {
         // After a leader change the new leader may report an earlier end for a moment; a fetch beyond it waits for the
         // right one.
@@ -330,7 +330,7 @@ export class Fetcher {
       return null;
     }
     if (errorCode === 0) return response;
-    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
+    throw fetchRefused({ partition, errorCode });
   }
 
   async #findEarliest(client: TopicClient, seeks: number): Promise<void> {
@@ -356,7 +356,7 @@ export class Fetcher {
     const client = errorCode === OFFSET_OUT_OF_RANGE ? this.#client : null;
     const begin = client === null ? next : await this.#offset(client, partition, EARLIEST);
     if (errorCode === 0 || begin < next) throw this.#positions.replaced(partition, next, divergedAt, highWatermark);
-    throw new Unavailable(`Kafka answers the fetch of partition ${partition} with error ${errorCode}`, UNREACHABLE);
+    throw fetchRefused({ partition, errorCode });
   }
 
   /** The log no longer has this offset: continues at the log's first offset; the records in between are lost. */
@@ -375,16 +375,8 @@ export class Fetcher {
     const gap = { from, to: earliest };
     this.#ready.push({
       ...NO_RECORDS,
-      ...{
-        partition,
-        bytes: new Uint8Array(),
-        next: earliest,
-        end: latest,
-        stable: latest,
-        skipped: 0,
-        gap,
-        leaderEpoch: null,
-      },
+      ...{ partition, bytes: new Uint8Array(), leaderEpoch: null },
+      ...{ next: earliest, end: latest, stable: latest, skipped: 0, gap },
     });
     this.#positions.reach(partition, earliest, null);
   }

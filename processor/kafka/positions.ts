@@ -41,7 +41,9 @@ export class Positions {
 
   /** Partitions with records that are not fetched yet, as far as their leaders have said. */
   get behind(): readonly number[] {
-    return this.states.filter(({ next, stable }) => (next ?? 0) < (stable ?? 0)).map(({ partition }) => partition);
+    return [...this.#states].flatMap(([partition, { stable }]) =>
+      (this.#next.get(partition) ?? 0) < (stable ?? 0) ? [partition] : []
+    );
   }
 
   /** Forgets all partitions but these, which are read from these offsets. */
@@ -136,11 +138,12 @@ export class Positions {
       return this.#truncated({ partition, next, end: from, isOverwritten: from === null || from < end });
     }
     // The next start shows whether records that were committed are among them.
+    const where = `partition ${partition} of ${this.#topic}`;
     return new Unavailable(
-      `partition ${partition} of ${this.#topic} has lost records up to offset ${
+      `${where} has lost records up to offset ${
         next - 1
-      } that were just read: another ` +
-        "broker, which did not have them, became its leader",
+      } that were just read: another broker, which did not have them, ` +
+        "became its leader",
       UNREACHABLE,
     );
   }

@@ -9,9 +9,6 @@ import type { Records, Unreadable } from "../records.ts";
 /** The partition of a run, and where the partition ends. */
 export type Place = Pick<Records, "partition" | "end" | "stable">;
 
-/** Epoch of the leader that wrote a batch or a run; null if unknown. */
-export type Written = Pick<Records, "leaderEpoch">;
-
 /** A run of no records. */
 export const NO_RECORDS = {
   count: 0,
@@ -22,7 +19,7 @@ export const NO_RECORDS = {
 } as const;
 
 /** What is known of a batch, readable or not. */
-export interface BatchPlace extends Written {
+export interface BatchPlace {
   readonly base: number;
   /** Records with smaller offsets are skipped. */
   readonly floor: number;
@@ -30,6 +27,8 @@ export interface BatchPlace extends Written {
   readonly after: number;
   /** Number of records; null if unknown. */
   readonly count: number | null;
+  /** Epoch of the leader that wrote it; null if unknown. */
+  readonly leaderEpoch: number | null;
   /** Its bytes in the log. */
   readonly raw: Buffer;
 }

@@ -138,7 +138,7 @@ export class Ledger {
     const account = known ?? { progress: emptyAt(first, null), last: null, stored: [], refused: [], gaps: [] };
     const last = delivered.batchAt(next - 1);
     account.last = last !== null && isReadable(last.flaw) ? last : null;
-    account.progress = { ...moved(account.progress, advance, expected), leaderEpoch: account.last?.epoch ?? null };
+    account.progress = moved(account.progress, advance, expected, account.last?.epoch ?? null);
     account.stored.push(...expected.stored);
     account.refused.push(...expected.refused);
     if (expected.gap !== null) account.gaps.push(`${expected.gap.from}-${expected.gap.to}`);
@@ -177,11 +177,16 @@ export function emptyAt(offset: number, topicId: string | null): Progress {
   return { topicId, first: offset, next: offset, leaderEpoch: null, ...counts, replay: offset, watermark: null };
 }
 
-function moved(before: Progress, { next, topicId }: Advance, expected: Expected): Progress {
+function moved(
+  before: Progress,
+  { next, topicId }: Advance,
+  expected: Expected,
+  leaderEpoch: number | null,
+): Progress {
   const { stored, refused, duplicates, skipped, gap, replay, watermark } = expected;
   const marks = [before.watermark, watermark].filter((mark) => mark !== null);
   return {
-    leaderEpoch: null,
+    leaderEpoch,
     topicId: topicId ?? before.topicId,
     first: before.first,
     next,
