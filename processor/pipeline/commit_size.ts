@@ -12,14 +12,14 @@ export interface Taken {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
+  /** Epoch of the leader that wrote it; null if unknown. */
+  readonly leaderEpoch: number | null;
   /** Whether it is stored, and neither refused nor a duplicate. */
   readonly isStored: boolean;
 }
 
 /** A record that cannot be stored, and why. */
-interface Culprit {
-  readonly partition: number;
-  readonly offset: number;
+interface Culprit extends Pick<Taken, "partition" | "offset" | "leaderEpoch"> {
   readonly why: string;
 }
 
@@ -72,9 +72,14 @@ export class CommitSize {
     this.#suspects = Math.max(0, this.#suspects - records);
   }
 
-  /** Why a record cannot be stored; null where nothing is known against it. */
-  culprit(partition: number, offset: number): string | null {
-    return this.#culprits.find((known) => known.partition === partition && known.offset === offset)?.why ?? null;
+  /**
+   * Why a record cannot be stored; null where nothing is known against it. After a truncation another leader writes
+   * another record at the same offset.
+   */
+  culprit({ partition, offset, leaderEpoch }: Omit<Culprit, "why">): string | null {
+    const isIt = (known: Culprit) =>
+      known.partition === partition && known.offset === offset && known.leaderEpoch === leaderEpoch;
+    return this.#culprits.find(isIt)?.why ?? null;
   }
 
   /**
@@ -90,12 +95,12 @@ export class CommitSize {
       this.#suspects = records;
       this.#goal = Math.floor(records / 2);
     } else {
-      const { topic, partition, offset } = last;
-      if (!last.isStored || this.culprit(partition, offset) !== null) {
+      const { topic, partition, offset, leaderEpoch } = last;
+      if (!last.isStored || this.culprit(last) !== null) {
         const where = `offset ${offset} of partition ${partition} of ${topic}`;
         return new Error(`${where} can't be stored, and not be refused either: ${error.message}`, { cause: error });
       }
-      this.#culprits = [...this.#culprits, { partition, offset, why: error.message }];
+      this.#culprits = [...this.#culprits, { partition, offset, leaderEpoch, why: error.message }];
       this.#suspects = 0;
       this.#goal = 1;
     }

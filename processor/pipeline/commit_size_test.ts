@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import type { Measure } from "../measures/measure.ts";
 import { count } from "../measures/totals.ts";
+import { recordsOf } from "../testing/fakes/memory.ts";
 import { bad, clicksFrom, GatedSink, type Harness, harness } from "../testing/pipeline_harness.ts";
 import { traffic } from "../views/traffic.ts";
 import { type Commit, PositionsMoved, Unstorable } from "./commit.ts";
 import { CommitSize, type Taken } from "./commit_size.ts";
 
 const TOPIC = "clickstream-events";
-const STORED: Taken = { topic: TOPIC, partition: 2, offset: 7, isStored: true };
+const STORED: Taken = { topic: TOPIC, partition: 2, offset: 7, leaderEpoch: 5, isStored: true };
 const atStart = () => 0;
 
 Deno.test("commits grow from 4,096 records to the most, and are small again when the log is read", () => {
@@ -45,12 +46,15 @@ Deno.test("a single record that cannot be stored is the culprit, until it is com
   assert.equal(size.hasCulprits, false);
   assert.equal(size.blame(error, 1, STORED), error);
   assert.deepEqual([size.goal, size.hasCulprits], [1, true]);
-  const others = [[2, 6], [2, 8], [1, 7]].map(([partition, offset]) => size.culprit(partition!, offset!));
-  assert.deepEqual([size.culprit(2, 7), ...others], ["no", null, null, null]);
+  const others = [{ offset: 6 }, { offset: 8 }, { partition: 1 }, { leaderEpoch: 6 }, { leaderEpoch: null }];
+  assert.deepEqual([{}, ...others].map((other) => size.culprit({ ...STORED, ...other })), [
+    "no",
+    ...others.map(() => null),
+  ]);
   size.sent(false);
   assert.equal(size.goal, 2, "the search is over");
   size.restart(error, (partition) => partition === 2 ? 7 : 9);
-  assert.equal(size.culprit(2, 7), "no");
+  assert.equal(size.culprit(STORED), "no");
   size.restart(error, (partition) => partition === 2 ? 8 : 0);
   assert.equal(size.hasCulprits, false);
 });
@@ -136,6 +140,26 @@ Deno.test("records that the sink cannot store are found by halving and refused, 
       assert.equal(sink.refusals.length, 1 + refused.length);
       assert.ok(sink.attempts < 70, `${sink.attempts} commits`);
     }
+  }
+});
+
+Deno.test("a record is not refused for another one that was at its offset before a truncation", async () => {
+  for (const after of [{ leaderEpoch: 2 }, { topicId: "recreated" }]) {
+    const sink = new PickySink(["a0"]);
+    const { pipeline, source } = harness([[]], { sink });
+    const read = async (id: string, { leaderEpoch = 1, topicId = "first" }) => {
+      source.topicId = () => topicId;
+      source.poll = () => Promise.resolve([{ ...recordsOf(0, 0, clicksFrom(id, 1)), leaderEpoch }]);
+      await pipeline.step();
+    };
+    await read("a", {});
+    const error = await pipeline.flush().catch((error: unknown) => error);
+    assert.ok(error instanceof Unstorable);
+    source.topicId = () => after.topicId ?? "first";
+    await pipeline.start(error);
+    await read("b", after);
+    await pipeline.flush();
+    assert.deepEqual([sink.refusals, sink.events.length], [[], 1]);
   }
 });
 

@@ -35,9 +35,10 @@ export class Intake {
       const taken = Math.max(1, to - i);
       i += taken;
       pending.records += taken;
-      reading.last = records.offsets[i - 1]!;
-      reading.skipped += reading.last + 1 - reading.next - taken;
-      reading.moveTo(reading.last + 1, records);
+      const next = records.offsets[i - 1]! + 1;
+      reading.took(next - 1, records);
+      reading.skipped += next - reading.next - taken;
+      reading.moveTo(next, records);
     }
     return i;
   }
@@ -81,9 +82,9 @@ export class Intake {
 
 /** Refuses record `i` if it is known that it cannot be stored. */
 function isRefused(records: Records, i: number, pending: Pending, size: CommitSize): boolean {
-  const { partition } = records;
+  const { partition, leaderEpoch } = records;
   const offset = records.offsets[i]!;
-  const why = size.culprit(partition, offset);
+  const why = size.culprit({ partition, offset, leaderEpoch });
   if (why === null) return false;
   // Copied, because the bytes are reused; `slice` would not copy a Buffer.
   const payload = new Uint8Array(records.bytes.subarray(records.starts[i]!, records.ends[i]!));

@@ -57,7 +57,7 @@ export class Pipeline {
   #spare: Pending | null = null;
   /** When the first pending record was read; Infinity while there is none. */
   #sinceMs = Infinity;
-  readonly #size: CommitSize;
+  #size: CommitSize;
   #intake: Intake;
   #runs: RunDecoder | undefined;
   /** The commit in flight; the next one is read and folded meanwhile. Never rejects. */
@@ -98,7 +98,10 @@ export class Pipeline {
     this.#keyed.use(await sink.hashKey());
     const partitions = await source.assigned();
     const positions = await sink.positions(source.topic, partitions);
-    this.#topicId = source.topicId();
+    const topicId = source.topicId();
+    // What is known of a record of another topic says nothing about this one.
+    if (topicId !== this.#topicId) this.#size = new CommitSize(this.#options.commitRecords);
+    this.#topicId = topicId;
     for (const { topicId } of positions.values()) this.#mustFollow(topicId);
     const runs = this.#runs;
     this.#reading = new Map(partitions.map((p) => [p, new Reading(p, positions.get(p) ?? null, pieces, runs)]));
@@ -215,7 +218,8 @@ export class Pipeline {
       } catch (error) {
         // One of the pending records cannot be folded; if there is none, it is this one.
         const { topic } = this.#options.source;
-        const last = { topic, partition: records.partition, offset: records.offsets[at]!, isStored: true };
+        const { partition, leaderEpoch } = records;
+        const last = { topic, partition, offset: records.offsets[at]!, leaderEpoch, isStored: true };
         throw this.#size.blame(error, this.#pending.records + 1, last);
       }
       if (at < records.count || this.#pending.records >= this.#size.goal) await this.#commitNow();
@@ -267,7 +271,7 @@ export class Pipeline {
     // Its other offsets with it: a restart in the middle of the batch would refuse it again.
     reading.skipped += to - reading.next - 1;
     reading.refused++;
-    reading.last = first;
+    reading.took(first, run);
     reading.moveTo(to, run);
     this.#sinceMs = Math.min(this.#sinceMs, this.#options.now());
     if (this.#pending.records >= this.#size.goal) await this.#commitNow();
@@ -343,7 +347,7 @@ export class Pipeline {
   #last(): Taken | null {
     const { topic } = this.#options.source;
     for (const [partition, { last, stored, duplicated, refused }] of this.#reading) {
-      if (stored + duplicated + refused > 0) return { topic, partition, offset: last, isStored: stored > 0 };
+      if (stored + duplicated + refused > 0) return { topic, partition, ...last, isStored: stored > 0 };
     }
     return null;
   }

@@ -30,8 +30,7 @@ export class Reading {
   largestTime: number | null;
   skipped = 0;
   gap: Gap | null = null;
-  /** The last record that was taken. */
-  last = -1;
+  #last = { offset: -1, leaderEpoch: null as number | null };
   stored = 0;
   duplicated = 0;
   refused = 0;
@@ -82,6 +81,17 @@ export class Reading {
   /** First offset that was not taken. */
   get next(): number {
     return this.#next;
+  }
+
+  /** The last record that was taken. */
+  get last(): Readonly<{ offset: number; leaderEpoch: number | null }> {
+    return this.#last;
+  }
+
+  /** Has taken the record at this offset, which is in this run. */
+  took(offset: number, { leaderEpoch }: Pick<Records, "leaderEpoch">): void {
+    this.#last.offset = offset;
+    this.#last.leaderEpoch = leaderEpoch;
   }
 
   /** Has taken what lies before this offset, of which the last is in this run. */

@@ -99,16 +99,18 @@ class Simulation implements Scene, Site {
       this.#check();
       if (this.#chance.chance(READS)) this.#read();
     }
-    // A new instance finishes alone, without failures.
+    // A new instance finishes alone, without failures. It starts when all late commits are there, because an instance
+    // that has nothing to read does not look whether another one has moved its positions.
     world.note(() => "calm from here on");
     world.isCalm = true;
     this.#killAll();
     const until = world.turns + MOST_CALM_TURNS;
-    while (!this.#isDone() || this.memory.late > 0) {
+    while (!this.#isDone()) {
       if (world.turns >= until) throw new Error(`it does not finish: ${this.#position()}`);
       this.#feed.send();
       this.#operate();
-      if (this.instances.length === 0 && this.#reported === null && this.#actsAt === 0) this.start();
+      const isAlone = this.instances.length === 0 && this.memory.late === 0;
+      if (isAlone && this.#reported === null && this.#actsAt === 0) this.start();
       await world.next();
       this.#check();
     }
@@ -151,7 +153,7 @@ class Simulation implements Scene, Site {
     if (adopted > 0) world.count("topic adopted");
     this.#reported = null;
     this.#actsAt = 0;
-    while (this.instances.length < (world.isCalm ? 1 : this.most)) this.start();
+    while (!world.isCalm && this.instances.length < this.most) this.start();
   }
 
   #killAll(): void {
