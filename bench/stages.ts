@@ -82,7 +82,7 @@ function fetched(): Records[] {
 function decoded(decoder: Decoder, wanted = EVERYTHING): Batch[][] {
   const runs = decoder.begin?.();
   const commits: Batch[][] = [];
-  const duplicates = runs?.duplicates(PIECE_LENGTHS) ?? new Duplicates();
+  const duplicates = runs?.duplicates(PIECE_LENGTHS, 1) ?? new Duplicates();
   let batches: Batch[] = [];
   let words = dictionariesOf(runs, wanted);
   let batch = batchOf(runs, words);

@@ -3,7 +3,7 @@
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import type { Settings } from "../config/config.ts";
+import { kernelMebibytes, type Settings } from "../config/config.ts";
 import type { Decoder } from "../decode/decoder.ts";
 import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
@@ -238,7 +238,11 @@ class Filling {
       ),
       views: settings.VIEWS,
       decoder: refusedAsBefore(
-        new Kernel({ keepMs: plan.keepDays * DAY_MS, hashRoutes: settings.HASH_ROUTES }),
+        new Kernel({
+          keepMs: plan.keepDays * DAY_MS,
+          hashRoutes: settings.HASH_ROUTES,
+          mebibytes: kernelMebibytes({ WORKERS: 1 }),
+        }),
         new Set(plan.replayed),
       ),
       storeEvents: plan.storeEvents,
@@ -315,7 +319,7 @@ function refusedAsBefore(decoder: Kernel, places: ReadonlySet<string>): Decoder 
       return {
         dictionaries: (topic, keyed, wanted) => runs.dictionaries(topic, keyed, wanted),
         batch: (words, capacity) => runs.batch(words, capacity),
-        duplicates: (lengths) => runs.duplicates(lengths),
+        duplicates: (lengths, partitions) => runs.duplicates(lengths, partitions),
         free: (words, batches) => runs.free(words, batches),
         take(records, i, until, batch, duplicates) {
           return runs.take(records, i, placeFrom(records, i, until), batch, duplicates);

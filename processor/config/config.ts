@@ -29,7 +29,7 @@ const WORKER_BYTES = 200e6;
 
 /** Least `MEMORY_MB`, and the most by default. */
 const LEAST_MEMORY_MB = 300;
-const MOST_MEMORY_MB = 512;
+const MOST_MEMORY_MB = 1024;
 
 /** Definition of a setting. */
 export interface Setting {
@@ -154,7 +154,9 @@ export const SETTINGS = {
     schema: wholeNumber(LEAST_MEMORY_MB, 65_536),
     default: null,
     allowed: `a whole number from ${LEAST_MEMORY_MB} to 65536`,
-    about: "memory of the service, in MB; commits are larger the more it is, and so cheaper " +
+    about:
+      "memory of the service, in MB; the more, the larger and cheaper are commits, and the more ids of events are " +
+      "remembered for telling duplicates " +
       `(default: a quarter of the machine's, at most ${MOST_MEMORY_MB})`,
   },
   COMMIT_EVERY_MS: {

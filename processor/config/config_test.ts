@@ -337,5 +337,5 @@ Deno.test("reports why DATABASE_URL is invalid, without showing any part of it",
 
 Deno.test("uses a quarter of the machine's memory by default, within limits", () => {
   const memory = (gigabytes: number) => defaultMemoryMb({ cores: 2, memoryBytes: gigabytes * 1e9 });
-  assert.deepEqual([0.5, 1, 1.5, 24].map(memory), [300, 300, 375, 512]);
+  assert.deepEqual([0.5, 1, 1.5, 24].map(memory), [300, 300, 375, 1024]);
 });

@@ -27,8 +27,8 @@ export interface RunDecoder {
   dictionaries(topic: string, keyed: KeyedHash, wanted: Wanted): Dictionaries;
   /** An empty batch with these dictionaries. */
   batch(words: Dictionaries, capacity: number): Batch;
-  /** The ids of a partition, none yet. */
-  duplicates(lengths: PieceLengths): DuplicateFinder;
+  /** The ids of one of so many partitions, none yet. They share the memory evenly. */
+  duplicates(lengths: PieceLengths, partitions: number): DuplicateFinder;
   /** Gives back the memory of dictionaries and of batches. Neither may be used after that. */
   free(words: Dictionaries, batches: readonly Batch[]): void;
   /**

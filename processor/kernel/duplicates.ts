@@ -2,7 +2,7 @@
  * The remembered ids of a partition, in the kernel's memory.
  * @module
  */
-import type { DuplicateFinder } from "../decode/decoder.ts";
+import type { DuplicateFinder, PieceLengths } from "../decode/decoder.ts";
 import type { Memory } from "./memory.ts";
 
 // Places in `Duplicates` of assembly/duplicates.ts.
@@ -15,9 +15,10 @@ export class KernelDuplicates implements DuplicateFinder {
   readonly at: number;
   readonly #memory: Memory;
 
-  constructor(memory: Memory, { shortest, wrong, longest }: { shortest: number; wrong: number; longest: number }) {
+  /** @param mostBytes bytes that it takes at most, and 128 KiB in any case; the oldest ids are forgotten early instead */
+  constructor(memory: Memory, { shortest, wrong, longest }: PieceLengths, mostBytes: number) {
     this.#memory = memory;
-    this.at = memory.functions.newDuplicates(shortest, wrong, longest);
+    this.at = memory.functions.newDuplicates(shortest, wrong, longest, mostBytes);
   }
 
   pass(offset: number, kafkaTime: number): void {

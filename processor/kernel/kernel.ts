@@ -43,6 +43,8 @@ export interface KernelOptions {
   readonly reference?: Decoder;
   /** Size of its memory; what is never used costs nothing (default: 256). */
   readonly mebibytes?: number;
+  /** Most bytes of the ids of all partitions (default: as its memory allows). */
+  readonly idsBytes?: number;
 }
 
 /** Most records that are copied into the kernel together, and most bytes of them. */
@@ -132,10 +134,12 @@ export class KernelRuns implements RunDecoder {
   #roundUntil = 0;
   #keyed: KeyedHash | null = null;
   #keyUses = 0;
+  readonly #idsBytes: number;
   stored = 0;
   duplicated = 0;
 
-  constructor({ keepMs, hashRoutes = true, mebibytes = 256 }: KernelOptions) {
+  constructor({ keepMs, hashRoutes = true, mebibytes = 256, idsBytes = mebibytes * 2 ** 20 }: KernelOptions) {
+    this.#idsBytes = idsBytes;
     const memory = this.#memory = new Memory(mebibytes);
     this.#rows = new RowWriter(memory);
     const { functions } = memory;
@@ -168,8 +172,8 @@ export class KernelRuns implements RunDecoder {
     return new KernelBatch(words, capacity, this.#memory, this.#rows);
   }
 
-  duplicates(lengths: PieceLengths): KernelDuplicates {
-    return new KernelDuplicates(this.#memory, lengths);
+  duplicates(lengths: PieceLengths, partitions: number): KernelDuplicates {
+    return new KernelDuplicates(this.#memory, lengths, this.#idsBytes / partitions);
   }
 
   free(words: Dictionaries, batches: readonly Batch[]): void {

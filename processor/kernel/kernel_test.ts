@@ -44,7 +44,7 @@ Deno.test(`kernel: ${INPUTS} messages are decoded as by JSON.parse, and the same
     const wanted = run % 2 === 0 ? EVERYTHING : NO_MORE_THAN_WINDOWS;
     if (run % 50 === 0) {
       finders?.kernel.free();
-      finders = { kernel: runs.duplicates(PIECE_LENGTHS), reference: new Duplicates(PIECE_LENGTHS) };
+      finders = { kernel: runs.duplicates(PIECE_LENGTHS, 1), reference: new Duplicates(PIECE_LENGTHS) };
     }
     const words = { kernel: runs.dictionaries("t", keyed, wanted), reference: dictionaries("t", keyed, wanted) };
     const all = agreed(kernel, runs, reference, records, finders!, words, `seed ${SEED}, inputs from ${done}`);
@@ -105,7 +105,13 @@ Deno.test("kernel: usual records are decoded in runs, whatever records came befo
   const messages = Array.from({ length: 1000 }, () => random.pick(kinds));
   const records = laidOut(messages, new Float64Array(messages.length).fill(KAFKA_MS));
   const words = runs.dictionaries("t", testKeyed(), EVERYTHING);
-  const { lines, duplicates } = outcome(kernel, runs, records, runs.batch(words, 1000), runs.duplicates(PIECE_LENGTHS));
+  const { lines, duplicates } = outcome(
+    kernel,
+    runs,
+    records,
+    runs.batch(words, 1000),
+    runs.duplicates(PIECE_LENGTHS, 1),
+  );
   assert.deepEqual(reference.alone, []);
   assert.equal(lines.length + duplicates, 1000);
 });
@@ -115,7 +121,7 @@ Deno.test("kernel: odd records don't push the usual ones off the fast way", () =
   const runs = kernel.begin();
   const random = new Random(2);
   const words = runs.dictionaries("t", testKeyed(), EVERYTHING);
-  const finder = runs.duplicates(PIECE_LENGTHS);
+  const finder = runs.duplicates(PIECE_LENGTHS, 1);
   for (let run = 0; run < 20; run++) {
     const messages = Array.from({ length: 500 }, (_, n) => {
       const id = { eventId: `${run}-${n}` };
@@ -142,7 +148,7 @@ Deno.test("kernel: a record ends where its length says, whatever bytes follow", 
     // object.
     for (const behind of [bytes.subarray(end), utf8.encode('"}"}"}"}')]) {
       const records = laidOut([bytes.subarray(0, end), behind], Float64Array.of(KAFKA_MS, KAFKA_MS));
-      const finders = { kernel: runs.duplicates(PIECE_LENGTHS), reference: new Duplicates() };
+      const finders = { kernel: runs.duplicates(PIECE_LENGTHS, 1), reference: new Duplicates() };
       const words = {
         kernel: runs.dictionaries("t", keyed, EVERYTHING),
         reference: dictionaries("t", keyed, EVERYTHING),
@@ -162,7 +168,7 @@ Deno.test("kernel: pages are cut as by the reference, with and without hash rout
     const kernel = new Kernel({ keepMs: KEEP_MS, hashRoutes, reference: countsOnly() });
     const runs = kernel.begin();
     const batch = runs.batch(runs.dictionaries("t", testKeyed(), EVERYTHING), PAGES.length);
-    assert.equal(outcome(kernel, runs, records, batch, runs.duplicates(PIECE_LENGTHS)).alone, 0);
+    assert.equal(outcome(kernel, runs, records, batch, runs.duplicates(PIECE_LENGTHS, 1)).alone, 0);
     for (const [i, [sent, routed, cut]] of PAGES.entries()) {
       assert.deepEqual([batch.text("page", i), batch.text("pagePath", i)], [sent, hashRoutes ? routed : cut]);
     }
@@ -179,6 +185,6 @@ Deno.test("kernel: an event without an id gets its place in the log", () => {
     partition: 2_147_483_647,
   };
   const batch = runs.batch(runs.dictionaries("ключи.clicks", testKeyed(), EVERYTHING), 5);
-  outcome(kernel, runs, records, batch, runs.duplicates(PIECE_LENGTHS));
+  outcome(kernel, runs, records, batch, runs.duplicates(PIECE_LENGTHS, 1));
   assert.deepEqual(offsets.map((_, i) => batch.id(i)), offsets.map((offset) => `ключи.clicks/2147483647/${offset}`));
 });

@@ -33,7 +33,7 @@ export interface Functions {
   setDictionary(words: number, column: number, dictionary: number): void;
   newColumns(capacity: number): number;
   freeColumns(columns: number): void;
-  newDuplicates(shortest: number, wrong: number, longest: number): number;
+  newDuplicates(shortest: number, wrong: number, longest: number, mostBytes: number): number;
   freeDuplicates(duplicates: number): void;
   pass(duplicates: number, offset: number, kafkaTime: number): void;
   isDuplicate(duplicates: number, a: number, b: number, c: number, kafkaTime: number): number;

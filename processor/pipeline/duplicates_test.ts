@@ -324,5 +324,5 @@ function suite(kind: string, of: (lengths?: PieceLengths) => Finder): void {
 
 const kernel = new Kernel({ keepMs: MINUTE }).begin();
 
-suite("by the kernel", (lengths = PIECE_LENGTHS) => kernel.duplicates(lengths));
+suite("by the kernel", (lengths = PIECE_LENGTHS) => kernel.duplicates(lengths, 1));
 suite("by the reference", (lengths) => new Duplicates(lengths));

@@ -11,7 +11,7 @@ import type { RetryableError } from "./causes.ts";
 import { type Advance, type Commit, PositionsMoved, type Sink, Unstorable } from "./commit.ts";
 import { CommitSize, type Taken } from "./commit_size.ts";
 import { assertConserved } from "./conservation.ts";
-import { PIECE_LENGTHS } from "./duplicates.ts";
+import { Duplicates, PIECE_LENGTHS } from "./duplicates.ts";
 import { type Observer, SpentTime, type Timing } from "./observer.ts";
 import { Pending } from "./pending.ts";
 import { Intake } from "./intake.ts";
@@ -104,7 +104,10 @@ export class Pipeline {
     this.#topicId = topicId;
     for (const { topicId } of positions.values()) this.#mustFollow(topicId);
     const runs = this.#runs;
-    this.#reading = new Map(partitions.map((p) => [p, new Reading(p, positions.get(p) ?? null, pieces, runs)]));
+    this.#reading = new Map(partitions.map((p) => {
+      const duplicates = runs?.duplicates(pieces, partitions.length) ?? new Duplicates(pieces);
+      return [p, new Reading(p, positions.get(p) ?? null, duplicates, runs)];
+    }));
     this.#size.restart(cause, (partition) => positions.get(partition)?.next ?? 0);
     source.seek(new Map(partitions.map((p) => [p, positions.get(p)?.replay ?? null])), positions);
     this.#started = true;

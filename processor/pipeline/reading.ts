@@ -3,10 +3,9 @@
  * @module
  */
 import { type Batch, ID_WORDS } from "../columns/batch.ts";
-import type { Decoder, DuplicateFinder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
+import type { Decoder, DuplicateFinder, RunDecoder } from "../decode/decoder.ts";
 import { beginOf, type Gap, lengthOf, type Records } from "../records.ts";
 import type { Advance, Position } from "./commit.ts";
-import { Duplicates } from "./duplicates.ts";
 
 /** How much later than the largest event time of its partition an event may come without being late, in milliseconds. */
 export const ALLOWED_DELAY_MS = 10_000;
@@ -43,9 +42,10 @@ export class Reading {
 
   /**
    * @param position where the sink stands; null if it has nothing of the partition
-   * @param runs decodes usual records, and has the ids of the partition
+   * @param duplicates has the ids of the partition
+   * @param runs decodes usual records
    */
-  constructor(partition: number, position: Position | null, pieces: PieceLengths, runs?: RunDecoder) {
+  constructor(partition: number, position: Position | null, duplicates: DuplicateFinder, runs?: RunDecoder) {
     this.partition = partition;
     this.#from = this.#first = position?.next ?? null;
     this.#at = position?.replay ?? null;
@@ -53,7 +53,7 @@ export class Reading {
     this.#leaderEpoch = position?.leaderEpoch ?? null;
     this.largestTime = position?.watermark == null ? null : position.watermark + ALLOWED_DELAY_MS;
     this.#runs = runs;
-    this.duplicates = runs?.duplicates(pieces) ?? new Duplicates(pieces);
+    this.duplicates = duplicates;
   }
 
   /**

@@ -143,7 +143,7 @@ function decoded(all: readonly Records[], capacity: number, decoder: Decoder, ru
   const next = () => runs?.batch(words, capacity) ?? new Batch(words, capacity);
   const batches = [next()];
   for (const records of all) {
-    const finder = runs?.duplicates(PIECE_LENGTHS);
+    const finder = runs?.duplicates(PIECE_LENGTHS, 1);
     for (let i = 0; i < records.count;) {
       const batch = batches.at(-1)!;
       const to = runs?.take(records, i, Math.min(records.count, i + capacity - batch.count), batch, finder!) ?? i;

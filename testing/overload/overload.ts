@@ -3,7 +3,7 @@
  * wait, and how soon it is live again, and compares the tables with what was sent.
  * @module
  */
-import { commitLimits } from "../../processor/config/memory.ts";
+import { workerLimits } from "../../processor/config/memory.ts";
 import { MOST_HELD_ROUNDS, PARTITION_BYTES, ROUND_BYTES } from "../../processor/kafka/turns.ts";
 import type { Database } from "../../processor/postgres/database.ts";
 import { VIEWS } from "../../processor/views/mod.ts";
@@ -52,7 +52,7 @@ export interface Overloaded extends Drained {
  * fetches. Then it waits for the commit under way and for its own, and both may be as large as the memory allows.
  */
 export function mostWaitSeconds(memoryMb: number, partitions: number, perSecond: number): number {
-  const { records } = commitLimits({ memoryMb, workers: 1, views: VIEWS, storeEvents: true });
+  const { records } = workerLimits({ memoryMb, workers: 1, views: VIEWS, storeEvents: true });
   const roundBytes = Math.min(ROUND_BYTES, partitions * PARTITION_BYTES);
   return 10 + (2 * records + MOST_HELD_ROUNDS * roundBytes / RECORD_BYTES) / perSecond;
 }

@@ -5,7 +5,7 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_events.ts";
 import { kernelMebibytes, memoryMbOf, type Settings, workersOf } from "../../config/config.ts";
-import { commitLimits } from "../../config/memory.ts";
+import { workerLimits } from "../../config/memory.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
 import { workerClientId } from "../../kafka/member.ts";
@@ -167,7 +167,7 @@ function signOfLife(tell: Tell): () => void {
 
 function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
   const { VIEWS: views, STORE_EVENTS: storeEvents } = settings;
-  const limits = commitLimits({
+  const limits = workerLimits({
     memoryMb: memoryMbOf(settings),
     workers: workersOf(settings),
     views,
@@ -182,6 +182,7 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
       keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
       hashRoutes: settings.HASH_ROUTES,
       mebibytes: kernelMebibytes(settings),
+      idsBytes: limits.idsBytes,
     }),
     storeEvents,
     now: () => performance.now(),

@@ -1,8 +1,8 @@
 /**
  * Recognises duplicates, by the rules of processor/pipeline/duplicates.ts: one of these for each partition. Ids lie in
  * segments, by the highest bits of their hash. A full segment drops what is forgotten, or is split in two: so the table
- * grows without a stop, and its memory follows the number of ids closely. Where memory is short, the oldest piece is
- * forgotten early: events that may be its duplicates are unchecked.
+ * grows without a stop, and its memory follows the number of ids closely. Where its share of the memory is used up, or
+ * memory is short, the oldest piece is forgotten early: events that may be its duplicates are unchecked.
  */
 import { alloc, free, isShort, sizeOf } from "./memory";
 
@@ -36,7 +36,7 @@ class Segment {
 }
 
 const ENTRIES: usize = 32;
-/** Bytes of a partition's first segment, and of one that is split rather than enlarged. */
+/** Bytes of a partition's first segment, and of one that is split rather than enlarged: so much it may always take. */
 const SMALLEST: usize = 32 * 1024;
 const USUAL: usize = 128 * 1024;
 /** A segment this deep is enlarged: it has copies of one id, which no split takes apart. */
@@ -70,15 +70,19 @@ export class Duplicates {
   pieceCount: i32 = 0;
   /** The last record that was passed. */
   last: f64 = 0;
+  /** Bytes of its segments, and where they end to grow. */
+  bytes: u64 = 0;
+  most: u64 = 0;
 }
 
 const PIECE: usize = 16;
 
-/** Lengths of pieces, in offsets: at least, of a wrong clock, and at most. */
-export function newDuplicates(shortest: f64, wrong: f64, longest: f64): Duplicates {
+/** Lengths of pieces, in offsets: at least, of a wrong clock, and at most. Most bytes that it may take. */
+export function newDuplicates(shortest: f64, wrong: f64, longest: f64, most: f64): Duplicates {
   const own = changetype<Duplicates>(alloc(offsetof<Duplicates>()));
+  own.most = <u64>most;
   own.directory = alloc(4);
-  store<u32>(own.directory, <u32>changetype<usize>(newSegment(0, SMALLEST)));
+  store<u32>(own.directory, <u32>changetype<usize>(newSegment(own, 0, SMALLEST)));
   own.oldest = 1;
   own.minute = -1;
   own.offset = -Infinity;
@@ -136,8 +140,9 @@ function forgetOldest(own: Duplicates): void {
   own.oldest = own.begun + 1 - own.pieceCount;
 }
 
-function newSegment(depth: u32, bytes: usize): Segment {
+function newSegment(own: Duplicates, depth: u32, bytes: usize): Segment {
   const segment = changetype<Segment>(alloc(bytes));
+  own.bytes += bytes;
   segment.depth = depth;
   segment.slots = <u32>((bytes - ENTRIES) / ENTRY);
   segment.most = segment.slots / 4 * 3;
@@ -253,7 +258,7 @@ function makeRoom(own: Duplicates, a: u32, full: Segment): void {
   const bytes = sizeOf(changetype<usize>(full));
   const depth = full.depth;
   const isEnough = alive * 2 <= full.most;
-  if (!isEnough && isShort(bytes * 2)) {
+  if (!isEnough && (isShort(bytes * 2) || (bytes >= USUAL && own.bytes + bytes > own.most))) {
     // The current piece is not forgotten, so what it has becomes one that can be.
     if (own.pieceCount <= 1) begin(own, own.minute, own.last);
     forgetOldest(own);
@@ -261,16 +266,17 @@ function makeRoom(own: Duplicates, a: u32, full: Segment): void {
   }
   own.count -= full.count - alive;
   if (isEnough || bytes < USUAL || depth === DEEPEST) {
-    const whole = newSegment(depth, isEnough ? bytes : bytes * 2);
+    const whole = newSegment(own, depth, isEnough ? bytes : bytes * 2);
     move(own, full, whole, whole);
     replace(own, a, depth, whole, whole);
   } else {
     if (depth === own.depth) deepen(own);
-    const low = newSegment(depth + 1, USUAL);
-    const high = newSegment(depth + 1, USUAL);
+    const low = newSegment(own, depth + 1, USUAL);
+    const high = newSegment(own, depth + 1, USUAL);
     move(own, full, low, high);
     replace(own, a, depth, low, high);
   }
+  own.bytes -= bytes;
   free(changetype<usize>(full));
 }
 

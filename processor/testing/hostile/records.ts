@@ -45,7 +45,7 @@ function open(): Opened {
   const runs = kernel.begin();
   const reference = new JsonDecoder(KEEP_DAYS * DAY_MS);
   const keyed = testKeyed();
-  const finders = { kernel: runs.duplicates(PIECE_LENGTHS), reference: new Duplicates(PIECE_LENGTHS) };
+  const finders = { kernel: runs.duplicates(PIECE_LENGTHS, 1), reference: new Duplicates(PIECE_LENGTHS) };
   const check = (input: Uint8Array) => {
     const sent = recordsOf(input);
     const all = laidOut(sent.map(({ value }) => value), Float64Array.from(sent, ({ time }) => time));
