@@ -6,7 +6,7 @@ import type { View } from "../views/view.ts";
 
 /** Megabytes of the program, and of a worker besides its commits and remembered ids: heap and fetched batches. */
 const PROGRAM_MB = 100;
-const WORKER_MB = 130;
+const WORKER_MB = 150;
 
 /** Part of a worker's other memory that is for its commits. The rest is for ids. */
 const FOR_COMMITS = 1 / 3;

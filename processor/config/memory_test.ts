@@ -34,7 +34,7 @@ Deno.test("ids have what the program and commits leave, shared by the workers", 
   const ids = (memoryMb: number, workers: number) =>
     workerLimits({ memoryMb, workers, views: VIEWS, storeEvents: true }).idsBytes / 1e6;
   assert.deepEqual([[300, 1], [300, 2], [1030, 1], [1030, 2]].map(([mb, workers]) => Math.round(ids(mb!, workers!))), [
-    ...[40, 16, 533, 223],
+    ...[20, 16, 520, 210],
   ]);
 });
 
