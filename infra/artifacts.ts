@@ -45,6 +45,8 @@ export interface BuiltFile {
   readonly path: string;
   /** SHA-256 in hexadecimal. */
   readonly sha256: string;
+  /** Whether it only stands for a file that was not built. */
+  readonly unbuilt?: boolean;
 }
 
 /** Files that each kind of host fetches. */
@@ -53,6 +55,9 @@ export const NEEDS: Readonly<Record<HostKind, readonly ArtifactName[]>> = {
   processor: ["host", "clickstream", "rds-ca", "node_exporter"],
   monitoring: ["host", "rds-ca", "prometheus", "grafana", "dashboards", "node_exporter", "postgres_exporter"],
 };
+
+/** Fails every plan. */
+const NOT_BUILT = { condition: false, errorMessage: "Not built: ./deno task artifacts builds it." };
 
 /** The bucket and its files. */
 export class ArtifactsStack extends AwsStack {
@@ -71,7 +76,7 @@ export class ArtifactsStack extends AwsStack {
     this.bucket = new S3Bucket(this, "bucket", { bucketPrefix: `${this.named("artifacts")}-`, forceDestroy: true });
     this.#closeBucket(key.arn);
     for (const name of FILES) {
-      const { path, sha256 } = built[name];
+      const { path, sha256, unbuilt } = built[name];
       new S3Object(this, `file-${name}`, {
         bucket: this.bucket.id,
         key: this.artifact(name).key,
@@ -79,6 +84,7 @@ export class ArtifactsStack extends AwsStack {
         sourceHash: sha256,
         serverSideEncryption: "aws:kms",
         kmsKeyId: key.arn,
+        ...(unbuilt ? { lifecycle: { precondition: [NOT_BUILT] } } : {}),
       });
     }
   }

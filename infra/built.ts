@@ -23,24 +23,38 @@ export function pathOf(name: FileName, architecture: Architecture): string {
   return `${DIST}artifacts/${BY_ARCHITECTURE.has(name) ? `${name}-${architecture}` : name}`;
 }
 
-/** Returns all files, and the names of missing ones; an empty file stands in for each missing one. */
+/** Artifacts are missing or empty: nothing can be deployed. */
+export class NotBuilt extends Error {
+  override name = "NotBuilt";
+}
+
+/**
+ * Returns all files.
+ *
+ * @throws {NotBuilt} naming each file that is missing or empty
+ */
 export async function builtFiles(
   architecture: Architecture,
-): Promise<{ files: Record<FileName, BuiltFile>; missing: FileName[] }> {
-  const missing: FileName[] = [];
+  place = (name: FileName) => pathOf(name, architecture),
+): Promise<Record<FileName, BuiltFile>> {
+  const faults: string[] = [];
   const entries = await Promise.all(FILES.map(async (name) => {
-    const path = pathOf(name, architecture);
-    const sha256 = await hashOf(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      missing.push(name);
-      return null;
-    });
-    return [name, sha256 === null ? await nothing() : { path, sha256 }] as const;
+    const path = place(name);
+    const size = await Deno.stat(path).then(({ size }) => size, () => null);
+    if (size === null || size === 0) faults.push(`${name} is ${size === null ? "missing" : "empty"}`);
+    return [name, { path, sha256: size === null ? "" : await hashOf(path) }] as const;
   }));
-  return {
-    files: Object.fromEntries(entries) as Record<FileName, BuiltFile>,
-    missing: FILES.filter((name) => missing.includes(name)),
-  };
+  if (faults.length > 0) throw new NotBuilt(`${faults.sort().join(", ")}: ./deno task artifacts builds them`);
+  return Object.fromEntries(entries) as Record<FileName, BuiltFile>;
+}
+
+/** Returns a stand-in for each file, to look at what is synthesized; Terraform refuses to apply one. */
+export async function unbuiltFiles(): Promise<Record<FileName, BuiltFile>> {
+  const path = `${DIST}artifacts/unbuilt`;
+  await Deno.mkdir(`${DIST}artifacts`, { recursive: true });
+  await Deno.writeTextFile(path, "This stands for an artifact that was not built.\n");
+  const file = { path, sha256: await hashOf(path), unbuilt: true };
+  return Object.fromEntries(FILES.map((name) => [name, file])) as Record<FileName, BuiltFile>;
 }
 
 async function hashOf(path: string): Promise<string> {
@@ -48,11 +62,4 @@ async function hashOf(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of file.readable) hash.update(chunk);
   return hash.digest("hex");
-}
-
-async function nothing(): Promise<BuiltFile> {
-  const path = `${DIST}artifacts/nothing`;
-  await Deno.mkdir(`${DIST}artifacts`, { recursive: true });
-  await Deno.writeFile(path, new Uint8Array());
-  return { path, sha256: await hashOf(path) };
 }

@@ -4,7 +4,7 @@
  */
 import { ArtifactsStack, type BuiltFile, type FileName } from "./artifacts.ts";
 import { App } from "./aws.ts";
-import { builtFiles } from "./built.ts";
+import { builtFiles, NotBuilt, unbuiltFiles } from "./built.ts";
 import { DatabaseStack } from "./database.ts";
 import { GeneratorStack } from "./generator.ts";
 import { MonitoringStack } from "./monitoring.ts";
@@ -23,21 +23,22 @@ export function addStacks(app: App, settings: Settings, built: Readonly<Record<F
   new GeneratorStack(app, settings, ground, stream);
 }
 
+/** The artifacts; `DEPLOY_UNBUILT=true` synthesizes without them, to look at the stacks. */
+async function filesFor(settings: Settings): Promise<Readonly<Record<FileName, BuiltFile>>> {
+  const isToLookAt = Deno.env.get("DEPLOY_UNBUILT") === "true";
+  return isToLookAt ? await unbuiltFiles() : await builtFiles(settings.DEPLOY_ARCHITECTURE);
+}
+
 if (import.meta.main) {
   try {
     const settings = deploySettings();
-    const { files, missing } = await builtFiles(settings.DEPLOY_ARCHITECTURE);
-    if (missing.length > 0) {
-      console.error(
-        `not built yet, and empty in what is synthesized: ${missing.join(", ")}; ./deno task artifacts builds`,
-      );
-    }
+    const files = await filesFor(settings);
     const app = new App();
     addStacks(app, settings, files);
     app.synth();
   } catch (error) {
-    if (!(error instanceof WrongSettings)) throw error;
+    if (!(error instanceof WrongSettings || error instanceof NotBuilt)) throw error;
     console.error(error.message);
-    Deno.exit(2);
+    Deno.exit(error instanceof WrongSettings ? 2 : 1);
   }
 }

@@ -62,7 +62,11 @@ Deno.test("infra: the command in cdktf.json writes every stack", async () => {
   const { app } = JSON.parse(await Deno.readTextFile(`${root}cdktf.json`)) as { app: string };
   const folder = await Deno.makeTempDir({ prefix: "clickstream-app-" });
   try {
-    const command = new Deno.Command("sh", { args: ["-c", app], cwd: root, env: { CDKTF_OUTDIR: folder } });
+    const command = new Deno.Command("sh", {
+      args: ["-c", app],
+      cwd: root,
+      env: { CDKTF_OUTDIR: folder, DEPLOY_UNBUILT: "true" },
+    });
     const { code, stderr } = await command.output();
     assert.equal(code, 0, new TextDecoder().decode(stderr));
     const { stacks } = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`)) as { stacks: JsonObject };

@@ -32,7 +32,7 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["testing/chaos", "testing/overload", "testing/soak", "infra/compose"],
   ],
   ["processor/main.ts", "tasks", "processor/testing/hostile", "testing/releases"],
-  ["bench", "tasks/hostile.ts", "tasks/fuzz.ts", "tasks/release", "tasks/release/testing"],
+  ["bench", "tasks/hostile.ts", "tasks/fuzz.ts", "tasks/deploy", "tasks/release", "tasks/release/testing"],
 ];
 
 /** Rooms that may import less than everything below them, and why. */

@@ -41,7 +41,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "./deno task test": "runs these tests",
   "./deno test -A testing/service/complaints_test.ts": "is a test by itself",
   "export AWS_REGION=eu-central-1 DEPLOY_SIZE=small":
-    "needs AWS; infra/ and tasks/deploy_test.ts try what can be without",
+    "needs AWS; infra/ and tasks/deploy/deploy_test.ts try what can be without",
   "./deno task deploy": "needs AWS",
   "./deno task destroy": "needs AWS",
   "journalctl -u clickstream -n 50": "needs a host with systemd; infra/hosts/boot_test.ts boots one",

@@ -4,8 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { monitoringFiles } from "../hosts/folder.ts";
 import { hostArchive, type Ports, userData } from "../hosts/mod.ts";
 import type { Artifact, ArtifactName, BootSettings, HostKind, HostSettings, SecretName } from "../hosts/settings.ts";
+import { tarGz } from "../hosts/tar.ts";
 import { freePort, prepared, run } from "../../testing/servers/child.ts";
 import type { Server } from "../../testing/servers/postgres.ts";
 import { type Cloud, REGION } from "./aws.ts";
@@ -227,16 +229,11 @@ async function artifacts(ports: FleetPorts, caPem: string): Promise<Map<string, 
     ["host-monitoring", host("monitoring")],
     ["clickstream", await Deno.readFile(`${ROOT}dist/clickstream`)],
     ["rds-ca", new TextEncoder().encode(caPem)],
-    ["dashboards", await dashboards()],
+    ["dashboards", tarGz(await monitoringFiles())],
     ["grafana", await grafana()],
   ]);
   for await (const { name } of Deno.readDir(made)) all.set(name, await Deno.readFile(`${made}/${name}`));
   return all;
-}
-
-/** The files that `deno task artifacts` packs for Grafana and Prometheus. */
-async function dashboards(): Promise<Uint8Array<ArrayBuffer>> {
-  return await packed(["-C", `${ROOT}grafana`, "--exclude=*.ts", "."]);
 }
 
 /** The stand-in for Grafana. It is made anew each time, since it changes with what it reads. */

@@ -3,6 +3,7 @@
  * @module
  */
 import type { TarFile } from "../../infra/hosts/tar.ts";
+import { folderFiles, monitoringFiles } from "../../infra/hosts/folder.ts";
 import { zipped } from "../../infra/hosts/tar.ts";
 import { allSettings } from "./settings_list.ts";
 import { ROOT, run } from "./source.ts";
@@ -28,33 +29,27 @@ export async function ownTexts(): Promise<Pick<Texts, "completions" | "manual">>
   return { completions: { bash: bash!, zsh: zsh!, fish: fish! }, manual: manual! };
 }
 
-/** Folders of the repository that dashboards and rules are read from, and which of their files. */
-const MONITORING: readonly (readonly [folder: string, files: RegExp])[] = [
-  ["grafana/dashboards", /\.json$/],
-  ["grafana/provisioning", /\.yaml$/],
-  ["grafana/prometheus", /\.yml$/],
-];
-
 /** Pages that are installed. */
 async function pages(): Promise<TarFile[]> {
-  const docs = await filesIn("docs", /\.md$/);
-  return await Promise.all(
-    ["README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", ...docs].map((path) => copied(path, path)),
-  );
+  const root = ["README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md"].map((path) => copied(path, path));
+  return [...await Promise.all(root), ...below("docs", await folderFiles(`${ROOT}docs`, /\.md$/))];
 }
 
+/** Dashboards, data sources and rules, as on the hosts of AWS. */
 async function monitoring(): Promise<TarFile[]> {
-  const found = await Promise.all(MONITORING.map(([folder, files]) => filesIn(folder, files)));
-  return await Promise.all(found.flat().map((path) => copied(path, path)));
+  return below("grafana", await monitoringFiles());
 }
 
 /** The example of a whole pipeline in containers; it stands beside `grafana/`. */
 async function composeFiles(): Promise<TarFile[]> {
-  const paths = await filesIn("infra/compose", /^infra\/compose\/(targets\/)?[^/]+\.(yaml|yml|sql|sh)$/);
-  return await Promise.all(paths.map(async (path) => {
-    const content = await Deno.readTextFile(`${ROOT}${path}`);
-    return text(path.replace(/^infra\//, ""), content.replaceAll("../../grafana", "../grafana"));
-  }));
+  const files = await folderFiles(`${ROOT}infra/compose`, /^(targets\/)?[^/]+\.(yaml|yml|sql|sh)$/);
+  return below("compose", files).map(({ path, bytes }) =>
+    text(path, new TextDecoder().decode(bytes).replaceAll("../../grafana", "../grafana"))
+  );
+}
+
+function below(folder: string, files: readonly TarFile[]): TarFile[] {
+  return files.map((file) => ({ ...file, path: `${folder}/${file.path}` }));
 }
 
 /** The files of an archive, below one folder. */
@@ -121,15 +116,4 @@ function bytesOf(content: string): Uint8Array {
 
 async function copied(from: string, path: string): Promise<TarFile> {
   return { path, mode: 0o644, bytes: await Deno.readFile(`${ROOT}${from}`) };
-}
-
-/** The paths of a folder's files, also in folders below it, sorted. */
-async function filesIn(folder: string, files: RegExp): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}${folder}`)) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) found.push(...await filesIn(path, files));
-    else if (files.test(path)) found.push(path);
-  }
-  return found.sort();
 }

@@ -5,13 +5,13 @@
  */
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { builtFiles } from "../infra/built.ts";
-import { monthlyCost, PRICES_OF, total } from "../infra/cost.ts";
-import { PORTS } from "../infra/hosts/settings.ts";
-import { table } from "../processor/status/text.ts";
-import { deploySettings, type Settings, WrongSettings } from "../infra/settings.ts";
+import { builtFiles } from "../../infra/built.ts";
+import { monthlyCost, PRICES_OF, total } from "../../infra/cost.ts";
+import { PORTS } from "../../infra/hosts/settings.ts";
+import { table } from "../../processor/status/text.ts";
+import { deploySettings, type Settings, WrongSettings } from "../../infra/settings.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const OUTPUTS = `${ROOT}dist/outputs.json`;
 
 /** The version of CDKTF's command line that matches the library. */
@@ -184,9 +184,8 @@ async function seen(settings: Settings, { stream }: Outputs, sha256: string): Pr
 
 async function deploy(settings: Settings): Promise<void> {
   await show(Deno.execPath(), "run", "--allow-all", "tasks/ok.ts", "--quick");
-  await show(Deno.execPath(), "run", "--allow-all", "tasks/artifacts.ts");
-  const { files, missing } = await builtFiles(settings.DEPLOY_ARCHITECTURE);
-  if (missing.length > 0) throw new Error(`not built: ${missing.join(", ")}`);
+  await show(Deno.execPath(), "run", "--allow-all", "tasks/deploy/artifacts.ts");
+  const files = await builtFiles(settings.DEPLOY_ARCHITECTURE);
   await cdktf("deploy", "*", "--auto-approve", `--outputs-file=${OUTPUTS}`);
   const outputs = JSON.parse(await Deno.readTextFile(OUTPUTS)) as Outputs;
   await seen(settings, outputs, files.clickstream.sha256);

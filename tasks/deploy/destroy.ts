@@ -3,7 +3,7 @@
  * asking.
  * @module
  */
-import type { Settings } from "../infra/settings.ts";
+import type { Settings } from "../../infra/settings.ts";
 import { cdktf, main } from "./deploy.ts";
 
 /** Describes what is deleted and what is kept. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { deploySettings } from "../infra/settings.ts";
-import { sumOf } from "./artifacts.ts";
+import { deploySettings } from "../../infra/settings.ts";
+import { put, sumOf } from "./artifacts.ts";
 import { judge, type Outputs, plan, type Verdict, waysIn } from "./deploy.ts";
 import { farewell } from "./destroy.ts";
 
@@ -62,14 +62,14 @@ Deno.test("destroy: prints what is kept", () => {
 });
 
 Deno.test("destroy: leaves a protected deployment alone, and exits with 2 on wrong settings", async () => {
-  const root = fileURLToPath(new URL("..", import.meta.url));
+  const root = fileURLToPath(new URL("../..", import.meta.url));
   // Stand-ins: only their presence is checked.
   const bin = await Deno.makeTempDir({ prefix: "clickstream-bin-" });
   for (const name of ["npx", "terraform", "aws"]) {
     await Deno.writeTextFile(`${bin}/${name}`, "#!/bin/sh\nexit 9\n", { mode: 0o755 });
   }
   const destroy = async (env: Record<string, string>) => {
-    const args = ["run", "--allow-all", "--quiet", "tasks/destroy.ts", "--yes"];
+    const args = ["run", "--allow-all", "--quiet", "tasks/deploy/destroy.ts", "--yes"];
     const PATH = `${bin}:${Deno.env.get("PATH")}`;
     const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: root, env: { ...env, PATH } })
       .output();
@@ -92,4 +92,21 @@ Deno.test("artifacts: a file's checksum is found in what its maker publishes", (
   assert.equal(sumOf(list, "c.tar.gz"), undefined);
   assert.equal(sumOf(`${"3".repeat(64)}\n`, "c.tar.gz"), "3".repeat(64));
   assert.equal(sumOf(`${"3".repeat(64)}  other\n`, "c.tar.gz"), undefined);
+});
+
+Deno.test("artifacts: an empty or an unfinished file never takes its place", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-artifacts-" });
+  const path = `${folder}/kafka`;
+  try {
+    await put(path, async (part) => await Deno.writeTextFile(part, "whole"));
+    await assert.rejects(put(path, async (part) => await Deno.writeTextFile(part, "")), /kafka came out empty/);
+    const interrupted = async (part: string) => {
+      await Deno.writeTextFile(part, "ha");
+      throw new Error("interrupted");
+    };
+    await assert.rejects(put(path, interrupted), /interrupted/);
+    assert.equal(await Deno.readTextFile(path), "whole");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

