@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { expand, panelsOf, sqlTargetsOf, stepMs } from "../grafana/expand.ts";
+import { expand, panelsOf, rangeOf, sqlTargetsOf, stepMs } from "../grafana/expand.ts";
 import { DASHBOARDS } from "../grafana/mod.ts";
 import { panelList, withList } from "../grafana/panel_list.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
@@ -90,8 +90,9 @@ function panels(now: Date): Timed[] {
     panelsOf(dashboard).flatMap((panel) =>
       sqlTargetsOf(panel).flatMap(({ rawSql }) =>
         Object.keys(TARGETS_MS).map(Number).map((days) => {
-          const from = new Date(now.getTime() - days * DAY_MS);
-          const sql = expand(rawSql, dashboard, { from, to: now, intervalMs: stepMs(panel, days * DAY_MS) });
+          const range = rangeOf(panel, new Date(now.getTime() - days * DAY_MS), now);
+          const intervalMs = stepMs(panel, now.getTime() - range.from.getTime());
+          const sql = expand(rawSql, dashboard, { ...range, intervalMs });
           return { name: `${dashboard.title}: ${panel.title}`, days, sql, targeted: !SLOW.includes(panel.title ?? "") };
         })
       )

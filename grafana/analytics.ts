@@ -3,8 +3,9 @@
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
+import { EVENT_COLORS, WEEK_COLORS } from "./colors.ts";
 import { choice, chosen, dashboard, found } from "./dashboard.ts";
-import { bars, heat, lines, linesOfTwo, number, shares, table } from "./panel.ts";
+import { heat, lines, linesOfTwo, number, ranking, table, trend } from "./panel.ts";
 import { rows, series } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
@@ -23,7 +24,25 @@ const NOTHING = "No events in this time range";
 const LAST_MINUTES = `generate_series(date_trunc('minute', $__timeTo()::timestamptz) - interval '60 minutes',
   date_trunc('minute', $__timeTo()::timestamptz) - interval '1 minute', interval '1 minute') as m (minute)`;
 
-const CONVERSION = `from clickstream.conversion(${RANGE}, ${DEVICES}, ${REGIONS})`;
+const WEEK = "Beside it, the change against the same time a week before; behind it, the days since then.";
+
+/**
+ * What a report says of the time range and of the same times up to seven days earlier, so that a panel shows the week's
+ * course and its change. Over more than eight days, only the first and the last are computed.
+ */
+function overWeek(report: string, figure: string, name: string): ReturnType<typeof series> {
+  return series(`
+select $__timeTo()::timestamptz - week.ago as "time",
+  case when week.ago > interval '0' then coalesce(nullif(${figure}, 0), 'NaN') else ${figure} end as "${name}"
+from (
+  select days * interval '1 day' as ago
+  from generate_series(7, 0,
+    case when $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '8 days' then -7 else -1 end) as days
+) as week
+cross join lateral clickstream.${report}($__timeFrom()::timestamptz - week.ago,
+  $__timeTo()::timestamptz - week.ago, ${DEVICES}, ${REGIONS}) r
+order by 1`);
+}
 
 const rate = number(
   {
@@ -56,53 +75,58 @@ left join clickstream.active_users a on a.window_start = m.minute - interval '4 
 order by m.minute`),
 );
 
-const conversionRate = number(
+const conversionRate = trend(
   {
     title: "Conversion rate",
-    description: `Sessions with at least one purchase ÷ all sessions that began in this time range. ${OF_CHOSEN}`,
+    description:
+      `Sessions with at least one purchase ÷ all sessions that began in this time range. ${OF_CHOSEN} ${WEEK}`,
     unit: "percentunit",
     empty: "No session began in this time range",
     decimals: 2,
   },
-  rows(`select conversion_rate as "conversion rate" ${CONVERSION}`),
+  overWeek("conversion", "r.conversion_rate", "conversion rate"),
+  "more",
 );
 
-const revenue = number(
+const revenue = trend(
   {
     title: "Revenue",
     description:
       "Price × quantity of the purchases in sessions that began in this time range, in the currency of the " +
-      `events (not converted). ${OF_CHOSEN}`,
+      `events (not converted). ${OF_CHOSEN} ${WEEK}`,
     unit: "locale",
     empty: "No session began in this time range",
     decimals: 2,
   },
-  rows(`select revenue_cents / 100.0 as "revenue" ${CONVERSION}`),
+  overWeek("conversion", "r.revenue_cents / 100.0::double precision", "revenue"),
+  "more",
 );
 
-const sessions = number(
+const sessions = trend(
   {
     title: "Sessions",
     description:
       "Sessions that began in this time range. A session has the events of one user (and of one sessionId, if the " +
-      `client sends it), each at most 30 minutes after the previous one. ${OF_CHOSEN}`,
+      `client sends it), each at most 30 minutes after the previous one. ${OF_CHOSEN} ${WEEK}`,
     unit: "short",
     empty: "No session began in this time range",
   },
-  rows(`select sessions ${CONVERSION}`),
+  overWeek("conversion", "r.sessions::double precision", "sessions"),
+  "more",
 );
 
-const bounceRate = number(
+const bounceRate = trend(
   {
     title: "Bounce rate",
     description:
       "Sessions with exactly one page view and no other event ÷ sessions with a page view, for sessions that " +
-      `began in this time range. ${OF_CHOSEN}`,
+      `began in this time range. ${OF_CHOSEN} ${WEEK}`,
     unit: "percentunit",
     empty: "No session viewed a page in this time range",
     decimals: 1,
   },
-  rows(`select bounce_rate as "bounce rate" from clickstream.bounces(${RANGE}, ${DEVICES}, ${REGIONS})`),
+  overWeek("bounces", "r.bounce_rate", "bounce rate"),
+  "less",
 );
 
 const rateByType = lines(
@@ -115,7 +139,20 @@ const rateByType = lines(
   series(`
 select "time", event_type as metric, per_second as "events"
 from clickstream.event_rates(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
-  { stacked: true },
+  { stacked: true, colors: EVENT_COLORS },
+);
+
+const lastHour = lines(
+  {
+    title: "Events by type, last hour",
+    description: `Events in each minute by event type. The last minute is incomplete. ${OF_CHOSEN}`,
+    unit: "short",
+    empty: "No events in the last hour",
+  },
+  series(`
+select "time", event_type as metric, events as "events"
+from clickstream.event_rates(${RANGE}, interval '1 minute', ${DEVICES}, ${REGIONS})`),
+  { stacked: true, colors: EVENT_COLORS, last: "1h" },
 );
 
 const activeUsers = lines(
@@ -139,8 +176,8 @@ const conversionOverTime = linesOfTwo(
   {
     title: "Conversion rate and revenue over time",
     description:
-      "Sessions with a purchase ÷ all sessions, and revenue in the currency of the events, by the start of the " +
-      `session. Sessions of the last point may still buy. ${OF_CHOSEN}`,
+      "Sessions with a purchase ÷ all sessions, and revenue in the currency of the events, by the hour or longer step " +
+      `in which the session began. Sessions of the last point may still buy. ${OF_CHOSEN}`,
     unit: "locale",
     empty: "No session began in this time range",
   },
@@ -148,6 +185,7 @@ const conversionOverTime = linesOfTwo(
 select "time", revenue_cents / 100.0 as "revenue", conversion_rate as "conversion rate"
 from clickstream.conversions(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
   { "conversion rate": "percentunit" },
+  { step: "1h", colors: { "conversion rate": "green", revenue: "blue" } },
 );
 
 const today = lines(
@@ -164,6 +202,7 @@ cross join lateral clickstream.event_rates(date_trunc('day', $__timeTo()::timest
   $__timeTo()::timestamptz - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
 group by 1, 2
 order by 1, 2`),
+  { colors: WEEK_COLORS, dashed: ["a week before"] },
 );
 
 const SINCE_MIDNIGHT = (by: string) =>
@@ -175,7 +214,6 @@ const todayInNumbers = table(
     title: "Today in numbers",
     description: "Since midnight UTC, and until the same time seven days earlier, by the start of the session. " +
       OF_CHOSEN,
-    unit: "locale",
     empty: "No session began today or one week ago",
   },
   rows(`
@@ -190,7 +228,12 @@ cross join lateral (values
   (5, 'Revenue', t.revenue_cents / 100.0, w.revenue_cents / 100.0)
 ) as f (place, figure, today, before)
 order by f.place`),
-  { figure: { width: 160 }, change: { unit: "percentunit", decimals: 1 } },
+  {
+    figure: { width: 160 },
+    today: { unit: "locale", decimals: 2 },
+    "a week before": { unit: "locale", decimals: 2 },
+    change: { unit: "percentunit", decimals: 1, width: 100 },
+  },
 );
 
 const topPages = table(
@@ -200,7 +243,6 @@ const topPages = table(
       "The fifty pages with the most views. Bounce rate: bounced sessions that entered on the page ÷ sessions that " +
       "entered on it. Exit rate: sessions that left on the page ÷ its page views. Views count by minute; entries, " +
       `bounces and exits by the start of the session. ${OF_ALL}`,
-    unit: "short",
     empty: "No page was viewed in this time range",
   },
   rows(`
@@ -208,34 +250,41 @@ select page, views, entries, bounce_rate as "bounce rate", exits, exit_rate as "
 from clickstream.top_pages(${RANGE})
 limit 50`),
   {
-    views: { as: "gauge" },
+    views: { unit: "locale", as: "gauge" },
     "bounce rate": { unit: "percentunit", decimals: 1, width: 110 },
     "exit rate": { unit: "percentunit", decimals: 1, width: 110 },
-    entries: { width: 90 },
-    exits: { width: 90 },
+    entries: { unit: "locale", width: 100 },
+    exits: { unit: "locale", width: 100 },
   },
 );
 
-const devices = shares(
+const devices = ranking(
   {
     title: "Devices",
     description: `Events by device. ${OF_CHOSEN}`,
     unit: "short",
     empty: NOTHING,
   },
-  rows(`select device, events, sessions from clickstream.devices(${RANGE}, ${DEVICES}, ${REGIONS})`),
+  rows(`select device, events from clickstream.devices(${RANGE}, ${DEVICES}, ${REGIONS})`),
   "events",
 );
 
-const regions = bars(
+const regions = ranking(
   {
     title: "Regions",
-    description: `Events, and sessions by their start, of the twenty busiest regions. ${OF_CHOSEN}`,
+    description: `Events of the nine busiest regions, and of all others. ${OF_CHOSEN}`,
     unit: "short",
     empty: NOTHING,
   },
-  rows(`select region, events, sessions from clickstream.regions(${RANGE}, ${DEVICES}, ${REGIONS}) limit 20`),
-  { x: "region", lying: true },
+  rows(`
+select case when n <= 9 then region else 'all others' end as region, sum(events)::bigint as events
+from (
+  select region, events, row_number() over (order by events desc, region) as n
+  from clickstream.regions(${RANGE}, ${DEVICES}, ${REGIONS})
+) r
+group by 1
+order by min(n)`),
+  "events",
 );
 
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
@@ -243,9 +292,10 @@ const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 const heatmap = heat(
   {
     title: "Events by weekday and hour",
-    description: `Events by weekday and hour, UTC. ${OF_CHOSEN}`,
+    description: `Events by weekday and hour, UTC, of the last 28 days. ${OF_CHOSEN}`,
     unit: "short",
-    empty: NOTHING,
+    decimals: 0,
+    empty: "No events in the last 28 days",
   },
   rows(`
 select (array['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'])[day_of_week] as day,
@@ -253,7 +303,8 @@ ${HOURS.map((h) => `  sum(events) filter (where hour = ${h}) as "${String(h).pad
 from clickstream.activity_heatmap(${RANGE}, ${DEVICES}, ${REGIONS})
 group by day_of_week
 order by day_of_week`),
-  { day: { width: 100 } },
+  { day: { width: 100, unit: "string" } },
+  { least: 44, last: "28d" },
 );
 
 /** The minute from which on there are fifty events. Found in `traffic`, so that older events need not be read. */
@@ -275,7 +326,6 @@ const latest = table(
     description:
       "The fifty latest events by event time, from the last day of this time range. Reads raw events, so it is " +
       `empty if STORE_EVENTS is off. ${OF_CHOSEN}`,
-    unit: "short",
     empty: "No events on the last day of this time range, or STORE_EVENTS is off",
   },
   rows(`
@@ -285,7 +335,15 @@ from clickstream.events
 where event_time >= ${LATEST_SINCE} and event_time >= $__timeFrom() and event_time < $__timeTo() and ${IS_CHOSEN}
 order by event_time desc
 limit 50`),
-  { time: { width: 190 }, revenue: { unit: "locale", decimals: 2, width: 100 }, type: { width: 140 } },
+  {
+    time: { width: 170 },
+    type: { width: 130, colors: EVENT_COLORS },
+    user: { width: 120 },
+    device: { width: 80 },
+    region: { width: 80 },
+    product: { width: 90 },
+    revenue: { unit: "locale", decimals: 2, width: 90 },
+  },
 );
 
 /** The dashboard *Clickstream Analytics*. */
@@ -294,7 +352,7 @@ export const ANALYTICS: Dashboard = dashboard({
   title: "Clickstream Analytics",
   description: "Traffic, conversion and revenue of the shop, live and over time. All times are UTC.",
   from: "now-24h",
-  refresh: "30s",
+  refresh: "10s",
   sources: ["postgres"],
   variables: [
     choice("device", "Device", ["desktop", "mobile", "tablet", "other", "unknown"]),
@@ -306,11 +364,14 @@ export const ANALYTICS: Dashboard = dashboard({
   ],
   sections: [
     {
-      title: "Now",
-      lines: [{
-        height: 4,
-        panels: [[4, rate], [4, activeNow], [4, conversionRate], [4, revenue], [4, sessions], [4, bounceRate]],
-      }],
+      title: "Live",
+      lines: [
+        {
+          height: 5,
+          panels: [[4, rate], [4, activeNow], [4, sessions], [4, conversionRate], [4, revenue], [4, bounceRate]],
+        },
+        { height: 11, panels: [[15, latest], [9, lastHour]] },
+      ],
     },
     {
       title: "Over time",
@@ -324,10 +385,9 @@ export const ANALYTICS: Dashboard = dashboard({
       title: "Pages, devices, regions, hours",
       lines: [
         { height: 11, panels: [[24, topPages]] },
-        { height: 9, panels: [[10, devices], [14, regions]] },
+        { height: 9, panels: [[8, devices], [16, regions]] },
         { height: 10, panels: [[24, heatmap]] },
       ],
     },
-    { title: "Live", lines: [{ height: 12, panels: [[24, latest]] }] },
   ],
 });

@@ -3,8 +3,9 @@
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
-import { dashboard, typed } from "./dashboard.ts";
-import { bars, heat, number, table } from "./panel.ts";
+import { USER_COLORS } from "./colors.ts";
+import { dashboard, one, typed } from "./dashboard.ts";
+import { bars, heat, number, ranking, table } from "./panel.ts";
 import { rows } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
@@ -15,6 +16,7 @@ const NO_SESSION = "No session began in this time range";
 const BY_START = "For sessions that began in this time range.";
 
 const RATES = {
+  sessions: { unit: "locale" },
   "step rate": { unit: "percentunit", as: "gauge", max: 1 },
   "overall rate": { unit: "percentunit", as: "gauge", max: 1 },
 } as const;
@@ -23,10 +25,10 @@ const FUNNEL =
   "Steps in a session, in event-time order: a page_view, then an add_to_cart at the same time or later, then a " +
   `purchase at the same time or later. ${BY_START}`;
 
-const funnel = bars(
+const funnel = ranking(
   { title: "Funnel", description: `Sessions that reached each step. ${FUNNEL}`, unit: "short", empty: NO_SESSION },
   rows(`select name as step, sessions from clickstream.funnel(${RANGE})`),
-  { x: "step" },
+  "sessions",
 );
 
 const funnelRates = table(
@@ -34,7 +36,6 @@ const funnelRates = table(
     title: "Step and overall rates",
     description:
       `Step rate: sessions of a step ÷ sessions of the previous step. Overall rate: ÷ sessions of the first step. ${FUNNEL}`,
-    unit: "short",
     empty: NO_SESSION,
   },
   rows(`
@@ -56,7 +57,7 @@ const abandonment = number(
   rows(`select abandonment_rate as "abandonment rate" from clickstream.carts(${RANGE})`),
 );
 
-const carts = bars(
+const carts = ranking(
   {
     title: "Cart outcomes",
     description:
@@ -69,7 +70,7 @@ const carts = bars(
 select c.fate, c.sessions
 from clickstream.carts(${RANGE}) r
 cross join lateral (values ('bought', r.bought), ('abandoned', r.abandoned), ('open', r.open)) as c (fate, sessions)`),
-  { x: "fate" },
+  "sessions",
 );
 
 const ownFunnel = table(
@@ -79,7 +80,6 @@ const ownFunnel = table(
       "Sessions that reached each event type named above under Steps, each at the same time as the previous one or " +
       `later. ${BY_START} Reads raw events: it is slow over many days, needs STORE_EVENTS, and leaves out ` +
       "sessions with expired events.",
-    unit: "short",
     empty: NO_SESSION,
   },
   rows(`
@@ -94,7 +94,6 @@ const entryPaths = table(
     description:
       "Sessions by the page of their earliest page view, and how many of them reached the cart and then the " +
       `purchase. The fifty pages with the most purchases. ${BY_START}`,
-    unit: "short",
     empty: "No session viewed a page in this time range",
   },
   rows(`
@@ -103,24 +102,32 @@ select entry_page as "entry page", sessions, carted as "to the cart", cart_rate 
 from clickstream.entry_paths(${RANGE})
 limit 50`),
   {
-    "cart rate": { unit: "percentunit", as: "gauge", max: 1 },
-    "purchase rate": { unit: "percentunit", as: "gauge", max: 1 },
-    revenue: { unit: "locale", decimals: 2 },
+    "entry page": { width: 220 },
+    sessions: { unit: "locale", width: 90 },
+    "to the cart": { unit: "locale", width: 100 },
+    "cart rate": { unit: "percentunit", decimals: 1, as: "gauge" },
+    "to the purchase": { unit: "locale", width: 130 },
+    "purchase rate": { unit: "percentunit", decimals: 1, as: "gauge" },
+    revenue: { unit: "locale", decimals: 2, width: 100 },
   },
 );
 
-/** Days in the retention triangle, counted from the first day. */
-const RETAINED = Array.from({ length: 15 }, (_, day) => day);
+/** Days in the retention triangle, counted from the first day, of which everybody is. */
+const RETAINED = Array.from({ length: 14 }, (_, day) => day + 1);
+
+/** Share of a cohort that has the darkest colour. */
+const RETAINED_MOST = 0.4;
 
 const retention = heat(
   {
     title: "Retention by cohort",
     description:
-      "Users by the UTC day of their first stored event, and the share of them with an event n days later. Days that " +
-      "have not ended are empty.",
+      "Users by the UTC day of their first stored event, of the last 28 days, and the share of them with an event n " +
+      "days later. Days that have not ended are empty.",
     unit: "percentunit",
-    empty: "No cohort's first day has ended in this time range",
+    empty: "No cohort's first day has ended in the last 28 days",
     decimals: 0,
+    max: RETAINED_MOST,
   },
   rows(`
 select cohort_day::text as cohort, max(cohort_size) as users,
@@ -133,7 +140,8 @@ ${
 from clickstream.retention(${DAYS})
 group by cohort_day
 order by cohort_day`),
-  { cohort: { width: 110 }, users: { unit: "short", width: 80 } },
+  { cohort: { width: 110, unit: "string" }, users: { unit: "locale", width: 80 } },
+  { least: 56, last: "28d" },
 );
 
 const newUsers = bars(
@@ -148,22 +156,36 @@ const newUsers = bars(
   rows(`
 select to_char(day, 'Dy DD Mon') as day, new_users as "new", returning_users as "returning"
 from clickstream.new_users(${DAYS})`),
-  { x: "day", stacked: true },
+  { x: "day", stacked: true, colors: USER_COLORS },
 );
+
+const TOP =
+  `user_id as "user", events, sessions, purchases, revenue_cents / 100.0 as revenue, last_seen as "last seen"`;
 
 const topUsers = table(
   {
     title: "Top users",
     description:
-      `The fifty users with the most revenue, then the most events. ${BY_START} Revenue is in the currency of ` +
+      `The fifty users with the most revenue or events, as chosen above. ${BY_START} Revenue is in the currency of ` +
       "the events.",
-    unit: "short",
     empty: NO_SESSION,
   },
   rows(`
-select user_id as "user", events, sessions, purchases, revenue_cents / 100.0 as revenue, last_seen as "last seen"
-from clickstream.top_users(${RANGE}, 50)`),
-  { revenue: { unit: "locale", decimals: 2, as: "gauge" }, "last seen": { width: 190 } },
+select ${TOP}
+from (
+  select * from clickstream.top_users(${RANGE}, 50) where '$top' = 'revenue'
+  union all
+  (select * from clickstream.top_users(${RANGE}) where '$top' = 'events' order by events desc, user_id limit 50)
+) t
+order by case when '$top' = 'revenue' then revenue_cents end desc, events desc, user_id`),
+  {
+    user: { width: 140 },
+    events: { unit: "locale", as: "gauge" },
+    sessions: { unit: "locale", width: 90 },
+    purchases: { unit: "locale", width: 100 },
+    revenue: { unit: "locale", decimals: 2, as: "gauge" },
+    "last seen": { width: 170 },
+  },
 );
 
 const lengths = bars(
@@ -196,7 +218,10 @@ export const BEHAVIOR: Dashboard = dashboard({
   from: "now-7d",
   refresh: "5m",
   sources: ["postgres"],
-  variables: [typed("steps", "Steps", "page_view, search, add_to_cart, checkout, purchase")],
+  variables: [
+    one("top", "Top users by", ["revenue", "events"]),
+    typed("steps", "Steps", "page_view, search, add_to_cart, checkout, purchase"),
+  ],
   sections: [
     {
       title: "Funnel and carts",

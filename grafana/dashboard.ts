@@ -115,6 +115,12 @@ export function found(name: string, label: string, sql: string): Builder<Variabl
     .allValue(EVERYTHING).current({ selected: true, text: ["All"], value: ["$__all"] });
 }
 
+/** A variable with a fixed set of values, of which one is selected: at first the first. */
+export function one(name: string, label: string, values: readonly [string, ...string[]]): Builder<VariableModel> {
+  return new CustomVariableBuilder(name).label(label).values(values.join(",")).multi(false).includeAll(false)
+    .current({ selected: true, text: values[0], value: values[0] });
+}
+
 /** A variable with a text box. */
 export function typed(name: string, label: string, value: string): Builder<VariableModel> {
   return new TextBoxVariableBuilder(name).label(label).defaultValue(value).current({

@@ -46,7 +46,9 @@ export function feedsOf(panel: Panel): string[] {
     )
   );
   const metrics = (panel.targets as unknown as { expr?: string }[] ?? []).flatMap(({ expr = "" }) =>
-    [...expr.matchAll(/\b(?:clickstream|process|kafka|node|pg)_\w+/g)].map(([name]) => name.replace(/_bucket$/, ""))
+    [...expr.matchAll(/\b(?:(?:clickstream|process|kafka|node|pg)_\w+|ALERTS\b)/g)].map(([name]) =>
+      name.replace(/_bucket$/, "")
+    )
   );
   return [...new Set([...asked, ...metrics])];
 }
@@ -83,10 +85,28 @@ const STEPS_MINUTES: readonly (readonly [step: number, upTo: number])[] = [
   [720, 1440],
 ];
 
-/** The step of a panel over a time range, assuming 1,500 points if the panel sets no number of points. */
-export function stepMs({ maxDataPoints = 1500 }: Panel, rangeMs: number): number {
+/**
+ * The step of a panel over a time range, at least the panel's own, assuming 1,500 points if the panel sets no number of
+ * points.
+ */
+export function stepMs({ maxDataPoints = 1500, interval = "1m" }: Panel, rangeMs: number): number {
   const minutes = rangeMs / maxDataPoints / MINUTE_MS;
-  return (STEPS_MINUTES.find(([, upTo]) => minutes < upTo)?.[0] ?? 1440) * MINUTE_MS;
+  const step = (STEPS_MINUTES.find(([, upTo]) => minutes < upTo)?.[0] ?? 1440) * MINUTE_MS;
+  return Math.max(step, durationMs(interval));
+}
+
+/** The time range in which a panel is viewed: its own up to the end of the dashboard's, or the dashboard's. */
+export function rangeOf({ timeFrom }: Panel, from: Date, to: Date): { readonly from: Date; readonly to: Date } {
+  return { from: timeFrom === undefined ? from : new Date(to.getTime() - durationMs(timeFrom)), to };
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: MINUTE_MS, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of a duration such as `1h`. */
+function durationMs(text: string): number {
+  const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  if (unit === undefined) throw new RangeError(`${text} is no duration such as 1h`);
+  return Number(count) * UNITS_MS[unit]!;
 }
 
 /** Replaces the dashboard's variables and the time macros in a query. */

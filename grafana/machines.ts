@@ -3,8 +3,8 @@
  * @module
  */
 import type { Section } from "./dashboard.ts";
-import { lines, table } from "./panel.ts";
-import { metrics, rows } from "./query.ts";
+import { lines, state, table } from "./panel.ts";
+import { metrics, now, rows } from "./query.ts";
 
 const NO_POSTGRES = "No metrics: is the PostgreSQL exporter running, and does Prometheus scrape it?";
 const NO_KAFKA = "No metrics: does the broker run the JMX exporter, and does Prometheus scrape it?";
@@ -13,11 +13,25 @@ const NO_HOST = "No metrics: is the node exporter running, and does Prometheus s
 const connections = lines(
   {
     title: "Connections",
-    description: "Connections to the server by state, and its limit (max_connections).",
+    description: "Connections to the server by state.",
     unit: "short",
+    decimals: 0,
     empty: NO_POSTGRES,
   },
-  metrics({ "{{state}}": "sum by (state) (pg_stat_activity_count)", "limit": "min(pg_settings_max_connections)" }),
+  metrics({ "{{state}}": "sum by (state) (pg_stat_activity_count) > 0" }),
+  { stacked: true },
+);
+
+const connectionsUsed = state(
+  {
+    title: "Connections used",
+    description: "Connections ÷ the server's limit (max_connections).",
+    unit: "percentunit",
+    decimals: 0,
+    empty: NO_POSTGRES,
+  },
+  now("used", "(sum(pg_stat_activity_count) / min(pg_settings_max_connections))"),
+  [[null, "green"], [0.8, "orange"], [0.95, "red"]],
 );
 
 const databaseSize = lines(
@@ -56,7 +70,6 @@ const tables = table(
     description:
       "Sums over the partitions of a table. Dead rows are old row versions left by updates, until autovacuum frees " +
       "their space. Row counts are PostgreSQL's estimates.",
-    unit: "short",
     empty: "The schema has no tables",
   },
   rows(`
@@ -72,8 +85,10 @@ group by 1
 order by 2 desc`),
   {
     size: { unit: "bytes", as: "gauge" },
-    dead: { unit: "percentunit", decimals: 1 },
-    "last autovacuum": { width: 190 },
+    rows: { unit: "locale", width: 120 },
+    "dead rows": { unit: "locale", width: 120 },
+    dead: { unit: "percentunit", decimals: 1, width: 80 },
+    "last autovacuum": { width: 170 },
   },
 );
 
@@ -154,7 +169,10 @@ export const MACHINES: readonly Section[] = [
   {
     title: "PostgreSQL",
     lines: [
-      { height: 7, panels: [[6, connections], [6, databaseSize], [6, slowest], [6, replication]] },
+      {
+        height: 7,
+        panels: [[3, connectionsUsed], [6, connections], [5, databaseSize], [5, slowest], [5, replication]],
+      },
       { height: 9, panels: [[24, tables]] },
     ],
   },

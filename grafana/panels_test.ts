@@ -11,7 +11,7 @@ import { SqlSink } from "../processor/postgres/sink/sql_sink.ts";
 import { ingest } from "../processor/testing/ingest_schedules.ts";
 import { logOfRecords } from "../processor/testing/fakes/log.ts";
 import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard";
-import { expand, type Look, panelsOf, type SqlTarget, sqlTargetsOf } from "./expand.ts";
+import { expand, type Look, panelsOf, rangeOf, type SqlTarget, sqlTargetsOf } from "./expand.ts";
 import { DASHBOARDS } from "./mod.ts";
 
 type Row = Readonly<Record<string, string | number | null>>;
@@ -36,9 +36,15 @@ async function shop(db: Database, nowMs: number): Promise<void> {
   await db.exec("analyze");
 }
 
-/** Runs a query; returns rows by column as Grafana gets them. */
-async function ask(db: Database, { rawSql }: SqlTarget, dashboard: Dashboard, look: Look): Promise<Row[]> {
-  const sql = expand(rawSql, dashboard, look);
+/** Runs a panel's query; returns rows by column as Grafana gets them. */
+async function ask(
+  db: Database,
+  panel: Panel,
+  { rawSql }: SqlTarget,
+  dashboard: Dashboard,
+  look: Look,
+): Promise<Row[]> {
+  const sql = expand(rawSql, dashboard, { ...look, ...rangeOf(panel, look.from, look.to) });
   assert.doesNotMatch(sql, /\$/, `something is not expanded: ${sql}`);
   const { rows } = await db.query<{ row: string }>(`select row_to_json(q)::text as row from (${sql}) as q`);
   return rows.map(({ row }) => JSON.parse(row) as Row);
@@ -66,15 +72,32 @@ function unfit({ type, options, fieldConfig }: Panel, { format }: SqlTarget, row
   } else if (type === "barchart") {
     refuse(!has(options.xField) || isNumber(options.xField), `has no ${options.xField}`);
     refuse(columns.some((column) => column !== options.xField && !isNumber(column)), "has no number");
-  } else if (type === "piechart") {
+  } else if (type === "bargauge") {
     const shown = new RegExp(options.reduceOptions.fields.slice(1, -1));
     refuse(!columns.some((column) => shown.test(column) && isNumber(column)), "has no number");
     refuse(columns.every(isNumber) || options.reduceOptions.values !== true, "has no names");
   }
   for (const { matcher } of fieldConfig?.overrides ?? []) {
-    if (matcher.id === "byName") refuse(!has(matcher.options), `has no column ${matcher.options}`);
+    // The overrides of a graph are the colours of series, of which some may be absent.
+    if (matcher.id === "byName" && type === "table") refuse(!has(matcher.options), `has no column ${matcher.options}`);
+  }
+  if (type === "table") {
+    for (const column of columns.filter((column) => rows.some((row) => row[column] !== null))) {
+      const isAmount = isNumber(column) && !ID.test(column);
+      refuse(isAmount !== hasUnit(fieldConfig, column), `has a wrong ${column}`);
+    }
   }
   return wrong;
+}
+
+/** Columns of digits that are no amounts. */
+const ID = /(^| )(id|offset|partition)$/;
+
+/** Whether Grafana writes the column as an amount. */
+function hasUnit(config: Panel["fieldConfig"], column: string): boolean {
+  const units = (config?.overrides ?? []).filter(({ matcher }) => matcher.options === column)
+    .flatMap(({ properties }) => properties).filter(({ id }) => id === "unit").map(({ value }) => value);
+  return (units.at(-1) ?? config?.defaults.unit) !== "string";
 }
 
 /** A busy time of the simulator, after midnight UTC. */
@@ -86,7 +109,7 @@ const MAY_BE_ZERO = ["Unaccounted records", "Latest events"];
 async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promise<void> {
   for (const panel of panelsOf(dashboard)) {
     for (const target of sqlTargetsOf(panel)) {
-      const rows = await ask(db, target, dashboard, look);
+      const rows = await ask(db, panel, target, dashboard, look);
       assert.deepEqual(unfit(panel, target, rows), [], `${dashboard.title}: ${panel.title}`);
       const isFlat = rows.every((row) =>
         Object.entries(row).every(([name, value]) => name === "time" || typeof value !== "number" || value === 0)
@@ -101,7 +124,10 @@ async function disobedient(db: Database, dashboard: Dashboard, all: Look, some: 
   const wrong: string[] = [];
   for (const panel of panelsOf(dashboard)) {
     for (const target of sqlTargetsOf(panel)) {
-      const [whole, part] = [await ask(db, target, dashboard, all), await ask(db, target, dashboard, some)];
+      const [whole, part] = [
+        await ask(db, panel, target, dashboard, all),
+        await ask(db, panel, target, dashboard, some),
+      ];
       const isOfChosen = /Of the devices and regions chosen above/.test(panel.description!);
       assert.ok(isOfChosen || /Of all devices and regions/.test(panel.description!), `${panel.title} does not say`);
       if (isDeepStrictEqual(whole, part) === isOfChosen) wrong.push(panel.title!);
@@ -126,7 +152,7 @@ function faulty(dashboard: Dashboard, title: string, right: string | RegExp, wro
 async function answer(db: Database, title: string, look: Look): Promise<Row[]> {
   for (const dashboard of Object.values(DASHBOARDS)) {
     const panel = panelsOf(dashboard).find((panel) => panel.title === title);
-    if (panel !== undefined) return await ask(db, sqlTargetsOf(panel)[0]!, dashboard, look);
+    if (panel !== undefined) return await ask(db, panel, sqlTargetsOf(panel)[0]!, dashboard, look);
   }
   throw new RangeError(`no panel is called ${title}`);
 }
@@ -165,14 +191,14 @@ onServer("the panels", async (t, server) => {
     const regions = rows.map(({ region }) => region);
     const some = look(8, 600_000, { device: ["mobile", "desktop"], region: regions });
     await everyPanel(db, DASHBOARDS["analytics.json"]!, some);
-    const [[all], [chosen]] = await Promise.all([answer(db, "Sessions", week), answer(db, "Sessions", some)]);
-    within("sessions of some", chosen!["sessions"], 1, Number(all!["sessions"]) - 1);
+    const [all, chosen] = await Promise.all([answer(db, "Sessions", week), answer(db, "Sessions", some)]);
+    within("sessions of some", chosen.at(-1)!["sessions"], 1, Number(all.at(-1)!["sessions"]) - 1);
     const odd = look(8, 600_000, {
       region: ["'; drop table clickstream.sessions; --"],
       steps: "'); --",
       reason: ["'"],
     });
-    assert.deepEqual(await answer(db, "Sessions", odd), [{ sessions: 0 }]);
+    assert.equal((await answer(db, "Sessions", odd)).at(-1)!["sessions"], 0);
     assert.deepEqual((await answer(db, "Custom funnel", odd)).map((row) => row["sessions"]), [0]);
     assert.deepEqual(await answer(db, "Latest refusals", odd), []);
   });
@@ -196,8 +222,16 @@ onServer("the panels", async (t, server) => {
         ["analytics.json", "Top pages", '"bounce rate"', "rate", /has no column bounce rate/],
         ["analytics.json", "Top pages", "exit_rate", "exitrate", /column "exitrate" does not exist/],
         ["analytics.json", "Event rate by type", '"time",', '"time" as at,', /has no time/],
-        ["analytics.json", "Devices", " events,", " events::text,", /has no number/],
-        ["analytics.json", "Revenue", "revenue_cents / 100.0", "null", /is not one number/],
+        ["analytics.json", "Devices", " events from", " events::text from", /has no number/],
+        ["analytics.json", "Top pages", "views,", "views::text as views,", /has a wrong views/],
+        [
+          "analytics.json",
+          "Revenue",
+          "r.revenue_cents / 100.0::double precision",
+          "null::double precision",
+          /has no number/,
+        ],
+        ["behavior.json", "Cart abandonment", "abandonment_rate as", "null as", /is not one number/],
         [
           "analytics.json",
           "Regions",
@@ -206,7 +240,7 @@ onServer("the panels", async (t, server) => {
           /function clickstream.region.* does not exist/,
         ],
         ["behavior.json", "Top users", "$__timeTo()", "$__timeFrom()", /is empty/],
-        ["behavior.json", "Funnel", "name as step", "name", /has no step/],
+        ["behavior.json", "Session duration", "name as length", "name", /has no length/],
         ["behavior.json", "Funnel", " sessions from", " 0 * sessions as sessions from", /nothing but zeros/],
         [
           "system.json",
@@ -225,7 +259,7 @@ onServer("the panels", async (t, server) => {
   await t.step("do not fail without data", async () => {
     for (const dashboard of Object.values(DASHBOARDS)) {
       for (const panel of panelsOf(dashboard)) {
-        for (const target of sqlTargetsOf(panel)) await ask(db, target, dashboard, never);
+        for (const target of sqlTargetsOf(panel)) await ask(db, panel, target, dashboard, never);
       }
     }
   });
@@ -238,7 +272,7 @@ onServer("the panels", async (t, server) => {
   });
 
   await t.step("show realistic data", async () => {
-    const one = async (title: string) => Object.values((await answer(db, title, week))[0]!)[0];
+    const one = async (title: string) => Object.values((await answer(db, title, week)).at(-1)!).at(-1);
     within("the conversion rate", await one("Conversion rate"), 0.005, 0.1);
     within("the bounce rate", await one("Bounce rate"), 0.2, 0.7);
     within("the abandonment rate", await one("Cart abandonment"), 0.4, 0.95);
@@ -252,7 +286,6 @@ onServer("the panels", async (t, server) => {
     assert.deepEqual(own.map((row) => Number(row["sessions"])), funnel);
     const cohorts = await answer(db, "Retention by cohort", week);
     for (const cohort of cohorts) {
-      assert.equal(cohort["day 0"], 1);
       within("retention of day 1", cohort["day 1"] ?? 0, 0, 0.7);
     }
     assert.equal(cohorts.at(-1)!["day 1"], null);

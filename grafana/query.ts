@@ -4,7 +4,7 @@
  */
 import type { Builder, Dataquery } from "@grafana/grafana-foundation-sdk/cog";
 import type { DataSourceRef } from "@grafana/grafana-foundation-sdk/common";
-import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus";
+import { DataqueryBuilder, PromQueryFormat } from "@grafana/grafana-foundation-sdk/prometheus";
 
 /** Data source variables and their initial values: the provisioned data sources. */
 export const DATA_SOURCES = {
@@ -48,12 +48,18 @@ export function metrics(expressions: Readonly<Record<string, string>>): Question
   return { to: "prometheus", targets };
 }
 
-/** A query to Prometheus for the current values. */
-export function now(expressions: Readonly<Record<string, string>>): Question {
-  const targets = Object.entries(expressions).map(([legend, expr], n) =>
-    new DataqueryBuilder().datasource(reference("prometheus")).refId(refId(n)).expr(expr).legendFormat(legend).instant()
-  );
-  return { to: "prometheus", targets };
+/** A query to Prometheus for the current value; not a number if there is none. */
+export function now(legend: string, expr: string): Question {
+  const query = new DataqueryBuilder().datasource(reference("prometheus")).refId("A").expr(`${expr} or vector(NaN)`)
+    .legendFormat(legend).instant();
+  return { to: "prometheus", targets: [query] };
+}
+
+/** A query to Prometheus for the current series as rows: their labels, and column `Value`. */
+export function seriesNow(expr: string): Question {
+  const query = new DataqueryBuilder().datasource(reference("prometheus")).refId("A").expr(expr)
+    .format(PromQueryFormat.Table).instant();
+  return { to: "prometheus", targets: [query] };
 }
 
 function statement(sql: string, format: "table" | "time_series"): Builder<Dataquery> {

@@ -29,7 +29,6 @@ export const reasons = table(
   {
     title: "Refusals by reason",
     description: "Refusals in this time range. Click a reason to show its rows.",
-    unit: "short",
     empty: "No refusals in this time range",
   },
   rows(`
@@ -43,7 +42,9 @@ order by 2 desc, 1`),
     reason: {
       link: { title: "Show its rows", url: "/d/clickstream-system?${__url_time_range}&var-reason=${__value.raw}" },
     },
-    "last at": { width: 190 },
+    refusals: { unit: "locale", width: 90 },
+    replayed: { unit: "locale", width: 90 },
+    "last at": { width: 170 },
   },
 );
 
@@ -55,7 +56,6 @@ export const refusals = table(
       "The fifty latest refusals of the reasons chosen above, with the first 200 bytes of each record; bytes that are " +
       "not printable ASCII are escaped. `clickstream refusals show ID` shows the whole record, " +
       "`clickstream refusals replay` sends it to the topic again.",
-    unit: "none",
     empty: "No refusals in this time range",
   },
   rows(`
@@ -65,5 +65,14 @@ from clickstream.refusals
 where ${IN_RANGE} and ${IS_CHOSEN}
 order by id desc
 limit 50`),
-  { id: { width: 80 }, time: { width: 190 }, partition: { width: 80 }, offset: { width: 100 } },
+  {
+    id: { width: 80 },
+    time: { width: 170 },
+    reason: { width: 130 },
+    field: { width: 100 },
+    topic: { width: 150 },
+    partition: { width: 80 },
+    offset: { width: 90 },
+    "replayed at": { width: 170 },
+  },
 );

@@ -4,10 +4,12 @@
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { REASONS } from "../processor/event.ts";
+import { OUTCOME_COLORS } from "./colors.ts";
 import { choice, dashboard } from "./dashboard.ts";
+import { HEALTH } from "./health.ts";
 import { MACHINES } from "./machines.ts";
-import { bars, lines, number, table } from "./panel.ts";
-import { metrics, now, rows } from "./query.ts";
+import { bars, lines, table } from "./panel.ts";
+import { metrics, rows } from "./query.ts";
 import { reasons, refusals, refusedByReason, SILENT } from "./refusals.ts";
 
 /** The quantile `q` of a histogram over all instances. */
@@ -20,84 +22,6 @@ function quantiles(histogram: string, prefix = ""): Record<string, string> {
   return { [`${prefix}p50`]: quantile(0.5, histogram), [`${prefix}p99`]: quantile(0.99, histogram) };
 }
 
-const ready = number(
-  {
-    title: "Ready",
-    description:
-      "1 if every instance has Kafka, PostgreSQL and the schema; 0 if an instance lacks one. /ready says why.",
-    unit: "none",
-    empty: SILENT,
-  },
-  now({ ready: "min(clickstream_ready)" }),
-  [[null, "red"], [1, "green"]],
-);
-
-const lagNow = number(
-  {
-    title: "Lag",
-    description: "Lag = high watermark − next offset: records not yet committed, summed over all partitions.",
-    unit: "short",
-    empty: SILENT,
-  },
-  metrics({ lag: "sum(min by (partition) (clickstream_lag_records))" }),
-  [[null, "green"], [100_000, "orange"], [1_000_000, "red"]],
-);
-
-const sinceCommit = number(
-  {
-    title: "Time since last commit",
-    description:
-      "Time since the last commit of any instance. It also grows while no events arrive, because nothing is " +
-      "committed then.",
-    unit: "s",
-    empty: SILENT,
-    decimals: 0,
-  },
-  metrics({ "time since last commit": "time() - max(clickstream_last_commit_timestamp_seconds)" }),
-  [[null, "green"], [30, "orange"], [120, "red"]],
-);
-
-const watermarkDelayNow = number(
-  {
-    title: "Watermark delay",
-    description:
-      "Clock − event-time watermark, of the partition that is furthest behind. 10 s of it are the allowed delay of " +
-      "late events.",
-    unit: "s",
-    empty: SILENT,
-    decimals: 0,
-  },
-  metrics({ "watermark delay": "time() - min(max by (partition) (clickstream_watermark_timestamp_seconds))" }),
-  [[null, "green"], [60, "orange"], [300, "red"]],
-);
-
-const refusedShare = number(
-  {
-    title: "Refused",
-    description: "Refused records ÷ all records of the last five minutes.",
-    unit: "percentunit",
-    empty: "No records in the last five minutes",
-    decimals: 2,
-  },
-  metrics({
-    refused: 'sum(rate(clickstream_events_total{outcome="refused"}[5m])) / sum(rate(clickstream_events_total[5m]))',
-  }),
-  [[null, "green"], [0.01, "orange"], [0.05, "red"]],
-);
-
-const unaccounted = number(
-  {
-    title: "Unaccounted records",
-    description: "Conservation: consumed − stored − duplicates − refused, summed over all partitions. Must be 0.",
-    unit: "none",
-    empty: "Nothing has been consumed yet",
-  },
-  rows(
-    `select sum(consumed - stored - duplicates - refused)::bigint as "unaccounted records" from clickstream.progress`,
-  ),
-  [[null, "red"], [0, "green"], [1, "red"]],
-);
-
 const outcomes = lines(
   {
     title: "Records by outcome",
@@ -106,6 +30,7 @@ const outcomes = lines(
     empty: SILENT,
   },
   metrics({ "{{outcome}}": "sum by (outcome) (rate(clickstream_events_total[$__rate_interval]))" }),
+  { colors: OUTCOME_COLORS },
 );
 
 const lag = lines(
@@ -145,6 +70,7 @@ const latency = lines(
     ...quantiles("event_time_latency_seconds", "event time, "),
     ...quantiles("produce_time_latency_seconds", "produce time, "),
   }),
+  { logarithmic: true },
 );
 
 const commitTime = lines(
@@ -157,6 +83,7 @@ const commitTime = lines(
     empty: SILENT,
   },
   metrics({ ...quantiles("commit_duration_seconds"), ...quantiles("commit_wait_seconds", "waited, ") }),
+  { logarithmic: true },
 );
 
 const commitRows = lines(
@@ -243,7 +170,10 @@ const lateness = lines(
     empty: "No late events in this time range",
   },
   metrics(quantiles("lateness_seconds")),
+  { logarithmic: true },
 );
+
+const COUNTS = ["consumed", "stored", "duplicates", "refused", "skipped", "gaps", "unaccounted"];
 
 const progress = table(
   {
@@ -251,7 +181,6 @@ const progress = table(
     description:
       "Conservation by partition: consumed = stored + duplicates + refused, and next offset − first offset = " +
       "consumed + skipped + gaps. Unaccounted must be 0.",
-    unit: "locale",
     empty: "Nothing has been consumed yet",
   },
   rows(`
@@ -262,7 +191,12 @@ select topic, partition, first_offset as "first offset", next_offset as "next of
   committed_by as "committed by"
 from clickstream.progress
 order by topic, partition`),
-  { partition: { width: 80 }, watermark: { width: 190 }, "committed at": { width: 190 } },
+  {
+    partition: { width: 80 },
+    ...Object.fromEntries(COUNTS.map((name) => [name, { unit: "locale", width: 100 }])),
+    watermark: { width: 170 },
+    "committed at": { width: 170 },
+  },
 );
 
 const conservation = bars(
@@ -279,7 +213,7 @@ select 'progress' as "by", sum(stored)::bigint as events from (
   select stored from clickstream.progress union all select stored from clickstream.former_progress) p
 union all
 select 'traffic', sum(events)::bigint from clickstream.traffic`),
-  { x: "by", lying: true },
+  { x: "by" },
 );
 
 /** The dashboard *System Monitoring*. */
@@ -311,20 +245,7 @@ export const SYSTEM: Dashboard = dashboard({
     },
   },
   sections: [
-    {
-      title: "Health",
-      lines: [{
-        height: 4,
-        panels: [
-          [4, ready],
-          [4, lagNow],
-          [4, watermarkDelayNow],
-          [4, sinceCommit],
-          [4, refusedShare],
-          [4, unaccounted],
-        ],
-      }],
-    },
+    ...HEALTH,
     {
       title: "Throughput and latency",
       lines: [
