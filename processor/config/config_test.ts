@@ -13,7 +13,7 @@ import {
 import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
 import { memoryLimits } from "./machine.ts";
 import { withoutPasswords } from "./secret.ts";
-import { describeSettings, SETTING_NAMES, shownSettings } from "./settings_shown.ts";
+import { describeSettings, runningSettings, SETTING_NAMES, shownSettings } from "./settings_shown.ts";
 
 const DATABASE_URL = "postgres://writer:hunter2@db:5432/clickstream";
 
@@ -338,4 +338,15 @@ Deno.test("reports why DATABASE_URL is invalid, without showing any part of it",
 Deno.test("uses a quarter of the machine's memory by default, within limits", () => {
   const memory = (gigabytes: number) => defaultMemoryMb({ cores: 2, memoryBytes: gigabytes * 1e9 });
   assert.deepEqual([0.5, 1, 1.5, 24].map(memory), [300, 300, 375, 1024]);
+});
+
+Deno.test("shows what WORKERS and MEMORY_MB came to where the machine decides, and the value where it was set", () => {
+  const decided = runningSettings(readFrom(["WORKERS", "MEMORY_MB", "KAFKA_TOPIC"], {}));
+  assert.deepEqual(decided, {
+    WORKERS: `auto: ${defaultWorkers()}`,
+    MEMORY_MB: `auto: ${defaultMemoryMb()}`,
+    KAFKA_TOPIC: "clickstream-events",
+  });
+  const set = runningSettings(readFrom(["WORKERS", "MEMORY_MB"], { WORKERS: "1", MEMORY_MB: "900" }));
+  assert.deepEqual(set, { WORKERS: "1", MEMORY_MB: "900" });
 });

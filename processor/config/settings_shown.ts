@@ -3,7 +3,7 @@
  * @module
  */
 import { type Address, addressText } from "./address.ts";
-import { type Setting, type SettingName, SETTINGS, type Settings } from "./config.ts";
+import { memoryMbOf, type Setting, type SettingName, SETTINGS, type Settings, workersOf } from "./config.ts";
 import { Secret } from "./secret.ts";
 import type { View } from "../views/view.ts";
 
@@ -34,6 +34,14 @@ export function describeSettings(names: readonly SettingName[] = SETTING_NAMES):
 /** The values as text, with secrets hidden; null if not set. */
 export function shownSettings(settings: Partial<Settings>): Record<string, string | null> {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, shown(value)]));
+}
+
+/** The same for a running service: where the machine decides, `auto` and what it came to. */
+export function runningSettings(settings: Settings<"WORKERS" | "MEMORY_MB">): Record<string, string | null> {
+  const decided = { WORKERS: workersOf(settings), MEMORY_MB: memoryMbOf(settings) };
+  const shown = shownSettings(settings);
+  for (const [name, value] of Object.entries(decided)) shown[name] ??= `auto: ${value}`;
+  return shown;
 }
 
 type Shown = Settings[SettingName];

@@ -5,7 +5,7 @@
  */
 import type { Activity } from "../status/activity.ts";
 import type { WorkerEvent } from "../status/worker_events.ts";
-import { type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
+import { RecentSamples, type Sample, SAMPLES_PER_SECOND } from "../status/sampler.ts";
 import { kindOf, type NotReady } from "../pipeline/causes.ts";
 import { inWords } from "../config/secret.ts";
 import { History, LOOK_EVERY_MS } from "../status/history.ts";
@@ -38,6 +38,9 @@ export class Live {
   readonly #timer: number;
   #isWatched = false;
   #samples: Sample[] = [];
+  readonly #recent = new RecentSamples();
+  /** Whether the tables were read since the first client came: only they know which samples must not be shown. */
+  #isRecentShown = false;
   #reason: string | null = null;
   #shop: Promise<ShopSource> | null = null;
   /** Why PostgreSQL could not be read the last time; null if it could, or was not tried. */
@@ -72,14 +75,13 @@ export class Live {
   /** The stream for one more client; null if there are too many. */
   stream(): ReadableStream<Uint8Array> | null {
     const history: Sent = ["history", this.#history.points];
-    return this.#audience.join([this.#status(), history, ...this.#shown.values(), ...this.#troubled()]);
+    const recent: Sent[] = this.#isRecentShown ? [["recent", this.#recent.all]] : [];
+    return this.#audience.join([this.#status(), history, ...this.#shown.values(), ...recent, ...this.#troubled()]);
   }
 
   /** Takes an event of a worker, after `Activity` has. */
   take(event: WorkerEvent): void {
-    if (event.kind === "sampled" && this.#samples.length < SAMPLES_PER_SECOND) {
-      this.#samples.push(...event.samples);
-    }
+    if (event.kind === "sampled") this.#sample(event.samples);
     if (event.kind === "started" && event.cause?.kind === "user_forgotten") this.#forgetUser();
     const { notReady } = this.#options.activity;
     if (notReady === this.#reason) return;
@@ -93,6 +95,11 @@ export class Live {
     this.#audience.close();
     await this.#reading;
     await this.#closeShop();
+  }
+
+  #sample(samples: readonly Sample[]): void {
+    this.#recent.add(samples);
+    if (this.#audience.size > 0 && this.#samples.length < SAMPLES_PER_SECOND) this.#samples.push(...samples);
   }
 
   #counted(count: number): void {
@@ -131,6 +138,7 @@ export class Live {
     this.#samples = [];
     this.#waiting = [];
     this.#shown.clear();
+    this.#isRecentShown = false;
     this.#shopDueMs = 0;
   }
 
@@ -158,6 +166,7 @@ export class Live {
       if (this.#trouble !== null) this.#shopDueMs = 0;
       this.#trouble = null;
       this.#show(["front", front]);
+      this.#showRecent(front);
       if (performance.now() >= this.#shopDueMs) await this.#askForShop(shop, front);
     } catch (error) {
       this.#trouble = { kind: kindOf(error), reason: inWords(error) };
@@ -165,6 +174,14 @@ export class Live {
     }
     if (this.#audience.size === 0) this.#trouble = null;
     if (before?.reason !== this.#trouble?.reason) this.#audience.send([this.#status(), ...this.#troubled()]);
+  }
+
+  /** Sends the kept samples when they are known to be allowed, and again when some are not any more. */
+  #showRecent({ forgotten }: Front): void {
+    const isLess = this.#recent.dropBelow(forgotten);
+    if (this.#audience.size === 0 || (this.#isRecentShown && !isLess)) return;
+    this.#isRecentShown = true;
+    this.#audience.send([["recent", this.#recent.all]]);
   }
 
   /** A message that the tables cannot be read, if so; the next shop message ends it. */
@@ -184,10 +201,11 @@ export class Live {
     this.#shopDueMs = nowMs + Math.max(SHOP_EVERY_MS, (nowMs - sinceMs) * SHOP_REST);
   }
 
-  /** A user was forgotten: pending samples may be theirs. The page drops its own when it hears of the restart. */
+  /** A user was forgotten: samples may be theirs, here and on the page. */
   #forgetUser(): void {
     this.#forgetRead();
-    this.#audience.send([this.#status()]);
+    this.#recent.clear();
+    this.#audience.send([this.#status(), ["recent", []]]);
   }
 
   /** The last client left: drops what was read. */

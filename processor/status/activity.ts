@@ -180,10 +180,15 @@ export class Activity {
 
   /** Why a worker has stopped; null if none has. Stalls of running workers are in `stalls`. */
   get stopped(): NotReady | null {
-    const workers = this.#notReady.map((_, worker) => this.#stoppedOf(worker));
-    const reasons = [...workers, ...this.#noShare].filter((why) => why !== null);
+    const reasons = this.reasons;
     // The process ends for it; what other workers wait for no longer matters.
     return reasons.find(({ kind }) => kind === "topic_changed") ?? reasons[0] ?? null;
+  }
+
+  /** Why each worker that has stopped has. */
+  get reasons(): readonly NotReady[] {
+    const workers = this.#notReady.map((_, worker) => this.#stoppedOf(worker));
+    return [...workers, ...this.#noShare].filter((why) => why !== null);
   }
 
   /** The stalls of workers that run otherwise. */

@@ -5,8 +5,9 @@
 import type { Activity, PartitionActivity, Totals } from "./activity.ts";
 import type { NotReady } from "../pipeline/causes.ts";
 import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
+import { type StageFault, stageFaults } from "./faults.ts";
 import type { History, Rates, Stage } from "./history.ts";
-import { caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
+import { bottleneck, caughtUpInMs, type Lag, type Verdict, verdictOn } from "./verdict.ts";
 
 /** Body of `/api/status`. Times are ISO 8601 in UTC; sums count from the start of the process. */
 export interface StatusReport {
@@ -26,7 +27,7 @@ export interface StatusReport {
   /** Current rates, per second. */
   readonly rates: Rates;
   /** Time per stage, in the order of the pipeline. */
-  readonly stages: readonly Stage[];
+  readonly stages: readonly StageReport[];
   /** The partitions of this process. */
   readonly partitions: readonly PartitionReport[];
   /** Number of partitions of the topic; null before it is known. */
@@ -40,6 +41,9 @@ export interface StatusReport {
   readonly restarts: readonly { readonly at: string; readonly cause: string; readonly message: string }[];
   readonly settings: Readonly<Record<string, string | null>>;
 }
+
+/** A stage, and what is wrong there; null if nothing is. */
+export type StageReport = Stage & { readonly fault: StageFault | null };
 
 /** State of a partition. */
 export type PartitionReport = Omit<PartitionActivity, "watermark" | "worker" | "committedAt"> & {
@@ -101,6 +105,13 @@ export function statusReport(about: About, activity: Activity, history: History,
     latencyMs: lastCommit?.latencyMs ?? null,
     stall: activity.stalls[0] ?? null,
   });
+  const faults = stageFaults({
+    stopping,
+    topicChange: activity.topicChange,
+    reasons: [...activity.reasons, ...(database === null ? [] : [database])],
+    stalls: activity.stalls,
+    bottleneck: bottleneck({ lag, rates, stages })?.name ?? null,
+  });
   return {
     state: stopping ? "stopping" : notReady === null ? "running" : "waiting",
     reason: notReady,
@@ -113,7 +124,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     workers: activity.workers,
     lag,
     rates,
-    stages,
+    stages: stages.map((stage) => ({ ...stage, fault: faults.get(stage.name) ?? null })),
     partitions: activity.partitions.map(({ partition, next, end, stable, lag, watermark, worker, committedAt }) => ({
       partition,
       next,

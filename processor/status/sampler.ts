@@ -1,5 +1,5 @@
 /**
- * Samples of decoded events for the status page: a bounded number per second, and none unless a client is connected.
+ * Samples of decoded events for the status page: a bounded number per second, and few unless a client is connected.
  * @module
  */
 import { Batch, dictionaries } from "../columns/batch.ts";
@@ -26,11 +26,18 @@ export interface Sample {
   readonly detail: string | null;
 }
 
-/** Most samples of one worker per second. */
+/** Most samples of one worker per second, while a client is connected. */
 export const SAMPLES_PER_SECOND = 50;
 
-/** Samples come in portions, so that they are not all of one moment. */
+/**
+ * Samples come in portions, so that they are not all of one moment: this often while a client is connected, and once a
+ * second otherwise.
+ */
 const PORTIONS_PER_SECOND = 5;
+const PORTION = SAMPLES_PER_SECOND / PORTIONS_PER_SECOND;
+
+/** Number of samples that are kept for clients that come later. */
+export const RECENT = 50;
 
 /** Longest text shown, in UTF-16 code units. */
 const SHOWN = 120;
@@ -76,10 +83,10 @@ export class Sampler {
     this.#now = now;
   }
 
-  /** Some of these records from index `from` on, evenly spread. */
-  take(records: Records, from: number): Sample[] {
-    const portionNo = Math.floor(this.#now() * PORTIONS_PER_SECOND / 1000);
-    if (portionNo !== this.#portionNo) this.#left = SAMPLES_PER_SECOND / PORTIONS_PER_SECOND;
+  /** Some of these records from index `from` on, evenly spread; fewer if no client is connected. */
+  take(records: Records, from: number, isWatched: boolean): Sample[] {
+    const portionNo = Math.floor(this.#now() * (isWatched ? PORTIONS_PER_SECOND : 1) / 1000);
+    if (portionNo !== this.#portionNo) this.#left = PORTION;
     this.#portionNo = portionNo;
     const count = Math.min(this.#left, records.count - from);
     this.#left -= count;
@@ -117,6 +124,41 @@ export class Sampler {
       reason: null,
       detail: null,
     };
+  }
+}
+
+/** The latest samples. A record that is read again is kept once. */
+export class RecentSamples {
+  readonly #samples = new Map<string, Sample>();
+
+  /** The samples, oldest first. */
+  get all(): readonly Sample[] {
+    return [...this.#samples.values()];
+  }
+
+  add(samples: readonly Sample[]): void {
+    for (const sample of samples) {
+      const key = `${sample.partition}/${sample.offset}`;
+      if (!this.#samples.has(key)) this.#samples.set(key, sample);
+    }
+    for (const key of this.#samples.keys()) {
+      if (this.#samples.size <= RECENT) break;
+      this.#samples.delete(key);
+    }
+  }
+
+  /** Drops samples below these offsets; returns whether there were any. */
+  dropBelow(offsets: readonly (readonly [partition: number, below: number])[]): boolean {
+    const before = this.#samples.size;
+    const limits = new Map(offsets);
+    for (const [key, { partition, offset }] of this.#samples) {
+      if (offset < (limits.get(partition) ?? 0)) this.#samples.delete(key);
+    }
+    return this.#samples.size < before;
+  }
+
+  clear(): void {
+    this.#samples.clear();
   }
 }
 

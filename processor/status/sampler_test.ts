@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
 import { bad, click, clicksFrom } from "../testing/pipeline_harness.ts";
 import type { Records } from "../records.ts";
-import { Sampler, SAMPLES_PER_SECOND, Watching } from "./sampler.ts";
+import { RECENT, RecentSamples, type Sample, Sampler, SAMPLES_PER_SECOND, Watching } from "./sampler.ts";
 import { DAY_MS } from "../views/view.ts";
 
 async function recordsOf(log: LogRecord[]): Promise<Records> {
@@ -18,7 +18,7 @@ function sampler() {
 
 Deno.test("samples events and refusals as they were decoded", async () => {
   const records = await recordsOf([click("a", 0, { page: `/${"x".repeat(500)}?q=<b>`, device: "mobile" }), bad(1)]);
-  const [event, refusal] = sampler().sampler.take(records, 0);
+  const [event, refusal] = sampler().sampler.take(records, 0, true);
   const { type, user, device, region, reason, revenueCents } = event!;
   assert.deepEqual({ type, user, device, region, reason, revenueCents }, {
     type: "page_view",
@@ -36,11 +36,41 @@ Deno.test("samples events and refusals as they were decoded", async () => {
 Deno.test("takes a bounded number of samples per second, spread evenly over the new records", async () => {
   const records = await recordsOf(clicksFrom("a", 1000));
   const { sampler: all, clock } = sampler();
-  const first = all.take(records, 500);
+  const first = all.take(records, 500, true);
   assert.deepEqual(first.map(({ offset }) => offset), [500, 550, 600, 650, 700, 750, 800, 850, 900, 950]);
   let count = first.length;
-  for (; clock.ms < 1000; clock.ms += 10) count += all.take(records, 0).length;
+  for (; clock.ms < 1000; clock.ms += 10) count += all.take(records, 0, true).length;
   assert.equal(count, SAMPLES_PER_SECOND);
+});
+
+Deno.test("takes ten samples per second while no client is connected", async () => {
+  const records = await recordsOf(clicksFrom("a", 1000));
+  const { sampler: all, clock } = sampler();
+  let count = 0;
+  for (; clock.ms < 2000; clock.ms += 10) count += all.take(records, 0, false).length;
+  assert.equal(count, 20);
+});
+
+/** A sample of an event at this offset. */
+function sampleAt(offset: number, partition = 0): Sample {
+  const event = { type: "search", user: "ann", page: "/", device: "mobile", region: "DE" };
+  return { partition, offset, time: offset, ...event, revenueCents: 0, reason: null, detail: null };
+}
+
+Deno.test("keeps the latest samples, each record once, and none below an offset that was forgotten", () => {
+  const recent = new RecentSamples();
+  const offsets = () => recent.all.map(({ partition, offset }) => `${partition}/${offset}`);
+  recent.add([sampleAt(1), sampleAt(2)]);
+  recent.add([sampleAt(2), sampleAt(1, 1)]);
+  assert.deepEqual(offsets(), ["0/1", "0/2", "1/1"]);
+  assert.equal(recent.dropBelow([[0, 1], [2, 9]]), false);
+  assert.equal(recent.dropBelow([[0, 2]]), true);
+  assert.deepEqual(offsets(), ["0/2", "1/1"]);
+  recent.add(Array.from({ length: 100 }, (_, i) => sampleAt(100 + i)));
+  assert.equal(recent.all.length, RECENT);
+  assert.deepEqual([offsets()[0], offsets().at(-1)], ["0/150", "0/199"]);
+  recent.clear();
+  assert.deepEqual(recent.all, []);
 });
 
 Deno.test("listeners hear when the first client connects and the last one leaves", () => {

@@ -12,17 +12,28 @@ export interface TablePartition {
   readonly committedAt: number;
 }
 
-/** Users with at least one event in five minutes. */
-export interface ActiveUsers {
+/** A figure over the last hour, and over the same hour of the day before. */
+export interface Trend {
+  /** End of each step, and the figure. */
+  readonly series: readonly (readonly [end: number, figure: number])[];
+  /** The figures of the same steps a day earlier; null if all of them are 0. */
+  readonly dayBefore: readonly number[] | null;
+  /** Change against the day before, as a share of it; null if there is nothing to compare. */
+  readonly change: number | null;
+}
+
+/** Users with at least one event in five minutes. The change compares the last window that is over. */
+export interface ActiveUsers extends Trend {
   readonly now: number;
-  /** End of each window of the last hour, and its number of users. */
-  readonly series: readonly (readonly [end: number, users: number])[];
 }
 
 /** Sessions that started in the last hour. */
 export interface Conversion {
   readonly sessions: number;
+  /** Sessions with a purchase. */
   readonly conversions: number;
+  /** Conversion rate, 0 to 1; null without a session. */
+  readonly rate: number | null;
   readonly revenueCents: number;
   /** Sessions that reached each step of the funnel. */
   readonly views: number;
@@ -69,6 +80,8 @@ export interface ShopReport {
   readonly watermark: number | null;
   readonly activeUsers: ActiveUsers | null;
   readonly conversion: Conversion | null;
+  /** Revenue of the sessions that started in each step, in cents. */
+  readonly revenue: Trend | null;
   readonly topPages: readonly TopPage[];
   readonly windows: readonly OpenWindow[];
   /** Newest first. */
@@ -96,4 +109,6 @@ export interface Front {
   readonly watermark: number | null;
   /** Latest event time in the tables, but not after now, epoch milliseconds; null before the first event. */
   readonly latest: number | null;
+  /** Where each partition ended when a user was last forgotten: records below may be that user's. */
+  readonly forgotten: readonly (readonly [partition: number, below: number])[];
 }

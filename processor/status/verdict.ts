@@ -171,7 +171,7 @@ function changed(change: TopicChange): Verdict {
   return { level: "broken", title: "The log was truncated", detail, advice };
 }
 
-function isBehind({ lag: { records, behindMs }, rates: { consumed } }: Situation): boolean {
+function isBehind({ lag: { records, behindMs }, rates: { consumed } }: Pick<Situation, "lag" | "rates">): boolean {
   if (records === null || records === 0) return false;
   if (records > Math.max(USUAL_LAG_RECORDS, USUAL_LAG_SECONDS * consumed)) return true;
   // A single event that was sent late is not a lag.
@@ -217,7 +217,14 @@ function stalled(stall: Stall): Verdict {
   };
 }
 
-function behind({ lag, rates, stages }: Situation): Verdict {
+/** The busiest stage, if the lag is no longer normal and does not shrink; null otherwise, or if none is busy. */
+export function bottleneck(situation: Pick<Situation, "lag" | "rates" | "stages">): Stage | null {
+  if (!isBehind(situation) || situation.lag.caughtUpInMs !== null) return null;
+  return situation.stages.filter(({ busy }) => busy > 0).toSorted((a, b) => b.busy - a.busy)[0] ?? null;
+}
+
+function behind(situation: Situation): Verdict {
+  const { lag, rates } = situation;
   const { records, behindMs, caughtUpInMs: soonMs } = lag;
   const by = `${counted(records!)}${behindMs === null ? "" : ` (${duration(behindMs)})`}`;
   const pace = `${withCommas(rates.arrived)} records/s arrive, ${withCommas(rates.consumed)} records/s are consumed.`;
@@ -225,8 +232,8 @@ function behind({ lag, rates, stages }: Situation): Verdict {
     const title = `Behind by ${by}, caught up in about ${duration(soonMs)}`;
     return { level: "behind", title, detail: pace, advice: null };
   }
-  const slowest = stages.toSorted((a, b) => b.busy - a.busy)[0];
-  const busy = slowest === undefined ? "" : `${slowest.name} is the busiest stage (${percent(slowest.busy)}). `;
+  const slowest = bottleneck(situation);
+  const busy = slowest === null ? "" : `${slowest.name} is the busiest stage (${percent(slowest.busy)}). `;
   const advice = `${busy}Raise WORKERS, or start another instance with the same KAFKA_GROUP_ID.`;
   return { level: "behind", title: `Behind by ${by}, and not catching up`, detail: pace, advice };
 }

@@ -35,7 +35,7 @@ export type WorkerEvent =
   | { readonly kind: "committing" }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
-  /** Samples of decoded records, while a client of the page is connected. */
+  /** Samples of decoded records; more while a client of the page is connected. */
   | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
   /** A failure that a retry may get past; the retry follows. */
   | { readonly kind: "retrying" }

@@ -53,7 +53,7 @@ export function openPage({ port, topic, keepDays, settings }: PageOptions, db: D
     activity.take(event);
     live.take(event);
   };
-  const sample: Sampling = (records, from) => watching.on ? sampler.take(records, from) : [];
+  const sample: Sampling = (records, from) => sampler.take(records, from, watching.on);
   const observer = reportTo(tell, () => Date.now(), sample);
   const shown = {
     notReady: () => activity.notReady,

@@ -17,7 +17,7 @@ import { type Log, openLog } from "../../host/log.ts";
 import { Metrics } from "../../http/metrics.ts";
 import { openNotifier } from "../../host/notify.ts";
 import { Watching } from "../../status/sampler.ts";
-import { shownSettings } from "../../config/settings_shown.ts";
+import { runningSettings } from "../../config/settings_shown.ts";
 import { VERSION } from "../../version.ts";
 import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
 import { EXIT } from "../cli/exit.ts";
@@ -42,7 +42,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     instance,
     topic: settings.KAFKA_TOPIC,
     startedAt: Date.now(),
-    settings: shownSettings(settings),
+    settings: runningSettings(settings),
   };
   const watching = new Watching();
   const live = new Live({

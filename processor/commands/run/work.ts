@@ -70,7 +70,7 @@ const ANSWER_TIMEOUT_MS = 45_000;
  * fit.
  *
  * @param instance name of the worker in `progress.committed_by`
- * @param watching whether to report samples of decoded records
+ * @param watching whether to report many samples of decoded records
  */
 export async function work(
   settings: RunSettings,
@@ -99,8 +99,8 @@ export async function work(
   const source = new HeldSource(kafka, forgotten, POLL_MS);
   const sampler = new Sampler(settings.KAFKA_TOPIC, settings.EVENTS_KEEP_DAYS * DAY_MS, () => performance.now());
   // Held records may belong to a user who was forgotten, so they are not shown.
-  const isShown = () => watching.on && forgotten.limits.size === 0;
-  const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from) : [];
+  const isShown = () => forgotten.limits.size === 0;
+  const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from, watching.on) : [];
   const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness));
   // Of buffers outside the heap, V8 counts all the address space of the kernel as one.
   const reservedBytes = kernelMebibytes(settings) * 2 ** 20;

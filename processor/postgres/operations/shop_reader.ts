@@ -17,15 +17,20 @@ import {
   type ShopSource,
   type TablePartition,
   type TopPage,
+  type Trend,
 } from "../../status/shop.ts";
 
 const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** How far back from the latest event windows and sessions are read, in milliseconds. */
 const ACTIVE_MS = 60 * MINUTE_MS;
 const CONVERSION_MS = 60 * MINUTE_MS;
 const PAGES_MS = 15 * MINUTE_MS;
 const WINDOWS_MS = 6 * MINUTE_MS;
+
+/** Length of the steps of revenue, in milliseconds. */
+const REVENUE_STEP_MS = 5 * MINUTE_MS;
 
 /** Bytes of a refused record that are shown. */
 const PAYLOAD_BYTES = 2048;
@@ -56,14 +61,26 @@ export async function readFront(db: Database, topic: string, nowMs: number): Pro
     gaps: await openGapRecords(db, topic),
     watermark: rows[0]?.final ?? null,
     latest: largest === -Infinity ? null : Math.min(largest, nowMs),
+    forgotten: await readForgotten(db, topic),
   };
+}
+
+async function readForgotten(db: Database, topic: string): Promise<Front["forgotten"]> {
+  const { rows } = await db.query<{ partition: number; below: number }>(
+    `select v.partition, v.below::float8 as below from clickstream.forgotten f,
+            unnest(f.partitions, f.below) as v(partition, below)
+      where f.id = (select max(id) from clickstream.forgotten where topic = $1)`,
+    [topic],
+  );
+  return rows.map(({ partition, below }) => [partition, below]);
 }
 
 /** Reads everything that the page shows about the shop. */
 export async function readShop(db: Database, { watermark, latest }: Front): Promise<ShopReport> {
   const refusals = await readRefusals(db);
   if (latest === null) {
-    return { asOf: null, watermark, activeUsers: null, conversion: null, topPages: [], windows: [], refusals };
+    const nothing = { activeUsers: null, conversion: null, revenue: null, topPages: [], windows: [] };
+    return { asOf: null, watermark, ...nothing, refusals };
   }
   const active = await readActiveUsers(db, latest);
   const minutes = await readMinutes(db, latest);
@@ -73,6 +90,7 @@ export async function readShop(db: Database, { watermark, latest }: Front): Prom
     watermark,
     activeUsers: active.users,
     conversion: await readConversion(db, latest),
+    revenue: await readRevenue(db, latest),
     topPages: await readTopPages(db, latest),
     windows: [...minutes, ...active.windows].filter(isOpen),
     refusals,
@@ -83,20 +101,37 @@ async function readActiveUsers(db: Database, latest: number): Promise<{ users: A
   const { rows } = await db.query<{ start: number; end: number; users: number }>(
     `select ${ms("window_start")} as start, ${ms("window_end")} as end, users::float8 as users
        from clickstream.active_users
-      where window_start > ${time("$1")} and window_start <= ${time("$2")} order by window_start`,
-    [latest - ACTIVE_MS, latest],
+      where window_start > ${time("$1")} and window_start <= ${time("$2")}
+         or window_start > ${time("$3")} and window_start <= ${time("$4")} order by window_start`,
+    [latest - ACTIVE_MS, latest, latest - ACTIVE_MS - DAY_MS, latest - DAY_MS],
   );
+  const usersAt = new Map(rows.map(({ end, users }) => [end, users]));
+  const today = rows.filter(({ start }) => start > latest - ACTIVE_MS);
   // The earliest window that contains the latest event: most of its time has passed.
-  const now = rows.find(({ end }) => end > latest)?.users ?? 0;
-  const series = rows.filter(({ end }) => end <= latest + MINUTE_MS).map(({ end, users }) => [end, users] as const);
-  const windows = rows.map(({ start, end, users }) => ({
+  const now = today.find(({ end }) => end > latest)?.users ?? 0;
+  const over = Math.floor(latest / MINUTE_MS) * MINUTE_MS;
+  const ends = Array.from({ length: ACTIVE_MS / MINUTE_MS }, (_, i) => over + MINUTE_MS + MINUTE_MS * i - ACTIVE_MS);
+  // A window without an event has no row.
+  const series = [...ends, over + MINUTE_MS].map((end) => [end, usersAt.get(end) ?? 0] as const);
+  const before = series.map(([end]) => usersAt.get(end - DAY_MS) ?? 0);
+  const windows = today.map(({ start, end, users }) => ({
     view: "active users",
     start,
     end,
     count: users,
     unit: "users",
   }));
-  return { users: { now, series }, windows };
+  const change = changeOf(usersAt.get(over) ?? 0, usersAt.get(over - DAY_MS) ?? 0);
+  return { users: { now, ...trend(series, before, change) }, windows };
+}
+
+function trend(series: Trend["series"], before: readonly number[], change: number | null): Trend {
+  return { series, dayBefore: before.some((figure) => figure > 0) ? before : null, change };
+}
+
+/** The change as a share of the day before; null if either is 0. */
+function changeOf(today: number, before: number): number | null {
+  return today === 0 || before === 0 ? null : today / before - 1;
 }
 
 async function readMinutes(db: Database, latest: number): Promise<OpenWindow[]> {
@@ -115,8 +150,9 @@ async function readMinutes(db: Database, latest: number): Promise<OpenWindow[]> 
 }
 
 async function readConversion(db: Database, latest: number): Promise<Conversion> {
-  const { rows: [sessions] } = await db.query<Pick<Conversion, "sessions" | "conversions" | "revenueCents">>(
-    `select sessions::float8 as sessions, conversions::float8 as conversions, revenue_cents::float8 as "revenueCents"
+  const { rows: [sessions] } = await db.query<Pick<Conversion, "sessions" | "conversions" | "rate" | "revenueCents">>(
+    `select sessions::float8 as sessions, conversions::float8 as conversions, conversion_rate as rate,
+            revenue_cents::float8 as "revenueCents"
        from clickstream.conversion(${upTo(latest, CONVERSION_MS)})`,
   );
   const { rows: steps } = await db.query<{ sessions: number }>(
@@ -124,6 +160,25 @@ async function readConversion(db: Database, latest: number): Promise<Conversion>
   );
   const [views, carts, purchases] = steps.map((step) => step.sessions);
   return { ...sessions!, views: views!, carts: carts!, purchases: purchases! };
+}
+
+/** Asks the report for each step of the last hour, and of the hour a day before. */
+async function readRevenue(db: Database, latest: number): Promise<Trend> {
+  const steps = CONVERSION_MS / REVENUE_STEP_MS;
+  const { rows } = await db.query<{ end: number; cents: number }>(
+    `select ${ms("s.to")} as end, c.revenue_cents::float8 as cents
+       from (values (0), (1)) as d(days), generate_series(1, ${steps}) as g(step),
+            lateral (select ${
+      time("$1")
+    } + g.step * interval '${REVENUE_STEP_MS} ms' - d.days * interval '24 h') as s("to"),
+            lateral clickstream.conversion(s."to" - interval '${REVENUE_STEP_MS} ms', s."to") as c
+      order by d.days, g.step`,
+    [latest + 1 - CONVERSION_MS],
+  );
+  const series = rows.slice(0, steps).map(({ end, cents }) => [end, cents] as const);
+  const before = rows.slice(steps).map(({ cents }) => cents);
+  const total = (all: readonly number[]) => all.reduce((sum, cents) => sum + cents, 0);
+  return trend(series, before, changeOf(total(series.map(([, cents]) => cents)), total(before)));
 }
 
 async function readTopPages(db: Database, latest: number): Promise<TopPage[]> {
