@@ -12,6 +12,7 @@ import charts from "./page/charts.js" with { type: "text" };
 import dom from "./page/dom.js" with { type: "text" };
 import live from "./page/live.js" with { type: "text" };
 import overview from "./page/overview.js" with { type: "text" };
+import recent from "./page/recent.js" with { type: "text" };
 import shop from "./page/shop.js" with { type: "text" };
 import events from "./page/events.js" with { type: "text" };
 
@@ -36,6 +37,7 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/page/dom.js": script(dom),
   "/page/live.js": script(live),
   "/page/overview.js": script(overview),
+  "/page/recent.js": script(recent),
   "/page/shop.js": script(shop),
   "/page/events.js": script(events),
 };

@@ -6,7 +6,7 @@ import { AxeBuilder } from "@axe-core/playwright";
 import assert from "node:assert/strict";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { produce } from "../kafka/producer.ts";
-import { type Looking, SIZES, startBrowser, type Window } from "../../testing/servers/browser.ts";
+import { layoutShift, type Looking, SIZES, startBrowser, type Window } from "../../testing/servers/browser.ts";
 import { Child, freePort, run, until } from "../../testing/servers/child.ts";
 import { type Broker, startKafka } from "../../testing/servers/kafka.ts";
 import { type Server, startPostgres, using } from "../../testing/servers/postgres.ts";
@@ -134,6 +134,12 @@ async function retryWhenSlow(body: (times: Record<string, number>, attempt: numb
   }
 }
 
+/** The stages of the pipeline at fault, with the text of each. */
+async function broken(page: Page): Promise<string[]> {
+  const stages = await page.locator("#pipeline .stage[data-level=broken]").allInnerTexts();
+  return stages.map((text) => text.replaceAll(/\s+/g, " ").replace(/ [\d,.]+ \w+\/s /, ": "));
+}
+
 async function timed(what: Promise<void>): Promise<number> {
   const sinceMs = performance.now();
   await what;
@@ -178,10 +184,11 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.locator("#active-now", { hasText: "1" }).waitFor();
     await page.locator("#pages li", { hasText: "/" }).first().waitFor();
     await page.locator("#windows li", { hasText: "traffic" }).first().waitFor();
-    for (const chart of ["outcome", "commit", "latency", "active"]) {
+    for (const chart of ["outcome", "commit", "latency", "active", "revenue"]) {
       await page.locator(`#${chart}-chart canvas`).waitFor();
     }
-    assert.match(await page.locator("#settings").innerText(), /KAFKA_BROKERS/);
+    assert.match(await page.locator("#settings").innerText(), /KAFKA_BROKERS[^]*WORKERS\s+2\s+MEMORY_MB\s+auto: \d+/);
+    assert.deepEqual(await broken(page), []);
     assert.match(await page.locator("#about").innerText(), /clickstream \d+\.\d+\.\d+, 2 workers/);
   });
 
@@ -215,6 +222,17 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     assert.equal(await page.locator("main img, main script, main [onerror]").count(), 0);
     assert.doesNotMatch(await page.title(), /taken/);
     assert.doesNotMatch(await page.locator("main").innerText(), /\u202e/);
+  });
+
+  await step("shows the latest events to who comes later, and moves nothing while it loads", async () => {
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      const other = await scene.open({ viewport });
+      await other.page.locator("#events td", { hasText: "<img src=x" }).first().waitFor();
+      await other.page.locator("#refusals li").first().waitFor();
+      const { score, moved } = await layoutShift(other.page);
+      assert.ok(score < 0.1, `${size}: ${score}, of: ${moved.join("; ")}`);
+      await other.close();
+    }
   });
 
   await step("passes axe, in light and dark, on a desktop and on a phone", async () => {
@@ -256,13 +274,18 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await page.keyboard.press("Enter");
     assert.equal(await focused(), "verdict");
     const reached: unknown[] = [];
-    for (let i = 0; i < 12 && reached.at(-1) !== "SUMMARY"; i++) {
+    for (let i = 0; i < 20 && reached.at(-1) !== "SUMMARY"; i++) {
       await page.keyboard.press("Tab");
       reached.push(await focused());
       if (reached.at(-1) === "events-filter") await page.keyboard.type("ann");
       if (reached.at(-1) === "events-pause") await page.keyboard.press("Space");
     }
-    assert.deepEqual(reached.filter((id) => /^(events-|SUMMARY)/.test(String(id))), [
+    assert.deepEqual(reached.filter((id) => /^(events-|SUMMARY|\w+-chart)/.test(String(id))), [
+      "active-chart",
+      "revenue-chart",
+      "outcome-chart",
+      "commit-chart",
+      "latency-chart",
       "events-filter",
       "events-refused",
       "events-pause",
@@ -306,6 +329,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
       for (const list of ["windows", "refusals"]) {
         assert.match(await page.locator(`#${list}-empty`).textContent() ?? "", /^Unknown: /);
       }
+      assert.deepEqual(await broken(page), ["PostgreSQL: can't be reached"]);
       assert.deepEqual(await flaws(page), []);
       // Send a record, so that a commit fails: without one, the pipeline would not restart.
       await scene.send([{ page: `/meanwhile/${attempt}` }]);
@@ -313,7 +337,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
       await scene.server.start();
       times["PostgreSQL started"] = await timed(verdict(page, "Up to date"));
       await page.locator("#trouble").waitFor({ state: "hidden" });
-      assert.equal(await page.locator("#windows-empty").textContent(), "No window is open.");
+      assert.match(await page.locator("#windows-empty").textContent() ?? "", /^No window is open;/);
     });
     await page.locator("#restarts li", { hasText: "database unavailable" }).first().waitFor();
   });
@@ -322,6 +346,7 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     await retryWhenSlow(async (times) => {
       await scene.broker.stop("SIGKILL");
       times["Kafka stopped"] = await timed(verdict(page, "Kafka can't be reached"));
+      assert.deepEqual(await broken(page), ["Kafka: can't be reached"]);
       await scene.broker.start();
       times["Kafka started"] = await timed(verdict(page, /Waiting for partitions|Up to date/));
       // The group waits for its previous members until their sessions time out.
@@ -342,6 +367,11 @@ Deno.test("the status page, in a browser", leaky, async (t) => {
     const alarming = (await page.evaluate("levels") as string[]).filter((level) => level === "broken");
     assert.deepEqual(alarming, [], "forgetting a user must not look like a fault");
     assert.equal(await page.locator("#events td", { hasText: "/bobs" }).count(), 0);
+    // Nor does the service keep them for those who come later.
+    const later = await scene.open();
+    await later.page.locator("#events td", { hasText: "/after" }).waitFor();
+    assert.equal(await later.page.locator("#events td", { hasText: "/bobs" }).count(), 0);
+    await later.close();
   });
 
   await step("reconnects to the service after it was killed", async () => {

@@ -38,6 +38,29 @@ export interface Window {
   close(): Promise<void>;
 }
 
+/** The cumulative layout shift of a page since it was opened, and what moved: each time its score, and the elements. */
+export async function layoutShift(page: Page): Promise<{ readonly score: number; readonly moved: readonly string[] }> {
+  const { all } = await page.evaluate(LAYOUT_SHIFTS) as { all: { value: number; moved: string[] }[] };
+  return {
+    score: all.reduce((sum, { value }) => sum + value, 0),
+    moved: all.map(({ value, moved }) => `${value.toFixed(4)} ${moved.join(", ")}`),
+  };
+}
+
+/** Runs in the page, which reports what has moved so far a moment later. */
+const LAYOUT_SHIFTS = `new Promise((resolve) => {
+  const all = [];
+  new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput, sources } of list.getEntries()) {
+      const nameOf = (node) => node?.id || node?.className || node?.nodeName;
+      const moved = sources.map(({ node, previousRect, currentRect }) =>
+        nameOf(node) + " " + Math.round(previousRect.top) + " to " + Math.round(currentRect.top));
+      if (!hadRecentInput) all.push({ value, moved });
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve({ all }), 300);
+})`;
+
 /** Starts Chromium; installs it with apt if it is missing and apt may be used. */
 export async function startBrowser(): Promise<Looking> {
   if (!await exists(PROGRAM)) {

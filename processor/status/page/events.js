@@ -4,8 +4,9 @@
  */
 import { byId, clock, make, plain, show, whole } from "./dom.js";
 
-/** Number of rows that are kept. */
+/** Number of rows, and of samples that are kept to filter. */
 const ROWS = 60;
+const KEPT = 500;
 
 /** Samples that arrive together are shown over this time, in milliseconds. */
 const SPREAD_MS = 900;
@@ -19,18 +20,23 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 /** Timers of samples that have arrived and are not shown yet. */
 const waiting = new Set();
 
+/** The latest samples by partition and offset, newest last. */
+const samples = new Map();
+
+/** Whether the service has consumed anything since it started, and whether it may show what it kept of that. */
+let hasConsumed = false;
+let isUnknown = false;
 let passed = 0;
 let missed = 0;
 
 /** Shows new samples, spread over time. */
-export function showEvents(samples) {
+export function showEvents(all) {
   if (isPaused()) {
-    passed += samples.length;
+    passed += all.length;
     return count();
   }
-  const later = samples.filter(fits);
-  const everyMs = still.matches ? 0 : SPREAD_MS / later.length;
-  later.forEach((sample, i) => {
+  const everyMs = still.matches ? 0 : SPREAD_MS / all.length;
+  all.forEach((sample, i) => {
     const timer = setTimeout(() => {
       waiting.delete(timer);
       if (isPaused()) passed++;
@@ -40,11 +46,14 @@ export function showEvents(samples) {
   });
 }
 
-/** Drops all samples, shown or not: they may belong to a user who was forgotten. */
-export function forgetEvents() {
+/** Shows these samples only: others may belong to a user who was forgotten. */
+export function setEvents(all) {
   waiting.forEach(clearTimeout);
   waiting.clear();
-  rows.replaceChildren();
+  isUnknown = false;
+  samples.clear();
+  for (const sample of all) samples.set(keyOf(sample), sample);
+  again();
 }
 
 /** Shows that messages were dropped because this connection is too slow. */
@@ -53,14 +62,37 @@ export function showMissed(messages) {
   count();
 }
 
+/** Takes the number of records that the service has consumed. */
+export function setConsumed(records) {
+  hasConsumed = records > 0;
+  showEmpty();
+}
+
+/** The tables cannot be read: only they know which events may be shown. */
+export function setUnknown() {
+  isUnknown = true;
+  showEmpty();
+}
+
 function isPaused() {
   return pause.ariaPressed === "true";
 }
 
+function keyOf({ partition, offset }) {
+  return `${partition}/${offset}`;
+}
+
 function add(sample) {
+  const key = keyOf(sample);
+  if (samples.has(key)) return;
+  samples.set(key, sample);
+  if (samples.size > KEPT) samples.delete(samples.keys().next().value);
+  if (!fits(sample)) return showEmpty();
   const row = rowOf(sample);
+  row.className = "new";
   rows.prepend(row);
   while (rows.childElementCount > ROWS) rows.lastElementChild.remove();
+  showEmpty();
 }
 
 function rowOf({ time, type, page, user, device, region, revenueCents, reason, detail }) {
@@ -69,9 +101,9 @@ function rowOf({ time, type, page, user, device, region, revenueCents, reason, d
   const what = make("td", "clip", reason === null ? page : detail);
   what.title = plain(reason === null ? page : detail);
   const revenue = revenueCents === 0 ? "" : whole(revenueCents / 100);
-  const cell = (text, className = "") => make("td", className, text ?? "");
+  const cell = (text, className = "clip") => make("td", className, text ?? "");
   const when = time === null ? "–" : clock(time);
-  const cells = [cell(when), make("td", "", kind), what, cell(user, "clip mono"), cell(device), cell(region, "clip")];
+  const cells = [cell(when), make("td", "clip", kind), what, cell(user, "clip mono"), cell(device), cell(region)];
   return make("tr", "", ...cells, cell(revenue, "n"));
 }
 
@@ -90,6 +122,31 @@ function count() {
   show(byId("events-count"), parts.join("; "));
 }
 
+/** Shows the samples that fit, newest first. */
+function again() {
+  rows.replaceChildren(...[...samples.values()].reverse().filter(fits).slice(0, ROWS).map(rowOf));
+  showEmpty();
+}
+
+/** Says why there is no row, and what can be done. */
+function showEmpty() {
+  byId("events-empty").hidden = rows.childElementCount > 0;
+  if (rows.childElementCount > 0) return;
+  const isFiltered = samples.size > 0;
+  show(
+    byId("events-why"),
+    isFiltered
+      ? `None of the latest ${whole(samples.size)} events matches.`
+      : isUnknown
+      ? "Unknown: cannot read the tables at the moment."
+      : hasConsumed
+      ? "The next event appears here."
+      : "No event has arrived since the service started.",
+  );
+  byId("events-send").hidden = isFiltered || isUnknown || hasConsumed;
+  byId("events-all").hidden = !isFiltered;
+}
+
 pause.addEventListener("click", () => {
   pause.ariaPressed = String(!isPaused());
   pause.textContent = isPaused() ? "Resume" : "Pause";
@@ -97,11 +154,12 @@ pause.addEventListener("click", () => {
   count();
 });
 
-/** Clears the rows after a change of filter; new samples are filtered. */
-function again() {
-  rows.replaceChildren();
-}
-
 filter.addEventListener("input", again);
 refusedOnly.addEventListener("change", again);
 byId("events-tools").addEventListener("submit", (event) => event.preventDefault());
+byId("events-all").addEventListener("click", () => {
+  filter.value = "";
+  refusedOnly.checked = false;
+  again();
+  filter.focus();
+});

@@ -8,7 +8,7 @@ const SILENCE_MS = 4_000;
 const AGAIN_AFTER_MS = 1_000;
 
 /** The events of the stream. */
-const EVENTS = ["status", "history", "point", "front", "shop", "events", "trouble", "missed"];
+const EVENTS = ["status", "history", "point", "front", "shop", "recent", "events", "trouble", "missed"];
 
 /**
  * Listens until the page is closed.

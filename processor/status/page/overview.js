@@ -2,8 +2,22 @@
  * The process itself: verdict, pipeline, partitions, restarts, configuration.
  * @module
  */
-import { ago, byId, clock, duration, fill, joined, keyed, make, meter, percent, rate, show, whole } from "./dom.js";
-import { forgetEvents } from "./events.js";
+import {
+  ago,
+  byId,
+  clock,
+  duration,
+  fill,
+  joined,
+  keyed,
+  make,
+  meter,
+  percent,
+  plain,
+  rate,
+  show,
+  whole,
+} from "./dom.js";
 
 const LEVELS = {
   good: "All is well",
@@ -15,7 +29,6 @@ const LEVELS = {
 };
 
 let said = "";
-let forgottenAt = "";
 let status = null;
 let front = null;
 
@@ -56,6 +69,7 @@ export function showStatus(report) {
   showVerdict(report.verdict);
   show(byId("topic"), report.topic);
   show(byId("instance"), report.instance);
+  byId("topic").parentElement.title = plain(`${report.topic} · ${report.instance}`);
   showPipeline(report.stages, report.lag);
   showPartitions();
   showRestarts(report.restarts);
@@ -84,13 +98,14 @@ function showPipeline(stages, lag) {
       meter(),
       facts,
     );
-  }, (stage, { name, unit, rate: each, busy, eachUs }) => {
+  }, (stage, { name, unit, rate: each, busy, eachUs, fault }) => {
     const [number, word] = stage.querySelector(".rate").children;
     const [share, time] = stage.querySelector(".facts").children;
+    stage.dataset.level = fault?.level ?? "good";
     show(number, rate(each));
     show(word, ` ${unit}/s`);
     fill(stage.querySelector(".meter"), busy);
-    show(share, name === "Kafka" ? `waiting ${percent(busy)}` : `busy ${percent(busy)}`);
+    show(share, fault?.text ?? `${name === "Kafka" ? "waiting" : "busy"} ${percent(busy)}`);
     const waiting = name === "Kafka" && lag.records > 0 ? `${whole(lag.records)} waiting` : "";
     show(time, name === "Kafka" ? waiting : eachUs === null ? "" : `${duration(eachUs / 1000)} each`);
   });
@@ -106,8 +121,15 @@ function showPartitions() {
     ...status.partitions,
     ...others.map((partition) => ({ ...partition, lag: null })),
   ].sort((a, b) => a.partition - b.partition);
+  byId("partitions-empty").hidden = all.length > 0;
+  show(
+    byId("partitions-empty"),
+    status.verdict.level === "good"
+      ? "Other instances of the consumer group read all partitions; this one takes over when one of them ends."
+      : `None is assigned: ${status.verdict.title}.`,
+  );
   keyed(byId("partitions"), all, ({ partition }) => partition, () => {
-    return make("tr", "", make("td", "n"), make("td", "n"), make("td"), make("td"), make("td", "clip mono"));
+    return make("tr", "", make("td"), make("td", "n"), make("td"), make("td"), make("td", "clip mono"));
   }, (row, { partition, lag, watermark, committedAt, owner }) => {
     const [number, records, mark, commit, who] = row.children;
     const committed = committedAt ?? inTables.get(partition)?.committedAt ?? null;
@@ -123,12 +145,6 @@ function showPartitions() {
 }
 
 function showRestarts(restarts) {
-  // A user was forgotten: the events shown may be theirs.
-  const forgotten = restarts.find(({ cause }) => cause === "user_forgotten")?.at ?? "";
-  if (forgotten > forgottenAt) {
-    forgottenAt = forgotten;
-    forgetEvents();
-  }
   byId("restarts-empty").hidden = restarts.length > 0;
   keyed(byId("restarts"), restarts, ({ at, cause }) => `${at} ${cause}`, ({ at, cause, message }) => {
     const why = make("span", "chip", cause.replaceAll("_", " "));

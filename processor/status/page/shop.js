@@ -2,11 +2,23 @@
  * The shop, from the tables: active users, sales, open windows and refusals.
  * @module
  */
-import { drawActive } from "./charts.js";
+import { Chart } from "./charts.js";
 import { byId, clock, duration, fill, keyed, make, meter, minute, percent, show, whole } from "./dom.js";
 
 /** If the latest event is older than this, in milliseconds, the page shows its time. */
 const FRESH_MS = 90_000;
+
+/** A chart without axes: the last hour, and the same hour a day before. */
+function sparkline(id, name, format) {
+  const lines = [
+    { name, colour: "--accent", fill: "--accent-soft" },
+    { name: "yesterday", colour: "--soft", dash: [3, 3] },
+  ];
+  return new Chart(id, { lines, format, time: minute });
+}
+
+const users = sparkline("active-chart", "users", whole);
+const revenue = sparkline("revenue-chart", "revenue", money);
 
 let shop = null;
 
@@ -14,16 +26,41 @@ let shop = null;
 export function showShop(report) {
   shop = report;
   byId("trouble").hidden = true;
-  const { asOf, activeUsers, conversion, topPages, refusals } = report;
-  show(byId("as-of"), asOf === null || Date.now() - asOf < FRESH_MS ? "" : `as of the latest event, ${clock(asOf)}`);
+  const { asOf, activeUsers, conversion, revenue: taken, topPages, refusals } = report;
+  const isOld = asOf !== null && Date.now() - asOf >= FRESH_MS;
+  const old = isOld ? `as of the latest event, ${clock(asOf)}` : "";
+  show(byId("as-of"), asOf === null ? "No event has been committed yet." : old);
   if (activeUsers !== null) {
     show(byId("active-now"), whole(activeUsers.now));
-    drawActive(activeUsers.series);
+    showTrend(users, byId("active-change"), activeUsers);
   }
   if (conversion !== null) showConversion(conversion);
+  if (taken !== null) showTrend(revenue, byId("revenue-change"), taken);
+  byId("pages-empty").hidden = topPages.length > 0;
+  show(byId("pages-empty"), "No page was viewed in this time.");
   showBars(byId("pages"), topPages.map(({ page, views }) => ({ name: page, count: views })));
   showWindows(report);
   showRefusals(refusals);
+}
+
+function showTrend(chart, line, { series, dayBefore, change }) {
+  const values = [series.map(([, figure]) => figure), ...(dayBefore === null ? [] : [dayBefore])];
+  chart.draw(series.map(([end]) => end / 1000), values, {
+    shown: [values[0], dayBefore ?? values[0].map(() => null)],
+  });
+  const share = change === null ? null : Math.abs(change) < 0.005 ? 0 : change;
+  line.dataset.way = share === null || share === 0 ? "same" : share > 0 ? "up" : "down";
+  const sign = share > 0 ? "+" : "−";
+  show(
+    line,
+    share === null
+      ? "no data from yesterday"
+      : share === 0
+      ? "same as yesterday"
+      : share >= 9
+      ? `${whole(share + 1)} times yesterday`
+      : `${sign}${percent(Math.abs(share))} on yesterday`,
+  );
 }
 
 /** Shows that the tables cannot be read; the last report stays. */
@@ -31,22 +68,25 @@ export function showTrouble(reason) {
   byId("trouble").hidden = reason === null;
   if (reason === null) return;
   const from = shop === null ? "" : " The figures below are from before.";
-  show(byId("trouble"), `Cannot read the tables at the moment: ${reason}.${from}`);
+  // If the service is broken, the verdict gives the reason.
+  const why = byId("verdict").dataset.level === "broken" ? "" : `: ${reason}`;
+  show(byId("trouble"), `Cannot read the tables at the moment${why}.${from}`);
   // Windows and refusals may have changed since the last report.
   const unknown = "Unknown: cannot read the tables at the moment.";
   show(byId("windows-empty"), unknown);
   show(byId("refusals-empty"), unknown);
+  show(byId("pages-empty"), unknown);
 }
 
-function showConversion({ sessions, conversions, revenueCents, views, carts, purchases }) {
-  show(byId("conversion-rate"), sessions === 0 ? "–" : percent(conversions / sessions));
+function showConversion({ sessions, conversions, rate, revenueCents, views, carts, purchases }) {
+  show(byId("conversion-rate"), rate === null ? "–" : percent(rate));
+  show(byId("sessions"), `${whole(conversions)} of ${whole(sessions)} with a purchase`);
   showBars(byId("funnel"), [
-    { name: "viewed a page", count: views },
-    { name: "filled a cart", count: carts },
-    { name: "bought", count: purchases },
+    { name: "page", count: views },
+    { name: "→ cart", count: carts },
+    { name: "→ bought", count: purchases },
   ]);
   show(byId("revenue"), money(revenueCents));
-  show(byId("sessions"), `${whole(sessions)} sessions, ${whole(conversions)} with a purchase`);
 }
 
 /** An amount without its currency: the shop has only one. */
@@ -71,7 +111,8 @@ function showBars(list, items) {
 
 function showWindows({ windows, asOf, watermark }) {
   byId("windows-empty").hidden = windows.length > 0;
-  show(byId("windows-empty"), "No window is open.");
+  const latest = asOf === null ? "" : ` The latest event is of ${clock(asOf)}.`;
+  show(byId("windows-empty"), `No window is open; the next event opens one.${latest}`);
   keyed(byId("windows"), windows, ({ view, start }) => `${view} ${start}`, ({ view, start, end }) => {
     const name = make("span", "", view, make("small", "", ` ${minute(start)}–${minute(end)}`));
     return make("li", "", make("p", "line", name, make("span")), meter());
@@ -83,15 +124,33 @@ function showWindows({ windows, asOf, watermark }) {
   });
 }
 
+/** Shows how many records this process has refused, by reason. */
+export function showReasons({ refusals, totals, startedAt }) {
+  const since = `since the service started, ${clock(startedAt)}`;
+  show(byId("refusals-since"), totals.refused === 0 ? `none ${since}` : `${whole(totals.refused)} ${since}`);
+  const reasons = Object.entries(refusals).sort(([, a], [, b]) => b - a);
+  keyed(byId("reasons"), reasons, ([reason]) => reason, ([reason]) => {
+    const why = make("span", "chip", reason.replaceAll("_", " "));
+    why.dataset.kind = "refused";
+    return make("li", "", why, make("b"));
+  }, (row, [, count]) => show(row.lastElementChild, whole(count)));
+}
+
 function showRefusals(refusals) {
-  byId("refusals-empty").hidden = refusals.length > 0;
-  show(byId("refusals-empty"), "Nothing has been refused.");
-  show(byId("refusals-count"), refusals.length === 0 ? "" : `the latest ${refusals.length}, with their payloads`);
+  const isEmpty = refusals.length === 0;
+  byId("refusals-empty").hidden = !isEmpty;
+  show(
+    byId("refusals-empty"),
+    "Nothing has been refused. A refused record appears here with its reason and its bytes.",
+  );
+  byId("refusals-count").hidden = isEmpty;
+  show(byId("refusals-count"), `The latest ${refusals.length}, of all instances`);
   keyed(byId("refusals"), refusals, ({ id }) => id, (refusal) => {
     const { reason, field, detail, partition, offset, payload, bytes, refusedAt } = refusal;
     const why = make("span", "chip", reason.replaceAll("_", " "));
     why.dataset.kind = "refused";
-    const what = make("span", "what", field === null ? "" : `${field}: `, detail ?? "");
+    const isNamed = field === null || detail?.startsWith(field);
+    const what = make("span", "what", isNamed ? "" : `${field}: `, detail ?? "");
     const where = make("span", "aside", `partition ${partition}, offset ${offset}, ${clock(refusedAt)}`);
     const sent = make("pre", "", bytes === 0 ? "(empty)" : payload);
     sent.tabIndex = 0;
