@@ -17,6 +17,7 @@ export { CloudwatchLogGroup } from "@cdktf/provider-aws/lib/cloudwatch-log-group
 export { CloudwatchMetricAlarm } from "@cdktf/provider-aws/lib/cloudwatch-metric-alarm/index.js";
 export { DataAwsCallerIdentity } from "@cdktf/provider-aws/lib/data-aws-caller-identity/index.js";
 export { DataAwsSsmParameter } from "@cdktf/provider-aws/lib/data-aws-ssm-parameter/index.js";
+export { DataAwsSsmParametersByPath } from "@cdktf/provider-aws/lib/data-aws-ssm-parameters-by-path/index.js";
 export { DbInstance } from "@cdktf/provider-aws/lib/db-instance/index.js";
 export { DbParameterGroup } from "@cdktf/provider-aws/lib/db-parameter-group/index.js";
 export { DbSubnetGroup } from "@cdktf/provider-aws/lib/db-subnet-group/index.js";

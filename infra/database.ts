@@ -117,6 +117,7 @@ export class DatabaseStack extends AwsStack {
       monitoringRoleArn: this.#makeMonitoringRole().arn,
       enabledCloudwatchLogsExports: ["postgresql", "upgrade"],
       dependsOn: logs,
+      lifecycle: this.keeping("database/database"),
     });
     this.host = database.address;
     this.port = Fn.tostring(database.port);

@@ -218,6 +218,7 @@ export class Host extends Construct {
       // AWS's own key: a final snapshot would be unreadable once our key is destroyed.
       encrypted: true,
       finalSnapshot: snapshot,
+      lifecycle: this.#stack.keeping(`${this.node.path}/data`),
       tags: { Name: `${this.#stack.named(this.host)}-data` },
     });
     new VolumeAttachment(this, "attachment", {

@@ -1,5 +1,5 @@
 /**
- * The private network and what all stacks share: its DNS zone, a key, and a topic for alarms.
+ * The private network and what all stacks share: the record of the settings, a DNS zone, a key, a topic for alarms.
  * @module
  */
 import { addressIn, cidrText, subnetOf, type Tier } from "./addresses.ts";
@@ -32,6 +32,7 @@ import {
 } from "./aws.ts";
 import { PORTS } from "./hosts/settings.ts";
 import { policy, trust } from "./policy.ts";
+import { addRecord } from "./record.ts";
 import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 
@@ -78,6 +79,7 @@ export class NetworkStack extends AwsStack {
 
   constructor(scope: Construct, settings: Settings) {
     super(scope, "network", settings);
+    addRecord(this, settings);
     this.key = this.#makeKey();
     this.vpc = new Vpc(this, "vpc", {
       cidrBlock: cidrText(settings.DEPLOY_NETWORK),

@@ -40,6 +40,11 @@ const parsed = <T>(parse: (value: string) => T) =>
 
 const machine = { schema: oneOf(...Object.keys(MACHINES)), allowed: `one of ${Object.keys(MACHINES).join(", ")}` };
 
+const region = z.string().regex(
+  /^(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]$/,
+);
+const A_REGION = "a region of AWS's own partition, like eu-central-1";
+
 /** Days for which CloudWatch can keep logs, limited to useful values. */
 const LOG_DAYS = ["1", "3", "5", "7", "14", "30", "60", "90", "180", "365", "731"] as const;
 
@@ -58,11 +63,9 @@ export const SETTINGS = {
     about: "what all that is created is named after; two deployments in an account have two names",
   },
   AWS_REGION: {
-    schema: z.string().regex(
-      /^(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9]$/,
-    ),
+    schema: region,
     default: "us-east-1",
-    allowed: "a region of AWS's own partition, like eu-central-1",
+    allowed: A_REGION,
     about: "where everything is created",
   },
   DEPLOY_ZONES: {
@@ -171,6 +174,24 @@ export const SETTINGS = {
     allowed: "the name of a bucket of S3 that exists",
     about: "where Terraform's state is kept; without it in files beside deno.json",
   },
+  DEPLOY_STATE_REGION: {
+    schema: region,
+    default: null,
+    allowed: A_REGION,
+    about: "where that bucket is; without it in AWS_REGION",
+  },
+  DEPLOY_CHANGE: {
+    schema: parsed(settingNames),
+    default: "",
+    allowed: "names of settings, separated by commas",
+    about: "settings that may change: a deployment keeps the others as they are",
+  },
+  DEPLOY_DESTROY: {
+    schema: parsed(list),
+    default: "",
+    allowed: "names, separated by commas, such as stream/kafka-3/data; or the deployment's name, for all",
+    about: "what holds data and may be destroyed",
+  },
 } as const satisfies Record<string, Setting>;
 
 /** Name of a setting. */
@@ -200,6 +221,10 @@ export const PASSED_ON = SETTING_NAMES.filter((name) => !MADE_HERE.some((made) =
 export type Settings = { readonly [K in SettingName]: Value<(typeof SETTINGS)[K]> } & {
   /** Settings of the binary that are set, as text. */
   readonly passedOn: Readonly<Record<string, string>>;
+  /** Every setting of the deployment as text, by name; empty where an optional one is not set. */
+  readonly texts: Readonly<Record<SettingName, string>>;
+  /** Names of the settings that are set, in order; all others follow from the size or are defaults. */
+  readonly chosen: readonly string[];
   /** Whether AWS is a stand-in, at an address without DNS names for buckets. */
   readonly elsewhere: boolean;
 };
@@ -218,11 +243,13 @@ export function deploySettings(
   const architecture = read("DEPLOY_ARCHITECTURE", set("DEPLOY_ARCHITECTURE"), wrong) as Architecture | undefined;
   if (size === undefined || architecture === undefined) throw wrongSettings(wrong);
   const names = Object.keys(SETTINGS) as SettingName[];
-  const chosen: Readonly<Partial<Record<SettingName, string>>> = CHOICES[size];
-  const values = names.map((name) => {
-    const [arm, x86 = arm] = chosen[name]?.split("/") ?? [];
-    return [name, read(name, set(name) ?? (architecture === "arm64" ? arm : x86), wrong)];
+  const ofSize: Readonly<Partial<Record<SettingName, string>>> = CHOICES[size];
+  const texts = names.map((name) => {
+    const [arm, x86 = arm] = ofSize[name]?.split("/") ?? [];
+    const { default: fallback }: Setting = SETTINGS[name];
+    return [name, set(name) ?? (architecture === "arm64" ? arm : x86) ?? fallback ?? ""] as const;
   });
+  const values = texts.map(([name, text]) => [name, read(name, text, wrong)]);
   wrong.push(...passedOnWrong(env));
   if (wrong.length > 0) throw wrongSettings(wrong);
   const passedOn = Object.fromEntries(PASSED_ON.flatMap((name) => set(name) === undefined ? [] : [[name, set(name)!]]));
@@ -230,6 +257,8 @@ export function deploySettings(
   const settings = {
     ...Object.fromEntries(values),
     passedOn,
+    texts: Object.fromEntries(texts),
+    chosen: [...names, ...PASSED_ON].filter((name) => set(name) !== undefined),
     elsewhere: set("AWS_ENDPOINT_URL") !== undefined,
   } as Settings;
   wrong.push(...notTogether(settings));
@@ -240,7 +269,7 @@ export function deploySettings(
 function read(name: SettingName, given: string | undefined, wrong: string[]): unknown {
   const { schema, default: fallback, allowed }: Setting = SETTINGS[name];
   const value = given ?? fallback;
-  if (value === null) return null;
+  if (fallback === null && !value) return null;
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
   const said = error.issues.find(({ code, message }) => code === "custom" && message !== "")?.message;
@@ -293,4 +322,15 @@ function network(value: string): Cidr {
   if (cidr.bits < 16 || cidr.bits > 22) throw new RangeError(`it is a /${cidr.bits}`);
   if (!isPrivate(cidr)) throw new RangeError("its addresses are public");
   return cidr;
+}
+
+function list(value: string): readonly string[] {
+  return value.split(",").map((part) => part.trim()).filter((part) => part !== "");
+}
+
+function settingNames(value: string): readonly string[] {
+  const names = list(value);
+  const unknown = names.filter((name) => !(name in SETTINGS) && !PASSED_ON.some((passed) => passed === name));
+  if (unknown.length > 0) throw new RangeError(`${unknown.join(", ")} is no setting`);
+  return names;
 }

@@ -19,11 +19,13 @@ export abstract class AwsStack extends TerraformStack {
       ...(settings.elsewhere ? { s3UsePathStyle: true } : {}),
     });
     const bucket = settings.DEPLOY_STATE_BUCKET;
-    const file = `${settings.DEPLOY_NAME}.${id}.tfstate`;
+    const file = `${settings.DEPLOY_NAME}.${settings.AWS_REGION}.${id}.tfstate`;
     // Relative to the stack's folder, cdktf.out/stacks/…, where Terraform runs.
     if (bucket === null) new LocalBackend(this, { path: `../../../${file}` });
     else {
-      new S3Backend(this, { bucket, key: `clickstream/${file}`, region: settings.AWS_REGION, encrypt: true });
+      const region = settings.DEPLOY_STATE_REGION ?? settings.AWS_REGION;
+      new S3Backend(this, { bucket, key: `clickstream/${file}`, region, encrypt: true });
+      if (settings.elsewhere) this.addOverride("terraform.backend.s3.use_path_style", true);
       this.addOverride("terraform.backend.s3.use_lockfile", true);
     }
   }
@@ -31,6 +33,12 @@ export abstract class AwsStack extends TerraformStack {
   /** A name within the deployment. */
   named(name: string): string {
     return `${this.settings.DEPLOY_NAME}-${name}`;
+  }
+
+  /** The lifecycle of something that holds data: Terraform refuses to destroy it unless it or the deployment is named. */
+  keeping(name: string): { preventDestroy: boolean } {
+    const { DEPLOY_DESTROY: named, DEPLOY_NAME: deployment } = this.settings;
+    return { preventDestroy: !named.includes(name) && !named.includes(deployment) };
   }
 
   /** Adds an output with exactly this name. */

@@ -63,6 +63,8 @@ function holding(
 }
 
 function standIn(id: string, attribute: string): Json {
+  // Nothing is deployed yet.
+  if (attribute === "values") return [];
   if (attribute === "master_user_secret") return [{ secret_arn: `arn:${id}` }];
   return attribute === "latest_version" || attribute === "port" ? 1 : `${id}.${attribute}`;
 }

@@ -31,17 +31,21 @@ function blocks(page: string, language: string): string[] {
 /** The page whose commands tasks/release/release_test.ts runs, on a machine of their own. */
 const INSTALL = "docs/install.md";
 
+/** The page whose commands tasks/deploy/deploy_test.ts reads; tasks/deploy/aws_test.ts deploys to a stand-in for AWS. */
+const AWS = "docs/aws.md";
+
 /** Every command line of the shell blocks, without trailing comments. */
-const COMMANDS: readonly string[] = [...PAGES].filter(([path]) => path !== INSTALL).flatMap(([, page]) =>
-  blocks(page, "sh")
-).flatMap((block) => block.split("\n").map((line) => line.replace(/ +#.*$/, "")).filter((line) => line !== ""));
+const COMMANDS: readonly string[] = [...PAGES].filter(([path]) => path !== INSTALL && path !== AWS).flatMap((
+  [, page],
+) => blocks(page, "sh")).flatMap((block) =>
+  block.split("\n").map((line) => line.replace(/ +#.*$/, "")).filter((line) => line !== "")
+);
 
 /** Commands that no test here runs as written, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
   "./deno task test": "runs these tests",
   "./deno test -A testing/service/complaints_test.ts": "is a test by itself",
-  "export AWS_REGION=eu-central-1 DEPLOY_SIZE=small":
-    "needs AWS; infra/ and tasks/deploy/deploy_test.ts try what can be without",
+  "export AWS_REGION=eu-central-1 DEPLOY_SIZE=small": "needs AWS; infra/ and tasks/deploy/ try what can be without",
   "./deno task deploy": "needs AWS",
   "./deno task destroy": "needs AWS",
   "journalctl -u clickstream -n 50": "needs a host with systemd; infra/hosts/boot_test.ts boots one",

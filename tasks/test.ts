@@ -19,8 +19,13 @@ function countsOf(report: string): Counts {
   return { passed: number("tests") - failed - skipped, failed };
 }
 
-/** Boots machines, and builds in copies of the repository: each takes minutes. */
-const SLOW = ["infra/hosts/boot_test.ts", "tasks/contributing_test.ts", "tasks/release/release_test.ts"];
+/** Boots machines, applies all stacks, and builds in copies of the repository: each takes minutes. */
+const SLOW = [
+  "infra/hosts/boot_test.ts",
+  "tasks/contributing_test.ts",
+  "tasks/deploy/aws_test.ts",
+  "tasks/release/release_test.ts",
+];
 
 /** Folders of the first half of the tests, which takes about as long as all others. */
 const FIRST_HALF = /^(processor|grafana)\//;

@@ -125,11 +125,13 @@ async function run(program: string, ...args: readonly string[]): Promise<void> {
   if (!success) throw new Error(`${program} ${args.join(" ")} ended with ${code}: ${new TextDecoder().decode(stderr)}`);
 }
 
-if (import.meta.main) {
-  const { DEPLOY_ARCHITECTURE: architecture } = deploySettings();
+/** Builds or fetches every artifact for hosts of an architecture; prints their sizes. */
+export async function makeArtifacts(architecture: Architecture): Promise<void> {
   for (const name of FILES) {
     await makeArtifact(name, architecture);
     const { size } = await Deno.stat(pathOf(name, architecture));
     console.log(`${name}: ${(size / 1e6).toFixed(1)} MB`);
   }
 }
+
+if (import.meta.main) await makeArtifacts(deploySettings().DEPLOY_ARCHITECTURE);

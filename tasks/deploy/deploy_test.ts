@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import { deploySettings } from "../../infra/settings.ts";
+import { ROOT } from "./deployment.ts";
+import { recordOf } from "../../infra/record.ts";
+import { deploySettings, WrongSettings } from "../../infra/settings.ts";
 import { put, sumOf } from "./artifacts.ts";
-import { judge, type Outputs, plan, type Verdict, waysIn } from "./deploy.ts";
-import { farewell } from "./destroy.ts";
+import { describeChanges, describeDeployment } from "./deploy.ts";
+import { identity, readOptions } from "./deployment.ts";
+import { farewell, settingsToDestroy } from "./destroy.ts";
+import { judge, type Outputs, type Verdict, waysIn } from "./hosts.ts";
 
 const SHA = "a".repeat(64);
 const NEW = `/opt/clickstream/store/clickstream-${SHA}/clickstream`;
@@ -49,40 +52,84 @@ Deno.test("deploy: every way in is a command that forwards a port", () => {
   );
 });
 
-Deno.test("deploy: first prints what will be created and its cost", () => {
-  const said = plan(deploySettings((name) => name === "DEPLOY_SIZE" ? "production" : undefined));
+const choose = (choices: Readonly<Record<string, string>>) => (name: string) => choices[name];
+
+Deno.test("deploy: first prints what a deployment consists of, its cost, and settings that change", () => {
+  const said = describeDeployment(deploySettings(choose({ DEPLOY_SIZE: "production" })));
   assert.match(said, /^deployment clickstream, production, in us-east-1\nhosts: 3 of Kafka, 2 of the processor/);
   assert.match(said, /about \d{3,4} dollars a month/);
-});
-
-Deno.test("destroy: prints what is kept", () => {
-  const choose = (value: string) => deploySettings((name) => name === "DEPLOY_SNAPSHOT" ? value : undefined);
-  assert.match(farewell(choose("true")), /what stays: a last snapshot/);
-  assert.match(farewell(choose("false")), /what stays: nothing/);
-});
-
-Deno.test("destroy: leaves a protected deployment alone, and exits with 2 on wrong settings", async () => {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
-  // Stand-ins: only their presence is checked.
-  const bin = await Deno.makeTempDir({ prefix: "clickstream-bin-" });
-  for (const name of ["npx", "terraform", "aws"]) {
-    await Deno.writeTextFile(`${bin}/${name}`, "#!/bin/sh\nexit 9\n", { mode: 0o755 });
-  }
-  const destroy = async (env: Record<string, string>) => {
-    const args = ["run", "--allow-all", "--quiet", "tasks/deploy/destroy.ts", "--yes"];
-    const PATH = `${bin}:${Deno.env.get("PATH")}`;
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: root, env: { ...env, PATH } })
-      .output();
-    return { code, said: new TextDecoder().decode(stderr) };
-  };
-  const kept = await destroy({ DEPLOY_SIZE: "production" });
-  assert.deepEqual([kept.code, /is protected/.test(kept.said)], [1, true]);
-  assert.equal((await destroy({ DEPLOY_SIZE: "huge" })).code, 2);
-  assert.match(
-    (await destroy({ DEPLOY_SIZE: "dev" })).said,
-    /cdktf-cli@0\.21\.0 destroy \* --auto-approve ended with 9/,
+  const changes = [{ name: "DEPLOY_ALARM_EMAIL", deployed: "", wanted: "a@example.org" }];
+  assert.equal(
+    describeChanges(changes),
+    "settings that change:\n  DEPLOY_ALARM_EMAIL: not set → a@example.org",
   );
-  await Deno.remove(bin, { recursive: true });
+});
+
+Deno.test("deploy: the region must be named, and options are settings", () => {
+  assert.throws(() => identity(choose({})), WrongSettings);
+  assert.equal(identity(choose({ AWS_REGION: "eu-central-1" })).DEPLOY_NAME, "clickstream");
+  const args = ["--yes", "--change", "DEPLOY_SIZE", "--destroy=stream/kafka-3/data"];
+  const { yes, env } = readOptions(args, ["change", "destroy"], choose({ DEPLOY_CHANGE: "DEPLOY_RATE", OTHER: "1" }));
+  assert.deepEqual(
+    [yes, env("DEPLOY_CHANGE"), env("DEPLOY_DESTROY"), env("OTHER")],
+    [true, "DEPLOY_RATE,DEPLOY_SIZE", "stream/kafka-3/data", "1"],
+  );
+  assert.throws(() => readOptions(["--chnage", "x"], ["change"]), WrongSettings);
+});
+
+const PRODUCTION = recordOf(deploySettings(choose({ AWS_REGION: "eu-central-1", DEPLOY_SIZE: "production" })));
+
+Deno.test("destroy: goes by what is recorded, and not by the environment", () => {
+  // Neither forgetting the size nor taking off the protection in the environment alone opens a deployment.
+  for (
+    const env of [{}, { DEPLOY_SIZE: "dev" }, { DEPLOY_PROTECTED: "false" }, { DEPLOY_CHANGE: "DEPLOY_PROTECTED" }]
+  ) {
+    const given = choose({ AWS_REGION: "eu-central-1", ...env });
+    assert.throws(() => settingsToDestroy(PRODUCTION, given), /clickstream is protected/, JSON.stringify(env));
+  }
+  const open = { ...PRODUCTION, settings: { ...PRODUCTION.settings, DEPLOY_PROTECTED: "false" } };
+  const settings = settingsToDestroy(open, choose({ AWS_REGION: "eu-central-1", DEPLOY_SNAPSHOT: "false" }));
+  assert.deepEqual([settings.DEPLOY_SNAPSHOT, settings.DEPLOY_DESTROY], [true, ["clickstream"]]);
+  assert.match(
+    farewell(settings),
+    /what stays: a last snapshot of the database, clickstream-last-…, and of 4 data vol/,
+  );
+  assert.match(farewell({ ...settings, DEPLOY_SNAPSHOT: false }), /what stays: nothing/);
+  // A first deployment that failed has no record.
+  assert.equal(settingsToDestroy(null, choose({ AWS_REGION: "eu-central-1" })).DEPLOY_SIZE, "dev");
+});
+
+Deno.test("deploy and destroy: exit with 2 on wrong settings and unknown options, before anything else", async () => {
+  const code = async (task: string, args: readonly string[], env: Record<string, string>) => {
+    const all = ["run", "--allow-all", "--quiet", `tasks/deploy/${task}.ts`, ...args];
+    return (await new Deno.Command(Deno.execPath(), { args: all, cwd: ROOT, env }).output()).code;
+  };
+  assert.equal(await code("deploy", [], { AWS_REGION: "" }), 2);
+  assert.equal(await code("destroy", ["--yes=all"], { AWS_REGION: "eu-central-1" }), 2);
+});
+
+/** Options of each task. */
+const OPTIONS = { deploy: ["change", "destroy"], destroy: ["confirm"], artifacts: [] } as const;
+
+Deno.test("docs/aws.md: every command has settings and options that exist", async () => {
+  const page = await Deno.readTextFile(`${ROOT}docs/aws.md`);
+  const lines = [...page.matchAll(/^```sh\n([^`]*)^```$/gm)].flatMap(([, block]) => block!.trim().split("\n"));
+  const seen = lines.map((line) => {
+    const words = line.replace(/^export /, "").split(" ");
+    const settings = words.filter((word) => /^[A-Z_]+=/.test(word)).map((word) => word.split("=") as [string, string]);
+    const [program, ...rest] = words.slice(settings.length);
+    const given: Readonly<Record<string, string>> = Object.fromEntries(settings);
+    if (program !== "./deno") {
+      deploySettings(choose(given));
+      return program ?? "export";
+    }
+    const [task, ...args] = rest.slice(1);
+    const { env } = readOptions(args, OPTIONS[task as keyof typeof OPTIONS], choose(given));
+    deploySettings(env);
+    return task;
+  });
+  assert.deepEqual(new Set(seen), new Set(["export", "deploy", "destroy", "artifacts", "npx"]));
+  assert.ok(seen.length >= 8);
 });
 
 Deno.test("artifacts: a file's checksum is found in what its maker publishes", () => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { MACHINES } from "./instances.ts";
+import { MACHINES } from "../../infra/instances.ts";
 import { monthlyCost, total } from "./cost.ts";
-import { deploySettings } from "./settings.ts";
-import { SIZES } from "./sizes.ts";
-import { synthesize } from "./testing/synth.ts";
+import { deploySettings } from "../../infra/settings.ts";
+import { SIZES } from "../../infra/sizes.ts";
+import { synthesize } from "../../infra/testing/synth.ts";
 
 const choose = (size: string) => deploySettings((name) => name === "DEPLOY_SIZE" ? size : undefined);
 
@@ -29,7 +29,7 @@ Deno.test("infra: the cost counts what is synthesized", async () => {
 });
 
 Deno.test("infra: the README states these costs", async () => {
-  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
   for (const size of SIZES) {
     const [, said] = new RegExp(`^\\| \`${size}\` .*\\| +(\\d+) \\|$`, "m").exec(readme) ??
       assert.fail(`${size} has no cost`);

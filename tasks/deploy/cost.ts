@@ -3,8 +3,8 @@
  * logs, requests) is extra.
  * @module
  */
-import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
-import type { Settings } from "./settings.ts";
+import { DATABASE_CLASSES, MACHINES } from "../../infra/instances.ts";
+import type { Settings } from "../../infra/settings.ts";
 
 /** Source of the prices. */
 export const PRICES_OF = "of 2025";

@@ -1,0 +1,167 @@
+/**
+ * A whole deployment by Terraform and AWS's provider, against a stand-in for AWS: made, made again, changed, destroyed.
+ * It takes minutes, and needs `terraform`, `aws` and the provider: from Terraform's registry, or from the folder in
+ * `TERRAFORM_MIRROR` (`terraform providers mirror FOLDER` fills one).
+ */
+import assert from "node:assert/strict";
+import { type BuiltFile, type FileName, FILES } from "../../infra/artifacts.ts";
+import { type Cloud, REGION, startCloud } from "../../infra/testing/aws.ts";
+import { exists, run } from "../../testing/servers/child.ts";
+import { Aws } from "./aws.ts";
+import { settingsToDeploy } from "./deploy.ts";
+import { assertSameDeployment, openStacks, readRecord, synthesize } from "./deployment.ts";
+import { settingsToDestroy } from "./destroy.ts";
+import { rollOut, tearDown } from "./rollout.ts";
+
+/** Oldest version of the provider that knows all that the stacks have; they ask for a newer one. */
+const PROVIDER = ">= 5.90.0, < 7.0.0";
+
+const folder = await Deno.makeTempDir({ prefix: "clickstream-aws-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+
+/** Version of the provider that can be had here, or why none can. */
+async function providerVersion(): Promise<{ version: string } | { why: string }> {
+  const mirror = Deno.env.get("TERRAFORM_MIRROR");
+  if (mirror !== undefined) {
+    await Deno.writeTextFile(
+      `${folder}/rc`,
+      `provider_installation {\n  filesystem_mirror { path = "${mirror}" }\n}\n`,
+    );
+    Deno.env.set("TF_CLI_CONFIG_FILE", `${folder}/rc`);
+  }
+  await Deno.mkdir(`${folder}/probe`);
+  const required_providers = { aws: { source: "aws", version: PROVIDER } };
+  await Deno.writeTextFile(`${folder}/probe/main.tf.json`, JSON.stringify({ terraform: { required_providers } }));
+  try {
+    await run("aws", ["--version"]);
+    await run("terraform", [`-chdir=${folder}/probe`, "init", "-input=false"]);
+    const version = JSON.parse(await run("terraform", [`-chdir=${folder}/probe`, "version", "-json"])) as {
+      provider_selections: Readonly<Record<string, string>>;
+    };
+    return { version: Object.values(version.provider_selections)[0]! };
+  } catch (error) {
+    return { why: error instanceof Error ? error.message.split("\n")[0]! : String(error) };
+  }
+}
+
+const provider = await providerVersion();
+
+/** Artifacts with these contents by name; others contain their own name. */
+async function files(contents: Partial<Record<FileName, string>> = {}): Promise<Record<FileName, BuiltFile>> {
+  const entries = await Promise.all(FILES.map(async (name) => {
+    const text = new TextEncoder().encode(contents[name] ?? name);
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text)).toHex();
+    await Deno.writeFile(`${folder}/${hash}`, text);
+    return [name, { path: `${folder}/${hash}`, sha256: hash }] as const;
+  }));
+  return Object.fromEntries(entries) as Record<FileName, BuiltFile>;
+}
+
+/** Adapts the synthesized stacks to the stand-in. */
+async function adapt(out: string): Promise<void> {
+  for await (const { name } of Deno.readDir(`${out}/stacks`)) {
+    const path = `${out}/stacks/${name}/cdk.tf.json`;
+    const json = JSON.parse(await Deno.readTextFile(path));
+    if ("version" in provider) json.terraform.required_providers.aws.version = provider.version;
+    // The stand-in applies it without its condition, and then denies everything.
+    delete json.resource.aws_s3_bucket_policy;
+    await Deno.writeTextFile(path, JSON.stringify(json));
+  }
+}
+
+type Choices = Readonly<Record<string, string>>;
+
+/** One deployment; `deploy` and `destroy` do what the tasks do, and answer every question with yes. */
+class Deployment {
+  readonly said: string[] = [];
+  readonly aws = new Aws(REGION);
+  readonly #out = `${folder}/cdktf.out`;
+  readonly #env: Choices;
+
+  constructor(cloud: Cloud) {
+    for (const [name, value] of Object.entries(cloud.env)) Deno.env.set(name, value);
+    this.#env = { ...cloud.env, DEPLOY_STATE_BUCKET: "states" };
+  }
+
+  async deploy(choices: Choices, contents: Partial<Record<FileName, string>> = {}): Promise<string> {
+    const env = { ...this.#env, ...choices };
+    const { settings, record } = await settingsToDeploy(this.aws, (name) => env[name]);
+    synthesize(settings, await files(contents), this.#out);
+    await adapt(this.#out);
+    const stacks = await openStacks(this.#out);
+    await assertSameDeployment(stacks, record, settings);
+    this.said.length = 0;
+    return await rollOut(stacks, settings.DEPLOY_DESTROY, { say: (line) => this.said.push(line), ask: () => true });
+  }
+
+  async destroy(): Promise<boolean> {
+    const record = await readRecord(this.aws, "clickstream");
+    const settings = settingsToDestroy(record, (name) => this.#env[name]);
+    synthesize(settings, await files(), this.#out);
+    await adapt(this.#out);
+    return await tearDown(await openStacks(this.#out), { say: () => {}, ask: () => true }, "");
+  }
+
+  /** Names of the data volumes. */
+  async volumes(): Promise<string[]> {
+    const query = ["--query", "Volumes[].Tags[?Key=='Name'].Value[]", "--filters", "Name=tag-key,Values=Name"];
+    return (await this.aws.json<string[]>("ec2", "describe-volumes", ...query)).filter((name) => /data$/.test(name));
+  }
+}
+
+Deno.test({
+  name: `deploy: Terraform makes a deployment, leaves it alone, changes what is named, and destroys it${
+    "why" in provider ? ` (ignored: ${provider.why})` : ""
+  }`,
+  ignore: "why" in provider,
+  fn: async (t) => {
+    await using cloud = await startCloud();
+    await cloud.upload("states", "nothing", new Uint8Array());
+    const deployment = new Deployment(cloud);
+    const FIRST = { DEPLOY_SIZE: "dev", DEPLOY_ZONES: "a,b,c", DEPLOY_BROKERS: "3" };
+    const count = (action: string) => deployment.said.filter((line) => line.trim().startsWith(action)).length;
+
+    await t.step("a first deployment", async () => {
+      assert.equal(await deployment.deploy(FIRST), "done");
+      assert.match(deployment.said.join("\n"), /^network: \d+ to create\n/);
+      assert.deepEqual((await deployment.volumes()).length, 4);
+    });
+    await t.step("the same again, with the environment forgotten", async () => {
+      assert.equal(await deployment.deploy({}), "nothing to do", deployment.said.join("\n"));
+    });
+    await t.step("a new binary changes what the processor runs, and no machine", async () => {
+      assert.equal(await deployment.deploy({}, { clickstream: "a new version" }), "done");
+      assert.match(deployment.said.join("\n"), /~ stream\/processor-1\/release \(aws_ssm_parameter\): /);
+      assert.equal(count("±") + count("-"), 0, deployment.said.join("\n"));
+      assert.equal(await deployment.deploy({}, { clickstream: "a new version" }), "nothing to do");
+    });
+    await t.step("another size is refused, unless it is named", async () => {
+      await assert.rejects(deployment.deploy({ DEPLOY_SIZE: "production" }), /DEPLOY_SIZE is dev, and production here/);
+    });
+    await t.step("fewer brokers are refused even if named, since their data would be lost", async () => {
+      const fewer = { DEPLOY_BROKERS: "1", DEPLOY_CHANGE: "DEPLOY_BROKERS" };
+      await assert.rejects(
+        deployment.deploy(fewer),
+        /would be lost: stream\/kafka-[23]\/data, stream\/kafka-[23]\/data/,
+      );
+    });
+    await t.step("a volume that would be replaced is refused by Terraform itself", async () => {
+      const moved = { DEPLOY_ZONES: "b,a,c", DEPLOY_CHANGE: "DEPLOY_ZONES" };
+      await assert.rejects(deployment.deploy(moved), /prevent_destroy/);
+    });
+    await t.step("a state that is elsewhere is noticed", async () => {
+      await cloud.upload("others", "nothing", new Uint8Array());
+      const elsewhere = { DEPLOY_STATE_BUCKET: "others", DEPLOY_CHANGE: "DEPLOY_STATE_BUCKET" };
+      await assert.rejects(
+        deployment.deploy(elsewhere),
+        /is deployed in eu-central-1, but Terraform's state is not in/,
+      );
+    });
+    await t.step("everything is destroyed, in spite of prevent_destroy", async () => {
+      assert.equal(await deployment.destroy(), true);
+      assert.deepEqual(await deployment.volumes(), []);
+      assert.equal(await readRecord(deployment.aws, "clickstream"), null);
+    });
+    assert.ok(!await exists(`${folder}/clickstream.${REGION}.network.tfstate`), "the state is in the bucket");
+  },
+});
