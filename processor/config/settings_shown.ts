@@ -3,7 +3,8 @@
  * @module
  */
 import { type Address, addressText } from "./address.ts";
-import { type Setting, type SettingName, SETTINGS, type Settings } from "./config.ts";
+import { type SettingName, SETTINGS, type Settings } from "./config.ts";
+import type { Setting } from "./schemas.ts";
 import { Secret } from "./secret.ts";
 import type { View } from "../views/view.ts";
 
