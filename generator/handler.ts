@@ -118,6 +118,11 @@ async function settingsOf(): Promise<KafkaSettings> {
   if (authorities === undefined) await assertLoginsProtected(settings);
   const { KAFKA_BROKERS: brokers, KAFKA_TOPIC: topic, KAFKA_PARTITIONS: partitions, ...login } = settings;
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: secret } = login;
+  if (mechanism === "OAUTHBEARER" || mechanism === "AWS_MSK_IAM") {
+    throw new RangeError(
+      `KAFKA_SASL_MECHANISM is ${mechanism}, which this function does not support; use SCRAM-SHA-512`,
+    );
+  }
   return {
     brokers,
     topic,

@@ -16,8 +16,8 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "testing/effort.ts", "tasks/bundle"],
   ],
   ["processor/refusal.ts", "processor/measures", "grafana"],
-  ["processor/decode", "processor/views"],
-  ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config"],
+  ["processor/decode", "processor/views", "processor/aws"],
+  ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config", "processor/kafka/login"],
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
   [
     ...["processor/postgres/sink", "processor/postgres/operations", "processor/embedded", "processor/http"],

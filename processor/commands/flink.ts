@@ -60,7 +60,13 @@ function security(settings: FlinkSettings): Record<string, string> {
     properties["properties.ssl.truststore.type"] = "PEM";
     properties["properties.ssl.truststore.location"] = tls.file;
   }
-  if (mechanism !== null && user !== null) {
+  if (settings.KAFKA_TLS_CERT !== null) {
+    // Flink's PEM key store is one file with the key and the chain.
+    properties["properties.ssl.keystore.type"] = "PEM";
+    properties["properties.ssl.keystore.location"] = "<file with the key and the certificate>";
+  }
+  if (mechanism === "OAUTHBEARER" || mechanism === "AWS_MSK_IAM") Object.assign(properties, byToken(settings));
+  else if (mechanism !== null && user !== null) {
     const module = `org.apache.kafka.common.security.${
       mechanism === "PLAIN" ? "plain.Plain" : "scram.Scram"
     }LoginModule`;
@@ -71,6 +77,31 @@ function security(settings: FlinkSettings): Record<string, string> {
       `org.apache.flink.kafka.shaded.${module} required username="${name}" password="<password>";`;
   }
   return properties;
+}
+
+const OAUTH = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security.oauthbearer";
+
+/** Options of a login by token. */
+function byToken(settings: FlinkSettings): Record<string, string> {
+  if (settings.KAFKA_SASL_MECHANISM === "AWS_MSK_IAM") {
+    // The classes are in aws-msk-iam-auth, which Flink needs beside the connector.
+    return {
+      "properties.sasl.mechanism": "AWS_MSK_IAM",
+      "properties.sasl.jaas.config": "software.amazon.msk.auth.iam.IAMLoginModule required;",
+      "properties.sasl.client.callback.handler.class": "software.amazon.msk.auth.iam.IAMClientCallbackHandler",
+    };
+  }
+  const quoted = (text: string) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+  const { KAFKA_SASL_OAUTHBEARER_CLIENT_ID: id, KAFKA_SASL_OAUTHBEARER_SCOPE: scope } = settings;
+  const client = id === null ? "" : ` clientId=${quoted(id)} clientSecret="<secret>"`;
+  return {
+    "properties.sasl.mechanism": "OAUTHBEARER",
+    "properties.sasl.login.callback.handler.class": `${OAUTH}.OAuthBearerLoginCallbackHandler`,
+    "properties.sasl.oauthbearer.token.endpoint.url": settings.KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL ?? "<url>",
+    "properties.sasl.jaas.config": `${OAUTH}.OAuthBearerLoginModule required${client}${
+      scope === null ? "" : ` scope=${quoted(scope)}`
+    };`,
+  };
 }
 
 const PLACEHOLDER = { hosts: [{ host: "<host>", port: 5432 }], database: "<database>", user: "<user>", wants: "any" };

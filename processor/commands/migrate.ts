@@ -14,10 +14,11 @@ import {
   SchemaMismatch,
   schemaState,
 } from "../postgres/operations/migrations.ts";
+import { type DatabaseSettings, loginTo } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
 
 /** Settings that `migrate` reads. */
-export type MigrateSettings = Settings<"DATABASE_URL" | "DATABASE_TLS_CA" | "EVENTS_KEEP_DAYS">;
+export type MigrateSettings = DatabaseSettings & Settings<"EVENTS_KEEP_DAYS">;
 
 /** Days ahead for which `events` has partitions: `maintain` may be late by up to a week. */
 export const AHEAD_DAYS = 7;
@@ -31,9 +32,8 @@ export async function migrateCommand(
   settings: MigrateSettings,
   out: (line: string) => void,
 ): Promise<number> {
-  const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
-  const tls = authorities === null ? {} : { tlsCa: authorities.pem };
-  const db = await openPostgres(url.reveal(), { ...tls, applicationName: "clickstream migrate" });
+  const access = { ...loginTo(settings), applicationName: "clickstream migrate" };
+  const db = await openPostgres(settings.DATABASE_URL.reveal(), access);
   try {
     if (check) return await say(db, out);
     await bringUpToDate(db, settings.EVENTS_KEEP_DAYS, out);

@@ -10,7 +10,10 @@ import { migrateCommand } from "./migrate.ts";
 /** Runs the command; returns its exit code and its lines. */
 async function run(url: string, check: boolean): Promise<{ code: number; lines: string[] }> {
   const env: Readonly<Record<string, string>> = { DATABASE_URL: url, EVENTS_KEEP_DAYS: "3" };
-  const settings = readSettings(["DATABASE_URL", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS"], (name) => env[name]);
+  const settings = readSettings(
+    ["DATABASE_URL", "DATABASE_TLS_CA", "DATABASE_AUTH", "AWS_REGION", "EVENTS_KEEP_DAYS"],
+    (name) => env[name],
+  );
   const lines: string[] = [];
   const code = await migrateCommand({ check }, settings, (line) => lines.push(line));
   return { code, lines };

@@ -67,9 +67,9 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ],
   [
     "migrate --check",
-    { DATABASE_URL: `${NOWHERE}?sslmode=prefer` },
+    { DATABASE_URL: `${NOWHERE}?sslmode=verify` },
     2,
-    /sslmode may only be disable, require, verify-full/,
+    /sslmode may only be disable, allow, prefer, require, verify-ca, verify-full/,
   ],
   ["doctor", { DATABASE_URL: `x ${NOWHERE}`, LOG_LEVEL: "debug" }, 2, /DATABASE_URL has a value that is not shown/],
   ["migrate", { DATABASE_URL: NOWHERE }, 1, /could not connect to PostgreSQL at 127.0.0.1:1/],

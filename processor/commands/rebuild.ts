@@ -26,7 +26,7 @@ import type { Records } from "../records.ts";
 import { VERSION } from "../version.ts";
 import { DAY_MS } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
-import { connected } from "./cli/connection.ts";
+import { connected, loginTo } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { beginningOf, boundsOf, offsetsAt } from "../kafka/admin.ts";
 import { type Output, Progress } from "./cli/progress.ts";
@@ -214,9 +214,8 @@ class Filling {
   }
 
   static async open(settings: RebuildSettings, plan: Plan, output: Output): Promise<Filling> {
-    const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
-    const db = await openPostgres(url.reveal(), {
-      ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+    const db = await openPostgres(settings.DATABASE_URL.reveal(), {
+      ...loginTo(settings),
       applicationName: "clickstream rebuild",
       settings: { role: "clickstream_owner" },
     });

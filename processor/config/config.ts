@@ -2,11 +2,13 @@
  * Every setting: its name, default, bounds and meaning.
  * @module
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { addressOf, addressText } from "./address.ts";
 import { databaseUrl } from "./database_url.ts";
 import { certificates } from "./files.ts";
-import { Secret } from "./secret.ts";
+import { AWS_SETTINGS, KAFKA_LOGIN_SETTINGS } from "./login_settings.ts";
+import { loginFaults } from "./logins.ts";
+import { flag, list, oneOf, parsed, type Setting, text, wholeNumber } from "./schemas.ts";
 import { find, WrongSettings } from "./sources.ts";
 import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
@@ -30,34 +32,6 @@ const WORKER_BYTES = 200e6;
 /** Least `MEMORY_MB`, and the most by default. */
 const LEAST_MEMORY_MB = 300;
 const MOST_MEMORY_MB = 1024;
-
-/** Definition of a setting. */
-export interface Setting {
-  readonly schema: z.ZodType<unknown, string>;
-  /** Value if the setting is absent; null: optional; undefined: required. */
-  readonly default?: string | null;
-  readonly allowed: string;
-  readonly about: string;
-  readonly secret?: true;
-}
-
-const text = (pattern: RegExp) => z.string().regex(pattern);
-
-const oneOf = <const T extends readonly string[]>(...values: T) => z.enum(values);
-
-const wholeNumber = (least: number, most: number) =>
-  text(/^\d{1,9}$/).transform(Number).pipe(z.number().min(least).max(most));
-
-/** A value parsed from text. The message of a `RangeError` is shown; the message of any other error is not. */
-const parsed = <T>(parse: (value: string) => T) =>
-  z.string().transform((value, context): T => {
-    try {
-      return parse(value);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof RangeError ? error.message : "" });
-      return z.NEVER;
-    }
-  });
 
 /** All settings, in the order in which they are shown. */
 export const SETTINGS = {
@@ -85,31 +59,7 @@ export const SETTINGS = {
     allowed: "1 to 255 printable ASCII characters without spaces",
     about: "consumer group; processes of one group share the partitions",
   },
-  KAFKA_TLS_CA: {
-    schema: parsed(certificates),
-    default: null,
-    allowed: "a readable PEM file, or 'public' for the well-known authorities",
-    about: "certificate authorities of the brokers; turns TLS on",
-  },
-  KAFKA_SASL_MECHANISM: {
-    schema: oneOf("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-    default: null,
-    allowed: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
-    about: "SASL mechanism of the brokers",
-  },
-  KAFKA_SASL_USERNAME: {
-    schema: text(/^\P{Cc}{1,255}$/u),
-    default: null,
-    allowed: "1 to 255 characters",
-    about: "SASL user",
-  },
-  KAFKA_SASL_PASSWORD: {
-    schema: z.string().transform((value) => new Secret(value)),
-    default: null,
-    allowed: "any text",
-    about: "password of KAFKA_SASL_USERNAME",
-    secret: true,
-  },
+  ...KAFKA_LOGIN_SETTINGS,
   DATABASE_URL: {
     schema: parsed(databaseUrl),
     allowed:
@@ -121,11 +71,18 @@ export const SETTINGS = {
   DATABASE_TLS_CA: {
     schema: parsed(certificates),
     default: null,
-    allowed: "a readable PEM file, or 'public' for the well-known authorities",
+    allowed: "a readable PEM file, its text, or 'public' for the well-known authorities",
     about: "certificate authorities of PostgreSQL; turns TLS on",
   },
+  DATABASE_AUTH: {
+    schema: oneOf("password", "AWS_RDS_IAM"),
+    default: "password",
+    allowed: "password or AWS_RDS_IAM",
+    about: "login to PostgreSQL: the password or certificate of DATABASE_URL, or a token signed with AWS credentials",
+  },
+  ...AWS_SETTINGS,
   ALLOW_PLAINTEXT: {
-    schema: oneOf("true", "false").transform((value) => value === "true"),
+    schema: flag(),
     default: "false",
     allowed: "true or false",
     about: "send logins to public addresses even without TLS that verifies the server",
@@ -178,13 +135,13 @@ export const SETTINGS = {
     about: "retention of windows and sessions, in days; `maintain` deletes older ones",
   },
   STORE_EVENTS: {
-    schema: oneOf("true", "false").transform((value) => value === "true"),
+    schema: flag(),
     default: "true",
     allowed: "true or false",
     about: "store each event, besides counting it",
   },
   HASH_ROUTES: {
-    schema: oneOf("true", "false").transform((value) => value === "true"),
+    schema: flag(),
     default: "true",
     allowed: "true or false",
     about: "count a fragment that begins with / or !/, such as #/cart, as part of the page",
@@ -218,8 +175,6 @@ type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly de
 
 /** Values of settings by name; null for an optional one that is absent. */
 export type Settings<N extends SettingName = SettingName> = { readonly [K in N]: Value<Table[K]> };
-
-const SASL = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"] as const;
 
 const LEAST_KERNEL_MEBIBYTES = 128;
 
@@ -265,7 +220,8 @@ export function readSettings<N extends SettingName>(
 ): Settings<N> {
   const wrong: string[] = [];
   const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)] as const);
-  wrong.push(...incompleteLogin(names, env));
+  const found = new Map<string, unknown>(values);
+  wrong.push(...loginFaults({ names, text: (name) => env(name) || undefined, value: (name) => found.get(name) }));
   // With another `env`, the settings are for a machine that may not exist yet.
   if (env === given) wrong.push(...tooManyWorkers(values));
   if (wrong.length > 0) {
@@ -301,19 +257,6 @@ function tooManyWorkers(values: readonly (readonly [SettingName, unknown])[]): s
   const { cores, memoryBytes } = machine();
   const has = `${cores} ${cores === 1 ? "core" : "cores"} and ${Math.floor(memoryBytes / 1e6)} MB of memory`;
   return [`WORKERS is "${workers}"; this machine has ${has}, so it must be from 1 to ${most}`];
-}
-
-function incompleteLogin(names: readonly SettingName[], env: (name: string) => string | undefined): string[] {
-  if (!SASL.every((name) => names.includes(name))) return [];
-  const absent = SASL.filter((name) => !env(name));
-  if (absent.length === SASL.length) return [];
-  return absent.map((name) => `${name} is not set; set all of ${SASL.join(", ")}, or none of them`);
-}
-
-function list(value: string): string[] {
-  const parts = value.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  if (parts.length === 0) throw new RangeError("the list is empty");
-  return parts;
 }
 
 function viewsOf(value: string): readonly View[] {

@@ -5,6 +5,11 @@
  */
 import { Secret } from "./secret.ts";
 
+/** What libpq's `sslmode` means. */
+export type TlsMode = typeof TLS_MODES[number];
+
+const TLS_MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
+
 /** A server: name or address, or the folder of its socket if `host` starts with a slash. */
 export interface DatabaseHost {
   readonly host: string;
@@ -19,10 +24,18 @@ export interface DatabaseAddress {
   readonly user: string | null;
   readonly password: string | null;
   readonly database: string;
-  /** `require` encrypts and trusts any certificate; `verify-full` checks its authority and host name. */
-  readonly tls: "disable" | "require" | "verify-full";
-  /** Files of `sslrootcert`, `sslcert` and `sslkey`; null if absent. */
-  readonly files: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null };
+  /**
+   * `allow` encrypts if the server demands it, `prefer` if it can. `require` always encrypts and trusts any certificate.
+   * `verify-ca` checks its authority, `verify-full` its host name too.
+   */
+  readonly tls: TlsMode;
+  /** Files of `sslrootcert` (or `system`), `sslcert` and `sslkey`, and `sslpassword`; null if absent. */
+  readonly files: {
+    readonly ca: string | null;
+    readonly cert: string | null;
+    readonly key: string | null;
+    readonly keyPassword: string | null;
+  };
   /** Required kind of server: any that answers, one that accepts writes, or one that is not a standby. */
   readonly wants: "any" | "read-write" | "primary";
   readonly applicationName: string | null;
@@ -38,11 +51,12 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | "any">> = {
   user: "any",
   password: "any",
   dbname: "any",
-  sslmode: ["disable", "require", "verify-full"],
+  sslmode: TLS_MODES,
   ssl: ["true"],
   sslrootcert: "any",
   sslcert: "any",
   sslkey: "any",
+  sslpassword: "any",
   target_session_attrs: ["any", "read-write", "primary"],
   application_name: "any",
   options: "any",
@@ -54,7 +68,7 @@ const PARAMETERS: Readonly<Record<string, readonly string[] | "any">> = {
 
 /** Known unsupported parameters: an error may name them, while any other text may be part of a password. */
 const UNSUPPORTED = [
-  ...["hostaddr", "passfile", "service", "servicefile", "sslcrl", "sslpassword", "sslnegotiation", "sslcompression"],
+  ...["hostaddr", "passfile", "service", "servicefile", "sslcrl", "sslnegotiation", "sslcompression"],
   ...["requirepeer", "require_auth", "krbsrvname", "gsslib", "keepalives", "keepalives_idle", "keepalives_interval"],
   ...["keepalives_count", "tcp_user_timeout", "load_balance_hosts", "fallback_application_name", "client_encoding"],
   ...["replication", "ssl_min_protocol_version", "ssl_max_protocol_version", "sslcertmode", "sslsni", "pgbouncer"],
@@ -104,6 +118,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
       ca: given.get("sslrootcert") ?? null,
       cert: given.get("sslcert") ?? null,
       key: given.get("sslkey") ?? null,
+      keyPassword: given.get("sslpassword") ?? null,
     },
     wants: (given.get("target_session_attrs") ?? "any") as DatabaseAddress["wants"],
     applicationName: given.get("application_name") ?? null,
@@ -139,18 +154,28 @@ function parametersOf(query: string): ReadonlyMap<string, string> {
 
 /** Why other values of libpq are not allowed. */
 const WHY_NOT: Readonly<Record<string, string>> = {
-  sslmode: ": allow and prefer would fall back to no encryption, and verify-ca trusts any host of the authority",
   target_session_attrs: ": the tables are written to",
 };
 
+/** As in libpq: without `sslmode`, TLS is used if the server has it; with `sslrootcert`, `require` checks the authority. */
 function tlsOf(given: ReadonlyMap<string, string>): DatabaseAddress["tls"] {
-  const mode = given.get("sslmode") ?? (given.has("ssl") ? "require" : "disable");
-  const files = ["sslrootcert", "sslcert", "sslkey"].filter((name) => given.has(name));
-  if (mode !== "verify-full" && files.includes("sslrootcert")) {
-    throw new RangeError("with sslrootcert, sslmode must be verify-full");
+  const root = given.get("sslrootcert");
+  const least = root === "system" ? "verify-full" : given.has("ssl") ? "require" : "prefer";
+  const mode = (given.get("sslmode") ?? least) as TlsMode;
+  if (root === "system" && mode !== "verify-full") {
+    throw new RangeError("with sslrootcert=system, sslmode must be verify-full: anybody gets a certificate from those");
   }
-  if (mode === "disable" && files.length > 0) throw new RangeError(`${files.join(" and ")} need an sslmode with TLS`);
-  return mode as DatabaseAddress["tls"];
+  if (root !== undefined && ["disable", "allow", "prefer"].includes(mode)) {
+    throw new RangeError("with sslrootcert, sslmode must be require, verify-ca or verify-full");
+  }
+  if (root === undefined && mode === "verify-ca") {
+    throw new RangeError("with sslmode=verify-ca, sslrootcert must name the file of the authority");
+  }
+  const [cert, key] = [given.has("sslcert"), given.has("sslkey")];
+  if (cert !== key) throw new RangeError("sslcert and sslkey need each other");
+  if (mode === "disable" && cert) throw new RangeError("sslcert and sslkey need an sslmode with TLS");
+  if (given.has("sslpassword") && !key) throw new RangeError("sslpassword needs sslkey");
+  return mode === "require" && root !== undefined ? "verify-ca" : mode;
 }
 
 function timeoutOf(text: string | undefined): number | null {

@@ -10,7 +10,14 @@ import { parseDatabaseUrl } from "./database_url.ts";
 
 /** Settings that decide where logins go, and how. */
 export type LoginSettings = Partial<
-  Settings<"KAFKA_BROKERS" | "KAFKA_TLS_CA" | "KAFKA_SASL_USERNAME" | "DATABASE_URL" | "DATABASE_TLS_CA">
+  Settings<
+    | "KAFKA_BROKERS"
+    | "KAFKA_TLS_CA"
+    | "KAFKA_SASL_MECHANISM"
+    | "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL"
+    | "DATABASE_URL"
+    | "DATABASE_TLS_CA"
+  >
 >;
 
 /** The addresses of a host name; rejects if it has none. */
@@ -41,18 +48,32 @@ export function isPublic(address: string): boolean {
  * @throws {WrongSettings} naming each setting, the host and its address
  */
 export async function assertLoginsProtected(settings: LoginSettings, resolve: Resolve = addresses): Promise<void> {
-  const wrong = await Promise.all([kafka(settings, resolve), database(settings, resolve)]);
+  const wrong = await Promise.all([
+    kafka(settings, resolve),
+    tokenEndpoint(settings, resolve),
+    database(settings, resolve),
+  ]);
   const lines = wrong.flat();
   if (lines.length > 0) throw new WrongSettings(lines.join("\n"));
 }
 
 async function kafka(settings: LoginSettings, resolve: Resolve): Promise<string[]> {
-  const { KAFKA_BROKERS: brokers = [], KAFKA_TLS_CA: authorities, KAFKA_SASL_USERNAME: user } = settings;
-  if (authorities != null || user == null) return [];
+  const { KAFKA_BROKERS: brokers = [], KAFKA_TLS_CA: authorities, KAFKA_SASL_MECHANISM: mechanism } = settings;
+  if (authorities != null || mechanism == null) return [];
   const found = await publicOnes(brokers.map((broker) => addressOf(broker).hostname), resolve);
   return found.map((host) =>
-    `KAFKA_BROKERS names ${host}; the login of KAFKA_SASL_USERNAME would cross the internet unencrypted: ` +
+    `KAFKA_BROKERS names ${host}; the login of KAFKA_SASL_MECHANISM would cross the internet unencrypted: ` +
     `set KAFKA_TLS_CA to a PEM file or 'public' (or ALLOW_PLAINTEXT=true, if you accept that)`
+  );
+}
+
+async function tokenEndpoint(settings: LoginSettings, resolve: Resolve): Promise<string[]> {
+  const url = URL.parse(settings.KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL ?? "");
+  if (url?.protocol !== "http:") return [];
+  const found = await publicOnes([url.hostname.replace(/^\[(.*)\]$/, "$1")], resolve);
+  return found.map((host) =>
+    `KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL names ${host}; the client's secret and its tokens would cross the ` +
+    "internet unencrypted: use https (or ALLOW_PLAINTEXT=true, if you accept that)"
   );
 }
 
@@ -62,7 +83,7 @@ async function database(settings: LoginSettings, resolve: Resolve): Promise<stri
   const { hosts, tls } = parseDatabaseUrl(url.reveal());
   if (tls === "verify-full") return [];
   const found = await publicOnes(hosts.map(({ host }) => host).filter((host) => !host.startsWith("/")), resolve);
-  const how = tls === "require" ? "to a server that nobody verifies" : "unencrypted";
+  const how = ["require", "verify-ca"].includes(tls) ? "to a server that nobody verifies" : "unencrypted";
   return found.map((host) =>
     `DATABASE_URL names ${host}; its login and all data would cross the internet ${how}: ` +
     `set sslmode=verify-full or DATABASE_TLS_CA to a PEM file or 'public' (or ALLOW_PLAINTEXT=true, if you accept that)`

@@ -4,10 +4,16 @@ import { assertLoginsProtected, isPublic } from "./plaintext.ts";
 
 const NAMES = [
   ...["KAFKA_BROKERS", "KAFKA_TLS_CA", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"],
-  ...["DATABASE_URL", "DATABASE_TLS_CA"],
+  ...["KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL", "KAFKA_SASL_OAUTHBEARER_CLIENT_ID"],
+  ...["KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", "DATABASE_URL", "DATABASE_TLS_CA"],
 ] as const;
 
 const LOGIN = { KAFKA_SASL_MECHANISM: "PLAIN", KAFKA_SASL_USERNAME: "shop", KAFKA_SASL_PASSWORD: "hunter2" };
+const OAUTH = {
+  KAFKA_SASL_MECHANISM: "OAUTHBEARER",
+  KAFKA_SASL_OAUTHBEARER_CLIENT_ID: "shop",
+  KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: "hunter2",
+};
 const DATABASE_URL = "postgres://writer:hunter2@10.0.0.5/shop";
 
 /** Names with private, public and no addresses. */
@@ -50,6 +56,13 @@ Deno.test("sends no login to a public address without verified TLS", async () =>
   assert.equal(await refused({ ...brokers, KAFKA_TLS_CA: "public" }), "");
   assert.equal(await refused({ KAFKA_BROKERS: "kafka.example:9092" }), "", "without a login");
   assert.equal(await refused({ ...LOGIN, KAFKA_BROKERS: "kafka.internal:9092,nowhere:9092" }), "");
+
+  const endpoint = (url: string) => refused({ ...OAUTH, KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL: url });
+  assert.match(await endpoint("http://kafka.example/token"), /TOKEN_ENDPOINT_URL names kafka\.example.*use https/);
+  assert.match(await endpoint("http://[2600:1f18::7]/token"), /the public address 2600:1f18::7/);
+  for (const url of ["https://kafka.example/t", "http://kafka.internal/t"]) {
+    assert.equal(await endpoint(url), "", url);
+  }
 
   const url = (rest: string) => refused({ DATABASE_URL: `postgres://writer:hunter2@${rest}` });
   assert.match(await url("db.example/shop"), /DATABASE_URL names db\.example, which has the public .* unencrypted/);

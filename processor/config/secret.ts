@@ -41,7 +41,7 @@ export class Secret {
 
 /** The text without the passwords of addresses in it, for messages of other programs. */
 export function withoutPasswords(text: string): string {
-  return text.replaceAll(/(:\/\/[^\s:/@]*):[^\s/]*@/g, "$1@").replaceAll(/([?&]password=)[^\s&]*/gi, "$1…");
+  return text.replaceAll(/(:\/\/[^\s:/@]*):[^\s/]*@/g, "$1@").replaceAll(/([?&](?:ssl)?password=)[^\s&]*/gi, "$1…");
 }
 
 /** The message of an error, or with `stack` its stack. */

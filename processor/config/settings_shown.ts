@@ -3,7 +3,8 @@
  * @module
  */
 import { type Address, addressText } from "./address.ts";
-import { memoryMbOf, type Setting, type SettingName, SETTINGS, type Settings, workersOf } from "./config.ts";
+import { memoryMbOf, type SettingName, SETTINGS, type Settings, workersOf } from "./config.ts";
+import type { Setting } from "./schemas.ts";
 import { Secret } from "./secret.ts";
 import type { View } from "../views/view.ts";
 

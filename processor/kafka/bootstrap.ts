@@ -8,6 +8,8 @@ import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { addressOf } from "../config/address.ts";
 import type { KafkaAccess } from "./broker.ts";
+import { tlsOptions } from "./client.ts";
+import { connectionError } from "./errors.ts";
 
 /** Time that each broker has for its answer, in milliseconds. */
 const ANSWER_WITHIN_MS = 5000;
@@ -47,11 +49,13 @@ export async function askBroker(broker: string, access: KafkaAccess): Promise<vo
         else reject(new Error("the server does not speak Kafka's protocol, or requires TLS"));
       });
       socket.on("error", reject);
-      socket.on("close", () => reject(new Error("the server closed the connection; it is not Kafka, or requires TLS")));
+      const needs = tlsOptions(access) === null ? "TLS" : "a certificate of the client that it trusts (KAFKA_TLS_CERT)";
+      const closed = `the server closed the connection; it is not Kafka, or requires ${needs}`;
+      socket.on("close", () => reject(new Error(closed)));
       socket.write(REQUEST);
     });
   } catch (error) {
-    throw new Error(`Kafka at ${broker}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new Error(`Kafka at ${broker}: ${connectionError(error)}`, { cause: error });
   } finally {
     clearTimeout(timer);
     socket?.destroy();
@@ -90,8 +94,9 @@ export async function answeringBrokers(
   return brokers.filter((broker) => answered.has(broker));
 }
 
-function opened(broker: string, { tlsCa, tls }: KafkaAccess): Socket {
+function opened(broker: string, access: KafkaAccess): Socket {
   const { hostname: host, port } = addressOf(broker);
-  if (tlsCa === undefined && tls !== true) return connect(port, host);
-  return connectTls({ host, port, servername: isIP(host) ? "" : host, ...(tlsCa === undefined ? {} : { ca: tlsCa }) });
+  const tls = tlsOptions(access);
+  if (tls === null) return connect(port, host);
+  return connectTls({ host, port, servername: isIP(host) ? "" : host, ...tls });
 }

@@ -10,23 +10,39 @@ import {
   Reader,
   saslAuthenticateV2,
   saslHandshakeV1,
+  saslOAuthBearer,
   saslPlain,
   saslScramSha,
   Writer,
 } from "@platformatic/kafka";
 import { Unavailable } from "../pipeline/commit.ts";
 import { BufferPool } from "./answer.ts";
+import { connectionError } from "./errors.ts";
+import { refusalIn } from "./login/oauth.ts";
 
 /** How to connect to the brokers. */
 export interface KafkaAccess {
   /** PEM text of the CA certificates for the brokers' certificates. This or `tls` turns TLS on. */
   readonly tlsCa?: string;
   readonly tls?: boolean;
-  readonly sasl?: {
-    readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
-    readonly username: string;
-    readonly password: string;
-  };
+  /** The client's certificate and its key as PEM text, for brokers that demand one. */
+  readonly tlsClient?: { readonly cert: string; readonly key: string };
+  readonly sasl?: PasswordLogin | TokenLogin;
+}
+
+/** A login by user and password. */
+export interface PasswordLogin {
+  readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
+  readonly username: string;
+  readonly password: string;
+}
+
+/** A login by a token, which is asked for at each login. */
+export interface TokenLogin {
+  readonly mechanism: "OAUTHBEARER";
+  /** @throws {Error} that says what to do */
+  readonly token: () => Promise<string>;
+  readonly extensions: Readonly<Record<string, string>>;
 }
 
 /** How to connect to a broker, and as which client. */
@@ -158,7 +174,9 @@ export class BrokerConnection {
     }
   }
 
-  async #authenticate({ mechanism, username, password }: NonNullable<KafkaAccess["sasl"]>): Promise<void> {
+  async #authenticate(sasl: NonNullable<KafkaAccess["sasl"]>): Promise<void> {
+    // Before the handshake: the broker waits for the login that follows it.
+    const token = sasl.mechanism === "OAUTHBEARER" ? await sasl.token() : "";
     const pool = new BufferPool();
     const send: Connection["send"] = (apiKey, apiVersion, createPayload, parse, isFlexible, _, callback) => {
       const answer = async () => {
@@ -169,26 +187,37 @@ export class BrokerConnection {
     };
     // The client's authentication uses nothing else of a connection.
     const connection = { send } as unknown as Connection;
-    await saslHandshakeV1.api.async(connection, mechanism);
-    const authenticate = saslAuthenticateV2.api;
-    const { sessionLifetimeMs } = mechanism === "PLAIN"
-      ? await saslPlain.authenticate(authenticate, connection, username, password)
-      : await saslScramSha.authenticate(
-        authenticate,
-        connection,
-        mechanism === "SCRAM-SHA-256" ? "SHA-256" : "SHA-512",
-        username,
-        password,
-      );
+    await saslHandshakeV1.api.async(connection, sasl.mechanism);
+    const { sessionLifetimeMs, authBytes } = await answered(sasl, token, connection);
+    // A refused token is answered with the reason instead of an error.
+    const refusal = sasl.mechanism === "OAUTHBEARER" ? refusalIn(authBytes) : null;
+    if (refusal !== null) throw new Error(refusal);
     if (sessionLifetimeMs > 0n) this.#staleAtMs = Date.now() + Number(sessionLifetimeMs) * RENEW_AFTER;
   }
 }
 
+/** The broker's answer to a login. */
+function answered(sasl: NonNullable<KafkaAccess["sasl"]>, token: string, connection: Connection) {
+  const authenticate = saslAuthenticateV2.api;
+  if (sasl.mechanism === "OAUTHBEARER") {
+    return saslOAuthBearer.authenticate(authenticate, connection, token, sasl.extensions);
+  }
+  const { mechanism, username, password } = sasl;
+  if (mechanism === "PLAIN") return saslPlain.authenticate(authenticate, connection, username, password);
+  const hash = mechanism === "SCRAM-SHA-256" ? "SHA-256" : "SHA-512";
+  return saslScramSha.authenticate(authenticate, connection, hash, username, password);
+}
+
 /** A connection to the first of the host's addresses that answers. */
 async function connected(host: string, port: number, where: string, access: KafkaAccess): Promise<Deno.Conn> {
-  const { tlsCa, tls } = access;
+  const { tlsCa, tls, tlsClient } = access;
+  const authorities = tlsCa !== undefined && { caCerts: [tlsCa] };
   const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   try {
+    // Only this way takes a certificate of the client; it tries the first address alone.
+    if (tlsClient !== undefined) {
+      return await withinTime(Deno.connectTls({ hostname: host, port, ...authorities, ...tlsClient }), signal);
+    }
     const addresses = await Promise.race([lookup(host, { all: true }), aborted(signal)]);
     const conn = await addresses.reduce<Promise<Deno.TcpConn>>(
       (before, { address }) => before.catch(() => Deno.connect({ hostname: address, port, signal })),
@@ -197,9 +226,19 @@ async function connected(host: string, port: number, where: string, access: Kafk
     conn.setNoDelay(true);
     if (tlsCa === undefined && tls !== true) return conn;
     // The TLS handshake runs with the first request, within its time limit; if it fails, the connection is closed.
-    return await Deno.startTls(conn, { hostname: host, ...tlsCa !== undefined && { caCerts: [tlsCa] } });
+    return await Deno.startTls(conn, { hostname: host, ...authorities });
   } catch (error) {
     throw unavailable(where, signal.aborted ? new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`) : error);
+  }
+}
+
+/** The same connection, which is closed if it comes too late. */
+async function withinTime(connecting: Promise<Deno.TlsConn>, signal: AbortSignal): Promise<Deno.TlsConn> {
+  try {
+    return await Promise.race([connecting, aborted(signal)]);
+  } catch (error) {
+    connecting.then((conn) => conn.close(), () => {});
+    throw error;
   }
 }
 
@@ -209,6 +248,6 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 function unavailable(where: string, error: unknown): Unavailable {
   if (error instanceof Unavailable) return error;
-  const reason = `Kafka at ${where}: ${error instanceof Error ? error.message : error}`;
+  const reason = `Kafka at ${where}: ${connectionError(error)}`;
   return new Unavailable(reason, { kind: "kafka_unreachable", cause: error });
 }

@@ -4,6 +4,7 @@
  */
 import type { BaseOptions, ConnectionPoolEventPayload } from "@platformatic/kafka";
 import type { KafkaAccess } from "./broker.ts";
+import { refusalIn } from "./login/oauth.ts";
 
 /** Where a cluster is, and how to connect to its brokers. */
 export interface ClusterAccess extends KafkaAccess {
@@ -15,13 +16,36 @@ const CLOSE_WITHIN_MS = 2_000;
 
 /** The client's options for reaching the cluster. */
 export function accessOptions(
-  { brokers, tlsCa, tls, sasl }: ClusterAccess,
+  { brokers, sasl, ...access }: ClusterAccess,
 ): Pick<BaseOptions, "bootstrapBrokers" | "connectTimeout" | "tls" | "tlsServerName" | "sasl"> {
+  const tls = tlsOptions(access);
   return {
     bootstrapBrokers: [...brokers],
     connectTimeout: 5000,
-    ...(tlsCa !== undefined || tls ? { tls: tlsCa === undefined ? {} : { ca: tlsCa }, tlsServerName: true } : {}),
-    ...(sasl === undefined ? {} : { sasl }),
+    ...(tls === null ? {} : { tls, tlsServerName: true }),
+    ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
+  };
+}
+
+/** Node's options for TLS; null without TLS. */
+export function tlsOptions(
+  { tlsCa, tls, tlsClient }: KafkaAccess,
+): { ca?: string; cert?: string; key?: string } | null {
+  if (tlsCa === undefined && tlsClient === undefined && tls !== true) return null;
+  return { ...(tlsCa === undefined ? {} : { ca: tlsCa }), ...tlsClient };
+}
+
+function saslOptions(sasl: NonNullable<KafkaAccess["sasl"]>): NonNullable<BaseOptions["sasl"]> {
+  if (sasl.mechanism !== "OAUTHBEARER") return sasl;
+  const { mechanism, token, extensions } = sasl;
+  return {
+    mechanism,
+    token,
+    oauthBearerExtensions: { ...extensions },
+    authBytesValidator: (bytes, callback) => {
+      const refusal = refusalIn(bytes);
+      callback(refusal === null ? null : new Error(refusal), bytes);
+    },
   };
 }
 

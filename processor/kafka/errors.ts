@@ -8,7 +8,7 @@ import type { Classification } from "../pipeline/causes.ts";
 /** The kind of most connection errors. */
 export const UNREACHABLE: Classification = { kind: "kafka_unreachable" };
 
-const CHECK_LOGIN = "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD";
+const CHECK_LOGIN = "check KAFKA_SASL_MECHANISM and the settings of its login";
 
 /** The client's code for an unknown topic, and for other errors too. */
 const USER_ERROR: ErrorCode = "PLT_KFK_USER";
@@ -48,7 +48,18 @@ const ADVICE: Readonly<Record<string, string>> = {
   PLT_KFK_AUTHENTICATION: CHECK_LOGIN,
 };
 
-const CHECK = "see that it runs, and check KAFKA_BROKERS, KAFKA_TLS_CA and KAFKA_SASL_MECHANISM";
+const CHECK = "see that it runs, and check KAFKA_BROKERS, KAFKA_TLS_CA, KAFKA_TLS_CERT and KAFKA_SASL_MECHANISM";
+
+/** TLS alerts of a server that demands a certificate of the client, or refuses the one that it got. */
+const CERTIFICATE_ALERT =
+  /alert:? ?(bad ?certificate|certificate ?(required|unknown|expired|revoked)|unknown ?ca|access ?denied)/i;
+
+/** The message of an error on a connection to a broker; says what to do about the client's certificate. */
+export function connectionError(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!CERTIFICATE_ALERT.test(message)) return message;
+  return `${message}: the broker demands a certificate of the client, or does not accept the one that it got; check KAFKA_TLS_CERT`;
+}
 
 /**
  * Runs an action on Kafka; `verb` names it in errors.

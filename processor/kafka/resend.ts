@@ -15,7 +15,7 @@ import {
   type Transaction,
 } from "kafkajs";
 import type { TopicAccess } from "./admin.ts";
-import type { ClusterAccess } from "./client.ts";
+import { type ClusterAccess, tlsOptions } from "./client.ts";
 import { attempt } from "./errors.ts";
 
 /** A message for one partition of the topic. */
@@ -38,6 +38,9 @@ export interface ResendSettings extends TopicAccess {
  * in the partitions that it wrote to.
  */
 const TRANSACTION_TIMEOUT_MS = 10_000;
+
+/** How long before the end of its session the sender logs in again, in milliseconds. */
+const REAUTHENTICATE_MS = 2000;
 
 /** Most bytes in one request. */
 const REQUEST_BYTES = 512 * 1024;
@@ -130,19 +133,28 @@ function* parts(messages: readonly Resent[]): Generator<Message[]> {
 }
 
 /** The kafkajs configuration; its retries last long enough for a broker restart. */
-export function configOf({ brokers, tlsCa, tls, sasl }: ClusterAccess): KafkaConfig {
+export function configOf({ brokers, sasl, ...access }: ClusterAccess): KafkaConfig {
+  const tls = tlsOptions(access);
   return {
     clientId: "clickstream",
     brokers: [...brokers],
     logLevel: logLevel.NOTHING,
     connectionTimeout: 5000,
+    reauthenticationThreshold: REAUTHENTICATE_MS,
     retry: { initialRetryTime: 300, maxRetryTime: 3000, retries: 25 },
-    ...(tlsCa !== undefined ? { ssl: { ca: [tlsCa] } } : tls ? { ssl: true } : {}),
+    ...(tls === null ? {} : { ssl: tls }),
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
   };
 }
 
-function saslOf({ mechanism, username, password }: NonNullable<ClusterAccess["sasl"]>): SASLOptions {
+function saslOf(sasl: NonNullable<ClusterAccess["sasl"]>): SASLOptions {
+  if (sasl.mechanism === "OAUTHBEARER") {
+    const { token, extensions } = sasl;
+    // kafkajs has no type for the extensions that it sends.
+    const login = async () => ({ value: await token(), extensions });
+    return { mechanism: "oauthbearer", oauthBearerProvider: login };
+  }
+  const { mechanism, username, password } = sasl;
   switch (mechanism) {
     case "PLAIN":
       return { mechanism: "plain", username, password };

@@ -52,6 +52,17 @@ const CONFIGURATION = /certificate|^The server does not support SSL|^SASL: /i;
 /** Node's codes for the same errors; their messages vary. */
 const CONFIGURATION_CODES = /^(CERT_|ERR_TLS_CERT|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH)/;
 
+/** Messages of PgBouncer that a retry would repeat although their SQLSTATE is that of a lost connection, and the cure. */
+const POOLER: readonly (readonly [RegExp, string])[] = [
+  [/statement pooling mode/, "set pool_mode to transaction or session in PgBouncer"],
+  [/unsupported startup parameter/, "leave it out of DATABASE_URL, or add it to PgBouncer's ignore_startup_parameters"],
+];
+
+/** What to do about an error of PgBouncer's configuration; null for any other error. */
+function poolerCure(message: string): string | null {
+  return POOLER.find(([pattern]) => pattern.test(message))?.[1] ?? null;
+}
+
 /** An error in the program, or in the data that it was about to send. The connection is not to blame. */
 export class OwnMistake extends Error {
   override readonly name = "OwnMistake";
@@ -77,6 +88,7 @@ export function isTransient(error: unknown, { connecting = false, embedded = fal
   if (error instanceof AggregateError) return error.errors.some((each) => isTransient(each, { connecting, embedded }));
   if (!(error instanceof Error) || error instanceof DatabaseError) return false;
   const { code, message } = parts(error);
+  if (poolerCure(message) !== null) return false;
   if (isState(code)) return TRANSIENT_STATES.test(code) || (connecting && FAILED_TO_START.test(code));
   if (embedded || MISTAKES.some((kind) => error instanceof kind) || code === "ERR_ASSERTION") return false;
   return !CONFIGURATION.test(message) && !(code !== null && CONFIGURATION_CODES.test(code));
@@ -138,6 +150,6 @@ function parts(error: unknown): { code: string | null; message: string; detail: 
   return {
     code: typeof code === "string" ? code : null,
     message: error.message || inner || String(code ?? error.name),
-    detail: typeof hint === "string" && hint !== "" ? hint : null,
+    detail: typeof hint === "string" && hint !== "" ? hint : poolerCure(error.message),
   };
 }

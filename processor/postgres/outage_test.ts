@@ -125,7 +125,7 @@ onServer("an outage", async (t, server) => {
   await t.step("of any kind and at any moment counts as unavailable", async () => {
     await using(url, (db) => db.exec("create table copied (text text)"));
     await using proxy = await startFaults(server.port);
-    const through = url.replace(String(server.port), String(proxy.port));
+    const through = `${url.replace(String(server.port), String(proxy.port))}?sslmode=disable`;
     const rows = new TextEncoder().encode(`${"x".repeat(999)}\n`.repeat(50));
     let failures = 0;
     for (let n = 0; n < 54; n++) {

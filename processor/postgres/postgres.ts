@@ -8,8 +8,16 @@ import { pipeline } from "node:stream/promises";
 import pg from "pg";
 // @ts-types="@types/pg-copy-streams"
 import { from as copyFrom } from "pg-copy-streams";
-import { type DatabaseAddress, type DatabaseHost, hostText, parseDatabaseUrl } from "../config/database_url.ts";
-import { databaseError, DatabaseUnavailable, OwnMistake } from "./database_errors.ts";
+import type { ConnectionOptions } from "node:tls";
+import {
+  type DatabaseAddress,
+  type DatabaseHost,
+  hostText,
+  parseDatabaseUrl,
+  type TlsMode,
+} from "../config/database_url.ts";
+import { keyOf } from "../config/files.ts";
+import { DatabaseError, databaseError, DatabaseUnavailable, OwnMistake } from "./database_errors.ts";
 import { readValue, type Result, type Statements, written } from "./statements.ts";
 import { type Database, OneByOne } from "./database.ts";
 
@@ -17,6 +25,8 @@ import { type Database, OneByOne } from "./database.ts";
 export interface PostgresOptions {
   /** PEM text of the certificate authorities to trust; with it, TLS is required. */
   readonly tlsCa?: string;
+  /** Gives the password of each login, such as a token that expires, in place of the address's. */
+  readonly password?: (at: DatabaseHost, user: string) => Promise<string>;
   readonly applicationName?: string;
   /** Session settings, such as `statement_timeout` or `lock_timeout`. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -39,7 +49,7 @@ export async function postgresStatements(url: string, options: PostgresOptions):
   const reasons: DatabaseUnavailable[] = [];
   for (const host of address.hosts) {
     try {
-      return await connected(address, host, options);
+      return await connectedAsAllowed(address, host, options);
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error;
       reasons.push(error);
@@ -52,9 +62,58 @@ export async function postgresStatements(url: string, options: PostgresOptions):
   throw new DatabaseUnavailable(reasons.map(({ message }) => message).join("; "), { kind, cause: reasons[0] });
 }
 
-async function connected(address: DatabaseAddress, at: DatabaseHost, options: PostgresOptions): Promise<Statements> {
+/** Whether to try a connection with TLS, in the order of the attempts. */
+const WITH_TLS: Readonly<Record<TlsMode, readonly boolean[]>> = {
+  "disable": [false],
+  "allow": [false, true],
+  "prefer": [true, false],
+  "require": [true],
+  "verify-ca": [true],
+  "verify-full": [true],
+};
+
+/** Connects with TLS or without, as `sslmode` allows. */
+async function connectedAsAllowed(
+  address: DatabaseAddress,
+  at: DatabaseHost,
+  options: PostgresOptions,
+): Promise<Statements> {
+  // A Unix socket has no TLS.
+  const [first, second] = at.host.startsWith("/")
+    ? [false]
+    : WITH_TLS[options.tlsCa === undefined ? address.tls : "verify-full"];
+  try {
+    return await connected(address, at, options, first!);
+  } catch (error) {
+    if (second === undefined || !isAboutTls(error)) throw error;
+    try {
+      return await connected(address, at, options, second);
+    } catch (other) {
+      // If the other way is refused for the same reason, the first error says more.
+      throw isAboutTls(other) && !LACKS_TLS.test((error as Error).message) ? error : other;
+    }
+  }
+}
+
+const LACKS_TLS = /The server does not support SSL/;
+
+/** SQLSTATE of a login that `pg_hba.conf` has no line for: it may have one with TLS, or without. */
+const NO_LINE = "28000";
+
+/** Whether a connection failed in a way that may differ with TLS and without. */
+function isAboutTls(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.code === NO_LINE || error.code === null);
+}
+
+async function connected(
+  address: DatabaseAddress,
+  at: DatabaseHost,
+  options: PostgresOptions,
+  withTls: boolean,
+): Promise<Statements> {
   const { tlsCa, applicationName = "clickstream", settings = {}, connectTimeoutMs = 10_000 } = options;
-  const { user, password, database } = address;
+  const { user, database } = address;
+  const password = options.password === undefined ? address.password : () => options.password!(at, user ?? "");
   const client = new pg.Client({
     ...at,
     database,
@@ -66,7 +125,7 @@ async function connected(address: DatabaseAddress, at: DatabaseHost, options: Po
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser: (oid: number) => (text: string) => readValue(oid, text) },
-    ssl: tlsOf(address, at, tlsCa),
+    ssl: withTls && tlsOf(address, tlsCa),
   });
   const statements = new PostgresStatements(
     client,
@@ -85,19 +144,17 @@ async function connected(address: DatabaseAddress, at: DatabaseHost, options: Po
   return statements;
 }
 
-/** TLS settings of the address. `tlsCa` overrides them; a Unix socket has no TLS. */
-function tlsOf(
-  { tls, files }: DatabaseAddress,
-  { host }: DatabaseHost,
-  tlsCa: string | undefined,
-): false | { ca?: string; cert?: string; key?: string; rejectUnauthorized: boolean } {
-  if (host.startsWith("/") || (tlsCa === undefined && tls === "disable")) return false;
+/** TLS settings of the address; `tlsCa` overrides them. */
+function tlsOf({ tls, files }: DatabaseAddress, tlsCa: string | undefined): ConnectionOptions {
+  const mode = tlsCa === undefined ? tls : "verify-full";
+  const cert = files.cert === null ? null : read("sslcert", files.cert);
+  const key = files.key === null ? null : read("sslkey", files.key);
   const ca = tlsCa ?? (files.ca === null || files.ca === "system" ? undefined : read("sslrootcert", files.ca));
   return {
     ...(ca === undefined ? {} : { ca }),
-    ...(files.cert === null ? {} : { cert: read("sslcert", files.cert) }),
-    ...(files.key === null ? {} : { key: read("sslkey", files.key) }),
-    rejectUnauthorized: tlsCa !== undefined || tls === "verify-full",
+    ...(cert === null || key === null ? {} : { cert, key: keyOf(cert, key, files.keyPassword) }),
+    rejectUnauthorized: mode === "verify-ca" || mode === "verify-full",
+    ...(mode === "verify-ca" ? { checkServerIdentity: () => undefined } : {}),
   };
 }
 

@@ -13,6 +13,13 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   KAFKA_TLS_CA: "/etc/clickstream/kafka-ca.pem",
   KAFKA_SASL_MECHANISM: "SCRAM-SHA-512",
   KAFKA_SASL_USERNAME: "clickstream",
+  KAFKA_TLS_CERT: "/etc/clickstream/client.pem",
+  KAFKA_TLS_KEY: "/etc/clickstream/client.key",
+  KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL: "https://idp.example.com/token",
+  KAFKA_SASL_OAUTHBEARER_CLIENT_ID: "clickstream",
+  KAFKA_SASL_OAUTHBEARER_SCOPE: "kafka",
+  KAFKA_SASL_OAUTHBEARER_EXTENSIONS: "logicalCluster=lkc-1,identityPoolId=pool-1",
+  AWS_REGION: "eu-west-1",
   DATABASE_TLS_CA: "/etc/clickstream/database-ca.pem",
   HTTP_HOSTS: "clicks.example.com",
 };

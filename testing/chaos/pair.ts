@@ -109,7 +109,7 @@ export class Pair implements AsyncDisposable {
   /** URL for the service through the proxies: it follows whichever server accepts writes. */
   serviceUrl(database: string, { name, password }: { name: string; password: string } = SERVICE): string {
     const hosts = this.#nodes.map(({ proxy }) => `127.0.0.1:${proxy.port}`).join(",");
-    return `postgres://${name}:${password}@${hosts}/${database}?target_session_attrs=read-write&connect_timeout=5`;
+    return `postgres://${name}:${password}@${hosts}/${database}?sslmode=disable&target_session_attrs=read-write&connect_timeout=5`;
   }
 
   /** URL for the superuser, to the primary and past the proxies. */

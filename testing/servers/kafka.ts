@@ -2,11 +2,13 @@
  * A real Kafka broker for tests: its jars are fetched once, and it runs as one process that ends with the test.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { Kafka, logLevel } from "kafkajs";
-import { Child, freePort, run, until } from "./child.ts";
+import { type Authority, makeAuthority } from "./certificates.ts";
+import { Child, freePort, prepared, run, until } from "./child.ts";
 import { jarsOf } from "./maven.ts";
 
-/** SASL mechanisms. */
+/** SASL mechanisms with passwords. */
 export type Mechanism = "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512";
 
 /** The place of a broker among several, which are all started at the same time. */
@@ -25,7 +27,11 @@ export interface KafkaOptions {
   /** Makes it one of several brokers (default: it is alone). */
   readonly node?: ClusterNode;
   /** A second listener with encryption, authentication, or both. */
-  readonly secure?: { readonly tls: boolean; readonly sasl?: Mechanism };
+  readonly secure?: { readonly tls: boolean; readonly sasl?: Mechanism | "OAUTHBEARER" };
+  /** A listener that demands certificates of clients and no other login; needs a secured listener with TLS. */
+  readonly mutualTls?: true;
+  /** Folder of Java classes for the broker, beside Kafka's own. */
+  readonly classes?: string;
   /** Port of the open listener (default: a free one). */
   readonly port?: number;
   /** Folder that keeps the broker's data after its end (default: a temporary folder). */
@@ -48,8 +54,12 @@ export interface Broker extends AsyncDisposable {
   readonly pid: number;
   /** Address of the secured listener, if there is one. */
   readonly secureBootstrap: string;
+  /** Address of the listener that demands certificates, if there is one. */
+  readonly mutualBootstrap: string;
   /** PEM of the authority of its certificate; empty without TLS. */
   readonly caPem: string;
+  /** That authority; null without TLS. */
+  readonly authority: Authority | null;
   /** Folder of the jars, which include Kafka's tools. */
   readonly libs: string;
   createTopic(name: string, partitions: number): Promise<void>;
@@ -65,6 +75,17 @@ export interface Broker extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+/** Compiles the Java classes beside this file for the broker; returns their folder. */
+export async function brokerClasses(): Promise<string> {
+  const libs = await jarsOf("kafka-4.3.1", new URL("kafka/pom.xml", import.meta.url));
+  const source = new URL("kafka/SignedRequestValidator.java", import.meta.url);
+  const bytes = await crypto.subtle.digest("SHA-256", await Deno.readFile(source));
+  const version = new Uint8Array(bytes).toHex().slice(0, 12);
+  return await prepared(`kafka-classes-${version}`, async (folder) => {
+    await run("javac", ["-cp", `${libs}/*`, "-d", folder, fileURLToPath(source)]);
+  });
+}
+
 /** JVM options for a short-lived process. */
 const SHORT_LIVED = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
@@ -78,15 +99,17 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
     open: options.port ?? freePort(),
     controller: node?.controllerPorts[node.id - 1] ?? freePort(),
     secure: node?.securePort ?? freePort(),
+    mutual: options.mutualTls ? freePort() : null,
   };
-  const caPem = options.secure?.tls ? await makeCertificate(folder) : "";
+  const authority = options.secure?.tls ? await makeCertificate(folder) : null;
   const config = `${folder}/server.properties`;
   await Deno.writeTextFile(config, properties(folder, ports, options));
   await format(libs, config, options.secure?.sasl);
+  const classes = options.classes === undefined ? "" : `:${options.classes}`;
   const launch = () => {
     // By default brokers are short-lived, so a fast start matters more than throughput.
     const heap = options.heapMiB === undefined ? [...SHORT_LIVED, "-Xmx512m"] : [`-Xmx${options.heapMiB}m`];
-    const args = [...heap, ...options.java ?? [], "-cp", `${libs}/*`, "kafka.Kafka", config];
+    const args = [...heap, ...options.java ?? [], "-cp", `${libs}/*${classes}`, "kafka.Kafka", config];
     return Child.start("java", args, `${folder}/broker.log`);
   };
   let child = launch();
@@ -98,7 +121,9 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
       return child.pid;
     },
     secureBootstrap: `localhost:${ports.secure}`,
-    caPem,
+    mutualBootstrap: `localhost:${ports.mutual}`,
+    caPem: authority?.pem ?? "",
+    authority,
     libs,
     async createTopic(topic, numPartitions) {
       const admin = clientOf(bootstrap).admin();
@@ -139,7 +164,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
 }
 
 /** Formats the folder of a new broker with its users, unless it is formatted. */
-async function format(libs: string, config: string, sasl?: Mechanism): Promise<void> {
+async function format(libs: string, config: string, sasl?: Mechanism | "OAUTHBEARER"): Promise<void> {
   const user = `[name=${USER.username},password=${USER.password}]`;
   const scram = sasl?.startsWith("SCRAM") ? ["--add-scram", `${sasl}=${user}`] : [];
   const tool = [...SHORT_LIVED, "-cp", `${libs}/*`, "kafka.tools.StorageTool", "format", "--ignore-formatted"];
@@ -180,11 +205,12 @@ async function answers(bootstrap: string, child: Child): Promise<void> {
 
 function properties(
   folder: string,
-  ports: { readonly open: number; readonly controller: number; readonly secure: number },
+  ports: Readonly<Record<"open" | "controller" | "secure", number>> & { readonly mutual: number | null },
   { secure, node, properties: more = {} }: KafkaOptions,
 ): string {
   const protocol = `${secure?.sasl === undefined ? "" : "SASL_"}${secure?.tls ? "SSL" : "PLAINTEXT"}`;
-  const guarded = (port: number) => secure === undefined ? "" : `,SECURE://localhost:${port}`;
+  const mutual = ports.mutual === null ? "" : `,MUTUAL://localhost:${ports.mutual}`;
+  const guarded = (port: number) => secure === undefined ? "" : `,SECURE://localhost:${port}${mutual}`;
   const voters = (node?.controllerPorts ?? [ports.controller]).map((port, n) => `${n + 1}@127.0.0.1:${port}`);
   const lines: Record<string, string> = {
     "process.roles": "broker,controller",
@@ -194,7 +220,7 @@ function properties(
       guarded(ports.secure)
     }`,
     "advertised.listeners": `PLAINTEXT://127.0.0.1:${ports.open}${guarded(node?.advertisedPort ?? ports.secure)}`,
-    "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:${protocol}`,
+    "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:${protocol},MUTUAL:SSL`,
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "log.dirs": `${folder}/data`,
@@ -207,14 +233,22 @@ function properties(
     "group.initial.rebalance.delay.ms": "0",
   };
   if (secure?.tls) {
-    lines["listener.name.secure.ssl.keystore.location"] = `${folder}/server.p12`;
-    lines["listener.name.secure.ssl.keystore.password"] = "changeit";
-    lines["listener.name.secure.ssl.keystore.type"] = "PKCS12";
+    for (const name of ports.mutual === null ? ["secure"] : ["secure", "mutual"]) {
+      lines[`listener.name.${name}.ssl.keystore.location`] = `${folder}/server.p12`;
+      lines[`listener.name.${name}.ssl.keystore.password`] = "changeit";
+      lines[`listener.name.${name}.ssl.keystore.type`] = "PKCS12";
+    }
+  }
+  if (ports.mutual !== null) {
+    lines["listener.name.mutual.ssl.client.auth"] = "required";
+    lines["listener.name.mutual.ssl.truststore.location"] = `${folder}/ca.pem`;
+    lines["listener.name.mutual.ssl.truststore.type"] = "PEM";
   }
   if (secure?.sasl !== undefined) {
     const { username, password } = USER;
     const plain = secure.sasl === "PLAIN";
-    const module = `org.apache.kafka.common.security.${plain ? "plain.Plain" : "scram.Scram"}LoginModule`;
+    const kind = plain ? "plain.Plain" : secure.sasl === "OAUTHBEARER" ? "oauthbearer.OAuthBearer" : "scram.Scram";
+    const module = `org.apache.kafka.common.security.${kind}LoginModule`;
     const users = plain ? ` username="${username}" password="${password}" user_${username}="${password}"` : "";
     lines["listener.name.secure.sasl.enabled.mechanisms"] = secure.sasl;
     lines[`listener.name.secure.${secure.sasl.toLowerCase()}.sasl.jaas.config`] = `${module} required${users};`;
@@ -222,18 +256,11 @@ function properties(
   return Object.entries({ ...lines, ...more }).map(([name, value]) => `${name}=${value}\n`).join("");
 }
 
-/** Creates an authority and a certificate for localhost in `folder`; returns the authority as PEM. */
-async function makeCertificate(folder: string): Promise<string> {
-  const openssl = (command: string, ...more: string[]) => run("openssl", [...command.split(" "), ...more]);
-  const path = (name: string) => `${folder}/${name}`;
-  const key = "-newkey rsa:2048 -nodes -keyout";
-  await openssl(`req -x509 -days 2 -subj /CN=tests ${key}`, path("ca.key"), "-out", path("ca.pem"));
-  await openssl(`req -subj /CN=localhost ${key}`, path("server.key"), "-out", path("server.csr"));
-  await Deno.writeTextFile(path("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-  const authority = ["-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-CAcreateserial"];
-  const server = ["-in", path("server.csr"), "-extfile", path("san"), "-out", path("server.pem")];
-  await openssl("x509 -req -days 2", ...authority, ...server);
-  const pair = ["-in", path("server.pem"), "-inkey", path("server.key")];
-  await openssl("pkcs12 -export -passout pass:changeit", ...pair, "-out", path("server.p12"));
-  return await Deno.readTextFile(path("ca.pem"));
+/** Creates an authority and a certificate for localhost in `folder`. */
+async function makeCertificate(folder: string): Promise<Authority> {
+  const authority = await makeAuthority(folder);
+  const { certFile, keyFile } = await authority.issue("localhost", ["DNS:localhost", "IP:127.0.0.1"]);
+  const pair = ["-in", certFile, "-inkey", keyFile, "-out", `${folder}/server.p12`];
+  await run("openssl", ["pkcs12", "-export", "-passout", "pass:changeit", ...pair]);
+  return authority;
 }

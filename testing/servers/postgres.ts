@@ -46,6 +46,8 @@ export interface PostgresServerOptions {
   readonly dataDir?: string;
   /** Uses a certificate for localhost. Connections without TLS are still accepted. */
   readonly tls?: boolean;
+  /** Lines of `pg_hba.conf`, in place of those that trust everybody on this machine. */
+  readonly logins?: readonly string[];
   /** Requires passwords (SCRAM) from every user, the superuser included (default: no passwords). */
   readonly passwords?: boolean;
   /** Settings for its command line, such as `max_connections`. */
@@ -89,6 +91,11 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const caPem = options.tls ? await makeCertificate(folder) : "";
   const port = options.port ?? freePort();
   const tls = { ssl: "on", ssl_cert_file: `${folder}/server.pem`, ssl_key_file: `${folder}/server.key` };
+  if (options.logins !== undefined) {
+    // The superuser, by whom the helpers connect, is let in first.
+    const lines = ["host all postgres 127.0.0.1/32 trust", ...options.logins].map((line) => `${line}\n`);
+    await Deno.writeTextFile(`${data}/pg_hba.conf`, lines.join(""));
+  }
   const defaults = { unix_socket_directories: "", listen_addresses: "127.0.0.1", ...options.tls && tls };
   const flags = Object.entries({ ...defaults, ...options.settings }).flatMap(([k, value]) => ["-c", `${k}=${value}`]);
   // A change of user clears the parent-death signal, so it is set again.

@@ -286,7 +286,7 @@ Deno.test("the operator's commands work beside a running service, killed at rand
   await t.step("a network that breaks connections at any moment does not stop the service", async () => {
     await using shop = await Shop.open(broker, server, "broken", ["--rate", "100", "--seconds", "1"]);
     await using proxy = await startFaults(server.port);
-    const through = shop.url.replace(`:${server.port}/`, `:${proxy.port}/`);
+    const through = `${shop.url.replace(`:${server.port}/`, `:${proxy.port}/`)}?sslmode=disable`;
     shop.serve({ WORKERS: "2", DATABASE_URL: through, COMMIT_EVERY_MS: "20" });
     await shop.does("generate", "--rate", "300", "--seconds", "4", "--seed", "4", "--users", "300", "--bad", "0.1");
     await agrees(shop, await shop.caughtUp());

@@ -4,16 +4,26 @@
  */
 import type { SettingName } from "../../config/config.ts";
 
-const KAFKA = [
+/** Names of the settings that connect to a topic. */
+export const KAFKA = [
   "KAFKA_BROKERS",
   "KAFKA_TOPIC",
   "KAFKA_TLS_CA",
+  "KAFKA_TLS_CERT",
+  "KAFKA_TLS_KEY",
+  "KAFKA_TLS_KEY_PASSWORD",
   "KAFKA_SASL_MECHANISM",
   "KAFKA_SASL_USERNAME",
   "KAFKA_SASL_PASSWORD",
+  "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL",
+  "KAFKA_SASL_OAUTHBEARER_CLIENT_ID",
+  "KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET",
+  "KAFKA_SASL_OAUTHBEARER_SCOPE",
+  "KAFKA_SASL_OAUTHBEARER_EXTENSIONS",
 ] as const;
-const DATABASE = ["DATABASE_URL", "DATABASE_TLS_CA"] as const;
-const SAFETY = ["ALLOW_PLAINTEXT"] as const;
+const DATABASE = ["DATABASE_URL", "DATABASE_TLS_CA", "DATABASE_AUTH"] as const;
+/** What logins to both depend on. */
+const LOGINS = ["AWS_REGION", "ALLOW_PLAINTEXT"] as const;
 const PROCESSING = [
   "WORKERS",
   "MEMORY_MB",
@@ -27,18 +37,18 @@ const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
 
 /** Names of the settings that a command reads. */
 export const READS = {
-  run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...SAFETY, "HTTP_LISTEN", "HTTP_HOSTS", ...PROCESSING, ...LOGGING],
-  generate: [...KAFKA, ...SAFETY, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
-  produce: [...KAFKA, ...SAFETY, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
-  migrate: [...DATABASE, ...SAFETY, "EVENTS_KEEP_DAYS"],
-  maintain: [...DATABASE, ...SAFETY, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
-  refusals: [...DATABASE, ...SAFETY],
-  replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...SAFETY, "EVENTS_KEEP_DAYS"],
-  forget: [...KAFKA, ...DATABASE, ...SAFETY],
-  adoptTopic: [...KAFKA, ...DATABASE, ...SAFETY],
-  gaps: ["KAFKA_TOPIC", ...DATABASE, ...SAFETY],
+  run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "HTTP_HOSTS", ...PROCESSING, ...LOGGING],
+  generate: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
+  produce: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
+  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
+  maintain: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
+  refusals: [...DATABASE, ...LOGINS],
+  replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
+  forget: [...KAFKA, ...DATABASE, ...LOGINS],
+  adoptTopic: [...KAFKA, ...DATABASE, ...LOGINS],
+  gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
-  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...SAFETY, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
+  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
   flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
-  rebuild: [...KAFKA, ...DATABASE, ...SAFETY, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"],
+  rebuild: [...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

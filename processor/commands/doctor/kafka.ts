@@ -15,6 +15,7 @@ import { isWorkerClientId } from "../../kafka/member.ts";
 import { inWords } from "../../config/secret.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
+import { kafkaLogin, ownCertificate } from "./logins.ts";
 import { checkPeer, isWell } from "./network.ts";
 import type { Followed } from "./postgres.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
@@ -44,9 +45,20 @@ export async function checkKafka(
   followed: Followed | null,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const { KAFKA_TLS_CERT: certificate } = settings;
+  if (certificate !== null) {
+    findings.push(ownCertificate("kafka client certificate", certificate.pem, "KAFKA_TLS_CERT"));
+  }
+  const { tlsClient } = clusterOf(settings);
   const ca = settings.KAFKA_TLS_CA === null ? null : { pem: settings.KAFKA_TLS_CA.pem, setting: "KAFKA_TLS_CA" };
   const checked = await Promise.all(settings.KAFKA_BROKERS.map(async (broker) => {
-    const peer = { name: `kafka ${broker}`, address: addressOf(broker), setting: "KAFKA_BROKERS", ca };
+    const peer = {
+      name: `kafka ${broker}`,
+      address: addressOf(broker),
+      setting: "KAFKA_BROKERS",
+      ca,
+      ...tlsClient && { client: tlsClient },
+    };
     const found = await checkPeer(peer);
     return { broker, found: isWell(found) ? [...found, await answer(broker, settings)] : found };
   }));
@@ -56,19 +68,11 @@ export async function checkKafka(
   // Only brokers that answered: the client would wait for a frozen one again and again.
   const cluster = { ...clusterOf(settings), brokers };
   await using admin = new Admin(cluster, "clickstream-doctor", retrying(1, 200, 200));
-  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: user } = settings;
+  const { as, todo } = kafkaLogin(settings);
   try {
     await attempt("log in to", cluster, () => admin.connect());
-    findings.push(
-      good(
-        "kafka login",
-        mechanism === null ? "anonymous: no KAFKA_SASL_MECHANISM is set" : `as ${user} with ${mechanism}`,
-      ),
-    );
+    findings.push(good("kafka login", as));
   } catch (error) {
-    const todo = mechanism === null
-      ? "check whether the listener requires TLS or a login, and set KAFKA_TLS_CA or KAFKA_SASL_MECHANISM"
-      : "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the user on the brokers";
     return [...findings, bad("kafka login", inWords(error), todo)];
   }
   findings.push(await tried("kafka version", () => version(admin)));

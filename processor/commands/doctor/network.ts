@@ -9,6 +9,7 @@ import { type Address, addressText } from "../../config/address.ts";
 import { inWords } from "../../config/secret.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
+import { RENEW_DAYS } from "./logins.ts";
 
 /** A server to connect to. */
 export interface Peer {
@@ -19,6 +20,8 @@ export interface Peer {
   readonly setting: string;
   /** Trusted authorities; null without TLS. */
   readonly ca: { readonly pem: string; readonly setting: string } | null;
+  /** Our certificate and its key, if the server may demand them. */
+  readonly client?: { readonly cert: string; readonly key: string };
   /** Bytes that ask the server to start TLS; it answers `S` if it does. Without it, TLS starts at once. */
   readonly request?: Uint8Array;
 }
@@ -27,9 +30,6 @@ const TIMEOUT_MS = 10_000;
 
 /** The letter S. */
 const YES = 0x53;
-
-/** A certificate should be renewed when fewer days are left. */
-const RENEW_DAYS = 14;
 
 /** Checks name, connection and certificate, in this order, until one fails. */
 export async function checkPeer(peer: Peer): Promise<Finding[]> {
@@ -122,9 +122,9 @@ function wrong(message: string, setting: string): readonly [found: string, todo:
 }
 
 /** Does a TLS handshake over a new connection; returns the server's certificate. */
-async function handshake({ address, request }: Peer, ca: string, strict: boolean): Promise<PeerCertificate> {
+async function handshake({ address, request, client }: Peer, ca: string, strict: boolean): Promise<PeerCertificate> {
   const { hostname, port } = address;
-  const options = { servername: isIP(hostname) ? "" : hostname, ca, rejectUnauthorized: strict };
+  const options = { servername: isIP(hostname) ? "" : hostname, ca, rejectUnauthorized: strict, ...client };
   const plain = request === undefined ? null : await opened(address);
   const opening: TLSSocket[] = [];
   try {

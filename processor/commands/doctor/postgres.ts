@@ -5,7 +5,8 @@
 import { statfs } from "node:fs/promises";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
 import { type Settings, workersOf } from "../../config/config.ts";
-import { type DatabaseHost, hostText, parseDatabaseUrl } from "../../config/database_url.ts";
+import { type DatabaseAddress, type DatabaseHost, hostText, parseDatabaseUrl } from "../../config/database_url.ts";
+import { readText } from "../../config/files.ts";
 import type { Database } from "../../postgres/database.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { schemaState } from "../../postgres/operations/migrations.ts";
@@ -13,6 +14,8 @@ import { gapsIn, openGapRecords, unaccounted } from "../../postgres/operations/g
 import { positionsOf, type Standing, topicIdOf } from "../../postgres/operations/progress.ts";
 import { missingRights, needlessRights } from "../../postgres/operations/rights.ts";
 import { inWords } from "../../config/secret.ts";
+import { loginTo } from "../cli/connection.ts";
+import { choiceOfHost, loginCure, ownCertificate } from "./logins.ts";
 import { checkPeer, isWell } from "./network.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
 import type { READS } from "../cli/reads.ts";
@@ -54,14 +57,15 @@ const REQUEST_TLS = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 export async function checkPostgres(settings: DoctorSettings): Promise<PostgresFindings> {
   const { DATABASE_URL: secret, DATABASE_TLS_CA: authorities } = settings;
   const address = parseDatabaseUrl(secret.reveal());
+  const isVerified = authorities !== null || address.tls === "verify-full";
   const ca = authorities === null ? null : { pem: authorities.pem, setting: "DATABASE_TLS_CA" };
   const findings = await checkHosts(address.hosts, ca);
+  findings.push(...choiceOfHost(address), ...clientCertificate(address));
   if (!isWell(findings)) return { findings, followed: null };
   let db: Database;
   try {
-    const tls = authorities === null ? {} : { tlsCa: authorities.pem };
     db = await openPostgres(secret.reveal(), {
-      ...tls,
+      ...loginTo(settings),
       applicationName: "clickstream doctor",
       // Limits of this session only; the user's own are read from pg_settings.
       settings: { statement_timeout: "30s", default_transaction_read_only: "off" },
@@ -81,7 +85,7 @@ export async function checkPostgres(settings: DoctorSettings): Promise<PostgresF
         "connected through a pooler; refusals replay, forget and rebuild need a direct connection to PostgreSQL";
       findings.push(good("postgres pooler", found));
     }
-    findings.push(await tried("postgres encryption", () => encryption(db)));
+    findings.push(await tried("postgres encryption", () => encryption(db, isVerified)));
     findings.push(...await several("postgres settings", () => server(db, settings)));
     findings.push(await tried("postgres clock", () => clock(db)));
     findings.push(await tried("postgres write speed", () => speed(db)));
@@ -142,23 +146,22 @@ async function several(check: string, body: () => Promise<Finding[]>): Promise<F
   }
 }
 
-function loginCure(message: string): string {
-  if (/does not exist/.test(message) && /database/.test(message)) return "create the database, or correct DATABASE_URL";
-  if (/too many/.test(message)) return "raise max_connections, or close other connections";
-  if (/pg_hba/.test(message)) {
-    return "add a line for this user and machine to pg_hba.conf, or use TLS (DATABASE_TLS_CA)";
-  }
-  if (/starting up|shutting down/.test(message)) return "wait until the server has started";
-  return "check user and password in DATABASE_URL (percent-encode special characters), and that the user may log in";
+/** Whether the certificate that DATABASE_URL names is valid. */
+function clientCertificate({ files: { cert } }: DatabaseAddress): Finding[] {
+  return cert === null ? [] : [ownCertificate("postgres client certificate", readText(cert), "sslcert")];
 }
 
-async function encryption(db: Database): Promise<Finding> {
+async function encryption(db: Database, isVerified: boolean): Promise<Finding> {
   const check = "postgres encryption";
   const { rows: [row] } = await db.query<{ ssl: boolean; version: string | null }>(
     "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()",
   );
-  if (row?.ssl) return good(check, `the connection uses ${row.version}`);
-  if (await isLocal(db)) return good(check, "none, and none is needed: PostgreSQL is on this machine");
+  if (row?.ssl && isVerified) return good(check, `the connection uses ${row.version}`);
+  if (await isLocal(db)) return good(check, "none is needed: PostgreSQL is on this machine");
+  if (row?.ssl) {
+    const found = `the connection uses ${row.version}, but nobody verifies the server`;
+    return advice(check, found, "set DATABASE_TLS_CA, or sslmode=verify-full and sslrootcert in DATABASE_URL");
+  }
   return advice(
     check,
     "password and events cross the network unencrypted",

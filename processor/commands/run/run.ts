@@ -20,6 +20,7 @@ import { Watching } from "../../status/sampler.ts";
 import { runningSettings } from "../../config/settings_shown.ts";
 import { VERSION } from "../../version.ts";
 import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
+import { loginTo } from "../cli/connection.ts";
 import { EXIT } from "../cli/exit.ts";
 import { workInThread } from "./threads.ts";
 import { type RunSettings, withTimeout, work } from "./work.ts";
@@ -104,9 +105,9 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
 }
 
 /** Connects to PostgreSQL for the page: read only, with short limits, so that it never delays the workers. */
-async function openToLook({ DATABASE_URL: url, DATABASE_TLS_CA: authorities }: RunSettings): Promise<Database> {
-  return await openPostgres(url.reveal(), {
-    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+async function openToLook(settings: RunSettings): Promise<Database> {
+  return await openPostgres(settings.DATABASE_URL.reveal(), {
+    ...loginTo(settings),
     applicationName: "clickstream status page",
     settings: { statement_timeout: "1500ms", lock_timeout: "500ms", default_transaction_read_only: "on" },
     connectTimeoutMs: 1500,

@@ -27,6 +27,7 @@ import { type Clock, type Listener, supervise } from "../../pipeline/supervise.t
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
+import { loginTo } from "../cli/connection.ts";
 import { EXIT } from "../cli/exit.ts";
 import type { READS } from "../cli/reads.ts";
 import { Readiness } from "./readiness.ts";
@@ -195,9 +196,8 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
 }
 
 async function openSink(settings: RunSettings, instance: string, forgotten: Forgotten): Promise<Sink> {
-  const { DATABASE_URL: url, DATABASE_TLS_CA: authorities } = settings;
-  const db = await openPostgres(url.reveal(), {
-    ...(authorities === null ? {} : { tlsCa: authorities.pem }),
+  const db = await openPostgres(settings.DATABASE_URL.reveal(), {
+    ...loginTo(settings),
     settings: SESSION,
     answerTimeoutMs: ANSWER_TIMEOUT_MS,
   });

@@ -20,6 +20,8 @@ MIIBYTCCAQegAwIBAgIUQnZ0b3RhbGx5LW5vdC1hLXJlYWwtb25lMAoGCCqGSM49
 -----END CERTIFICATE-----
 `;
 
+const KEY = `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----\n`;
+
 /** Values of each setting that are allowed, or nearly. */
 const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   KAFKA_BROKERS: ["localhost:9092", "a:1,b:2", "[::1]:9092", "kafka", "a,,b", "a:0", "a:65536", "http://a"],
@@ -27,15 +29,26 @@ const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   KAFKA_PARTITIONS: ["6", "0", "10000", "10001", "1e3", "1.5", "-1", "0x10"],
   KAFKA_GROUP_ID: ["clickstream", "a b", "é", "~".repeat(255)],
   KAFKA_TLS_CA: ["public", "@", "/nowhere", "/dev/null", "/tmp", ""],
-  KAFKA_SASL_MECHANISM: ["PLAIN", "SCRAM-SHA-512", "plain", "GSSAPI"],
+  KAFKA_TLS_CERT: ["/nowhere", CERTIFICATE, "x"],
+  KAFKA_TLS_KEY: [KEY, "/nowhere", "-----BEGIN PRIVATE KEY-----"],
+  KAFKA_TLS_KEY_PASSWORD: [SECRET],
+  KAFKA_SASL_MECHANISM: ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM", "plain", "GSSAPI"],
   KAFKA_SASL_USERNAME: ["me", "ü", "a\nb"],
   KAFKA_SASL_PASSWORD: [SECRET],
+  KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL: ["https://idp/token", "file:///t", "ftp://x", "http://a:b@c", "https://["],
+  KAFKA_SASL_OAUTHBEARER_CLIENT_ID: ["me", "a\0"],
+  KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: [SECRET],
+  KAFKA_SASL_OAUTHBEARER_SCOPE: ["kafka", "a b", " a", '"'],
+  KAFKA_SASL_OAUTHBEARER_EXTENSIONS: ["a=b,c=d", "auth=x", "a", "a=\u0001"],
+  DATABASE_AUTH: ["password", "AWS_RDS_IAM", "iam"],
+  AWS_REGION: ["eu-west-1", "us-gov-west-1", "EU", "-1"],
   DATABASE_URL: [
     `postgres://me:${SECRET}@db:5432/shop`,
     `postgresql://me:${SECRET}@a,b:1/shop?target_session_attrs=read-write&connect_timeout=3`,
     `postgres:///shop?host=/var/run/postgresql&user=me&password=${SECRET}`,
     `postgres://me:${SECRET}@[::1]:5432/shop?sslmode=verify-full&sslrootcert=/ca.pem`,
     `postgres://me:${SECRET}@db/shop?sslmode=prefer`,
+    `postgres://me:${SECRET}@db/shop?sslmode=verify-ca&sslrootcert=/ca.pem&sslcert=/c&sslkey=/k&sslpassword=${SECRET}`,
     `postgres://db/shop?password=${SECRET}`,
   ],
   DATABASE_TLS_CA: ["public", "@", "/nowhere"],
@@ -86,7 +99,7 @@ async function openSettings(): Promise<Opened> {
 }
 
 function checkSettings(env: (name: string) => string | undefined): string {
-  const secrets = [env("DATABASE_URL"), env("KAFKA_SASL_PASSWORD")];
+  const secrets = SETTING_NAMES.filter((name) => "secret" in SETTINGS[name]).map(env);
   const open = SETTING_NAMES.filter((name) => !("secret" in SETTINGS[name])).map((name) => env(name) ?? "").join("\n");
   // A mutation may have moved the secret into a setting that is shown.
   const isSecret = secrets.some((value) => value?.includes(SECRET)) && !open.includes(SECRET);
