@@ -61,6 +61,13 @@ const DENIED: Readonly<Record<string, string>> = {
 const ALLOWED: Readonly<Record<string, string>> = {
   "read a setting": 'Deno.env.get("HOME")',
   "read a file": 'Deno.readTextFileSync("/etc/hostname")',
+  // By Deno's interface and by Node's, which PostgreSQL's client uses.
+  "connect to a socket":
+    'const path = Deno.makeTempDirSync() + "/s"; const l = Deno.listen({ transport: "unix", path }); ' +
+    'const { connect } = await import("node:net"); await new Promise((ok, no) => connect(path).on("connect", ok).on("error", no)); ' +
+    '(await Deno.connect({ transport: "unix", path })).close(); l.close()',
+  "ask over HTTP":
+    'await fetch("http://127.0.0.1:1/").catch((e) => { if (!/refused/.test(e.message + e.cause?.message)) throw e; })',
   "connect":
     "await Deno.connect({ port: 1 }).catch((e) => { if (!(e instanceof Deno.errors.ConnectionRefused)) throw e; })",
 };

@@ -188,11 +188,13 @@ export class BrokerConnection {
     // The client's authentication uses nothing else of a connection.
     const connection = { send } as unknown as Connection;
     await saslHandshakeV1.api.async(connection, sasl.mechanism);
+    // Before the broker's own time: it ends the connection at the first request after the session.
+    const nowMs = Date.now();
     const { sessionLifetimeMs, authBytes } = await answered(sasl, token, connection);
     // A refused token is answered with the reason instead of an error.
     const refusal = sasl.mechanism === "OAUTHBEARER" ? refusalIn(authBytes) : null;
     if (refusal !== null) throw new Error(refusal);
-    if (sessionLifetimeMs > 0n) this.#staleAtMs = Date.now() + Number(sessionLifetimeMs) * RENEW_AFTER;
+    if (sessionLifetimeMs > 0n) this.#staleAtMs = nowMs + Number(sessionLifetimeMs) * RENEW_AFTER;
   }
 }
 

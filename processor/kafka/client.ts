@@ -64,16 +64,21 @@ export function retrying(retries: number, firstMs: number, mostMs: number): Retr
 /** Events of a client. */
 interface Emitter {
   on(event: "error", listener: () => void): unknown;
-  on(event: "client:broker:failed", listener: (payload: ConnectionPoolEventPayload) => void): unknown;
+  on(
+    event: "client:broker:connect" | "client:broker:failed",
+    listener: (payload: ConnectionPoolEventPayload) => void,
+  ): unknown;
 }
 
 /**
  * Ignores errors that a client emits besides: its calls report the same. Without a listener they would end the process.
- * A connection that fails during its login emits more than one.
+ * A connection that fails during a login, its first or a later one, emits more than one.
  */
 export function quiet(client: Emitter): void {
   client.on("error", () => {});
-  client.on("client:broker:failed", ({ connection }) => connection.on("error", () => {}));
+  for (const event of ["client:broker:connect", "client:broker:failed"] as const) {
+    client.on(event, ({ connection }) => connection.on("error", () => {}));
+  }
 }
 
 /** Closes a client; stops waiting for it after 2 s. */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { describeSettings } from "../../processor/config/settings_shown.ts";
+
 const UNITS = new URL("../../infra/hosts/units/", import.meta.url);
 
 /** The services of packages. */
@@ -12,6 +14,10 @@ const TIMER = "clickstream-maintain.timer";
 
 /** What is started at boot. */
 export const ENABLED = ["clickstream.service", TIMER] as const;
+
+/** Where the service finds secrets of logins to Kafka; a file that is missing is no error. */
+const CREDENTIALS = describeSettings().filter(({ name, secret }) => secret && name.startsWith("KAFKA_"))
+  .map(({ name }) => `LoadCredential=${name}:clickstream.${name}`).join("\n");
 
 /** What only the hosts on AWS have: their script creates the users of the database. */
 const OF_HOSTS =
@@ -28,7 +34,8 @@ export function packagedUnits(program: string): ReadonlyMap<string, string> {
       .replaceAll(OF_HOSTS, "")
       .replaceAll("/opt/clickstream/current/clickstream ", `${program} `)
       .replaceAll("/opt/clickstream/current/environment", "/etc/clickstream/clickstream.env")
-      .replaceAll(/^(LoadCredential=\w+:)\/run\/clickstream\/secrets\//gm, "$1clickstream.");
+      .replaceAll(/^(LoadCredential=\w+:)\/run\/clickstream\/secrets\//gm, "$1clickstream.")
+      .replace(/^LoadCredential=KAFKA_SASL_PASSWORD:.*$/m, CREDENTIALS);
     const left = /\/(?:opt|run|usr\/local\/lib)\/clickstream\S*/.exec(unit);
     if (left !== null) throw new Error(`${name} names ${left[0]}, which only hosts on AWS have`);
     units.set(name, name === "clickstream.service" ? `${unit}\n[Install]\nWantedBy=multi-user.target\n` : unit);

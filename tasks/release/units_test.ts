@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../../testing/servers/child.ts";
 import { allSettings } from "./settings_list.ts";
-import { SETTING_NAMES } from "../../processor/config/settings_shown.ts";
+import { describeSettings, SETTING_NAMES } from "../../processor/config/settings_shown.ts";
 import { ENABLED, packagedUnits, SERVICES } from "./units.ts";
 
 /** Highest exposure that a service may have, as on the hosts. */
@@ -50,6 +50,10 @@ Deno.test("units of packages name the program and the settings where packages ha
     }
   }
   for (const name of ENABLED) assert.match(units.get(name)!, /^\[Install\]$/m, name);
+  const service = units.get("clickstream.service")!;
+  for (const { name } of describeSettings().filter(({ secret }) => secret)) {
+    assert.ok(service.includes(`\nLoadCredential=${name}:clickstream.${name}\n`), name);
+  }
 });
 
 Deno.test("the list of settings names every setting, and sets none", () => {

@@ -15,6 +15,9 @@ import { startRds } from "../servers/rds.ts";
 // kafkajs, which the broker's helper uses, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
+/** The broker ends a connection that has not logged in again after this time. */
+const SESSION_MS = 3000;
+
 type Env = Readonly<Record<string, string>>;
 
 Deno.test("the binary logs in without passwords, and keeps what it logs in with to itself", leaky, async (t) => {
@@ -33,7 +36,7 @@ Deno.test("the binary logs in without passwords, and keeps what it logs in with 
       mutualTls: true,
       classes: await brokerClasses(),
       java: [...java, `-Dsigned.requests=${aws.url}/`],
-      properties,
+      properties: { ...properties, "listener.name.secure.oauthbearer.connections.max.reauth.ms": String(SESSION_MS) },
     }),
   );
   await broker.createTopic("clicks", 2);
@@ -125,13 +128,56 @@ Deno.test("the binary logs in without passwords, and keeps what it logs in with 
       seen.set(`${kind}: log`, await Deno.readTextFile(log));
     });
   }
+  await t.step("sessions end and the provider fails, and no record waits for long or counts twice", async () => {
+    const address = `127.0.0.1:${freePort()}`;
+    const env = { ...common, ...logins["tokens and a socket"]![0], HTTP_LISTEN: address, COMMIT_EVERY_MS: "100" };
+    identity.lifeSeconds = 8;
+    await using service = Child.start(BINARY, ["run"], `${folder}/sessions.log`, env);
+    const read = (path: string) => fetch(`http://${address}/${path}`).then((response) => response.text(), () => "");
+    const isReady = async () => await read("ready").then((said) => /ready/.test(said) && !/not ready/i.test(said));
+    await until("ready", isReady);
+    const open = { ...common, KAFKA_BROKERS: broker.bootstrap, KAFKA_TLS_CA: "" };
+    const making = clickstream(
+      ["generate", "--rate", "200", "--seconds", String(5 * SESSION_MS / 1000), "--json"],
+      open,
+    );
+    const restarts = async () =>
+      [...(await read("metrics")).matchAll(/^clickstream_restarts_total\{.*\} (\d+)/gm)].map(([, n]) => Number(n));
+    const causes = async () =>
+      (await Deno.readTextFile(`${folder}/sessions.log`)).split("\n").filter((line) => /"cause"|"reason"/.test(line))
+        .join("\n");
+    const asked = identity.asked;
+    const made = await making;
+    assert.equal(made.code, 0, made.err);
+    assert.ok(identity.asked > asked, "tokens were renewed");
+    assert.deepEqual((await restarts()).filter((n) => n > 0), [], `it was restarted:\n${await causes()}`);
+    // A provider that fails for longer than tokens live, and comes back.
+    identity.refuses = 503;
+    await until("it is not ready", async () => !await isReady());
+    assert.equal(service.ended, false, await service.tail());
+    identity.refuses = null;
+    await until("it is ready again", isReady);
+    const again = await clickstream(["generate", "--rate", "100", "--seconds", "1", "--seed", "2", "--json"], open);
+    const sent = [made, again].map(({ out }) => JSON.parse(out).records as number);
+    const count = () =>
+      using(server.url(database), async (db) => {
+        const { rows } = await db.query("select sum(consumed)::int as n from clickstream.progress");
+        return rows[0]!["n"] as number;
+      });
+    const expected = sent[0]! + sent[1]!;
+    await until(`${expected} records are counted`, async () => await count() >= expected);
+    assert.equal(await count(), expected);
+    assert.equal(await service.end("SIGTERM"), 0);
+    seen.set("sessions: log", await Deno.readTextFile(`${folder}/sessions.log`));
+  });
+
   const secrets = [
     ...[...aws.secrets, CLIENT.secret].flatMap((secret) => [secret, encodeURIComponent(secret)]),
     ...["X-Amz-Signature", "access_token", "eyJhbGciOi", "PRIVATE KEY"],
     ...[kafka, postgres].map(({ key }) => key.slice(100, 140)),
     btoa(`${encodeURIComponent(CLIENT.id)}:`).slice(0, 12),
   ];
-  assert.ok(secrets.length > 10 && seen.size === 21, `${seen.size} texts`);
+  assert.ok(secrets.length > 10 && seen.size === 22, `${seen.size} texts`);
   for (const [what, text] of seen) {
     assert.notEqual(text, "", what);
     for (const secret of secrets) assert.ok(!text.includes(secret), `${what} contains ${secret}`);
