@@ -9,6 +9,7 @@ import type { Position } from "../pipeline/commit.ts";
 import { addUp, countOf, distribution, observe } from "../pipeline/distribution.ts";
 import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import { lengthOf } from "../records.ts";
+import { exportedNothing } from "./exported.ts";
 import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 import {
   type Cause,
@@ -143,6 +144,8 @@ export class Activity {
     produceLatency: distribution(LATENCY_BOUNDS),
     lateness: distribution(LATENESS_BOUNDS),
   };
+  /** What became of telemetry; counted by those who send it. */
+  readonly exported = exportedNothing();
   readonly #now: () => number;
   /** When each worker last exchanged a partition with another worker of this process, epoch milliseconds. */
   readonly #handedOverAt: number[];
