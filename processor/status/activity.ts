@@ -10,6 +10,7 @@ import { addUp, countOf, distribution, observe } from "../pipeline/distribution.
 import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import { lengthOf } from "../records.ts";
 import { exportedNothing } from "./exported.ts";
+import { addStages, type StageTotals } from "./stage_totals.ts";
 import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 import {
   type Cause,
@@ -78,17 +79,6 @@ export interface CommitActivity {
   readonly rows: number;
   /** Age of the oldest record at its commit, in milliseconds; null if it has no timestamp. */
   readonly latencyMs: number | null;
-}
-
-/** Time per stage, summed over all workers since the process started, in milliseconds. */
-export interface StageTotals {
-  readonly readMs: number;
-  readonly decodeMs: number;
-  readonly foldMs: number;
-  readonly encodeMs: number;
-  /** Time in the sink. */
-  readonly commitMs: number;
-  readonly rows: number;
 }
 
 /** A restart of a pipeline. */
@@ -291,6 +281,7 @@ export class Activity {
         this.retries++;
         return watch.failed();
       case "sampled":
+      case "traced":
         return;
       case "topicChanged":
         this.topicChange ??= event.change;
@@ -349,7 +340,7 @@ export class Activity {
     const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
     const written = sumOf(rows);
     this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows: written, latencyMs };
-    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows: written });
+    this.#work = addStages(this.#work, { ...spent, commitMs: tookMs, rows: written });
     this.#totals = {
       consumed: plus("consumed"),
       stored: plus("stored"),
@@ -389,15 +380,4 @@ function lagOf(standings: readonly Standing[]): number | null {
 
 function sumOf(rows: Committed["rows"]): number {
   return rows.reduce((sum, [, count]) => sum + count, 0);
-}
-
-function sum(a: StageTotals, b: StageTotals): StageTotals {
-  return {
-    readMs: a.readMs + b.readMs,
-    decodeMs: a.decodeMs + b.decodeMs,
-    foldMs: a.foldMs + b.foldMs,
-    encodeMs: a.encodeMs + b.encodeMs,
-    commitMs: a.commitMs + b.commitMs,
-    rows: a.rows + b.rows,
-  };
 }
