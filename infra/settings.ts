@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config/config.ts";
 import { SETTING_NAMES } from "../processor/config/settings_shown.ts";
+import { TELEMETRY } from "../processor/config/telemetry.ts";
 import { type Cidr, cidrOf, isPrivate } from "./addresses.ts";
 import { type Architecture, DATABASE_CLASSES, MACHINES } from "./instances.ts";
 import { CHOICES, type Size, SIZES } from "./sizes.ts";
@@ -214,8 +215,13 @@ export const MADE_HERE = [
   "LOG_FORMAT",
 ] as const satisfies readonly OfBinary[];
 
+/** Settings of the binary that hosts do not get: they have no collector, and no way to one. */
+export const LEFT_OUT: readonly string[] = Object.keys(TELEMETRY);
+
 /** Settings of the binary that are passed on to the hosts: all others. */
-export const PASSED_ON = SETTING_NAMES.filter((name) => !MADE_HERE.some((made) => made === name));
+export const PASSED_ON = SETTING_NAMES.filter((name) =>
+  !MADE_HERE.some((made) => made === name) && !LEFT_OUT.includes(name)
+);
 
 /** The complete settings of a deployment. */
 export type Settings = { readonly [K in SettingName]: Value<(typeof SETTINGS)[K]> } & {

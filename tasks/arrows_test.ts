@@ -21,6 +21,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
   [
     ...["processor/postgres/sink", "processor/postgres/operations", "processor/embedded", "processor/http"],
+    "processor/telemetry",
     ...["processor/commands/cli", "generator", "processor/testing"],
   ],
   [

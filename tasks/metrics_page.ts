@@ -21,7 +21,7 @@ const TARGETS = [
 export async function metricsPage(): Promise<string> {
   const metrics = new Metrics(new Activity(() => 0));
   const text = await metrics.text();
-  const own = metrics.abouts.map(({ name, type, label, help }) => {
+  const own = metrics.all.map(({ name, type, label, help }) => {
     const values = label === null ? [] : [...text.matchAll(new RegExp(`^${name}\\{${label}="([^"]+)"\\}`, "gm"))];
     const shown = label === "version" ? [] : values.map(([, value]) => `\`${value}\``);
     return [

@@ -9,7 +9,9 @@ import { certificates } from "./files.ts";
 import { AWS_SETTINGS, KAFKA_LOGIN_SETTINGS } from "./login_settings.ts";
 import { loginFaults } from "./logins.ts";
 import { flag, list, oneOf, parsed, type Setting, text, wholeNumber } from "./schemas.ts";
+import { withoutPasswords } from "./secret.ts";
 import { find, WrongSettings } from "./sources.ts";
+import { TELEMETRY } from "./telemetry.ts";
 import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
 import { VIEWS } from "../views/mod.ts";
@@ -164,6 +166,7 @@ export const SETTINGS = {
     allowed: "json or text",
     about: "log format (default: text on a terminal, otherwise json)",
   },
+  ...TELEMETRY,
 } as const satisfies Record<string, Setting>;
 
 type Table = typeof SETTINGS;
@@ -246,7 +249,7 @@ function read(name: SettingName, given: string | undefined, wrong: string[]): un
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
   const said = error.issues.find(({ code, message }) => code === "custom" && message !== "")?.message;
-  const is = secret ? "has a value that is not shown" : `is ${quoted(value)}`;
+  const is = secret ? "has a value that is not shown" : `is ${quoted(withoutPasswords(value))}`;
   return wrong.push(`${name} ${is}${said === undefined ? "" : ` (${said})`}; it must be ${allowed}`);
 }
 

@@ -17,6 +17,8 @@ export type LoginSettings = Partial<
     | "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL"
     | "DATABASE_URL"
     | "DATABASE_TLS_CA"
+    | "OTEL_EXPORTER_OTLP_ENDPOINT"
+    | "OTEL_EXPORTER_OTLP_HEADERS"
   >
 >;
 
@@ -52,6 +54,7 @@ export async function assertLoginsProtected(settings: LoginSettings, resolve: Re
     kafka(settings, resolve),
     tokenEndpoint(settings, resolve),
     database(settings, resolve),
+    collector(settings, resolve),
   ]);
   const lines = wrong.flat();
   if (lines.length > 0) throw new WrongSettings(lines.join("\n"));
@@ -87,6 +90,16 @@ async function database(settings: LoginSettings, resolve: Resolve): Promise<stri
   return found.map((host) =>
     `DATABASE_URL names ${host}; its login and all data would cross the internet ${how}: ` +
     `set sslmode=verify-full or DATABASE_TLS_CA to a PEM file or 'public' (or ALLOW_PLAINTEXT=true, if you accept that)`
+  );
+}
+
+async function collector(settings: LoginSettings, resolve: Resolve): Promise<string[]> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers } = settings;
+  if (endpoint == null || headers == null || !endpoint.startsWith("http:")) return [];
+  const found = await publicOnes([new URL(endpoint).hostname.replace(/^\[(.*)\]$/, "$1")], resolve);
+  return found.map((host) =>
+    `OTEL_EXPORTER_OTLP_ENDPOINT names ${host}; OTEL_EXPORTER_OTLP_HEADERS would cross the internet unencrypted: ` +
+    `use https:// (or ALLOW_PLAINTEXT=true, if you accept that)`
   );
 }
 

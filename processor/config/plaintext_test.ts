@@ -6,6 +6,7 @@ const NAMES = [
   ...["KAFKA_BROKERS", "KAFKA_TLS_CA", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"],
   ...["KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL", "KAFKA_SASL_OAUTHBEARER_CLIENT_ID"],
   ...["KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", "DATABASE_URL", "DATABASE_TLS_CA"],
+  ...["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"],
 ] as const;
 
 const LOGIN = { KAFKA_SASL_MECHANISM: "PLAIN", KAFKA_SASL_USERNAME: "shop", KAFKA_SASL_PASSWORD: "hunter2" };
@@ -73,4 +74,19 @@ Deno.test("sends no login to a public address without verified TLS", async () =>
   assert.equal(await url("?host=/run/postgresql&dbname=shop"), "");
   const verified = { DATABASE_URL: "postgres://writer@8.8.8.8/shop", DATABASE_TLS_CA: "public" };
   assert.equal(await refused(verified), "");
+});
+
+Deno.test("no header for the collector crosses the internet unencrypted", async () => {
+  const OTEL_EXPORTER_OTLP_HEADERS = "authorization=Basic%20aHVudGVyMg==";
+  const headed = (OTEL_EXPORTER_OTLP_ENDPOINT: string) =>
+    refused({ OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS });
+  const said = await headed("http://kafka.example:4318/otlp");
+  assert.match(said, /^OTEL_EXPORTER_OTLP_ENDPOINT names kafka\.example, which has the public address 8\.8\.8\.8;/);
+  assert.match(said, /use https:\/\//);
+  assert.doesNotMatch(said, /aHVudGVyMg/);
+  assert.match(await headed("http://[2600:1f18::7]:4318"), /the public address 2600:1f18::7/);
+  for (const at of ["https://kafka.example:4318", "http://kafka.internal:4318", "http://127.0.0.1:4318"]) {
+    assert.equal(await headed(at), "", at);
+  }
+  assert.equal(await refused({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://kafka.example:4318" }), "");
 });

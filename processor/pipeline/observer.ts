@@ -63,6 +63,8 @@ export interface Observer {
   onBatchReady?(timings: StageTimings): void;
   /** A commit was applied. */
   committed?(commit: Commit, timing: Timing): void;
+  /** A commit failed with this error; the pipeline will start again, or end. */
+  commitFailed?(commit: Commit, error: unknown): void;
   /** The pipeline started, or restarted because of `cause`. */
   started?(partitions: ReadonlyMap<number, Position | null>, cause: RetryableError | null): void;
   /** An event came `latenessMs` after the event-time watermark. */

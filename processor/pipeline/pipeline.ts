@@ -333,6 +333,7 @@ export class Pipeline {
       this.#spare = pending;
     }, (error) => {
       this.#failure = { error: this.#size.blame(error, pending.records, last) };
+      observer?.commitFailed?.(commit, this.#failure.error);
     }).finally(() => {
       this.#underWay = null;
     });

@@ -9,6 +9,8 @@ import type { Position } from "../pipeline/commit.ts";
 import { addUp, countOf, distribution, observe } from "../pipeline/distribution.ts";
 import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import { lengthOf } from "../records.ts";
+import { exportedNothing } from "./exported.ts";
+import { addStages, type StageTotals } from "./stage_totals.ts";
 import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 import {
   type Cause,
@@ -79,17 +81,6 @@ export interface CommitActivity {
   readonly latencyMs: number | null;
 }
 
-/** Time per stage, summed over all workers since the process started, in milliseconds. */
-export interface StageTotals {
-  readonly readMs: number;
-  readonly decodeMs: number;
-  readonly foldMs: number;
-  readonly encodeMs: number;
-  /** Time in the sink. */
-  readonly commitMs: number;
-  readonly rows: number;
-}
-
 /** A restart of a pipeline. */
 export interface Restart {
   /** Epoch milliseconds. */
@@ -143,6 +134,8 @@ export class Activity {
     produceLatency: distribution(LATENCY_BOUNDS),
     lateness: distribution(LATENESS_BOUNDS),
   };
+  /** What became of telemetry; counted by those who send it. */
+  readonly exported = exportedNothing();
   readonly #now: () => number;
   /** When each worker last exchanged a partition with another worker of this process, epoch milliseconds. */
   readonly #handedOverAt: number[];
@@ -288,6 +281,7 @@ export class Activity {
         this.retries++;
         return watch.failed();
       case "sampled":
+      case "traced":
         return;
       case "topicChanged":
         this.topicChange ??= event.change;
@@ -346,7 +340,7 @@ export class Activity {
     const latencyMs = spent.oldest === null ? null : Math.max(0, at - spent.oldest);
     const written = sumOf(rows);
     this.lastCommit = { at, tookMs, records: plus("consumed") - before.consumed, rows: written, latencyMs };
-    this.#work = sum(this.#work, { ...spent, commitMs: tookMs, rows: written });
+    this.#work = addStages(this.#work, { ...spent, commitMs: tookMs, rows: written });
     this.#totals = {
       consumed: plus("consumed"),
       stored: plus("stored"),
@@ -386,15 +380,4 @@ function lagOf(standings: readonly Standing[]): number | null {
 
 function sumOf(rows: Committed["rows"]): number {
   return rows.reduce((sum, [, count]) => sum + count, 0);
-}
-
-function sum(a: StageTotals, b: StageTotals): StageTotals {
-  return {
-    readMs: a.readMs + b.readMs,
-    decodeMs: a.decodeMs + b.decodeMs,
-    foldMs: a.foldMs + b.foldMs,
-    encodeMs: a.encodeMs + b.encodeMs,
-    commitMs: a.commitMs + b.commitMs,
-    rows: a.rows + b.rows,
-  };
 }

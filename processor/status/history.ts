@@ -2,7 +2,8 @@
  * Rates: reads the sums of `Activity` once a second and keeps ten minutes of them.
  * @module
  */
-import type { Activity, StageTotals, Totals } from "./activity.ts";
+import type { Activity, Totals } from "./activity.ts";
+import type { StageTotals } from "./stage_totals.ts";
 
 /** The sums at one moment. */
 interface Reading {

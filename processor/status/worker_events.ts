@@ -10,6 +10,7 @@ import type { Observer, StageTimings } from "../pipeline/observer.ts";
 import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import type { Records } from "../records.ts";
 import type { Sample } from "./sampler.ts";
+import type { TracedCommit } from "./traced_commit.ts";
 
 /** What a worker reports; it can be sent from one thread to another. */
 export type WorkerEvent =
@@ -35,6 +36,8 @@ export type WorkerEvent =
   | { readonly kind: "committing" }
   | ({ readonly kind: "committed" } & Committed)
   | { readonly kind: "groupCommitFailed" }
+  /** A commit that is traced is over. */
+  | { readonly kind: "traced"; readonly commit: TracedCommit }
   /** Samples of decoded records; more while a client of the page is connected. */
   | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
   /** A failure that a retry may get past; the retry follows. */
@@ -100,7 +103,7 @@ export function reportTo(
   tell: (event: WorkerEvent) => void,
   now: () => number,
   sample: Sampling = () => [],
-): Required<Omit<Observer, "forgot">> {
+): Required<Omit<Observer, "forgot" | "commitFailed">> {
   let lateness = distribution(LATENESS_BOUNDS);
   let spent = NOTHING_SPENT;
   return {

@@ -15,7 +15,8 @@ export interface BatchRecord {
   readonly key?: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly time?: number;
-  readonly headers?: number;
+  /** Its headers, or how many it has of some that mean nothing. */
+  readonly headers?: number | readonly (readonly [name: string, value: string])[];
   /** Offset relative to the batch (default: its index in the batch). */
   readonly delta?: number;
 }
@@ -59,8 +60,9 @@ const utf8 = new TextEncoder();
 export function recordBytes({ key = null, value, time = 0, headers = 0, delta = 0 }: BatchRecord, first = 0): Buffer {
   const start = [0, ...varint(time - first), ...varint(delta), ...varint(key?.length ?? -1)];
   const middle = varint(value?.length ?? -1);
-  const end = varint(headers);
-  for (let n = 0; n < headers; n++) end.push(...varint(1), 0x68, ...varint(1), 0x31);
+  const all = typeof headers === "number" ? Array.from({ length: headers }, () => ["h", "1"]) : headers;
+  const sized = (text: string) => [...varint(utf8.encode(text).length), ...utf8.encode(text)];
+  const end = [...varint(all.length), ...all.flat().flatMap(sized)];
   const length = varint(start.length + (key?.length ?? 0) + middle.length + (value?.length ?? 0) + end.length);
   const parts = [length, start, key ?? [], middle, value ?? [], end];
   const bytes = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + part.length, 0));

@@ -3,6 +3,7 @@
  * @module
  */
 import type { SettingName } from "../../config/config.ts";
+import { TELEMETRY } from "../../config/telemetry.ts";
 
 /** Names of the settings that connect to a topic. */
 export const KAFKA = [
@@ -34,10 +35,21 @@ const PROCESSING = [
   "VIEWS",
 ] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
+const OTEL = Object.keys(TELEMETRY) as readonly (keyof typeof TELEMETRY)[];
 
 /** Names of the settings that a command reads. */
 export const READS = {
-  run: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "HTTP_HOSTS", ...PROCESSING, ...LOGGING],
+  run: [
+    ...KAFKA,
+    "KAFKA_GROUP_ID",
+    ...DATABASE,
+    ...LOGINS,
+    "HTTP_LISTEN",
+    "HTTP_HOSTS",
+    ...PROCESSING,
+    ...LOGGING,
+    ...OTEL,
+  ],
   generate: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   produce: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
@@ -48,7 +60,7 @@ export const READS = {
   adoptTopic: [...KAFKA, ...DATABASE, ...LOGINS],
   gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
-  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS"],
+  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],
   flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
   rebuild: [...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

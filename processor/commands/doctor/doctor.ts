@@ -8,6 +8,7 @@ import { jsonLine, visible } from "../../config/visible.ts";
 import { checkKafka } from "./kafka.ts";
 import { checkMachine } from "./machine.ts";
 import { checkPostgres } from "./postgres.ts";
+import { checkTelemetry } from "./telemetry.ts";
 import { EXIT } from "../cli/exit.ts";
 import { type Finding, good } from "./finding.ts";
 import type { Output } from "../cli/progress.ts";
@@ -31,6 +32,7 @@ export async function doctor(
   const { findings, followed } = await checkPostgres(settings);
   say(findings);
   say(await checkKafka(settings, followed));
+  say(await checkTelemetry(settings));
   const failed = all.filter(({ verdict }) => verdict === "bad").length;
   if (json) print(withoutPasswords(jsonLine(all)));
   else print(failed === 0 ? "all checks passed" : `${failed} of ${all.length} checks failed`);

@@ -16,6 +16,7 @@ import { KafkaSource } from "../../kafka/source.ts";
 import { BINARY } from "../../../testing/servers/binary.ts";
 import { freePort, run, until } from "../../../testing/servers/child.ts";
 import { startKafka, USER } from "../../../testing/servers/kafka.ts";
+import { startOtlp } from "../../../testing/servers/otlp.ts";
 import { startPostgres, using } from "../../../testing/servers/postgres.ts";
 import { clusterOf } from "../cli/cluster.ts";
 import { doctor } from "./doctor.ts";
@@ -170,7 +171,8 @@ Deno.test("doctor names each fault and its fix", leaky, async (t) => {
 
   await t.step("reports no fault if there is none, and debugging.md explains every check", async () => {
     await finds(env, [/^! kafka localhost:\d+ certificate: .* expires in/, /^! postgres certificate: .* expires in/]);
-    const { code, lines } = await said(env, true);
+    await using collector = startOtlp();
+    const { code, lines } = await said({ ...env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }, true);
     const findings: { check: string; verdict: string }[] = JSON.parse(lines[0]!);
     assert.equal(code, 0);
     assert.ok(findings.length > 20, `${findings.length} checks`);
@@ -190,6 +192,9 @@ Deno.test("doctor names each fault and its fix", leaky, async (t) => {
   const way: readonly (readonly [string, Env, readonly RegExp[]])[] = [
     ["a name that cannot be resolved", { ...plain, KAFKA_BROKERS: "kafka.invalid" }, [
       /✗ kafka kafka\.invalid:9092 name: cannot resolve kafka\.invalid.* → check KAFKA_BROKERS, and the DNS/,
+    ]],
+    ["a collector that is not there", { ...plain, OTEL_EXPORTER_OTLP_ENDPOINT: `http://${nobody}` }, [
+      /! telemetry: .* does not take traces: .* → check that the collector runs/,
     ]],
     ["a port without a listener", { ...plain, KAFKA_BROKERS: nobody }, [
       /✗ kafka .* connection: .* → check that it runs/,

@@ -18,6 +18,8 @@ import { Metrics } from "../../http/metrics.ts";
 import { openNotifier } from "../../host/notify.ts";
 import { Watching } from "../../status/sampler.ts";
 import { runningSettings } from "../../config/settings_shown.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { collectorOf } from "../../telemetry/switched.ts";
 import { VERSION } from "../../version.ts";
 import { announce, type Announcements, NO_ANNOUNCEMENTS } from "./announce.ts";
 import { loginTo } from "../cli/connection.ts";
@@ -65,6 +67,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
   );
   const address = `http://${addressText(http.address)}/`;
   log.info("starting clickstream", { version: VERSION, instance, workers, http: address });
+  const telemetry = await telemetryOf(settings, activity, metrics, about, log);
   const announcements = announcing(activity, workers, log);
   signal.addEventListener("abort", () => {
     activity.stopping = true;
@@ -79,6 +82,7 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
       activity.take(event, n);
       live.take(event);
       announcements.hear(event, n);
+      if (event.kind === "traced") telemetry?.take(event.commit);
     };
     try {
       const code = n === 0
@@ -99,9 +103,24 @@ export async function run(settings: RunSettings, signal: AbortSignal): Promise<n
     log.info("stopped", totals);
     return Math.max(...ended.map((end) => end.status === "fulfilled" ? end.value : EXIT.failed));
   } finally {
-    await withTimeout(live.close(), http.close());
+    await withTimeout(live.close(), http.close(), telemetry?.close() ?? Promise.resolve());
     announcements.close();
   }
+}
+
+/** Starts to send telemetry, if the settings name a collector; its code is loaded only then. */
+async function telemetryOf(
+  settings: RunSettings,
+  activity: Activity,
+  metrics: Metrics,
+  { instance, startedAt }: { readonly instance: string; readonly startedAt: number },
+  log: Log,
+): Promise<Telemetry | null> {
+  const collector = collectorOf(settings);
+  if (collector === null) return null;
+  const { openTelemetry } = await import("../../telemetry/open.ts");
+  const process = { hostname: Deno.hostname(), pid: Deno.pid, metrics: metrics.all, exported: activity.exported };
+  return openTelemetry(collector, settings, { instance, startedAt, ...process }, log);
 }
 
 /** Connects to PostgreSQL for the page: read only, with short limits, so that it never delays the workers. */

@@ -22,6 +22,8 @@ import type { Sink } from "../../pipeline/commit.ts";
 import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import { Sampler, type Watching } from "../../status/sampler.ts";
 import { Kernel } from "../../kernel/kernel.ts";
+import { CommitTracer } from "../../telemetry/commit_tracer.ts";
+import { tracedRatio } from "../../telemetry/switched.ts";
 import { inWords } from "../../config/secret.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
@@ -83,7 +85,8 @@ export async function work(
 ): Promise<number> {
   const forgotten = new Forgotten();
   const readiness = new Readiness(tell, signal);
-  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten));
+  const tracer = tracerOf(settings, tell);
+  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten, tracer));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
@@ -102,7 +105,7 @@ export async function work(
   // Held records may belong to a user who was forgotten, so they are not shown.
   const isShown = () => forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from, watching.on) : [];
-  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness));
+  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness, tracer));
   // Of buffers outside the heap, V8 counts all the address space of the kernel as one.
   const reservedBytes = kernelMebibytes(settings) * 2 ** 20;
   const states = setInterval(() => {
@@ -126,7 +129,7 @@ export async function work(
     flush: () => pipeline.flush(),
   };
   try {
-    await supervise(pipelined, signal, listener(log, readiness), clock);
+    await supervise(pipelined, signal, listener(log, readiness, tracer), clock);
     return EXIT.done;
   } catch (error) {
     if (error instanceof TopicChanged) {
@@ -195,7 +198,28 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
   });
 }
 
-async function openSink(settings: RunSettings, instance: string, forgotten: Forgotten): Promise<Sink> {
+/** Traces commits, if the settings say so; null otherwise, which costs nothing. */
+function tracerOf(settings: RunSettings, tell: Tell): CommitTracer | null {
+  const ratio = tracedRatio(settings);
+  if (ratio === 0) return null;
+  return new CommitTracer({
+    ratio,
+    mostLinks: settings.OTEL_SPAN_LINK_COUNT_LIMIT,
+    tell: (commit) => tell({ kind: "traced", commit }),
+    clock: {
+      ...clock,
+      epoch: () => Date.now(),
+      bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    },
+  });
+}
+
+async function openSink(
+  settings: RunSettings,
+  instance: string,
+  forgotten: Forgotten,
+  tracer: CommitTracer | null,
+): Promise<Sink> {
   const db = await openPostgres(settings.DATABASE_URL.reveal(), {
     ...loginTo(settings),
     settings: SESSION,
@@ -203,14 +227,14 @@ async function openSink(settings: RunSettings, instance: string, forgotten: Forg
   });
   try {
     await verifySchema(db, MIGRATIONS);
-    return new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, instance));
+    return new ForgettingSink(tracer?.measured(db) ?? db, forgotten, (guarded) => new SqlSink(guarded, instance));
   } catch (error) {
     await db.close();
     throw error;
   }
 }
 
-function listener(log: Log, readiness: Readiness): Listener {
+function listener(log: Log, readiness: Readiness, tracer: CommitTracer | null): Listener {
   return {
     ready(failures) {
       readiness.ready();
@@ -219,37 +243,64 @@ function listener(log: Log, readiness: Readiness): Listener {
     failed({ error, count, again, pauseMs }) {
       const reason = inWords(error);
       readiness.failed({ kind: error.kind, reason });
-      log[again ? "debug" : "warn"]("failed; will retry", { reason, count, pauseMs: Math.round(pauseMs) });
+      log[again ? "debug" : "warn"]("failed; will retry", {
+        ...{ reason, count, pauseMs: Math.round(pauseMs) },
+        ...tracer?.fieldsOf(error),
+      });
       if (!again && error.stack !== undefined) log.debug(inWords(error, true));
     },
     unfinished(error) {
-      log.warn("stopping with uncommitted records; the next start reads them again", { reason: inWords(error) });
+      log.warn("stopping with uncommitted records; the next start reads them again", {
+        reason: inWords(error),
+        ...tracer?.fieldsOf(error),
+      });
     },
   };
 }
 
 /** Reports events, and logs them: starts with their causes always, commits at level debug. */
-function observer(log: Log, tell: Tell, sample: Sampling, readiness: Readiness): Observer {
+function observer(
+  log: Log,
+  tell: Tell,
+  sample: Sampling,
+  readiness: Readiness,
+  tracer: CommitTracer | null,
+): Observer {
   const told = reportTo(tell, () => Date.now(), sample);
   return {
     ...told,
     started(partitions, cause) {
       told.started(partitions, cause);
+      tracer?.started();
       readiness.started();
-      const why = cause === null ? {} : { cause: inWords(cause) };
+      const why = cause === null ? {} : { cause: inWords(cause), ...tracer?.fieldsOf(cause) };
       log.info("reading", { partitions: [...partitions.keys()], ...why });
     },
+    decoded(records, from) {
+      told.decoded(records, from);
+      tracer?.decoded(records, from);
+    },
+    onBatchReady(timings) {
+      told.onBatchReady(timings);
+      tracer?.onBatchReady(timings);
+    },
+    commitFailed: (commit, error) => tracer?.commitFailed(commit, error),
     committed(commit, timing) {
       told.committed(commit, timing);
+      tracer?.committed(commit, timing);
       const records = commit.advances.reduce((sum, { consumed }) => sum + consumed, 0);
       for (const { partition, gap } of commit.advances) {
         if (gap === null) continue;
         const { from, to } = gap;
         const what = `Kafka deleted ${to - from} records before they were read: offsets ${from} to ${to - 1} of ` +
           `partition ${partition} are lost`;
-        log.warn(`${what}. Run \`clickstream gaps list\`, and keep records for longer (retention.ms)`);
+        const advice = "Run `clickstream gaps list`, and keep records for longer (retention.ms)";
+        log.warn(`${what}. ${advice}`, { ...tracer?.fields });
       }
-      log.debug("committed", { records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) });
+      log.debug("committed", {
+        ...{ records, refused: commit.refusals.length, tookMs: Math.round(timing.tookMs) },
+        ...tracer?.fields,
+      });
     },
     forgot(partition, { from, to }) {
       log.warn(
@@ -262,6 +313,7 @@ function observer(log: Log, tell: Tell, sample: Sampling, readiness: Readiness):
       told.groupCommitFailed(error);
       log.warn("cannot commit offsets to the consumer group; PostgreSQL has them, so nothing is lost", {
         reason: inWords(error),
+        ...tracer?.fields,
       });
     },
   };

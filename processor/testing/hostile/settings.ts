@@ -65,6 +65,21 @@ const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   ALLOW_PLAINTEXT: ["false", "true", "yes"],
   LOG_LEVEL: ["info", "debug", "INFO"],
   LOG_FORMAT: ["json", "text", "xml"],
+  OTEL_SDK_DISABLED: ["false", "true", "TRUE"],
+  OTEL_EXPORTER_OTLP_ENDPOINT: ["http://a:4318", "https://[::1]/otlp/", "a:4318", "http://a/?b#c", "http://"],
+  OTEL_EXPORTER_OTLP_PROTOCOL: ["http/protobuf", "http/json", "grpc"],
+  OTEL_EXPORTER_OTLP_HEADERS: [`token=${SECRET}`, `${SECRET}`, `host=${SECRET}`, `a=%0d${SECRET}`, `a=%${SECRET}`],
+  OTEL_EXPORTER_OTLP_CERTIFICATE: ["public", "/nowhere"],
+  OTEL_EXPORTER_OTLP_COMPRESSION: ["none", "gzip", "zstd"],
+  OTEL_EXPORTER_OTLP_TIMEOUT: ["10000", "0", "60001"],
+  OTEL_SERVICE_NAME: ["clicks", "a\nb", "é"],
+  OTEL_RESOURCE_ATTRIBUTES: ["a=b,c=%2C", "=", "a", "a=%"],
+  OTEL_TRACES_EXPORTER: ["otlp", "none", "console"],
+  OTEL_METRICS_EXPORTER: ["otlp", "none", "prometheus"],
+  OTEL_METRIC_EXPORT_INTERVAL: ["60000", "999"],
+  OTEL_TRACES_SAMPLER: ["always_on", "parentbased_traceidratio", "xray"],
+  OTEL_TRACES_SAMPLER_ARG: ["0", "1", "0.1", "1.1", "1e-3", "."],
+  OTEL_SPAN_LINK_COUNT_LIMIT: ["0", "128", "1025"],
 };
 
 /** `NAME=value` between NULs to settings. A value of a CA that begins with `@` stands for a file with what follows. */
