@@ -65,6 +65,10 @@ async function adapt(out: string): Promise<void> {
     if ("version" in provider) json.terraform.required_providers.aws.version = provider.version;
     // The stand-in applies it without its condition, and then denies everything.
     delete json.resource.aws_s3_bucket_policy;
+    // The stand-in does not know detailed monitoring.
+    for (const instance of Object.values<{ monitoring?: boolean }>(json.resource.aws_instance ?? {})) {
+      delete instance.monitoring;
+    }
     await Deno.writeTextFile(path, JSON.stringify(json));
   }
 }
