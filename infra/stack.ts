@@ -25,7 +25,7 @@ export abstract class AwsStack extends TerraformStack {
     this.settings = settings;
     new AwsProvider(this, "aws", {
       region: settings.AWS_REGION,
-      defaultTags: [{ tags: { application: "clickstream", deployment: settings.DEPLOY_NAME, stack: id } }],
+      defaultTags: [{ tags: this.tags }],
       ...(settings.elsewhere ? { s3UsePathStyle: true } : {}),
     });
     this.addOverride("terraform.required_version", TERRAFORM);
@@ -39,6 +39,11 @@ export abstract class AwsStack extends TerraformStack {
       if (settings.elsewhere) this.addOverride("terraform.backend.s3.use_path_style", true);
       this.addOverride("terraform.backend.s3.use_lockfile", true);
     }
+  }
+
+  /** Tags of everything in the stack, by which its cost can be found; Terraform does not add them in templates. */
+  get tags(): Record<string, string> {
+    return { application: "clickstream", deployment: this.settings.DEPLOY_NAME, stack: this.node.id };
   }
 
   /** A name within the deployment. */

@@ -54,9 +54,10 @@ Deno.test("deploy: every way in is a command that forwards a port", () => {
 const choose = (choices: Readonly<Record<string, string>>) => (name: string) => choices[name];
 
 Deno.test("deploy: first prints what a deployment consists of, its cost, and settings that change", () => {
-  const said = describeDeployment(deploySettings(choose({ DEPLOY_SIZE: "production" })));
+  const items = [{ what: "hosts", dollars: 1000.4 }, { what: "disks", dollars: 200.4 }];
+  const said = describeDeployment(deploySettings(choose({ DEPLOY_SIZE: "production" })), items);
   assert.match(said, /^deployment clickstream, production, in us-east-1\nhosts: 3 of Kafka, 2 of the processor/);
-  assert.match(said, /about \d{3,4} dollars a month/);
+  assert.match(said, /about 1201 dollars a month, .*\n +1000 +hosts\n +200 +disks$/);
   const changes = [{ name: "DEPLOY_ALARM_EMAIL", deployed: "", wanted: "a@example.org" }];
   assert.equal(
     describeChanges(changes),
