@@ -1,6 +1,6 @@
 /**
  * All imports from CDKTF and its AWS provider. HashiCorp archived CDKTF in December 2025. The community continues it as
- * `cdktn`, whose packages have the same API: to switch, rename the packages here and in deno.json.
+ * `cdktn`, whose packages have the same API: the import map `infra/cdktn.json` switches to it.
  * @module
  */
 

@@ -184,7 +184,7 @@ export class Host extends Construct {
       releaseParameter: this.#named("release"),
       dataVolume: disk === undefined ? null : { device: DATA_DEVICE, mount: disk.mount },
     };
-    const tags = { Name: this.#stack.named(this.host) };
+    const tags = { ...this.#stack.tags, Name: this.#stack.named(this.host) };
     return new LaunchTemplate(this, "template", {
       name: this.#stack.named(this.host),
       description: `how ${this.host} starts`,

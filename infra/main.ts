@@ -3,13 +3,14 @@
  * @module
  */
 import { ArtifactsStack, type BuiltFile, type FileName } from "./artifacts.ts";
-import { App } from "./aws.ts";
+import type { App } from "./aws.ts";
 import { builtFiles, NotBuilt, unbuiltFiles } from "./built.ts";
 import { DatabaseStack } from "./database.ts";
 import { GeneratorStack } from "./generator.ts";
 import { MonitoringStack } from "./monitoring.ts";
 import { NetworkStack } from "./network.ts";
 import { deploySettings, type Settings, WrongSettings } from "./settings.ts";
+import { newApp } from "./stack.ts";
 import { StreamStack } from "./stream.ts";
 
 /** Adds all stacks to an application; each gets the stacks that it depends on. */
@@ -33,7 +34,7 @@ if (import.meta.main) {
   try {
     const settings = deploySettings();
     const files = await filesFor(settings);
-    const app = new App();
+    const app = newApp();
     addStacks(app, settings, files);
     app.synth();
   } catch (error) {

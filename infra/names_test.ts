@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../testing/servers/child.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
-import { synthesize } from "./testing/synth.ts";
+import { type JsonObject, synthesize } from "./testing/synth.ts";
 import { python } from "./testing/tools.ts";
 
 /** Names that only AWS defines, as cfn-lint lists them. */
@@ -61,3 +61,18 @@ for (const region of REGIONS) {
     ]);
   });
 }
+
+Deno.test("infra: what a template starts has the tags of its stack, root volumes too", async () => {
+  for (const { is, stack } of (await synthesize({ DEPLOY_SIZE: "small" })).resources("aws_launch_template")) {
+    const specifications = is["tag_specifications"] as unknown as { resource_type: string; tags: JsonObject }[];
+    assert.deepEqual(specifications.map(({ resource_type }) => resource_type), ["instance", "volume"]);
+    for (const { tags } of specifications) {
+      assert.deepEqual({ ...tags, Name: "" }, {
+        application: "clickstream",
+        deployment: "clickstream",
+        stack,
+        Name: "",
+      });
+    }
+  }
+});

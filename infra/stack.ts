@@ -2,8 +2,18 @@
  * Common parts of all stacks: provider, state backend, tags, and names with the deployment's prefix.
  * @module
  */
-import { AwsProvider, type Construct, LocalBackend, S3Backend, TerraformOutput, TerraformStack } from "./aws.ts";
+import { App, AwsProvider, type Construct, LocalBackend, S3Backend, TerraformOutput, TerraformStack } from "./aws.ts";
 import type { Settings } from "./settings.ts";
+
+/** Versions of Terraform that know everything in the stacks: passwords that are never in the state need 1.11. */
+export const TERRAFORM = ">=1.11.0";
+
+/** Returns an application whose stacks are synthesized into a folder (default: `cdktf.out`, or CDKTF's choice). */
+export function newApp(outdir?: string): App {
+  // The fork checks that this version knows what the stacks use; CDKTF ignores it.
+  const context = { targetVersions: { terraform: TERRAFORM } };
+  return new App({ context, ...(outdir === undefined ? {} : { outdir }) });
+}
 
 /** One part of a deployment, applied and destroyed as a whole. */
 export abstract class AwsStack extends TerraformStack {
@@ -15,9 +25,10 @@ export abstract class AwsStack extends TerraformStack {
     this.settings = settings;
     new AwsProvider(this, "aws", {
       region: settings.AWS_REGION,
-      defaultTags: [{ tags: { application: "clickstream", deployment: settings.DEPLOY_NAME, stack: id } }],
+      defaultTags: [{ tags: this.tags }],
       ...(settings.elsewhere ? { s3UsePathStyle: true } : {}),
     });
+    this.addOverride("terraform.required_version", TERRAFORM);
     const bucket = settings.DEPLOY_STATE_BUCKET;
     const file = `${settings.DEPLOY_NAME}.${settings.AWS_REGION}.${id}.tfstate`;
     // Relative to the stack's folder, cdktf.out/stacks/…, where Terraform runs.
@@ -28,6 +39,11 @@ export abstract class AwsStack extends TerraformStack {
       if (settings.elsewhere) this.addOverride("terraform.backend.s3.use_path_style", true);
       this.addOverride("terraform.backend.s3.use_lockfile", true);
     }
+  }
+
+  /** Tags of everything in the stack, by which its cost can be found; Terraform does not add them in templates. */
+  get tags(): Record<string, string> {
+    return { application: "clickstream", deployment: this.settings.DEPLOY_NAME, stack: this.node.id };
   }
 
   /** A name within the deployment. */

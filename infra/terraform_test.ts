@@ -107,11 +107,11 @@ Deno.test({
         await inTerraform(stand, "apply", "-input=false", "-auto-approve");
       }
       for (const stand of all) await inTerraform(stand, "plan", "-input=false", "-detailed-exitcode");
-      const state = await Deno.readTextFile(`${all[0]!.folder}/clickstream.stream.tfstate`);
+      const state = await Deno.readTextFile(`${all[0]!.folder}/clickstream.us-east-1.stream.tfstate`);
       assert.match(state, /kafka-1\.clickstream\.internal:9093/);
       for (const stand of all.toReversed()) await inTerraform(stand, "destroy", "-input=false", "-auto-approve");
       for (const { folder, stack } of all) {
-        const { resources } = JSON.parse(await Deno.readTextFile(`${folder}/clickstream.${stack}.tfstate`));
+        const { resources } = JSON.parse(await Deno.readTextFile(`${folder}/clickstream.us-east-1.${stack}.tfstate`));
         assert.deepEqual(resources, [], stack);
       }
     } finally {

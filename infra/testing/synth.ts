@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { type BuiltFile, type FileName, FILES } from "../artifacts.ts";
-import { App } from "../aws.ts";
 import { addStacks } from "../main.ts";
 import { deploySettings } from "../settings.ts";
+import { newApp } from "../stack.ts";
 
 /** A value of JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -47,7 +47,7 @@ export function synthesize(choices: Readonly<Record<string, string>> = {}): Prom
 export async function synthesizeAnew(choices: Readonly<Record<string, string>>): Promise<Synthesized> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-synth-" });
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-  const app = new App({ outdir: folder });
+  const app = newApp(folder);
   addStacks(app, deploySettings((name) => choices[name]), await namedFiles(folder));
   app.synth();
   const stacks = new Map<string, JsonObject>();

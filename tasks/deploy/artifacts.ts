@@ -66,9 +66,12 @@ const MADE: Readonly<Partial<Record<FileName, (path: string, architecture: Archi
   ])),
 };
 
-/** Builds or fetches a file. Does not fetch a third-party file that is already there. */
-async function makeArtifact(name: FileName, architecture: Architecture): Promise<void> {
-  const path = pathOf(name, architecture);
+/** Builds or fetches a file into a path. Does not fetch a third-party file that is already there. */
+export async function makeArtifact(
+  name: FileName,
+  architecture: Architecture,
+  path = pathOf(name, architecture),
+): Promise<void> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   const release = RELEASES[name]?.(architecture === "arm64" ? "arm64" : "amd64");
   if (release === undefined) await put(path, (part) => MADE[name]!(part, architecture));

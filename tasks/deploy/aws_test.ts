@@ -5,8 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { type BuiltFile, type FileName, FILES } from "../../infra/artifacts.ts";
+import { builtFiles, unbuiltFiles } from "../../infra/built.ts";
+import { HOST_KINDS } from "../../infra/hosts/settings.ts";
 import { type Cloud, REGION, startCloud } from "../../infra/testing/aws.ts";
 import { exists, run } from "../../testing/servers/child.ts";
+import { makeArtifact } from "./artifacts.ts";
 import { Aws } from "./aws.ts";
 import { settingsToDeploy } from "./deploy.ts";
 import { assertSameDeployment, openStacks, readRecord, synthesize } from "./deployment.ts";
@@ -46,15 +49,25 @@ async function providerVersion(): Promise<{ version: string } | { why: string }>
 
 const provider = await providerVersion();
 
-/** Artifacts with these contents by name; others contain their own name. */
-async function files(contents: Partial<Record<FileName, string>> = {}): Promise<Record<FileName, BuiltFile>> {
-  const entries = await Promise.all(FILES.map(async (name) => {
-    const text = new TextEncoder().encode(contents[name] ?? name);
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text)).toHex();
-    await Deno.writeFile(`${folder}/${hash}`, text);
-    return [name, { path: `${folder}/${hash}`, sha256: hash }] as const;
-  }));
-  return Object.fromEntries(entries) as Record<FileName, BuiltFile>;
+/** What is built from these sources; other artifacts contain their own name. */
+const BUILT: readonly string[] = [
+  "clickstream",
+  "generator",
+  "rds-ca",
+  "dashboards",
+  ...HOST_KINDS.map((k) => `host-${k}`),
+];
+
+let builds = 0;
+
+/** Builds all artifacts anew. */
+async function files(): Promise<Record<FileName, BuiltFile>> {
+  const place = `${folder}/build-${++builds}`;
+  for (const name of FILES) {
+    if (BUILT.includes(name)) await makeArtifact(name, "arm64", `${place}/${name}`);
+  }
+  for (const name of FILES) if (!BUILT.includes(name)) await Deno.writeTextFile(`${place}/${name}`, name);
+  return await builtFiles("arm64", (name) => `${place}/${name}`);
 }
 
 /** Adapts the synthesized stacks to the stand-in. */
@@ -65,10 +78,15 @@ async function adapt(out: string): Promise<void> {
     if ("version" in provider) json.terraform.required_providers.aws.version = provider.version;
     // The stand-in applies it without its condition, and then denies everything.
     delete json.resource.aws_s3_bucket_policy;
+    // The stand-in does not know detailed monitoring.
+    for (const instance of Object.values<{ monitoring?: boolean }>(json.resource.aws_instance ?? {})) {
+      delete instance.monitoring;
+    }
     await Deno.writeTextFile(path, JSON.stringify(json));
   }
 }
 
+type Built = Readonly<Record<FileName, BuiltFile>>;
 type Choices = Readonly<Record<string, string>>;
 
 /** One deployment; `deploy` and `destroy` do what the tasks do, and answer every question with yes. */
@@ -83,10 +101,10 @@ class Deployment {
     this.#env = { ...cloud.env, DEPLOY_STATE_BUCKET: "states" };
   }
 
-  async deploy(choices: Choices, contents: Partial<Record<FileName, string>> = {}): Promise<string> {
+  async deploy(choices: Choices, built: Built): Promise<string> {
     const env = { ...this.#env, ...choices };
     const { settings, record } = await settingsToDeploy(this.aws, (name) => env[name]);
-    synthesize(settings, await files(contents), this.#out);
+    synthesize(settings, built, this.#out);
     await adapt(this.#out);
     const stacks = await openStacks(this.#out);
     await assertSameDeployment(stacks, record, settings);
@@ -97,7 +115,7 @@ class Deployment {
   async destroy(): Promise<boolean> {
     const record = await readRecord(this.aws, "clickstream");
     const settings = settingsToDestroy(record, (name) => this.#env[name]);
-    synthesize(settings, await files(), this.#out);
+    synthesize(settings, await unbuiltFiles(), this.#out);
     await adapt(this.#out);
     return await tearDown(await openStacks(this.#out), { say: () => {}, ask: () => true }, "");
   }
@@ -119,41 +137,47 @@ Deno.test({
     await cloud.upload("states", "nothing", new Uint8Array());
     const deployment = new Deployment(cloud);
     const FIRST = { DEPLOY_SIZE: "dev", DEPLOY_ZONES: "a,b,c", DEPLOY_BROKERS: "3" };
-    const count = (action: string) => deployment.said.filter((line) => line.trim().startsWith(action)).length;
 
+    let built = await files();
     await t.step("a first deployment", async () => {
-      assert.equal(await deployment.deploy(FIRST), "done");
+      assert.equal(await deployment.deploy(FIRST, built), "done");
       assert.match(deployment.said.join("\n"), /^network: \d+ to create\n/);
       assert.deepEqual((await deployment.volumes()).length, 4);
     });
-    await t.step("the same again, with the environment forgotten", async () => {
-      assert.equal(await deployment.deploy({}), "nothing to do", deployment.said.join("\n"));
+    await t.step("the same sources, built again, with the environment forgotten: nothing changes", async () => {
+      built = await files();
+      assert.equal(await deployment.deploy({}, built), "nothing to do", deployment.said.join("\n"));
     });
     await t.step("a new binary changes what the processor runs, and no machine", async () => {
-      assert.equal(await deployment.deploy({}, { clickstream: "a new version" }), "done");
+      const path = `${folder}/new`;
+      await Deno.writeTextFile(path, "a new version");
+      built = { ...built, clickstream: { path, sha256: "5".repeat(64) } };
+      assert.equal(await deployment.deploy({}, built), "done");
       assert.match(deployment.said.join("\n"), /~ stream\/processor-1\/release \(aws_ssm_parameter\): /);
-      assert.equal(count("±") + count("-"), 0, deployment.said.join("\n"));
-      assert.equal(await deployment.deploy({}, { clickstream: "a new version" }), "nothing to do");
+      assert.doesNotMatch(deployment.said.join("\n"), /[±-] \S+ \(aws_(instance|launch_template|db_instance)\)/);
     });
     await t.step("another size is refused, unless it is named", async () => {
-      await assert.rejects(deployment.deploy({ DEPLOY_SIZE: "production" }), /DEPLOY_SIZE is dev, and production here/);
+      await assert.rejects(
+        deployment.deploy({ DEPLOY_SIZE: "production" }, built),
+        /DEPLOY_SIZE is dev, and production here/,
+      );
     });
     await t.step("fewer brokers are refused even if named, since their data would be lost", async () => {
       const fewer = { DEPLOY_BROKERS: "1", DEPLOY_CHANGE: "DEPLOY_BROKERS" };
       await assert.rejects(
-        deployment.deploy(fewer),
+        deployment.deploy(fewer, built),
         /would be lost: stream\/kafka-[23]\/data, stream\/kafka-[23]\/data/,
       );
     });
     await t.step("a volume that would be replaced is refused by Terraform itself", async () => {
       const moved = { DEPLOY_ZONES: "b,a,c", DEPLOY_CHANGE: "DEPLOY_ZONES" };
-      await assert.rejects(deployment.deploy(moved), /prevent_destroy/);
+      await assert.rejects(deployment.deploy(moved, built), /prevent_destroy/);
     });
     await t.step("a state that is elsewhere is noticed", async () => {
       await cloud.upload("others", "nothing", new Uint8Array());
       const elsewhere = { DEPLOY_STATE_BUCKET: "others", DEPLOY_CHANGE: "DEPLOY_STATE_BUCKET" };
       await assert.rejects(
-        deployment.deploy(elsewhere),
+        deployment.deploy(elsewhere, built),
         /is deployed in eu-central-1, but Terraform's state is not in/,
       );
     });

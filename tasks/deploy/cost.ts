@@ -1,9 +1,12 @@
 /**
- * The monthly cost of a deployment: on-demand list prices of us-east-1 for everything that always runs. Usage (traffic,
- * logs, requests) is extra.
+ * The monthly cost of a deployment: on-demand list prices of us-east-1 for every synthesized resource, and an estimate of
+ * what the deployment itself causes in logs and in traffic between zones.
  * @module
  */
+import { App } from "../../infra/aws.ts";
+import { unbuiltFiles } from "../../infra/built.ts";
 import { DATABASE_CLASSES, MACHINES } from "../../infra/instances.ts";
+import { addStacks } from "../../infra/main.ts";
 import type { Settings } from "../../infra/settings.ts";
 
 /** Source of the prices. */
@@ -25,7 +28,16 @@ const PRICE = {
   lambdaPerGibSecond: 0.0000133334,
   /** Detailed monitoring has seven metrics per instance; the agent adds four. */
   watchedInstance: 3.3,
+  logsPerGib: 0.5,
+  betweenZonesPerGib: 0.02,
 } as const;
+
+/** A synthesized resource. */
+export interface Resource {
+  readonly type: string;
+  /** Its arguments, with Terraform's names. */
+  readonly is: Readonly<Record<string, unknown>>;
+}
 
 /** An item of the bill. */
 export interface Item {
@@ -33,42 +45,128 @@ export interface Item {
   readonly dollars: number;
 }
 
-const ENDPOINTS = 5;
-const ROOT_GIB = 16;
-const SECRETS = 7;
+/** A kind of items: how many there are of what a resource costs by. */
+interface Priced {
+  readonly group: string;
+  dollars(is: Readonly<Record<string, unknown>>): number;
+}
 
-/** Monthly cost by item. */
-export function monthlyCost(settings: Settings): Item[] {
-  const { DEPLOY_BROKERS: brokers, DEPLOY_PROCESSORS: processors, DEPLOY_ZONES: zones } = settings;
-  const hosts = brokers + processors + 1;
-  const hourly = brokers * MACHINES[settings.DEPLOY_BROKER_MACHINE]!.dollarsPerHour +
-    processors * MACHINES[settings.DEPLOY_PROCESSOR_MACHINE]!.dollarsPerHour +
-    MACHINES[settings.DEPLOY_MONITORING_MACHINE]!.dollarsPerHour;
-  const disks = brokers * settings.DEPLOY_BROKER_DISK_GIB + settings.DEPLOY_MONITORING_DISK_GIB + hosts * ROOT_GIB;
-  const databases = settings.DEPLOY_DATABASE_STANDBY ? 2 : 1;
-  const ways = settings.DEPLOY_EGRESS === "nat"
-    ? PRICE.natPerHour + PRICE.publicAddressPerHour
-    : ENDPOINTS * PRICE.endpointPerHour * (settings.DEPLOY_SIZE === "dev" ? 1 : zones.length);
+const hosts = "hosts, with detailed monitoring";
+const small = "key, secrets, names, alarms";
+const number = (value: unknown) => Number(value ?? 0);
+
+/** What is paid for by the month. */
+const PRICED: Readonly<Record<string, Priced>> = {
+  aws_instance: {
+    group: hosts,
+    dollars: (is) => MACHINES[String(is["instance_type"])]!.dollarsPerHour * HOURS + PRICE.watchedInstance,
+  },
+  // The root volume of the host that is started from it.
+  aws_launch_template: { group: "disks", dollars: (is) => rootGib(is) * PRICE.diskPerGib },
+  aws_ebs_volume: { group: "disks", dollars: (is) => number(is["size"]) * PRICE.diskPerGib },
+  aws_db_instance: {
+    group: "database, and one that stands by if there is one",
+    dollars: (is) =>
+      (is["multi_az"] ? 2 : 1) *
+        (DATABASE_CLASSES[String(is["instance_class"])]!.dollarsPerHour * HOURS +
+          number(is["allocated_storage"]) * PRICE.databaseDiskPerGib) +
+      // RDS makes a secret for the administrator.
+      PRICE.secretPerMonth,
+  },
+  aws_vpc_endpoint: {
+    group: "ways to AWS",
+    dollars: (is) =>
+      is["vpc_endpoint_type"] === "Interface"
+        ? (is["subnet_ids"] as unknown[]).length * PRICE.endpointPerHour * HOURS
+        : 0,
+  },
+  aws_nat_gateway: { group: "ways to AWS", dollars: () => PRICE.natPerHour * HOURS },
+  aws_eip: { group: "ways to AWS", dollars: () => PRICE.publicAddressPerHour * HOURS },
+  aws_kms_key: { group: small, dollars: () => PRICE.keyPerMonth },
+  aws_secretsmanager_secret: { group: small, dollars: () => PRICE.secretPerMonth },
+  aws_route53_zone: { group: small, dollars: () => PRICE.zonePerMonth },
+  aws_cloudwatch_metric_alarm: { group: small, dollars: () => PRICE.alarmPerMonth },
+  // Two seconds of half a GiB each minute.
+  aws_lambda_function: { group: "generator", dollars: () => HOURS * 60 * PRICE.lambdaPerGibSecond },
+};
+
+/** Types that cost nothing, or so little by use that it rounds to nothing. */
+const FREE =
+  /^aws_(cloudwatch_event_|cloudwatch_log_group|db_(parameter|subnet)_group|default_security_group|dlm_|flow_log|iam_|internet_gateway|kms_alias|lambda_(function_event|permission)|route$|route_table|route53_record|s3_|secretsmanager_secret_version|security_group|sns_|sqs_|ssm_|subnet|volume_attachment|vpc$|vpc_security_group)/;
+
+/** GiB a month that a host writes to CloudWatch: its journal, and its part of the flow logs. */
+const LOG_GIB_PER_HOST = 0.7;
+
+/** Bytes of an event with its share of what carries it. */
+const EVENT_BYTES = 300;
+
+/**
+ * Monthly cost by item.
+ *
+ * @throws {Error} if there is a type of resource whose price is not known
+ */
+export function monthlyCost(resources: readonly Resource[], settings: Settings): Item[] {
+  const unknown = resources.map(({ type }) => type).filter((type) => !(type in PRICED) && !FREE.test(type));
+  if (unknown.length > 0) throw new Error(`what does it cost: ${[...new Set(unknown)].join(", ")}?`);
+  const groups = new Map<string, { count: number; dollars: number }>();
+  for (const { type, is } of resources) {
+    const priced = PRICED[type];
+    if (priced === undefined) continue;
+    const dollars = priced.dollars(is);
+    const { count, dollars: before } = groups.get(priced.group) ?? { count: 0, dollars: 0 };
+    groups.set(priced.group, { count: count + (dollars > 0 ? 1 : 0), dollars: before + dollars });
+  }
+  const instances = groups.get(hosts)?.count ?? 0;
   return [
-    { what: `${hosts} hosts`, dollars: hourly * HOURS + hosts * PRICE.watchedInstance },
-    { what: `${disks} GiB of disks`, dollars: disks * PRICE.diskPerGib },
+    ...[...groups].map(([group, { count, dollars }]) => ({
+      what: group === hosts ? `${count} ${group}` : group,
+      dollars,
+    })),
     {
-      what: `database${databases === 2 ? ", and one that stands by" : ""}`,
-      dollars: databases * (DATABASE_CLASSES[settings.DEPLOY_DATABASE_CLASS]!.dollarsPerHour * HOURS +
-        settings.DEPLOY_DATABASE_DISK_GIB * PRICE.databaseDiskPerGib),
+      what: `logs and flow logs, at ${LOG_GIB_PER_HOST} GiB of each host`,
+      dollars: instances * LOG_GIB_PER_HOST * PRICE.logsPerGib,
     },
-    { what: settings.DEPLOY_EGRESS === "nat" ? "NAT" : "endpoints", dollars: ways * HOURS },
-    {
-      what: "key, secrets, names, alarms",
-      dollars: PRICE.keyPerMonth + SECRETS * PRICE.secretPerMonth + PRICE.zonePerMonth +
-        (7 + 3 * hosts) * PRICE.alarmPerMonth,
-    },
-    // Two seconds of half a GiB each minute.
-    { what: "generator", dollars: HOURS * 60 * PRICE.lambdaPerGibSecond },
+    { what: `traffic between zones, at ${settings.DEPLOY_RATE} events/s`, dollars: betweenZones(settings) },
   ];
+}
+
+/** An event is sent, copied to the other brokers and read: two thirds of each way lead to another zone. */
+function betweenZones(
+  { DEPLOY_BROKERS: brokers, DEPLOY_RATE: rate, DEPLOY_ZONES: { length: zones } }: Settings,
+): number {
+  const gib = rate * EVENT_BYTES * HOURS * 3600 / 2 ** 30;
+  const share = 1 - 1 / zones;
+  return gib * (share * 2 + (brokers - 1)) * PRICE.betweenZonesPerGib;
+}
+
+function rootGib(template: Readonly<Record<string, unknown>>): number {
+  const mappings = template["block_device_mappings"] as readonly { readonly ebs: { readonly volume_size: number } }[];
+  return mappings.reduce((sum, { ebs }) => sum + ebs.volume_size, 0);
 }
 
 /** Total in whole dollars. */
 export function total(items: readonly Item[]): number {
   return Math.round(items.reduce((sum, { dollars }) => sum + dollars, 0));
+}
+
+/** Monthly cost of a deployment with these settings; synthesizes it into a folder that is removed. */
+export async function costOf(settings: Settings): Promise<Item[]> {
+  const outdir = await Deno.makeTempDir({ prefix: "clickstream-cost-" });
+  try {
+    const app = new App({ outdir, skipValidation: true });
+    addStacks(app, settings, await unbuiltFiles());
+    app.synth();
+    const resources: Resource[] = [];
+    for await (const { name } of Deno.readDir(`${outdir}/stacks`)) {
+      const { resource } = JSON.parse(await Deno.readTextFile(`${outdir}/stacks/${name}/cdk.tf.json`)) as {
+        resource: Readonly<Record<string, Readonly<Record<string, Resource["is"]>>>>;
+      };
+      for (const [type, named] of Object.entries(resource)) {
+        for (const is of Object.values(named)) resources.push({ type, is });
+      }
+    }
+    return monthlyCost(resources, settings);
+  } finally {
+    await Deno.remove(outdir, { recursive: true });
+  }
 }

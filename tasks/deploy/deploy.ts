@@ -10,7 +10,7 @@ import { deploySettings, type Settings } from "../../infra/settings.ts";
 import { table } from "../../processor/status/text.ts";
 import { makeArtifacts } from "./artifacts.ts";
 import { Aws } from "./aws.ts";
-import { monthlyCost, PRICES_OF, total } from "./cost.ts";
+import { costOf, type Item, PRICES_OF, total } from "./cost.ts";
 import {
   assertSameDeployment,
   type Env,
@@ -28,14 +28,13 @@ import { rollOut } from "./rollout.ts";
 import type { Stack } from "./terraform.ts";
 
 /** Describes what a deployment consists of, and its cost. */
-export function describeDeployment(settings: Settings): string {
-  const items = monthlyCost(settings);
+export function describeDeployment(settings: Settings, items: readonly Item[]): string {
   const hosts =
     `${settings.DEPLOY_BROKERS} of Kafka, ${settings.DEPLOY_PROCESSORS} of the processor, 1 of Prometheus and Grafana`;
   return [
     `deployment ${settings.DEPLOY_NAME}, ${settings.DEPLOY_SIZE}, in ${settings.AWS_REGION}`,
     `hosts: ${hosts}; PostgreSQL on ${settings.DEPLOY_DATABASE_CLASS}; a function that sends ${settings.DEPLOY_RATE} events a second`,
-    `about ${total(items)} dollars a month, at list prices of us-east-1 ${PRICES_OF}, traffic and logs not counted:`,
+    `about ${total(items)} dollars a month, at list prices of us-east-1 ${PRICES_OF}, before tax:`,
     ...table(null, items.map(({ what, dollars }) => [dollars.toFixed(0), what]), [7]),
   ].join("\n");
 }
@@ -96,7 +95,7 @@ async function deploy(args: readonly string[]): Promise<boolean> {
   if (missing.length > 0) throw new Error(missing.join("\n"));
   const aws = new Aws(region);
   const { settings, record, changes } = await settingsToDeploy(aws, env);
-  console.log(describeDeployment(settings));
+  console.log(describeDeployment(settings, await costOf(settings)));
   console.log(
     record === null ? "a first deployment: nothing of this name is in this region" : describeChanges(changes),
   );

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { ROOT } from "./deployment.ts";
 import { recordOf } from "../../infra/record.ts";
 import { deploySettings, WrongSettings } from "../../infra/settings.ts";
-import { put, sumOf } from "./artifacts.ts";
 import { describeChanges, describeDeployment } from "./deploy.ts";
 import { identity, readOptions } from "./deployment.ts";
 import { farewell, settingsToDestroy } from "./destroy.ts";
@@ -55,9 +54,10 @@ Deno.test("deploy: every way in is a command that forwards a port", () => {
 const choose = (choices: Readonly<Record<string, string>>) => (name: string) => choices[name];
 
 Deno.test("deploy: first prints what a deployment consists of, its cost, and settings that change", () => {
-  const said = describeDeployment(deploySettings(choose({ DEPLOY_SIZE: "production" })));
+  const items = [{ what: "hosts", dollars: 1000.4 }, { what: "disks", dollars: 200.4 }];
+  const said = describeDeployment(deploySettings(choose({ DEPLOY_SIZE: "production" })), items);
   assert.match(said, /^deployment clickstream, production, in us-east-1\nhosts: 3 of Kafka, 2 of the processor/);
-  assert.match(said, /about \d{3,4} dollars a month/);
+  assert.match(said, /about 1201 dollars a month, .*\n +1000 +hosts\n +200 +disks$/);
   const changes = [{ name: "DEPLOY_ALARM_EMAIL", deployed: "", wanted: "a@example.org" }];
   assert.equal(
     describeChanges(changes),
@@ -130,30 +130,4 @@ Deno.test("docs/aws.md: every command has settings and options that exist", asyn
   });
   assert.deepEqual(new Set(seen), new Set(["export", "deploy", "destroy", "artifacts", "npx"]));
   assert.ok(seen.length >= 8);
-});
-
-Deno.test("artifacts: a file's checksum is found in what its maker publishes", () => {
-  const list = `${"1".repeat(64)}  a.tar.gz\n${"2".repeat(64)} *b.tar.gz\n`;
-  assert.equal(sumOf(list, "a.tar.gz"), "1".repeat(64));
-  assert.equal(sumOf(list, "b.tar.gz"), "2".repeat(64));
-  assert.equal(sumOf(list, "c.tar.gz"), undefined);
-  assert.equal(sumOf(`${"3".repeat(64)}\n`, "c.tar.gz"), "3".repeat(64));
-  assert.equal(sumOf(`${"3".repeat(64)}  other\n`, "c.tar.gz"), undefined);
-});
-
-Deno.test("artifacts: an empty or an unfinished file never takes its place", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "clickstream-artifacts-" });
-  const path = `${folder}/kafka`;
-  try {
-    await put(path, async (part) => await Deno.writeTextFile(part, "whole"));
-    await assert.rejects(put(path, async (part) => await Deno.writeTextFile(part, "")), /kafka came out empty/);
-    const interrupted = async (part: string) => {
-      await Deno.writeTextFile(part, "ha");
-      throw new Error("interrupted");
-    };
-    await assert.rejects(put(path, interrupted), /interrupted/);
-    assert.equal(await Deno.readTextFile(path), "whole");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 });

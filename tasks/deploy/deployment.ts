@@ -6,10 +6,10 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { BuiltFile, FileName } from "../../infra/artifacts.ts";
-import { App } from "../../infra/aws.ts";
 import { addStacks } from "../../infra/main.ts";
 import { type DeploymentRecord, recordName } from "../../infra/record.ts";
 import { deploySettings, type Settings, WrongSettings } from "../../infra/settings.ts";
+import { newApp } from "../../infra/stack.ts";
 import { type Aws, AwsError } from "./aws.ts";
 import { Stack } from "./terraform.ts";
 
@@ -81,7 +81,7 @@ export function synthesize(
   out = OUT,
 ): void {
   Deno.mkdirSync(out, { recursive: true });
-  const app = new App({ outdir: out });
+  const app = newApp(out);
   addStacks(app, settings, files);
   app.synth();
 }
