@@ -131,7 +131,8 @@ function refusalOf(status: number, said: string, secret: string): string {
   } catch {
     // A page of a proxy, which explains nothing.
   }
-  const shown = secret === "" ? reason : reason.replaceAll(secret, "…");
+  const shown = [secret, formEncoded(secret), encodeURIComponent(secret)].filter((form) => form !== "")
+    .reduce((text, form) => text.replaceAll(form, "…"), reason);
   return `HTTP status ${status}${shown === "" ? "" : ` (${shown.slice(0, MOST_SHOWN)})`}`;
 }
 
