@@ -40,7 +40,8 @@ async function fill(broker: Broker, topic: string, events: number, everyMs: numb
   const records = recordsOf({ events, users: 50_000, spanMs: 3_600_000, late: 0.001, seed: 1 });
   let n = 0;
   for (let sent = 0; sent < events; sent += each) {
-    const messages = [...records.take(each)].map((record) => {
+    const some = Array.from({ length: Math.min(each, events - sent) }, () => records.next().value!);
+    const messages = some.map((record) => {
       const id = (++n).toString(16);
       const parent = `00-${id.padStart(32, "0")}-${id.padStart(16, "0")}-01`;
       const headers = new Map([[Buffer.from("traceparent"), Buffer.from(parent)]]);

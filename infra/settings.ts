@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config/config.ts";
+import { AWS_SETTINGS, KAFKA_LOGIN_SETTINGS } from "../processor/config/login_settings.ts";
 import { SETTING_NAMES } from "../processor/config/settings_shown.ts";
 import { TELEMETRY } from "../processor/config/telemetry.ts";
 import { type Cidr, cidrOf, isPrivate } from "./addresses.ts";
@@ -215,8 +216,14 @@ export const MADE_HERE = [
   "LOG_FORMAT",
 ] as const satisfies readonly OfBinary[];
 
-/** Settings of the binary that hosts do not get: they have no collector, and no way to one. */
-export const LEFT_OUT: readonly string[] = Object.keys(TELEMETRY);
+/**
+ * Settings of the binary that hosts do not get: those of logins that the deployment does not use, and those of telemetry,
+ * since hosts have no collector and no way to one. Some are secrets, which must not stand in Terraform's state.
+ */
+export const LEFT_OUT: readonly string[] = [
+  ...Object.keys({ ...KAFKA_LOGIN_SETTINGS, ...AWS_SETTINGS, ...TELEMETRY }),
+  "DATABASE_AUTH",
+].filter((name) => !MADE_HERE.some((made) => made === name));
 
 /** Settings of the binary that are passed on to the hosts: all others. */
 export const PASSED_ON = SETTING_NAMES.filter((name) =>

@@ -57,6 +57,7 @@ Deno.test("infra: the binary's settings are passed on under their own names", ()
     HTTP_LISTEN: "0.0.0.0:1",
     DATABASE_URL: "postgres://h/d",
     OTEL_EXPORTER_OTLP_HEADERS: "authorization=secret",
+    KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: "secret",
   });
   assert.deepEqual(settings.passedOn, { KAFKA_TOPIC: "clicks", WORKERS: "2" });
 });
