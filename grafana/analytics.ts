@@ -5,12 +5,31 @@
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EVENT_COLORS, WEEK_COLORS } from "./colors.ts";
 import { choice, chosen, dashboard, found } from "./dashboard.ts";
-import { heat, lines, linesOfTwo, number, ranking, table, trend } from "./panel.ts";
+import { heat, lines, linesOfTwo, number, ranking, table, TIME, trend } from "./panel.ts";
 import { rows, series } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
 /** Width of one step of a graph. */
 const STEP = "$__interval_ms * interval '1 millisecond'";
+const EPOCH = "'1970-01-01T00:00Z'";
+
+/** The whole steps of the time range, so that no graph falls at its end. */
+function wholeSteps(step: string): string {
+  return `date_bin(${step}, $__timeFrom()::timestamptz + ${step} - interval '1 microsecond', ${EPOCH}), ` +
+    `date_bin(${step}, $__timeTo()::timestamptz, ${EPOCH})`;
+}
+
+/** Event rates by type, 0 in steps without events of a type that has some in the time range. */
+function rates(step: string, figure: "events" | "per_second"): ReturnType<typeof series> {
+  return series(`
+with r as (select * from clickstream.event_rates(${wholeSteps(step)}, ${step}, ${DEVICES}, ${REGIONS}))
+select s."time", t.event_type as metric, coalesce(r.${figure}, 0) as "events"
+from (select generate_series(min("time"), max("time"), ${step}) as "time" from r) s
+cross join (select event_type from r group by event_type) t
+left join r on r."time" = s."time" and r.event_type = t.event_type
+order by 1, 2`);
+}
+
 const DEVICES = chosen("device");
 const REGIONS = chosen("region");
 /** Condition on a row with a device and a region. */
@@ -65,7 +84,7 @@ const activeNow = number(
     title: "Active users (5 min)",
     description: `Distinct users with any event in the last five whole minutes. The graph shows the last hour. ` +
       `Exact up to 4,096 users, then at most 1 % off. ${OF_ALL}`,
-    unit: "short",
+    unit: "locale",
     empty: NOTHING,
   },
   series(`
@@ -108,7 +127,7 @@ const sessions = trend(
     description:
       "Sessions that began in this time range. A session has the events of one user (and of one sessionId, if the " +
       `client sends it), each at most 30 minutes after the previous one. ${OF_CHOSEN} ${WEEK}`,
-    unit: "short",
+    unit: "locale",
     empty: "No session began in this time range",
   },
   overWeek("conversion", "r.sessions::double precision", "sessions"),
@@ -132,26 +151,23 @@ const bounceRate = trend(
 const rateByType = lines(
   {
     title: "Event rate by type",
-    description: `Events/s by event type. The last point is incomplete. ${OF_CHOSEN}`,
+    description: `Events/s by event type, in whole steps. ${OF_CHOSEN}`,
     unit: "eps",
     empty: NOTHING,
   },
-  series(`
-select "time", event_type as metric, per_second as "events"
-from clickstream.event_rates(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
+  rates(STEP, "per_second"),
   { stacked: true, colors: EVENT_COLORS },
 );
 
 const lastHour = lines(
   {
     title: "Events by type, last hour",
-    description: `Events in each minute by event type. The last minute is incomplete. ${OF_CHOSEN}`,
+    description: `Events in each whole minute by event type. ${OF_CHOSEN}`,
     unit: "short",
+    decimals: 0,
     empty: "No events in the last hour",
   },
-  series(`
-select "time", event_type as metric, events as "events"
-from clickstream.event_rates(${RANGE}, interval '1 minute', ${DEVICES}, ${REGIONS})`),
+  rates("interval '1 minute'", "events"),
   { stacked: true, colors: EVENT_COLORS, last: "1h" },
 );
 
@@ -177,13 +193,13 @@ const conversionOverTime = linesOfTwo(
     title: "Conversion rate and revenue over time",
     description:
       "Sessions with a purchase ÷ all sessions, and revenue in the currency of the events, by the hour or longer step " +
-      `in which the session began. Sessions of the last point may still buy. ${OF_CHOSEN}`,
+      `in which the session began, in whole steps. Sessions of the last point may still buy. ${OF_CHOSEN}`,
     unit: "locale",
     empty: "No session began in this time range",
   },
   series(`
 select "time", revenue_cents / 100.0 as "revenue", conversion_rate as "conversion rate"
-from clickstream.conversions(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
+from clickstream.conversions(${wholeSteps(STEP)}, ${STEP}, ${DEVICES}, ${REGIONS})`),
   { "conversion rate": "percentunit" },
   { step: "1h", colors: { "conversion rate": "green", revenue: "blue" } },
 );
@@ -199,7 +215,7 @@ const today = lines(
 select r."time" + late.by as "time", late.day as metric, sum(r.per_second) as "events"
 from (values ('today', interval '0'), ('a week before', interval '7 days')) as late (day, by)
 cross join lateral clickstream.event_rates(date_trunc('day', $__timeTo()::timestamptz, 'UTC') - late.by,
-  $__timeTo()::timestamptz - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
+  date_bin(${STEP}, $__timeTo()::timestamptz, ${EPOCH}) - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
 group by 1, 2
 order by 1, 2`),
   { colors: WEEK_COLORS, dashed: ["a week before"] },
@@ -336,13 +352,13 @@ where event_time >= ${LATEST_SINCE} and event_time >= $__timeFrom() and event_ti
 order by event_time desc
 limit 50`),
   {
-    time: { width: 170 },
-    type: { width: 130, colors: EVENT_COLORS },
-    user: { width: 120 },
-    device: { width: 80 },
-    region: { width: 80 },
-    product: { width: 90 },
-    revenue: { unit: "locale", decimals: 2, width: 90 },
+    time: TIME,
+    type: { width: 120, colors: EVENT_COLORS },
+    user: { width: 110 },
+    device: { width: 75 },
+    region: { width: 70 },
+    product: { width: 80 },
+    revenue: { unit: "locale", decimals: 2, width: 80 },
   },
 );
 
