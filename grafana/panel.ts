@@ -164,7 +164,7 @@ export function lines(about: About, question: Question, options: LineOptions = {
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
     .lineWidth(options.stacked ? 0 : 1)
     .fillOpacity(options.stacked ? 75 : options.logarithmic ? 0 : 10)
-    .showPoints(VisibilityMode.Auto)
+    .showPoints(options.stacked ? VisibilityMode.Never : VisibilityMode.Auto)
     .legend(legend())
     .tooltip(tooltip());
   // Prometheus knows its own least step.
