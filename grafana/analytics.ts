@@ -4,155 +4,21 @@
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EVENT_COLORS, WEEK_COLORS } from "./colors.ts";
-import { choice, chosen, dashboard, found } from "./dashboard.ts";
-import { heat, lines, linesOfTwo, number, ranking, table, trend } from "./panel.ts";
+import { choice, dashboard, found } from "./dashboard.ts";
+import { LIVE } from "./live.ts";
+import { heat, lines, linesOfTwo, ranking, table } from "./panel.ts";
 import { rows, series } from "./query.ts";
-
-const RANGE = "$__timeFrom(), $__timeTo()";
-/** Width of one step of a graph. */
-const STEP = "$__interval_ms * interval '1 millisecond'";
-const DEVICES = chosen("device");
-const REGIONS = chosen("region");
-/** Condition on a row with a device and a region. */
-const IS_CHOSEN =
-  `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
-const OF_CHOSEN = "Of the devices and regions chosen above.";
-const OF_ALL = "Of all devices and regions: not stored per device or region.";
-const NOTHING = "No events in this time range";
-
-/** The last sixty whole minutes of the time range. */
-const LAST_MINUTES = `generate_series(date_trunc('minute', $__timeTo()::timestamptz) - interval '60 minutes',
-  date_trunc('minute', $__timeTo()::timestamptz) - interval '1 minute', interval '1 minute') as m (minute)`;
-
-const WEEK = "Beside it, the change against the same time a week before; behind it, the days since then.";
-
-/**
- * What a report says of the time range and of the same times up to seven days earlier, so that a panel shows the week's
- * course and its change. Over more than eight days, only the first and the last are computed.
- */
-function overWeek(report: string, figure: string, name: string): ReturnType<typeof series> {
-  return series(`
-select $__timeTo()::timestamptz - week.ago as "time",
-  case when week.ago > interval '0' then coalesce(nullif(${figure}, 0), 'NaN') else ${figure} end as "${name}"
-from (
-  select days * interval '1 day' as ago
-  from generate_series(7, 0,
-    case when $__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '8 days' then -7 else -1 end) as days
-) as week
-cross join lateral clickstream.${report}($__timeFrom()::timestamptz - week.ago,
-  $__timeTo()::timestamptz - week.ago, ${DEVICES}, ${REGIONS}) r
-order by 1`);
-}
-
-const rate = number(
-  {
-    title: "Events per second",
-    description: `Events in the last whole minute ÷ 60. The graph shows the last hour. ${OF_CHOSEN}`,
-    unit: "eps",
-    empty: NOTHING,
-    decimals: 1,
-  },
-  series(`
-select m.minute as "time", coalesce(sum(t.events), 0) / 60.0 as "events per second"
-from ${LAST_MINUTES}
-left join clickstream.traffic t on t.window_start = m.minute and ${IS_CHOSEN}
-group by m.minute
-order by m.minute`),
-);
-
-const activeNow = number(
-  {
-    title: "Active users (5 min)",
-    description: `Distinct users with any event in the last five whole minutes. The graph shows the last hour. ` +
-      `Exact up to 4,096 users, then at most 1 % off. ${OF_ALL}`,
-    unit: "short",
-    empty: NOTHING,
-  },
-  series(`
-select m.minute + interval '1 minute' as "time", coalesce(a.users, 0) as "active users"
-from ${LAST_MINUTES}
-left join clickstream.active_users a on a.window_start = m.minute - interval '4 minutes'
-order by m.minute`),
-);
-
-const conversionRate = trend(
-  {
-    title: "Conversion rate",
-    description:
-      `Sessions with at least one purchase ÷ all sessions that began in this time range. ${OF_CHOSEN} ${WEEK}`,
-    unit: "percentunit",
-    empty: "No session began in this time range",
-    decimals: 2,
-  },
-  overWeek("conversion", "r.conversion_rate", "conversion rate"),
-  "more",
-);
-
-const revenue = trend(
-  {
-    title: "Revenue",
-    description:
-      "Price × quantity of the purchases in sessions that began in this time range, in the currency of the " +
-      `events (not converted). ${OF_CHOSEN} ${WEEK}`,
-    unit: "locale",
-    empty: "No session began in this time range",
-    decimals: 2,
-  },
-  overWeek("conversion", "r.revenue_cents / 100.0::double precision", "revenue"),
-  "more",
-);
-
-const sessions = trend(
-  {
-    title: "Sessions",
-    description:
-      "Sessions that began in this time range. A session has the events of one user (and of one sessionId, if the " +
-      `client sends it), each at most 30 minutes after the previous one. ${OF_CHOSEN} ${WEEK}`,
-    unit: "short",
-    empty: "No session began in this time range",
-  },
-  overWeek("conversion", "r.sessions::double precision", "sessions"),
-  "more",
-);
-
-const bounceRate = trend(
-  {
-    title: "Bounce rate",
-    description:
-      "Sessions with exactly one page view and no other event ÷ sessions with a page view, for sessions that " +
-      `began in this time range. ${OF_CHOSEN} ${WEEK}`,
-    unit: "percentunit",
-    empty: "No session viewed a page in this time range",
-    decimals: 1,
-  },
-  overWeek("bounces", "r.bounce_rate", "bounce rate"),
-  "less",
-);
+import { DEVICES, EPOCH, NOTHING, OF_ALL, OF_CHOSEN, RANGE, rates, REGIONS, STEP, wholeSteps } from "./scope.ts";
 
 const rateByType = lines(
   {
     title: "Event rate by type",
-    description: `Events/s by event type. The last point is incomplete. ${OF_CHOSEN}`,
+    description: `Events/s by event type, in whole steps. ${OF_CHOSEN}`,
     unit: "eps",
     empty: NOTHING,
   },
-  series(`
-select "time", event_type as metric, per_second as "events"
-from clickstream.event_rates(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
+  rates(STEP, "per_second"),
   { stacked: true, colors: EVENT_COLORS },
-);
-
-const lastHour = lines(
-  {
-    title: "Events by type, last hour",
-    description: `Events in each minute by event type. The last minute is incomplete. ${OF_CHOSEN}`,
-    unit: "short",
-    empty: "No events in the last hour",
-  },
-  series(`
-select "time", event_type as metric, events as "events"
-from clickstream.event_rates(${RANGE}, interval '1 minute', ${DEVICES}, ${REGIONS})`),
-  { stacked: true, colors: EVENT_COLORS, last: "1h" },
 );
 
 const activeUsers = lines(
@@ -177,13 +43,13 @@ const conversionOverTime = linesOfTwo(
     title: "Conversion rate and revenue over time",
     description:
       "Sessions with a purchase ÷ all sessions, and revenue in the currency of the events, by the hour or longer step " +
-      `in which the session began. Sessions of the last point may still buy. ${OF_CHOSEN}`,
+      `in which the session began, in whole steps. Sessions of the last point may still buy. ${OF_CHOSEN}`,
     unit: "locale",
     empty: "No session began in this time range",
   },
   series(`
 select "time", revenue_cents / 100.0 as "revenue", conversion_rate as "conversion rate"
-from clickstream.conversions(${RANGE}, ${STEP}, ${DEVICES}, ${REGIONS})`),
+from clickstream.conversions(${wholeSteps(STEP)}, ${STEP}, ${DEVICES}, ${REGIONS})`),
   { "conversion rate": "percentunit" },
   { step: "1h", colors: { "conversion rate": "green", revenue: "blue" } },
 );
@@ -199,7 +65,7 @@ const today = lines(
 select r."time" + late.by as "time", late.day as metric, sum(r.per_second) as "events"
 from (values ('today', interval '0'), ('a week before', interval '7 days')) as late (day, by)
 cross join lateral clickstream.event_rates(date_trunc('day', $__timeTo()::timestamptz, 'UTC') - late.by,
-  $__timeTo()::timestamptz - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
+  date_bin(${STEP}, $__timeTo()::timestamptz, ${EPOCH}) - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
 group by 1, 2
 order by 1, 2`),
   { colors: WEEK_COLORS, dashed: ["a week before"] },
@@ -277,7 +143,7 @@ const regions = ranking(
     empty: NOTHING,
   },
   rows(`
-select case when n <= 9 then region else 'all others' end as region, sum(events)::bigint as events
+select case when n <= 9 then region else 'others' end as region, sum(events)::bigint as events
 from (
   select region, events, row_number() over (order by events desc, region) as n
   from clickstream.regions(${RANGE}, ${DEVICES}, ${REGIONS})
@@ -294,7 +160,6 @@ const heatmap = heat(
     title: "Events by weekday and hour",
     description: `Events by weekday and hour, UTC, of the last 28 days. ${OF_CHOSEN}`,
     unit: "short",
-    decimals: 0,
     empty: "No events in the last 28 days",
   },
   rows(`
@@ -303,47 +168,8 @@ ${HOURS.map((h) => `  sum(events) filter (where hour = ${h}) as "${String(h).pad
 from clickstream.activity_heatmap(${RANGE}, ${DEVICES}, ${REGIONS})
 group by day_of_week
 order by day_of_week`),
-  { day: { width: 100, unit: "string" } },
+  { day: { width: 96, unit: "string" } },
   { least: 44, last: "28d" },
-);
-
-/** The minute from which on there are fifty events. Found in `traffic`, so that older events need not be read. */
-const LATEST_SINCE = `(
-  select min(m.window_start)
-  from (
-    select window_start, sum(events) as events, sum(sum(events)) over (order by window_start desc) as up_to
-    from clickstream.traffic
-    where window_start >= greatest($__timeFrom(), $__timeTo()::timestamptz - interval '1 day')
-      and window_start < $__timeTo() and ${IS_CHOSEN}
-    group by window_start
-  ) m
-  where m.up_to - m.events < 50
-)`;
-
-const latest = table(
-  {
-    title: "Latest events",
-    description:
-      "The fifty latest events by event time, from the last day of this time range. Reads raw events, so it is " +
-      `empty if STORE_EVENTS is off. ${OF_CHOSEN}`,
-    empty: "No events on the last day of this time range, or STORE_EVENTS is off",
-  },
-  rows(`
-select event_time as "time", event_type as type, user_id as "user", page, device, region, product_id as product,
-  case when event_type = 'purchase' then revenue_cents / 100.0 end as revenue
-from clickstream.events
-where event_time >= ${LATEST_SINCE} and event_time >= $__timeFrom() and event_time < $__timeTo() and ${IS_CHOSEN}
-order by event_time desc
-limit 50`),
-  {
-    time: { width: 170 },
-    type: { width: 130, colors: EVENT_COLORS },
-    user: { width: 120 },
-    device: { width: 80 },
-    region: { width: 80 },
-    product: { width: 90 },
-    revenue: { unit: "locale", decimals: 2, width: 90 },
-  },
 );
 
 /** The dashboard *Clickstream Analytics*. */
@@ -363,16 +189,7 @@ export const ANALYTICS: Dashboard = dashboard({
     ),
   ],
   sections: [
-    {
-      title: "Live",
-      lines: [
-        {
-          height: 5,
-          panels: [[4, rate], [4, activeNow], [4, sessions], [4, conversionRate], [4, revenue], [4, bounceRate]],
-        },
-        { height: 11, panels: [[15, latest], [9, lastHour]] },
-      ],
-    },
+    LIVE,
     {
       title: "Over time",
       lines: [

@@ -5,7 +5,7 @@
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { USER_COLORS } from "./colors.ts";
 import { dashboard, one, typed } from "./dashboard.ts";
-import { bars, heat, number, ranking, table } from "./panel.ts";
+import { bars, heat, number, ranking, table, TIME } from "./panel.ts";
 import { rows } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
@@ -16,9 +16,10 @@ const NO_SESSION = "No session began in this time range";
 const BY_START = "For sessions that began in this time range.";
 
 const RATES = {
-  sessions: { unit: "locale" },
-  "step rate": { unit: "percentunit", as: "gauge", max: 1 },
-  "overall rate": { unit: "percentunit", as: "gauge", max: 1 },
+  step: { width: 110 },
+  sessions: { unit: "locale", width: 80 },
+  "step rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
+  "overall rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
 } as const;
 
 const FUNNEL =
@@ -116,7 +117,7 @@ limit 50`),
 const RETAINED = Array.from({ length: 14 }, (_, day) => day + 1);
 
 /** Share of a cohort that has the darkest colour. */
-const RETAINED_MOST = 0.4;
+const RETAINED_MOST = 0.3;
 
 const retention = heat(
   {
@@ -139,7 +140,7 @@ ${
   }
 from clickstream.retention(${DAYS})
 group by cohort_day
-order by cohort_day`),
+order by cohort_day desc`),
   { cohort: { width: 110, unit: "string" }, users: { unit: "locale", width: 80 } },
   { least: 56, last: "28d" },
 );
@@ -184,7 +185,7 @@ order by case when '$top' = 'revenue' then revenue_cents end desc, events desc, 
     sessions: { unit: "locale", width: 90 },
     purchases: { unit: "locale", width: 100 },
     revenue: { unit: "locale", decimals: 2, as: "gauge" },
-    "last seen": { width: 170 },
+    "last seen": TIME,
   },
 );
 
@@ -233,7 +234,7 @@ export const BEHAVIOR: Dashboard = dashboard({
     {
       title: "Users and retention",
       lines: [
-        { height: 10, panels: [[24, retention]] },
+        { height: 16, panels: [[24, retention]] },
         { height: 9, panels: [[10, newUsers], [14, topUsers]] },
       ],
     },

@@ -6,7 +6,7 @@
 /** Colours by the name of a series or value. */
 export type Colors = Readonly<Record<string, string>>;
 
-/** Event types, from the first step to the purchase. */
+/** Event types, from the first step to the purchase, and those beside. */
 export const EVENT_COLORS: Colors = {
   page_view: "blue",
   search: "purple",
@@ -14,6 +14,10 @@ export const EVENT_COLORS: Colors = {
   remove_from_cart: "dark-red",
   checkout: "yellow",
   purchase: "green",
+  share: "light-orange",
+  wishlist_add: "light-red",
+  video_play: "light-purple",
+  newsletter_signup: "light-yellow",
 };
 
 /** What became of a record. */
@@ -26,4 +30,4 @@ export const ALERT_COLORS: Colors = { firing: "red", pending: "orange", critical
 export const USER_COLORS: Colors = { new: "green", returning: "blue" };
 
 /** This week's line is in front of last week's. */
-export const WEEK_COLORS: Colors = { today: "blue", "a week before": "text" };
+export const WEEK_COLORS: Colors = { today: "blue", "a week before": "rgb(142, 142, 152)" };

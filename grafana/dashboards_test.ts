@@ -8,8 +8,9 @@ import { parse } from "yaml";
 import { staleFiles } from "../tasks/dashboards.ts";
 import { GRID, TAG } from "./dashboard.ts";
 import { expressionsOf, panelsOf } from "./expand.ts";
-import { DASHBOARDS, fileOf } from "./mod.ts";
+import { DASHBOARDS, fileOf, FILES } from "./mod.ts";
 import { fedIn, listIn, panelList } from "./panel_list.ts";
+import { ALERTS, runbookUrlOf } from "./prometheus/alerts.ts";
 import { FOREIGN } from "./prometheus/foreign.ts";
 import { DATA_SOURCES } from "./query.ts";
 
@@ -120,7 +121,7 @@ Deno.test("the dashboards are the committed files", async () => {
   assert.deepEqual(await staleFiles(FOLDER), []);
   const folder = await Deno.makeTempDir();
   const copy = new URL(`file://${folder}/`);
-  for (const [name, dashboard] of Object.entries(DASHBOARDS)) {
+  for (const [name, dashboard] of Object.entries(FILES)) {
     await Deno.writeTextFile(new URL(name, copy), fileOf(dashboard).replace(/"refresh": "[13]0s"/, '"refresh": "31s"'));
   }
   await Deno.writeTextFile(new URL("old.json", copy), "");
@@ -227,6 +228,22 @@ Deno.test("the dashboards are provisioned from their folder", async () => {
   const path = expanded(provider!.options.path, { GF_PATHS_PROVISIONING: folder });
   assert.deepEqual(
     (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort(),
-    Object.keys(DASHBOARDS).sort(),
+    Object.keys(FILES).sort(),
   );
+});
+
+Deno.test("an alert's link leads to its section of the runbook", async () => {
+  const runbook = JSON.parse(await Deno.readTextFile(new URL("runbook.json", FOLDER))) as Dashboard;
+  const debugging = await Deno.readTextFile(new URL("../docs/debugging.md", HERE));
+  for (const alert of ALERTS) {
+    const url = new URL(runbookUrlOf(alert, "https://grafana.shop.example/monitoring"));
+    assert.equal(url.pathname, `/monitoring/d/${runbook.uid}`);
+    const panel = panelsOf(runbook).find(({ id }) => String(id) === url.searchParams.get("viewPanel"))!;
+    assert.match(panel.options.content, new RegExp(`\\*\\*Alert\\*\\* \`${alert.name}\``), alert.name);
+    assert.ok(debugging.includes(`\n## ${panel.title}\n`), `${panel.title} is no section`);
+    // Neither a file nor an anchor can be reached from Grafana.
+    for (const [, target] of panel.options.content.matchAll(/\]\(([^)]+)\)/g)) {
+      assert.match(target!, /^d\/clickstream-/);
+    }
+  }
 });

@@ -33,6 +33,11 @@ export function panelsOf({ panels = [] }: Dashboard): Panel[] {
   return panels.flatMap((panel) => isRow(panel) ? panel.panels : [panel]);
 }
 
+/** The panels of a dashboard that are seen at once: not those under closed headings. */
+export function openPanelsOf({ panels = [] }: Dashboard): Panel[] {
+  return panels.filter((panel): panel is Panel => !isRow(panel));
+}
+
 /** The panel's queries to PostgreSQL. */
 export function sqlTargetsOf({ targets = [] }: Panel): SqlTarget[] {
   return targets.filter((target) => "rawSql" in target) as unknown as SqlTarget[];

@@ -4,7 +4,7 @@
  */
 import { ALERT_COLORS, EVENT_COLORS } from "./colors.ts";
 import type { Section } from "./dashboard.ts";
-import { state, table } from "./panel.ts";
+import { state, table, TIME } from "./panel.ts";
 import { now, rows, seriesNow } from "./query.ts";
 import { SILENT } from "./refusals.ts";
 
@@ -129,9 +129,9 @@ where event_time >= $__timeTo()::timestamptz - interval '1 hour' and event_time 
 order by event_time desc
 limit 20`),
   {
-    time: { width: 170 },
-    type: { width: 130, colors: EVENT_COLORS },
-    user: { width: 120 },
+    time: TIME,
+    type: { width: 120, colors: EVENT_COLORS },
+    user: { width: 110 },
     partition: { width: 80 },
     offset: { width: 90 },
   },

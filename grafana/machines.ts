@@ -3,7 +3,7 @@
  * @module
  */
 import type { Section } from "./dashboard.ts";
-import { lines, state, table } from "./panel.ts";
+import { lines, state, table, TIME } from "./panel.ts";
 import { metrics, now, rows } from "./query.ts";
 
 const NO_POSTGRES = "No metrics: is the PostgreSQL exporter running, and does Prometheus scrape it?";
@@ -88,7 +88,7 @@ order by 2 desc`),
     rows: { unit: "locale", width: 120 },
     "dead rows": { unit: "locale", width: 120 },
     dead: { unit: "percentunit", decimals: 1, width: 80 },
-    "last autovacuum": { width: 170 },
+    "last autovacuum": TIME,
   },
 );
 
@@ -126,6 +126,7 @@ const brokerHealth = lines(
     "under-replicated": "sum(kafka_server_replicamanager_underreplicatedpartitions)",
     "offline": "sum(kafka_controller_kafkacontroller_offlinepartitionscount)",
   }),
+  { upTo: 4 },
 );
 
 const cpu = lines(
@@ -171,7 +172,7 @@ export const MACHINES: readonly Section[] = [
     lines: [
       {
         height: 7,
-        panels: [[3, connectionsUsed], [6, connections], [5, databaseSize], [5, slowest], [5, replication]],
+        panels: [[4, connectionsUsed], [5, connections], [5, databaseSize], [5, slowest], [5, replication]],
       },
       { height: 9, panels: [[24, tables]] },
     ],

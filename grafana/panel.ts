@@ -23,6 +23,7 @@ import {
   VisibilityMode,
   VizLegendOptionsBuilder,
   VizOrientation,
+  VizTextDisplayOptionsBuilder,
   VizTooltipOptionsBuilder,
 } from "@grafana/grafana-foundation-sdk/common";
 import {
@@ -78,11 +79,14 @@ export interface Column {
   readonly isHidden?: boolean;
 }
 
+/** A column of times, to the second. */
+export const TIME = { unit: "time:YYYY-MM-DD HH:mm:ss", width: 160 } as const;
+
 /** Rollups have one row per minute: smaller steps would be empty. */
 const MINUTE = "1m";
 
-/** Most steps in a graph: thirty days are drawn by the hour, as the rollups store them. */
-const STEPS = 720;
+/** Most steps in a graph: more are noise on half a screen. Thirty days are drawn by whole hours, as the rollups are. */
+const STEPS = 300;
 
 /** What an empty cell of a table shows. */
 const NO_CELL = "–";
@@ -147,6 +151,8 @@ export interface LineOptions {
   /** Own time range up to now, such as `1h`, whatever the dashboard's is. */
   readonly last?: string;
   readonly colors?: Colors;
+  /** Where the scale ends at least, for counts that are mostly 0. */
+  readonly upTo?: number;
   /** Names of lines that are dashed. */
   readonly dashed?: readonly string[];
 }
@@ -154,18 +160,20 @@ export interface LineOptions {
 /** Lines over time. */
 export function lines(about: About, question: Question, options: LineOptions = {}): Builder<Panel> {
   const panel = asking(new TimeSeries(), about, question)
-    .interval(options.step ?? MINUTE)
     .maxDataPoints(STEPS)
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
-    .lineWidth(options.stacked ? 1 : 2)
-    .fillOpacity(options.stacked ? 60 : options.logarithmic ? 0 : 10)
-    .showPoints(VisibilityMode.Auto)
+    .lineWidth(options.stacked ? 0 : 1)
+    .fillOpacity(options.stacked ? 75 : options.logarithmic ? 0 : 10)
+    .showPoints(options.stacked ? VisibilityMode.Never : VisibilityMode.Auto)
     .legend(legend())
     .tooltip(tooltip());
+  // Prometheus knows its own least step.
+  if (question.to === "postgres") panel.interval(options.step ?? MINUTE);
   // A logarithmic scale has no 0.
   if (options.logarithmic) {
     panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
   } else panel.min(0);
+  if (options.upTo !== undefined) panel.axisSoftMax(options.upTo);
   if (options.last !== undefined) panel.timeFrom(options.last);
   for (const [name, color] of Object.entries(options.colors ?? {})) panel.overrideByName(name, [inColor(color)]);
   for (const name of options.dashed ?? []) {
@@ -202,7 +210,7 @@ export function bars(
   options: { readonly x: string; readonly stacked?: boolean; readonly colors?: Colors },
 ): Builder<Panel> {
   const panel = asking(new BarChart(), about, question)
-    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
+    .colorScheme(options.stacked ? new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic) : fixed("blue"))
     .xField(options.x)
     .orientation(VizOrientation.Vertical)
     .stacking(options.stacked ? StackingMode.Normal : StackingMode.None)
@@ -222,6 +230,7 @@ export function ranking(about: About, question: Question, value: string): Builde
     .orientation(VizOrientation.Horizontal)
     .displayMode(BarGaugeDisplayMode.Basic)
     .showUnfilled(false)
+    .text(new VizTextDisplayOptionsBuilder().titleSize(13).valueSize(14))
     .colorScheme(fixed("blue"))
     .min(0);
 }
@@ -287,6 +296,7 @@ function properties({ unit, width, as, max, link, decimals, colors, name, isHidd
       Object.entries(colors).map(([value, color], index) => [value, { color, index }]),
     );
     said.push(
+      inColor("text"),
       { id: "mappings", value: [{ type: MappingType.ValueToText, options }] },
       { id: "custom.cellOptions", value: { type: "color-text" } },
     );

@@ -3,7 +3,7 @@
  * @module
  */
 import { chosen } from "./dashboard.ts";
-import { lines, table } from "./panel.ts";
+import { lines, table, TIME } from "./panel.ts";
 import { metrics, rows } from "./query.ts";
 
 /** Text of a panel on metrics that has no data. */
@@ -44,7 +44,7 @@ order by 2 desc, 1`),
     },
     refusals: { unit: "locale", width: 90 },
     replayed: { unit: "locale", width: 90 },
-    "last at": { width: 170 },
+    "last at": TIME,
   },
 );
 
@@ -67,12 +67,12 @@ order by id desc
 limit 50`),
   {
     id: { width: 80 },
-    time: { width: 170 },
+    time: TIME,
     reason: { width: 130 },
     field: { width: 100 },
     topic: { width: 150 },
     partition: { width: 80 },
     offset: { width: 90 },
-    "replayed at": { width: 170 },
+    "replayed at": TIME,
   },
 );

@@ -8,7 +8,7 @@ import { OUTCOME_COLORS } from "./colors.ts";
 import { choice, dashboard } from "./dashboard.ts";
 import { HEALTH } from "./health.ts";
 import { MACHINES } from "./machines.ts";
-import { bars, lines, table } from "./panel.ts";
+import { bars, lines, table, TIME } from "./panel.ts";
 import { metrics, rows } from "./query.ts";
 import { reasons, refusals, refusedByReason, SILENT } from "./refusals.ts";
 
@@ -120,6 +120,7 @@ const restarts = lines(
     "retries": "sum(increase(clickstream_retries_total[$__rate_interval]))",
     "group commit failures": "sum(increase(clickstream_group_commit_failures_total[$__rate_interval]))",
   }),
+  { upTo: 4 },
 );
 
 const memory = lines(
@@ -194,8 +195,8 @@ order by topic, partition`),
   {
     partition: { width: 80 },
     ...Object.fromEntries(COUNTS.map((name) => [name, { unit: "locale", width: 100 }])),
-    watermark: { width: 170 },
-    "committed at": { width: 170 },
+    watermark: TIME,
+    "committed at": TIME,
   },
 );
 

@@ -3,24 +3,24 @@
  * from its source.
  * @module
  */
-import { DASHBOARDS, fileOf } from "../grafana/mod.ts";
+import { fileOf, FILES } from "../grafana/mod.ts";
 
 const FOLDER = new URL("../grafana/dashboards/", import.meta.url);
 
 /** Names of files that are stale, missing, or belong to no dashboard. */
 export async function staleFiles(folder: URL): Promise<string[]> {
-  const stale = Object.entries(DASHBOARDS).map(async ([name, dashboard]) => {
+  const stale = Object.entries(FILES).map(async ([name, dashboard]) => {
     const there = await Deno.readTextFile(new URL(name, folder)).catch(() => null);
     return there === fileOf(dashboard) ? [] : [name];
   });
   const others = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
-    .filter((name) => !(name in DASHBOARDS));
+    .filter((name) => !(name in FILES));
   return [...(await Promise.all(stale)).flat(), ...others];
 }
 
 async function main(): Promise<number> {
   if (!Deno.args.includes("--check")) {
-    for (const [name, dashboard] of Object.entries(DASHBOARDS)) {
+    for (const [name, dashboard] of Object.entries(FILES)) {
       await Deno.writeTextFile(new URL(name, FOLDER), fileOf(dashboard));
     }
     return 0;

@@ -77,6 +77,9 @@ Prometheus and Grafana both evaluate the alerts. Prometheus sends them to the Al
 \`grafana/prometheus/targets/alertmanager.yml\` (none at first); Grafana reads the same alerts from its provisioning
 folder. Set up a contact in one of the two.
 
+Each alert links to its section of the runbook in Grafana. Set the label \`grafana\` in
+\`grafana/prometheus/prometheus.yml\` to the address of your Grafana.
+
 ## From PostgreSQL
 
 The PostgreSQL exporter reads these from the tables, with the queries in \`grafana/prometheus/exporter_queries.yml\`. So

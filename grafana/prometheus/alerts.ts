@@ -195,7 +195,20 @@ export function descriptionTemplate({ description, unit }: Alert, value: string)
   );
 }
 
-/** URL of the runbook section. */
+/** Path of the runbook section in the repository. */
 export function runbookOf({ runbook }: Alert): string {
   return `docs/debugging.md#${runbook}`;
+}
+
+/** The dashboard that shows the runbook. */
+export const RUNBOOK_UID = "clickstream-runbook";
+
+/** Id of the panel that shows the alert's section. */
+export function runbookPanelOf(alert: Alert): number {
+  return ALERTS.indexOf(alert) + 1;
+}
+
+/** URL of the alert's section in Grafana, whose own URL is `grafana`, without a slash at its end. */
+export function runbookUrlOf(alert: Alert, grafana: string): string {
+  return `${grafana}/d/${RUNBOOK_UID}?viewPanel=${runbookPanelOf(alert)}`;
 }

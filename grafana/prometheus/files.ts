@@ -3,7 +3,7 @@
  * @module
  */
 import { stringify } from "yaml";
-import { type Alert, ALERTS, descriptionTemplate, runbookOf } from "./alerts.ts";
+import { type Alert, ALERTS, descriptionTemplate, runbookUrlOf } from "./alerts.ts";
 import { EXPORTER_QUERIES } from "./exporter_queries.ts";
 import { BROKER_BEANS, BROKER_RULES } from "./kafka.ts";
 import { RECORDINGS } from "./recordings.ts";
@@ -27,10 +27,20 @@ export function generatedFiles(): Readonly<Record<string, string>> {
   };
 }
 
+/** Where people reach Grafana, for links in alerts; change it in prometheus.yml where that is elsewhere. */
+const GRAFANA = "http://localhost:3000";
+
+/** The URL of Grafana in the templates of Prometheus and of Grafana itself, which ends its own with a slash. */
+const GRAFANA_IN = {
+  prometheus: "{{ $externalLabels.grafana }}",
+  grafana: '{{ reReplaceAll "/$" "" externalURL }}',
+};
+
 /** Configuration of Prometheus. */
 export function prometheusConfig(interval = "15s"): string {
   return yaml({
     global: {
+      external_labels: { grafana: GRAFANA },
       scrape_interval: interval,
       scrape_timeout: interval === "15s" ? "10s" : interval,
       evaluation_interval: interval,
@@ -55,12 +65,13 @@ function prometheusAlert(alert: Alert): unknown {
     expr: `(${alert.value}) ${sign} ${threshold}`,
     for: alert.for,
     labels: { severity: alert.severity },
-    annotations: annotations(alert, "$value"),
+    annotations: annotations(alert, "$value", GRAFANA_IN.prometheus),
   };
 }
 
-function annotations(alert: Alert, value: string): Record<string, string> {
-  return { summary: alert.summary, description: descriptionTemplate(alert, value), runbook_url: runbookOf(alert) };
+function annotations(alert: Alert, value: string, grafana: string): Record<string, string> {
+  const runbook = runbookUrlOf(alert, grafana);
+  return { summary: alert.summary, description: descriptionTemplate(alert, value), runbook_url: runbook };
 }
 
 /**
@@ -99,7 +110,7 @@ function grafanaAlerts(): string {
     // A missing series is no problem here: alerts test explicitly for series that must exist.
     noDataState: "OK",
     execErrState: "Error",
-    annotations: annotations(alert, "$values.A.Value"),
+    annotations: annotations(alert, "$values.A.Value", GRAFANA_IN.grafana),
     labels: { severity: alert.severity, alert: alert.name },
     isPaused: false,
   }));

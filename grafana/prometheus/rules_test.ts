@@ -6,13 +6,16 @@ import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
 import { promtool } from "../../testing/servers/prometheus.ts";
 import { everyFile, staleFiles } from "../../tasks/monitoring.ts";
-import { type Alert, ALERTS, runbookOf } from "./alerts.ts";
+import { type Alert, ALERTS, RUNBOOK_UID, runbookUrlOf } from "./alerts.ts";
 import { type Case, CASES } from "./rules_cases.ts";
 import { generatedFiles, prometheusConfig, rulesFile } from "./files.ts";
 import { RECORDINGS } from "./recordings.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const HERE = fileURLToPath(new URL(".", import.meta.url));
+
+/** Where Grafana is in the cases. */
+const GRAFANA = "https://grafana.shop.example";
 
 /** Runs promtool on the cases, with these alerts instead of the real ones; returns its output. */
 async function judged(cases: readonly Case[], alerts: readonly Alert[] = ALERTS) {
@@ -23,13 +26,14 @@ async function judged(cases: readonly Case[], alerts: readonly Alert[] = ALERTS)
     return {
       name: `${name}: ${about}`,
       interval: "1m",
+      external_labels: { grafana: GRAFANA },
       input_series: Object.entries(series).map(([series, values]) => ({ series, values })),
       alert_rule_test: [{
         alertname: name,
         eval_time: `${minute}m`,
         exp_alerts: fires.map(([labels, description]) => ({
           exp_labels: { severity: alert.severity, ...labels },
-          exp_annotations: { summary: alert.summary, description, runbook_url: runbookOf(alert) },
+          exp_annotations: { summary: alert.summary, description, runbook_url: runbookUrlOf(alert, GRAFANA) },
         })),
       }],
     };
@@ -101,6 +105,10 @@ Deno.test("Grafana's alerts equal Prometheus' alerts, in the format of provision
   assert.equal(new Set(rules.map(({ uid }) => uid)).size, rules.length);
   for (const { uid, condition, data, annotations } of rules) {
     assert.match(uid, /^[a-z-]{1,40}$/);
+    assert.match(
+      annotations["runbook_url"]!,
+      new RegExp(`^\\{\\{ reReplaceAll "/\\$" "" externalURL \\}\\}/d/${RUNBOOK_UID}\\?viewPanel=\\d+$`),
+    );
     assert.deepEqual(data.map(({ refId }) => refId), ["A", "B"]);
     assert.equal(condition, "B");
     assert.equal(data[0]!.datasourceUid, "clickstream-prometheus");

@@ -1,0 +1,46 @@
+/**
+ * What the panels of *Clickstream Analytics* are of: time range, steps, devices and regions.
+ * @module
+ */
+import { chosen } from "./dashboard.ts";
+import { series } from "./query.ts";
+
+/** The time range, as arguments of a report. */
+export const RANGE = "$__timeFrom(), $__timeTo()";
+/** Width of one step of a graph. */
+export const STEP = "$__interval_ms * interval '1 millisecond'";
+/** Where steps begin. */
+export const EPOCH = "'1970-01-01T00:00Z'";
+
+/** The whole steps of the time range, so that no graph falls at its end. */
+export function wholeSteps(step: string): string {
+  return `date_bin(${step}, $__timeFrom()::timestamptz + ${step} - interval '1 microsecond', ${EPOCH}), ` +
+    `date_bin(${step}, $__timeTo()::timestamptz, ${EPOCH})`;
+}
+
+/** Event rates by type, 0 in steps without events of a type that has some in the time range. */
+export function rates(step: string, figure: "events" | "per_second"): ReturnType<typeof series> {
+  return series(`
+with r as (select * from clickstream.event_rates(${wholeSteps(step)}, ${step}, ${DEVICES}, ${REGIONS}))
+select s."time", t.event_type as metric, coalesce(r.${figure}, 0) as "events"
+from (select generate_series(min("time"), max("time"), ${step}) as "time" from r) s
+cross join (select event_type from r group by event_type) t
+left join r on r."time" = s."time" and r.event_type = t.event_type
+order by 1, 2`);
+}
+
+/** The chosen devices, as an argument of a report. */
+export const DEVICES = chosen("device");
+/** The chosen regions, as an argument of a report. */
+export const REGIONS = chosen("region");
+/** Condition on a row with a device and a region. */
+export const IS_CHOSEN =
+  `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
+/** Says that a panel keeps to the choice. */
+export const OF_CHOSEN = "Of the devices and regions chosen above.";
+/** Says that a panel does not. */
+export const OF_ALL = "Of all devices and regions: not stored per device or region.";
+/** Text of a panel without events. */
+export const NOTHING = "No events in this time range";
+
+/** The last sixty whole minutes of the time range. */
