@@ -37,6 +37,8 @@ export function alarm(scope: Construct, id: string, alarm: Alarm): void {
     period: 60,
     evaluationPeriods: alarm.minutes,
     alarmActions: [...alarm.tell],
+    // Whoever is told that it began is told that it is over. What else was started by it has no end.
+    okActions: alarm.tell.filter((arn) => !arn.startsWith("arn:aws:automate:")),
     treatMissingData: alarm.silence ?? "notBreaching",
   });
 }

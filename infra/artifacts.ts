@@ -67,14 +67,15 @@ export class ArtifactsStack extends AwsStack {
   constructor(
     scope: Construct,
     settings: Settings,
-    { key }: Pick<NetworkStack, "key">,
+    { keys }: Pick<NetworkStack, "keys">,
     built: Readonly<Record<FileName, BuiltFile>>,
   ) {
     super(scope, "artifacts", settings);
     this.#built = built;
     // Everything in it can be built again, so destroying the deployment deletes it with its content.
     this.bucket = new S3Bucket(this, "bucket", { bucketPrefix: `${this.named("artifacts")}-`, forceDestroy: true });
-    this.#closeBucket(key.arn);
+    const key = keys.arn("artifacts");
+    this.#closeBucket(key);
     for (const name of FILES) {
       const { path, sha256, unbuilt } = built[name];
       new S3Object(this, `file-${name}`, {
@@ -83,7 +84,7 @@ export class ArtifactsStack extends AwsStack {
         source: new TerraformAsset(this, name, { path, assetHash: sha256 }).path,
         sourceHash: sha256,
         serverSideEncryption: "aws:kms",
-        kmsKeyId: key.arn,
+        kmsKeyId: key,
         ...(unbuilt ? { lifecycle: { precondition: [NOT_BUILT] } } : {}),
       });
     }

@@ -23,6 +23,7 @@ export { DbInstance } from "@cdktf/provider-aws/lib/db-instance/index.js";
 export { DbParameterGroup } from "@cdktf/provider-aws/lib/db-parameter-group/index.js";
 export { DbSubnetGroup } from "@cdktf/provider-aws/lib/db-subnet-group/index.js";
 export { DefaultSecurityGroup } from "@cdktf/provider-aws/lib/default-security-group/index.js";
+export { DlmLifecyclePolicy } from "@cdktf/provider-aws/lib/dlm-lifecycle-policy/index.js";
 export { EbsVolume } from "@cdktf/provider-aws/lib/ebs-volume/index.js";
 export { Eip } from "@cdktf/provider-aws/lib/eip/index.js";
 export { FlowLog } from "@cdktf/provider-aws/lib/flow-log/index.js";

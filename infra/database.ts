@@ -64,12 +64,13 @@ export class DatabaseStack extends AwsStack {
   constructor(scope: Construct, settings: Settings, network: NetworkStack) {
     super(scope, "database", settings);
     const identifier = settings.DEPLOY_NAME;
+    const secretsKey = network.keys.arn("secrets");
     // Created here, so that they have the same retention as other logs and are destroyed with the deployment.
     const logs = ["postgresql", "upgrade"].map((name) =>
       new CloudwatchLogGroup(this, `logs-${name}`, {
         name: `/aws/rds/instance/${identifier}/${name}`,
         retentionInDays: settings.DEPLOY_LOG_DAYS,
-        kmsKeyId: network.key.arn,
+        kmsKeyId: network.keys.arn("logs"),
       })
     );
     const database = new DbInstance(this, "database", {
@@ -80,7 +81,7 @@ export class DatabaseStack extends AwsStack {
       dbName: NAME,
       username: ADMINISTRATOR,
       manageMasterUserPassword: true,
-      masterUserSecretKmsKeyId: network.key.arn,
+      masterUserSecretKmsKeyId: secretsKey,
       iamDatabaseAuthenticationEnabled: true,
       caCertIdentifier: "rds-ca-rsa2048-g1",
       allocatedStorage: settings.DEPLOY_DATABASE_DISK_GIB,
@@ -112,9 +113,9 @@ export class DatabaseStack extends AwsStack {
       applyImmediately: !settings.DEPLOY_PROTECTED,
       performanceInsightsEnabled: true,
       performanceInsightsRetentionPeriod: 7,
-      performanceInsightsKmsKeyId: network.key.arn,
+      performanceInsightsKmsKeyId: network.keys.arn("logs"),
       monitoringInterval: 60,
-      monitoringRoleArn: this.#makeMonitoringRole().arn,
+      monitoringRoleArn: this.#makeMonitoringRole(network.account).arn,
       enabledCloudwatchLogsExports: ["postgresql", "upgrade"],
       dependsOn: logs,
       lifecycle: this.keeping("database/database"),
@@ -122,8 +123,8 @@ export class DatabaseStack extends AwsStack {
     this.host = database.address;
     this.port = Fn.tostring(database.port);
     this.administrator = database.masterUserSecret.get(0).secretArn;
-    this.processor = new Password(this, "database-processor", "the database's user who counts", network.key.arn);
-    this.monitoring = new Password(this, "database-monitoring", "the database's user who reads", network.key.arn);
+    this.processor = new Password(this, "database-processor", "the database's user who counts", secretsKey);
+    this.monitoring = new Password(this, "database-monitoring", "the database's user who reads", secretsKey);
     this.#makeAlarms(database.identifier, network.alarms.arn);
   }
 
@@ -147,10 +148,10 @@ export class DatabaseStack extends AwsStack {
     });
   }
 
-  #makeMonitoringRole(): IamRole {
+  #makeMonitoringRole(account: string): IamRole {
     const role = new IamRole(this, "monitoring-role", {
       name: this.named("database-monitoring"),
-      assumeRolePolicy: trust("monitoring.rds.amazonaws.com"),
+      assumeRolePolicy: trust("monitoring.rds.amazonaws.com", account),
     });
     new IamRolePolicy(this, "monitoring-policy", {
       name: "write",
@@ -165,7 +166,7 @@ export class DatabaseStack extends AwsStack {
         ],
         // RDS's own log group, which all databases of an account share.
         resources: ["", ":log-stream:*"].map((rest) =>
-          `arn:aws:logs:${this.settings.AWS_REGION}:*:log-group:RDSOSMetrics${rest}`
+          `arn:aws:logs:${this.settings.AWS_REGION}:${account}:log-group:RDSOSMetrics${rest}`
         ),
       }),
     });

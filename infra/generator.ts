@@ -19,7 +19,7 @@ import {
 } from "./aws.ts";
 import type { Ground } from "./host.ts";
 import type { FunctionEnvironment } from "./hosts/settings.ts";
-import { policy, trust } from "./policy.ts";
+import { decrypt, policy, trust } from "./policy.ts";
 import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 import type { StreamStack } from "./stream.ts";
@@ -34,6 +34,13 @@ const TICK_AGE_SECONDS = 6 * 3600;
 
 /** Ends before the next tick, which waits for it. */
 const TIMEOUT_SECONDS = 50;
+
+/** What Lambda does with the function's network interfaces. */
+const CHANGE_INTERFACES = [
+  "ec2:DeleteNetworkInterface",
+  "ec2:AssignPrivateIpAddresses",
+  "ec2:UnassignPrivateIpAddresses",
+] as const;
 
 /** The function and its schedule. */
 export class GeneratorStack extends AwsStack {
@@ -58,11 +65,17 @@ export class GeneratorStack extends AwsStack {
     this.says("generator", lambda.functionName, "function that sends events");
   }
 
+  get #functionArn(): string {
+    return `arn:aws:lambda:${this.settings.AWS_REGION}:${this.#ground.network.account}:function:${
+      this.named("generator")
+    }`;
+  }
+
   /** Queue of failed ticks. */
   #makeQueue(): SqsQueue {
     return new SqsQueue(this, "lost-ticks", {
       name: this.named("lost-ticks"),
-      kmsMasterKeyId: this.#ground.network.key.arn,
+      kmsMasterKeyId: this.#ground.network.keys.arn("messages"),
       messageRetentionSeconds: 14 * 86_400,
     });
   }
@@ -73,7 +86,7 @@ export class GeneratorStack extends AwsStack {
     const logs = new CloudwatchLogGroup(this, "logs", {
       name: `/aws/lambda/${name}`,
       retentionInDays: this.settings.DEPLOY_LOG_DAYS,
-      kmsKeyId: network.key.arn,
+      kmsKeyId: network.keys.arn("logs"),
     });
     const { role, rights } = this.#makeRole(stream, queue, logs);
     const { key, sha256 } = artifacts.artifact("generator");
@@ -91,7 +104,7 @@ export class GeneratorStack extends AwsStack {
       timeout: TIMEOUT_SECONDS,
       reservedConcurrentExecutions: this.settings.DEPLOY_RESERVED ? 1 : -1,
       environment: { variables: { ...this.#environment(stream) } },
-      kmsKeyArn: network.key.arn,
+      kmsKeyArn: network.keys.arn("messages"),
       vpcConfig: {
         subnetIds: network.subnets("services").map(({ id }) => id),
         securityGroupIds: [network.group("generator").id],
@@ -119,31 +132,52 @@ export class GeneratorStack extends AwsStack {
   }
 
   #makeRole(stream: StreamStack, queue: SqsQueue, logs: CloudwatchLogGroup): { role: IamRole; rights: IamRolePolicy } {
+    const { network } = this.#ground;
+    const region = this.settings.AWS_REGION;
+    const ec2 = `arn:aws:ec2:${region}:${network.account}`;
     const role = new IamRole(this, "role", {
       name: this.named("generator"),
-      assumeRolePolicy: trust("lambda.amazonaws.com"),
+      assumeRolePolicy: trust("lambda.amazonaws.com", null),
     });
     const rights = new IamRolePolicy(this, "policy", {
       name: "function",
       role: role.id,
       policy: policy(
+        // A network interface, which Lambda creates with the function's rights, in these subnets only.
+        { actions: ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"], resources: ["*"] },
         {
-          // A network interface, which Lambda creates with the function's rights.
+          actions: ["ec2:CreateNetworkInterface"],
+          resources: [
+            `${ec2}:network-interface/*`,
+            `${ec2}:security-group/${network.group("generator").id}`,
+            ...network.subnets("services").map(({ id }) => `${ec2}:subnet/${id}`),
+          ],
+        },
+        // Lambda refuses a function whose role may do these on fewer resources.
+        { actions: CHANGE_INTERFACES, resources: [`${ec2}:*/*`] },
+        {
+          // The function itself needs none of that.
+          effect: "Deny",
           actions: [
             "ec2:CreateNetworkInterface",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSubnets",
-            "ec2:DeleteNetworkInterface",
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:UnassignPrivateIpAddresses",
+            ...CHANGE_INTERFACES,
           ],
           resources: ["*"],
+          condition: { ArnEquals: { "lambda:SourceFunctionArn": this.#functionArn } },
         },
         { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [`${logs.arn}:*`] },
         { actions: ["secretsmanager:GetSecretValue"], resources: [stream.generator.arn] },
         { actions: ["ssm:GetParameters"], resources: stream.certificates.map(({ arn }) => arn) },
         { actions: ["sqs:SendMessage"], resources: [queue.arn] },
-        { actions: ["kms:Decrypt", "kms:GenerateDataKey"], resources: [this.#ground.network.key.arn] },
+        decrypt(network.keys.arn("secrets"), "secretsmanager", region),
+        decrypt(network.keys.arn("messages"), "lambda", region),
+        {
+          actions: ["kms:Decrypt", "kms:GenerateDataKey"],
+          resources: [network.keys.arn("messages")],
+          condition: { StringEquals: { "kms:ViaService": `sqs.${region}.amazonaws.com` } },
+        },
       ),
     });
     return { role, rights };

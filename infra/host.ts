@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { alarm } from "./alarm.ts";
+import { type Alarm, alarm } from "./alarm.ts";
 import type { ArtifactsStack } from "./artifacts.ts";
 import {
   Construct,
@@ -22,7 +22,9 @@ import {
 import { userData } from "./hosts/mod.ts";
 import type { BootSettings, HostKind, HostSettings, SecretName } from "./hosts/settings.ts";
 import type { NetworkStack } from "./network.ts";
-import { policy, type Statement, trust } from "./policy.ts";
+import { decrypt, policy, type Statement, trust } from "./policy.ts";
+import type { Settings } from "./settings.ts";
+import { SNAPSHOT_TAG } from "./snapshots.ts";
 import type { AwsStack } from "./stack.ts";
 
 /** Definition of a host. */
@@ -49,7 +51,7 @@ export interface Ground {
 }
 
 /** AWS's parameter for the newest image of Amazon Linux 2023. */
-const IMAGES = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default";
+export const IMAGES = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default";
 
 /** The system and the fetched programs. Data has its own volume. */
 const ROOT_GIB = 16;
@@ -92,6 +94,8 @@ export class Host extends Construct {
       disableApiTermination: stack.settings.DEPLOY_PROTECTED && options.disk !== undefined,
       maintenanceOptions: { autoRecovery: "default" },
       tags: { Name: stack.named(host) },
+      // Terraform would replace, or stop, all hosts at once: `deno task roll` changes one after another.
+      lifecycle: { ignoreChanges: ["launch_template", "instance_type"] },
     });
     this.instanceId = instance.id;
     if (options.disk !== undefined) this.#makeVolume(instance, zone, options.disk.gib);
@@ -129,7 +133,8 @@ export class Host extends Construct {
 
   #makeProfile({ network, artifacts }: Ground, options: HostOptions, release: SsmParameter): IamInstanceProfile {
     const name = this.#stack.named(this.host);
-    const role = new IamRole(this, "role", { name, assumeRolePolicy: trust("ec2.amazonaws.com") });
+    const region = this.#stack.settings.AWS_REGION;
+    const role = new IamRole(this, "role", { name, assumeRolePolicy: trust("ec2.amazonaws.com", null) });
     const secrets = Object.values(options.secrets);
     new IamRolePolicy(this, "policy", {
       name: "host",
@@ -139,7 +144,6 @@ export class Host extends Construct {
           // Permissions for SSM's agent: sessions, port forwarding and commands. AWS's own policy would allow reading
           // all parameters.
           actions: [
-            "ssm:UpdateInstanceInformation",
             "ssmmessages:CreateControlChannel",
             "ssmmessages:CreateDataChannel",
             "ssmmessages:OpenControlChannel",
@@ -148,12 +152,17 @@ export class Host extends Construct {
           resources: ["*"],
         },
         {
+          actions: ["ssm:UpdateInstanceInformation"],
+          resources: [`arn:aws:ec2:${region}:${network.account}:instance/*`],
+        },
+        {
           actions: ["ssm:GetParameter", "ssm:GetParameters"],
           resources: [release.arn, ...options.certificates.map(({ arn }) => arn)],
         },
         { actions: ["s3:GetObject"], resources: artifacts.readableBy(options.kind) },
         { actions: ["secretsmanager:GetSecretValue"], resources: secrets },
-        { actions: ["kms:Decrypt"], resources: [network.key.arn] },
+        decrypt(network.keys.arn("artifacts"), "s3", region),
+        decrypt(network.keys.arn("secrets"), "secretsmanager", region),
         {
           actions: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
           resources: [network.logs.arn, `${network.logs.arn}:*`],
@@ -219,7 +228,7 @@ export class Host extends Construct {
       encrypted: true,
       finalSnapshot: snapshot,
       lifecycle: this.#stack.keeping(`${this.node.path}/data`),
-      tags: { Name: `${this.#stack.named(this.host)}-data` },
+      tags: { Name: `${this.#stack.named(this.host)}-data`, [SNAPSHOT_TAG]: "daily" },
     });
     new VolumeAttachment(this, "attachment", {
       deviceName: DATA_DEVICE,
@@ -264,5 +273,85 @@ export class Host extends Construct {
       minutes: 5,
       tell: [topic],
     });
+    this.#watch(topic);
+  }
+
+  /** Alarms on what the host itself reports each minute (`hosts/scripts/report`). Silence is a fault as well. */
+  #watch(topic: string): void {
+    const own = { namespace: this.#stack.settings.DEPLOY_NAME, of: { Host: this.host }, tell: [topic] };
+    const kind = this.host.slice(0, this.host.lastIndexOf("-")) as HostKind;
+    alarm(this, "alarm-ready", {
+      ...own,
+      name: `${this.#stack.named(this.host)}-ready`,
+      about: `${this.host} doesn't do its work, or says nothing of it: ${READY_HELP[kind]}`,
+      metric: "Ready",
+      statistic: "Maximum",
+      when: "below",
+      threshold: 1,
+      // A processor starts within a minute; another image takes the others some minutes to boot.
+      minutes: kind === "processor" ? 5 : 10,
+      silence: "breaching",
+    });
+    for (const { id, ...more } of WATCHED[kind](this.#stack.settings)) {
+      alarm(this, `alarm-${id}`, { ...own, name: `${this.#stack.named(this.host)}-${id}`, ...more });
+    }
   }
 }
+
+/** What to look at on a host that is not ready. */
+const READY_HELP: Readonly<Record<HostKind, string>> = {
+  kafka: "journalctl -u kafka says why.",
+  processor: "its status page, and journalctl -u clickstream, say why.",
+  monitoring: "systemctl --failed says what doesn't run. Prometheus' alerts reach nobody meanwhile.",
+};
+
+type Watched = Pick<Alarm, "about" | "metric" | "statistic" | "when" | "threshold" | "minutes"> & {
+  readonly id: string;
+};
+
+/** Least lag to tell somebody of, in records: that of ten minutes of the simulated shop, or more. */
+const LAG_RECORDS = 10_000;
+
+/** Alarms of each kind of host, besides whether it is ready. */
+const WATCHED: Readonly<Record<HostKind, (settings: Settings) => readonly Watched[]>> = {
+  kafka: ({ DEPLOY_BROKERS: brokers }) =>
+    brokers === 1 ? [] : [{
+      id: "replicas",
+      about: "Partitions lack replicas for a quarter of an hour: one more broker lost, and they take no events.",
+      metric: "UnderReplicated",
+      statistic: "Minimum",
+      when: "above",
+      threshold: 0,
+      minutes: 15,
+    }],
+  processor: ({ DEPLOY_RATE: rate }) => [
+    {
+      id: "lag",
+      about: "The lag has been high for ten minutes: see its status page; another processor may be needed.",
+      metric: "Lag",
+      statistic: "Minimum",
+      when: "above",
+      threshold: Math.max(LAG_RECORDS, 600 * rate),
+      minutes: 10,
+    },
+    {
+      id: "gaps",
+      about: 'Kafka deleted records before they were read: see docs/debugging.md, "Records were deleted".',
+      metric: "Gaps",
+      statistic: "Maximum",
+      when: "above",
+      threshold: 0,
+      minutes: 1,
+    },
+  ],
+  monitoring: () =>
+    ([["critical", 2], ["warning", 15]] as const).map(([severity, minutes]) => ({
+      id: `alerts-${severity}`,
+      about: `Prometheus has alerts of severity ${severity}: Grafana shows which, under Alerting.`,
+      metric: `Alerts-${severity}`,
+      statistic: "Minimum",
+      when: "above",
+      threshold: 0,
+      minutes,
+    })),
+};

@@ -17,7 +17,7 @@ const PROMETHEUS_DATA = "/var/lib/prometheus";
 export class MonitoringStack extends AwsStack {
   constructor(scope: Construct, settings: Settings, ground: Ground, database: DatabaseStack, stream: StreamStack) {
     super(scope, "monitoring", settings);
-    const password = new Password(this, "grafana-admin", "Grafana's user admin", ground.network.key.arn);
+    const password = new Password(this, "grafana-admin", "Grafana's user admin", ground.network.keys.arn("secrets"));
     const host = new Host(this, ground, {
       kind: "monitoring",
       number: 1,

@@ -1,5 +1,5 @@
 /**
- * The private network and what all stacks share: the record of the settings, a DNS zone, a key, a topic for alarms.
+ * The private network and what all stacks share: the record of the settings, a DNS zone, keys, a topic for alarms.
  * @module
  */
 import { addressIn, cidrText, subnetOf, type Tier } from "./addresses.ts";
@@ -16,8 +16,6 @@ import {
   IamRolePolicy,
   IngressRule,
   InternetGateway,
-  KmsAlias,
-  KmsKey,
   NatGateway,
   Route,
   Route53Zone,
@@ -32,6 +30,7 @@ import {
   VpcEndpoint,
 } from "./aws.ts";
 import { PORTS } from "./hosts/settings.ts";
+import { Keys } from "./keys.ts";
 import { policy, trust } from "./policy.ts";
 import { addRecord } from "./record.ts";
 import type { Settings } from "./settings.ts";
@@ -70,7 +69,9 @@ const FIRST_ADDRESS = { kafka: 10, processor: 20, monitoring: 30 } as const;
 /** The network. */
 export class NetworkStack extends AwsStack {
   readonly vpc: Vpc;
-  readonly key: KmsKey;
+  readonly keys: Keys;
+  /** Id of the account. */
+  readonly account: string;
   readonly zone: Route53Zone;
   readonly alarms: SnsTopic;
   /** Where hosts write their logs. */
@@ -81,7 +82,8 @@ export class NetworkStack extends AwsStack {
   constructor(scope: Construct, settings: Settings) {
     super(scope, "network", settings);
     addRecord(this, settings);
-    this.key = this.#makeKey();
+    this.account = new DataAwsCallerIdentity(this, "account").accountId;
+    this.keys = new Keys(this, this.account);
     this.vpc = new Vpc(this, "vpc", {
       cidrBlock: cidrText(settings.DEPLOY_NETWORK),
       enableDnsSupport: true,
@@ -155,42 +157,6 @@ export class NetworkStack extends AwsStack {
     };
   }
 
-  #makeKey(): KmsKey {
-    const { accountId: account } = new DataAwsCallerIdentity(this, "account");
-    const region = this.settings.AWS_REGION;
-    const key = new KmsKey(this, "key", {
-      description: `encrypts what ${this.settings.DEPLOY_NAME} keeps`,
-      enableKeyRotation: true,
-      deletionWindowInDays: 7,
-      policy: policy(
-        { actions: ["kms:*"], resources: ["*"], principal: { account } },
-        {
-          actions: [
-            "kms:Encrypt",
-            "kms:Decrypt",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-            "kms:GenerateDataKey",
-            "kms:DescribeKey",
-          ],
-          resources: ["*"],
-          principal: { service: `logs.${region}.amazonaws.com` },
-          condition: {
-            ArnLike: { "kms:EncryptionContext:aws:logs:arn": `arn:aws:logs:${region}:${account}:log-group:*` },
-          },
-        },
-        ...["cloudwatch.amazonaws.com", "events.amazonaws.com"].map((service) => ({
-          actions: ["kms:Decrypt", "kms:GenerateDataKey"],
-          resources: ["*"],
-          principal: { service },
-          condition: { StringEquals: { "aws:SourceAccount": account } },
-        })),
-      ),
-    });
-    new KmsAlias(this, "key-name", { name: `alias/${this.settings.DEPLOY_NAME}`, targetKeyId: key.keyId });
-    return key;
-  }
-
   #makeSubnets(tier: Tier, zones = this.settings.DEPLOY_ZONES): Subnet[] {
     return zones.map((letter, zone) =>
       new Subnet(this, `${tier}-${letter}`, {
@@ -228,7 +194,13 @@ export class NetworkStack extends AwsStack {
       routeTableIds: [routes.id],
       policy: policy({
         actions: ["s3:GetObject"],
-        resources: [`arn:aws:s3:::${this.named("artifacts")}-*/*`, `arn:aws:s3:::al2023-repos-${region}-*/*`],
+        resources: [`arn:aws:s3:::${this.named("artifacts")}-*/*`],
+        principal: "everybody",
+        // Another account's bucket may have a name like ours.
+        condition: { StringEquals: { "s3:ResourceAccount": this.account } },
+      }, {
+        actions: ["s3:GetObject"],
+        resources: [`arn:aws:s3:::al2023-repos-${region}-*/*`],
         principal: "everybody",
       }),
       tags: { Name: this.named("s3") },
@@ -330,7 +302,7 @@ export class NetworkStack extends AwsStack {
     return new CloudwatchLogGroup(this, name, {
       name: `/${this.settings.DEPLOY_NAME}/${name}`,
       retentionInDays: this.settings.DEPLOY_LOG_DAYS,
-      kmsKeyId: this.key.arn,
+      kmsKeyId: this.keys.arn("logs"),
     });
   }
 
@@ -338,7 +310,7 @@ export class NetworkStack extends AwsStack {
     const group = this.#makeLogGroup("flows");
     const role = new IamRole(this, "flows-role", {
       name: this.named("flows"),
-      assumeRolePolicy: trust("vpc-flow-logs.amazonaws.com"),
+      assumeRolePolicy: trust("vpc-flow-logs.amazonaws.com", this.account),
     });
     new IamRolePolicy(this, "flows-policy", {
       name: "write",
@@ -359,13 +331,17 @@ export class NetworkStack extends AwsStack {
   }
 
   #makeAlarms(): SnsTopic {
-    const topic = new SnsTopic(this, "alarms", { name: this.named("alarms"), kmsMasterKeyId: this.key.arn });
+    const topic = new SnsTopic(this, "alarms", {
+      name: this.named("alarms"),
+      kmsMasterKeyId: this.keys.arn("messages"),
+    });
     new SnsTopicPolicy(this, "alarms-policy", {
       arn: topic.arn,
       policy: policy({
         actions: ["sns:Publish"],
         resources: [topic.arn],
         principal: { service: "cloudwatch.amazonaws.com" },
+        condition: { StringEquals: { "aws:SourceAccount": this.account } },
       }),
     });
     const email = this.settings.DEPLOY_ALARM_EMAIL;

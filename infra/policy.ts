@@ -15,16 +15,14 @@ export interface Statement {
   readonly condition?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-/** Actions that support no resources and therefore need `*`. */
+/** Actions that support no resources and therefore need `*`. Any other on everything is an error. */
 export const WITHOUT_RESOURCE: ReadonlySet<string> = new Set([
   "cloudwatch:PutMetricData",
-  "ec2:AssignPrivateIpAddresses",
-  "ec2:CreateNetworkInterface",
-  "ec2:DeleteNetworkInterface",
+  "ec2:DescribeInstances",
   "ec2:DescribeNetworkInterfaces",
+  "ec2:DescribeSnapshots",
   "ec2:DescribeSubnets",
-  "ec2:UnassignPrivateIpAddresses",
-  "ssm:UpdateInstanceInformation",
+  "ec2:DescribeVolumes",
   "ssmmessages:CreateControlChannel",
   "ssmmessages:CreateDataChannel",
   "ssmmessages:OpenControlChannel",
@@ -40,12 +38,31 @@ export function policy(...statements: readonly Statement[]): string {
   return JSON.stringify({ Version: "2012-10-17", Statement: statements.map(written) });
 }
 
-/** The policy that lets a service assume a role. */
-export function trust(service: string): string {
+/** Services that assume a role without naming the account that they act for: both give a role to code of the same account only. */
+export type Nameless = "ec2.amazonaws.com" | "lambda.amazonaws.com";
+
+/**
+ * The policy that lets a service assume a role.
+ *
+ * @param account the account that the service must act for; null for services that don't name it
+ */
+export function trust(service: Nameless, account: null): string;
+export function trust(service: string, account: string): string;
+export function trust(service: string, account: string | null): string {
+  const condition = account === null ? {} : { Condition: { StringEquals: { "aws:SourceAccount": account } } };
   return JSON.stringify({
     Version: "2012-10-17",
-    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: service } }],
+    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: service }, ...condition }],
   });
+}
+
+/** Permission to decrypt with a key, by way of one service only: nobody can use it on what was read elsewhere. */
+export function decrypt(keyArn: string, service: string, region: string): Statement {
+  return {
+    actions: ["kms:Decrypt"],
+    resources: [keyArn],
+    condition: { StringEquals: { "kms:ViaService": `${service}.${region}.amazonaws.com` } },
+  };
 }
 
 function written({ effect = "Allow", actions, resources, principal, condition }: Statement): unknown {

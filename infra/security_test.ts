@@ -180,13 +180,76 @@ const PROPERTIES: readonly Property[] = [
   {
     name: "services that act for others do so only for this account",
     wrong: (deployment) =>
-      ["aws_sqs_queue_policy", "aws_kms_key"].flatMap((type) => deployment.resources(type)).flatMap((resource) =>
+      ["aws_sqs_queue_policy", "aws_sns_topic_policy", "aws_kms_key", "aws_iam_role"]
+        .flatMap((type) => deployment.resources(type)).flatMap((resource) =>
+          statements(resource)
+            .filter(({ Principal, Condition }) =>
+              /"Service"/.test(JSON.stringify(Principal)) && !NAMELESS.test(JSON.stringify(Principal)) &&
+              !/aws:SourceAccount|aws:SourceArn|encryptioncontext/i.test(JSON.stringify(Condition) ?? "")
+            )
+            .map(() => where(resource))
+        ),
+  },
+  {
+    name: "a role uses a key by way of one service only",
+    wrong: (deployment) =>
+      deployment.resources("aws_iam_role_policy").flatMap((resource) =>
         statements(resource)
-          .filter(({ Principal, Condition }) =>
-            JSON.stringify(Principal).includes("Service") && Condition === undefined
+          .filter(({ Effect, Action, Condition }) =>
+            Effect === "Allow" && list(Action).some((action) => action.startsWith("kms:")) &&
+            !/"kms:ViaService":"[a-z0-9]+\./.test(JSON.stringify(Condition) ?? "")
           )
           .map(() => where(resource))
       ),
+  },
+  {
+    name: "each purpose has a key of its own",
+    wrong: (deployment) => {
+      const keys = (type: string, argument: string) => [
+        ...new Set(deployment.resources(type).map(({ is }) => /keys_(\w+?)_\w{8}/.exec(is[argument] as string)?.[1])),
+      ];
+      const used = [
+        keys("aws_secretsmanager_secret", "kms_key_id"),
+        keys("aws_cloudwatch_log_group", "kms_key_id"),
+        keys("aws_s3_object", "kms_key_id"),
+        keys("aws_sns_topic", "kms_master_key_id"),
+      ];
+      const isRight = JSON.stringify(used) === '[["secrets"],["logs"],["artifacts"],["messages"]]';
+      return isRight ? [] : [JSON.stringify(used)];
+    },
+  },
+  {
+    name: "the network reaches no other account's bucket",
+    wrong: (deployment) =>
+      deployment.resources("aws_vpc_endpoint").flatMap((resource) =>
+        statements(resource)
+          .filter(({ Resource: resources = [], Condition }) =>
+            !list(resources).every((arn) => arn.startsWith("arn:aws:s3:::al2023-repos-")) &&
+            !JSON.stringify(Condition ?? {}).includes("s3:ResourceAccount")
+          )
+          .map(() => where(resource))
+      ),
+  },
+  {
+    name: "the function can't change the network itself",
+    wrong: (deployment) =>
+      deployment.resources("aws_iam_role_policy").flatMap((resource) => {
+        const all = statements(resource);
+        const allowed = all.filter(({ Effect }) => Effect === "Allow").flatMap(({ Action }) => list(Action));
+        const denied = all.filter(({ Effect, Condition }) =>
+          Effect === "Deny" && JSON.stringify(Condition).includes("lambda:SourceFunctionArn")
+        ).flatMap(({ Action }) => list(Action));
+        if (!allowed.includes("ec2:CreateNetworkInterface")) return [];
+        return allowed.filter((action) => action.startsWith("ec2:") && !denied.includes(action))
+          .map((action) => `${where(resource)} allows ${action}`);
+      }),
+  },
+  {
+    name: "no change of a template, an image or a machine replaces or stops a host: one after another is `roll`'s work",
+    wrong: every(["aws_instance"], (is) => {
+      const ignored = (is["lifecycle"] as JsonObject | undefined)?.["ignore_changes"] as string[] | undefined ?? [];
+      return ignored.includes("launch_template") && ignored.includes("instance_type");
+    }),
   },
   {
     name: "each role is assumed by one service",
@@ -245,6 +308,9 @@ const PROPERTIES: readonly Property[] = [
     wrong: every(["aws_cloudwatch_log_group"], (is) => (is["retention_in_days"] as number) > 0),
   },
 ];
+
+/** Services that don't name the account that they act for when they assume a role. */
+const NAMELESS = /"(ec2|lambda)\.amazonaws\.com"/;
 
 /** Secrets by the kind of host that may read them. */
 const READS = {
@@ -370,6 +436,60 @@ const PLANTED: readonly {
     seenBy: "no secret is in the output, not even in user data and releases",
   },
   {
+    fault: "alarms from any account",
+    of: "aws_sns_topic_policy",
+    change: {
+      policy:
+        '{"Statement":[{"Effect":"Allow","Action":"sns:Publish","Principal":{"Service":"cloudwatch.amazonaws.com"}}]}',
+    },
+    seenBy: "services that act for others do so only for this account",
+  },
+  {
+    fault: "a trust for any account",
+    of: "aws_iam_role",
+    change: {
+      assume_role_policy:
+        '{"Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"dlm.amazonaws.com"}}]}',
+    },
+    seenBy: "services that act for others do so only for this account",
+  },
+  {
+    fault: "a key for any service",
+    of: "aws_iam_role_policy",
+    change: { policy: '{"Statement":[{"Effect":"Allow","Action":["kms:Decrypt"],"Resource":["arn:key"]}]}' },
+    seenBy: "a role uses a key by way of one service only",
+  },
+  {
+    fault: "one key for all",
+    of: "aws_sns_topic",
+    change: { kms_master_key_id: "${aws_kms_key.keys_secrets_12345678.arn}" },
+    seenBy: "each purpose has a key of its own",
+  },
+  {
+    fault: "a way to any bucket of that name",
+    of: "aws_vpc_endpoint",
+    change: {
+      policy:
+        '{"Statement":[{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::clickstream-artifacts-*/*"],"Principal":"*"}]}',
+    },
+    seenBy: "the network reaches no other account's bucket",
+  },
+  {
+    fault: "a function that may make interfaces",
+    of: "aws_iam_role_policy",
+    change: {
+      policy: '{"Statement":[{"Effect":"Allow","Action":["ec2:CreateNetworkInterface"],"Resource":["arn:x"]}]}',
+    },
+    seenBy: "the function can't change the network itself",
+  },
+  {
+    fault: "a host that its template replaces",
+    of: "aws_instance",
+    change: { lifecycle: {} },
+    seenBy:
+      "no change of a template, an image or a machine replaces or stops a host: one after another is `roll`'s work",
+  },
+  {
     fault: "another's secret",
     of: "aws_iam_role_policy",
     change: {
@@ -409,3 +529,28 @@ function planted(json: JsonObject, type: string, change: JsonObject): JsonObject
   ) => [name, { ...is as JsonObject, ...change }]);
   return { ...json, resource: { ...all, [type]: Object.fromEntries(changed) } };
 }
+
+Deno.test("infra: data volumes have daily snapshots where a last one is kept, and somebody is told of silence", async () => {
+  for (const size of SIZES) {
+    const deployment = await synthesize({ DEPLOY_SIZE: size });
+    const policies = deployment.resources("aws_dlm_lifecycle_policy");
+    assert.equal(policies.length, size === "dev" ? 0 : 1, size);
+    for (const { is } of deployment.resources("aws_ebs_volume")) {
+      assert.equal((is["tags"] as JsonObject)["snapshots"], "daily");
+    }
+    for (const { is } of policies) {
+      const { target_tags: tags } = is["policy_details"] as JsonObject;
+      assert.deepEqual(tags, { deployment: "clickstream", snapshots: "daily" });
+    }
+    const hosts = deployment.resources("aws_instance").map(({ is }) => (is["tags"] as JsonObject)["Name"] as string);
+    const alarms = new Map(
+      deployment.resources("aws_cloudwatch_metric_alarm").map(({ is }) => [is["alarm_name"] as string, is]),
+    );
+    for (const host of hosts) {
+      const ready = alarms.get(`${host}-ready`);
+      assert.equal(ready?.["treat_missing_data"], "breaching", host);
+      assert.ok((ready["alarm_actions"] as string[]).length > 0);
+      if (host.includes("processor")) assert.ok(alarms.has(`${host}-lag`) && alarms.has(`${host}-gaps`), host);
+    }
+  }
+});

@@ -313,6 +313,9 @@ function passedOnWrong(env: (name: string) => string | undefined): string[] {
 function notTogether(settings: Settings): string[] {
   const wrong: string[] = [];
   const { DEPLOY_ARCHITECTURE: architecture, DEPLOY_BROKERS: brokers, DEPLOY_ZONES: { length } } = settings;
+  if (settings.DEPLOY_SIZE === "production" && settings.DEPLOY_ALARM_EMAIL === null) {
+    wrong.push("DEPLOY_ALARM_EMAIL is not set; production must have somebody who is told when it stops");
+  }
   for (const name of ["DEPLOY_BROKER_MACHINE", "DEPLOY_PROCESSOR_MACHINE", "DEPLOY_MONITORING_MACHINE"] as const) {
     if (MACHINES[settings[name]]!.architecture === architecture) continue;
     wrong.push(`${name} is "${settings[name]}"; it must be one of ${architecture}, which DEPLOY_ARCHITECTURE is`);

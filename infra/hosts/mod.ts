@@ -15,7 +15,7 @@ const HERE = new URL(".", import.meta.url);
 const UNITS = "etc/systemd/system";
 const SCRIPTS = "usr/local/lib/clickstream";
 
-/** Packages of Amazon Linux, from the region's own bucket; the AWS CLI is preinstalled. */
+/** Packages of Amazon Linux; the AWS CLI and Python are in its image. */
 const PACKAGES: Readonly<Record<HostKind, readonly string[]>> = {
   kafka: ["openssl", "java-21-amazon-corretto-headless"],
   processor: ["postgresql16"],
@@ -23,7 +23,7 @@ const PACKAGES: Readonly<Record<HostKind, readonly string[]>> = {
 };
 
 /** rsyslog writes the file that the CloudWatch agent reads. */
-const EVERY_PACKAGE = ["jq", "rsyslog", "amazon-cloudwatch-agent"];
+const EVERY_PACKAGE = ["jq", "rsyslog", "amazon-cloudwatch-agent", "xfsprogs"];
 
 interface Contents {
   readonly units: readonly string[];
@@ -33,42 +33,64 @@ interface Contents {
 }
 
 const EVERY_HOST: Contents = {
-  units: ["clickstream-apply.service", "clickstream-apply.timer", "node-exporter.service"],
-  scripts: ["apply", "common", "cloudwatch"],
+  units: [
+    "clickstream-apply.service",
+    "clickstream-apply.timer",
+    "clickstream-patch.service",
+    "clickstream-patch.timer",
+    "clickstream-report.service",
+    "clickstream-report.timer",
+    "node-exporter.service",
+  ],
+  scripts: ["apply", "boot", "check", "common", "cloudwatch", "data-volume", "patch", "report"],
   users: [],
 };
 
 const CONTENTS: Readonly<Record<HostKind, Contents>> = {
   kafka: {
-    units: ["kafka.service", "kafka-setup.service"],
-    scripts: ["apply-kafka", "kafka-format", "kafka-log.xml", "kafka-run", "kafka-setup"],
+    units: ["kafka.service", "kafka-check.service", "kafka-setup.service"],
+    scripts: [
+      "apply-kafka",
+      "health-kafka",
+      "kafka-check",
+      "kafka-format",
+      "kafka-log.xml",
+      "kafka-run",
+      "kafka-setup",
+    ],
     users: ["kafka"],
   },
   processor: {
     units: [
       "clickstream.service",
+      "clickstream-administrator.service",
       "clickstream-migrate.service",
       "clickstream-maintain.service",
       "clickstream-maintain.timer",
     ],
-    scripts: ["apply-processor", "database-users"],
+    scripts: ["administrator", "apply-processor", "health-processor", "database-users"],
     users: [],
   },
   monitoring: {
     units: ["prometheus.service", "grafana.service", "postgres-exporter.service"],
-    scripts: ["apply-monitoring"],
+    scripts: ["apply-monitoring", "health-monitoring"],
     users: ["prometheus", "grafana"],
   },
 };
 
-/** Not sandboxed, because it sets up the others. */
-const OPEN_UNIT = "clickstream-apply.service";
+/** Not sandboxed, because they set up the others. */
+export const OPEN_UNITS: readonly string[] = [
+  "clickstream-apply.service",
+  "clickstream-administrator.service",
+  "clickstream-patch.service",
+];
 
-/** The user data of a host: just enough to fetch the rest, and the same for every version. */
+/**
+ * The user data of a host: just enough to fetch the rest. A running host keeps the one that it was made with, so what may
+ * change is in the archive, packages included.
+ */
 export function userData(boot: BootSettings): string {
-  const script = Deno.readTextFileSync(new URL("boot.sh", HERE));
   return `#cloud-config
-packages: ${JSON.stringify([...EVERY_PACKAGE, ...PACKAGES[boot.kind]])}
 write_files:
   - path: /etc/clickstream/boot
     content: |
@@ -76,7 +98,7 @@ ${indented(bootFile(boot))}
   - path: /usr/local/sbin/clickstream-boot
     permissions: "0755"
     content: |
-${indented(script)}
+${indented(read("start.sh"))}
 runcmd:
   - [/usr/local/sbin/clickstream-boot]
 `;
@@ -89,7 +111,7 @@ export function hostFiles(kind: HostKind, ports: Ports = PORTS): TarFile[] {
   const services = [...EVERY_HOST.units, ...units];
   return [
     ...services.map((name) => file(`${UNITS}/${name}`, read(`units/${name}`))),
-    ...services.filter((name) => name.endsWith(".service") && name !== OPEN_UNIT)
+    ...services.filter((name) => name.endsWith(".service") && !OPEN_UNITS.includes(name))
       .map((name) => file(`${UNITS}/${name}.d/10-sandbox.conf`, sandbox)),
     ...[...EVERY_HOST.scripts, ...scripts].map((name) => {
       const text = read(`scripts/${name}`);
@@ -97,6 +119,7 @@ export function hostFiles(kind: HostKind, ports: Ports = PORTS): TarFile[] {
     }),
     // The metrics of a broker that panels and alerts use.
     ...(kind === "kafka" ? [file(`${SCRIPTS}/kafka-metrics.yaml`, read("../../grafana/prometheus/kafka.yml"))] : []),
+    file(`${SCRIPTS}/packages`, [...EVERY_PACKAGE, ...PACKAGES[kind]].map((name) => `${name}\n`).join("")),
     file(`${SCRIPTS}/ports`, lines(ports)),
     ...users.map((name) => file(`etc/sysusers.d/clickstream-${name}.conf`, `u ${name} -\n`)),
   ];

@@ -20,14 +20,16 @@ export interface Cloud extends AsyncDisposable {
   /** Creates a secret and returns its ARN. */
   makeSecret(name: string, value: string): Promise<string>;
   setSecret(arn: string, value: string): Promise<void>;
+  /** Largest value of a metric that a host has reported to CloudWatch; null if it has reported none. */
+  reported(namespace: string, metric: string, host: string): Promise<number | null>;
 }
 
-/** Starts a cloud and waits until it answers. */
-export async function startCloud(): Promise<Cloud> {
+/** Starts a cloud at an address of this machine, and waits until it answers. */
+export async function startCloud(address = "127.0.0.1"): Promise<Cloud> {
   const port = freePort();
   const log = await Deno.makeTempFile({ prefix: "clickstream-moto-" });
-  const server = Child.start(await python(), ["-m", "moto.server", "-H", "127.0.0.1", "-p", String(port)], log);
-  const endpoint = `http://127.0.0.1:${port}`;
+  const server = Child.start(await python(), ["-m", "moto.server", "-H", address, "-p", String(port)], log);
+  const endpoint = `http://${address}:${port}`;
   await until("the cloud answers", async () => {
     if (server.ended) throw new Error(`moto did not start:\n${await server.tail()}`);
     return await fetch(`${endpoint}/moto-api/`).then(async (answer) => {
@@ -67,6 +69,30 @@ export async function startCloud(): Promise<Cloud> {
     async setSecret(SecretId, SecretString) {
       const ClientRequestToken = crypto.randomUUID();
       await call("secretsmanager", "secretsmanager.PutSecretValue", { SecretId, SecretString, ClientRequestToken });
+    },
+    async reported(namespace, metric, host) {
+      const hourMs = 3_600_000;
+      const body = new URLSearchParams({
+        Action: "GetMetricStatistics",
+        Version: "2010-08-01",
+        Namespace: namespace,
+        MetricName: metric,
+        "Dimensions.member.1.Name": "Host",
+        "Dimensions.member.1.Value": host,
+        StartTime: new Date(Date.now() - hourMs).toISOString(),
+        EndTime: new Date(Date.now() + hourMs).toISOString(),
+        Period: "60",
+        "Statistics.member.1": "Maximum",
+      });
+      const answer = await fetch(endpoint, {
+        method: "POST",
+        headers: { authorization: authorization("monitoring") },
+        body,
+      });
+      const values = [...(await answer.text()).matchAll(/<Maximum>([^<]*)<\/Maximum>/g)].map(([, value]) =>
+        Number(value)
+      );
+      return values.length === 0 ? null : Math.max(...values);
     },
     async [Symbol.asyncDispose]() {
       await server.end("SIGKILL");

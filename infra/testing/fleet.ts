@@ -39,9 +39,15 @@ const ALLOWED: Readonly<Record<HostKind, readonly SecretName[]>> = {
   monitoring: ["database-monitoring", "grafana-admin"],
 };
 
-/** Grafana is not available as a package. This stand-in reports that it is ready, and reads its files like Grafana. */
+/** Grafana is not available as a package. This stand-in reports that it is ready, and reads its files and listens like Grafana. */
 const GRAFANA = `#!/usr/bin/python3
-import glob, os, re, signal, socket
+import glob, http.server, os, re, socket
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *line): pass
+server = http.server.HTTPServer(("127.0.0.1", int(os.environ["GF_SERVER_HTTP_PORT"])), Healthy)
 password = open(os.environ["GF_SECURITY_ADMIN_PASSWORD__FILE"]).read()
 folder = os.environ["GF_PATHS_PROVISIONING"]
 source = re.sub("(?m)^#.*", "", open(folder + "/datasources/clickstream.yaml").read())
@@ -52,7 +58,7 @@ dashboards = len(glob.glob(folder + "/../dashboards/*.json"))
 status = f"passwords of {len(password)} and {len(database)} characters, {dashboards} dashboards"
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(
     f"READY=1\\nSTATUS={status}".encode(), os.environ["NOTIFY_SOCKET"])
-signal.pause()
+server.serve_forever()
 `;
 
 /** Ports of all hosts. They share the test's network, so each needs a port of its own for what all of them run. */
@@ -188,6 +194,10 @@ export class Fleet {
         // On AWS, from the instance's role and its region.
         "/root/.aws/config": `[default]\nregion = ${REGION}\nendpoint_url = ${this.#cloud.endpoint}\n`,
         "/root/.aws/credentials": "[default]\naws_access_key_id = test\naws_secret_access_key = test\n",
+        // It can't see root's home.
+        "/etc/systemd/system/clickstream-report.service.d/90-test.conf": `[Service]\n${
+          Object.entries(this.#cloud.env).map(([name, value]) => `Environment=${name}=${value}\n`).join("")
+        }`,
       },
     });
   }
@@ -218,9 +228,14 @@ function parameterOf(kind: HostKind): string {
   return `/clickstream/tests/${kind}-1/release`;
 }
 
+/** Folder with the archives of third-party programs. */
+export async function programs(): Promise<string> {
+  return await prepared("host-artifacts-3", makeArchives);
+}
+
 /** First version of every artifact. */
 async function artifacts(ports: FleetPorts, caPem: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
-  const made = await prepared("host-artifacts-3", makeArchives);
+  const made = await programs();
   const { nodeExporters, ...shared } = ports;
   const host = (kind: HostKind) => hostArchive(kind, { ...shared, nodeExporter: nodeExporters[kind] });
   const all = new Map<string, Uint8Array<ArrayBuffer>>([
@@ -260,14 +275,14 @@ async function makeArchives(folder: string): Promise<void> {
   const parts = await Deno.makeTempDir();
   const pom = fileURLToPath(new URL("../hosts/kafka/pom.xml", import.meta.url));
   await run("mvn", ["-B", "-q", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${parts}/kafka`]);
-  const programs = `${await disk()}/usr/bin`;
+  const bin = `${await disk()}/usr/bin`;
   const tar = async (from: string, name: string, as = name) => {
     const renamed = ["--transform", `s,^${name},${as},`];
     await run("tar", ["-C", from, ...renamed, "-I", "gzip -1", "-cf", `${folder}/${as}`, name]);
   };
   await tar(parts, "kafka");
-  await tar(programs, "prometheus");
-  await tar(programs, "prometheus-node-exporter", "node_exporter");
-  await tar(programs, "prometheus-postgres-exporter", "postgres_exporter");
+  await tar(bin, "prometheus");
+  await tar(bin, "prometheus-node-exporter", "node_exporter");
+  await tar(bin, "prometheus-postgres-exporter", "postgres_exporter");
   await Deno.remove(parts, { recursive: true });
 }

@@ -1,6 +1,6 @@
 /**
  * Machines for tests: Debian with the same systemd as Amazon Linux 2023, really booted in a container that shares the
- * test's network. Tests can inspect what is written to the disk; it is deleted with the machine.
+ * test's network, or has an address of its own. Tests can inspect what is written to the disk; it is deleted with the machine.
  * @module
  */
 import { Child, exists, prepared, run, until } from "../../testing/servers/child.ts";
@@ -57,6 +57,7 @@ const PACKAGES = [
   "rpm",
   "rsyslog",
   "systemd-sysv",
+  "xfsprogs",
 ];
 
 /** Their units are not used. */
@@ -86,9 +87,12 @@ systemctl stop amazon-cloudwatch-agent.service 2>/dev/null
 exec systemd-run --quiet --unit=amazon-cloudwatch-agent.service sleep infinity
 `;
 
+/** Amazon Linux's packages are there as Debian's, so this stand-in only keeps what it was asked for. */
+const DNF = '#!/bin/sh\necho "$@" >>/run/dnf.log\n';
+
 /** The initial disk of all machines. */
 export async function disk(): Promise<string> {
-  return await prepared("debian-12-host-3", async (folder) => {
+  return await prepared("debian-12-host-4", async (folder) => {
     await run("debootstrap", ["--variant=minbase", "bookworm", folder]);
     // Services must not start during installation.
     await Deno.writeTextFile(`${folder}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
@@ -104,6 +108,7 @@ export async function disk(): Promise<string> {
     await Deno.writeTextFile(aws, '#!/bin/sh\nPYTHONPATH=/usr/local/lib/awscli exec python3 -m awscli "$@"\n', {
       mode: 0o755,
     });
+    await Deno.writeTextFile(`${folder}/usr/local/bin/dnf`, DNF, { mode: 0o755 });
     const agent = `${folder}/opt/aws/amazon-cloudwatch-agent/bin`;
     await Deno.mkdir(agent, { recursive: true });
     await Deno.writeTextFile(`${agent}/amazon-cloudwatch-agent-ctl`, AGENT, { mode: 0o755 });
@@ -127,24 +132,30 @@ export interface MachineOptions {
   readonly userData: string;
   /** Additional files by path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** A network of its own, made by the test. */
+  readonly network?: { readonly namespace: string; readonly hosts: Readonly<Record<string, string>> };
+  /** Folders of the test that it has at a path, as a volume. */
+  readonly volumes?: Readonly<Record<string, string>>;
 }
 
 /** A running machine. */
 export class Machine implements AsyncDisposable {
   readonly name: string;
   readonly #folder: string;
+  readonly #cgroup: string;
   readonly #container: Child;
   readonly #leader: string;
 
-  private constructor(name: string, folder: string, container: Child, leader: string) {
+  private constructor(name: string, folder: string, cgroup: string, container: Child, leader: string) {
     this.name = name;
     this.#folder = folder;
+    this.#cgroup = cgroup;
     this.#container = container;
     this.#leader = leader;
   }
 
   /** Boots a machine as a cloud would, with user data for cloud-init. */
-  static async boot({ name, userData, files = {} }: MachineOptions): Promise<Machine> {
+  static async boot({ name, userData, files = {}, network, volumes = {} }: MachineOptions): Promise<Machine> {
     const lower = await disk();
     const folder = await Deno.makeTempDir({ prefix: `clickstream-${name}-`, dir: "/tmp" });
     const root = await layered(lower, folder);
@@ -156,19 +167,27 @@ export class Machine implements AsyncDisposable {
     };
     // Names must resolve locally: a sandboxed service cannot reach outside.
     all["/etc/hostname"] = `${name}\n`;
-    all["/etc/hosts"] = `127.0.0.1 localhost ${name}\n::1 localhost\n`;
+    const others = Object.entries(network?.hosts ?? {}).map(([name, address]) => `${address} ${name}\n`).join("");
+    all["/etc/hosts"] = `127.0.0.1 localhost${network === undefined ? ` ${name}` : ""}\n::1 localhost\n${others}`;
     for (const [path, text] of Object.entries(all)) {
       await Deno.mkdir(`${root}${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
       await Deno.writeTextFile(`${root}${path}`, text);
     }
+    const cgroup = `${await cgroupOfThis()}/${folder.slice(folder.lastIndexOf("/") + 1)}`;
     const container = Child.start(
-      "systemd-nspawn",
+      "sh",
       [
+        "-c",
+        'mkdir -p "$1" && echo $$ >"$1/cgroup.procs" && shift && exec systemd-nspawn "$@"',
+        "sh",
+        cgroup,
         "--quiet",
         `--directory=${root}`,
         `--machine=${name}-${folder.slice(-6)}`,
         `--hostname=${name}`,
         ...UNREGISTERED,
+        ...(network === undefined ? [] : [`--network-namespace-path=/run/netns/${network.namespace}`]),
+        ...Object.entries(volumes).map(([path, folder]) => `--bind=${folder}:${path}`),
         // IPAddressDeny is an eBPF program.
         "--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON",
         "--system-call-filter=bpf",
@@ -186,10 +205,10 @@ export class Machine implements AsyncDisposable {
         leader = (await Deno.readTextFile(children)).trim().split(" ").at(-1)!;
         return leader !== "" && await exists(`/proc/${leader}/root/run/systemd/private`);
       });
-      return new Machine(name, folder, container, leader);
+      return new Machine(name, folder, cgroup, container, leader);
     } catch (error) {
       await ended(container, leader, folder);
-      await gone(folder);
+      await gone(folder, cgroup);
       throw error;
     }
   }
@@ -234,7 +253,7 @@ export class Machine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await ended(this.#container, this.#leader, this.#folder);
-    await gone(this.#folder);
+    await gone(this.#folder, this.#cgroup);
   }
 }
 
@@ -249,7 +268,23 @@ async function ended(container: Child, leader: string, folder: string): Promise<
   await container.end("SIGKILL");
 }
 
-async function gone(folder: string): Promise<void> {
+/**
+ * Path of this process's cgroup. Each machine gets one of its own within it: machines in the same one would have the same
+ * cgroup for units of the same name, so that stopping a unit in one ended its processes in all.
+ */
+async function cgroupOfThis(): Promise<string> {
+  const [, own] = /^0::(.*)$/m.exec(await Deno.readTextFile("/proc/self/cgroup")) ?? [];
+  const [, mount] = /^\S+ (\S+) cgroup2 /m.exec(await Deno.readTextFile("/proc/self/mounts")) ?? [];
+  if (own === undefined || mount === undefined) throw new Error("this machine has no cgroup2");
+  return `${mount}${own === "/" ? "" : own}`;
+}
+
+async function gone(folder: string, cgroup?: string): Promise<void> {
+  if (cgroup !== undefined) {
+    await until("the machine's cgroup is empty", () => {
+      return run("find", [cgroup, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"]).then(() => true, () => false);
+    });
+  }
   await until("the machine's disk can be unmounted", async () => {
     const mounts = await Deno.readTextFile("/proc/self/mounts");
     return !mounts.includes(` ${folder}/root `) ||

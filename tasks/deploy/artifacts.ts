@@ -20,27 +20,53 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const TARGETS = { arm64: "aarch64-unknown-linux-gnu", x86_64: "x86_64-unknown-linux-gnu" } as const;
 
-/** Where a maker publishes an archive and its SHA-256. */
-interface Release {
+/** An archive that its maker publishes, for one architecture. */
+export interface Download {
   readonly archive: string;
-  readonly sums: string;
+  /** SHA-256 in hexadecimal, pinned here: whoever could exchange the archive could exchange a list beside it, too. */
+  readonly sha256: string;
 }
 
-const ofPrometheus = (owner: string, name: string, version: string) => (architecture: string): Release => {
-  const folder = `https://github.com/${owner}/${name}/releases/download/v${version}`;
-  return { archive: `${folder}/${name}-${version}.linux-${architecture}.tar.gz`, sums: `${folder}/sha256sums.txt` };
-};
+interface Pinned {
+  /** Address for an architecture, as makers name it. */
+  readonly archive: (architecture: "arm64" | "amd64") => string;
+  readonly arm64: string;
+  readonly amd64: string;
+}
 
-/** Third-party programs and their versions. */
-const RELEASES: Readonly<Partial<Record<FileName, (architecture: string) => Release>>> = {
-  prometheus: ofPrometheus("prometheus", "prometheus", "3.5.0"),
-  node_exporter: ofPrometheus("prometheus", "node_exporter", "1.9.1"),
-  postgres_exporter: ofPrometheus("prometheus-community", "postgres_exporter", "0.17.1"),
-  grafana: (architecture) => {
-    const archive = `https://dl.grafana.com/oss/release/grafana-12.0.2.linux-${architecture}.tar.gz`;
-    return { archive, sums: `${archive}.sha256` };
+const ofPrometheus = (owner: string, name: string, version: string) => (architecture: string) =>
+  `https://github.com/${owner}/${name}/releases/download/v${version}/${name}-${version}.linux-${architecture}.tar.gz`;
+
+/** Third-party programs, their versions and checksums. */
+const PINNED: Readonly<Partial<Record<FileName, Pinned>>> = {
+  prometheus: {
+    archive: ofPrometheus("prometheus", "prometheus", "3.8.1"),
+    arm64: "8d95804e692bba65a48d32ecdfb3d4acd8e1560d440c8cc08f48167cb838ec4b",
+    amd64: "a09972ced892cd298e353eb9559f1a90f499da3fb4ff0845be352fc138780ee7",
+  },
+  node_exporter: {
+    archive: ofPrometheus("prometheus", "node_exporter", "1.9.1"),
+    arm64: "848f139986f63232ced83babe3cad1679efdbb26c694737edc1f4fbd27b96203",
+    amd64: "becb950ee80daa8ae7331d77966d94a611af79ad0d3307380907e0ec08f5b4e8",
+  },
+  postgres_exporter: {
+    archive: ofPrometheus("prometheus-community", "postgres_exporter", "0.17.1"),
+    arm64: "405af4e838a3d094d575e5aaeac43bd0a1818aaf2c840a3c8fc2c6fcc77218dc",
+    amd64: "6da7d2edafd69ecceb08addec876786fa609849f6d5f903987c0d61c3fc89506",
+  },
+  grafana: {
+    archive: (architecture) => `https://dl.grafana.com/oss/release/grafana-12.0.2.linux-${architecture}.tar.gz`,
+    arm64: "bc0b186458cc91e2f96a06ecff2b3b4033b1a6ffd2449817e2a430a0b4ae4f12",
+    amd64: "c1755b4da918edfd298d5c8d5f1ffce35982ad10e1640ec356570cfb8c34b3e8",
   },
 };
+
+/** Returns where a file is fetched from; null if it is built here. */
+export function downloadOf(name: FileName, architecture: Architecture): Download | null {
+  const pinned = PINNED[name];
+  const called = architecture === "arm64" ? "arm64" : "amd64";
+  return pinned === undefined ? null : { archive: pinned.archive(called), sha256: pinned[called] };
+}
 
 /** How each of our own files is built; third-party files are fetched. */
 const MADE: Readonly<Partial<Record<FileName, (path: string, architecture: Architecture) => Promise<void>>>> = {
@@ -73,9 +99,12 @@ export async function makeArtifact(
   path = pathOf(name, architecture),
 ): Promise<void> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-  const release = RELEASES[name]?.(architecture === "arm64" ? "arm64" : "amd64");
-  if (release === undefined) await put(path, (part) => MADE[name]!(part, architecture));
-  else if (!await isFilled(path)) await put(path, async (part) => await Deno.writeFile(part, await download(release)));
+  const from = downloadOf(name, architecture);
+  if (from === null) await put(path, (part) => MADE[name]!(part, architecture));
+  // Another version has another checksum, and replaces the one that is there.
+  else if (!await hasSum(path, from.sha256)) {
+    await put(path, async (part) => await Deno.writeFile(part, await download(from)));
+  }
 }
 
 /**
@@ -94,24 +123,24 @@ async function isFilled(path: string): Promise<boolean> {
   return await Deno.stat(path).then(({ size }) => size > 0, () => false);
 }
 
-/** Returns an archive, verified with its maker's checksum. */
-async function download({ archive, sums }: Release): Promise<Uint8Array> {
-  const [bytes, text] = await Promise.all([fetched(archive), fetched(sums)]);
-  const file = archive.slice(archive.lastIndexOf("/") + 1);
-  const said = sumOf(new TextDecoder().decode(text), file);
-  const found = createHash("sha256").update(bytes).digest("hex");
-  if (found !== said) {
-    throw new Error(`${archive} has the SHA-256 ${found}, but ${sums} says ${said ?? "nothing of it"}`);
-  }
-  return bytes;
+/**
+ * Fetches an archive.
+ *
+ * @throws {Error} if it is not the pinned one
+ */
+export async function download({ archive, sha256 }: Download): Promise<Uint8Array> {
+  const bytes = await fetched(archive);
+  const found = sumOf(bytes);
+  if (found === sha256) return bytes;
+  throw new Error(`${archive} has the SHA-256 ${found}, and ${sha256} is pinned in tasks/deploy/artifacts.ts`);
 }
 
-/** Returns a file's checksum from a list of checksums, or from a text that is one. */
-export function sumOf(text: string, file: string): string | undefined {
-  const lines = text.trim().split("\n").map((line) => line.trim().split(/\s+\*?/));
-  const line = lines.find(([, name]) => name === file) ?? (lines.length === 1 ? lines[0] : undefined);
-  const [sum, name] = line ?? [];
-  return name === undefined || name === file ? sum?.toLowerCase() : undefined;
+async function hasSum(path: string, sha256: string): Promise<boolean> {
+  return await Deno.readFile(path).then((bytes) => sumOf(bytes) === sha256, () => false);
+}
+
+function sumOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 async function fetched(url: string): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
-import type { FileName } from "../../infra/artifacts.ts";
-import { makeArtifact, put, sumOf } from "./artifacts.ts";
+import { type FileName, FILES } from "../../infra/artifacts.ts";
+import { download, downloadOf, makeArtifact, put } from "./artifacts.ts";
 
 /** What is built from these sources alone; tasks/build_test.ts builds the binary twice. */
 const BUILT: readonly FileName[] = [
@@ -25,13 +25,21 @@ Deno.test("artifacts: two builds give the same bytes, so that nothing unchanged 
   }
 });
 
-Deno.test("artifacts: a file's checksum is found in what its maker publishes", () => {
-  const list = `${"1".repeat(64)}  a.tar.gz\n${"2".repeat(64)} *b.tar.gz\n`;
-  assert.equal(sumOf(list, "a.tar.gz"), "1".repeat(64));
-  assert.equal(sumOf(list, "b.tar.gz"), "2".repeat(64));
-  assert.equal(sumOf(list, "c.tar.gz"), undefined);
-  assert.equal(sumOf(`${"3".repeat(64)}\n`, "c.tar.gz"), "3".repeat(64));
-  assert.equal(sumOf(`${"3".repeat(64)}  other\n`, "c.tar.gz"), undefined);
+Deno.test("artifacts: every download is pinned for both architectures, and another file is refused", async () => {
+  const downloads = FILES.flatMap((name) =>
+    (["arm64", "x86_64"] as const).map((architecture) => downloadOf(name, architecture))
+  ).filter((download) => download !== null);
+  assert.equal(downloads.length, 8);
+  assert.equal(new Set(downloads.map(({ sha256 }) => sha256)).size, 8);
+  for (const { archive, sha256 } of downloads) {
+    assert.match(archive, /^https:.*-(arm64|amd64)\.tar\.gz$/);
+    assert.match(sha256, /^[0-9a-f]{64}$/);
+  }
+  await using server = Deno.serve({ port: 0, onListen: () => {} }, () => new Response("exchanged"));
+  const archive = `http://localhost:${server.addr.port}/prometheus.tar.gz`;
+  await assert.rejects(download({ archive, sha256: downloads[0]!.sha256 }), /and [0-9a-f]{64} is pinned/);
+  const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode("exchanged"))).toHex();
+  assert.equal(new TextDecoder().decode(await download({ archive, sha256 })), "exchanged");
 });
 
 Deno.test("artifacts: an empty or an unfinished file never takes its place", async () => {

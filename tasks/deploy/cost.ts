@@ -26,8 +26,8 @@ const PRICE = {
   zonePerMonth: 0.5,
   alarmPerMonth: 0.1,
   lambdaPerGibSecond: 0.0000133334,
-  /** Detailed monitoring has seven metrics per instance; the agent adds four. */
-  watchedInstance: 3.3,
+  /** Detailed monitoring has seven metrics per instance; the agent adds four, and the host reports three. */
+  watchedInstance: 4.2,
   logsPerGib: 0.5,
   betweenZonesPerGib: 0.02,
 } as const;
@@ -52,7 +52,7 @@ interface Priced {
 }
 
 const hosts = "hosts, with detailed monitoring";
-const small = "key, secrets, names, alarms";
+const small = "keys, secrets, names, alarms";
 const number = (value: unknown) => Number(value ?? 0);
 
 /** What is paid for by the month. */

@@ -26,6 +26,7 @@ import { type Outputs, waitUntilSeen, waysIn } from "./hosts.ts";
 import { accountOf, chooseZones, faultsOfAccount, faultsOfPrograms, zonesOf } from "./preflight.ts";
 import { rollOut } from "./rollout.ts";
 import type { Stack } from "./terraform.ts";
+import { told } from "./told.ts";
 
 /** Describes what a deployment consists of, and its cost. */
 export function describeDeployment(settings: Settings, items: readonly Item[]): string {
@@ -121,6 +122,11 @@ async function deploy(args: readonly string[]): Promise<boolean> {
   const outputs = await outputsOf(stacks);
   await waitUntilSeen(aws, outputs, files.clickstream.sha256);
   console.log(waysIn(outputs, region));
+  const { DEPLOY_ALARM_EMAIL: email, DEPLOY_NAME: name, DEPLOY_SIZE: size } = settings;
+  // Production must not run without anybody who is told; elsewhere it is only said.
+  const times = size === "production" ? 40 : 1;
+  const isTold = email === null || await told(aws, name, email, { times, say: console.log });
+  if (!isTold && size === "production") throw new Error("everything is deployed, but nobody is told of alarms yet");
   return true;
 }
 

@@ -7,6 +7,9 @@ import { identity, readOptions } from "./deployment.ts";
 import { farewell, settingsToDestroy } from "./destroy.ts";
 import { judge, type Outputs, type Verdict, waysIn } from "./hosts.ts";
 
+/** Production needs somebody who is told of alarms. */
+const EMAIL = { DEPLOY_ALARM_EMAIL: "on-call@example.com" };
+
 const SHA = "a".repeat(64);
 const NEW = `/opt/clickstream/store/clickstream-${SHA}/clickstream`;
 const OLD = NEW.replaceAll("a", "b");
@@ -55,7 +58,7 @@ const choose = (choices: Readonly<Record<string, string>>) => (name: string) => 
 
 Deno.test("deploy: first prints what a deployment consists of, its cost, and settings that change", () => {
   const items = [{ what: "hosts", dollars: 1000.4 }, { what: "disks", dollars: 200.4 }];
-  const said = describeDeployment(deploySettings(choose({ DEPLOY_SIZE: "production" })), items);
+  const said = describeDeployment(deploySettings(choose({ ...EMAIL, DEPLOY_SIZE: "production" })), items);
   assert.match(said, /^deployment clickstream, production, in us-east-1\nhosts: 3 of Kafka, 2 of the processor/);
   assert.match(said, /about 1201 dollars a month, .*\n +1000 +hosts\n +200 +disks$/);
   const changes = [{ name: "DEPLOY_ALARM_EMAIL", deployed: "", wanted: "a@example.org" }];
@@ -77,7 +80,9 @@ Deno.test("deploy: the region must be named, and options are settings", () => {
   assert.throws(() => readOptions(["--chnage", "x"], ["change"]), WrongSettings);
 });
 
-const PRODUCTION = recordOf(deploySettings(choose({ AWS_REGION: "eu-central-1", DEPLOY_SIZE: "production" })));
+const PRODUCTION = recordOf(
+  deploySettings(choose({ ...EMAIL, AWS_REGION: "eu-central-1", DEPLOY_SIZE: "production" })),
+);
 
 Deno.test("destroy: goes by what is recorded, and not by the environment", () => {
   // Neither forgetting the size nor taking off the protection in the environment alone opens a deployment.
@@ -109,7 +114,7 @@ Deno.test("deploy and destroy: exit with 2 on wrong settings and unknown options
 });
 
 /** Options of each task. */
-const OPTIONS = { deploy: ["change", "destroy"], destroy: ["confirm"], artifacts: [] } as const;
+const OPTIONS = { deploy: ["change", "destroy"], destroy: ["confirm"], artifacts: [], roll: ["image"] } as const;
 
 Deno.test("docs/aws.md: every command has settings and options that exist", async () => {
   const page = await Deno.readTextFile(`${ROOT}docs/aws.md`);
@@ -128,6 +133,6 @@ Deno.test("docs/aws.md: every command has settings and options that exist", asyn
     deploySettings(env);
     return task;
   });
-  assert.deepEqual(new Set(seen), new Set(["export", "deploy", "destroy", "artifacts", "npx"]));
+  assert.deepEqual(new Set(seen), new Set(["export", "deploy", "destroy", "artifacts", "npx", "roll"]));
   assert.ok(seen.length >= 8);
 });

@@ -19,9 +19,9 @@ export const ENABLED = ["clickstream.service", TIMER] as const;
 const CREDENTIALS = describeSettings().filter(({ name, secret }) => secret && name.startsWith("KAFKA_"))
   .map(({ name }) => `LoadCredential=${name}:clickstream.${name}`).join("\n");
 
-/** What only the hosts on AWS have: their script creates the users of the database. */
+/** What only the hosts on AWS have: their scripts get the administrator's secret and create the users of the database. */
 const OF_HOSTS =
-  /^(ExecStart=\/usr\/local\/lib\/clickstream\/database-users|EnvironmentFile=-.*\/database|LoadCredential=(pgpass|database-\w+):.*)\n/gm;
+  /^(# Only hosts on AWS have it\.|(Requires|After)=clickstream-administrator\.service|ExecStart=\/usr\/local\/lib\/clickstream\/database-users|EnvironmentFile=-.*\/(database|administrator\/environment)|LoadCredential=(pgpass|database-\w+):.*)\n/gm;
 
 /**
  * The units by their paths below systemd's folder, for a program at `program`. Settings come from
@@ -34,7 +34,7 @@ export function packagedUnits(program: string): ReadonlyMap<string, string> {
       .replaceAll(OF_HOSTS, "")
       .replaceAll("/opt/clickstream/current/clickstream ", `${program} `)
       .replaceAll("/opt/clickstream/current/environment", "/etc/clickstream/clickstream.env")
-      .replaceAll(/^(LoadCredential=\w+:)\/run\/clickstream\/secrets\//gm, "$1clickstream.")
+      .replaceAll(/^(LoadCredential=\w+:)\/run\/clickstream\/(?:secrets|administrator)\//gm, "$1clickstream.")
       .replace(/^LoadCredential=KAFKA_SASL_PASSWORD:.*$/m, CREDENTIALS);
     const left = /\/(?:opt|run|usr\/local\/lib)\/clickstream\S*/.exec(unit);
     if (left !== null) throw new Error(`${name} names ${left[0]}, which only hosts on AWS have`);

@@ -49,6 +49,7 @@ Deno.test("units of packages name the program and the settings where packages ha
       assert.match(credential, /^LoadCredential=(\w+):clickstream\.(?:\1|DATABASE_ADMIN_URL)$/);
     }
   }
+  for (const unit of units.values()) assert.doesNotMatch(unit, /administrator/);
   for (const name of ENABLED) assert.match(units.get(name)!, /^\[Install\]$/m, name);
   const service = units.get("clickstream.service")!;
   for (const { name } of describeSettings().filter(({ secret }) => secret)) {
