@@ -6,6 +6,7 @@ import { addressIn, cidrText, subnetOf, type Tier } from "./addresses.ts";
 import {
   CloudwatchLogGroup,
   type Construct,
+  DataAwsAvailabilityZones,
   DataAwsCallerIdentity,
   DefaultSecurityGroup,
   EgressRule,
@@ -86,6 +87,7 @@ export class NetworkStack extends AwsStack {
       enableDnsSupport: true,
       enableDnsHostnames: true,
       tags: { Name: settings.DEPLOY_NAME },
+      lifecycle: { precondition: [this.#zonesExist()] },
     });
     // The default security group: it allows nothing in or out.
     new DefaultSecurityGroup(this, "nobody", { vpcId: this.vpc.id });
@@ -141,6 +143,16 @@ export class NetworkStack extends AwsStack {
 
   #zoneOf(zone: number): string {
     return `${this.settings.AWS_REGION}${this.settings.DEPLOY_ZONES[zone]}`;
+  }
+
+  /** Not every region, and not every account, has the zones a, b and c. */
+  #zonesExist(): { condition: string; errorMessage: string } {
+    const { fqn } = new DataAwsAvailabilityZones(this, "zones", { state: "available" });
+    const wanted = JSON.stringify(this.settings.DEPLOY_ZONES.map((_, zone) => this.#zoneOf(zone)));
+    return {
+      condition: `\${length(setsubtract(${wanted}, ${fqn}.names)) == 0}`,
+      errorMessage: `The account has the zones \${join(", ", ${fqn}.names)}: set DEPLOY_ZONES to the letters of some.`,
+    };
   }
 
   #makeKey(): KmsKey {

