@@ -1,7 +1,7 @@
 /**
  * A whole deployment by Terraform and AWS's provider, against a stand-in for AWS: made, made again, changed, destroyed.
- * It takes minutes, and needs `terraform`, `aws` and the provider: from Terraform's registry, or from the folder in
- * `TERRAFORM_MIRROR` (`terraform providers mirror FOLDER` fills one).
+ * It takes minutes, and needs `terraform`, `aws` and a folder with the provider, `TERRAFORM_MIRROR`, as
+ * `terraform providers mirror FOLDER` fills it.
  */
 import assert from "node:assert/strict";
 import { type BuiltFile, type FileName, FILES } from "../../infra/artifacts.ts";
@@ -25,13 +25,9 @@ globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive:
 /** Version of the provider that can be had here, or why none can. */
 async function providerVersion(): Promise<{ version: string } | { why: string }> {
   const mirror = Deno.env.get("TERRAFORM_MIRROR");
-  if (mirror !== undefined) {
-    await Deno.writeTextFile(
-      `${folder}/rc`,
-      `provider_installation {\n  filesystem_mirror { path = "${mirror}" }\n}\n`,
-    );
-    Deno.env.set("TF_CLI_CONFIG_FILE", `${folder}/rc`);
-  }
+  if (mirror === undefined) return { why: "needs TERRAFORM_MIRROR" };
+  await Deno.writeTextFile(`${folder}/rc`, `provider_installation {\n  filesystem_mirror { path = "${mirror}" }\n}\n`);
+  Deno.env.set("TF_CLI_CONFIG_FILE", `${folder}/rc`);
   await Deno.mkdir(`${folder}/probe`);
   const required_providers = { aws: { source: "aws", version: PROVIDER } };
   await Deno.writeTextFile(`${folder}/probe/main.tf.json`, JSON.stringify({ terraform: { required_providers } }));
@@ -82,7 +78,11 @@ async function adapt(out: string): Promise<void> {
     for (const instance of Object.values<{ monitoring?: boolean }>(json.resource.aws_instance ?? {})) {
       delete instance.monitoring;
     }
-    await Deno.writeTextFile(path, JSON.stringify(json));
+    // Older versions of the provider do not know the newest runtime.
+    for (const lambda of Object.values<{ runtime: string }>(json.resource.aws_lambda_function ?? {})) {
+      lambda.runtime = "nodejs22.x";
+    }
+    await Deno.writeTextFile(path, JSON.stringify(json, null, 2));
   }
 }
 
