@@ -102,7 +102,8 @@ async function main(): Promise<void> {
     },
   });
   const events = Number(values.events);
-  await using broker = await startKafka({ heapMiB: 512 });
+  // The records are of a past day.
+  await using broker = await startKafka({ heapMiB: 512, properties: { "log.retention.ms": "-1" } });
   await using server = await startPostgres();
   await using collector = startOtlp();
   const stand = { broker, server, verbose: false };
