@@ -40,7 +40,7 @@ export async function makePictures(folder: string, seconds: number): Promise<str
   // First a past hour, for history, then live events.
   await run(BINARY, ["generate", "--fast", "--seconds", "3600", "--rate", "40", "--seed", "7"], env);
   await using service = Child.start(BINARY, ["run"], `${scratch}/service`, env);
-  await using _shop = Child.start(BINARY, ["generate", "--rate", "400", "--bad", "0.004"], `${scratch}/shop`, env);
+  await using _shop = Child.start(BINARY, ["generate", "--rate", "150", "--bad", "0.004"], `${scratch}/shop`, env);
   await until("the service is ready", async () => {
     if (service.ended) throw new Error(await service.tail());
     return await fetch(`${address}ready`).then((response) => response.ok, () => false);
@@ -61,11 +61,16 @@ async function take(browser: Looking, address: string, picture: Picture, folder:
   // Wait for some seconds of events and the shop's figures, or for the failure.
   const parts = ["#events tr:nth-child(20)", "#pages li:nth-child(4)", "#active-chart canvas"];
   if (picture !== BROKEN) { for (const part of parts) await page.locator(part).waitFor({ timeout: 120_000 }); }
+  if (picture.whole) {
+    // A picture of the full page would lack each canvas that is not drawn again while it is taken.
+    const height = await page.evaluate("document.documentElement.scrollHeight") as number;
+    await page.setViewportSize({ width: DESKTOP.viewport.width, height });
+  }
   const path = `${folder}/${picture.name}.png`;
   // If the text changes during the picture, take it again.
   await until(`a picture on which the page says "${verdict}"`, async () => {
     if (!await isSo()) return false;
-    await page.screenshot({ path, fullPage: picture.whole, animations: "disabled" });
+    await page.screenshot({ path, animations: "disabled" });
     return await isSo();
   }, 120_000);
   await close();

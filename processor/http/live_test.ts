@@ -103,6 +103,10 @@ Deno.test("shows no kept event that may be a forgotten user's, nor any before th
   });
   await until("none is left", () => client.recent().length >= 3, 5000, 5);
   assert.deepEqual(client.recent()[2], []);
+  const later = look();
+  await until("a later client is told", () => later.recent().length >= 1, 5000, 5);
+  assert.deepEqual(later.recent()[0], []);
+  await later.end();
   await client.end();
   await live.close();
 });

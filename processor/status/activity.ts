@@ -11,6 +11,7 @@ import type { PartitionState, TopicChange } from "../pipeline/source.ts";
 import { lengthOf } from "../records.ts";
 import { exportedNothing } from "./exported.ts";
 import { addStages, type StageTotals } from "./stage_totals.ts";
+import { lagOf, type Standing } from "./standing.ts";
 import { type Stall, stallInWords, StallWatch } from "./stall.ts";
 import {
   type Cause,
@@ -94,17 +95,6 @@ const HANDED_OVER_MS = 60_000;
 
 /** Number of restarts that are listed. */
 const RECENT_RESTARTS = 20;
-
-/** What is known of a partition; null if not known. */
-interface Standing {
-  next: number | null;
-  /** Offset where reading began. */
-  first: number | null;
-  end: number | null;
-  stable: number | null;
-  watermark: number | null;
-  committedAt: number | null;
-}
 
 /** Sums up what the workers of a process report. */
 export class Activity {
@@ -194,6 +184,11 @@ export class Activity {
     const why = this.#notReady[worker]!;
     if (why === null || why.kind === "starting" || why.kind === "rebalancing") return why;
     return this.#watches[worker]!.stalls.some(({ kind }) => kind === "rebalancing") ? null : why;
+  }
+
+  /** Whether a commit is under way, and no worker has stopped. */
+  get isCommitting(): boolean {
+    return this.stopped === null && this.#watches.some(({ isCommitting }) => isCommitting);
   }
 
   /** Looks for stalls; to be called about once a second. */
@@ -365,17 +360,6 @@ export class Activity {
     }
     this.commits++;
   }
-}
-
-/** Lag of a partition, in records, as far as known. */
-function waiting({ next, first, end }: Standing): number {
-  return Math.max(0, (end ?? 0) - (next ?? first ?? 0));
-}
-
-/** Lag of several partitions, in records; null if no high watermark is known. */
-function lagOf(standings: readonly Standing[]): number | null {
-  const known = standings.filter(({ end }) => end !== null);
-  return known.length === 0 ? null : known.reduce((sum, standing) => sum + waiting(standing), 0);
 }
 
 function sumOf(rows: Committed["rows"]): number {

@@ -80,6 +80,9 @@ const KEPT = 600;
 /** Number of readings to average over, because commits can be as rare as readings. */
 const AVERAGED = 4;
 
+/** Most readings to average over while a long commit is under way: until it is applied, nothing counts as consumed. */
+const AVERAGED_AT_MOST = 30;
+
 const MINUTE = 60;
 
 /** The usual rate is the median of this many spans of this many milliseconds. */
@@ -114,7 +117,7 @@ export class History {
     if (this.#readings.length > KEPT) this.#readings.shift();
     this.#hear(at, totals.consumed + (lag ?? 0));
     const { before, now, seconds } = this.#span(AVERAGED);
-    const { stored, duplicates, refused } = this.rates;
+    const { stored, duplicates, refused } = this.#ratesOver(AVERAGED);
     const { lastCommit } = this.#activity;
     const made = now.commits - before.commits;
     const isFresh = lastCommit !== null && lastCommit.at > at - AVERAGED * LOOK_EVERY_MS;
@@ -134,7 +137,19 @@ export class History {
 
   /** Current rates. */
   get rates(): Rates {
-    const { before, now, seconds } = this.#span(AVERAGED);
+    return this.#ratesOver(this.#averaged);
+  }
+
+  /** Number of readings to average over: enough to have a commit in them, if one is under way. */
+  get #averaged(): number {
+    const { isCommitting, commits } = this.#activity;
+    if (!isCommitting) return AVERAGED;
+    const since = this.#readings.findLastIndex((reading) => reading.commits < commits);
+    return Math.min(AVERAGED_AT_MOST, Math.max(AVERAGED, since < 0 ? 0 : this.#readings.length - 1 - since));
+  }
+
+  #ratesOver(readings: number): Rates {
+    const { before, now, seconds } = this.#span(readings);
     const per = (count: number) => seconds === 0 ? 0 : count / seconds;
     const of = (name: "consumed" | "stored" | "duplicates" | "refused") => per(now.totals[name] - before.totals[name]);
     const grown = (now.lag ?? 0) - (before.lag ?? 0);
@@ -151,7 +166,7 @@ export class History {
 
   /** Current times per stage, in the order of the pipeline. */
   get stages(): Stage[] {
-    const { before, now, seconds } = this.#span(AVERAGED);
+    const { before, now, seconds } = this.#span(this.#averaged);
     const { consumed, stored, commits, rows } = this.rates;
     const stage = (name: Stage["name"], unit: Stage["unit"], rate: number, part: keyof StageTotals): Stage => {
       const tookMs = now.work[part] - before.work[part];

@@ -100,6 +100,26 @@ Deno.test("rates fall to 0 when records stop, and ten minutes of points are kept
   assert.equal(history.points.at(-1)!.at - history.points[0]!.at, 599_000);
 });
 
+Deno.test("rates do not fall to 0 in a commit that takes long, but they do when its worker stops", () => {
+  const { activity, history, second } = watched();
+  activity.take({ kind: "notReady", why: null });
+  second({ kind: "read", partition: 0, end: 90_000 });
+  second(commit(8000, 8000));
+  for (let i = 0; i < 7; i++) second({ kind: "committing" });
+  // 8,000 records in the second of their commit and the seven since.
+  assert.equal(history.rates.consumed, 1000);
+  assert.deepEqual(history.stages.map(({ rate }) => rate), [1000, 1000, 1000, 0.125, 62.5]);
+  // The charts show each moment by itself.
+  assert.equal(history.points.at(-1)!.stored, 0);
+  for (let i = 0; i < 40; i++) second();
+  assert.equal(history.rates.consumed, 0);
+  second(commit(16_000, 8000));
+  for (let i = 0; i < 7; i++) second({ kind: "committing" });
+  assert.equal(history.rates.consumed, 1000);
+  activity.take({ kind: "notReady", why: { kind: "postgres_unreachable", reason: "refused" } });
+  assert.equal(history.rates.consumed, 0);
+});
+
 Deno.test("measures the usual rate, and the time without records", () => {
   /** The silence after phases of `perSecond` records/s, each of so many seconds. */
   function silenceAfter(...times: readonly (readonly [perSecond: number, seconds: number])[]) {

@@ -100,6 +100,11 @@ export class StallWatch {
     this.#committingMs = this.#unmovedMs = 0;
   }
 
+  /** Whether a commit was sent and not applied yet. */
+  get isCommitting(): boolean {
+    return this.#isCommitting;
+  }
+
   /** The worker gave a sign of life. */
   turned(): void {
     this.#quietMs = 0;

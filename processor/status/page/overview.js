@@ -106,7 +106,7 @@ function showPipeline(stages, lag) {
     show(word, ` ${unit}/s`);
     fill(stage.querySelector(".meter"), busy);
     show(share, fault?.text ?? `${name === "Kafka" ? "waiting" : "busy"} ${percent(busy)}`);
-    const waiting = name === "Kafka" && lag.records > 0 ? `${whole(lag.records)} waiting` : "";
+    const waiting = name === "Kafka" && lag.records > 0 ? `lag ${whole(lag.records)}` : "";
     show(time, name === "Kafka" ? waiting : eachUs === null ? "" : `${duration(eachUs / 1000)} each`);
   });
 }

@@ -128,8 +128,8 @@ function showWindows({ windows, asOf, watermark }) {
 export function showReasons({ refusals, totals, startedAt }) {
   const since = `since the service started, ${clock(startedAt)}`;
   show(byId("refusals-since"), totals.refused === 0 ? `none ${since}` : `${whole(totals.refused)} ${since}`);
-  const reasons = Object.entries(refusals).sort(([, a], [, b]) => b - a);
-  keyed(byId("reasons"), reasons, ([reason]) => reason, ([reason]) => {
+  // In the order of the report: one by number would change while it is read.
+  keyed(byId("reasons"), Object.entries(refusals), ([reason]) => reason, ([reason]) => {
     const why = make("span", "chip", reason.replaceAll("_", " "));
     why.dataset.kind = "refused";
     return make("li", "", why, make("b"));
