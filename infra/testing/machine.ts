@@ -92,7 +92,7 @@ const DNF = '#!/bin/sh\necho "$@" >>/run/dnf.log\n';
 
 /** The initial disk of all machines. */
 export async function disk(): Promise<string> {
-  return await prepared("debian-12-host-4", async (folder) => {
+  return await prepared("debian-12-host-5", async (folder) => {
     await run("debootstrap", ["--variant=minbase", "bookworm", folder]);
     // Services must not start during installation.
     await Deno.writeTextFile(`${folder}/usr/sbin/policy-rc.d`, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
@@ -112,8 +112,14 @@ export async function disk(): Promise<string> {
     const agent = `${folder}/opt/aws/amazon-cloudwatch-agent/bin`;
     await Deno.mkdir(agent, { recursive: true });
     await Deno.writeTextFile(`${agent}/amazon-cloudwatch-agent-ctl`, AGENT, { mode: 0o755 });
-    // As on Amazon Linux, where rsyslog does this by default.
+    // As on Amazon Linux, where rsyslog does this by default. A container's kernel has no messages, and asking for them
+    // without a pause would take a core.
     await Deno.writeTextFile(`${folder}/etc/rsyslog.d/messages.conf`, "*.info /var/log/messages\n");
+    const rsyslog = `${folder}/etc/rsyslog.conf`;
+    const asks = /^module\(load="imklog"\)/m;
+    const configured = await Deno.readTextFile(rsyslog);
+    if (!asks.test(configured)) throw new Error(`${rsyslog} does not load imklog where it did`);
+    await Deno.writeTextFile(rsyslog, configured.replace(asks, "# $&"));
     const systemd = `${folder}/etc/systemd/system`;
     for (const unit of NOT_STARTED) {
       await Deno.remove(`${systemd}/${unit}`).catch(() => {});
