@@ -195,6 +195,8 @@ Deno.test("doctor names each fault and its fix", leaky, async (t) => {
     ]],
     ["a collector that is not there", { ...plain, OTEL_EXPORTER_OTLP_ENDPOINT: `http://${nobody}` }, [
       /! telemetry: .* does not take traces: .* → check that the collector runs/,
+      /! telemetry: .* does not take metrics: .* → check that the collector runs/,
+      /^! postgres certificate: .* expires in/,
     ]],
     ["a port without a listener", { ...plain, KAFKA_BROKERS: nobody }, [
       /✗ kafka .* connection: .* → check that it runs/,
