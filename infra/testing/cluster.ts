@@ -154,7 +154,8 @@ export class Cluster implements AsyncDisposable {
   /** What a broker tells Prometheus about itself; null if it does not answer. */
   async metrics(node: Node): Promise<string | null> {
     const url = `http://${this.#addressOf(node)}:${PORTS.kafkaExporter}/metrics`;
-    return await fetch(url, { signal: AbortSignal.timeout(5000) }).then((answer) => answer.text(), () => null);
+    // It may also stop in the middle of an answer.
+    return await fetch(url, { signal: AbortSignal.timeout(5000) }).then((answer) => answer.text()).catch(() => null);
   }
 
   /** Starts a simulator that sends until it is stopped; returns how many records the cluster has acknowledged. */
