@@ -184,7 +184,7 @@ Deno.test("names statements by what they do and their table, without values", ()
     ["update clickstream.progress p set a = 1", "UPDATE", "clickstream.progress"],
     ["with v as (select 1) insert into clickstream.pages select * from v", "INSERT", "clickstream.pages"],
     ["select o.a from unnest($1) as v join clickstream.sessions o on true", "SELECT", "clickstream.sessions"],
-    ["select pg_advisory_xact_lock(1)", "SELECT", null],
+    ["select set_config('a.b', 'c', true)", "SELECT", null],
     ["COMMIT", "COMMIT", null],
     ["", "UNKNOWN", null],
   ];
