@@ -52,7 +52,13 @@ export interface Kills {
 export async function killed(args: readonly string[], env: Env, { times, withinMs, chance }: Kills): Promise<Ended> {
   for (let n = 0; n < times; n++) {
     const child = start(args, env);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 60 + chance.next() * withinMs);
+    const timer = setTimeout(() => {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has just ended by itself.
+      }
+    }, 60 + chance.next() * withinMs);
     // Its output may end later than the child, which can't be killed then.
     void child.status.then(() => clearTimeout(timer));
     await ended(child);
