@@ -15,8 +15,8 @@ const TIMER = "clickstream-maintain.timer";
 /** What is started at boot. */
 export const ENABLED = ["clickstream.service", TIMER] as const;
 
-/** Where the service finds secrets of logins to Kafka; a file that is missing is no error. */
-const CREDENTIALS = describeSettings().filter(({ name, secret }) => secret && name.startsWith("KAFKA_"))
+/** Where the service finds secrets besides the database's; a file that is missing is no error. */
+const CREDENTIALS = describeSettings().filter(({ name, secret }) => secret && !name.startsWith("DATABASE_"))
   .map(({ name }) => `LoadCredential=${name}:clickstream.${name}`).join("\n");
 
 /** What only the hosts on AWS have: their scripts get the administrator's secret and create the users of the database. */
