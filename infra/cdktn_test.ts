@@ -14,7 +14,10 @@ const ABOUT = /^(\/\/|terraform\.required_providers)/;
 async function synthesizeBy(app: string): Promise<Map<string, Json>> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-cdktn-" });
   try {
-    const env = { CDKTF_OUTDIR: folder, DEPLOY_UNBUILT: "true", DEPLOY_SIZE: "production", DEPLOY_EGRESS: "nat" };
+    const env = {
+      ...{ CDKTF_OUTDIR: folder, DEPLOY_UNBUILT: "true", DEPLOY_SIZE: "production", DEPLOY_EGRESS: "nat" },
+      DEPLOY_ALARM_EMAIL: "on-call@example.com",
+    };
     const { code, stderr } = await new Deno.Command("sh", { args: ["-c", app], cwd: ROOT, env }).output();
     assert.equal(code, 0, new TextDecoder().decode(stderr));
     const all = new Map<string, Json>();

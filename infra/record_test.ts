@@ -4,7 +4,13 @@ import { type DeploymentRecord, recordOf, resume } from "./record.ts";
 import { deploySettings } from "./settings.ts";
 import { type JsonObject, synthesize } from "./testing/synth.ts";
 
-const read = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
+/** Reads settings; production must have an address. */
+function read(choices: Readonly<Record<string, string>>) {
+  const all: Readonly<Record<string, string>> = choices["DEPLOY_SIZE"] === "production"
+    ? { DEPLOY_ALARM_EMAIL: "on-call@example.com", ...choices }
+    : choices;
+  return deploySettings((name) => all[name]);
+}
 const REGION = { AWS_REGION: "eu-central-1" };
 
 /** What was deployed, the environment now, and what comes of it: settings that change, and settings that are refused. */

@@ -174,7 +174,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
     edits: {
       "processor/config/config.ts": insert(
         "before",
-        /^ {2}KAFKA_TLS_CA: /m,
+        /^ {2}\.\.\.KAFKA_LOGIN_SETTINGS,/m,
         `KAFKA_CLIENT_ID: { schema: text(/^[a-z]{1,20}$/), default: "clickstream", allowed: "small letters",
           about: "what the brokers' logs call the program" },\n`,
       ),
@@ -207,7 +207,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
       "docs/debugging.md": insert(
         "before",
         /^## What doctor says/m,
-        "## It starts again and again\n\n`ClickstreamRestarts`: look at the log.\n\n",
+        "## It starts again and again\n\n**Alert** `ClickstreamRestarts`. Look at the log.\n\n",
       ),
     },
     without: "docs/debugging.md",

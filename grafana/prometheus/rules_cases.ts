@@ -25,10 +25,8 @@ const WATERMARK = 'clickstream_watermark_timestamp_seconds{partition="0",instanc
 // The topic has any name, and there are others in the same brokers.
 const END = 'kafka_log_log_logendoffset{topic="shop.clicks",partition="0"}';
 const SENT = 'kafka_server_brokertopicmetrics_messagesin_total{topic="shop.clicks"}';
-const [OTHER_END, OTHER_SENT] = [END, SENT].map((series) => series.replace("shop.clicks", "orders")) as [
-  string,
-  string,
-];
+const OTHER_END = END.replace("shop.clicks", "orders");
+const OTHER_SENT = SENT.replace("shop.clicks", "orders");
 const OURS = 'clickstream_gaps_open_records{topic="shop.clicks",partition="0"}';
 const CHANGED = 'clickstream_topic_changed{kind="recreated",instance="a:8080"}';
 const GAPS = 'clickstream_gaps_open_records{topic="clickstream-events",partition="3"}';

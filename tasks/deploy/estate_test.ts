@@ -15,10 +15,11 @@ const EMAIL = "on-call@example.com";
 async function aws({ env }: Cloud): Promise<Aws> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-aws-cli-" });
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-  await Deno.writeTextFile(`${folder}/aws`, `#!/bin/sh\nexec ${(await commandLine()).join(" ")} "$@"\n`, {
+  // Not in this process's environment, where other tests would find it.
+  const set = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`).join("");
+  await Deno.writeTextFile(`${folder}/aws`, `#!/bin/sh\n${set}exec ${(await commandLine()).join(" ")} "$@"\n`, {
     mode: 0o755,
   });
-  for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
   Deno.env.set("PATH", `${folder}:${Deno.env.get("PATH")}`);
   return new Aws(REGION);
 }

@@ -3,7 +3,9 @@ import { deploySettings } from "../../infra/settings.ts";
 import { AwsError } from "./aws.ts";
 import { accountOf, type Asks, chooseZones, faultOfTerraform, faultsOfAccount, vcpus, zonesOf } from "./preflight.ts";
 
-const choose = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
+/** Reads settings; production must have an address. */
+const choose = (choices: Readonly<Record<string, string>>) =>
+  deploySettings((name) => ({ DEPLOY_ALARM_EMAIL: "on-call@example.com", ...choices } as Record<string, string>)[name]);
 
 type Answer = unknown | AwsError;
 

@@ -167,7 +167,7 @@ async function checkHttp(listen: string): Promise<void> {
   });
   await reader.cancel();
   for (const sent of text.slice(0, text.lastIndexOf("\n\n")).split("\n\n").slice(1)) {
-    assert.match(sent, /^event: (status|history|point|front|shop|events|trouble|missed)\ndata: .*$/);
+    assert.match(sent, /^event: (status|history|point|front|shop|events|recent|trouble|missed)\ndata: .*$/);
     JSON.parse(sent.slice(sent.indexOf("data: ") + 6));
   }
 }
