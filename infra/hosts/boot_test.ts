@@ -214,7 +214,7 @@ Deno.test({
       new RegExp(
         `^passwords of ${PASSWORDS["grafana-admin"].length} and ${
           PASSWORDS["database-monitoring"].length
-        } characters, 3 dashboards$`,
+        } characters, 4 dashboards$`,
       ),
     );
   });
