@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type Json, type JsonObject, leaves, STACKS } from "./testing/synth.ts";
+import { EMAIL, type Json, type JsonObject, leaves, STACKS } from "./testing/synth.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -16,7 +16,7 @@ async function synthesizeBy(app: string): Promise<Map<string, Json>> {
   try {
     const env = {
       ...{ CDKTF_OUTDIR: folder, DEPLOY_UNBUILT: "true", DEPLOY_SIZE: "production", DEPLOY_EGRESS: "nat" },
-      DEPLOY_ALARM_EMAIL: "on-call@example.com",
+      ...EMAIL,
     };
     const { code, stderr } = await new Deno.Command("sh", { args: ["-c", app], cwd: ROOT, env }).output();
     assert.equal(code, 0, new TextDecoder().decode(stderr));

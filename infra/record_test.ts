@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { run } from "../testing/servers/child.ts";
 import { type DeploymentRecord, recordOf, resume } from "./record.ts";
 import { deploySettings } from "./settings.ts";
-import { type JsonObject, synthesize } from "./testing/synth.ts";
+import { EMAIL, type JsonObject, synthesize } from "./testing/synth.ts";
 
 /** Reads settings; production must have an address. */
 function read(choices: Readonly<Record<string, string>>) {
   const all: Readonly<Record<string, string>> = choices["DEPLOY_SIZE"] === "production"
-    ? { DEPLOY_ALARM_EMAIL: "on-call@example.com", ...choices }
+    ? { ...EMAIL, ...choices }
     : choices;
   return deploySettings((name) => all[name]);
 }

@@ -8,8 +8,7 @@ import { deploySettings, LEFT_OUT, MADE_HERE, PASSED_ON, REGIONS, SETTINGS, Wron
 import { READS } from "../processor/commands/cli/reads.ts";
 import type { SettingName } from "../processor/config/config.ts";
 import { CHOICES, SIZES } from "./sizes.ts";
-
-const EMAIL = { DEPLOY_ALARM_EMAIL: "on-call@example.com" };
+import { EMAIL } from "./testing/synth.ts";
 
 const read = (choices: Readonly<Record<string, string>>) => deploySettings((name) => choices[name]);
 

@@ -43,13 +43,15 @@ export function synthesize(choices: Readonly<Record<string, string>> = {}): Prom
   return done.get(key)!;
 }
 
+/** Who is told of alarms, which production needs. */
+export const EMAIL = { DEPLOY_ALARM_EMAIL: "on-call@example.com" };
+
 /** The same, without the cache. */
 export async function synthesizeAnew(choices: Readonly<Record<string, string>>): Promise<Synthesized> {
   const folder = await Deno.makeTempDir({ prefix: "clickstream-synth-" });
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   const app = newApp(folder);
-  // Production needs it.
-  const all: Readonly<Record<string, string>> = { DEPLOY_ALARM_EMAIL: "on-call@example.com", ...choices };
+  const all: Readonly<Record<string, string>> = { ...EMAIL, ...choices };
   addStacks(app, deploySettings((name) => all[name]), await namedFiles(folder));
   app.synth();
   const stacks = new Map<string, JsonObject>();

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { deploySettings } from "../../infra/settings.ts";
 import { SIZES } from "../../infra/sizes.ts";
+import { EMAIL } from "../../infra/testing/synth.ts";
 import { costOf, type Item, monthlyCost, total } from "./cost.ts";
-
-/** Production needs somebody who is told of alarms. */
-const EMAIL = { DEPLOY_ALARM_EMAIL: "on-call@example.com" };
 
 const choose = (choices: Readonly<Record<string, string>>) =>
   deploySettings((name) => ({ ...EMAIL, ...choices } as Readonly<Record<string, string>>)[name]);

@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { ROOT } from "./deployment.ts";
 import { recordOf } from "../../infra/record.ts";
 import { deploySettings, WrongSettings } from "../../infra/settings.ts";
+import { EMAIL } from "../../infra/testing/synth.ts";
 import { describeChanges, describeDeployment } from "./deploy.ts";
-import { identity, readOptions } from "./deployment.ts";
+import { identity, readOptions, ROOT } from "./deployment.ts";
 import { farewell, settingsToDestroy } from "./destroy.ts";
 import { judge, type Outputs, type Verdict, waysIn } from "./hosts.ts";
-
-/** Production needs somebody who is told of alarms. */
-const EMAIL = { DEPLOY_ALARM_EMAIL: "on-call@example.com" };
 
 const SHA = "a".repeat(64);
 const NEW = `/opt/clickstream/store/clickstream-${SHA}/clickstream`;

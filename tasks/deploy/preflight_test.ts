@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { deploySettings } from "../../infra/settings.ts";
+import { EMAIL } from "../../infra/testing/synth.ts";
 import { AwsError } from "./aws.ts";
 import { accountOf, type Asks, chooseZones, faultOfTerraform, faultsOfAccount, vcpus, zonesOf } from "./preflight.ts";
 
 /** Reads settings; production must have an address. */
 const choose = (choices: Readonly<Record<string, string>>) =>
-  deploySettings((name) => ({ DEPLOY_ALARM_EMAIL: "on-call@example.com", ...choices } as Record<string, string>)[name]);
+  deploySettings((name) => ({ ...EMAIL, ...choices } as Record<string, string>)[name]);
 
 type Answer = unknown | AwsError;
 
