@@ -23,6 +23,10 @@ export interface ClickEvent {
   /** A whole number from 1, or its decimal string. */
   readonly quantity?: number | string | null;
   readonly currency?: string | null;
+  /** What the client calls itself, as HTTP's header of this name. */
+  readonly userAgent?: string | null;
+  /** The order that a purchase belongs to. */
+  readonly orderId?: string | null;
 }
 
 /** Largest record value that can be an event, in bytes. */
@@ -89,6 +93,8 @@ export const FIELDS = {
   price: { number: true, least: 0, most: MAX_CENTS / 100 },
   quantity: { number: true, least: 1, absent: 1 },
   currency: { form: { pattern: /^[A-Z]{3}$/, words: "three capitals, such as EUR" } },
+  userAgent: { maxLength: 1024 },
+  orderId: { maxLength: MAX_ID_LENGTH },
 } as const satisfies { readonly [name in keyof ClickEvent]-?: FieldRule };
 
 /** Why a record can't be an event: a closed set, in the order of the checks. */

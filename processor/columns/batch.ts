@@ -19,7 +19,16 @@ export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "reg
 export type Dimension = typeof DIMENSIONS[number];
 
 /** Columns of codes: the dimensions, and the fields that only raw events keep, such as the page as it was sent. */
-export const CODED = [...DIMENSIONS, "page", "referrer", "product", "campaign", "currency"] as const;
+export const CODED = [
+  ...DIMENSIONS,
+  "page",
+  "referrer",
+  "product",
+  "campaign",
+  "currency",
+  "userAgent",
+  "order",
+] as const;
 
 /** One of `CODED`. */
 export type Coded = typeof CODED[number];

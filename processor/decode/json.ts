@@ -143,6 +143,8 @@ const REFERRER: TextField = { name: "referrer", column: "referrer" };
 const PRODUCT: TextField = { name: "productId", column: "product" };
 const CAMPAIGN: TextField = { name: "campaign", column: "campaign" };
 const CURRENCY: TextField = { name: "currency", column: "currency" };
+const USER_AGENT: TextField = { name: "userAgent", column: "userAgent" };
+const ORDER: TextField = { name: "orderId", column: "order" };
 
 /** Writes an event's fields to index `batch.count`; checks each in the order of the contract. */
 function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
@@ -170,6 +172,8 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   batch.quantity[at] = quantity;
   batch.revenue[at] = event.eventType === PURCHASE ? revenueOf(price ?? 0, quantity) : 0;
   codes.currency[at] = code(event, CURRENCY, batch);
+  codes.userAgent[at] = code(event, USER_AGENT, batch);
+  codes.order[at] = code(event, ORDER, batch);
 }
 
 /** The code of a field's text, `NONE` if absent. */

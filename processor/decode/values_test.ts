@@ -40,7 +40,7 @@ function assertKept(sent: Message | string, some: Readonly<Record<string, unknow
 
 const NOTHING_OPTIONAL = {
   ...{ session: null, device: "unknown", region: "unknown", referrer: null, product: null, campaign: null },
-  ...{ price: NaN, quantity: 1, currency: null, revenue: 0 },
+  ...{ price: NaN, quantity: 1, currency: null, revenue: 0, userAgent: null, order: null },
 };
 
 Deno.test("an event with all fields is kept completely", () => {
@@ -60,6 +60,7 @@ Deno.test("an event with all fields is kept completely", () => {
       productId: "p1",
     },
     ...{ campaign: "autumn", price: 19.99, quantity: 3, currency: "EUR", unknown: [{}], more: null },
+    ...{ userAgent: "Mozilla/5.0", orderId: "o-1" },
   };
   assert.deepEqual(kept(sent), {
     ...{
@@ -73,6 +74,7 @@ Deno.test("an event with all fields is kept completely", () => {
     },
     ...{ device: "mobile", region: "eu", referrer: "https://example.org/", product: "p1", campaign: "autumn" },
     ...{ price: 1999, quantity: 3, currency: "EUR", revenue: 5997, partition: 3, offset: 41, kafkaTime: NOON },
+    ...{ userAgent: "Mozilla/5.0", order: "o-1" },
   });
 });
 
@@ -87,6 +89,8 @@ Deno.test("null counts as absent, and absent fields get their defaults", () => {
     "price",
     "quantity",
     "currency",
+    "userAgent",
+    "orderId",
   ];
   assertKept({}, NOTHING_OPTIONAL);
   assertKept(Object.fromEntries(fields.map((field) => [field, null])), NOTHING_OPTIONAL);

@@ -126,6 +126,7 @@ function sharing(known: Map<string, string>, event: StoredEvent): StoredEvent {
     productId: shared(event.productId),
     campaign: shared(event.campaign),
     currency: shared(event.currency),
+    userAgent: shared(event.userAgent),
   };
 }
 
@@ -149,6 +150,8 @@ function eventRow(event: StoredEvent): EventRow {
     kafka_partition: event.partition,
     kafka_offset: event.offset,
     kafka_time: isoTime(event.kafkaTimeMs),
+    user_agent: event.userAgent,
+    order_id: event.orderId,
   };
 }
 

@@ -68,6 +68,8 @@ Deno.test("the oracle names the first invalid field, in the order of the contrac
     [undefined, { quantity: "1" }],
     ["bad_value quantity", { quantity: "1.0" }],
     ["bad_value currency", { currency: "eur" }],
+    ["bad_value userAgent", { userAgent: "x".repeat(1025) }],
+    ["bad_value orderId", { orderId: "" }],
     ["wrong_type currency", { currency: 978 }],
     ["bad_value price", { price: 5e9, quantity: 3, currency: "eur" }],
     [undefined, { price: 5e9, quantity: 2 }],
@@ -157,6 +159,7 @@ Deno.test("the oracle keeps every field of an event", () => {
       ...{ ...GOOD, eventId: "e", userId: "ü", sessionId: "s", timestamp: "2026-03-01T12:00:00.1239+01:00" },
       ...{ page: "/p?q#f", device: "tablet", region: "eu", referrer: "r", productId: "p", campaign: "c" },
       ...{ price: "1.005", quantity: 3, currency: "EUR", unknown: {} },
+      ...{ userAgent: "Mozilla/5.0", orderId: "o-1" },
     }], Date.parse("2026-03-01T11:00:00.5Z")),
     SETTINGS,
   ).events;
@@ -165,6 +168,7 @@ Deno.test("the oracle keeps every field of an event", () => {
     ...{ page: "/p?q#f", device: "tablet", region: "eu", referrer: "r", product_id: "p", campaign: "c" },
     ...{ price_cents: "101", quantity: 3, currency: "EUR", revenue_cents: "303" },
     ...{ kafka_partition: 0, kafka_offset: 0, kafka_time: "2026-03-01T11:00:00.500Z" },
+    ...{ user_agent: "Mozilla/5.0", order_id: "o-1" },
   });
 });
 

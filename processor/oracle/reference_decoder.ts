@@ -24,6 +24,8 @@ export interface OracleEvent {
   readonly quantity: number;
   readonly currency: string | null;
   readonly revenueCents: bigint;
+  readonly userAgent: string | null;
+  readonly orderId: string | null;
 }
 
 /** Why a record is not an event: a reason of the contract's closed set, and the invalid field if there is one. */
@@ -89,9 +91,11 @@ function eventOf(fields: Fields): OracleEvent {
   const revenueCents = eventType === "purchase" ? (priceCents ?? 0n) * BigInt(quantity) : 0n;
   if (!isAffordable(revenueCents)) throw new Refused("bad_value", "price");
   const currency = currencyOf(fields);
+  const userAgent = optionalText(fields, "userAgent", 1, 1024);
+  const orderId = optionalText(fields, "orderId", 1, 128);
   return {
     ...{ eventId, userId, sessionId, eventType, timeMs, page, device, region, referrer, productId, campaign },
-    ...{ priceCents, quantity, currency, revenueCents },
+    ...{ priceCents, quantity, currency, revenueCents, userAgent, orderId },
   };
 }
 

@@ -43,6 +43,8 @@ export type EventRow = {
   readonly kafka_partition: number;
   readonly kafka_offset: number;
   readonly kafka_time: string;
+  readonly user_agent: string | null;
+  readonly order_id: string | null;
 };
 
 /** A row of `traffic`: one minute, event type, device and region. */

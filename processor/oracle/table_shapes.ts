@@ -48,6 +48,7 @@ export const SHAPES: Readonly<Record<TableName, TableShape>> = {
     ...{ page: "text", device: "text", region: "text", referrer: "text", product_id: "text", campaign: "text" },
     ...{ price_cents: "cents", quantity: "count", currency: "text", revenue_cents: "cents" },
     ...{ kafka_partition: "count", kafka_offset: "count", kafka_time: "time" },
+    ...{ user_agent: "text", order_id: "text" },
   }),
   traffic: shape("window_start event_type device region", "window_start", {
     ...{ window_start: "time", event_type: "text", device: "text", region: "text" },

@@ -138,6 +138,8 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
   { name: "kafka_partition", of: "partition", type: "integer" },
   { name: "kafka_offset", of: "offset", type: "bigint" },
   { name: "kafka_time", of: "kafkaTime", type: "timestamptz" },
+  { name: "user_agent", of: "userAgent", type: "text" },
+  { name: "order_id", of: "order", type: "text" },
 ];
 
 /** Size in bytes from which a chunk is passed on. */

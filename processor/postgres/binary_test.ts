@@ -129,6 +129,7 @@ function eventAt(batch: Batch, i: number): Cell[] {
     ...[batch.text("page", i), batch.text("device", i), batch.text("region", i), batch.text("referrer", i)],
     ...[batch.text("product", i), batch.text("campaign", i), Number.isNaN(price[i]) ? null : price[i]!, quantity[i]!],
     ...[batch.text("currency", i), revenue[i]!, partition[i]!, offset[i]!, kafkaTime[i]!],
+    ...[batch.text("userAgent", i), batch.text("order", i)],
   ];
 }
 
@@ -182,7 +183,9 @@ Deno.test(`copy: the rows of ${INPUTS} records are what PostgreSQL's format says
     // Guards against a test that compares nothing.
     assert.ok(events.length > 15_000, `${events.length} events`);
     assert.ok(chunks > 8, `${chunks} chunks`);
-    for (const c of [3, 11]) assert.ok(events.some((row) => row[c] === null) && events.some((row) => row[c] !== null));
+    for (const c of [3, 11, 18, 19]) {
+      assert.ok(events.some((row) => row[c] === null) && events.some((row) => row[c] !== null));
+    }
   }
 });
 
@@ -226,7 +229,7 @@ function checkReferrers(runs: KernelRuns, lengths: readonly number[]): void {
     batch.offset[batch.count] = batch.count;
     batch.setPlaceAsId();
     batch.codes.referrer[batch.count] = batch.words.referrer.internText("x".repeat(length));
-    batch.codes.currency[batch.count] = NONE;
+    for (const column of ["currency", "userAgent", "order"] as const) batch.codes[column][batch.count] = NONE;
     batch.keep();
   }
   try {

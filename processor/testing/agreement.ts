@@ -13,7 +13,7 @@ import type { Records } from "../records.ts";
 function written(batch: Batch, i: number): string {
   const { ids, sessions, events } = batch.words.wanted;
   const columns = CODED.filter((column) =>
-    events || !["page", "referrer", "product", "campaign", "currency"].includes(column)
+    events || !["page", "referrer", "product", "campaign", "currency", "userAgent", "order"].includes(column)
   ).filter((column) => sessions || column !== "session");
   const { time, kafkaTime, price, quantity, revenue, offset, partition } = batch;
   return JSON.stringify([

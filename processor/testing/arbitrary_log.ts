@@ -80,6 +80,8 @@ const fields = fc.record({
   price: some(price),
   quantity: some(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(null, 1e6, 1e12))),
   currency: some(fc.constantFrom("EUR", "USD", null)),
+  userAgent: some(fc.oneof(fc.constantFrom("Mozilla/5.0", null, "a".repeat(1024)), text)),
+  orderId: some(fc.oneof(fc.constantFrom("o-1", null), text)),
   more: some(fc.constantFrom<unknown>({ userId: "no", deep: [[{}]] }, [], "\ud800")),
 });
 
@@ -111,7 +113,7 @@ const ODD_VALUES = [
   ...["2026-03-01T23:00:00.5z", "2026-03-01T23:00+24:00", "+002026-03-01T23:00Z", "20260301T230000Z", "1772406000000"],
 ];
 const FIELDS = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region"]
-  .concat(["referrer", "productId", "campaign", "price", "quantity", "currency"]);
+  .concat(["referrer", "productId", "campaign", "price", "quantity", "currency", "userAgent", "orderId"]);
 const oddField = fc.tuple(fc.constantFrom(...FIELDS), fc.constantFrom<unknown>(...ODD_VALUES));
 
 // Notations of the same object; the last two repeat a field.

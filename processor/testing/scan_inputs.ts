@@ -117,6 +117,8 @@ function fields(random: Random, kafkaMs: number): [string, string][] {
     ["price", number(random, `${random.below(200)}.${random.below(10)}${random.below(10)}`), 0.4],
     ["quantity", number(random, random.chance(0.9) ? String(1 + random.below(5)) : `"${random.below(9)}"`), 0.3],
     ["currency", text(random, random.chance(0.95) ? "EUR" : random.pick(["USD", "eur", "€UR"])), 0.3],
+    ["userAgent", text(random, random.chance(0.9) ? "Mozilla/5.0 (X11)" : "é".repeat(1020 + random.below(8))), 0.3],
+    ["orderId", text(random, random.chance(0.95) ? word(random) : "o".repeat(126 + random.below(5))), 0.2],
     ["appVersion", random.pick(['"4.2.1"', "7", "1.5", "true", "false", "null", '"ü"', "{}"]), 0.1],
   ];
   const kept = all.filter(([, , chance]) => random.chance(chance)).map((

@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000;
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 const FIELDS = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region"]
-  .concat(["referrer", "productId", "campaign", "price", "quantity", "currency"]);
+  .concat(["referrer", "productId", "campaign", "price", "quantity", "currency", "userAgent", "orderId"]);
 const LIMITS = [0, 1, 63, 64, 65, 127, 128, 129, 2047, 2048, 2049];
 /** Values of every type, as JSON. */
 const VALUES = ["null", "true", "false", "0", "-0", "-1", "1e400", "-1e400", "1e-400", "9".repeat(400), "0.1e1", "1E5"]

@@ -56,6 +56,8 @@ const FREE = [
   "referrer",
   "productId",
   "campaign",
+  "userAgent",
+  "orderId",
 ] as const;
 const CHECKED = ["eventType", "timestamp", "price", "quantity", "currency"] as const;
 
@@ -194,7 +196,8 @@ async function checkTables(url: string, tables: readonly string[]): Promise<void
     assert.deepEqual(await tablesOf(url), tables);
     const columns = { user_id: "userId", session_id: "sessionId", page: "page", region: "region" } as const;
     const more = { referrer: "referrer", product_id: "productId", campaign: "campaign" } as const;
-    for (const [column, name] of Object.entries({ ...columns, ...more })) {
+    const last = { user_agent: "userAgent", order_id: "orderId" } as const;
+    for (const [column, name] of Object.entries({ ...columns, ...more, ...last })) {
       const { rows } = await db.query<{ value: string }>(
         `select ${column} as value from clickstream.events where event_id like '${name}-%'
           order by substr(event_id, ${name.length + 2})::int`,

@@ -1,11 +1,24 @@
 /** Writes events to columns, as processor/columns/batch.ts has them; the host makes its arrays of them. */
 import { Dictionary, intern, internText } from "./dictionary";
-import { CAMPAIGN, CURRENCY, ID, PAGE, PRODUCT, REFERRER, REGION, SESSION, TYPE, USER } from "./fields";
+import {
+  CAMPAIGN,
+  CURRENCY,
+  ID,
+  ORDER,
+  PAGE,
+  PRODUCT,
+  REFERRER,
+  REGION,
+  SESSION,
+  TYPE,
+  USER,
+  USER_AGENT,
+} from "./fields";
 import { Ids, setId } from "./ids";
 import { alloc, copy, free } from "./memory";
 import { Note, note } from "./notes";
 
-const CODED: i32 = 11;
+const CODED: i32 = 13;
 /** Code of an absent text. */
 const NONE: i32 = -1;
 /** Code of the region of events without one. */
@@ -23,6 +36,8 @@ const OF_REFERRER: i32 = 7;
 const OF_PRODUCT: i32 = 8;
 const OF_CAMPAIGN: i32 = 9;
 const OF_CURRENCY: i32 = 10;
+const OF_USER_AGENT: i32 = 11;
+const OF_ORDER: i32 = 12;
 
 /** The texts of a commit. The dictionaries of the coded columns follow. */
 @unmanaged
@@ -37,7 +52,7 @@ export class Words {
 }
 
 const DICTIONARIES: usize = 32;
-export const WORDS_BYTES: usize = DICTIONARIES + 4 * 11;
+export const WORDS_BYTES: usize = DICTIONARIES + 4 * 13;
 
 @inline
 export function dictionaryOf(words: Words, column: i32): Dictionary {
@@ -70,7 +85,7 @@ export class Columns {
 const CODES: usize = 32;
 
 export function newColumns(capacity: i32): Columns {
-  const columns = changetype<Columns>(alloc(CODES + 4 * 11));
+  const columns = changetype<Columns>(alloc(CODES + 4 * 13));
   columns.partition = alloc(capacity * 4);
   columns.offset = alloc(capacity * 8);
   columns.kafkaTime = alloc(capacity * 8);
@@ -85,7 +100,7 @@ export function newColumns(capacity: i32): Columns {
 
 export function freeColumns(columns: Columns): void {
   const at = changetype<usize>(columns);
-  for (let n: usize = 0; n < CODES + 4 * 11; n += 4) free(<usize>load<u32>(at + n));
+  for (let n: usize = 0; n < CODES + 4 * 13; n += 4) free(<usize>load<u32>(at + n));
   free(at);
 }
 
@@ -152,6 +167,8 @@ export function write(words: Words, columns: Columns, place: i32, first: i32, pa
     writeTexts(words, columns, place, OF_PRODUCT, PRODUCT);
     writeTexts(words, columns, place, OF_CAMPAIGN, CAMPAIGN);
     writeTexts(words, columns, place, OF_CURRENCY, CURRENCY);
+    writeTexts(words, columns, place, OF_USER_AGENT, USER_AGENT);
+    writeTexts(words, columns, place, OF_ORDER, ORDER);
   }
 }
 

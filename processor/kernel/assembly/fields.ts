@@ -16,22 +16,24 @@ export const CAMPAIGN: i32 = 11;
 export const PRICE: i32 = 12;
 export const QUANTITY: i32 = 13;
 export const CURRENCY: i32 = 14;
+export const USER_AGENT: i32 = 15;
+export const ORDER: i32 = 16;
 /** Stands for the beginning of the record in place of a previous field. */
-export const BEGINNING: i32 = 15;
+export const BEGINNING: i32 = 17;
 
 /** Fields that must be there, and fields that may be a number, as bits. */
 export let needed: i32 = 0;
 export let numeric: i32 = 0;
 
 /** By field: its name in 16 bytes, and the length of the name; and the longest text in bytes, or 0. */
-const NAMES: usize = memory.data(16 * 16, 16);
-const NAME_LENGTHS: usize = memory.data(16 * 4, 4);
-const LONGEST: usize = memory.data(16 * 4, 4);
+const NAMES: usize = memory.data(17 * 16, 16);
+const NAME_LENGTHS: usize = memory.data(17 * 4, 4);
+const LONGEST: usize = memory.data(17 * 4, 4);
 
 /** Names a field and sets its rules. */
 export function setField(field: i32, name: usize, length: i32, longest: i32, isNeeded: bool, isNumeric: bool): void {
   // A name is compared as one vector.
-  if (field > CURRENCY || length > 16) fail(UNKNOWN_FIELD);
+  if (field > ORDER || length > 16) fail(UNKNOWN_FIELD);
   v128.store(NAMES + (field << 4), upTo16(name, length));
   store<i32>(NAME_LENGTHS + (field << 2), length);
   store<i32>(LONGEST + (field << 2), longest);
@@ -43,7 +45,7 @@ export function setField(field: i32, name: usize, length: i32, longest: i32, isN
 export function fieldNamed(at: usize, length: i32): i32 {
   if (length > 16) return 0;
   const name = upTo16(at, length);
-  for (let field = ID; field <= CURRENCY; field++) {
+  for (let field = ID; field <= ORDER; field++) {
     if (load<i32>(NAME_LENGTHS + (field << 2)) === length && same(name, v128.load(NAMES + (field << 4)))) return field;
   }
   return 0;

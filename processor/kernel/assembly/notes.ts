@@ -4,7 +4,7 @@ import { alloc } from "./memory";
 /** Most records that are looked at together: few enough that what is known of them stays in the nearest cache. */
 export const MOST: i32 = 64;
 
-/** A record. The spans of its 16 fields follow, each a start and an end. */
+/** A record. The spans of its fields follow, each a start and an end. */
 @unmanaged
 export class Note {
   /** Fields with a value, as bits; 0 if the host must judge the record. */
@@ -67,7 +67,7 @@ export class Note {
 }
 
 const SPANS: usize = 128;
-const SIZE: usize = 256;
+const SIZE: usize = 320;
 
 let notes: usize = 0;
 

@@ -29,11 +29,11 @@ class Separator {
 const KNOWN: i32 = 4;
 const SIZE: usize = 64;
 /** By previous field: the separators that are known, and behind them one that may replace the oldest. */
-const SEPARATORS: usize = memory.data(16 * 5 * 64, 64);
+const SEPARATORS: usize = memory.data(18 * 5 * 64, 64);
 const OF_FIELD: usize = 5 * SIZE;
 /** By previous field: which is the oldest, and how often the candidate came more often than others. */
-const OLDEST: usize = memory.data(16 * 4, 4);
-const SIGHTINGS: usize = memory.data(16 * 4, 4);
+const OLDEST: usize = memory.data(18 * 4, 4);
+const SIGHTINGS: usize = memory.data(18 * 4, 4);
 
 /** Sightings in excess of others that a separator needs to replace a known one: odd records can't push out the usual. */
 const OFTEN: i32 = 32;

@@ -5,6 +5,7 @@ import {
   ID,
   mayHold,
   needed,
+  ORDER,
   PAGE,
   PRICE,
   QUANTITY,
@@ -13,6 +14,7 @@ import {
   TIMESTAMP,
   TYPE,
   USER,
+  USER_AGENT,
 } from "./fields";
 import { quickHash } from "./hash";
 import { copy, same, SLACK, upTo16 } from "./memory";
@@ -63,6 +65,8 @@ export function check(note: Note): bool {
   if (note.has(ID) && !mayHold(ID, note.length(ID))) return false;
   if (note.has(SESSION) && !mayHold(SESSION, note.length(SESSION))) return false;
   if (note.has(REGION) && !mayHold(REGION, note.length(REGION))) return false;
+  if (note.has(USER_AGENT) && !mayHold(USER_AGENT, note.length(USER_AGENT))) return false;
+  if (note.has(ORDER) && !mayHold(ORDER, note.length(ORDER))) return false;
   if (!isType(note.start(TYPE), note.length(TYPE))) return false;
   if (note.has(CURRENCY) && !isCurrency(note.start(CURRENCY), note.length(CURRENCY))) return false;
   const start = note.start(TIMESTAMP);

@@ -49,6 +49,7 @@ function eventRow(batch: Batch, i: number): Row {
     ...{ currency: batch.text("currency", i), revenue_cents: String(batch.revenue[i]!) },
     ...{ kafka_partition: batch.partition[i]!, kafka_offset: batch.offset[i]! },
     kafka_time: isoTime(batch.kafkaTime[i]!),
+    ...{ user_agent: batch.text("userAgent", i), order_id: batch.text("order", i) },
   };
 }
 

@@ -131,6 +131,7 @@ function compare(batch: Batch, expected: OracleEvent, offset: number): void {
     ...{ page: text("page")!, device: text("device")!, region: text("region")!, referrer: text("referrer") },
     ...{ productId: text("product"), campaign: text("campaign"), priceCents: cents(batch.price[0]!) },
     ...{ quantity: batch.quantity[0]!, currency: text("currency"), revenueCents: cents(batch.revenue[0]!)! },
+    ...{ userAgent: text("userAgent"), orderId: text("order") },
   };
   const { eventId, ...fields } = expected;
   for (const name of Object.keys(found) as (keyof typeof found)[]) assert.equal(found[name], fields[name], name);
