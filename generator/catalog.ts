@@ -39,8 +39,24 @@ const WISHES = ["red shoes", "winter jacket", "jeans", "grüne Tasche", "linen s
 /** Last digits of prices. */
 const ENDINGS = [99, 95, 0, 49, 90];
 
+/** A campaign and the parameters of its links; `gclid` in place of all, where the advertiser only tags by click. */
+export interface Campaign {
+  readonly name: string;
+  readonly link: string;
+}
+
+const linked = (source: string, medium: string, name: string): Campaign => ({
+  name,
+  link: `utm_source=${source}&utm_medium=${medium}&utm_campaign=${name}`,
+});
+
 /** Running campaigns. */
-export const CAMPAIGNS = ["autumn-sale", "newsletter-47", "free-shipping", "welcome-back"] as const;
+export const CAMPAIGNS: readonly Campaign[] = [
+  linked("instagram", "paid_social", "autumn-sale"),
+  linked("Newsletter", "email", "newsletter-47"),
+  { name: "free-shipping", link: "gclid=Cj0KCQ" },
+  { name: "welcome-back", link: "utm_campaign=welcome-back" },
+];
 
 /** Referrers of visits; null for a bookmark or a typed address. */
 export const REFERRERS: WeightedChoice<string | null> = new WeightedChoice<string | null>([

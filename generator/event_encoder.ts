@@ -2,6 +2,7 @@
  * Encodes events as JSON, in the ways that different clients write them. No event id is used twice.
  * @module
  */
+import type { Campaign } from "./catalog.ts";
 import type { Click } from "./journey.ts";
 import { hash, scramble } from "./random.ts";
 import type { Shopper } from "./shoppers.ts";
@@ -9,7 +10,7 @@ import type { Shopper } from "./shoppers.ts";
 /** Referrer and campaign of a visit; null where unknown. */
 export interface Origin {
   readonly referrer: string | null;
-  readonly campaign: string | null;
+  readonly campaign: Campaign | null;
 }
 
 /** Fields that all events of one visit share, encoded once. */
@@ -18,6 +19,8 @@ export interface EncodedVisit {
   readonly origin: Origin;
   readonly head: string;
   readonly tail: string;
+  /** What its purchases say of their order, which is one. */
+  readonly order: string;
 }
 
 /** Size of the shared buffers. Allocating a buffer for every event would take longer than all other work. */
@@ -37,7 +40,7 @@ const DASH = 45;
 export class EventEncoder {
   readonly #keys: readonly [number, number, number, number, number];
   #events = 0;
-  #sessions = 0;
+  #visits = 0;
   #buffer = new Uint8Array(BUFFER_BYTES);
   #used = 0;
 
@@ -48,14 +51,17 @@ export class EventEncoder {
 
   /** Prepares a visit, with a new session id if its client sends session ids. */
   visit(shopper: Shopper, origin: Origin): EncodedVisit {
-    const { client, device, region, userId } = shopper;
-    const sessionId = client.sendsSessionId ? this.#sessionId() : null;
+    const { client, device, region, userAgent, userId } = shopper;
+    const visit = this.#visitId();
+    const sessionId = client.sendsSessionId ? `s-${visit}` : null;
     return {
       shopper,
       origin,
       head: `"userId":"${userId}"${optional("sessionId", sessionId)},"eventType":"`,
-      tail: optional("device", device) + optional("region", region) + optional("campaign", origin.campaign) +
-        client.extra + "}",
+      tail: optional("device", device) + optional("region", region) +
+        optional("campaign", origin.campaign?.name ?? null) +
+        optional("userAgent", userAgent) + client.extra + "}",
+      order: optional("orderId", client.terse ? null : `o-${visit}`),
     };
   }
 
@@ -93,8 +99,9 @@ export class EventEncoder {
     return String.fromCharCode(...bytes);
   }
 
-  #sessionId(): string {
-    return `s-${scramble(this.#sessions++ ^ this.#keys[4]).toString(16).padStart(8, "0")}`;
+  /** Returns the id of a new visit. */
+  #visitId(): string {
+    return scramble(this.#visits++ ^ this.#keys[4]).toString(16).padStart(8, "0");
   }
 
   /** Writes a new event id as ASCII, in the form of a random UUID. */
@@ -128,13 +135,14 @@ function writeHex(x: number, digits: number, bytes: Uint8Array, at: number): voi
 }
 
 /** The fields of an event without its id, as JSON without the opening brace. */
-function fieldsOf({ shopper, origin, head, tail }: EncodedVisit, click: Click, timeMs: number, atEntry: boolean) {
+function fieldsOf(visit: EncodedVisit, click: Click, timeMs: number, atEntry: boolean): string {
+  const { shopper, origin, head, tail } = visit;
   const { client, currency } = shopper;
   const { referrer, campaign } = origin;
   const { eventType, page, product, quantity } = click;
   let text = `${head}${eventType}","timestamp":${timestamp(timeMs, client.timestamp)},"page":"${page}`;
   if (atEntry && campaign !== null && !page.includes("#")) {
-    text += `${page.includes("?") ? "&" : "?"}utm_campaign=${campaign}`;
+    text += `${page.includes("?") ? "&" : "?"}${campaign.link}`;
   }
   text += '"';
   if (atEntry && referrer !== null) text += `,"referrer":"${referrer}"`;
@@ -144,6 +152,7 @@ function fieldsOf({ shopper, origin, head, tail }: EncodedVisit, click: Click, t
     if (quantity !== null) text += `,"quantity":${quantity}`;
     if (!client.terse) text += `,"currency":"${currency}"`;
   }
+  if (eventType === "purchase") text += visit.order;
   return text + tail;
 }
 

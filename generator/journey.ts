@@ -3,7 +3,7 @@
  * @module
  */
 import type { Catalog, Product } from "./catalog.ts";
-import { type Habit, HABITS } from "./shoppers.ts";
+import { CRAWLING, type Habit, HABITS } from "./shoppers.ts";
 import { type Random, WeightedChoice } from "./random.ts";
 
 /** State of the chain: a page or an action. */
@@ -86,7 +86,7 @@ function chain({ carts, pays }: Habit): Readonly<Record<Place, WeightedChoice<Mo
   };
 }
 
-const CHAINS = new Map(HABITS.map((habit) => [habit, chain(habit)]));
+const CHAINS = new Map([...HABITS, CRAWLING].map((habit) => [habit, chain(habit)]));
 
 /** One visit, from its first click to its last. */
 export class Journey {

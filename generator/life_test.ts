@@ -132,6 +132,11 @@ Deno.test("events have about 240 bytes and use every allowed notation", () => {
   within("no device", share(({ device }) => device === undefined), 0.003, 0.05);
   within("no region", share(({ region }) => region === undefined), 0.003, 0.05);
   within("referrers", share(({ referrer }) => referrer !== undefined), 0.05, 0.3);
+  within("tagged links", share(({ page }) => String(page).includes("utm_source=")), 0.01, 0.1);
+  within("user agents", share(({ userAgent }) => userAgent !== undefined), 0.03, 0.15);
+  within("robots", share(({ userAgent }) => /bot/i.test(String(userAgent))), 0.002, 0.03);
+  within("robots' purchases", share(({ userAgent, orderId }) => /bot/i.test(String(userAgent)) && !!orderId), 0, 0);
+  within("orders", share(({ orderId }) => orderId !== undefined), 0.005, 0.1);
   within("campaigns", share(({ campaign }) => campaign !== undefined), 0.05, 0.3);
   within("regions beyond ASCII", share(({ region }) => region === "Île-de-France"), 0.002, 0.05);
 });

@@ -29,6 +29,17 @@ export const HABITS: readonly Habit[] = [
   { name: "passer-by", share: 0.25, returns: 0.05, bounces: 0.65, carts: 0.04, pays: 0.5, lured: 0.12 },
 ];
 
+/** The habit of robots. */
+export const CRAWLING: Habit = {
+  name: "crawler",
+  share: 0,
+  returns: 0.9,
+  bounces: 0.02,
+  carts: 0,
+  pays: 0,
+  lured: 0,
+};
+
 /** A client application and how it writes events. */
 export interface Client {
   readonly name: string;
@@ -39,6 +50,8 @@ export interface Client {
   readonly terse: boolean;
   /** Writes prices as text. */
   readonly decimalPrices: boolean;
+  /** What it may call itself; without any, it does not send `userAgent`. */
+  readonly userAgents: readonly string[];
   /** Unknown fields, as JSON, after a comma. */
   readonly extra: string;
 }
@@ -53,6 +66,7 @@ export interface Shopper {
   readonly device: string | null;
   readonly region: string | null;
   readonly currency: string;
+  readonly userAgent: string | null;
 }
 
 const DAY_MS = 86_400_000;
@@ -70,14 +84,37 @@ const WEB: Client = {
   sendsSessionId: true,
   terse: false,
   decimalPrices: false,
+  userAgents: [],
   extra: "",
 };
 
+const MOZILLA = "Mozilla/5.0";
+
+const BROWSERS = [
+  `${MOZILLA} (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36`,
+  `${MOZILLA} (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/604.1`,
+  `${MOZILLA} (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36`,
+  `${MOZILLA} (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0`,
+];
+
+const CRAWLER: Client = {
+  ...WEB,
+  name: "crawler",
+  sendsSessionId: false,
+  userAgents: [
+    `${MOZILLA} (compatible; Googlebot/2.1; +http://www.google.com/bot.html)`,
+    `${MOZILLA} (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)`,
+    "price-watch/1.4 (+https://watch.example.org/bot)",
+    "python-requests/2.32.5",
+  ],
+};
+
 const CLIENTS = new WeightedChoice<Client>([
-  [WEB, 62],
+  [WEB, 61],
   [{ ...WEB, name: "app", timestamp: "epoch", decimalPrices: true, extra: ',"appVersion":"4.2.1"' }, 20],
   [{ ...WEB, name: "without cookies", sendsSessionId: false }, 12],
-  [{ ...WEB, name: "partner", timestamp: "iso with offset" }, 5.5],
+  [{ ...WEB, name: "partner", timestamp: "iso with offset", userAgents: BROWSERS }, 5.5],
+  [CRAWLER, 1],
   [{ ...WEB, name: "beacon", timestamp: "epoch", sendsEventId: false, sendsSessionId: false, terse: true }, 0.5],
 ]);
 
@@ -142,7 +179,8 @@ export class Shoppers {
   /** Returns the shopper with this number. Only the device may differ between calls. */
   shopper(number: number, random: Random): Shopper {
     const chance = (salt: number) => unit(hash(this.#seed, number, salt));
-    const client = CLIENTS.at(chance(1));
+    const client = this.#client(number);
+    const { userAgents } = client;
     const [region, currency] = REGIONS.at(chance(3));
     return {
       number,
@@ -152,11 +190,16 @@ export class Shoppers {
       device: client.terse ? null : DEVICES.at(random.chance(0.1) ? random.next() : chance(2)),
       region: client.terse ? null : region,
       currency,
+      userAgent: userAgents[Math.floor(chance(8) * userAgents.length)] ?? null,
     };
   }
 
+  #client(number: number): Client {
+    return CLIENTS.at(unit(hash(this.#seed, number, 1)));
+  }
+
   #habit(number: number): Habit {
-    return KINDS.at(unit(hash(this.#seed, number, 4)));
+    return this.#client(number) === CRAWLER ? CRAWLING : KINDS.at(unit(hash(this.#seed, number, 4)));
   }
 
   /** Lists a day's guests in random order. */
