@@ -137,7 +137,7 @@ export class GeneratorStack extends AwsStack {
     const ec2 = `arn:aws:ec2:${region}:${network.account}`;
     const role = new IamRole(this, "role", {
       name: this.named("generator"),
-      assumeRolePolicy: trust("lambda.amazonaws.com", null),
+      assumeRolePolicy: trust("lambda.amazonaws.com", network.account),
     });
     const rights = new IamRolePolicy(this, "policy", {
       name: "function",

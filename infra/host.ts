@@ -134,7 +134,7 @@ export class Host extends Construct {
   #makeProfile({ network, artifacts }: Ground, options: HostOptions, release: SsmParameter): IamInstanceProfile {
     const name = this.#stack.named(this.host);
     const region = this.#stack.settings.AWS_REGION;
-    const role = new IamRole(this, "role", { name, assumeRolePolicy: trust("ec2.amazonaws.com", null) });
+    const role = new IamRole(this, "role", { name, assumeRolePolicy: trust("ec2.amazonaws.com", network.account) });
     const secrets = Object.values(options.secrets);
     new IamRolePolicy(this, "policy", {
       name: "host",

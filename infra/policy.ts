@@ -38,21 +38,24 @@ export function policy(...statements: readonly Statement[]): string {
   return JSON.stringify({ Version: "2012-10-17", Statement: statements.map(written) });
 }
 
-/** Services that assume a role without naming the account that they act for: both give a role to code of the same account only. */
-export type Nameless = "ec2.amazonaws.com" | "lambda.amazonaws.com";
-
 /**
- * The policy that lets a service assume a role.
- *
- * @param account the account that the service must act for; null for services that don't name it
+ * Services that give a role to code of the same account only, and whose documentation does not promise that they name
+ * the account when they assume it. For them the condition holds if they do; required, it could lock a host or the
+ * function out of its own role.
  */
-export function trust(service: Nameless, account: null): string;
-export function trust(service: string, account: string): string;
-export function trust(service: string, account: string | null): string {
-  const condition = account === null ? {} : { Condition: { StringEquals: { "aws:SourceAccount": account } } };
+const MAY_NOT_NAME_ACCOUNT: ReadonlySet<string> = new Set(["ec2.amazonaws.com", "lambda.amazonaws.com"]);
+
+/** The policy that lets a service assume a role, on behalf of this account only. */
+export function trust(service: string, account: string): string {
+  const operator = MAY_NOT_NAME_ACCOUNT.has(service) ? "StringEqualsIfExists" : "StringEquals";
   return JSON.stringify({
     Version: "2012-10-17",
-    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: service }, ...condition }],
+    Statement: [{
+      Effect: "Allow",
+      Action: "sts:AssumeRole",
+      Principal: { Service: service },
+      Condition: { [operator]: { "aws:SourceAccount": account } },
+    }],
   });
 }
 

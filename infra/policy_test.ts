@@ -6,7 +6,8 @@ Deno.test("infra: a policy has the format of IAM", () => {
     Version: "2012-10-17",
     Statement: [{ Effect: "Allow", Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::b/*"] }],
   });
-  assert.match(trust("ec2.amazonaws.com", null), /"Principal":\{"Service":"ec2.amazonaws.com"\}/);
+  assert.match(trust("ec2.amazonaws.com", "1"), /"Principal":\{"Service":"ec2.amazonaws.com"\}/);
+  assert.match(trust("ec2.amazonaws.com", "1"), /"Condition":\{"StringEqualsIfExists":\{"aws:SourceAccount":"1"\}\}/);
   assert.match(trust("dlm.amazonaws.com", "1"), /"Condition":\{"StringEquals":\{"aws:SourceAccount":"1"\}\}/);
   assert.deepEqual(decrypt("arn:key", "s3", "eu-central-1").condition, {
     StringEquals: { "kms:ViaService": "s3.eu-central-1.amazonaws.com" },

@@ -184,7 +184,7 @@ const PROPERTIES: readonly Property[] = [
         .flatMap((type) => deployment.resources(type)).flatMap((resource) =>
           statements(resource)
             .filter(({ Principal, Condition }) =>
-              /"Service"/.test(JSON.stringify(Principal)) && !NAMELESS.test(JSON.stringify(Principal)) &&
+              /"Service"/.test(JSON.stringify(Principal)) &&
               !/aws:SourceAccount|aws:SourceArn|encryptioncontext/i.test(JSON.stringify(Condition) ?? "")
             )
             .map(() => where(resource))
@@ -308,9 +308,6 @@ const PROPERTIES: readonly Property[] = [
     wrong: every(["aws_cloudwatch_log_group"], (is) => (is["retention_in_days"] as number) > 0),
   },
 ];
-
-/** Services that don't name the account that they act for when they assume a role. */
-const NAMELESS = /"(ec2|lambda)\.amazonaws\.com"/;
 
 /** Secrets by the kind of host that may read them. */
 const READS = {
@@ -450,6 +447,15 @@ const PLANTED: readonly {
     change: {
       assume_role_policy:
         '{"Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"dlm.amazonaws.com"}}]}',
+    },
+    seenBy: "services that act for others do so only for this account",
+  },
+  {
+    fault: "a host's role for any account",
+    of: "aws_iam_role",
+    change: {
+      assume_role_policy:
+        '{"Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ec2.amazonaws.com"}}]}',
     },
     seenBy: "services that act for others do so only for this account",
   },
