@@ -1,6 +1,6 @@
 /**
  * The monthly cost of a deployment: on-demand list prices of us-east-1 for every synthesized resource, and an estimate of
- * what the deployment itself causes in logs and in traffic between zones.
+ * what the deployment itself causes in logs, in snapshots and in traffic between zones.
  * @module
  */
 import { App } from "../../infra/aws.ts";
@@ -13,6 +13,7 @@ import type { Settings } from "../../infra/settings.ts";
 export const PRICES_OF = "of 2025";
 
 const HOURS = 730;
+const DAYS = HOURS / 24;
 
 /** US dollars. */
 const PRICE = {
@@ -29,6 +30,10 @@ const PRICE = {
   /** Detailed monitoring has seven metrics per instance; the agent adds four, and the host reports three. */
   watchedInstance: 4.2,
   logsPerGib: 0.5,
+  keptLogsPerGib: 0.03,
+  throughEndpointPerGib: 0.01,
+  throughNatPerGib: 0.045,
+  snapshotPerGib: 0.05,
   betweenZonesPerGib: 0.02,
 } as const;
 
@@ -52,6 +57,7 @@ interface Priced {
 }
 
 const hosts = "hosts, with detailed monitoring";
+const database = "database, and one that stands by if there is one";
 const small = "keys, secrets, names, alarms";
 const number = (value: unknown) => Number(value ?? 0);
 
@@ -65,7 +71,7 @@ const PRICED: Readonly<Record<string, Priced>> = {
   aws_launch_template: { group: "disks", dollars: (is) => rootGib(is) * PRICE.diskPerGib },
   aws_ebs_volume: { group: "disks", dollars: (is) => number(is["size"]) * PRICE.diskPerGib },
   aws_db_instance: {
-    group: "database, and one that stands by if there is one",
+    group: database,
     dollars: (is) =>
       (is["multi_az"] ? 2 : 1) *
         (DATABASE_CLASSES[String(is["instance_class"])]!.dollarsPerHour * HOURS +
@@ -90,11 +96,14 @@ const PRICED: Readonly<Record<string, Priced>> = {
   aws_lambda_function: { group: "generator", dollars: () => HOURS * 60 * PRICE.lambdaPerGibSecond },
 };
 
-/** Types that cost nothing, or so little by use that it rounds to nothing. */
+/**
+ * Types that cost nothing, or so little by use that it rounds to nothing. RDS keeps backups of up to the disk's size free
+ * of charge; log groups and snapshots are in the estimates.
+ */
 const FREE =
   /^aws_(cloudwatch_event_|cloudwatch_log_group|db_(parameter|subnet)_group|default_security_group|dlm_|flow_log|iam_|internet_gateway|kms_alias|lambda_(function_event|permission)|route$|route_table|route53_record|s3_|secretsmanager_secret_version|security_group|sns_|sqs_|ssm_|subnet|volume_attachment|vpc$|vpc_security_group)/;
 
-/** GiB a month that a host writes to CloudWatch: its journal, and its part of the flow logs. */
+/** GiB a month that a host or the database writes to CloudWatch: its journal, and its part of the flow logs. */
 const LOG_GIB_PER_HOST = 0.7;
 
 /** Bytes of an event with its share of what carries it. */
@@ -117,17 +126,41 @@ export function monthlyCost(resources: readonly Resource[], settings: Settings):
     groups.set(priced.group, { count: count + (dollars > 0 ? 1 : 0), dollars: before + dollars });
   }
   const instances = groups.get(hosts)?.count ?? 0;
+  const databases = groups.get(database)?.count ?? 0;
   return [
     ...[...groups].map(([group, { count, dollars }]) => ({
       what: group === hosts ? `${count} ${group}` : group,
       dollars,
     })),
     {
-      what: `logs and flow logs, at ${LOG_GIB_PER_HOST} GiB of each host`,
-      dollars: instances * LOG_GIB_PER_HOST * PRICE.logsPerGib,
+      what: `logs and flow logs, at ${LOG_GIB_PER_HOST} GiB of each host and the database`,
+      dollars: logs(settings, instances + databases),
     },
+    ...(resources.some(({ type }) => type === "aws_dlm_lifecycle_policy")
+      ? [{
+        what: `daily snapshots, at ${settings.DEPLOY_RATE} events/s`,
+        dollars: snapshots(settings, resources.filter(({ type }) => type === "aws_ebs_volume")),
+      }]
+      : []),
     { what: `traffic between zones, at ${settings.DEPLOY_RATE} events/s`, dollars: betweenZones(settings) },
   ];
+}
+
+/** Logs are sent out of the network, taken in, and kept for some days. */
+function logs({ DEPLOY_EGRESS: egress, DEPLOY_LOG_DAYS: days }: Settings, writers: number): number {
+  const way = egress === "nat" ? PRICE.throughNatPerGib : PRICE.throughEndpointPerGib;
+  return writers * LOG_GIB_PER_HOST * (PRICE.logsPerGib + way + days / DAYS * PRICE.keptLogsPerGib);
+}
+
+/** A snapshot has what changed since the one before: of a broker the day's events, of the host of Prometheus all. */
+function snapshots(settings: Settings, volumes: readonly Resource[]): number {
+  const { DEPLOY_BACKUP_DAYS: kept, DEPLOY_RATE: rate, DEPLOY_RETENTION_HOURS: hours } = settings;
+  const events = rate * EVENT_BYTES * 86_400 * (kept + hours / 24) / 2 ** 30;
+  return volumes.reduce((sum, { is }) => {
+    const isBroker = /kafka-\d+-data$/.test((is["tags"] as { readonly Name: string }).Name);
+    const size = number(is["size"]);
+    return sum + (isBroker ? Math.min(size, events) : size) * PRICE.snapshotPerGib;
+  }, 0);
 }
 
 /** An event is sent, copied to the other brokers and read: two thirds of each way lead to another zone. */

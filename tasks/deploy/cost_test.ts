@@ -29,6 +29,19 @@ Deno.test("cost: every resource of every size has a price or is known to be free
   // Five endpoints in two zones, or one NAT with an address.
   assert.deepEqual(await dollars({ DEPLOY_SIZE: "small" }, /^ways/), [73]);
   assert.deepEqual(await dollars({ DEPLOY_SIZE: "small", DEPLOY_EGRESS: "nat" }, /^ways/), [36.5]);
+  // 0.7 GiB of four writers: taken in, sent by endpoints or a NAT, and kept for a month of 30 days.
+  for (const [egress, way] of [["endpoints", 0.01], ["nat", 0.045]] as const) {
+    assert.deepEqual(
+      await dollars({ DEPLOY_SIZE: "small", DEPLOY_EGRESS: egress }, /^logs/),
+      [Number((4 * 0.7 * (0.5 + way + 30 * 24 / 730 * 0.03)).toFixed(2))],
+    );
+  }
+  // A broker with 20 events/s of 14 days, and 20 GiB of Prometheus. Without a policy there are none.
+  assert.deepEqual(
+    await dollars({ DEPLOY_SIZE: "small" }, /^daily snapshots/),
+    [Number(((20 * 300 * 86400 * 14 / 2 ** 30 + 20) * 0.05).toFixed(2))],
+  );
+  assert.deepEqual(await dollars({ DEPLOY_SIZE: "dev" }, /^daily snapshots/), []);
   for (const size of SIZES) {
     const all = await cost({ DEPLOY_SIZE: size });
     assert.ok(all.every((item) => item.dollars > 0), size);
@@ -47,5 +60,16 @@ Deno.test("cost: the README states these costs", async () => {
     const [, said] = new RegExp(`^\\| \`${size}\` .*\\| +(\\d+) \\|$`, "m").exec(readme) ??
       assert.fail(`${size} has no cost`);
     assert.equal(Number(said), total(await cost({ DEPLOY_SIZE: size })), size);
+  }
+});
+
+Deno.test("cost: no other document states a cost, which could differ", async () => {
+  const root = new URL("../../", import.meta.url);
+  const documents = ["CHANGELOG.md", "CONTRIBUTING.md"];
+  for await (const { name } of Deno.readDir(new URL("docs/", root))) {
+    if (name.endsWith(".md")) documents.push(`docs/${name}`);
+  }
+  for (const path of documents) {
+    assert.doesNotMatch(await Deno.readTextFile(new URL(path, root)), /\$ ?\d[.,\d]* |\bdollars?\b|\bUSD\b/, path);
   }
 });
