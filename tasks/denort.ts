@@ -35,9 +35,10 @@ const TRAILER_MARK = 0x501e;
 const UNIX = 3;
 
 /** Where this Deno looks for its runtime before it downloads it. */
-function runtimePath(target: string): string {
-  const folder = Deno.env.get("DENO_DIR") ??
-    `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+export function runtimePath(target: string, os: typeof Deno.build.os = Deno.build.os): string {
+  const home = Deno.env.get("HOME");
+  const caches = os === "darwin" ? `${home}/Library/Caches` : Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`;
+  const folder = Deno.env.get("DENO_DIR") ?? `${caches}/deno`;
   return `${folder}/dl/release/v${Deno.version.deno}/denort-${target}.zip`;
 }
 
