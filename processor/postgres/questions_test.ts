@@ -113,6 +113,22 @@ onEachDatabase("questions of a shop", {
     assert.deepEqual(await report(db, "page_views_compared", longer), [["/", 1, 1]]);
   },
 
+  "answer as docs/questions.md says": async (open) => {
+    const db = await filled(await migrated(open), sales());
+    const text = await Deno.readTextFile(new URL("../../docs/questions.md", import.meta.url));
+    const examples = [...text.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql]) => sql!);
+    assert.ok(examples.length > 0);
+    for (const sql of examples) await db.query(sql);
+    const { rows } = await db.query<{ name: string }>(
+      `select distinct proname as name from pg_proc
+        where pronamespace = 'clickstream'::regnamespace and proretset
+          and has_function_privilege('clickstream_reader', oid, 'execute')`,
+    );
+    const reports = rows.map(({ name }) => name).filter((name) => !/_compared$|_between$|_by_minute$/.test(name));
+    const parts = ["bounces", "event_rates"];
+    assert.deepEqual(reports.filter((name) => !text.includes(`\`${name}`)).sort(), parts);
+  },
+
   "follow cohorts over complete weeks and months": async (open) => {
     const db = await migrated(open);
     await db.transaction(async (tx) => {
