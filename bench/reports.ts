@@ -57,7 +57,8 @@ const SLOW = ["Custom funnel", "Stored events by table"];
 
 function reports(now: Date): Timed[] {
   const names = ["conversion", "top_pages", "devices", "regions", "activity_heatmap", "funnel"]
-    .concat(["session_lengths", "session_depths", "carts", "entry_paths"]);
+    .concat(["session_lengths", "session_depths", "carts", "entry_paths"])
+    .concat(["conversion_compared", "top_pages_compared", "funnel_compared"]);
   return Object.keys(TARGETS_MS).map(Number).flatMap((days) => {
     const from = new Date(now.getTime() - days * DAY_MS);
     const day = (time: Date) => `'${time.toISOString().slice(0, 10)}'::date`;
@@ -68,7 +69,9 @@ function reports(now: Date): Timed[] {
       ...["conversions", "event_rates"].map((name) =>
         call(name, `'${from.toISOString()}', '${now.toISOString()}', interval '1 hour', null, null`, days)
       ),
-      ...["retention", "new_users"].map((name) => call(name, `${day(from)}, ${day(now)}`, days)),
+      ...["retention", "retention_weeks", "retention_months", "new_users"].map((name) =>
+        call(name, `${day(from)}, ${day(now)}`, days)
+      ),
       call("top_users", `'${from.toISOString()}', '${now.toISOString()}', 1000`, days),
       // Listing hundreds of thousands of users is slow, and nobody reads that list.
       { ...call("top_users", `'${from.toISOString()}', '${now.toISOString()}'`, days), targeted: days === 1 },

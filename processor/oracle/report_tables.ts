@@ -27,6 +27,8 @@ import {
   topUsers,
 } from "./reports.ts";
 import type { Expected } from "./rows.ts";
+import { orders, products, retentionMonths, retentionWeeks, searches } from "./shop.ts";
+import { isoTime } from "./values.ts";
 import { type Cell, type Columns, type Reader, readRows, type Row } from "./table_shapes.ts";
 
 /** A wrong value in a report; a whole row if `column` is null. */
@@ -111,8 +113,8 @@ function ratesOf(minutes: number, chosen: Chosen): Report {
   };
 }
 
-/** The report functions by name, with their definitions. */
-export const REPORTS: Readonly<Record<string, Report>> = {
+/** The report functions by name, without those that compare two times. */
+const PLAIN: Readonly<Record<string, Report>> = {
   conversion: CONVERSION,
   top_pages: {
     key: ["page"],
@@ -189,7 +191,74 @@ export const REPORTS: Readonly<Record<string, Report>> = {
     isByDay: true,
     rowsOf: retention,
   },
+  retention_weeks: {
+    key: ["cohort_week", "week_number"],
+    columns: { cohort_week: "day", cohort_size: "count", week_number: "count", users: "count", rate: "rate" },
+    isByDay: true,
+    rowsOf: retentionWeeks,
+  },
+  retention_months: {
+    key: ["cohort_month", "month_number"],
+    columns: { cohort_month: "day", cohort_size: "count", month_number: "count", users: "count", rate: "rate" },
+    isByDay: true,
+    rowsOf: retentionMonths,
+  },
+  products: {
+    key: ["product_id"],
+    columns: { product_id: "text", views: "count", carts: "count", purchases: "count", revenue_cents: "cents" },
+    rowsOf: products,
+  },
+  orders: {
+    key: [],
+    columns: {
+      ...{ orders: "count", revenue_cents: "cents", average_order_cents: "rate", buyers: "count" },
+      returning_buyers: "count",
+    },
+    rowsOf: orders,
+  },
+  searches: { key: ["term"], columns: { term: "text", searches: "count", users: "count" }, rowsOf: searches },
 };
+
+/** Reports that have `x_compared` beside them. */
+const COMPARED = [
+  ...["conversion", "carts", "orders", "top_pages", "page_views", "entry_paths", "devices", "regions", "products"],
+  ...["searches", "top_users", "funnel", "session_lengths", "session_depths", "activity_heatmap", "new_users"],
+];
+
+/** The report functions by name, with their definitions. */
+export const REPORTS: Readonly<Record<string, Report>> = {
+  ...PLAIN,
+  ...Object.fromEntries(COMPARED.map((name) => [`${name}_compared`, comparedOf(PLAIN[name]!)])),
+};
+
+/** A report beside the time of the same length before. */
+function comparedOf({ key, columns, isByDay, rowsOf }: Report): Report {
+  const isKey = (column: string) => key.includes(column) || column === "name";
+  const measures = Object.keys(columns).filter((column) => !isKey(column));
+  const empty = Object.fromEntries(
+    measures.map((column) => [column, columns[column] === "count" ? 0 : columns[column] === "cents" ? "0" : null]),
+  );
+  const written = (ms: number) => isByDay ? new Date(ms).toISOString().slice(0, 10) : isoTime(ms);
+  return {
+    key,
+    ...isByDay ? { isByDay } : {},
+    columns: { ...columns, ...Object.fromEntries(measures.map((column) => [`previous_${column}`, columns[column]!])) },
+    rowsOf(expected, range, nowMs) {
+      const [fromMs, toMs] = [Date.parse(range.from), Date.parse(range.to)];
+      const earlier = { from: written(2 * fromMs - toMs), to: range.from };
+      const shifted = (row: Row): Row =>
+        "day" in row ? { ...row, day: written(Date.parse(String(row["day"])) + toMs - fromMs) } : row;
+      const keyOf = (row: Row) => JSON.stringify(key.map((column) => row[column]!));
+      const now = new Map(rowsOf(expected, range, nowMs).map((row) => [keyOf(row), row]));
+      const before = new Map(rowsOf(expected, earlier, nowMs).map(shifted).map((row) => [keyOf(row), row]));
+      return [...new Set([...now.keys(), ...before.keys()])].map((at) => {
+        const [row, old] = [now.get(at), before.get(at)];
+        const previous = measures.map((column) => [`previous_${column}`, (old ?? empty)[column]!] as const);
+        return { ...empty, ...old, ...empty, ...row, ...Object.fromEntries(previous) };
+      });
+    },
+  };
+}
 
 /** Calls every report for every range and compares the rows, in any order, with the definitions. */
 export async function compareReports(
@@ -218,7 +287,7 @@ export async function readReport(database: Reader, name: string, range: Range): 
   const more = call === undefined ? "" : `, ${call.more}`;
   const source = `clickstream.${call?.name ?? name}($1::text::${type}, $2::text::${type}${more})`;
   const rows = await readRows(database, columns, source, "", [range.from, range.to]);
-  return "hour" in columns ? rows.filter((row) => row["events"] !== 0) : rows;
+  return "hour" in columns ? rows.filter((row) => row["events"] !== 0 || (row["previous_events"] ?? 0) !== 0) : rows;
 }
 
 /** The differences as readable lines. */

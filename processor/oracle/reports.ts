@@ -10,7 +10,7 @@ export interface Range {
 }
 
 /** `k ÷ n`, or null if `n` is 0. */
-function share(k: number, n: number): number | null {
+export function share(k: number, n: number): number | null {
   return n === 0 ? null : k / n;
 }
 

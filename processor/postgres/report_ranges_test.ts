@@ -20,6 +20,7 @@ const TIMED = [
     "session_depths",
     "carts",
     "entry_paths",
+    ...["products", "orders", "searches"],
   ],
 ].map((name) => `${name}($1, $2)`).concat(
   "conversions($1, $2, '7 minutes', null, null)",
@@ -48,6 +49,12 @@ const ORDERS: readonly (readonly [call: string, columns: readonly number[]])[] =
   ["session_depths($1, $2)", [1]],
   ["entry_paths($1, $2)", [-4, -2, 1]],
   ["retention($1, $2)", [1, 3]],
+  ["products($1, $2)", [-5, -2, 1]],
+  ["searches($1, $2)", [-2, -3, 1]],
+  ["top_pages_compared($1, $2)", [-2, -3, 1]],
+  ["funnel_compared($1, $2)", [1]],
+  ["activity_heatmap_compared($1, $2)", [1, 2]],
+  ["new_users_compared($1, $2)", [1]],
   ["new_users($1, $2)", [1]],
 ];
 
@@ -70,10 +77,11 @@ const TIMES: readonly Range[] = [
   ["2026-11-02T22:59:00Z", "2026-11-05T00:01:00Z"],
 ];
 
-/** A visitor who views a page, fills a cart and buys, all in one millisecond. */
+/** A visitor who views a page, searches, fills a cart and buys, all in one millisecond. */
 function buyer(user: string, ms: number): Message[] {
-  return ["page_view", "add_to_cart", "purchase"].map((eventType) => ({
-    ...{ eventId: `${user} ${eventType}`, userId: user, eventType, page: `/${user}`, timestamp: ms, price: 9e6 },
+  return ["page_view", "search", "add_to_cart", "purchase"].map((eventType) => ({
+    ...{ eventId: `${user} ${eventType}`, userId: user, eventType, page: `/${user}?q=${user}`, timestamp: ms },
+    ...{ price: 9e6, productId: user },
   }));
 }
 
@@ -124,8 +132,9 @@ Deno.test("reports, embedded: sort their rows", async () => {
     eventId: `e${n}`,
     userId: `u${random.below(40)}`,
     eventType: random.pick(["page_view", "page_view", "add_to_cart", "purchase", "search"]),
-    page: random.pick(["/a", "/B", "/b", "/é", "/c/d"]),
+    page: random.pick(["/a", "/B", "/b?q=b", "/é?q=é", "/c/d?q=a"]),
     device: random.pick(["mobile", "desktop", "tablet", null]),
+    productId: random.pick(["b", "B", "é", null]),
     region: random.pick(["eu", "us", "asia", "EU"]),
     price: random.pick([0, 0, 1, 2]),
     timestamp: at("2026-11-02T00:00:00.000") + random.below(48 * 3600) * 1000,

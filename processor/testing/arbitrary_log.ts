@@ -51,6 +51,11 @@ interface Click {
   readonly stamp: (timeMs: number) => unknown;
 }
 
+const SEARCHES = [
+  ...["/s?q=Red+shoes", "/s?a=1&q=red%20shoes+&q=no", "/s?s=%C3%BC#f", "/#/s?search=%c3%bc", "/s?keyword=%zz%ff+x"],
+  ...["/s?query=", "/s?q=%00", "/s?xq=1&=2&q", "/s#?q=5%", "/s?q=%E2%82%AC%E2%82"],
+];
+
 const fields = fc.record({
   eventId: fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom("e1", "e2", "e10", "\uff5e", "\u{1F600}", `${TOPIC}/0/1`) },
@@ -69,13 +74,14 @@ const fields = fc.record({
   ),
   page: fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom("/", "/a", "/a?x=1#y", "/a#y?x", "?q", "#", "/\u{1F600}") },
+    { weight: 2, arbitrary: fc.constantFrom(...SEARCHES) },
     { weight: 1, arbitrary: text },
     { weight: 1, arbitrary: fc.constant("/" + "p".repeat(2_047)) },
   ),
   device: some(fc.constantFrom("desktop", "mobile", "tablet", "Desktop", "", "tv", "unknown", "tv\0", null)),
   region: some(fc.oneof(fc.constantFrom("eu", "EU", "unknown", null), text)),
   referrer: some(fc.oneof(fc.constant(""), text)),
-  productId: some(text),
+  productId: some(fc.oneof(fc.constantFrom("P1", "P2"), text)),
   campaign: some(text),
   price: some(price),
   quantity: some(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(null, 1e6, 1e12))),

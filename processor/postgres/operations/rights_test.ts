@@ -7,7 +7,7 @@ const EVENT = `insert into clickstream.events (event_id, event_time, user_id, ev
 
 const CHOSEN = ["conversion", "devices", "regions", "activity_heatmap"];
 const REPORTS = [...CHOSEN, "top_pages", "funnel", "top_users", "session_lengths", "session_depths", "carts"]
-  .concat("entry_paths", "page_views");
+  .concat("entry_paths", "page_views", "products", "orders", "searches", "conversion_compared");
 
 const READS = [
   ...[

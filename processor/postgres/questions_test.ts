@@ -1,0 +1,166 @@
+/** Reports of products, orders and searches, of weeks and months, and beside the time before. */
+import assert from "node:assert/strict";
+import { migrated, onEachDatabase } from "../../testing/servers/databases.ts";
+import { report, storeEvents } from "../testing/contracts/reports.ts";
+import { at, type Message } from "../testing/scenario.ts";
+import type { Database } from "./database.ts";
+
+const MONDAY = ["2026-11-02T00:00Z", "2026-11-03T00:00Z"] as const;
+const TUESDAY = ["2026-11-03T00:00Z", "2026-11-04T00:00Z"] as const;
+const NEVER = ["2026-01-01T00:00Z", "2026-02-01T00:00Z"] as const;
+
+let events = 0;
+
+function event(time: string, userId: string, eventType: string, more: Message = {}): Message {
+  return { eventId: `e${events++}`, userId, eventType, page: "/", timestamp: at(time), ...more };
+}
+
+/** Ann buys two products in one order on Monday, and one on Tuesday. Bob's order has the same id; he buys twice. */
+function sales(): Message[] {
+  const bought = (time: string, user: string, productId: string, price: number, more: Message = {}) =>
+    event(time, user, "purchase", { productId, price, ...more });
+  return [
+    event("2026-11-02T10:00:00.000", "ann", "page_view", { productId: "P1" }),
+    event("2026-11-02T10:01:00.000", "ann", "add_to_cart", { productId: "P1", quantity: 3 }),
+    bought("2026-11-02T10:02:00.000", "ann", "P1", 10, { quantity: 3, orderId: "o-1" }),
+    bought("2026-11-02T10:02:00.000", "ann", "P2", 5, { orderId: "o-1" }),
+    bought("2026-11-02T11:00:00.000", "bob", "P2", 5, { orderId: "o-1" }),
+    bought("2026-11-02T11:00:00.000", "bob", "P2", 5),
+    bought("2026-11-02T23:59:59.999", "bob", "P2", 5),
+    bought("2026-11-03T00:00:00.000", "ann", "P1", 10),
+    bought("2026-11-03T01:00:00.000", "cat", "P1", 8),
+    event("2026-11-03T02:00:00.000", "dan", "page_view", { productId: "P3" }),
+    event("2026-11-03T02:00:00.000", "dan", "page_view"),
+  ];
+}
+
+function searching(): Message[] {
+  const pages: [user: string, page: string][] = [
+    ["ann", "/search?q=Red+Shoes"],
+    ["ann", "/search?page=2&q=red%20shoes+"],
+    ["bob", "/search?q=red+shoes&q=not+this#results"],
+    ["bob", "/find?keyword=gr%C3%BCne%20Tasche"],
+    ["bob", "/#/find?s=gr%c3%bcne+tasche"],
+    ["cat", "/search?q=100%25+50%"],
+    // No UTF-8; no value; no such parameter.
+    ["cat", "/search?q=%FF+A"],
+    ["cat", "/search?q=&x=1"],
+    ["cat", "/search?req=x"],
+  ];
+  return [
+    ...pages.map(([user, page]) => event("2026-11-02T10:00:00.000", user, "search", { page })),
+    event("2026-11-02T10:00:00.000", "dan", "page_view", { page: "/search?q=no+search" }),
+  ];
+}
+
+async function filled(db: Database, messages: readonly Message[]): Promise<Database> {
+  await storeEvents(db, messages, at("2026-11-03T12:00:00.000"));
+  return db;
+}
+
+onEachDatabase("questions of a shop", {
+  "count products and orders, checked by hand": async (open) => {
+    const db = await filled(await migrated(open), sales());
+    assert.deepEqual(await report(db, "products", MONDAY), [["P1", 1, 1, 1, 3000], ["P2", 0, 0, 4, 2000]]);
+    assert.deepEqual(await report(db, "products", TUESDAY), [["P1", 0, 0, 2, 1800], ["P3", 1, 0, 0, 0]]);
+    // Ann's order, and Bob's three.
+    assert.deepEqual(await report(db, "orders", MONDAY), [[4, 5000, 1250, 2, 0]]);
+    // Of Ann and Cat, Ann had bought before.
+    assert.deepEqual(await report(db, "orders", TUESDAY), [[2, 1800, 900, 2, 1]]);
+    assert.deepEqual(await report(db, "orders", [MONDAY[0], TUESDAY[1]]), [[6, 6800, 6800 / 6, 3, 1]]);
+    assert.deepEqual(await report(db, "orders", NEVER), [[0, 0, null, 0, 0]]);
+  },
+
+  "count searches by what was typed, checked by hand": async (open) => {
+    const db = await filled(await migrated(open), searching());
+    assert.deepEqual(await report(db, "searches", MONDAY), [
+      ["red shoes", 3, 2],
+      ["grüne tasche", 2, 1],
+      ["%ff a", 1, 1],
+      ["100% 50%", 1, 1],
+    ]);
+    assert.deepEqual(await report(db, "searches", TUESDAY), []);
+  },
+
+  "put the time before beside each number, checked by hand": async (open) => {
+    const db = await filled(await migrated(open), sales());
+    assert.deepEqual(await report(db, "conversion_compared", TUESDAY), [
+      // Sessions, conversions, rate, users, buyers, revenue.
+      [3, 3, 2, 3, 2 / 3, 1, 3, 2, 2, 2, 1800, 5000],
+    ]);
+    assert.deepEqual(await report(db, "products_compared", TUESDAY), [
+      ["P3", 1, 0, 0, 0, 0, 0, 0, 0],
+      ["P1", 0, 1, 0, 1, 2, 1, 1800, 3000],
+      ["P2", 0, 0, 0, 0, 0, 4, 0, 2000],
+    ]);
+    const rates = await report(db, "top_pages_compared", ["2026-11-03T12:00Z", "2026-11-04T12:00Z"]);
+    // Where a page was not seen, there is no rate.
+    assert.deepEqual(rates, [["/", 0, 2, 0, 1, 0, 0, null, 0, 0, 1, null, 0.5]]);
+    assert.deepEqual(await report(db, "new_users_compared", ["2026-11-03", "2026-11-04"]), [
+      ["2026-11-03", 3, 2, 2, 2, 1, 0],
+    ]);
+  },
+
+  "compare with the same length before, also in a zone where the clocks change": async (open) => {
+    const db = await filled(await migrated(open), [
+      event("2026-10-24T21:30:00.000", "ann", "page_view"),
+      event("2026-10-25T22:30:00.000", "bob", "page_view"),
+    ]);
+    await db.exec("set timezone = 'Europe/Berlin'");
+    const day = ["2026-10-25T22:00Z", "2026-10-26T22:00Z"] as const;
+    assert.deepEqual(await report(db, "page_views_compared", day), [["/", 1, 0]]);
+    const longer = ["2026-10-25T21:45Z", "2026-10-26T22:00Z"] as const;
+    assert.deepEqual(await report(db, "page_views_compared", longer), [["/", 1, 1]]);
+  },
+
+  "answer as docs/questions.md says": async (open) => {
+    const db = await filled(await migrated(open), sales());
+    const text = await Deno.readTextFile(new URL("../../docs/questions.md", import.meta.url));
+    const examples = [...text.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql]) => sql!);
+    assert.ok(examples.length > 0);
+    for (const sql of examples) await db.query(sql);
+    const { rows } = await db.query<{ name: string }>(
+      `select distinct proname as name from pg_proc
+        where pronamespace = 'clickstream'::regnamespace and proretset
+          and has_function_privilege('clickstream_reader', oid, 'execute')`,
+    );
+    const reports = rows.map(({ name }) => name).filter((name) => !/_compared$|_between$|_by_minute$/.test(name));
+    const parts = ["bounces", "event_rates"];
+    assert.deepEqual(reports.filter((name) => !text.includes(`\`${name}`)).sort(), parts);
+  },
+
+  "follow cohorts over complete weeks and months": async (open) => {
+    const db = await migrated(open);
+    await db.transaction(async (tx) => {
+      const { rows: [days] } = await tx.query<Record<string, string>>(
+        `with x as (
+           select date_trunc('week', now() at time zone 'UTC')::date as week,
+             date_trunc('month', now() at time zone 'UTC')::date as month
+         )
+         select week as w0, week - 1 as w1_sunday, week - 7 as w1, week - 8 as w2_sunday, week - 14 as w2,
+           (month - interval '1 month')::date as m1, month - 1 as m1_end, (month - interval '2 months')::date as m2,
+           month as m0
+         from x`,
+      );
+      const { w0, w1_sunday, w1, w2_sunday, w2, m0, m1, m1_end, m2 } = days as Record<string, string>;
+      const came = async (users: Record<string, string[]>) => {
+        await tx.exec("truncate clickstream.user_days");
+        for (const [user, on] of Object.entries(users)) {
+          for (const day of on) {
+            await tx.query("insert into clickstream.user_days values ($1, $2, 1, 0, 0)", [user, day]);
+          }
+        }
+      };
+      await came({ ann: [w2!, w2_sunday!, w1_sunday!, w0!], bob: [w2_sunday!], cat: [w1!], dan: [w0!] });
+      const weeks = (from: string, to: string) => report(tx, "retention_weeks", [from, to]);
+      assert.deepEqual(await weeks(w2!, w0!), [[w2, 2, 0, 2, 1], [w2, 2, 1, 1, 0.5], [w1, 1, 0, 1, 1]]);
+      // Weeks that begin in the time, and no part of a week.
+      assert.deepEqual(await weeks(w2_sunday!, w1!), []);
+      assert.deepEqual(await weeks(w2_sunday!, w1_sunday!), [[w1, 1, 0, 1, 1]]);
+      await came({ ann: [m2!, m1!, m1_end!, m0!], bob: [m2!], cat: [m1_end!], dan: [m0!] });
+      const months = (from: string, to: string) => report(tx, "retention_months", [from, to]);
+      assert.deepEqual(await months(m2!, m0!), [[m2, 2, 0, 2, 1], [m2, 2, 1, 1, 0.5], [m1, 1, 0, 1, 1]]);
+      assert.deepEqual(await months(m1_end!, m0!), []);
+    });
+  },
+});
