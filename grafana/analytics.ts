@@ -68,7 +68,7 @@ cross join lateral clickstream.event_rates(date_trunc('day', $__timeTo()::timest
   date_bin(${STEP}, $__timeTo()::timestamptz, ${EPOCH}) - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
 group by 1, 2
 order by 1, 2`),
-  { colors: WEEK_COLORS, dashed: ["a week before"] },
+  { step: "10m", colors: WEEK_COLORS, dashed: ["a week before"] },
 );
 
 const SINCE_MIDNIGHT = (by: string) =>
@@ -91,13 +91,13 @@ cross join lateral (values
   (2, 'Conversions', t.conversions, w.conversions),
   (3, 'Conversion rate, %', 100 * t.conversion_rate, 100 * w.conversion_rate),
   (4, 'Users', t.users, w.users),
-  (5, 'Revenue', t.revenue_cents / 100.0, w.revenue_cents / 100.0)
+  (5, 'Revenue', round(t.revenue_cents / 100.0), round(w.revenue_cents / 100.0))
 ) as f (place, figure, today, before)
 order by f.place`),
   {
     figure: { width: 160 },
-    today: { unit: "locale", decimals: 2 },
-    "a week before": { unit: "locale", decimals: 2 },
+    today: { unit: "locale", decimals: 1 },
+    "a week before": { unit: "locale", decimals: 1 },
     change: { unit: "percentunit", decimals: 1, width: 100 },
   },
 );
@@ -128,7 +128,7 @@ const devices = ranking(
   {
     title: "Devices",
     description: `Events by device. ${OF_CHOSEN}`,
-    unit: "short",
+    unit: "locale",
     empty: NOTHING,
   },
   rows(`select device, events from clickstream.devices(${RANGE}, ${DEVICES}, ${REGIONS})`),
@@ -139,7 +139,7 @@ const regions = ranking(
   {
     title: "Regions",
     description: `Events of the nine busiest regions, and of all others. ${OF_CHOSEN}`,
-    unit: "short",
+    unit: "locale",
     empty: NOTHING,
   },
   rows(`

@@ -22,12 +22,16 @@ const RATES = {
   "overall rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
 } as const;
 
+/** The first step has no previous one, and a cell without a number would have the bar of 0. */
+const STEPS = `name as step, sessions, case when step = 1 then overall_rate else step_rate end as "step rate",
+  overall_rate as "overall rate"`;
+
 const FUNNEL =
   "Steps in a session, in event-time order: a page_view, then an add_to_cart at the same time or later, then a " +
   `purchase at the same time or later. ${BY_START}`;
 
 const funnel = ranking(
-  { title: "Funnel", description: `Sessions that reached each step. ${FUNNEL}`, unit: "short", empty: NO_SESSION },
+  { title: "Funnel", description: `Sessions that reached each step. ${FUNNEL}`, unit: "locale", empty: NO_SESSION },
   rows(`select name as step, sessions from clickstream.funnel(${RANGE})`),
   "sessions",
 );
@@ -36,11 +40,12 @@ const funnelRates = table(
   {
     title: "Step and overall rates",
     description:
-      `Step rate: sessions of a step ÷ sessions of the previous step. Overall rate: ÷ sessions of the first step. ${FUNNEL}`,
+      "Step rate: sessions of a step ÷ sessions of the previous step; 100 % for the first. Overall rate: ÷ sessions of " +
+      `the first step. ${FUNNEL}`,
     empty: NO_SESSION,
   },
   rows(`
-select name as step, sessions, step_rate as "step rate", overall_rate as "overall rate"
+select ${STEPS}
 from clickstream.funnel(${RANGE})`),
   RATES,
 );
@@ -64,7 +69,7 @@ const carts = ranking(
     description:
       "Sessions with an add_to_cart. Bought: with a purchase. Abandoned: ended without one (event-time watermark 30 " +
       `minutes past the last event). Open: not ended. ${BY_START}`,
-    unit: "short",
+    unit: "locale",
     empty: "No session added to the cart in this time range",
   },
   rows(`
@@ -84,7 +89,7 @@ const ownFunnel = table(
     empty: NO_SESSION,
   },
   rows(`
-select name as step, sessions, step_rate as "step rate", overall_rate as "overall rate"
+select ${STEPS}
 from clickstream.funnel(${RANGE}, regexp_split_to_array(trim('$steps'), '\\s*,\\s*'))`),
   RATES,
 );
@@ -109,7 +114,7 @@ limit 50`),
     "cart rate": { unit: "percentunit", decimals: 1, as: "gauge" },
     "to the purchase": { unit: "locale", width: 130 },
     "purchase rate": { unit: "percentunit", decimals: 1, as: "gauge" },
-    revenue: { unit: "locale", decimals: 2, width: 100 },
+    revenue: { unit: "locale", decimals: 0, width: 90 },
   },
 );
 
@@ -184,7 +189,7 @@ order by case when '$top' = 'revenue' then revenue_cents end desc, events desc, 
     events: { unit: "locale", as: "gauge" },
     sessions: { unit: "locale", width: 90 },
     purchases: { unit: "locale", width: 100 },
-    revenue: { unit: "locale", decimals: 2, as: "gauge" },
+    revenue: { unit: "locale", decimals: 0, as: "gauge" },
     "last seen": TIME,
   },
 );
@@ -238,7 +243,7 @@ export const BEHAVIOR: Dashboard = dashboard({
         { height: 9, panels: [[10, newUsers], [14, topUsers]] },
       ],
     },
-    { title: "Sessions", lines: [{ height: 9, panels: [[12, lengths], [12, depths]] }] },
+    { title: "Sessions", lines: [{ height: 9, panels: [[13, lengths], [11, depths]] }] },
     { title: "Other funnels", closed: true, lines: [{ height: 9, panels: [[24, ownFunnel]] }] },
   ],
 });

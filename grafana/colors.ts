@@ -12,12 +12,12 @@ export const EVENT_COLORS: Colors = {
   search: "purple",
   add_to_cart: "orange",
   remove_from_cart: "dark-red",
-  checkout: "yellow",
+  checkout: "dark-yellow",
   purchase: "green",
   share: "light-orange",
   wishlist_add: "light-red",
   video_play: "light-purple",
-  newsletter_signup: "light-yellow",
+  newsletter_signup: "dark-purple",
 };
 
 /** What became of a record. */
@@ -30,4 +30,4 @@ export const ALERT_COLORS: Colors = { firing: "red", pending: "orange", critical
 export const USER_COLORS: Colors = { new: "green", returning: "blue" };
 
 /** This week's line is in front of last week's. */
-export const WEEK_COLORS: Colors = { today: "blue", "a week before": "rgb(142, 142, 152)" };
+export const WEEK_COLORS: Colors = { today: "blue", "a week before": "orange" };

@@ -4,7 +4,7 @@
  */
 import { ALERT_COLORS, EVENT_COLORS } from "./colors.ts";
 import type { Section } from "./dashboard.ts";
-import { state, table, TIME } from "./panel.ts";
+import { RECENT, state, table } from "./panel.ts";
 import { now, rows, seriesNow } from "./query.ts";
 import { SILENT } from "./refusals.ts";
 
@@ -129,8 +129,8 @@ where event_time >= $__timeTo()::timestamptz - interval '1 hour' and event_time 
 order by event_time desc
 limit 20`),
   {
-    time: TIME,
-    type: { width: 120, colors: EVENT_COLORS },
+    time: RECENT,
+    type: { width: 145, colors: EVENT_COLORS },
     user: { width: 110 },
     partition: { width: 80 },
     offset: { width: 90 },

@@ -4,7 +4,7 @@
  */
 import { EVENT_COLORS } from "./colors.ts";
 import type { Section } from "./dashboard.ts";
-import { lines, number, table, TIME, trend } from "./panel.ts";
+import { lines, number, RECENT, table, trend } from "./panel.ts";
 import { rows, series } from "./query.ts";
 import { DEVICES, IS_CHOSEN, NOTHING, OF_ALL, OF_CHOSEN, rates, REGIONS } from "./scope.ts";
 
@@ -83,7 +83,7 @@ const revenue = trend(
       `events (not converted). ${OF_CHOSEN} ${WEEK}`,
     unit: "locale",
     empty: "No session began in this time range",
-    decimals: 2,
+    decimals: 0,
   },
   overWeek("conversion", "r.revenue_cents / 100.0::double precision", "revenue"),
   "more",
@@ -156,13 +156,13 @@ where event_time >= ${LATEST_SINCE} and event_time >= $__timeFrom() and event_ti
 order by event_time desc
 limit 50`),
   {
-    time: TIME,
-    type: { width: 120, colors: EVENT_COLORS },
+    time: RECENT,
+    type: { width: 145, colors: EVENT_COLORS },
     user: { width: 110 },
     device: { width: 75 },
-    region: { width: 70 },
-    product: { width: 80 },
-    revenue: { unit: "locale", decimals: 2, width: 80 },
+    region: { width: 65 },
+    product: { width: 75 },
+    revenue: { unit: "none", decimals: 2, width: 75 },
   },
 );
 
@@ -174,6 +174,6 @@ export const LIVE: Section = {
       height: 5,
       panels: [[4, rate], [4, activeNow], [4, sessions], [4, conversionRate], [4, revenue], [4, bounceRate]],
     },
-    { height: 11, panels: [[15, latest], [9, lastHour]] },
+    { height: 11, panels: [[16, latest], [8, lastHour]] },
   ],
 };

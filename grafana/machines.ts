@@ -120,6 +120,7 @@ const brokerHealth = lines(
     title: "Under-replicated and offline partitions",
     description: "Partitions with too few in-sync replicas, and partitions without a leader. Both must be 0.",
     unit: "short",
+    decimals: 0,
     empty: NO_KAFKA,
   },
   metrics({

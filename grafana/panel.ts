@@ -82,6 +82,9 @@ export interface Column {
 /** A column of times, to the second. */
 export const TIME = { unit: "time:YYYY-MM-DD HH:mm:ss", width: 160 } as const;
 
+/** A narrower column of times that are not of another year. */
+export const RECENT = { unit: "time:MM-DD HH:mm:ss", width: 120 } as const;
+
 /** Rollups have one row per minute: smaller steps would be empty. */
 const MINUTE = "1m";
 
@@ -229,7 +232,8 @@ export function ranking(about: About, question: Question, value: string): Builde
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(["lastNotNull"]).values(true).fields(`/^${value}$/`))
     .orientation(VizOrientation.Horizontal)
     .displayMode(BarGaugeDisplayMode.Basic)
-    .showUnfilled(false)
+    // With the unfilled part behind the bars, the values stand in a column.
+    .showUnfilled(true)
     .text(new VizTextDisplayOptionsBuilder().titleSize(13).valueSize(14))
     .colorScheme(fixed("blue"))
     .min(0);

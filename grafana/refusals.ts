@@ -3,7 +3,7 @@
  * @module
  */
 import { chosen } from "./dashboard.ts";
-import { lines, table, TIME } from "./panel.ts";
+import { lines, RECENT, table, TIME } from "./panel.ts";
 import { metrics, rows } from "./query.ts";
 
 /** Text of a panel on metrics that has no data. */
@@ -66,13 +66,13 @@ where ${IN_RANGE} and ${IS_CHOSEN}
 order by id desc
 limit 50`),
   {
-    id: { width: 80 },
-    time: TIME,
+    id: { width: 70 },
+    time: RECENT,
     reason: { width: 130 },
-    field: { width: 100 },
-    topic: { width: 150 },
-    partition: { width: 80 },
-    offset: { width: 90 },
-    "replayed at": TIME,
+    field: { width: 85 },
+    topic: { width: 140 },
+    partition: { width: 75 },
+    offset: { width: 85 },
+    "replayed at": RECENT,
   },
 );

@@ -9,9 +9,12 @@ import { PanelBuilder as Text, TextMode } from "@grafana/grafana-foundation-sdk/
 import debugging from "../docs/debugging.md" with { type: "text" };
 import { type Alert, ALERTS, RUNBOOK_UID, runbookPanelOf, runbookUrlOf } from "./prometheus/alerts.ts";
 
-/** Characters in a line of a panel as wide as the page, and lines in a row of Grafana's grid. */
-const LINE = 150;
-const LINES_IN_ROW = 1.6;
+/** Characters in a line of a panel as wide as a page of 1,440 pixels. */
+const LINE = 170;
+
+/** Pixels of a row of Grafana's grid, and of a panel's title and edges. */
+const ROW_PX = 38;
+const EDGES_PX = 60;
 
 /** Sections by the anchors of their headings. */
 const SECTIONS: ReadonlyMap<string, { readonly title: string; readonly text: string }> = new Map(
@@ -43,10 +46,21 @@ function panelOf(alert: Alert): Builder<Panel> {
     .content(withLinks(section.text));
 }
 
+/** Pixels of a block of Markdown between blank lines; `testing/drawing/` notices if they are too few. */
+function pixelsOf(block: string): number {
+  if (block.startsWith("```")) return 20 * block.split("\n").length + 20;
+  if (block.startsWith("|")) {
+    const rows = block.split("\n").map((row) => row.replaceAll(/ {2,}/g, " "));
+    return rows.reduce((sum, { length }) => sum + (length > LINE - 50 ? 58 : 36), 0);
+  }
+  const items = block.split(/\n(?=- )/);
+  return items.reduce((sum, { length }) => sum + 24 * Math.ceil(length / LINE), 16);
+}
+
 /** Height of a text in rows of the grid. */
 function heightOf(text: string): number {
-  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / LINE)), 0);
-  return 2 + Math.ceil(lines / LINES_IN_ROW);
+  const pixels = text.split(/\n{2,}/).reduce((sum, block) => sum + pixelsOf(block), EDGES_PX);
+  return Math.ceil(pixels / ROW_PX);
 }
 
 function placed(): Panel[] {

@@ -42,5 +42,3 @@ export const OF_CHOSEN = "Of the devices and regions chosen above.";
 export const OF_ALL = "Of all devices and regions: not stored per device or region.";
 /** Text of a panel without events. */
 export const NOTHING = "No events in this time range";
-
-/** The last sixty whole minutes of the time range. */

@@ -8,7 +8,7 @@ import { OUTCOME_COLORS } from "./colors.ts";
 import { choice, dashboard } from "./dashboard.ts";
 import { HEALTH } from "./health.ts";
 import { MACHINES } from "./machines.ts";
-import { bars, lines, table, TIME } from "./panel.ts";
+import { bars, lines, RECENT, table } from "./panel.ts";
 import { metrics, rows } from "./query.ts";
 import { reasons, refusals, refusedByReason, SILENT } from "./refusals.ts";
 
@@ -38,6 +38,7 @@ const lag = lines(
     title: "Lag by partition",
     description: "Lag = high watermark − next offset: records of each partition not yet committed.",
     unit: "short",
+    decimals: 0,
     empty: SILENT,
   },
   metrics({ "partition {{partition}}": "min by (partition) (clickstream_lag_records)" }),
@@ -113,6 +114,7 @@ const restarts = lines(
       "Restarts by cause: uncommitted records were dropped and read again. Retries after failures of Kafka or " +
       "PostgreSQL. Failed commits of offsets to Kafka's consumer group. Counts per step of this graph.",
     unit: "short",
+    decimals: 0,
     empty: SILENT,
   },
   metrics({
@@ -174,7 +176,15 @@ const lateness = lines(
   { logarithmic: true },
 );
 
-const COUNTS = ["consumed", "stored", "duplicates", "refused", "skipped", "gaps", "unaccounted"];
+const COUNTS = {
+  consumed: 95,
+  stored: 95,
+  duplicates: 85,
+  refused: 75,
+  skipped: 70,
+  gaps: 55,
+  unaccounted: 95,
+};
 
 const progress = table(
   {
@@ -193,10 +203,13 @@ select topic, partition, first_offset as "first offset", next_offset as "next of
 from clickstream.progress
 order by topic, partition`),
   {
-    partition: { width: 80 },
-    ...Object.fromEntries(COUNTS.map((name) => [name, { unit: "locale", width: 100 }])),
-    watermark: TIME,
-    "committed at": TIME,
+    topic: { width: 140 },
+    partition: { width: 75 },
+    "first offset": { width: 90 },
+    "next offset": { width: 95 },
+    ...Object.fromEntries(Object.entries(COUNTS).map(([name, width]) => [name, { unit: "locale", width }])),
+    watermark: RECENT,
+    "committed at": RECENT,
   },
 );
 
