@@ -31,7 +31,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   [
     ...["processor/commands", "processor/testing/simulation", "testing/service", "infra/testing"],
-    ...["testing/chaos", "testing/overload", "testing/soak", "infra/compose"],
+    ...["testing/chaos", "testing/drawing", "testing/overload", "testing/soak", "infra/compose"],
   ],
   ["processor/main.ts", "tasks", "processor/testing/hostile", "testing/releases"],
   ["bench", "tasks/hostile.ts", "tasks/fuzz.ts", "tasks/deploy", "tasks/release", "tasks/release/testing"],

@@ -1,9 +1,11 @@
 /**
- * `deno task pictures`: takes the pictures of the status page for docs/, from a real service with simulated events.
+ * `deno task pictures`: takes the pictures of the status page and of the dashboards for docs/, from a real service with
+ * simulated events. `--only status` or `--only dashboards` takes half of them.
  * @module
  */
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { makeDashboardPictures } from "../testing/drawing/pictures.ts";
 import { type Looking, SIZES, startBrowser } from "../testing/servers/browser.ts";
 import { Child, freePort, run, until } from "../testing/servers/child.ts";
 import { startKafka } from "../testing/servers/kafka.ts";
@@ -81,7 +83,11 @@ async function take(browser: Looking, address: string, picture: Picture, folder:
 if (import.meta.main) {
   const { build } = await import("./build.ts");
   await build();
-  for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path);
+  const only = Deno.args[0] === "--only" ? Deno.args[1] : undefined;
+  if (only !== "dashboards") { for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path); }
+  if (only !== "status") {
+    for (const path of await makeDashboardPictures(`${ROOT}docs`, { days: 29, rate: 0.5 }, 5)) console.log(path);
+  }
   // KafkaJS keeps the process alive even after it has disconnected.
   Deno.exit(0);
 }

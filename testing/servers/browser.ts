@@ -90,6 +90,7 @@ async function open(browser: Browser, url: string, options: BrowserContextOption
   page.on("request", (request) => {
     if (!request.url().startsWith(new URL(url).origin)) wrong.push(`asks ${request.url()}`);
   });
-  await page.goto(url);
+  // A page of many megabytes takes long on a busy machine.
+  await page.goto(url, { timeout: 120_000 });
   return { page, wrong, close: () => context.close() };
 }

@@ -1,0 +1,117 @@
+/**
+ * A running shop whose dashboards can be drawn: Kafka, PostgreSQL, the compiled service, the simulator, Prometheus and
+ * its exporters.
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { JOBS, prometheusConfig } from "../../grafana/prometheus/files.ts";
+import { openPostgres } from "../../processor/postgres/postgres.ts";
+import { Child, freePort, run, until } from "../servers/child.ts";
+import { startKafka } from "../servers/kafka.ts";
+import { startPostgres, using } from "../servers/postgres.ts";
+import { jmxAgent, startNodeExporter, startPostgresExporter, startPrometheus } from "../servers/prometheus.ts";
+import type { Sources } from "./answers.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BINARY = `${ROOT}dist/clickstream`;
+const MONITORING = `${ROOT}grafana/prometheus/`;
+const SCRAPE_MS = 1000;
+
+/** The past is older than Kafka keeps records by default. */
+const KEEP_ALL = { "log.retention.ms": "-1" };
+
+/** How much the shop has sold, and how much it sells. */
+export interface Trade {
+  /** Days of events before it opens. */
+  readonly days: number;
+  /** Events per second, then and now. */
+  readonly rate: number;
+}
+
+/** A running shop. */
+export interface Shop extends AsyncDisposable {
+  readonly sources: Sources;
+  /** The time range in which to draw a dashboard: its own, or for metrics since the service began. */
+  rangeOf(file: string): Range;
+  /** Ends the service, and waits until Prometheus knows it. */
+  stopService(): Promise<void>;
+}
+
+/** A time range. */
+export interface Range {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const DAYS: Readonly<Record<string, number>> = { "analytics.json": 1, "behavior.json": 7 };
+
+/** Up to now, but not just after midnight, when there is hardly any "today". */
+function rangeOf(file: string, since: Date): Range {
+  const days = DAYS[file];
+  if (days === undefined) return { from: since, to: new Date() };
+  const nowMs = Date.now();
+  const to = nowMs % DAY_MS < 3 * HOUR_MS ? nowMs - nowMs % DAY_MS - HOUR_MS : nowMs;
+  return { from: new Date(to - days * DAY_MS), to: new Date(to) };
+}
+
+/** Opens a shop: all of its past events are stored, and Prometheus has scraped everything. */
+export async function openShop({ days, rate }: Trade): Promise<Shop> {
+  await using opened = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir({ prefix: "clickstream-drawing-" });
+  opened.defer(() => Deno.remove(folder, { recursive: true }));
+  const targets = { kafka: `127.0.0.1:${freePort()}`, clickstream: `127.0.0.1:${freePort()}` };
+  const agent = `-javaagent:${await jmxAgent()}=${targets.kafka}:${MONITORING}kafka.yml`;
+  const [broker, server] = await Promise.all([
+    startKafka({ java: [agent], properties: KEEP_ALL }).then((broker) => opened.use(broker)),
+    startPostgres().then((server) => opened.use(server)),
+  ]);
+  const url = await server.createDatabase("shop");
+  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, HTTP_LISTEN: targets.clickstream };
+  await run(BINARY, ["migrate"], env);
+  await using(url, (db) => db.exec("create role monitor login; grant clickstream_reader, pg_monitor to monitor"));
+  const readerUrl = server.urlFor("monitor", "", "shop");
+  const [node, exporter] = await Promise.all([
+    startNodeExporter(folder).then((node) => opened.use(node)),
+    startPostgresExporter(folder, readerUrl, `${MONITORING}exporter_queries.yml`).then((one) => opened.use(one)),
+  ]);
+
+  const all: Record<typeof JOBS[number], string> = { ...targets, node: node.target, postgresql: exporter.target };
+  await run("cp", ["-r", `${MONITORING}targets`, `${MONITORING}rules.yml`, folder]);
+  for (const [job, target] of Object.entries(all)) {
+    await Deno.writeTextFile(`${folder}/targets/${job}.yml`, `- targets: [${target}]\n`);
+  }
+  await Deno.writeTextFile(`${folder}/prometheus.yml`, prometheusConfig(`${SCRAPE_MS / 1000}s`));
+
+  const users = Math.ceil(rate * days * 86_400 / 60);
+  const simulated = ["--rate", String(rate), "--users", String(users)];
+  const past = ["--fast", "--seconds", String(days * 86_400)];
+  // Prometheus is first, so that it sees what the service does with the past.
+  const [prometheus] = await Promise.all([
+    startPrometheus(folder).then((prometheus) => opened.use(prometheus)),
+    run(BINARY, ["generate", ...past, ...simulated], env),
+  ]);
+  const since = new Date();
+  const service = opened.use(Child.start(BINARY, ["run"], `${folder}/service.log`, env));
+  opened.use(Child.start(BINARY, ["generate", ...simulated, "--seed", "2"], `${folder}/shop.log`, env));
+  const caughtUp =
+    "clickstream_ready == 1 and on () clickstream:lag_records:sum < 100 and on () clickstream_commits_total > 3";
+  const isThere = async () => {
+    if (service.ended) throw new Error(await service.tail());
+    return await prometheus.seriesOf(caughtUp) > 0;
+  };
+  await until("the past is stored", isThere, 600_000, 500);
+  const postgres = await openPostgres(readerUrl);
+  opened.defer(() => postgres.close());
+  const kept = opened.move();
+  return {
+    sources: { postgres, prometheus, scrapeMs: SCRAPE_MS },
+    rangeOf: (file) => rangeOf(file, since),
+    async stopService() {
+      await service.end("SIGTERM");
+      await until("Prometheus knows it", async () => await prometheus.seriesOf("clickstream_ready") === 0);
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
