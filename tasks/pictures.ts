@@ -86,7 +86,9 @@ if (import.meta.main) {
   const only = Deno.args[0] === "--only" ? Deno.args[1] : undefined;
   if (only !== "dashboards") { for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path); }
   if (only !== "status") {
-    for (const path of await makeDashboardPictures(`${ROOT}docs`, { days: 29, rate: 0.5 }, 5)) console.log(path);
+    for (const path of await makeDashboardPictures(`${ROOT}docs`, { days: 29, rate: 0.5, liveRate: 0.5 }, 5)) {
+      console.log(path);
+    }
   }
   // KafkaJS keeps the process alive even after it has disconnected.
   Deno.exit(0);

@@ -99,7 +99,7 @@ Deno.test("an analyst and an operator can read the dashboards in both themes", l
   await using opened = new AsyncDisposableStack();
   // Packages are installed and bundled while the shop opens.
   const [shop, browser, served] = await Promise.all([
-    openShop({ days: 9, rate: 0.05 }).then((shop) => opened.use(shop)),
+    openShop({ days: 9, rate: 0.05, liveRate: 20 }).then((shop) => opened.use(shop)),
     startBrowser().then((browser) => opened.use(browser)),
     serveDrawing().then((served) => opened.use(served)),
   ]);

@@ -17,6 +17,9 @@ const BINARY = `${ROOT}dist/clickstream`;
 const MONITORING = `${ROOT}grafana/prometheus/`;
 const SCRAPE_MS = 1000;
 
+/** Scrapes of the service with which graphs are more than some points. */
+const LEAST_SCRAPES = 20;
+
 /** The past is older than Kafka keeps records by default. */
 const KEEP_ALL = { "log.retention.ms": "-1" };
 
@@ -24,8 +27,10 @@ const KEEP_ALL = { "log.retention.ms": "-1" };
 export interface Trade {
   /** Days of events before it opens. */
   readonly days: number;
-  /** Events per second, then and now. */
+  /** Events per second then. */
   readonly rate: number;
+  /** Events per second now. */
+  readonly liveRate: number;
 }
 
 /** A running shop. */
@@ -57,7 +62,7 @@ function rangeOf(file: string, since: Date): Range {
 }
 
 /** Opens a shop: all of its past events are stored, and Prometheus has scraped everything. */
-export async function openShop({ days, rate }: Trade): Promise<Shop> {
+export async function openShop({ days, rate, liveRate }: Trade): Promise<Shop> {
   await using opened = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "clickstream-drawing-" });
   opened.defer(() => Deno.remove(folder, { recursive: true }));
@@ -84,19 +89,22 @@ export async function openShop({ days, rate }: Trade): Promise<Shop> {
   }
   await Deno.writeTextFile(`${folder}/prometheus.yml`, prometheusConfig(`${SCRAPE_MS / 1000}s`));
 
-  const users = Math.ceil(rate * days * 86_400 / 60);
-  const simulated = ["--rate", String(rate), "--users", String(users)];
-  const past = ["--fast", "--seconds", String(days * 86_400)];
+  const users = ["--users", String(Math.ceil(rate * days * 86_400 / 60))];
+  const past = ["--fast", "--seconds", String(days * 86_400), "--rate", String(rate)];
+  // Enough of each kind, so that no share is 0 ÷ 0 between two scrapes.
+  const kinds = ["--bad", "0.02", "--duplicates", "0.05", "--late", "0.05"];
+  const present = ["--seed", "2", "--rate", String(liveRate), ...kinds];
   // Prometheus is first, so that it sees what the service does with the past.
   const [prometheus] = await Promise.all([
     startPrometheus(folder).then((prometheus) => opened.use(prometheus)),
-    run(BINARY, ["generate", ...past, ...simulated], env),
+    run(BINARY, ["generate", ...past, ...users], env),
   ]);
   const since = new Date();
   const service = opened.use(Child.start(BINARY, ["run"], `${folder}/service.log`, env));
-  opened.use(Child.start(BINARY, ["generate", ...simulated, "--seed", "2"], `${folder}/shop.log`, env));
+  opened.use(Child.start(BINARY, ["generate", ...present, ...users], `${folder}/shop.log`, env));
   const caughtUp =
-    "clickstream_ready == 1 and on () clickstream:lag_records:sum < 100 and on () clickstream_commits_total > 3";
+    "clickstream_ready == 1 and on () clickstream:lag_records:sum < 100 and on () clickstream_commits_total > 3 " +
+    `and on () count_over_time(clickstream_ready[5m]) >= ${LEAST_SCRAPES}`;
   const isThere = async () => {
     if (service.ended) throw new Error(await service.tail());
     return await prometheus.seriesOf(caughtUp) > 0;
