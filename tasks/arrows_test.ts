@@ -22,7 +22,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
   [
     ...["processor/postgres/sink", "processor/postgres/operations", "processor/embedded", "processor/http"],
-    "processor/telemetry",
+    ...["processor/telemetry", "processor/export"],
     ...["processor/commands/cli", "generator", "processor/testing"],
   ],
   [
