@@ -16,13 +16,13 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "infra/aws.ts", "testing/effort.ts"],
     ...["tasks/bundle"],
   ],
-  ["processor/refusal.ts", "processor/measures", "grafana"],
+  ["processor/refusal.ts", "processor/measures", "processor/export", "grafana"],
   ["processor/decode", "processor/views", "processor/aws"],
   ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config", "processor/kafka/login"],
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
   [
     ...["processor/postgres/sink", "processor/postgres/operations", "processor/embedded", "processor/http"],
-    ...["processor/telemetry", "processor/export"],
+    "processor/telemetry",
     ...["processor/commands/cli", "generator", "processor/testing"],
   ],
   [

@@ -3,7 +3,8 @@ import { parquetReadObjects } from "hyparquet";
 import { clickstream } from "../../testing/servers/binary.ts";
 import { migrated, onEachDatabase, onServer } from "../../testing/servers/databases.ts";
 import { using } from "../../testing/servers/postgres.ts";
-import { exportables, type ExportedRow, readExport } from "../postgres/operations/export.ts";
+import { exportables, readExport } from "../postgres/operations/export.ts";
+import type { Row } from "../export/rows.ts";
 import { report, storeEvents } from "../testing/contracts/reports.ts";
 import { at, type Message } from "../testing/scenario.ts";
 import type { Database } from "../postgres/database.ts";
@@ -27,7 +28,7 @@ onEachDatabase("export", {
     const range = [Date.parse(DAY[0]), Date.parse(DAY[1])] as const;
     const counts: Record<string, number> = {};
     for (const [name, exported] of all) {
-      let rows: ExportedRow[] = [];
+      let rows: Row[] = [];
       await readExport(db, exported, range, (piece) => {
         rows = rows.concat(piece);
         return Promise.resolve();

@@ -2,27 +2,16 @@
  * Reads what can be exported: reports of a time, and tables with a column of time.
  * @module
  */
+import type { Column, Row } from "../../export/rows.ts";
 import type { Database } from "../database.ts";
-
-/** How a column is exported. */
-export type ExportedType = "text" | "integer" | "bigint" | "double" | "boolean" | "time" | "day";
-
-/** A column of an export. */
-export interface ExportedColumn {
-  readonly name: string;
-  readonly type: ExportedType;
-}
 
 /** Something that can be exported. */
 export interface Exportable {
   readonly name: string;
-  readonly columns: readonly ExportedColumn[];
+  readonly columns: readonly Column[];
   /** The rows between two times in epoch milliseconds, as a `from` item of SQL and what follows it. */
   source(fromMs: number, toMs: number): string;
 }
-
-/** A row: each value as text, null where there is none. Times are ISO 8601 in UTC with microseconds. */
-export type ExportedRow = readonly (string | null)[];
 
 /** Rows that are fetched at a time. */
 const FETCHED_ROWS = 5_000;
@@ -30,7 +19,7 @@ const FETCHED_ROWS = 5_000;
 /** Columns by which a table is cut; the first one that it has. */
 const TIMES = ["window_start", "event_time", "started_at", "day", "refused_at"];
 
-const TYPES: Readonly<Record<string, ExportedType>> = {
+const TYPES: Readonly<Record<string, Column["type"]>> = {
   "smallint": "integer",
   "integer": "integer",
   "bigint": "bigint",
@@ -109,7 +98,7 @@ export async function readExport(
   db: Database,
   exported: Exportable,
   [fromMs, toMs]: readonly [fromMs: number, toMs: number],
-  take: (rows: readonly ExportedRow[]) => Promise<void>,
+  take: (rows: readonly Row[]) => Promise<void>,
 ): Promise<void> {
   const list = exported.columns.map(({ name, type }, n) => `${textOf(`t.${quoted(name)}`, type)} as c${n}`);
   await db.transaction(async (tx) => {
@@ -125,7 +114,7 @@ export async function readExport(
   });
 }
 
-function textOf(column: string, type: ExportedType): string {
+function textOf(column: string, type: Column["type"]): string {
   if (type === "time") return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
   return type === "day" ? `to_char(${column}, 'YYYY-MM-DD')` : `${column}::text`;
 }
