@@ -27,6 +27,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   [
     ...["processor/commands/demo", "processor/commands/doctor", "processor/commands/run"],
+    "processor/commands/report",
     ...["processor/testing/contracts", "testing/servers"],
   ],
   [

@@ -12,7 +12,7 @@ import { connected, type DatabaseSettings } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { type Output, Progress } from "./cli/progress.ts";
 import { similarTo } from "./cli/similar.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 /** What to export. */
 export interface ExportOptions {

@@ -59,6 +59,7 @@ export const READS = {
   forget: [...KAFKA, ...DATABASE, ...LOGINS],
   adoptTopic: [...KAFKA, ...DATABASE, ...LOGINS],
   export: [...DATABASE, ...LOGINS],
+  report: [...DATABASE, ...LOGINS],
   gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],
