@@ -16,7 +16,7 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "infra/aws.ts", "testing/effort.ts"],
     ...["tasks/bundle"],
   ],
-  ["processor/refusal.ts", "processor/measures", "grafana"],
+  ["processor/refusal.ts", "processor/measures", "processor/export", "grafana"],
   ["processor/decode", "processor/views", "processor/aws"],
   ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config", "processor/kafka/login"],
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
@@ -27,6 +27,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   [
     ...["processor/commands/demo", "processor/commands/doctor", "processor/commands/run"],
+    "processor/commands/report",
     ...["processor/testing/contracts", "testing/servers"],
   ],
   [

@@ -20,7 +20,7 @@ import { boundsOf, truncatedOf } from "../kafka/admin.ts";
 import type { Output } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 /** Whether the operator has agreed. */
 export interface AdoptOptions {

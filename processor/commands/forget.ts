@@ -14,7 +14,7 @@ import { boundsOf } from "../kafka/admin.ts";
 import type { Output } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 /**
  * Erases a user from all tables except anonymous counts; without `yes` it only prints what it would erase. Returns the

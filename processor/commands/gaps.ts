@@ -10,7 +10,7 @@ import { connected } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
 import type { Output } from "./cli/progress.ts";
 import type { READS } from "./cli/reads.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 type GapSettings = Settings<typeof READS.gaps[number]>;
 

@@ -11,7 +11,7 @@ import { AHEAD_DAYS } from "./migrate.ts";
 import type { Output } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 /** Creates partitions for coming days, and deletes expired rows and partitions; returns the exit code. */
 export async function maintainCommand(

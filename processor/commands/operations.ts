@@ -2,15 +2,17 @@
  * The operator's commands: they maintain, inspect and repair the tables.
  * @module
  */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { readSettings } from "../config/config.ts";
 import { REASONS } from "../event.ts";
+import { type Format, FORMATS } from "../export/format.ts";
 import type { RefusalFilter } from "../postgres/operations/refusals.ts";
-import { ask, clearScreen, isTerminal, print, stopSignal, writeError } from "../host/terminal.ts";
+import { ask, clearScreen, isTerminal, print, stopSignal, write, writeError } from "../host/terminal.ts";
 import { examples, settingsRead } from "./cli/help.ts";
 import { numberOption, timeArgument } from "./cli/options.ts";
 import { READS } from "./cli/reads.ts";
 import { settingsFor } from "./cli/settings.ts";
+import { type Form, FORMS } from "./report/render.ts";
 
 type Ends = (code: number) => void;
 
@@ -19,6 +21,8 @@ const output = { print, writeError };
 /** Adds the operator's commands. Calls `ends` with the exit code of the one that ran. */
 export function addOperations(clickstream: Command, ends: Ends): void {
   addMaintain(clickstream, ends);
+  addExport(clickstream, ends);
+  addReport(clickstream, ends);
   addRefusals(clickstream, ends);
   addForget(clickstream, ends);
   addRebuild(clickstream, ends);
@@ -40,6 +44,67 @@ function addMaintain(clickstream: Command, ends: Ends): void {
       const settings = await settingsFor(READS.maintain);
       const { maintainCommand } = await import("./maintain.ts");
       ends(await maintainCommand(settings, output));
+    });
+}
+
+interface ExportFlags {
+  readonly from: number;
+  readonly to?: number;
+  readonly format?: Format;
+  readonly out?: string;
+}
+
+function addExport(clickstream: Command, ends: Ends): void {
+  clickstream.command("export")
+    .description("Write a report or a table as CSV, NDJSON or Parquet")
+    .argument("<name>", "Report or table, such as top_pages or sessions")
+    .addOption(new Option("--from <time>", "Start of the time").argParser(timeArgument).makeOptionMandatory())
+    .addOption(new Option("--to <time>", "End of the time, which is not in it (default: now)").argParser(timeArgument))
+    .addOption(
+      new Option("--format <format>", "Format (default: by the ending of --out, otherwise csv)").choices(FORMATS),
+    )
+    .option("--out <file>", "File to write, which appears when it is whole (default: standard output)")
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream export top_pages --from 2026-11-01T00:00:00Z", "the pages since then, as CSV"],
+        ["clickstream export sessions --from 2026-11-01T00:00:00Z --out sessions.parquet", "a table, for DuckDB"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.export))
+    .action(async (name: string, { to, ...flags }: ExportFlags) => {
+      const settings = await settingsFor(READS.export);
+      const { exportCommand } = await import("./export.ts");
+      ends(await exportCommand({ name, to: to ?? Date.now(), ...flags }, settings, output));
+    });
+}
+
+function addReport(clickstream: Command, ends: Ends): void {
+  clickstream.command("report")
+    .description("Print what happened in a day or a week, beside the one before")
+    .addArgument(new Argument("<period>", "Day, or week from Monday on; in UTC").choices(["daily", "weekly"] as const))
+    .addOption(
+      new Option("--at <time>", "A time in that day or week (default: the last one that is over)")
+        .argParser(timeArgument),
+    )
+    .addOption(
+      new Option("--format <format>", "For a terminal, a mail, a program, or Slack's incoming webhooks")
+        .choices(FORMS).default("text" satisfies Form),
+    )
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream report daily", "yesterday"],
+        ["clickstream report weekly --format slack | curl -sd @- -H 'Content-Type: application/json' $URL", "to Slack"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.report))
+    .action(async (name: "daily" | "weekly", { at, format }: { readonly at?: number; readonly format: Form }) => {
+      const settings = await settingsFor(READS.report);
+      const { reportCommand } = await import("./report/report.ts");
+      ends(
+        await reportCommand({ name, ...at === undefined ? {} : { at }, form: format }, settings, { write, writeError }),
+      );
     });
 }
 

@@ -32,7 +32,7 @@ import { beginningOf, boundsOf, offsetsAt } from "../kafka/admin.ts";
 import { type Output, Progress } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 type RebuildSettings = Settings<typeof READS.rebuild[number]>;
 

@@ -28,7 +28,7 @@ import { judge } from "./judge.ts";
 import { type Output, Progress } from "./cli/progress.ts";
 import type { READS } from "./cli/reads.ts";
 import { Resender, type Resent } from "../kafka/resend.ts";
-import { ready } from "./schema.ts";
+import { ready } from "../postgres/operations/ready.ts";
 
 /** Which refusals to list, and how. */
 export interface ListOptions {

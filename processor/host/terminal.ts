@@ -17,6 +17,11 @@ export function print(line: string): void {
   write(`${line}\n`);
 }
 
+/** Writes bytes to standard output, as they are; if the reader is gone, the program exits successfully. */
+export function writeBytes(bytes: Uint8Array): void {
+  if (!wrote(Deno.stdout, bytes)) Deno.exit(0);
+}
+
 /** True if standard output is a terminal. */
 export function isTerminal(): boolean {
   return Deno.stdout.isTerminal();
@@ -39,7 +44,10 @@ export function clearScreen(): void {
 
 /** Writes everything before it returns; false if the reader is gone. */
 function written(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
-  const bytes = encoder.encode(text);
+  return wrote(stream, encoder.encode(text));
+}
+
+function wrote(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): boolean {
   try {
     for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
     return true;

@@ -38,6 +38,26 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: `units in docs/questions.md are what systemd knows${why === null ? "" : ` (${why})`}`,
+  ignore: why !== null,
+  fn: async () => {
+    const text = await Deno.readTextFile(new URL("../../docs/questions.md", import.meta.url));
+    const units = [...text.matchAll(/^```ini\n# \/etc\/systemd\/system\/(\S+)\n(.*?)^```/gms)];
+    assert.deepEqual(units.map(([, name]) => name), ["clickstream-report.service", "clickstream-report.timer"]);
+    const folder = await Deno.makeTempDir();
+    const files = units.map(([, name, unit]) => [`${folder}/${name}`, unit!] as const);
+    for (const [file, unit] of files) await Deno.writeTextFile(file, unit);
+    const args = ["--man=no", "verify", ...files.map(([file]) => file)];
+    const { code, stderr } = await new Deno.Command("systemd-analyze", { args }).output();
+    const said = new TextDecoder().decode(stderr).split("\n").filter((line) =>
+      line.includes(folder) || line.includes("report")
+    );
+    assert.deepEqual([code, said], [0, []]);
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
 Deno.test("units of packages name the program and the settings where packages have them, and are started at boot", () => {
   const units = packagedUnits("/x/clickstream");
   for (const name of SERVICES) {

@@ -58,6 +58,8 @@ export const READS = {
   replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
   forget: [...KAFKA, ...DATABASE, ...LOGINS],
   adoptTopic: [...KAFKA, ...DATABASE, ...LOGINS],
+  export: [...DATABASE, ...LOGINS],
+  report: [...DATABASE, ...LOGINS],
   gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],

@@ -2,9 +2,9 @@
  * Checks that the schema fits this program.
  * @module
  */
-import { MIGRATIONS } from "../../migrations/mod.ts";
-import type { Database } from "../postgres/database.ts";
-import { SchemaMismatch, verifySchema } from "../postgres/operations/migrations.ts";
+import { MIGRATIONS } from "../../../migrations/mod.ts";
+import type { Database } from "../database.ts";
+import { SchemaMismatch, verifySchema } from "./migrations.ts";
 
 /** Returns true if the schema fits this program; otherwise prints what is wrong and what to run, and returns false. */
 export async function ready(db: Database, writeError: (text: string) => void): Promise<boolean> {

@@ -1,0 +1,118 @@
+/**
+ * What happened in a day or a week, beside the one before.
+ * @module
+ */
+import type { Database } from "../../postgres/database.ts";
+
+/** How a number is written. */
+export type Unit = "count" | "money" | "share";
+
+/** A number; null where there is nothing to divide by. */
+export interface Figure {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly value: number | null;
+  readonly previous: number | null;
+}
+
+/** The first rows of a report: a text, and its number. */
+export interface Ranking {
+  readonly title: string;
+  readonly unit: Unit;
+  readonly rows: readonly Figure[];
+}
+
+/** A day or a week of a shop. */
+export interface Summary {
+  readonly period: Period;
+  readonly figures: readonly Figure[];
+  /** Without those that have no row. */
+  readonly rankings: readonly Ranking[];
+}
+
+/** The days of a report, in UTC, as `YYYY-MM-DD`. */
+export interface Period {
+  readonly name: "daily" | "weekly";
+  /** The first day. */
+  readonly from: string;
+  /** The day after the last one. */
+  readonly to: string;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Rows of a ranking. */
+const MOST_ROWS = 10;
+
+/** The day, or the week from Monday on, that has this instant, in epoch milliseconds. */
+export function periodAt(name: Period["name"], ms: number): Period {
+  const today = Math.floor(ms / DAY_MS);
+  // 1 January 1970 was a Thursday.
+  const first = name === "daily" ? today : today - (today + 3) % 7;
+  const dayOf = (day: number) => new Date(day * DAY_MS).toISOString().slice(0, 10);
+  return { name, from: dayOf(first), to: dayOf(first + (name === "daily" ? 1 : 7)) };
+}
+
+/** The last such day or week that is over. */
+export function lastPeriod(name: Period["name"], nowMs: number): Period {
+  return periodAt(name, Date.parse(periodAt(name, nowMs).from) - 1);
+}
+
+/** The figures: a name, its unit, and what it is of a row of `now`, whose columns begin with `previous_` for before. */
+const FIGURES: readonly (readonly [name: string, unit: Unit, of: string])[] = [
+  ["Sessions", "count", "sessions"],
+  ["Users", "count", "users"],
+  ["New users", "count", "new_users"],
+  ["Conversions", "count", "conversions"],
+  ["Conversion rate", "share", "conversion_rate"],
+  ["Revenue", "money", "revenue_cents"],
+  ["Carts abandoned", "share", "abandonment_rate"],
+];
+
+/** The rankings: a title, the unit of its number, and the rows as `name`, `value`, `previous`. */
+const RANKINGS: readonly (readonly [title: string, unit: Unit, from: string, name: string, value: string])[] = [
+  ["Pages by views", "count", "top_pages_compared", "page", "views"],
+  ["Products by revenue", "money", "products_compared", "product_id", "revenue_cents"],
+  ["Searches", "count", "searches_compared", "term", "searches"],
+  ["Regions by sessions", "count", "regions_compared", "region", "sessions"],
+  ["Devices by sessions", "count", "devices_compared", "device", "sessions"],
+];
+
+/** Asks for the summary of a period, as of one moment. */
+export async function summaryOf(db: Database, period: Period): Promise<Summary> {
+  const days = [period.from, period.to];
+  const range = "($1::text || 'T00:00Z')::timestamptz, ($2::text || 'T00:00Z')::timestamptz";
+  return await db.transaction(async (tx) => {
+    await tx.exec("set transaction isolation level repeatable read, read only");
+    const { rows: [row] } = await tx.query<Record<string, string | null>>(
+      `select ${FIGURES.flatMap(([, , of]) => [of, `previous_${of}`]).map((name) => `n.${name}::text`).join(", ")}
+         from (
+           select * from clickstream.conversion_compared(${range}) c
+           cross join clickstream.carts_compared(${range}) a
+           cross join (
+             select coalesce(sum(u.new_users), 0) as new_users, coalesce(sum(u.previous_new_users), 0) as previous_new_users
+               from clickstream.new_users_compared($1::text::date, $2::text::date) u
+           ) u
+         ) n`,
+      days,
+    );
+    const rankings: Ranking[] = [];
+    for (const [title, unit, from, name, value] of RANKINGS) {
+      const { rows } = await tx.query<Record<"name" | "value" | "previous", string>>(
+        `select r.${name} as name, r.${value}::text as value, r.previous_${value}::text as previous
+           from clickstream.${from}(${range}) r where r.${value} > 0
+          order by r.${value} desc, r.${name} collate "C" limit ${MOST_ROWS}`,
+        days,
+      );
+      const figures = rows.map((row) => figure(row.name, unit, row.value, row.previous));
+      if (figures.length > 0) rankings.push({ title, unit, rows: figures });
+    }
+    const figures = FIGURES.map(([name, unit, of]) => figure(name, unit, row![of]!, row![`previous_${of}`]!));
+    return { period, figures, rankings };
+  });
+}
+
+function figure(name: string, unit: Unit, value: string | null, previous: string | null): Figure {
+  const numberOf = (text: string | null) => text === null ? null : unit === "money" ? Number(text) / 100 : Number(text);
+  return { name, unit, value: numberOf(value), previous: numberOf(previous) };
+}
