@@ -197,7 +197,8 @@ Deno.test({
   });
 
   await step("every record that was acknowledged is there, once", async () => {
-    assert.equal(await records(cluster), await load.stop());
+    const acknowledged = await load.stop();
+    assert.equal(await records(cluster), acknowledged);
   });
 });
 
