@@ -47,6 +47,18 @@ async function apply(cluster: Cluster, node: Node): Promise<string> {
   return await machine.sh(`journalctl -b -o cat -u clickstream-apply.service --since @${from} --no-pager`);
 }
 
+/** What a broker says that had no time to ask the others; on a busy machine this may take longer than its turn. */
+const POSTPONED = /waits: (it took until the next broker's turn|the cluster does not answer)/;
+
+/** Applies the release of a broker until it says what is wanted; anything else but a lack of time is an error. */
+async function applyUntil(cluster: Cluster, node: Node, wanted: RegExp, postponed = POSTPONED): Promise<string> {
+  for (;;) {
+    const said = await apply(cluster, node);
+    if (wanted.test(said)) return said;
+    assert.match(said, postponed);
+  }
+}
+
 /** Looks at all brokers all the time; tells how many were away at once, at most. */
 function watch(cluster: Cluster): { stop(): Promise<number> } {
   let most = 0;
@@ -115,20 +127,10 @@ Deno.test({
   await step("a new release restarts one broker after another, each once all are in sync", async () => {
     await cluster.release({ retentionHours: 49 });
     const watched = watch(cluster);
-    const seen: string[] = [];
-    const changed = async (node: Node) => {
-      for (;;) {
-        const said = await apply(cluster, node);
-        if (/runs generation/.test(said)) {
-          seen.push(said);
-          return;
-        }
-        assert.match(said, /generation \w+ waits: /, said);
-      }
-    };
-    await Promise.all(cluster.nodes.map(changed));
+    await Promise.all(
+      cluster.nodes.map((node) => applyUntil(cluster, node, /runs generation/, /generation \w+ waits: /)),
+    );
     assert.equal(await watched.stop(), 1, "brokers that were away at once");
-    assert.equal(seen.length, 3);
     for (const node of cluster.nodes) {
       assert.match(
         await cluster.machine(node).sh("cat /opt/clickstream/current/server.properties"),
@@ -141,17 +143,17 @@ Deno.test({
   await step("a broker waits while another is out of sync", async () => {
     await cluster.machine(3).sh("systemctl stop kafka.service");
     await cluster.release({ retentionHours: 50 }, [2]);
-    assert.match(await apply(cluster, 2), /generation \w+ waits: another broker is out of sync in \d+ partitions/);
+    await applyUntil(cluster, 2, /generation \w+ waits: another broker is out of sync in \d+ partitions/);
     await cluster.machine(3).sh("systemctl start kafka.service");
     await allReady(cluster);
-    assert.match(await apply(cluster, 2), /runs generation/);
+    await applyUntil(cluster, 2, /runs generation/);
   });
 
   await step("a version with which a broker does not run is rolled back, once", async () => {
     await cluster.release({ heapMiB: 1 }, [2]);
-    assert.match(await apply(cluster, 2), /generation \w+ did not get ready within 600 s, and \w+ is back/);
+    await applyUntil(cluster, 2, /generation \w+ did not get ready within 600 s, and \w+ is back/);
     assert.equal(await notReady(cluster, 2), null);
-    assert.match(await apply(cluster, 2), /did not get ready on this host, and is not tried again/);
+    await applyUntil(cluster, 2, /did not get ready on this host, and is not tried again/);
     await cluster.release({ retentionHours: 50 });
   });
 
@@ -195,7 +197,8 @@ Deno.test({
   });
 
   await step("every record that was acknowledged is there, once", async () => {
-    assert.equal(await records(cluster), await load.stop());
+    const acknowledged = await load.stop();
+    assert.equal(await records(cluster), acknowledged);
   });
 });
 

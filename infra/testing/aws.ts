@@ -2,6 +2,7 @@
  * A cloud for tests: moto's server, which keeps S3, Systems Manager and Secrets Manager in memory.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { Child, freePort, until } from "../../testing/servers/child.ts";
 import { python } from "./tools.ts";
 
@@ -28,7 +29,8 @@ export interface Cloud extends AsyncDisposable {
 export async function startCloud(address = "127.0.0.1"): Promise<Cloud> {
   const port = freePort();
   const log = await Deno.makeTempFile({ prefix: "clickstream-moto-" });
-  const server = Child.start(await python(), ["-m", "moto.server", "-H", address, "-p", String(port)], log);
+  const script = fileURLToPath(new URL("cloud.py", import.meta.url));
+  const server = Child.start(await python(), [script, "-H", address, "-p", String(port)], log);
   const endpoint = `http://${address}:${port}`;
   await until("the cloud answers", async () => {
     if (server.ended) throw new Error(`moto did not start:\n${await server.tail()}`);

@@ -72,7 +72,7 @@ export async function produce(
     await attempt("write to", settings, () => producer.send({ acks: ProduceAcks.ALL, messages }));
     onProgress(outbox.sent + messages.length);
   });
-  const linger = setInterval(() => outbox.post(), LINGER_MS);
+  const linger = setInterval(() => outbox.tick(), LINGER_MS);
   try {
     await attempt("reach", settings, () => producer.initIdempotentProducer({}));
     try {
@@ -100,9 +100,12 @@ interface Waiting {
  * Sends requests one after the other; the next ones fill while one is in flight. Each request is for a single
  * partition, so a retried request stays in its partition when the leader changes.
  */
-class Outbox {
+export class Outbox {
   /** Records that have been confirmed. */
   sent = 0;
+  /** Requests that have not ended yet. */
+  #open = 0;
+  #hasFailed = false;
   readonly #topic: string;
   readonly #send: (messages: Message[]) => Promise<void>;
   readonly #partitioner: Partitioner;
@@ -116,8 +119,13 @@ class Outbox {
     this.#send = send;
   }
 
-  /** Adds a record; if that fills a request, waits for the requests before it. */
+  /**
+   * Adds a record; if that fills a request, waits for the requests before it.
+   *
+   * @throws {Error} what a request before has failed with
+   */
   add({ key, value, timestampMs = Date.now() }: KafkaRecord): Promise<void> | undefined {
+    if (this.#hasFailed) return this.#last;
     const keyBytes = key === null ? null : Buffer.from(key);
     const partition = this.#partitioner.partitionOf(keyBytes);
     let waiting = this.#waiting.get(partition);
@@ -137,6 +145,14 @@ class Outbox {
     return before;
   }
 
+  /**
+   * Sends what waits, unless requests are still under way: brokers that are slower than the ticks get larger requests,
+   * instead of more and more small ones.
+   */
+  tick(): void {
+    if (this.#open === 0) void this.post();
+  }
+
   /** Sends all remaining records; resolves when all are confirmed. */
   post(): Promise<void> {
     for (const { messages } of this.#waiting.values()) this.#request(messages);
@@ -145,12 +161,14 @@ class Outbox {
   }
 
   #request(messages: Message[]): void {
+    this.#open++;
     this.#last = this.#last.then(async () => {
       await this.#send(messages);
       this.sent += messages.length;
+      this.#open--;
     });
-    // The caller that fills the next request or waits for the last one gets the error.
-    this.#last.catch(() => {});
+    // The caller that adds the next record or waits for the last request gets the error.
+    this.#last.catch(() => this.#hasFailed = true);
   }
 }
 

@@ -74,13 +74,35 @@ async function adapt(out: string): Promise<void> {
     if ("version" in provider) json.terraform.required_providers.aws.version = provider.version;
     // The stand-in applies it without its condition, and then denies everything.
     delete json.resource.aws_s3_bucket_policy;
-    // The stand-in does not know detailed monitoring.
-    for (const instance of Object.values<{ monitoring?: boolean }>(json.resource.aws_instance ?? {})) {
-      delete instance.monitoring;
+    const all = (type: string) => Object.values<Record<string, unknown>>(json.resource[type] ?? {});
+    const ignore = (resource: Record<string, unknown>, ...names: string[]) => {
+      const { ignore_changes: before = [], ...lifecycle } = (resource["lifecycle"] ?? {}) as {
+        ignore_changes?: readonly string[];
+      };
+      resource["lifecycle"] = { ...lifecycle, ignore_changes: [...before, ...names] };
+    };
+    // The stand-in does not know or loses these, so that every plan would have them again.
+    for (const instance of all("aws_instance")) {
+      delete instance["monitoring"];
+      delete instance["maintenance_options"];
+      // Versions of the provider before 6 take the hash of what the template gave for a change, if there is another one.
+      ignore(instance, "user_data");
     }
-    // Older versions of the provider do not know the newest runtime.
-    for (const lambda of Object.values<{ runtime: string }>(json.resource.aws_lambda_function ?? {})) {
-      lambda.runtime = "nodejs22.x";
+    for (const database of all("aws_db_instance")) {
+      for (const name of ["enabled", "kms_key_id", "retention_period"]) delete database[`performance_insights_${name}`];
+    }
+    for (const group of all("aws_db_parameter_group")) delete group["parameter"];
+    for (const template of all("aws_launch_template")) ignore(template, "tag_specifications");
+    for (const rule of [...all("aws_vpc_security_group_ingress_rule"), ...all("aws_vpc_security_group_egress_rule")]) {
+      if (rule["cidr_ipv4"] === undefined) delete rule["description"];
+    }
+    // It takes a zone for a public one, which has no network.
+    for (const zone of all("aws_route53_zone")) ignore(zone, "vpc");
+    for (const lambda of all("aws_lambda_function")) {
+      delete lambda["dead_letter_config"];
+      delete lambda["logging_config"];
+      // Older versions of the provider do not know the newest runtime.
+      lambda["runtime"] = "nodejs22.x";
     }
     await Deno.writeTextFile(path, JSON.stringify(json, null, 2));
   }
