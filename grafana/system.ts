@@ -42,6 +42,7 @@ const lag = lines(
     empty: SILENT,
   },
   metrics({ "partition {{partition}}": "min by (partition) (clickstream_lag_records)" }),
+  { upTo: 10 },
 );
 
 const watermarkDelay = lines(
@@ -151,6 +152,7 @@ const duplicates = lines(
     duplicates: 'sum(rate(clickstream_events_total{outcome="duplicate"}[$__rate_interval])) ' +
       "/ sum(rate(clickstream_events_total[$__rate_interval]))",
   }),
+  { upTo: 0.05 },
 );
 
 const late = lines(
@@ -163,6 +165,7 @@ const late = lines(
     empty: SILENT,
   },
   metrics({ late: "sum(rate(clickstream_late_events_total[$__rate_interval]))" }),
+  { upTo: 1 },
 );
 
 const lateness = lines(

@@ -190,7 +190,7 @@ export class Cluster implements AsyncDisposable {
         await output;
       },
       async stop() {
-        shop.kill("SIGTERM");
+        if (!ended) shop.kill("SIGTERM");
         const { code, stdout, stderr } = await output;
         if (code !== 0) throw new Error(`the simulator ended with ${code}: ${new TextDecoder().decode(stderr)}`);
         return (JSON.parse(new TextDecoder().decode(stdout)) as { records: number }).records;

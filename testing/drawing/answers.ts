@@ -21,6 +21,7 @@ export interface Sources {
   /** As a member of `clickstream_reader`. */
   readonly postgres: Database;
   readonly prometheus: Prometheus;
+  /** Scrape interval in the settings of Grafana's data source. */
   readonly scrapeMs: number;
 }
 

@@ -194,6 +194,8 @@ function Graph({ panel, answer, frames, width, height }: Content) {
     for (
       const field of frame.fields.filter(({ type }) => type === FieldType.number)
     ) {
+      // Grafana's panel does the same: a graph that begins with NaN would be empty.
+      field.values = field.values.map((value: number | null) => Number.isFinite(value) ? value : null);
       field.config.custom = {
         drawStyle: "line",
         lineInterpolation: "linear",
