@@ -86,7 +86,7 @@ if (import.meta.main) {
   const only = Deno.args[0] === "--only" ? Deno.args[1] : undefined;
   if (only !== "dashboards") { for (const path of await makePictures(`${ROOT}docs`, 120)) console.log(path); }
   if (only !== "status") {
-    for (const path of await makeDashboardPictures(`${ROOT}docs`, { days: 29, rate: 0.5, liveRate: 0.5 }, 5)) {
+    for (const path of await makeDashboardPictures(`${ROOT}docs`, { days: 29, rate: 0.2, liveRate: 2 }, 2)) {
       console.log(path);
     }
   }
