@@ -26,7 +26,8 @@ export async function makeDashboardPictures(folder: string, trade: Trade, minute
   await using browser = await startBrowser();
   await using served = await serveDrawing();
   await using drawer = await openDrawer(browser, served);
-  const caughtUp = new Date();
+  // Rates look back 20 s.
+  const caughtUp = new Date(Date.now() + 30_000);
   await setTimeout(minutes * 60_000);
   const paths: string[] = [];
   for (const theme of THEMES) {
