@@ -24,7 +24,7 @@ import {
 } from "./deployment.ts";
 import { type Outputs, waitUntilSeen, waysIn } from "./hosts.ts";
 import { accountOf, chooseZones, faultsOfAccount, faultsOfPrograms, zonesOf } from "./preflight.ts";
-import { rollOut } from "./rollout.ts";
+import { LostData, rollOut } from "./rollout.ts";
 import type { Stack } from "./terraform.ts";
 import { told } from "./told.ts";
 
@@ -79,7 +79,28 @@ export async function settingsToDeploy(
       ].join("\n"),
     );
   }
+  const lost = dataElsewhere(changes, settings).filter((name) => !settings.DEPLOY_DESTROY.includes(name));
+  if (lost.length > 0) throw new LostData(lost);
   return { settings, record, changes };
+}
+
+/**
+ * Names the volumes of hosts that other zones would move: a volume can't follow. Terraform can't always tell before the
+ * network has changed.
+ */
+export function dataElsewhere(changes: readonly Difference[], settings: Settings): string[] {
+  const zones = changes.find(({ name }) => name === "DEPLOY_ZONES")?.deployed.split(",");
+  if (zones === undefined) return [];
+  const before = Number(changes.find(({ name }) => name === "DEPLOY_BROKERS")?.deployed ?? settings.DEPLOY_BROKERS);
+  const isMoved = (number: number) => {
+    const [from, to] = [zones, settings.DEPLOY_ZONES].map((all) => all[(number - 1) % all.length]);
+    return from !== to;
+  };
+  const brokers = Array.from({ length: Math.min(before, settings.DEPLOY_BROKERS) }, (_, node) => node + 1);
+  return [
+    ...brokers.filter(isMoved).map((node) => `stream/kafka-${node}/data`),
+    ...isMoved(1) ? ["monitoring/monitoring-1/data"] : [],
+  ];
 }
 
 async function outputsOf(stacks: readonly Stack[]): Promise<Outputs> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { recordOf } from "../../infra/record.ts";
 import { deploySettings, WrongSettings } from "../../infra/settings.ts";
 import { EMAIL } from "../../infra/testing/synth.ts";
-import { describeChanges, describeDeployment } from "./deploy.ts";
+import { dataElsewhere, describeChanges, describeDeployment } from "./deploy.ts";
 import { identity, readOptions, ROOT } from "./deployment.ts";
 import { farewell, settingsToDestroy } from "./destroy.ts";
 import { judge, type Outputs, type Verdict, waysIn } from "./hosts.ts";
@@ -132,4 +132,18 @@ Deno.test("docs/aws.md: every command has settings and options that exist", asyn
   });
   assert.deepEqual(new Set(seen), new Set(["export", "deploy", "destroy", "artifacts", "npx", "roll"]));
   assert.ok(seen.length >= 8);
+});
+
+Deno.test("deploy: volumes that other zones would leave behind are named before anything is done", () => {
+  const settings = (zones: string, brokers: string) =>
+    deploySettings((name) =>
+      ({ AWS_REGION: "eu-central-1", DEPLOY_ZONES: zones, DEPLOY_BROKERS: brokers } as Record<string, string>)[name]
+    );
+  const zones = (deployed: string, wanted: string) => ({ name: "DEPLOY_ZONES" as const, deployed, wanted });
+  const monitoring = "monitoring/monitoring-1/data";
+  assert.deepEqual(dataElsewhere([], settings("a,b", "1")), []);
+  assert.deepEqual(dataElsewhere([zones("a,b", "b,a")], settings("b,a", "1")), ["stream/kafka-1/data", monitoring]);
+  assert.deepEqual(dataElsewhere([zones("a,b", "a,b,c")], settings("a,b,c", "3")), ["stream/kafka-3/data"]);
+  const more = { name: "DEPLOY_BROKERS" as const, deployed: "1", wanted: "3" };
+  assert.deepEqual(dataElsewhere([zones("a,b", "a,b,c"), more], settings("a,b,c", "3")), []);
 });

@@ -74,10 +74,16 @@ async function planOf(stack: Stack, before: ReadonlyMap<string, Plan>): Promise<
 
 function refuseLosses(plan: Plan, mayLose: readonly string[]): void {
   const lost = losses(plan).filter((name) => !mayLose.includes(name));
-  if (lost.length === 0) return;
-  throw new Error(
-    `refused, since data would be lost: ${lost.join(", ")}. To lose it, name it: --destroy ${lost.join(",")}`,
-  );
+  if (lost.length > 0) throw new LostData(lost);
+}
+
+/** Something that holds data would be lost and is not named. */
+export class LostData extends Error {
+  override name = "LostData";
+
+  constructor(lost: readonly string[]) {
+    super(`refused, since data would be lost: ${lost.join(", ")}. To lose it, name it: --destroy ${lost.join(",")}`);
+  }
 }
 
 /** Destroys all stacks, those first that others do not need; returns false if it was declined. */
