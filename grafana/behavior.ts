@@ -216,6 +216,63 @@ const depths = bars(
   { x: "page views" },
 );
 
+const RAW = "From the raw events of this time range, so it needs STORE_EVENTS.";
+
+const products = table(
+  {
+    title: "Products",
+    description:
+      `Page views, add_to_cart events, purchases and revenue of the fifty products with the most revenue. ${RAW}`,
+    empty: "No event names a product in this time range",
+  },
+  rows(`
+select product_id as product, views, carts, purchases, revenue_cents / 100.0 as revenue
+from clickstream.products(${RANGE})
+limit 50`),
+  {
+    product: { width: 160, unit: "string" },
+    views: { unit: "locale", as: "gauge" },
+    carts: { unit: "locale", width: 90 },
+    purchases: { unit: "locale", width: 100 },
+    revenue: { unit: "locale", decimals: 0, as: "gauge" },
+  },
+);
+
+const searches = table(
+  {
+    title: "Searches",
+    description: `The fifty terms that were searched for most, and by how many users. ${RAW}`,
+    empty: "Nothing was searched for in this time range",
+  },
+  rows(`select term, searches, users from clickstream.searches(${RANGE}) limit 50`),
+  { term: { unit: "string" }, searches: { unit: "locale", as: "gauge" }, users: { unit: "locale", width: 90 } },
+);
+
+const orders = table(
+  {
+    title: "Orders",
+    description:
+      "Orders and their mean value, in this time range and in the one of the same length before. An order is what a user " +
+      `bought with one orderId, or a purchase without. Buyers return if they had bought on an earlier day. ${RAW}`,
+    empty: "Nothing was bought in this time range",
+  },
+  rows(`
+select t.time, t.orders, t.average as "average order", t.buyers, t.came_back as "returning buyers"
+from clickstream.orders_compared(${RANGE}) o
+cross join lateral (values
+  ('this time', o.orders, o.average_order_cents / 100, o.buyers, o.returning_buyers),
+  ('the time before', o.previous_orders, o.previous_average_order_cents / 100, o.previous_buyers,
+    o.previous_returning_buyers)
+) as t (time, orders, average, buyers, came_back)`),
+  {
+    time: { unit: "string" },
+    orders: { unit: "locale", width: 90 },
+    "average order": { unit: "locale", decimals: 2 },
+    buyers: { unit: "locale", width: 90 },
+    "returning buyers": { unit: "locale" },
+  },
+);
+
 /** The dashboard *User Behavior Analytics*. */
 export const BEHAVIOR: Dashboard = dashboard({
   uid: "clickstream-behavior",
@@ -244,6 +301,11 @@ export const BEHAVIOR: Dashboard = dashboard({
       ],
     },
     { title: "Sessions", lines: [{ height: 9, panels: [[13, lengths], [11, depths]] }] },
+    {
+      title: "Products, orders and searches",
+      closed: true,
+      lines: [{ height: 12, panels: [[12, products], [12, searches]] }, { height: 5, panels: [[24, orders]] }],
+    },
     { title: "Other funnels", closed: true, lines: [{ height: 9, panels: [[24, ownFunnel]] }] },
   ],
 });
