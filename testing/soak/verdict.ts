@@ -19,6 +19,15 @@ const LEAST_BYTES = 4_000_000;
 const MOST_DEAD = 0.4;
 const FEW_DEAD = 20_000;
 
+/**
+ * Tables of which each commit writes the latest rows again, and these are large and few: what autovacuum has yet to free
+ * follows the commits of the last minute, which is how often it comes by, and not the rows.
+ */
+const REWRITTEN: ReadonlySet<string> = new Set(["active_users"]);
+
+/** Seconds over which commits are counted for these. */
+const VACUUM_SECONDS = 60;
+
 /** A figure of a soak, and whether it stayed within its bound. */
 export interface Finding {
   readonly what: string;
@@ -55,11 +64,21 @@ export function judge(samples: readonly Sample[]): Finding[] {
       isWithin: both.last - both.second <= Math.max(slack, both.second * MOST_GROWTH),
     };
   };
+  const ratePer = new Map(samples.map((sample) => [sample, commitsPerSecond(sample, samples)]));
+  const perCommit = (name: string) =>
+    flat(`${name}, table and indexes per commit/s`, "bytes", (sample) => {
+      const size = sample.tables[name];
+      return size === undefined ? 0 : bytesOf(size) / ratePer.get(sample)!;
+    });
   const names = Object.keys(last.at(-1)?.tables ?? {});
   const sizes = names.filter((name) => bytesOf(last.at(-1)!.tables[name]!) >= LEAST_BYTES);
   return [
     ...FLAT.map(([what, unit, of, slack]) => flat(what, unit, of, slack)),
-    ...sizes.map((name) => flat(`${name}, table and indexes per row`, "bytes", ({ tables }) => perRow(tables[name]))),
+    ...sizes.map((name) =>
+      REWRITTEN.has(name)
+        ? perCommit(name)
+        : flat(`${name}, table and indexes per row`, "bytes", ({ tables }) => perRow(tables[name]))
+    ),
     ...sizes.map((name): Finding => {
       const both = medians(({ tables }) => tables[name]?.deadRows ?? 0);
       const most = FEW_DEAD + MOST_DEAD * median(last.map(({ tables }) => tables[name]?.liveRows ?? 0));
@@ -75,6 +94,13 @@ function keepsUp(both: { readonly second: number; readonly last: number }, last:
   const rate = first === undefined || end === undefined ? 0 : (end.sent - first.sent) / (end.seconds - first.seconds);
   const most = rate * 10;
   return { what: "lag", unit: "records", ...both, bound: bounded(most), isWithin: both.last <= most };
+}
+
+/** Commits/s in the time before a sample in which autovacuum comes by. */
+function commitsPerSecond(sample: Sample, samples: readonly Sample[]): number {
+  const before = samples.findLast(({ seconds }) => seconds <= sample.seconds - VACUUM_SECONDS);
+  const [commits, seconds] = before === undefined ? [0, 0] : [before.commits, before.seconds];
+  return (sample.commits - commits) / (sample.seconds - seconds);
 }
 
 function bounded(most: number): string {
