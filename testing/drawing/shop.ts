@@ -3,6 +3,7 @@
  * its exporters.
  * @module
  */
+import { parse, stringify } from "yaml";
 import { fileURLToPath } from "node:url";
 import { JOBS, prometheusConfig } from "../../grafana/prometheus/files.ts";
 import { openPostgres } from "../../processor/postgres/postgres.ts";
@@ -15,6 +16,18 @@ import type { Sources } from "./answers.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BINARY = `${ROOT}dist/clickstream`;
 const MONITORING = `${ROOT}grafana/prometheus/`;
+
+/** The rules without the alert on disks: that of this machine is not the shop's. */
+function rulesOfShop(text: string): string {
+  const { groups } = parse(text) as {
+    readonly groups: readonly { readonly rules: readonly { readonly alert?: string }[] }[];
+  };
+  const kept = groups.map((group) => ({
+    ...group,
+    rules: group.rules.filter(({ alert }) => alert !== "ClickstreamDatabaseNearlyFull"),
+  }));
+  return stringify({ groups: kept });
+}
 const SCRAPE_S = 2;
 
 /** What Grafana would be told: more, because a scrape may be late on a busy machine. */
@@ -86,7 +99,8 @@ export async function openShop({ days, rate, liveRate }: Trade): Promise<Shop> {
   ]);
 
   const all: Record<typeof JOBS[number], string> = { ...targets, node: node.target, postgresql: exporter.target };
-  await run("cp", ["-r", `${MONITORING}targets`, `${MONITORING}rules.yml`, folder]);
+  await run("cp", ["-r", `${MONITORING}targets`, folder]);
+  await Deno.writeTextFile(`${folder}/rules.yml`, rulesOfShop(await Deno.readTextFile(`${MONITORING}rules.yml`)));
   for (const [job, target] of Object.entries(all)) {
     await Deno.writeTextFile(`${folder}/targets/${job}.yml`, `- targets: [${target}]\n`);
   }
