@@ -64,11 +64,10 @@ export function judge(samples: readonly Sample[]): Finding[] {
       isWithin: both.last - both.second <= Math.max(slack, both.second * MOST_GROWTH),
     };
   };
-  const ratePer = new Map(samples.map((sample) => [sample, commitsPerSecond(sample, samples)]));
   const perCommit = (name: string) =>
     flat(`${name}, table and indexes per commit/s`, "bytes", (sample) => {
       const size = sample.tables[name];
-      return size === undefined ? 0 : bytesOf(size) / ratePer.get(sample)!;
+      return size === undefined ? 0 : bytesOf(size) / commitsPerSecond(sample, samples);
     });
   const names = Object.keys(last.at(-1)?.tables ?? {});
   const sizes = names.filter((name) => bytesOf(last.at(-1)!.tables[name]!) >= LEAST_BYTES);
