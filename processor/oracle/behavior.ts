@@ -1,4 +1,4 @@
-import { activityHeatmap, conversion, devices, type Range, topUsers } from "./reports.ts";
+import { activityHeatmap, centsIn, conversion, devices, isIn, type Range, topUsers } from "./reports.ts";
 import type { EventRow, Expected, SessionRow } from "./rows.ts";
 import { compareText, isoTime } from "./values.ts";
 import { groupBy } from "./windows.ts";
@@ -194,7 +194,7 @@ export function entryPaths(expected: Expected, range: Range): Row[] {
       ...{ entry_page, sessions: sessions.length, carted, purchased },
       cart_rate: carted / sessions.length,
       purchase_rate: purchased / sessions.length,
-      revenue_cents: sessions.reduce((sum, session) => sum + BigInt(session.revenue_cents), 0n).toString(),
+      revenue_cents: centsIn(sessions),
     };
   });
 }
@@ -241,5 +241,5 @@ function splitAtPauses(events: readonly EventRow[]): EventRow[][] {
 }
 
 function startedIn(expected: Expected, range: Range): SessionRow[] {
-  return expected.sessions.filter(({ started_at }) => range.from <= started_at && started_at < range.to);
+  return expected.sessions.filter(({ started_at }) => isIn(started_at, range));
 }

@@ -14,8 +14,8 @@ export function share(k: number, n: number): number | null {
   return n === 0 ? null : k / n;
 }
 
-// ISO texts of one form sort by time.
-function isIn(time: string, range: Range): boolean {
+/** Whether a time lies in a range: ISO texts of one form sort by time. */
+export function isIn(time: string, range: Range): boolean {
   return range.from <= time && time < range.to;
 }
 
@@ -144,8 +144,9 @@ function startOf(day: string): number {
   return Date.parse(`${day}T00:00:00.000Z`);
 }
 
-function centsIn(sessions: readonly SessionRow[]): string {
-  return sessions.reduce((sum, session) => sum + BigInt(session.revenue_cents), 0n).toString();
+/** The revenue of sessions or events, in cents. */
+export function centsIn(rows: readonly { readonly revenue_cents: string }[]): string {
+  return rows.reduce((sum, row) => sum + BigInt(row.revenue_cents), 0n).toString();
 }
 
 /** The range between two times in epoch milliseconds. */

@@ -1,4 +1,4 @@
-import { type Range, share } from "./reports.ts";
+import { centsIn, isIn, type Range, share } from "./reports.ts";
 import type { EventRow, Expected } from "./rows.ts";
 import type { Row } from "./table_shapes.ts";
 import { byText, groupBy } from "./windows.ts";
@@ -12,7 +12,7 @@ export function products(expected: Expected, range: Range): Row[] {
     const count = (type: string) => events.filter(({ event_type }) => event_type === type).length;
     return {
       ...{ product_id, views: count("page_view"), carts: count("add_to_cart"), purchases: count("purchase") },
-      revenue_cents: centsOf(events).toString(),
+      revenue_cents: centsIn(events),
     };
   });
 }
@@ -31,9 +31,9 @@ export function orders(expected: Expected, range: Range): Row[] {
     const last = events.map(({ event_time }) => event_time).sort().at(-1)!;
     return bought.some(({ user_id, event_time }) => user_id === user && event_time.slice(0, 10) < last.slice(0, 10));
   });
-  const revenue = centsOf(ofRange);
+  const revenue = centsIn(ofRange);
   return [{
-    ...{ orders: ofOrders.size, revenue_cents: revenue.toString() },
+    ...{ orders: ofOrders.size, revenue_cents: revenue },
     average_order_cents: share(Number(revenue), ofOrders.size),
     ...{ buyers: buyers.size, returning_buyers: returning.length },
   }];
@@ -117,7 +117,7 @@ function cohortsBy(
   );
   return byText(groupBy(periodsOf, ([first]) => first!)).flatMap(([cohort, all]) => {
     const rows: Cohort[] = [];
-    if (cohort < range.from || cohort >= range.to) return rows;
+    if (!isIn(cohort, range)) return rows;
     for (let [period, number] = [cohort, 0]; Date.parse(next(period)) <= nowMs; period = next(period), number++) {
       const users = all.filter((periods) => periods.includes(period)).length;
       if (users > 0) rows.push({ cohort, cohort_size: all.length, number, users, rate: users / all.length });
@@ -126,10 +126,6 @@ function cohortsBy(
   });
 }
 
-function eventsIn({ events }: Expected, { from, to }: Range): EventRow[] {
-  return events.filter(({ event_time }) => from <= event_time && event_time < to);
-}
-
-function centsOf(events: readonly EventRow[]): bigint {
-  return events.reduce((sum, { revenue_cents }) => sum + BigInt(revenue_cents), 0n);
+function eventsIn({ events }: Expected, range: Range): EventRow[] {
+  return events.filter(({ event_time }) => isIn(event_time, range));
 }
