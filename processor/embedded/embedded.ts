@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import type { PGlite } from "@electric-sql/pglite";
-import { ARRAY_OIDS } from "../postgres/binary.ts";
+import { ARRAY_OIDS, BinaryParameter } from "../postgres/binary.ts";
 import { databaseError } from "../postgres/database_errors.ts";
 import { readValue, type Result, type Statements, written } from "../postgres/statements.ts";
 import { type Database, OneByOne } from "../postgres/database.ts";
@@ -49,7 +49,8 @@ class EmbeddedStatements implements Statements {
   }
 
   async query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {
-    const { rows, affectedRows } = await this.#run(() => this.#db.query<R>(sql, params?.map(written)));
+    const values = params?.map(written).map((value) => value instanceof BinaryParameter ? value.bytes : value);
+    const { rows, affectedRows } = await this.#run(() => this.#db.query<R>(sql, values));
     return { rows, rowCount: Math.max(affectedRows ?? 0, rows.length) };
   }
 
@@ -58,7 +59,7 @@ class EmbeddedStatements implements Statements {
   }
 
   async copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
-    const blob = new Blob([Buffer.concat([...chunks])]);
+    const blob = new Blob([Buffer.concat(Array.from(chunks, (chunk) => chunk.slice()))]);
     await this.#run(() => this.#db.query(sql.replace(/\bfrom\s+stdin\b/i, "from '/dev/blob'"), [], { blob }));
   }
 

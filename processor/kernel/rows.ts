@@ -26,8 +26,8 @@ export class RowWriter {
   }
 
   /**
-   * Writes events from `from` on, at most to `until`, in chunks of some 256 KiB. The bytes are a copy, because a stream
-   * may keep a chunk while the next is written.
+   * Writes events from `from` on, at most to `until`, in chunks of some 256 KiB. Their bytes are the kernel's, and are
+   * valid until the next chunk is written.
    *
    * @param words address of the texts of the commit
    * @param batch address of the columns of the batch
@@ -45,7 +45,7 @@ export class RowWriter {
     const { functions, bytes } = this.#memory;
     const next = functions.writeRows(words, batch, first, from, until);
     if (next === from) throw new Error(`the kernel has no room for the row of event ${first + from} of a commit`);
-    return { bytes: bytes.slice(this.#at, this.#at + functions.rowBytes.value), next };
+    return { bytes: bytes.subarray(this.#at, this.#at + functions.rowBytes.value), next };
   }
 
   #declare(columns: readonly EventColumn[]): void {

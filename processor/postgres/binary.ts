@@ -4,20 +4,10 @@
  * @module
  */
 import type { Batch, EventColumn } from "../columns/batch.ts";
-import { type Cells, codesOf, rowsBelow, Spans, Texts } from "../columns/cells.ts";
+import { Bytes, type Cells, codesOf, rowsBelow, Spans, Texts } from "../columns/cells.ts";
 import { type Encoder, encoderOf, type Type } from "./encoding.ts";
 
 export type { Type };
-
-/** A parameter in PostgreSQL's binary format. Its type is the one that the statement gives it. */
-export class BinaryParameter {
-  /** The value, in the format that PostgreSQL's `recv` function of the type reads. */
-  readonly bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-  }
-}
 
 /** PostgreSQL's OIDs of the types. */
 const OIDS: { readonly [type in Type]: number } = {
@@ -42,30 +32,99 @@ export function arrayParameter(n: number, type: Type): string {
 
 /** A column, or only these rows of it, as an array parameter. Times and dates are given in epoch milliseconds. */
 export function arrayOf(cells: Cells, type: Type, rows: Int32Array | null = null): BinaryParameter {
-  const count = rows === null ? lengthOf(cells) : rows.length;
-  const encoder = encoderOf(cells, type, rows);
-  const at = new Int32Array(count);
-  const hasNull = encoder.measure(at);
-  const size = placed(at, 0, count, count === 0 ? EMPTY_HEAD : ARRAY_HEAD);
-  const view = new DataView(new ArrayBuffer(size));
-  view.setInt32(0, count === 0 ? 0 : 1);
-  view.setInt32(4, hasNull ? 1 : 0);
-  view.setInt32(8, OIDS[type]);
-  if (count > 0) {
-    view.setInt32(12, count);
-    view.setInt32(16, 1);
-    encoder.write(view, at, 0, count);
+  return new BinaryParameter(cells, type, rows);
+}
+
+/**
+ * An array in PostgreSQL's binary format, as a parameter: the statement gives its type. It is encoded when it is sent, so
+ * its cells must stay as they are until then.
+ */
+export class BinaryParameter {
+  readonly #cells: Cells;
+  readonly #type: Type;
+  readonly #rows: Int32Array | null;
+  readonly #count: number;
+  #size: { readonly bytes: number; readonly hasNull: boolean } | null = null;
+
+  constructor(cells: Cells, type: Type, rows: Int32Array | null) {
+    this.#cells = cells;
+    this.#type = type;
+    this.#rows = rows;
+    this.#count = rows === null ? lengthOf(cells) : rows.length;
   }
-  return new BinaryParameter(new Uint8Array(view.buffer));
+
+  /** The number of bytes of all chunks. */
+  get byteLength(): number {
+    return this.#measured().bytes;
+  }
+
+  /** All of the array, for whoever cannot send it in chunks. */
+  get bytes(): Uint8Array {
+    const bytes = new Uint8Array(this.byteLength);
+    let at = 0;
+    for (const chunk of this.chunks(newChunk())) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+
+  /** The array in chunks, each of them valid until the next. They are encoded in `memory`, if they fit in it. */
+  *chunks(memory: DataView<ArrayBuffer>): Generator<Uint8Array> {
+    const count = this.#count;
+    const head = new DataView(new ArrayBuffer(count === 0 ? EMPTY_HEAD : ARRAY_HEAD));
+    head.setInt32(0, count === 0 ? 0 : 1);
+    head.setInt32(4, this.#measured().hasNull ? 1 : 0);
+    head.setInt32(8, OIDS[this.#type]);
+    if (count > 0) {
+      head.setInt32(12, count);
+      head.setInt32(16, 1);
+    }
+    yield new Uint8Array(head.buffer);
+    for (const { encoder, length } of this.#portions()) yield* chunksOf([encoder], length, null, memory);
+  }
+
+  #measured(): { readonly bytes: number; readonly hasNull: boolean } {
+    if (this.#size === null) {
+      let bytes = this.#count === 0 ? EMPTY_HEAD : ARRAY_HEAD;
+      let hasNull = false;
+      const sizes = new Int32Array(Math.min(this.#count, PORTION_ROWS));
+      for (const { encoder, length } of this.#portions()) {
+        sizes.fill(0);
+        hasNull = encoder.measure(sizes) || hasNull;
+        for (let row = 0; row < length; row++) bytes += sizes[row]!;
+      }
+      this.#size = { bytes, hasNull };
+    }
+    return this.#size;
+  }
+
+  *#portions(): Generator<{ readonly encoder: Encoder; readonly length: number }> {
+    for (let from = 0; from < this.#count; from += PORTION_ROWS) {
+      const until = Math.min(this.#count, from + PORTION_ROWS);
+      const encoder = this.#rows === null
+        ? encoderOf(rowsOfCells(this.#cells, from, until), this.#type, null)
+        : encoderOf(this.#cells, this.#type, this.#rows.subarray(from, until));
+      yield { encoder, length: until - from };
+    }
+  }
+}
+
+/** Rows `[from, until)` of a column, which are not copied. */
+function rowsOfCells(cells: Cells, from: number, until: number): Cells {
+  if (cells instanceof Float64Array) return cells.subarray(from, until);
+  if (cells instanceof Texts) return new Texts(cells.strings, cells.codes.subarray(from, until));
+  if (cells instanceof Bytes) return new Bytes(cells.strings, cells.codes.subarray(from, until));
+  return cells.slice(from, until);
 }
 
 /** Bytes before the elements of an array, and of an array without any. */
 const ARRAY_HEAD = 20;
 const EMPTY_HEAD = 12;
 
-/** Turns the sizes of rows `[from, until)` into where each begins, the first of them at `begin`; returns their end. */
-function placed(sizes: Int32Array, from: number, until: number, begin: number): number {
-  let at = begin;
+/** Turns the sizes of rows `[from, until)` into where each begins, the first of them at 0; returns their end. */
+function placed(sizes: Int32Array, from: number, until: number): number {
+  let at = 0;
   for (let row = from; row < until; row++) {
     const size = sizes[row]!;
     sizes[row] = at;
@@ -87,9 +146,15 @@ export interface TypedCells {
 /** These rows of columns as `copy … from stdin (format binary)` reads them, in chunks like those of `copyRows`. */
 export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Generator<Uint8Array> {
   yield SIGNATURE;
+  const memory = newChunk();
   for (let from = 0; from < rows.length; from += PORTION_ROWS) {
     const portion = rows.subarray(from, from + PORTION_ROWS);
-    yield* chunksOf(columns.map(({ cells, type }) => encoderOf(cells, type, portion)), portion.length);
+    yield* chunksOf(
+      columns.map(({ cells, type }) => encoderOf(cells, type, portion)),
+      portion.length,
+      columns.length,
+      memory,
+    );
   }
   yield END;
 }
@@ -97,20 +162,42 @@ export function* copyCells(columns: readonly TypedCells[], rows: Int32Array): Ge
 /** Rows that are encoded together: few enough for what is between the steps to stay in the cache. */
 const PORTION_ROWS = 2048;
 
-/** Rows of `copy`, in chunks. */
-function* chunksOf(columns: readonly Encoder[], count: number): Generator<Uint8Array> {
-  const at = new Int32Array(count).fill(FIELDS);
+/** Bytes that a chunk has at most, unless one row is longer. */
+export const CHUNK_BYTES = 256 * 1024;
+
+/** Memory for a chunk. */
+function newChunk(): DataView<ArrayBuffer> {
+  return new DataView(new ArrayBuffer(CHUNK_BYTES));
+}
+
+/**
+ * Rows, in chunks, each of them valid until the next.
+ *
+ * @param fields number of fields with which each row begins; null for elements of an array
+ * @param memory where chunks are encoded that fit in it
+ */
+function* chunksOf(
+  columns: readonly Encoder[],
+  count: number,
+  fields: number | null,
+  memory: DataView<ArrayBuffer>,
+): Generator<Uint8Array> {
+  const headBytes = fields === null ? 0 : FIELDS;
+  const at = new Int32Array(count).fill(headBytes);
   for (const column of columns) column.measure(at);
   for (let from = 0; from < count;) {
-    let until = from;
-    for (let bytes = 0; until < count && bytes < CHUNK_BYTES; until++) bytes += at[until]!;
-    const view = new DataView(new ArrayBuffer(placed(at, from, until, 0)));
-    for (let row = from; row < until; row++) {
-      view.setInt16(at[row]!, columns.length);
-      at[row]! += FIELDS;
+    let until = from + 1;
+    for (let bytes = at[from]!; until < count && bytes + at[until]! <= memory.byteLength; until++) bytes += at[until]!;
+    const length = placed(at, from, until);
+    const view = length <= memory.byteLength ? memory : new DataView(new ArrayBuffer(length));
+    if (fields !== null) {
+      for (let row = from; row < until; row++) {
+        view.setInt16(at[row]!, fields);
+        at[row]! += headBytes;
+      }
     }
     for (const column of columns) column.write(view, at, from, until);
-    yield new Uint8Array(view.buffer);
+    yield new Uint8Array(view.buffer, 0, length);
     from = until;
   }
 }
@@ -142,13 +229,11 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
   { name: "order_id", of: "order", type: "text" },
 ];
 
-/** Size in bytes from which a chunk is passed on. */
-const CHUNK_BYTES = 256 * 1024;
 /** Header of the binary `copy` format: signature, no flags, no extension. */
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const END = Uint8Array.of(0xff, 0xff);
 
-/** Events as `copy … from stdin (format binary)` reads them, in chunks. */
+/** Events as `copy … from stdin (format binary)` reads them, in chunks, each of them valid until the next. */
 export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
   yield SIGNATURE;
   for (const batch of batches) {
@@ -168,7 +253,7 @@ export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
 /** The rows of a batch that does not write them itself. */
 function* rowsOf(batch: Batch): Generator<Uint8Array> {
   const columns = EVENT_COLUMNS.map(({ of, type }) => encoderOf(valuesOf(batch, of), type, null));
-  yield* chunksOf(columns, batch.count);
+  yield* chunksOf(columns, batch.count, columns.length, newChunk());
 }
 
 function valuesOf(batch: Batch, of: EventColumn["of"]): Cells {

@@ -105,9 +105,14 @@ function plainRows(types: readonly Type[], rows: Iterable<readonly Cell[]>): Uin
   return out.bytes;
 }
 
-/** The chunks as one; each is kept until the last has been written, as a stream keeps them. */
+/** The chunks as one; each is overwritten with zeros before the next is asked for, as its memory may be reused. */
 function written(chunks: Iterable<Uint8Array>): { readonly all: Uint8Array; readonly count: number } {
-  const kept = [...chunks];
+  const kept: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    kept.push(chunk.slice());
+    // A constant stays, such as the signature.
+    if (chunk.length > 100) chunk.fill(0);
+  }
   assert.ok(kept.every(({ length }) => length <= LONGEST_CHUNK), "a chunk is too long");
   return { all: new Uint8Array(Buffer.concat(kept)), count: kept.length };
 }

@@ -18,6 +18,8 @@ export interface PackedColumn {
 /** What a statement returned: its number of rows, and a cell for each row of each column. */
 export interface Packed {
   readonly count: number;
+  /** Size of all cells, in bytes. */
+  readonly bytes: number;
   readonly cells: ReadonlyMap<string, Cells>;
 }
 
@@ -41,13 +43,15 @@ export async function queryPacked(
     params,
   );
   let count = 0;
+  let bytes = 0;
   const cells = columns.map(({ name, type }) => {
     // Without rows, the aggregate is null.
     const elements = new Elements(row![name] ?? NO_ELEMENTS);
     count = elements.count;
+    bytes += elements.view.byteLength;
     return [name, elements.cells(type)] as const;
   });
-  return { count, cells: new Map(cells) };
+  return { count, bytes, cells: new Map(cells) };
 }
 
 /** Bytes before the elements: number of dimensions, flags, type, and the size and the lower bound of one dimension. */

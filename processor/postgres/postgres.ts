@@ -2,12 +2,9 @@
  * A connection to a PostgreSQL server.
  * @module
  */
-import { type Duplex, Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import type { Duplex } from "node:stream";
 // @ts-types="@types/pg"
 import pg from "pg";
-// @ts-types="@types/pg-copy-streams"
-import { from as copyFrom } from "pg-copy-streams";
 import type { ConnectionOptions } from "node:tls";
 import {
   type DatabaseAddress,
@@ -18,8 +15,10 @@ import {
 } from "../config/database_url.ts";
 import { keyOf } from "../config/files.ts";
 import { DatabaseError, databaseError, DatabaseUnavailable, OwnMistake } from "./database_errors.ts";
-import { readValue, type Result, type Statements, written } from "./statements.ts";
+import { BinaryParameter } from "./binary.ts";
 import { type Database, OneByOne } from "./database.ts";
+import { readValue, type Result, type Statements, written } from "./statements.ts";
+import { type Done, SendBuffer, StreamedCopy, StreamedQuery } from "./streamed.ts";
 
 /** How to connect. */
 export interface PostgresOptions {
@@ -188,19 +187,18 @@ function locally([name, value]: readonly [string, string]): string[] {
   return [`set local "${name}" to '${value.replaceAll("'", "''")}'`];
 }
 
-/** The same chunks. Marks an error in producing one as ours, not the connection's. */
-function* owned(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
-  try {
-    yield* chunks;
-  } catch (error) {
-    throw new OwnMistake(error instanceof Error ? error.message : String(error), { cause: error });
-  }
+/** What a statement calls back with, as a promise. */
+function called<R>(run: (done: Done<R>) => void): Promise<R> {
+  return new Promise((resolve, reject) => {
+    run((error, result) => error === null || error === undefined ? resolve(result) : reject(error));
+  });
 }
 
 class PostgresStatements implements Statements {
   readonly #client: pg.Client;
   readonly #answerTimeoutMs: number | null;
   readonly #where: string;
+  readonly #buffer = new SendBuffer();
   /** Statements that apply the settings to each transaction; null if the session keeps them. */
   #local: readonly string[] | null = null;
   /** Why the connection is lost. Later errors of the client say less. */
@@ -254,7 +252,12 @@ class PostgresStatements implements Statements {
   }
 
   async query<R>(sql: string, params?: readonly unknown[]): Promise<Result<R>> {
-    const result = await this.#run(() => this.#client.query(sql, params?.map(written)));
+    const values = params?.map(written);
+    const result = await this.#run(() =>
+      values === undefined || !values.some((value) => value instanceof BinaryParameter)
+        ? this.#client.query(sql, values)
+        : called<pg.QueryResult>((done) => this.#client.query(new StreamedQuery(sql, values, this.#buffer, done)))
+    );
     return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
   }
 
@@ -263,7 +266,9 @@ class PostgresStatements implements Statements {
   }
 
   async copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void> {
-    await this.#run(() => pipeline(Readable.from(owned(chunks)), this.#client.query(copyFrom(sql))));
+    await this.#run(() =>
+      called<void>((done) => this.#client.query(new StreamedCopy(sql, chunks, this.#buffer, done)))
+    );
   }
 
   async close(): Promise<void> {

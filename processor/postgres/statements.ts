@@ -29,7 +29,7 @@ export interface Statements {
   query<R = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Result<R>>;
   /** Runs several statements, which take no parameters. */
   exec(sql: string): Promise<void>;
-  /** Runs `copy … from stdin` with these chunks. */
+  /** Runs `copy … from stdin` with these chunks. Each may be overwritten when the next is asked for. */
   copyIn(sql: string, chunks: Iterable<Uint8Array>): Promise<void>;
   close(): Promise<void>;
 }
@@ -46,11 +46,11 @@ export function readValue(oid: number, text: string): unknown {
   return READERS.get(oid)?.(text) ?? text;
 }
 
-/** A parameter in the form that PostgreSQL reads: text, or bytes in binary format. */
-export function written(value: unknown): string | Uint8Array | null {
+/** A parameter in the form that PostgreSQL reads: text, or an array in its binary format. */
+export function written(value: unknown): string | BinaryParameter | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return value;
-  if (value instanceof BinaryParameter) return value.bytes;
+  if (value instanceof BinaryParameter) return value;
   if (value instanceof Uint8Array) return `\\x${value.toHex()}`;
   if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
   throw new TypeError(`a parameter can't be ${value instanceof Date ? "a Date" : typeof value}: write it as text`);
