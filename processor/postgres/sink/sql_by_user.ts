@@ -13,9 +13,7 @@ import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
-
-/** Rows per statement: enough to make the round trip negligible, and few enough to hold them in memory twice. */
-const STATEMENT_ROWS = 8192;
+import { portions } from "./portions.ts";
 
 const UNIQUE_VIOLATION = "23505";
 
@@ -217,9 +215,4 @@ export async function insert(
     const hint = columns.some(({ name }) => name === COLUMN_OF.user) ? "; is the topic keyed by userId?" : "";
     throw new Unavailable(`could not insert rows: ${why}${hint}`, { kind: "conflict", cause: error });
   }
-}
-
-/** Splits rows into portions, one per statement. */
-export function* portions(rows: Int32Array): Generator<Int32Array> {
-  for (let from = 0; from < rows.length; from += STATEMENT_ROWS) yield rows.subarray(from, from + STATEMENT_ROWS);
 }

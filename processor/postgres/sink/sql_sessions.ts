@@ -15,7 +15,8 @@ import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
-import { columnsIn, inKeyOrder, insert, NUMBER, numbered, portions } from "./sql_by_user.ts";
+import { columnsIn, inKeyOrder, insert, NUMBER, numbered } from "./sql_by_user.ts";
+import { PortionsBySize } from "./portions.ts";
 import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
 import { cellFrom, selected } from "./sql_windows.ts";
@@ -27,6 +28,8 @@ const PLACE = { name: "place", type: "tid" } as const;
 interface Continued {
   /** Rows of the delta. */
   readonly rows: Int32Array;
+  /** Size of what was read, in bytes. */
+  readonly bytes: number;
   /** Their `ctid`s and the columns that SQL cannot merge, by column. */
   readonly stored: ReadonlyMap<string, Cells>;
 }
@@ -52,8 +55,10 @@ export async function writeSessions(
   const alone = rowsAlone(delta);
   for (let row = 0; row < delta.count; row++) if (alone[row] === 0) ambiguous.add(row);
   const sorted = inKeyOrder(delta);
-  for (const rows of portions(sorted.filter((row) => alone[row] === 1))) {
+  const portions = new PortionsBySize(sorted.filter((row) => alone[row] === 1));
+  for (const rows of portions) {
     const continued = await continuedBy(tx, schema, delta.view, cells, rows);
+    portions.noteSize(continued.bytes);
     for (const row of continued.rows) {
       if (isNew[row] === 0) ambiguous.add(row);
       isNew[row] = 0;
@@ -97,7 +102,7 @@ async function continuedBy(
   const unmerged = table.measured.filter(({ name }) => !merged.has(name));
   const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   const names = unmerged.map(({ name }) => `, t.${name}`).join("");
-  const { cells: stored } = await queryPacked(
+  const { bytes, cells: stored } = await queryPacked(
     tx,
     [NUMBER, PLACE, ...unmerged],
     `select v.n::integer - 1 as n, t.ctid as place${names}
@@ -118,7 +123,7 @@ async function continuedBy(
   // A loop, because `Int32Array.from` looks for an iterator first.
   const touching = new Int32Array(numbers.length);
   for (let i = 0; i < touching.length; i++) touching[i] = rows[numbers[i]!]!;
-  return { rows: touching, stored };
+  return { rows: touching, bytes, stored };
 }
 
 /**
