@@ -88,6 +88,12 @@ export const CASES: Readonly<Record<string, Case>> = {
     backlog: (scale) => backlogOf(scale, 10_000_000, { users: 10_000_000 }),
     trickle: [],
   },
+  "robots": {
+    about: "a thousand users view five thousand products each, in one session",
+    partitions: 6,
+    backlog: (scale) => backlogOf(scale, 5_000_000, { users: 1000 }),
+    trickle: [],
+  },
   "64 KiB": {
     about: "events of 64 KiB, each with a text that no other has, and a tenth refused",
     partitions: 6,

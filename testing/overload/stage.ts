@@ -58,6 +58,10 @@ const MEASURE_SECONDS = 10;
 const EVERY_MS = 50;
 const REQUEST_RECORDS = 3000;
 
+/** Users of a load: so many events each, and so many users at least. */
+const SESSION_EVENTS = 30;
+const LEAST_USERS = 10_000;
+
 /** Longest time to drain, in milliseconds. */
 const DRAIN_MS = 2 * 3_600_000;
 
@@ -226,7 +230,8 @@ export class Stage {
   /** Live records; those of another stage have other ids, and users of another prefix. */
   #shape(prefix: string, records: number, spanMs: number): Shape {
     return {
-      ...{ records, fromMs: Date.now(), spanMs, users: 10_000, prefix: `${this.#id}-${prefix}`, seed: Date.now() },
+      ...{ records, fromMs: Date.now(), spanMs, prefix: `${this.#id}-${prefix}`, seed: Date.now() },
+      users: Math.max(LEAST_USERS, Math.ceil(records / SESSION_EVENTS)),
       pageOf: (n) => `/products/${n % 1000}`,
     };
   }
