@@ -227,12 +227,15 @@ export const WORLD_FAULTS: readonly Fault[] = [
             await sink.commit(commit);
           } catch (error) {
             if (!(error instanceof Unavailable)) throw error;
-            const at = await sink.positions(commit.topic, commit.advances.map(({ partition }) => partition));
+            const { adoptions, byPartition } = await sink.positions(
+              commit.topic,
+              commit.advances.map(({ partition }) => partition),
+            );
             const advances = commit.advances.map((advance) => {
-              const from = at.get(advance.partition)?.next ?? null;
+              const from = byPartition.get(advance.partition)?.next ?? null;
               return { ...advance, from };
             });
-            await sink.commit({ ...commit, advances });
+            await sink.commit({ ...commit, adoptions, advances });
           }
         }),
     }),
