@@ -56,7 +56,7 @@ export class Database extends MemorySink {
 /** A connection of an instance. */
 export class Connection implements Sink {
   readonly #world: World;
-  readonly #owner: Owner & { isCommitting: boolean };
+  readonly #owner: Owner & { committing: Commit | null };
   readonly #memory: Database;
   readonly #database: Sink;
   readonly #readingNow: () => Reading;
@@ -68,7 +68,7 @@ export class Connection implements Sink {
    */
   constructor(
     world: World,
-    owner: Owner & { isCommitting: boolean },
+    owner: Owner & { committing: Commit | null },
     memory: Database,
     database: Sink,
     readingNow: () => Reading,
@@ -94,7 +94,7 @@ export class Connection implements Sink {
 
   async commit(commit: Commit): Promise<void> {
     const reading = this.#readingNow();
-    this.#owner.isCommitting = true;
+    this.#owner.committing = commit;
     try {
       await this.#arrives("commit failed");
       const late = this.#world.mishap(0.04, "commit given up");
@@ -107,7 +107,7 @@ export class Connection implements Sink {
       if (this.#world.mishap(0.05, "commit unknown") !== null) throw down("the reply to a commit");
       this.#mustWork("the reply to a commit");
     } finally {
-      this.#owner.isCommitting = false;
+      this.#owner.committing = null;
     }
   }
 

@@ -158,6 +158,13 @@ export const WORLD_FAULTS: readonly Fault[] = [
     }),
   },
   {
+    name: "a compare-and-swap that ignores adoptions",
+    breaks: /has |is in a gap|was not delivered|does not exist|differ/,
+    parts: () => ({
+      database: (memory) => sinkOf(memory, (commit) => memory.commit({ ...commit, adoptions: memory.adoptions })),
+    }),
+  },
+  {
     name: "a pipeline that does not check the id of the topic",
     breaks: /does not finish|is said to have changed/,
     parts: () => ({ source: (source) => ({ ...plain(source), topicId: () => null }) }),
