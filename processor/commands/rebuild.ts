@@ -11,7 +11,7 @@ import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetti
 import { KafkaSource } from "../kafka/source.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import { verifySchema } from "../postgres/operations/migrations.ts";
-import { latestFormer, positionsOf, topicIdOf } from "../postgres/operations/progress.ts";
+import { adoptionsSoFar, latestFormer, positionsOf, topicIdOf } from "../postgres/operations/progress.ts";
 import { type Plan, type Reach, type Start, timesToRead } from "../postgres/operations/rebuild_plan.ts";
 import { swap, verifyRoomForSwap } from "../postgres/operations/rebuild_swap.ts";
 import { begin, isUnderWay, reachOf, StagedDays } from "../postgres/operations/rebuild_tables.ts";
@@ -130,6 +130,7 @@ async function planOf(db: Database, fromMs: number, settings: RebuildSettings): 
   return {
     topic: settings.KAFKA_TOPIC,
     topicId: await topicIdOf(db, settings.KAFKA_TOPIC),
+    adoptions: await adoptionsSoFar(db, settings.KAFKA_TOPIC),
     fromMs: Math.floor(fromMs / DAY_MS) * DAY_MS,
     version: VERSION,
     views: settings.VIEWS.map(({ name }) => name),

@@ -12,6 +12,7 @@ const NOON = Date.UTC(2026, 10, 1, 12);
 const COMMIT: Commit = {
   topic: "clickstream-events",
   topicId: null,
+  adoptions: 0,
   advances: [{
     partition: 1,
     topicId: null,

@@ -29,6 +29,17 @@ export interface Position extends Committed {
   readonly topicId: string | null;
 }
 
+/** What a sink knows of a topic. */
+export interface Positions {
+  /**
+   * How many positions of the topic `adopt-topic` has replaced so far. With it, an offset from before an adoption differs
+   * from the same offset after it, which another record may have.
+   */
+  readonly adoptions: number;
+  /** Positions of the partitions that have been committed before. */
+  readonly byPartition: ReadonlyMap<number, Position>;
+}
+
 /**
  * How far a commit moves one partition. `consumed = stored + duplicates + refused`, and every offset from `first` to
  * `next` is consumed, skipped, or in the gap.
@@ -54,6 +65,8 @@ export interface Commit {
   readonly topic: string;
   /** Id of the topic that was read; null where it is unknown. */
   readonly topicId: string | null;
+  /** `Positions.adoptions` when reading began. */
+  readonly adoptions: number;
   readonly advances: readonly Advance[];
   readonly deltas: readonly Delta[];
   /** Raw events to store; null where they are not kept. */
@@ -65,18 +78,19 @@ export interface Commit {
 export interface Sink {
   /** The secret key of the sink for all hashes that stand for ids, `KEY_BYTES` bytes. */
   hashKey(): Promise<Uint8Array>;
-  /** Positions of the partitions that have been committed before. */
-  positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>>;
+  /** Positions of these partitions, from one snapshot. */
+  positions(topic: string, partitions: readonly number[]): Promise<Positions>;
   /**
    * Applies a commit as a whole.
    *
-   * @throws {PositionsMoved} and changes nothing, if an `Advance.from` is not the current offset, or the topic is another
+   * @throws {PositionsMoved} and changes nothing, if an `Advance.from` is not the current offset, the topic is another, or
+   * `adopt-topic` has replaced a position since reading began
    */
   commit(commit: Commit): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Another instance has committed these partitions: start again from its offsets. */
+/** Another instance has committed these partitions, or `adopt-topic` has replaced them: start again from the sink. */
 export class PositionsMoved extends RetryableError {
   override readonly name: string = "PositionsMoved";
   override readonly kind = "conflict";

@@ -68,6 +68,8 @@ export class Pipeline {
   readonly #keyed = new KeyedHash();
   /** Id of the topic that is read. */
   #topicId: string | null = null;
+  /** How many positions had been replaced by `adopt-topic` when reading began. */
+  #adoptions = 0;
   readonly #spent = new SpentTime();
   /** For replayed events; null while there are none. */
   #scratch: Batch | null = null;
@@ -97,7 +99,8 @@ export class Pipeline {
     this.#spent.clear();
     this.#keyed.use(await sink.hashKey());
     const partitions = await source.assigned();
-    const positions = await sink.positions(source.topic, partitions);
+    const { adoptions, byPartition: positions } = await sink.positions(source.topic, partitions);
+    this.#adoptions = adoptions;
     const topicId = source.topicId();
     // What is known of a record of another topic says nothing about this one.
     if (topicId !== this.#topicId) this.#size = new CommitSize(this.#options.commitRecords);
@@ -310,6 +313,7 @@ export class Pipeline {
     const commit: Commit = {
       topic: source.topic,
       topicId: this.#topicId,
+      adoptions: this.#adoptions,
       advances: this.#advances(),
       deltas: deltas.filter((delta) => delta.count > 0),
       events: storeEvents ? batches : null,

@@ -62,7 +62,7 @@ async function consume(db: Database, name: string, log: ReturnType<typeof partit
     ...{ now: () => performance.now(), commitEveryMs: 10, commitRecords: size },
   });
   const isIn = async () => {
-    const positions = await sink.positions(TOPIC, [...log.keys()]);
+    const { byPartition: positions } = await sink.positions(TOPIC, [...log.keys()]);
     return log.every(({ length }, p) => (positions.get(p)?.next ?? 0) === length);
   };
   while (!await isIn()) await pipeline.step();

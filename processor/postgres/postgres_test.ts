@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { decoder } from "../testing/scenario.ts";
+import { type Advance, type Commit, PositionsMoved } from "../pipeline/commit.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { type LogRecord, MemorySource } from "../testing/fakes/memory.ts";
 import { until } from "../../testing/servers/child.ts";
@@ -10,6 +11,7 @@ import { sinkUnderTest } from "../testing/contracts/sql_reading.ts";
 import { VIEWS } from "../views/mod.ts";
 import type { Database } from "./database.ts";
 import { openPostgres } from "./postgres.ts";
+import { adopt } from "./operations/adopt.ts";
 import { migrate } from "./operations/migrations.ts";
 import { SqlSink } from "./sink/sql_sink.ts";
 
@@ -121,4 +123,48 @@ Deno.test("PostgreSQL sink: a commit that fails in one part is rolled back as a 
     );
     assert.equal(rows[0]!.n, 0);
   });
+});
+
+Deno.test("PostgreSQL sink: a commit that waits for an adoption is refused after it", async () => {
+  await using server = await startPostgres();
+  const url = await server.createDatabase();
+  const connections = await Promise.all(Array.from({ length: 4 }, () => openPostgres(url)));
+  const [holder, adopter, ...writers] = connections;
+  await migrate(holder!, MIGRATIONS);
+  const sinks = writers.map((db, n) => new SqlSink(db, `writer ${n}`));
+  const commit = (...advances: readonly Pick<Advance, "partition" | "from" | "next">[]): Commit => ({
+    ...{ topic: "clicks", topicId: "id", adoptions: 0, deltas: [], events: null, refusals: [] },
+    advances: advances.map(({ partition, from, next }) => ({
+      ...{ partition, topicId: "id", from, first: from ?? 0, next, skipped: next - (from ?? 0), gap: null },
+      ...{ leaderEpoch: null, replay: 0, watermark: null, consumed: 0, stored: 0, duplicates: 0, refused: 0 },
+    })),
+  });
+  await sinks[0]!.commit(commit({ partition: 0, from: null, next: 2 }, { partition: 1, from: null, next: 3 }));
+  // Partition 0 has lost a record, and partition 1 is gone.
+  const now = {
+    ...{ topic: "clicks", id: "id", partitions: [{ partition: 0, begin: 0, end: 1 }] },
+    truncated: new Map([[0, 1]]),
+  };
+  const waiting: Promise<unknown>[] = [];
+  await holder!.transaction(async (tx) => {
+    const wait = (n: number) =>
+      until(`${n} wait for a lock`, async () => {
+        const { rows } = await tx.query<{ n: number }>("select count(*)::int as n from pg_locks where not granted");
+        return rows[0]!.n === n;
+      });
+    await tx.exec("lock table clickstream.progress in exclusive mode");
+    waiting.push(adopt(adopter!, now));
+    await wait(1);
+    waiting.push(
+      assert.rejects(sinks[0]!.commit(commit({ partition: 0, from: 1, next: 2 })), PositionsMoved),
+      assert.rejects(sinks[1]!.commit(commit({ partition: 1, from: null, next: 3 })), PositionsMoved),
+    );
+    await wait(3);
+  });
+  await Promise.all(waiting);
+  const { rows } = await holder!.query<{ at: string }>(
+    "select concat_ws(' ', partition, next_offset) as at from clickstream.progress",
+  );
+  assert.deepEqual(rows, [{ at: "0 1" }]);
+  for (const db of connections) await db.close();
 });

@@ -27,7 +27,7 @@ function run(partition: number, from: number, count: number): Records {
 
 function commitOf(...advances: readonly (readonly [partition: number, first: number, next: number])[]): Commit {
   return {
-    ...{ topic: "clicks", topicId: null, deltas: [], events: null, refusals: [] },
+    ...{ topic: "clicks", topicId: null, adoptions: 0, deltas: [], events: null, refusals: [] },
     advances: advances.map(([partition, first, next]): Advance => ({
       ...{ partition, first, next, from: first, topicId: null, skipped: 0, gap: null, leaderEpoch: null, replay: 0 },
       ...{ watermark: null, consumed: next - first, stored: next - first, duplicates: 0, refused: 0 },

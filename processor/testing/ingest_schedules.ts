@@ -54,6 +54,6 @@ export async function ingest(
 }
 
 async function isIn(log: OracleLog, sink: Sink): Promise<boolean> {
-  const positions = await sink.positions(log.topic, [...log.partitions.keys()]);
+  const { byPartition: positions } = await sink.positions(log.topic, [...log.partitions.keys()]);
   return log.partitions.every((records, p) => (positions.get(p)?.next ?? 0) === records.length);
 }

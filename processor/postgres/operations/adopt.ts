@@ -103,7 +103,8 @@ function adoptionOf({ partition, topicId: formerId, next }: Followed, now: Topic
 
 /**
  * Applies `adoptionsOf` in one transaction, while no commit is in flight. A second run finds nothing to do. The former
- * rows of `progress` move to `former_progress`. Refusals and gaps of the former log are marked `former`, because the
+ * rows of `progress` move to `former_progress`, which only grows: by its number of rows, the sink tells commits from before
+ * an adoption from those after it. Refusals and gaps of the former log are marked `former`, because the
  * new log uses the same offsets again. Users who were forgotten in the former log are not searched for in the new one.
  *
  * @throws {ForgettingUnfinished} and changes nothing

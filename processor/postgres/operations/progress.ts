@@ -16,6 +16,15 @@ export async function topicIdOf(db: Database, topic: string): Promise<string | n
   return rows[0]!.id;
 }
 
+/** How many positions of the topic `adopt-topic` has replaced. */
+export async function adoptionsSoFar(db: Database, topic: string): Promise<number> {
+  const { rows } = await db.query<{ n: string }>(
+    "select count(*) as n from clickstream.former_progress where topic = $1::text",
+    [topic],
+  );
+  return Number(rows[0]!.n);
+}
+
 /**
  * The latest event time from a log that adopt-topic has replaced, epoch milliseconds; null if there is none.
  */

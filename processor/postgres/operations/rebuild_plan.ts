@@ -29,6 +29,8 @@ export interface Plan {
   readonly topic: string;
   /** Kafka's id of the topic that the tables follow; null if it is not known. */
   readonly topicId: string | null;
+  /** How many positions `adopt-topic` has replaced: what was read before an adoption may be of a log that is gone. */
+  readonly adoptions: number;
   /** Rows from this midnight on are replaced, epoch milliseconds. */
   readonly fromMs: number;
   readonly version: string;

@@ -7,7 +7,7 @@
  */
 import type { Batch } from "../../columns/batch.ts";
 import { cellAt } from "../../columns/cells.ts";
-import { type Commit, type Committed, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { type Commit, type Committed, type Positions, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 import { Rebalanced, type Source, SourceAround } from "../../pipeline/source.ts";
 import type { Database } from "../database.ts";
 import { ERASED, eraseRows, userHash, usersIn } from "../erase.ts";
@@ -106,7 +106,7 @@ export class ForgettingSink implements Sink {
     return this.#inner.hashKey();
   }
 
-  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+  async positions(topic: string, partitions: readonly number[]): Promise<Positions> {
     // Read first: the first commit detects users who are forgotten after this.
     this.#forgotten.known = await latest(this.#db);
     const positions = await this.#inner.positions(topic, partitions);
@@ -119,7 +119,9 @@ export class ForgettingSink implements Sink {
       [topic],
     );
     for (const { hash, partition, below } of rows) {
-      if (!partitions.includes(partition) || (positions.get(partition)?.next ?? 0) >= Number(below)) continue;
+      if (!partitions.includes(partition) || (positions.byPartition.get(partition)?.next ?? 0) >= Number(below)) {
+        continue;
+      }
       this.#forgotten.note(partition, Number(below), hash);
     }
     return positions;

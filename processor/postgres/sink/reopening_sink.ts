@@ -2,7 +2,7 @@
  * A sink that reconnects after a failure.
  * @module
  */
-import { type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
+import { type Commit, type Positions, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 import { revocable } from "../database_errors.ts";
 
 /**
@@ -29,7 +29,7 @@ export class ReopeningSink implements Sink {
     return this.#use((sink) => sink.hashKey());
   }
 
-  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+  async positions(topic: string, partitions: readonly number[]): Promise<Positions> {
     const positions = await this.#use((sink) => sink.positions(topic, partitions));
     this.#hasRead = true;
     return positions;

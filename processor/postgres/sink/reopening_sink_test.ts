@@ -4,7 +4,9 @@ import { MemorySink } from "../../testing/fakes/memory.ts";
 import { DatabaseError, DatabaseUnavailable } from "../database_errors.ts";
 import { ReopeningSink } from "./reopening_sink.ts";
 
-const NOTHING: Commit = { topic: "t", topicId: null, advances: [], deltas: [], events: null, refusals: [] };
+const NOTHING: Commit = {
+  ...{ topic: "t", topicId: null, adoptions: 0, advances: [], deltas: [], events: null, refusals: [] },
+};
 
 /** A memory sink that fails on demand, and counts how often it was closed. */
 class Failing extends MemorySink {

@@ -5,7 +5,7 @@
 import type { Batch } from "../../columns/batch.ts";
 import { type Cell, rowsBelow } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
-import { type Commit, type Position, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
+import { type Commit, type Positions, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
 import { columnsOf } from "../../translate/table.ts";
 import { lengthOf } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
@@ -30,6 +30,12 @@ const BY_KEY = "set local enable_hashjoin = off; set local enable_mergejoin = of
 
 /** Tells the triggers that keep rollups and first days after other writes that the sink keeps them itself. */
 const KEEPS_ALL = "set local clickstream.firsts = 'kept'; set local clickstream.rollups = 'kept'";
+
+/**
+ * SQL for how many positions of topic `$1` `adopt-topic` has replaced. Its lock on `progress` ends before a statement that
+ * writes there takes its snapshot, so such a statement sees the last adoption.
+ */
+const ADOPTIONS = `(select count(*) from ${SCHEMA}.former_progress f where f.topic = $1::text)`;
 
 /** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
 export class SqlSink implements Sink {
@@ -56,27 +62,35 @@ export class SqlSink implements Sink {
     return Uint8Array.fromHex(rows[0]!.key);
   }
 
-  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+  async positions(topic: string, partitions: readonly number[]): Promise<Positions> {
     // A partition without a topic id was last committed before ids were stored: it takes the id of the others.
     const { rows } = await this.#db.query<
-      Record<"partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
+      Record<"adoptions" | "partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
     >(
-      `select partition::text, next_offset::text as next, leader_epoch::text as epoch, replay_offset::text as replay,
-              (extract(epoch from watermark) * 1000)::bigint::text as watermark,
-              coalesce(topic_id, (select max(o.topic_id) from ${this.#schema}.progress o where o.topic = $1::text)) as topic_id
-         from ${this.#schema}.progress where topic = $1::text and partition = any($2::text::int[])`,
+      `select a.n::text as adoptions, p.partition::text, p.next_offset::text as next, p.leader_epoch::text as epoch,
+              p.replay_offset::text as replay, (extract(epoch from p.watermark) * 1000)::bigint::text as watermark,
+              coalesce(p.topic_id, (select max(o.topic_id) from ${this.#schema}.progress o where o.topic = $1::text)) as topic_id
+         from (select ${ADOPTIONS} as n) a
+         left join ${this.#schema}.progress p on p.topic = $1::text and p.partition = any($2::text::int[])`,
       [topic, `{${partitions.join(",")}}`],
     );
-    return new Map(rows.map(({ partition, next, epoch, replay, watermark, topic_id }) => [
-      Number(partition),
-      {
-        next: Number(next),
-        leaderEpoch: epoch === null ? null : Number(epoch),
-        replay: Number(replay),
-        watermark: watermark === null ? null : Number(watermark),
-        topicId: topic_id,
-      },
-    ]));
+    return {
+      adoptions: Number(rows[0]!.adoptions),
+      byPartition: new Map(
+        rows.filter(({ partition }) => partition !== null).map((
+          { partition, next, epoch, replay, watermark, topic_id },
+        ) => [
+          Number(partition),
+          {
+            next: Number(next),
+            leaderEpoch: epoch === null ? null : Number(epoch),
+            replay: Number(replay),
+            watermark: watermark === null ? null : Number(watermark),
+            topicId: topic_id,
+          },
+        ]),
+      ),
+    };
   }
 
   async commit(commit: Commit): Promise<void> {
@@ -112,8 +126,8 @@ export class SqlSink implements Sink {
     await this.#db.close();
   }
 
-  /** Compare-and-swap: moves every partition from its expected offset, or throws. */
-  async #advance(tx: Database, { topic, topicId, advances }: Commit): Promise<void> {
+  /** Compare-and-swap: moves every partition from its expected offset of the same log, or throws. */
+  async #advance(tx: Database, { topic, topicId, adoptions, advances }: Commit): Promise<void> {
     const columns: readonly (readonly [string, Column["type"], (advance: Commit["advances"][number]) => Cell])[] = [
       ["partition", "bigint", (a) => a.partition],
       ["next", "bigint", (a) => a.next],
@@ -129,15 +143,15 @@ export class SqlSink implements Sink {
       ["first", "bigint", (a) => a.first],
       ["was", "bigint", (a) => a.from],
     ];
-    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 4, type)).join(", ")})
+    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 5, type)).join(", ")})
       as v(${columns.map(([name]) => name).join(", ")})`;
     const run = async (sql: string, of: Commit["advances"]) => {
       if (of.length === 0) return;
       const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
-      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, ...literals]);
+      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, adoptions, ...literals]);
       if (rowCount === of.length) return;
       const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
-      throw new PositionsMoved(`another instance has moved some of ${topic}: partition ${expected}`);
+      throw new PositionsMoved(`another instance or adopt-topic has moved some of ${topic}: partition ${expected}`);
     };
     await run(
       `update ${this.#schema}.progress p
@@ -148,7 +162,7 @@ export class SqlSink implements Sink {
               committed_at = clock_timestamp(), committed_by = $2::text
          from ${moves}
         where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was
-          and coalesce(p.topic_id = $3::text, true)`,
+          and coalesce(p.topic_id = $3::text, true) and ${ADOPTIONS} = $4::bigint`,
       advances.filter(({ from }) => from !== null),
     );
     await run(
@@ -156,7 +170,7 @@ export class SqlSink implements Sink {
               consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
        select $1::text, $3::text, v.partition, v.first, v.next, v.epoch, v.replay, v.watermark,
               v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
-         from ${moves} where v.was is null order by v.partition
+         from ${moves} where v.was is null and ${ADOPTIONS} = $4::bigint order by v.partition
            on conflict (topic, partition) do nothing`,
       advances.filter(({ from }) => from === null),
     );

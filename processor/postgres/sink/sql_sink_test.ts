@@ -152,7 +152,8 @@ Deno.test("a partition without a topic id has that of the topic's other partitio
   );
   const sink = new SqlSink(db, "test");
   const ids = async (topic: string, partitions: readonly number[]) =>
-    [...await sink.positions(topic, partitions)].map(([partition, { topicId }]) => [partition, topicId]).sort();
+    [...(await sink.positions(topic, partitions)).byPartition].map(([partition, { topicId }]) => [partition, topicId])
+      .sort();
   assert.deepEqual(await ids("t", [0, 1, 2]), [[0, "one"], [1, "one"]]);
   assert.deepEqual(await ids("t", [0]), [[0, "one"]]);
   assert.deepEqual(await ids("alone", [0]), [[0, null]]);

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { type Advance, type Commit, type Position, PositionsMoved, type Sink } from "../../pipeline/commit.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
 import { TopicChanged } from "../../pipeline/source.ts";
+import type { TopicNow } from "../../postgres/operations/adopt.ts";
 import type { Row } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { decoder } from "../scenario.ts";
@@ -24,10 +25,13 @@ export interface SinkUnderTest {
   gaps(): Promise<readonly { partition: number; from: number; to: number }[]>;
   /** Ids of stored events, sorted. */
   events(): Promise<readonly string[]>;
+  /** Makes the tables follow the topic as Kafka has it now, as `adopt-topic` does. */
+  adopt(now: TopicNow): Promise<unknown>;
   close(): Promise<void>;
 }
 
 const NOON = Date.UTC(2026, 10, 1, 12);
+const TOPIC = "clickstream-events";
 const text = new TextEncoder();
 
 function click(user: string, seconds: number, more: Readonly<Record<string, unknown>> = {}): LogRecord {
@@ -62,9 +66,21 @@ function moving(topicId: string | null, ...advances: readonly Partial<Advance>[]
   const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gap: null };
   const place = { partition: 0, topicId, from: null, first: 0, next: 0, leaderEpoch: null, replay: 0, watermark: null };
   return {
-    ...{ topic: "clickstream-events", topicId, deltas: [], events: null, refusals: [] },
+    ...{ topic: TOPIC, topicId, adoptions: 0, deltas: [], events: null, refusals: [] },
     advances: advances.map((advance) => ({ ...place, ...counts, ...advance })),
   };
+}
+
+/** The topic as Kafka has it now, with one partition that ends here and was perhaps truncated. */
+function onePartition(id: string | null, end: number, truncatedTo: number | null = null): TopicNow {
+  return {
+    ...{ topic: TOPIC, id, partitions: [{ partition: 0, begin: 0, end }] },
+    truncated: new Map(truncatedTo === null ? [] : [[0, truncatedTo]]),
+  };
+}
+
+async function positionOf(sink: Sink, partition: number): Promise<Position | undefined> {
+  return (await sink.positions(TOPIC, [partition])).byPartition.get(partition);
 }
 
 /** Registers the tests that any sink must pass. `make` returns an empty one each time. */
@@ -80,12 +96,12 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     });
 
   test("knows no position of a partition that was never committed", async ({ sink }) => {
-    assert.deepEqual(await sink.positions("clickstream-events", [0, 1]), new Map<number, Position>());
+    assert.deepEqual(await sink.positions(TOPIC, [0, 1]), { adoptions: 0, byPartition: new Map<number, Position>() });
   });
 
   test("moves positions together with the rows", async ({ sink, rows, totals, events }) => {
     await drain(pipelineInto(sink, [[click("u1", 0), click("u1", 1)], [click("u2", 0)]]));
-    const positions = await sink.positions("clickstream-events", [0, 1, 2]);
+    const { byPartition: positions } = await sink.positions(TOPIC, [0, 1, 2]);
     assert.deepEqual([...positions.keys()].sort(), [0, 1]);
     assert.equal(positions.get(0)!.next, 2);
     assert.equal(positions.get(0)!.replay, 0);
@@ -121,24 +137,67 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
   test("keeps the topic's id, and rejects commits for another topic", async ({ sink, totals }) => {
     const log = [click("u1", 0)];
     await drain(pipelineInto(sink, [log], "old"));
-    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, "old");
+    assert.equal((await positionOf(sink, 0))!.topicId, "old");
     await assert.rejects(pipelineInto(sink, [log], "new").start(), TopicChanged);
     const next = { from: 1, first: 1, next: 2, skipped: 1 };
     await assert.rejects(sink.commit(moving("new", next)), PositionsMoved);
-    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.next, 1);
+    assert.equal((await positionOf(sink, 0))!.next, 1);
     await sink.commit(moving("old", next));
-    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.next, 2);
+    assert.equal((await positionOf(sink, 0))!.next, 2);
     assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
   });
 
   test("fills in a topic id that was unknown", async ({ sink }) => {
     await sink.commit(moving(null, { next: 1, skipped: 1 }));
-    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.topicId, null);
+    assert.equal((await positionOf(sink, 0))!.topicId, null);
     await sink.commit(moving("new", { from: 1, first: 1, next: 2, skipped: 1 }));
     await sink.commit(moving(null, { from: 2, first: 2, next: 3, skipped: 1 }));
-    const { topicId, next } = (await sink.positions("clickstream-events", [0])).get(0)!;
+    const { topicId, next } = (await positionOf(sink, 0))!;
     assert.deepEqual({ topicId, next }, { topicId: "new", next: 3 });
     await assert.rejects(sink.commit(moving("old", { from: 3, first: 3, next: 4, skipped: 1 })), PositionsMoved);
+  });
+
+  test("rejects a commit from before an adoption, although it begins at the current offset", async (under) => {
+    const { sink, events } = under;
+    const log = [click("u1", 0)];
+    await drain(pipelineInto(sink, [log]));
+    log.push(click("lost", 1));
+    const [ahead, behind] = [pipelineInto(sink, [log]), pipelineInto(sink, [log])];
+    await behind.step();
+    await drain(ahead);
+    log[1] = click("new", 2);
+    await under.adopt(onePartition("memory", 2, 1));
+    assert.equal((await positionOf(sink, 0))!.next, 1);
+    await assert.rejects(behind.flush(), PositionsMoved);
+    assert.deepEqual(await events(), ["lost-1", "u1-0"]);
+    await drain(behind);
+    assert.equal((await positionOf(sink, 0))!.next, 2);
+    assert.deepEqual(await events(), ["lost-1", "new-2", "u1-0"]);
+  });
+
+  test("rejects a first commit of a partition from before an adoption that removed it", async (under) => {
+    const { sink, totals } = under;
+    const first = moving("old", { partition: 1, next: 3, consumed: 3, stored: 3 });
+    await sink.commit(moving("old", { next: 1, consumed: 1, stored: 1 }));
+    await sink.commit(first);
+    await under.adopt(onePartition("new", 5));
+    await assert.rejects(sink.commit(first), PositionsMoved);
+    assert.equal(await positionOf(sink, 1), undefined);
+    assert.deepEqual(await totals(), { consumed: 0, stored: 0, duplicates: 0, refused: 0 });
+    const { adoptions } = await sink.positions(TOPIC, [0, 1]);
+    assert.equal(adoptions, 2);
+    await sink.commit({ ...moving("new", { partition: 1, next: 2, consumed: 2, stored: 2 }), adoptions });
+    assert.equal((await positionOf(sink, 1))!.next, 2);
+  });
+
+  test("rejects a commit from before an adoption of a topic without ids", async (under) => {
+    const { sink, totals } = under;
+    await sink.commit(moving(null, { next: 3, consumed: 3, stored: 3 }));
+    await under.adopt(onePartition(null, 0));
+    const next = { next: 1, from: 0, consumed: 1, stored: 1 };
+    await assert.rejects(sink.commit(moving(null, next)), PositionsMoved);
+    await sink.commit({ ...moving(null, next), adoptions: 1 });
+    assert.deepEqual(await totals(), { consumed: 1, stored: 1, duplicates: 0, refused: 0 });
   });
 
   test("records gaps together with the offsets that pass them", async ({ sink, gaps }) => {
@@ -207,6 +266,6 @@ export function sinkContract(name: string, make: () => Promise<SinkUnderTest>): 
     await drain(pipeline);
     log.push(click("u1", 0));
     await drain(pipeline);
-    assert.equal((await sink.positions("clickstream-events", [0])).get(0)!.watermark, NOON + 90_000);
+    assert.equal((await positionOf(sink, 0))!.watermark, NOON + 90_000);
   });
 }

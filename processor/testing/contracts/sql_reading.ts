@@ -3,6 +3,7 @@
  * @module
  */
 import type { Database } from "../../postgres/database.ts";
+import { adopt } from "../../postgres/operations/adopt.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import { tableOf } from "../../translate/table.ts";
 import { VIEWS } from "../../views/mod.ts";
@@ -43,6 +44,7 @@ export function sinkUnderTest(db: Database, close: () => Promise<void>): SinkUnd
       const { rows } = await db.query<{ event_id: string }>("select event_id from clickstream.events");
       return rows.map(({ event_id }) => event_id).sort();
     },
+    adopt: (now) => adopt(db, now),
     close,
   };
 }

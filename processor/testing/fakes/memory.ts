@@ -9,6 +9,7 @@ import {
   type Commit,
   type Committed,
   type Position,
+  type Positions,
   PositionsMoved,
   type Sink,
   Unstorable,
@@ -133,10 +134,18 @@ export interface Progress extends Position {
   readonly refused: number;
 }
 
+/** A partition of which nothing was read yet, from an offset on. */
+export function emptyAt(offset: number, topicId: string | null): Progress {
+  const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0 };
+  return { topicId, first: offset, next: offset, leaderEpoch: null, ...counts, replay: offset, watermark: null };
+}
+
 /** A database in memory with one promise: a commit is applied as a whole or not at all. */
 export class MemorySink implements Sink {
   readonly tables = new Map<string, Map<string, Row>>();
   readonly progress = new Map<number, Progress>();
+  /** How many positions `adopt` has replaced. */
+  adoptions = 0;
   /** Ids of the stored events, in commit order. */
   readonly events: string[] = [];
   readonly refusals: Refusal[] = [];
@@ -151,8 +160,20 @@ export class MemorySink implements Sink {
     return Promise.resolve(TEST_KEY);
   }
 
-  positions(_topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
-    return Promise.resolve(new Map([...this.progress].filter(([partition]) => partitions.includes(partition))));
+  positions(_topic: string, partitions: readonly number[]): Promise<Positions> {
+    const byPartition = new Map([...this.progress].filter(([partition]) => partitions.includes(partition)));
+    return Promise.resolve({ adoptions: this.adoptions, byPartition });
+  }
+
+  /** Does what `adopt-topic` does: continues partitions at another offset, or removes them where that is null. */
+  adopt(
+    adoptions: readonly { readonly partition: number; readonly from: number | null }[],
+    topicId: string | null,
+  ): void {
+    for (const { partition, from } of adoptions) {
+      if (this.progress.delete(partition)) this.adoptions++;
+      if (from !== null) this.progress.set(partition, emptyAt(from, topicId));
+    }
   }
 
   commit(commit: Commit): Promise<void> {
@@ -172,8 +193,11 @@ export class MemorySink implements Sink {
     this.commits++;
   }
 
-  /** @throws {PositionsMoved} unless the commit begins at the current offsets of the same topic */
+  /** @throws {PositionsMoved} unless the commit begins at the current offsets of the same log */
   mustFollow(commit: Commit): void {
+    if (commit.advances.length > 0 && commit.adoptions !== this.adoptions) {
+      throw new PositionsMoved(`positions were replaced: ${this.adoptions} so far, and not ${commit.adoptions}`);
+    }
     for (const { partition, from } of commit.advances) {
       const before = this.progress.get(partition);
       const [mine, theirs] = [commit.topicId, before?.topicId ?? null];

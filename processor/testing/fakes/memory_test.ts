@@ -1,5 +1,6 @@
 import { VIEWS } from "../../views/mod.ts";
 import { MemorySink } from "./memory.ts";
+import { adoptInMemory } from "../contracts/adoption.ts";
 import { sinkContract } from "../contracts/sink_contract.ts";
 
 sinkContract("memory sink", () => {
@@ -17,6 +18,7 @@ sinkContract("memory sink", () => {
     refusals: () => Promise.resolve(sink.refusals),
     gaps: () => Promise.resolve(sink.gaps),
     events: () => Promise.resolve([...sink.events].sort()),
+    adopt: (now) => Promise.resolve(adoptInMemory(sink, now)),
     close: () => sink.close(),
   });
 });

@@ -3,12 +3,12 @@
  * without a reply, or long after it was given up.
  * @module
  */
-import { type Commit, type Position, type Sink } from "../../pipeline/commit.ts";
-import { adoptionsFor } from "../../postgres/operations/adopt.ts";
+import { type Commit, type Positions, type Sink } from "../../pipeline/commit.ts";
+import { adoptInMemory } from "../contracts/adoption.ts";
 import { MemorySink } from "../fakes/memory.ts";
 import { down } from "../pipeline_harness.ts";
 import { POISON } from "./judge.ts";
-import { emptyAt, type Ledger, type Reading } from "./ledger.ts";
+import type { Ledger, Reading } from "./ledger.ts";
 import type { Cluster } from "./topic.ts";
 import type { Owner, World } from "./world.ts";
 
@@ -39,22 +39,16 @@ export class Database extends MemorySink {
     }
   }
 
-  /** Does what `adopt-topic` does. Returns how many partitions are read from another offset. */
-  adopt({ name: topic, topic: now, partitions }: Cluster): number {
+  /** Makes the tables follow the topic that the cluster has now. Returns how many partitions are read from another offset. */
+  follow({ name: topic, topic: now, partitions }: Cluster): number {
     const id = now?.id ?? null;
-    const rows = [...this.progress].map(([partition, position]) => ({ partition, ...position }));
     const bounds = partitions.map(({ begin, end }, partition) => ({ partition, begin, end }));
-    const truncated = new Map(rows.flatMap(({ partition, next, leaderEpoch }) => {
+    const truncated = new Map([...this.progress].flatMap(([partition, { next, leaderEpoch }]) => {
       const from = leaderEpoch === null ? undefined : partitions[partition]?.divergence(next, leaderEpoch);
-      return typeof from === "number" ? [[partition, from]] : [];
+      return typeof from === "number" ? [[partition, from] as const] : [];
     }));
-    const adoptions = adoptionsFor(rows, { topic, id, partitions: bounds, truncated });
-    for (const { partition, from } of adoptions) {
-      const progress = from === null ? null : emptyAt(from, id);
-      if (progress === null) this.progress.delete(partition);
-      else this.progress.set(partition, progress);
-      this.#ledger.adopt(partition, progress);
-    }
+    const adoptions = adoptInMemory(this, { topic, id, partitions: bounds, truncated });
+    for (const { partition } of adoptions) this.#ledger.adopt(partition, this.progress.get(partition) ?? null);
     return adoptions.length;
   }
 }
@@ -62,7 +56,7 @@ export class Database extends MemorySink {
 /** A connection of an instance. */
 export class Connection implements Sink {
   readonly #world: World;
-  readonly #owner: Owner & { isCommitting: boolean };
+  readonly #owner: Owner & { committing: Commit | null };
   readonly #memory: Database;
   readonly #database: Sink;
   readonly #readingNow: () => Reading;
@@ -74,7 +68,7 @@ export class Connection implements Sink {
    */
   constructor(
     world: World,
-    owner: Owner & { isCommitting: boolean },
+    owner: Owner & { committing: Commit | null },
     memory: Database,
     database: Sink,
     readingNow: () => Reading,
@@ -90,9 +84,9 @@ export class Connection implements Sink {
     return this.#database.hashKey();
   }
 
-  async positions(topic: string, partitions: readonly number[]): Promise<ReadonlyMap<number, Position>> {
+  async positions(topic: string, partitions: readonly number[]): Promise<Positions> {
     await this.#arrives("positions failed");
-    const positions = new Map(await this.#database.positions(topic, partitions));
+    const positions = await this.#database.positions(topic, partitions);
     await this.#world.turn(this.#owner);
     this.#mustWork("positions");
     return positions;
@@ -100,7 +94,7 @@ export class Connection implements Sink {
 
   async commit(commit: Commit): Promise<void> {
     const reading = this.#readingNow();
-    this.#owner.isCommitting = true;
+    this.#owner.committing = commit;
     try {
       await this.#arrives("commit failed");
       const late = this.#world.mishap(0.04, "commit given up");
@@ -113,7 +107,7 @@ export class Connection implements Sink {
       if (this.#world.mishap(0.05, "commit unknown") !== null) throw down("the reply to a commit");
       this.#mustWork("the reply to a commit");
     } finally {
-      this.#owner.isCommitting = false;
+      this.#owner.committing = null;
     }
   }
 

@@ -128,8 +128,9 @@ export const FAULTS: readonly Fault[] = [
           }),
         sink: (sink) =>
           sinkOf(sink, (commit) => sink.commit(commit), async (topic, partitions) => {
-            const positions = await sink.positions(topic, partitions);
-            return new Map([...positions].map(([partition, position]) => [partition, next(partition, position)]));
+            const { adoptions, byPartition } = await sink.positions(topic, partitions);
+            const positions = [...byPartition].map(([p, position]) => [p, next(p, position)] as const);
+            return { adoptions, byPartition: new Map(positions) };
           }),
       };
     },
@@ -140,8 +141,11 @@ export const FAULTS: readonly Fault[] = [
     parts: () => ({
       sink: (sink) =>
         sinkOf(sink, (commit) => sink.commit(commit), async (topic, partitions) => {
-          const positions = await sink.positions(topic, partitions);
-          return new Map([...positions].map(([p, position]) => [p, { ...position, replay: position.next }]));
+          const { adoptions, byPartition } = await sink.positions(topic, partitions);
+          const positions = [...byPartition].map(([p, position]) =>
+            [p, { ...position, replay: position.next }] as const
+          );
+          return { adoptions, byPartition: new Map(positions) };
         }),
     }),
   },
@@ -193,7 +197,7 @@ export function fromHere(memory: MemorySink, commit: Commit, from = 0): Commit {
   const advances = commit.advances.map((advance, n) =>
     n < from ? advance : { ...advance, from: memory.progress.get(advance.partition)?.next ?? null }
   );
-  return { ...commit, advances };
+  return { ...commit, adoptions: memory.adoptions, advances };
 }
 
 const timesOf = (refusals: readonly Refusal[]): number[] =>

@@ -158,6 +158,13 @@ export const WORLD_FAULTS: readonly Fault[] = [
     }),
   },
   {
+    name: "a compare-and-swap that ignores adoptions",
+    breaks: /has |is in a gap|was not delivered|does not exist|differ/,
+    parts: () => ({
+      database: (memory) => sinkOf(memory, (commit) => memory.commit({ ...commit, adoptions: memory.adoptions })),
+    }),
+  },
+  {
     name: "a pipeline that does not check the id of the topic",
     breaks: /does not finish|is said to have changed/,
     parts: () => ({ source: (source) => ({ ...plain(source), topicId: () => null }) }),
@@ -227,12 +234,15 @@ export const WORLD_FAULTS: readonly Fault[] = [
             await sink.commit(commit);
           } catch (error) {
             if (!(error instanceof Unavailable)) throw error;
-            const at = await sink.positions(commit.topic, commit.advances.map(({ partition }) => partition));
+            const { adoptions, byPartition } = await sink.positions(
+              commit.topic,
+              commit.advances.map(({ partition }) => partition),
+            );
             const advances = commit.advances.map((advance) => {
-              const from = at.get(advance.partition)?.next ?? null;
+              const from = byPartition.get(advance.partition)?.next ?? null;
               return { ...advance, from };
             });
-            await sink.commit({ ...commit, advances });
+            await sink.commit({ ...commit, adoptions, advances });
           }
         }),
     }),

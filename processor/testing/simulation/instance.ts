@@ -7,7 +7,7 @@ import type { Decoder } from "../../decode/decoder.ts";
 import { Kernel } from "../../kernel/kernel.ts";
 import { KafkaSource } from "../../kafka/source.ts";
 import type { RetryableError } from "../../pipeline/causes.ts";
-import type { Committed, Sink } from "../../pipeline/commit.ts";
+import type { Commit, Committed, Sink } from "../../pipeline/commit.ts";
 import { Pipeline } from "../../pipeline/pipeline.ts";
 import { type Source, SourceAround } from "../../pipeline/source.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
@@ -60,8 +60,12 @@ const KERNEL_MIB = 4;
 export class Instance implements Owner {
   readonly name: string;
   isAlive = true;
-  isFrozen = false;
-  isCommitting = false;
+  /** Frozen for a time that another mishap may end. */
+  isPaused = false;
+  /** Frozen until it is let go. */
+  isHeld = false;
+  /** The commit that it has sent, until it has the reply. */
+  committing: Commit | null = null;
   /** How far its clock is ahead, in milliseconds. */
   skewMs = 0;
   readonly network: SimulatedNetwork;
@@ -74,6 +78,15 @@ export class Instance implements Owner {
     this.name = name;
     this.#site = site;
     this.network = new SimulatedNetwork(site.world, site.cluster, site.group, this);
+  }
+
+  get isFrozen(): boolean {
+    return this.isPaused || this.isHeld;
+  }
+
+  /** Whether it waits for the reply to a commit. */
+  get isCommitting(): boolean {
+    return this.committing !== null;
   }
 
   /** Ends at once, wherever it is. The database still finishes what it has. */

@@ -9,7 +9,7 @@ import { fold } from "../../pipeline/fold.ts";
 import { lengthOf } from "../../records.ts";
 import type { View } from "../../views/view.ts";
 import { testKeyed } from "../fakes/keyed.ts";
-import { MemorySink, type Progress, recordsOf } from "../fakes/memory.ts";
+import { emptyAt, MemorySink, type Progress, recordsOf } from "../fakes/memory.ts";
 import { tablesOf } from "../fakes/tables.ts";
 import { reference } from "../scenario.ts";
 import { isReadable, type StoredBatch } from "./topic.ts";
@@ -166,15 +166,17 @@ export class Ledger {
       return folded.delta();
     });
     const sink = new MemorySink();
-    sink.apply({ topic: this.#topic, topicId: null, advances: [], deltas, events: [batch], refusals: [] });
+    sink.apply({
+      topic: this.#topic,
+      topicId: null,
+      adoptions: 0,
+      advances: [],
+      deltas,
+      events: [batch],
+      refusals: [],
+    });
     return sink;
   }
-}
-
-/** A partition of which nothing was read yet, from an offset on. */
-export function emptyAt(offset: number, topicId: string | null): Progress {
-  const counts = { consumed: 0, stored: 0, duplicates: 0, refused: 0, skipped: 0, gaps: 0 };
-  return { topicId, first: offset, next: offset, leaderEpoch: null, ...counts, replay: offset, watermark: null };
 }
 
 function moved(

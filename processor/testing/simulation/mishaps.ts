@@ -33,6 +33,12 @@ interface Mishap {
   readonly does: (scene: Scene, random: Random) => void;
 }
 
+/** A commit in flight of records that may be lost. */
+interface LostCommit {
+  readonly partition: number;
+  readonly from: number;
+}
+
 /** Most batches that a partition loses at a time. */
 const MOST_LOST = 4;
 
@@ -125,6 +131,14 @@ const KINDS: Readonly<Record<string, Mishap>> = {
       world.note(() => `partition ${cluster.partitions.indexOf(partition)} loses records from ${partition.end} on`);
     },
   },
+  "zombie while its partition is truncated": {
+    p: 0.03,
+    can: (scene) => scene.instances.some((instance) => losesNext(scene, instance) !== null),
+    does(scene, random) {
+      const zombie = random.pick(scene.instances.filter((instance) => losesNext(scene, instance) !== null));
+      void truncateBelow(scene, zombie, losesNext(scene, zombie)!, random);
+    },
+  },
   "topic recreated": {
     p: 0.0003,
     can: ({ cluster }) => cluster.hasIds && cluster.topic !== null,
@@ -157,20 +171,74 @@ export function meddle(scene: Scene): void {
 }
 
 function freeze(world: World, instance: Instance, ms: number): void {
-  instance.isFrozen = true;
+  instance.isPaused = true;
   void world.pause(null, ms).then(() => {
     world.note(() => `${instance.name} wakes up`);
-    instance.isFrozen = false;
+    instance.isPaused = false;
   });
 }
 
 /** Freezes an instance for so long that the group gives its partitions to others; it goes on where it was. */
 function sleepLong(scene: Scene, zombie: Instance, random: Random): void {
-  if (zombie.isCommitting) scene.world.count("zombie with a commit");
   freeze(scene.world, zombie, 2_000 + random.below(15_000));
+  replace(scene, zombie);
+}
+
+/** Lets others have the partitions of a frozen instance. */
+function replace(scene: Scene, zombie: Instance): void {
+  if (zombie.isCommitting) scene.world.count("zombie with a commit");
   const { membership } = zombie.network;
   if (membership !== null) scene.group.drop(membership);
   if (scene.instances.length <= scene.most) scene.start();
+}
+
+/** What a running instance is about to commit, if it is of one partition, which may lose all records that it has. */
+function losesNext({ cluster, memory }: Scene, { committing, isFrozen }: Instance): LostCommit | null {
+  const [advance, ...others] = committing?.advances ?? [];
+  if (isFrozen || advance === undefined || others.length > 0 || advance.from === null) return null;
+  const { partition: p, from } = advance;
+  const partition = cluster.partitions[p];
+  // Otherwise it waits for the reply alone.
+  const isAhead = memory.progress.get(p)?.next === from;
+  return isAhead && partition !== undefined && keptBelow(partition, from) !== null ? { partition: p, from } : null;
+}
+
+/** How many batches a partition keeps if it loses all records from an offset on; null if it can't lose exactly these. */
+function keptBelow(partition: Partition, from: number): number | null {
+  const keep = partition.batches.findIndex((batch) => batch.from === from);
+  return keep < 0 || partition.batches.length - keep > losable(partition) ? null : keep;
+}
+
+/**
+ * Freezes an instance with a commit, truncates the partition once others have committed the same records, and lets the
+ * instance go on soon after the topic was adopted, when the position is where its commit begins.
+ */
+async function truncateBelow(scene: Scene, zombie: Instance, { partition: p, from }: LostCommit, random: Random) {
+  const { cluster, memory, world } = scene;
+  const { topic } = cluster;
+  const lateMs = random.below(200);
+  zombie.isHeld = true;
+  replace(scene, zombie);
+  const isOver = () => world.isCalm || cluster.topic !== topic;
+  const isCommitted = () => (memory.progress.get(p)?.next ?? 0) > from;
+  await until(world, 10_000, () => isOver() || isCommitted());
+  const keep = isOver() || !isCommitted() ? null : keptBelow(cluster.partitions[p]!, from);
+  if (keep !== null) {
+    cluster.partitions[p]!.truncate(keep);
+    world.count("truncation");
+    world.note(() => `partition ${p} loses records from ${from} on`);
+    const { adoptions } = memory;
+    await until(world, 15_000, () => isOver() || memory.adoptions > adoptions);
+    if (memory.adoptions > adoptions) world.count("zombie wakes after an adoption");
+  }
+  await world.pause(null, lateMs);
+  world.note(() => `${zombie.name} wakes up`);
+  zombie.isHeld = false;
+}
+
+/** Waits until something is so, and at most so long. */
+async function until(world: World, mostMs: number, isSo: () => boolean): Promise<void> {
+  for (const endMs = world.nowMs + mostMs; world.nowMs < endMs && !isSo();) await world.pause(null, 20);
 }
 
 function recreate({ cluster, world }: Scene, random: Random): void {

@@ -148,7 +148,7 @@ class Simulation implements Scene, Site {
     if (this.#actsAt === 0) this.#actsAt = world.turns + 20 + this.#chance.below(100);
     if (world.turns < this.#actsAt || cluster.topic === null) return;
     // What was read and is lost must be reported by the service itself.
-    const adopted = memory.adopt(cluster);
+    const adopted = memory.follow(cluster);
     world.note(() => `the operator adopts ${adopted} partitions`);
     if (adopted > 0) world.count("topic adopted");
     this.#reported = null;
