@@ -33,7 +33,7 @@ export async function installPackages(): Promise<void> {
   const missing: string[] = [];
   for (const [command, name] of NEEDED) if (!await succeeds(command)) missing.push(name);
   if (missing.length === 0) return;
-  const install = `apt-get install -q -y --no-install-recommends ${missing.join(" ")}`;
+  const install = `apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 ${missing.join(" ")}`;
   console.log(`${Deno.uid() === 0 ? "installs" : "some tests need"} ${missing.join(", ")}: ${install}`);
   if (Deno.uid() !== 0) return;
   const env = { DEBIAN_FRONTEND: "noninteractive" };

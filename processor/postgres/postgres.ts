@@ -187,6 +187,12 @@ function locally([name, value]: readonly [string, string]): string[] {
   return [`set local "${name}" to '${value.replaceAll("'", "''")}'`];
 }
 
+/**
+ * Begins a transaction in which a statement sees what was committed before it, also where the database's default is
+ * another. A commit that waits for a lock must see what the lock's owner has changed.
+ */
+const BEGIN = "begin isolation level read committed";
+
 /** What a statement calls back with, as a promise. */
 function called<R>(run: (done: Done<R>) => void): Promise<R> {
   return new Promise((resolve, reject) => {
@@ -227,7 +233,7 @@ class PostgresStatements implements Statements {
   }
 
   get begin(): string {
-    return this.#local === null ? "begin" : ["begin", ...this.#local].join("; ");
+    return [BEGIN, ...this.#local ?? []].join("; ");
   }
 
   get pooled(): boolean {

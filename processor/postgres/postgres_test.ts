@@ -102,6 +102,21 @@ Deno.test("PostgreSQL sink: a commit does not scan tables by user", async () => 
   assert.deepEqual(await read(), expected);
 });
 
+Deno.test("PostgreSQL: a transaction sees what is committed meanwhile, whatever the database's default", async () => {
+  await using server = await startPostgres();
+  const url = await server.createDatabase("frozen");
+  await using(url, async (db) => {
+    await db.exec("create table t (n int); alter database frozen set default_transaction_isolation = 'serializable'");
+  });
+  await using(url, (mine) =>
+    using(url, (other) =>
+      mine.transaction(async (tx) => {
+        assert.equal((await tx.query("select from t")).rowCount, 0);
+        await other.exec("insert into t values (1)");
+        assert.equal((await tx.query("select from t")).rowCount, 1);
+      })));
+});
+
 Deno.test("PostgreSQL sink: a commit that fails in one part is rolled back as a whole", async () => {
   await using server = await startPostgres();
   await using(await server.createDatabase(), async (db) => {

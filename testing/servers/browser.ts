@@ -66,7 +66,8 @@ export async function startBrowser(): Promise<Looking> {
   if (!await exists(PROGRAM)) {
     if (Deno.uid() !== 0) throw new Error("the tests of the page need Chromium: apt-get install chromium");
     await Deno.mkdir(cacheFolder(), { recursive: true });
-    const install = "apt-get update -q && apt-get install -q -y --no-install-recommends chromium";
+    const install =
+      "apt-get update -q && apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 chromium";
     await run("flock", [`${cacheFolder()}/.lock`, "sh", "-c", install]);
   }
   const browser = await chromium.launch({ executablePath: PROGRAM, headless: true, args: FLAGS });

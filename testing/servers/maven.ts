@@ -18,7 +18,11 @@ export async function maven(...args: readonly string[]): Promise<void> {
   const alone = (...command: string[]) => run("flock", [`${cacheFolder()}/.lock`, ...command]);
   if (!await run("sh", ["-c", "command -v mvn"]).then(() => true, () => false)) {
     if (Deno.uid() !== 0) throw new Error("Maven is needed to fetch programs in Java: apt-get install maven");
-    await alone("sh", "-c", "apt-get update -q && apt-get install -q -y --no-install-recommends maven");
+    await alone(
+      "sh",
+      "-c",
+      "apt-get update -q && apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 maven",
+    );
   }
   await alone("mvn", "-B", "-q", ...args);
 }
