@@ -273,6 +273,27 @@ cross join lateral (values
   },
 );
 
+/** The pages of sessions from one end. */
+const pathsFrom = (direction: "start" | "end", title: string, which: string) =>
+  table(
+    {
+      title,
+      description:
+        `The ${which} three pages of sessions, the fifty most frequent, and how many of these bought. ${RAW}`,
+      empty: NO_SESSION,
+    },
+    rows(
+      `select path, sessions, conversion_rate as "purchase rate" from clickstream.paths(${RANGE}, 3, '${direction}') limit 50`,
+    ),
+    {
+      path: { unit: "string" },
+      sessions: { unit: "locale", as: "gauge", width: 160 },
+      "purchase rate": { unit: "percentunit", decimals: 1, width: 120 },
+    },
+  );
+const firstPages = pathsFrom("start", "First pages", "first");
+const lastPages = pathsFrom("end", "Last pages", "last");
+
 /** The dashboard *User Behavior Analytics*. */
 export const BEHAVIOR: Dashboard = dashboard({
   uid: "clickstream-behavior",
@@ -306,6 +327,10 @@ export const BEHAVIOR: Dashboard = dashboard({
       closed: true,
       lines: [{ height: 12, panels: [[12, products], [12, searches]] }, { height: 5, panels: [[24, orders]] }],
     },
-    { title: "Other funnels", closed: true, lines: [{ height: 9, panels: [[24, ownFunnel]] }] },
+    {
+      title: "Other funnels, and paths",
+      closed: true,
+      lines: [{ height: 9, panels: [[24, ownFunnel]] }, { height: 12, panels: [[12, firstPages], [12, lastPages]] }],
+    },
   ],
 });

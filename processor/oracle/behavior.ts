@@ -1,7 +1,7 @@
 import { activityHeatmap, centsIn, conversion, devices, isIn, type Range, topUsers } from "./reports.ts";
 import type { EventRow, Expected, SessionRow } from "./rows.ts";
-import { compareText, isoTime } from "./values.ts";
-import { groupBy } from "./windows.ts";
+import { compareText, cutPage, isoTime } from "./values.ts";
+import { byText, groupBy } from "./windows.ts";
 import type { Row } from "./table_shapes.ts";
 
 const LONGEST_PAUSE_MS = 30 * 60_000;
@@ -197,6 +197,35 @@ export function entryPaths(expected: Expected, range: Range): Row[] {
       revenue_cents: centsIn(sessions),
     };
   });
+}
+
+/** The order of page views: by time, id and page. */
+function inOrder(a: EventRow, b: EventRow): number {
+  return Date.parse(a.event_time) - Date.parse(b.event_time) || compareText(a.event_id, b.event_id) ||
+    compareText(cutPage(a.page), cutPage(b.page));
+}
+
+/** The rows of `paths(from, to, steps, direction)`, from the raw events: sessions are rebuilt from them. */
+export function pathsOf(steps: number, direction: "start" | "end"): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) => {
+    const visitors = groupBy(expected.events, ({ user_id, session_id }) => JSON.stringify([user_id, session_id]));
+    const sessions = [...visitors.values()].flatMap(splitAtPauses)
+      .filter(([first]) => range.from <= first!.event_time && first!.event_time < range.to);
+    const all = sessions.flatMap((events) => {
+      const pages = events.filter(({ event_type }) => event_type === "page_view").sort(inOrder)
+        .map(({ page }) => cutPage(page));
+      const some = direction === "start" ? pages.slice(0, steps) : pages.slice(-steps);
+      return some.length === 0 ? [] : [{ path: some.join(" → "), events }];
+    });
+    return byText(groupBy(all, ({ path }) => path)).map(([path, those]) => {
+      const bought = those.filter(({ events }) => events.some(({ event_type }) => event_type === "purchase")).length;
+      return {
+        ...{ path, sessions: those.length, share: those.length / all.length },
+        ...{ conversions: bought, conversion_rate: bought / those.length },
+        revenue_cents: centsIn(those.flatMap(({ events }) => events)),
+      };
+    });
+  };
 }
 
 /** The rows of `funnel(from, to, steps)`, from the raw events: sessions are rebuilt from them. */

@@ -10,6 +10,7 @@ import {
   funnelOf,
   heatmapOf,
   newUsers,
+  pathsOf,
   regionsOf,
   sessionDepths,
   sessionLengths,
@@ -216,6 +217,20 @@ const PLAIN: Readonly<Record<string, Report>> = {
     },
     rowsOf: orders,
   },
+  ...Object.fromEntries(
+    ([[1, "start"], [1, "end"], [3, "start"], [2, "end"], [20, "start"]] as const).map(([steps, direction]) => [
+      `paths, ${steps} from the ${direction}`,
+      {
+        call: { name: "paths", more: `${steps}, '${direction}'` },
+        key: ["path"],
+        columns: {
+          ...{ path: "text", sessions: "count", share: "rate", conversions: "count", conversion_rate: "rate" },
+          revenue_cents: "cents",
+        },
+        rowsOf: pathsOf(steps, direction),
+      } satisfies Report,
+    ]),
+  ),
   searches: { key: ["term"], columns: { term: "text", searches: "count", users: "count" }, rowsOf: searches },
 };
 

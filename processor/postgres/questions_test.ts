@@ -82,6 +82,44 @@ onEachDatabase("questions of a shop", {
     assert.deepEqual(await report(db, "searches", TUESDAY), []);
   },
 
+  "follow the pages of sessions from both ends, checked by hand": async (open) => {
+    const view = (time: string, user: string, page: string) =>
+      event(`2026-11-02T${time}:00.000`, user, "page_view", { page });
+    const db = await filled(await migrated(open), [
+      ...[view("10:00", "ann", "/?utm_source=mail"), view("10:01", "ann", "/a#top"), view("10:02", "ann", "/cart")],
+      event("2026-11-02T10:03:00.000", "ann", "purchase", { price: 7, page: "/thanks" }),
+      // Sent in another order; at the same time, the smaller id is first.
+      ...[view("11:02", "bob", "/b"), view("11:00", "bob", "/"), view("11:01", "bob", "/a")],
+      event("2026-11-02T12:00:00.000", "cat", "page_view", { page: "/a", eventId: "z2" }),
+      event("2026-11-02T12:00:00.000", "cat", "page_view", { page: "/#/route?x=1", eventId: "z1" }),
+      // Another session of the same user, and one without a page view.
+      view("13:00", "cat", "?from=mail"),
+      event("2026-11-02T10:00:00.000", "dan", "search", { page: "/search?q=x" }),
+    ]);
+    const paths = async (...more: unknown[]) =>
+      (await db.query<Record<string, unknown>>(
+        `select path, sessions::int, share, conversions::int, conversion_rate, revenue_cents::int
+           from clickstream.paths($1::timestamptz, $2::timestamptz, $3::int, $4::text, $5::boolean)`,
+        [...MONDAY, ...more],
+      )).rows.map((row) => Object.values(row));
+    assert.deepEqual(await paths(2, "start", true), [
+      ["/ → /a", 2, 0.5, 1, 0.5, 700],
+      ["/", 1, 0.25, 0, 0, 0],
+      ["/#/route → /a", 1, 0.25, 0, 0, 0],
+    ]);
+    assert.deepEqual(await paths(2, "end", false), [
+      ["/", 1, 0.25, 0, 0, 0],
+      ["/ → /a", 1, 0.25, 0, 0, 0],
+      ["/a → /b", 1, 0.25, 0, 0, 0],
+      ["/a → /cart", 1, 0.25, 1, 1, 700],
+    ]);
+    // All steps, and those of the funnel, tell of the same sessions.
+    const [first] = await report(db, "funnel", MONDAY);
+    assert.equal((await paths(20, "start", true)).reduce((sum, [, sessions]) => sum + Number(sessions), 0), first![2]);
+    await assert.rejects(paths(0, "start", true), /paths: steps is 0/);
+    await assert.rejects(paths(2, "middle", true), /paths: direction is 'middle'/);
+  },
+
   "put the time before beside each number, checked by hand": async (open) => {
     const db = await filled(await migrated(open), sales());
     assert.deepEqual(await report(db, "conversion_compared", TUESDAY), [

@@ -104,6 +104,12 @@ onEachDatabase("reports", {
       timed("page_views", "page text, views bigint"),
       timed("pages_between", PAGES),
       timed("pages_by_minute", PAGES),
+      timed(
+        "paths",
+        "path text, sessions bigint, share double precision, conversions bigint, conversion_rate double precision, " +
+          "revenue_cents bigint",
+        ", steps integer, direction text, hash_routes boolean DEFAULT true",
+      ),
       timed("products", "product_id text, views bigint, carts bigint, purchases bigint, revenue_cents bigint"),
       ...chosen("regions", "region text, events bigint, sessions bigint"),
       daily(
