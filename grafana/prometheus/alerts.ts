@@ -178,8 +178,18 @@ export const ALERTS: readonly Alert[] = [
     unit: "number",
     runbook: "a-kafka-broker-is-down",
   },
+  {
+    name: "ClickstreamShopUnusual",
+    severity: "warning",
+    value: "max by (measure) (clickstream_hour_deviation_ratio)",
+    threshold: [">", 2],
+    for: "5m",
+    summary: "The shop sells unusually much or little",
+    description: "{measure} of an hour is {value} times above or below the same hour in each of the last four weeks.",
+    unit: "number",
+    runbook: "the-shop-sells-unusually-much-or-little",
+  },
 ];
-
 /** Formats a value of each unit; Prometheus and Grafana share these functions. */
 const IN_WORDS: { readonly [unit in Alert["unit"]]: string } = {
   number: "humanize",

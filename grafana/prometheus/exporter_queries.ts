@@ -83,4 +83,20 @@ export const EXPORTER_QUERIES: readonly ExporterQuery[] = [
     metrics: { waiting: ["GAUGE", "Refused records that were not replayed."] },
     holdsSeconds: 60,
   },
+  {
+    name: "clickstream_hour",
+    sql: `select measure, coalesce(u.deviation, 1) as deviation_ratio
+      from (values ('conversion_rate'), ('revenue_cents')) as m (measure)
+      left join clickstream.unusual_hours(now()) u using (measure)`,
+    labels: { measure: "conversion_rate or revenue_cents." },
+    metrics: {
+      deviation_ratio: [
+        "GAUGE",
+        "How many times the last hour that ended an hour ago is above or below the same hour of the last four weeks; 1 if it " +
+        "is between their lowest and highest value, or there are too few purchases to tell.",
+      ],
+    },
+    // The hour changes once an hour.
+    holdsSeconds: 300,
+  },
 ];

@@ -38,6 +38,8 @@ const PG_UP = 'pg_up{job="postgresql",instance="db:9187"}';
 const EXPORTER_UP = 'up{job="postgresql",instance="db:9187"}';
 const BROKER_UP = 'up{job="kafka",instance="k:9404"}';
 
+const REVENUE = 'clickstream_hour_deviation_ratio{measure="revenue_cents"}';
+
 const STALLS = 'clickstream_stalls{instance="a:8080",reason="open_transaction"}';
 
 const DEAD = (instance: string) =>
@@ -203,6 +205,13 @@ export const CASES: readonly Case[] = [
     [FREE.replace("ext4", "tmpfs")]: "50x20",
     [SIZE.replace("ext4", "tmpfs")]: "1000x20",
   }, 15),
+
+  firing("ClickstreamShopUnusual", "an hour sells a third of its least", { [REVENUE]: "1 1 3x20" }, 10, [
+    { measure: "revenue_cents" },
+    "revenue_cents of an hour is 3 times above or below the same hour in each of the last four weeks.",
+  ]),
+  silent("ClickstreamShopUnusual", "an hour sells somewhat more than ever", { [REVENUE]: "1 1.9x20" }, 10),
+  silent("ClickstreamShopUnusual", "too little is sold to tell", { other: "1x20" }, 10),
 
   firing("ClickstreamDatabaseDown", "the exporter can't reach it", { [PG_UP]: "1 0x9", [EXPORTER_UP]: "1x10" }, 5, [
     { instance: "db:9187", job: "postgresql" },

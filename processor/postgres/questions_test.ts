@@ -120,6 +120,48 @@ onEachDatabase("questions of a shop", {
     await assert.rejects(paths(2, "middle", true), /paths: direction is 'middle'/);
   },
 
+  "tell an unusual hour, checked by hand": async (open) => {
+    const db = await migrated(open);
+    const sell = (day: string, visitors: number, buyers: number, price: number) =>
+      Array.from({ length: visitors }, (_, n) => {
+        const type = n < buyers ? "purchase" : "page_view";
+        return event(`2026-${day}T10:30:00.000`, `${day}-${n}`, type, type === "purchase" ? { price } : {});
+      });
+    const asked = async () => {
+      const { rows } = await db.query<Record<string, unknown>>(
+        `select measure, hour = '2026-11-29T10:00Z' as is_right, value, lowest, highest, deviation
+           from clickstream.unusual_hours('2026-11-29T12:59:00Z')`,
+      );
+      return rows.map((row) => Object.values(row));
+    };
+    const store = (topic: string, messages: Message[]) =>
+      storeEvents(db, messages, at("2026-11-29T13:00:00.000"), topic);
+    await store("three weeks", [
+      ...[...sell("11-22", 100, 50, 10), ...sell("11-15", 100, 25, 10), ...sell("11-08", 100, 30, 10)],
+      // Another hour, and another day.
+      event("2026-11-22T11:00:00.000", "late", "purchase", { price: 999 }),
+      event("2026-11-21T10:30:00.000", "early", "purchase", { price: 999 }),
+    ]);
+    assert.deepEqual(await asked(), [], "of one week nothing is known");
+    await store("the fourth", sell("11-01", 50, 10, 10));
+    assert.deepEqual(await asked(), [
+      ["conversion_rate", true, 0, 0.2, 0.5, 100],
+      ["revenue_cents", true, 0, 10_000, 50_000, 100],
+    ]);
+    await store("this hour", sell("11-29", 10, 4, 250));
+    assert.deepEqual(await asked(), [
+      ["conversion_rate", true, 0.4, 0.2, 0.5, 1],
+      ["revenue_cents", true, 100_000, 10_000, 50_000, 2],
+    ]);
+    await store(
+      "more of it",
+      sell("11-29", 40, 0, 0).map((message) => ({ ...message, userId: `${message["userId"]}x` })),
+    );
+    assert.deepEqual((await asked())[0], ["conversion_rate", true, 0.08, 0.2, 0.5, 0.2 / 0.08]);
+    await db.exec("delete from clickstream.sessions where user_id ~ '^11-22-[12]' and purchases > 0");
+    assert.deepEqual(await asked(), [], "fewer than a hundred have bought");
+  },
+
   "put the time before beside each number, checked by hand": async (open) => {
     const db = await filled(await migrated(open), sales());
     assert.deepEqual(await report(db, "conversion_compared", TUESDAY), [

@@ -138,6 +138,8 @@ onEachDatabase("reports", {
         "traffic_between",
         "window_start timestamptz, event_type text, device text, region text, events bigint",
       ),
+      "unusual_hours(at timestamptz) TABLE(measure text, hour timestamptz, value double precision, " +
+      "lowest double precision, highest double precision, deviation double precision)",
     ]);
     const compared = signatures.filter((signature) => !plain.includes(signature));
     assert.equal(compared.length, 16);
