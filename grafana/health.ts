@@ -103,7 +103,7 @@ const alerts = table(
   },
   seriesNow(
     "1000 * min by (severity, alertname, alertstate) " +
-      '(ALERTS{alertname=~"Clickstream.+"} * ignoring (alertstate) ALERTS_FOR_STATE)',
+      '(ALERTS{alertname=~"Clickstream.+"} * ignoring (alertstate) group_left () ALERTS_FOR_STATE)',
   ),
   {
     alertname: { name: "alert" },

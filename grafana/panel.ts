@@ -285,7 +285,11 @@ function properties({ unit, width, as, max, link, decimals, colors, name, isHidd
   const said: DynamicConfigValue[] = [];
   if (unit !== undefined) said.push({ id: "unit", value: unit });
   if (name !== undefined) said.push({ id: "displayName", value: name });
-  if (isHidden) said.push({ id: "custom.hidden", value: true });
+  // The first is for Grafana before 13.
+  if (isHidden) {
+    said.push({ id: "custom.hidden", value: true });
+    said.push({ id: "custom.hideFrom", value: { viz: true, legend: true, tooltip: true } });
+  }
   if (decimals !== undefined) said.push({ id: "decimals", value: decimals });
   if (width !== undefined) said.push({ id: "custom.width", value: width });
   if (max !== undefined) said.push({ id: "min", value: 0 }, { id: "max", value: max });

@@ -8,6 +8,7 @@ import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard
 import { openPanelsOf, sqlTargetsOf } from "../../grafana/expand.ts";
 import { FILES } from "../../grafana/mod.ts";
 import { startBrowser } from "../servers/browser.ts";
+import { until } from "../servers/child.ts";
 import type { Answer, AnswerField } from "./answer.ts";
 import { answersOf } from "./answers.ts";
 import { dislikes } from "./dislikes.ts";
@@ -95,6 +96,9 @@ function asked(panel: Panel, right: string, wrong: string): void {
   target!.rawSql = sql;
 }
 
+/** The alert that a service is down, before it fires. */
+const DOWN = 'ALERTS{alertname="ClickstreamDown",alertstate="pending"}';
+
 Deno.test("an analyst and an operator can read the dashboards in both themes", leaky, async (t) => {
   await using opened = new AsyncDisposableStack();
   // Packages are installed and bundled while the shop opens.
@@ -144,6 +148,20 @@ Deno.test("an analyst and an operator can read the dashboards in both themes", l
     const texts = Object.fromEntries(drawn.panels.map(({ title, text }) => [title, text]));
     assert.match(texts["Ready"]!, /Down$/);
     for (const title of titles) assert.match(texts[title]!, /Silent$/, title);
+  });
+
+  await t.step("an alert that is pending is told with its state", async () => {
+    const dashboard = only(await read("system.json"), ["Alerts"]);
+    await until("the alert is pending", async () => await shop.sources.prometheus.seriesOf(DOWN) > 0);
+    const { answers, drawn } = await draw("system.json", dashboard);
+    assert.deepEqual(dislikes(drawn, dashboard, answers), []);
+    const [panel] = drawn.panels;
+    assert.deepEqual(panel!.columns.map(({ heading }) => heading), ["alert", "state", "severity", "since"]);
+    assert.deepEqual(panel!.columns.slice(0, 3).map(({ cells }) => cells), [
+      ["ClickstreamDown"],
+      ["pending"],
+      ["critical"],
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Frames, and how Grafana writes their values. */
 import {
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   type DataFrame,
   FieldConfigOptionsRegistry,
   type FieldConfigSource,
@@ -77,7 +78,7 @@ export function framesOf(
   for (const step of config.defaults.thresholds?.steps ?? []) {
     step.value ??= -Infinity;
   }
-  return applyFieldOverrides({
+  const frames = applyFieldOverrides({
     data,
     fieldConfig: config,
     fieldConfigRegistry: registryOf(config),
@@ -85,4 +86,7 @@ export function framesOf(
     theme,
     timeZone: "utc",
   });
+  // As Grafana's table does before it is drawn.
+  cacheFieldDisplayNames(frames);
+  return frames;
 }
