@@ -64,7 +64,8 @@ export interface Range {
   readonly to: Date;
 }
 
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const DAYS: Readonly<Record<string, number>> = { "analytics.json": 1, "behavior.json": 7 };
 
@@ -75,6 +76,14 @@ function rangeOf(file: string, since: Date): Range {
   const nowMs = Date.now();
   const to = nowMs % DAY_MS < 3 * HOUR_MS ? nowMs - nowMs % DAY_MS - HOUR_MS : nowMs;
   return { from: new Date(to - days * DAY_MS), to: new Date(to) };
+}
+
+/** Events that are late by minutes to half an hour, as lines of JSON. */
+function lateEvents(): string {
+  const events = Array.from({ length: 30 }, (_, n) => {
+    return { userId: `u-0000000${n % 10}`, eventType: "page_view", page: "/", timestamp: Date.now() - n * MINUTE_MS };
+  });
+  return events.map((event) => JSON.stringify(event) + "\n").join("");
 }
 
 /** Opens a shop: all of its past events are stored, and Prometheus has scraped everything. */
@@ -116,20 +125,28 @@ export async function openShop({ days, rate, liveRate }: Trade): Promise<Shop> {
     startPrometheus(folder).then((prometheus) => opened.use(prometheus)),
     run(BINARY, ["generate", ...past, ...users], env),
   ]);
+  const late = `${folder}/late.ndjson`;
+  await Deno.writeTextFile(late, lateEvents());
   const since = new Date();
   const service = opened.use(Child.start(BINARY, ["run"], `${folder}/service.log`, env));
   opened.use(Child.start(BINARY, ["generate", ...present, ...users], `${folder}/shop.log`, env));
   const caughtUp =
     "clickstream_ready == 1 and on () clickstream:lag_records:sum < 100 and on () clickstream_commits_total > 3 " +
     `and on () count_over_time(clickstream_ready[10m]) >= ${LEAST_SCRAPES} ` +
-    "and on () sum(rate(clickstream_events_total[20s])) > 0";
-  const isThere = async () => {
-    if (service.ended) throw new Error(await service.tail());
-    return await prometheus.seriesOf(caughtUp) > 0;
-  };
-  await until("the past is stored", isThere, 600_000, 500);
+    "and on () sum(rate(clickstream_events_total[20s])) > 0 and on () sum(rate(clickstream_lateness_seconds_count[8s])) > 0";
   const postgres = await openPostgres(readerUrl);
   opened.defer(() => postgres.close());
+  const isThere = async () => {
+    if (service.ended) throw new Error(await service.tail());
+    // The simulator's own late events come minutes later.
+    await run(BINARY, ["produce", late], env);
+    const { rowCount } = await postgres.query(
+      `select from clickstream.traffic
+        where window_start >= now() - interval '5 minutes' and window_start < date_trunc('minute', now()) limit 1`,
+    );
+    return rowCount > 0 && await prometheus.seriesOf(caughtUp) > 0;
+  };
+  await until("the past is stored, and a minute of the present", isThere, 600_000, 500);
   const kept = opened.move();
   return {
     sources: { postgres, prometheus, scrapeMs: TOLD_MS },
