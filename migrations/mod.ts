@@ -22,6 +22,7 @@ import rollups from "./0017_rollups.sql" with { type: "text" };
 import leaderEpochs from "./0018_leader_epochs.sql" with { type: "text" };
 import eventFields from "./0019_event_fields.sql" with { type: "text" };
 import questions from "./0020_questions.sql" with { type: "text" };
+import campaigns from "./0022_campaigns.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -52,4 +53,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0018_leader_epochs.sql", sql: leaderEpochs },
   { name: "0019_event_fields.sql", sql: eventFields },
   { name: "0020_questions.sql", sql: questions },
+  { name: "0022_campaigns.sql", sql: campaigns },
 ];
