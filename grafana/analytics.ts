@@ -4,7 +4,7 @@
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EVENT_COLORS, WEEK_COLORS } from "./colors.ts";
-import { choice, dashboard, found } from "./dashboard.ts";
+import { choice, dashboard, found, one } from "./dashboard.ts";
 import { LIVE } from "./live.ts";
 import { heat, lines, linesOfTwo, ranking, table } from "./panel.ts";
 import { rows, series } from "./query.ts";
@@ -172,6 +172,56 @@ order by day_of_week`),
   { least: 44, last: "28d" },
 );
 
+const OF_TOUCH =
+  "By the touch chosen above. Last: the session itself. Last non-direct: if the session is direct, the latest one of " +
+  "its user in the 30 days before that is not. First: the first session of its user. Sessions count by their start. " +
+  "Of all devices and regions.";
+
+const channels = table(
+  {
+    title: "Channels",
+    description: `Sessions, conversions and revenue by channel, as GA4 groups them. ${OF_TOUCH}`,
+    empty: "No session began in this time range",
+  },
+  rows(`
+select channel, sum(sessions)::bigint as sessions, sum(conversions)::bigint as conversions,
+  sum(revenue_cents) / 100.0 as revenue
+from clickstream.campaigns(${RANGE}, '$touch')
+group by channel
+order by 4 desc, 2 desc, 1`),
+  {
+    channel: { width: 150, unit: "string" },
+    sessions: { unit: "locale", as: "gauge" },
+    conversions: { unit: "locale", width: 100 },
+    revenue: { unit: "locale", decimals: 0, as: "gauge" },
+  },
+);
+
+const campaigns = table(
+  {
+    title: "Sources and campaigns",
+    description:
+      "The fifty sources, media and campaigns with the most revenue. Average order: revenue ÷ sessions with a " +
+      `purchase. ${OF_TOUCH}`,
+    empty: "No session began in this time range",
+  },
+  rows(`
+select channel, source, medium, campaign, sessions, conversions, revenue_cents / 100.0 as revenue,
+  average_order_cents / 100 as "average order"
+from clickstream.campaigns(${RANGE}, '$touch')
+limit 50`),
+  {
+    channel: { width: 150, unit: "string" },
+    source: { unit: "string" },
+    medium: { width: 110, unit: "string" },
+    campaign: { unit: "string" },
+    sessions: { unit: "locale", width: 90 },
+    conversions: { unit: "locale", width: 100 },
+    revenue: { unit: "locale", decimals: 0, width: 100 },
+    "average order": { unit: "locale", decimals: 2, width: 120 },
+  },
+);
+
 /** The dashboard *Clickstream Analytics*. */
 export const ANALYTICS: Dashboard = dashboard({
   uid: "clickstream-analytics",
@@ -187,6 +237,7 @@ export const ANALYTICS: Dashboard = dashboard({
       "Region",
       "select region from clickstream.regions($__timeTo()::timestamptz - interval '1 day', $__timeTo()) order by region",
     ),
+    one("touch", "Campaigns by touch", ["last_non_direct", "last", "first"]),
   ],
   sections: [
     LIVE,
@@ -205,6 +256,11 @@ export const ANALYTICS: Dashboard = dashboard({
         { height: 9, panels: [[8, devices], [16, regions]] },
         { height: 10, panels: [[24, heatmap]] },
       ],
+    },
+    {
+      title: "Campaigns",
+      closed: true,
+      lines: [{ height: 11, panels: [[24, channels]] }, { height: 13, panels: [[24, campaigns]] }],
     },
   ],
 });

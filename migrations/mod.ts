@@ -23,6 +23,7 @@ import leaderEpochs from "./0018_leader_epochs.sql" with { type: "text" };
 import eventFields from "./0019_event_fields.sql" with { type: "text" };
 import questions from "./0020_questions.sql" with { type: "text" };
 import paths from "./0021_paths.sql" with { type: "text" };
+import campaigns from "./0022_campaigns.sql" with { type: "text" };
 import unusualHours from "./0023_unusual_hours.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
@@ -55,5 +56,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0019_event_fields.sql", sql: eventFields },
   { name: "0020_questions.sql", sql: questions },
   { name: "0021_paths.sql", sql: paths },
+  { name: "0022_campaigns.sql", sql: campaigns },
   { name: "0023_unusual_hours.sql", sql: unusualHours },
 ];

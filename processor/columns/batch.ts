@@ -18,7 +18,7 @@ export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "reg
 /** One of `DIMENSIONS`. */
 export type Dimension = typeof DIMENSIONS[number];
 
-/** Columns of codes: the dimensions, and the fields that only raw events keep, such as the page as it was sent. */
+/** Columns of codes: the dimensions, and other fields of raw events, such as the page as it was sent. */
 export const CODED = [
   ...DIMENSIONS,
   "page",
@@ -41,7 +41,7 @@ export interface Wanted {
   /** The identity, which breaks ties between events of the same time. */
   readonly ids: boolean;
   readonly sessions: boolean;
-  /** The fields that only raw events keep; implies all others. */
+  /** The fields of raw events that are no dimension; implies all others. */
   readonly events: boolean;
 }
 

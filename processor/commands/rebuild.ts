@@ -24,6 +24,7 @@ import type { Sink } from "../pipeline/commit.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { Records } from "../records.ts";
 import { VERSION } from "../version.ts";
+import { withSiteHosts } from "../views/mod.ts";
 import { DAY_MS } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected, loginTo } from "./cli/connection.ts";
@@ -137,6 +138,7 @@ async function planOf(db: Database, fromMs: number, settings: RebuildSettings): 
     keepDays: settings.EVENTS_KEEP_DAYS,
     storeEvents: settings.STORE_EVENTS,
     hashRoutes: settings.HASH_ROUTES,
+    siteHosts: settings.SITE_HOSTS ?? [],
     layout: 3,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
@@ -236,7 +238,7 @@ class Filling {
         new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, "rebuild", STAGING), STAGING),
         new StagedDays(db, plan),
       ),
-      views: settings.VIEWS,
+      views: withSiteHosts(settings.VIEWS, plan.siteHosts),
       decoder: refusedAsBefore(
         new Kernel({
           keepMs: plan.keepDays * DAY_MS,

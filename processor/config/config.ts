@@ -148,6 +148,12 @@ export const SETTINGS = {
     allowed: "true or false",
     about: "count a fragment that begins with / or !/, such as #/cart, as part of the page",
   },
+  SITE_HOSTS: {
+    schema: parsed(siteHostsOf),
+    default: null,
+    allowed: "host names, separated by commas",
+    about: "hosts of the shop, each with its subdomains; a referrer from one of them is not where a session comes from",
+  },
   VIEWS: {
     schema: parsed(viewsOf),
     default: VIEWS.map(({ name }) => name).join(","),
@@ -268,6 +274,17 @@ function viewsOf(value: string): readonly View[] {
   if (unknown.length > 0) throw new RangeError(`unknown view: ${unknown.map(quoted).join(", ")}`);
   return VIEWS.filter(({ name }) => names.includes(name));
 }
+
+/** Hosts in lower case without `www.`: a host covers it as it covers any subdomain. */
+function siteHostsOf(value: string): readonly string[] {
+  return list(value).map((host) => {
+    const named = host.toLowerCase().replace(/\.$/, "");
+    if (!SITE_HOST.test(named)) throw new RangeError(`${quoted(host)} is not a host name`);
+    return named.replace(/^www\.(?=.*\.)/, "");
+  });
+}
+
+const SITE_HOST = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
 function quoted(value: string): string {
   return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value);

@@ -35,9 +35,10 @@ export interface Accumulator<V> {
 }
 
 /**
- * The kinds of measures. Each has a translation to the SQL of PostgreSQL and of Flink: without one it does not compile.
+ * The kinds of measures. Each has a translation to the SQL of PostgreSQL, and to that of Flink, where it has no
+ * columns if Flink cannot compute it: without both it does not compile.
  */
-export type MeasureKind = "count" | "sum" | "distinct" | "first" | "last" | "funnel";
+export type MeasureKind = "count" | "sum" | "distinct" | "first" | "last" | "funnel" | "acquisition";
 
 /** A measure: how it folds, merges and stores events. */
 export interface Measure<V = unknown> {
@@ -47,6 +48,8 @@ export interface Measure<V = unknown> {
   readonly of?: Quantity | Dimension;
   /** For translations: the steps of a funnel. */
   readonly steps?: readonly string[];
+  /** The site's own hosts, for an acquisition. */
+  readonly siteHosts?: readonly string[];
   readonly zero: V;
   /** Associative and commutative, with `zero` as its identity. Changes neither argument. */
   merge(a: V, b: V): V;

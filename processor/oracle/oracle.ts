@@ -20,6 +20,8 @@ export interface OracleLog {
 export interface OracleSettings {
   /** `EVENTS_KEEP_DAYS`: events older than this at their Kafka timestamp are refused. */
   readonly keepDays: number;
+  /** `SITE_HOSTS`: none by default. */
+  readonly siteHosts?: readonly string[];
   /** Views with tables to expect besides the contract's; they may include the contract's. */
   readonly views?: readonly Question[];
 }
@@ -37,7 +39,7 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
     traffic: trafficOf(stored),
     pages: pagesOf(stored),
     active_users: activeUsersOf(stored),
-    sessions: sessionsOf(stored),
+    sessions: sessionsOf(stored, settings.siteHosts),
     user_days: userDaysOf(stored),
     refusals,
     others: Object.fromEntries(

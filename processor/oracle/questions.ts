@@ -3,6 +3,7 @@
  * (`windows.ts`, `sessions.ts`), and both must agree.
  * @module
  */
+import { acquisitionOf } from "./acquisition.ts";
 import type { StoredEvent } from "./rows.ts";
 import { inTime } from "./sessions.ts";
 import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
@@ -14,10 +15,11 @@ type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 
 /** A measure's declaration. */
 export interface Asked {
-  readonly kind: "count" | "sum" | "distinct" | "first" | "last" | "funnel";
+  readonly kind: "count" | "sum" | "distinct" | "first" | "last" | "funnel" | "acquisition";
   readonly where: Filter;
   readonly of?: Dimension | "revenue";
   readonly steps?: readonly string[];
+  readonly siteHosts?: readonly string[];
 }
 
 /** A view's declaration, without the code that computes it. */
@@ -72,6 +74,7 @@ export function shapeOf({ window, by, measures, derived = {} }: Question): Table
       ...times,
       ...Object.fromEntries(key.map((column) => [column, "text" as const])),
       ...Object.fromEntries(Object.entries(measures).map(([name, measure]) => [name, kindOf(measure)])),
+      ...Object.values(measures).some(isAcquisition) ? OF_ACQUISITION : {},
       ...Object.fromEntries(Object.keys(derived).map((name) => [name, "flag" as const])),
     },
     sketched: Object.entries(measures).filter(([, { kind }]) => kind === "distinct").map(([name]) => name),
@@ -80,7 +83,14 @@ export function shapeOf({ window, by, measures, derived = {} }: Question): Table
 
 function kindOf({ kind }: Asked): Kind {
   if (kind === "sum") return "cents";
-  return kind === "first" || kind === "last" ? "text" : "count";
+  return kind === "first" || kind === "last" || kind === "acquisition" ? "text" : "count";
+}
+
+/** The columns of an acquisition besides its own, which has the source. */
+const OF_ACQUISITION: Columns = { medium: "text", campaign: "text", first_event_id: "text" };
+
+function isAcquisition({ kind }: Asked): boolean {
+  return kind === "acquisition";
 }
 
 /** The rows of a view's table, unordered. */
@@ -91,9 +101,12 @@ export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[
   return [...groups.values()].flatMap((ofKey) =>
     windowsOf(question.window, ofKey).map(({ times, inside }) => {
       const key = by.map((dimension) => [COLUMNS[dimension], VALUES[dimension](inside[0]!)] as const);
-      const measured = Object.entries(question.measures).map(([name, measure]) =>
-        [name, valueOf(measure, inside)] as const
-      );
+      const measured = Object.entries(question.measures).flatMap(([name, measure]) => {
+        if (!isAcquisition(measure)) return [[name, valueOf(measure, inside)] as const];
+        const first = inside.toSorted(inTime)[0]!;
+        const { source, ...others } = acquisitionOf(first, measure.siteHosts ?? []);
+        return [[name, source], ...Object.entries(others), ["first_event_id", first.eventId]] as const;
+      });
       const row: Row = { ...times, ...Object.fromEntries(key), ...Object.fromEntries(measured) };
       const derived = Object.entries(question.derived ?? {}).map(([name, values]) =>
         [name, Object.entries(values).every(([column, value]) => row[column] === value)] as const
@@ -158,6 +171,8 @@ function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent
       return events.length;
     case "sum":
       return revenueOf(events);
+    case "acquisition":
+      return null;
     case "distinct":
       return new Set(events.map(({ userId }) => userId)).size;
     case "first":

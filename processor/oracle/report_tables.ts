@@ -1,3 +1,4 @@
+import { campaignsBy } from "./acquisition.ts";
 import {
   bouncesOf,
   carts,
@@ -103,6 +104,12 @@ const CONVERSIONS_COLUMNS: Columns = {
   ...{ time: "time", sessions: "count", conversions: "count", conversion_rate: "rate", revenue_cents: "cents" },
 };
 const RATES_COLUMNS: Columns = { time: "time", event_type: "text", events: "count", per_second: "rate" };
+
+const CAMPAIGNS_COLUMNS: Columns = {
+  ...{ channel: "text", source: "text", medium: "text", campaign: "text", sessions: "count", conversions: "count" },
+  ...{ revenue_cents: "cents", average_order_cents: "rate" },
+};
+const CAMPAIGNS_KEY = ["channel", "source", "medium", "campaign"];
 
 /** Event rates by a step, for all or for the selected devices and regions. */
 function ratesOf(minutes: number, chosen: Chosen): Report {
@@ -232,12 +239,30 @@ const PLAIN: Readonly<Record<string, Report>> = {
     ]),
   ),
   searches: { key: ["term"], columns: { term: "text", searches: "count", users: "count" }, rowsOf: searches },
+  campaigns: { key: CAMPAIGNS_KEY, columns: CAMPAIGNS_COLUMNS, rowsOf: campaignsBy("last") },
+  ...Object.fromEntries(
+    (["last", "last_non_direct", "first"] as const).map((touch) => [`campaigns by ${touch} touch`, {
+      call: { name: "campaigns", more: `'${touch}'` },
+      key: CAMPAIGNS_KEY,
+      columns: CAMPAIGNS_COLUMNS,
+      rowsOf: campaignsBy(touch),
+    }]),
+  ),
 };
 
 /** Reports that have `x_compared` beside them. */
 const COMPARED = [
   ...["conversion", "carts", "orders", "top_pages", "page_views", "entry_paths", "devices", "regions", "products"],
-  ...["searches", "top_users", "funnel", "session_lengths", "session_depths", "activity_heatmap", "new_users"],
+  ...[
+    "searches",
+    "campaigns",
+    "top_users",
+    "funnel",
+    "session_lengths",
+    "session_depths",
+    "activity_heatmap",
+    "new_users",
+  ],
 ];
 
 /** The report functions by name, with their definitions. */

@@ -90,6 +90,11 @@ export type SessionRow = {
   readonly revenue_cents: string;
   readonly funnel_step: number;
   readonly bounced: boolean;
+  readonly source: string | null;
+  readonly medium: string | null;
+  readonly campaign: string | null;
+  /** Breaks ties between sessions that start at the same time. */
+  readonly first_event_id: string;
 };
 
 /** A row of `user_days`: one user and UTC day. */

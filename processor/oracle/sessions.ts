@@ -1,3 +1,4 @@
+import { acquisitionOf } from "./acquisition.ts";
 import type { SessionRow, StoredEvent } from "./rows.ts";
 import { compareText, cutPage, isoTime } from "./values.ts";
 import { byText, groupBy, revenueOf } from "./windows.ts";
@@ -5,10 +6,12 @@ import { byText, groupBy, revenueOf } from "./windows.ts";
 const LONGEST_PAUSE_MS = 30 * 60_000;
 
 /** The rows of `sessions`, sorted by user, session id (none first) and start. */
-export function sessionsOf(events: readonly StoredEvent[]): SessionRow[] {
+export function sessionsOf(events: readonly StoredEvent[], siteHosts: readonly string[] = []): SessionRow[] {
   // Ids can't hold a NUL, so the key without a session id differs from every key with one.
   const visitors = groupBy(events, (event) => event.userId + (event.sessionId === null ? "" : "\0" + event.sessionId));
-  return byText(visitors).flatMap(([, ofVisitor]) => splitAtPauses(ofVisitor.sort(inTime)).map(sessionOf));
+  return byText(visitors).flatMap(([, ofVisitor]) =>
+    splitAtPauses(ofVisitor.sort(inTime)).map((sorted) => sessionOf(sorted, siteHosts))
+  );
 }
 
 /** The order of events: by time, then by id. */
@@ -27,7 +30,7 @@ function splitAtPauses(sorted: readonly StoredEvent[]): StoredEvent[][] {
   return sessions;
 }
 
-function sessionOf(sorted: readonly StoredEvent[]): SessionRow {
+function sessionOf(sorted: readonly StoredEvent[], siteHosts: readonly string[]): SessionRow {
   const first = sorted[0]!;
   const ofType = (type: string) => sorted.filter((event) => event.eventType === type);
   const views = ofType("page_view");
@@ -47,6 +50,8 @@ function sessionOf(sorted: readonly StoredEvent[]): SessionRow {
     revenue_cents: revenueOf(sorted),
     funnel_step: funnelStepOf(sorted),
     bounced: sorted.length === 1 && views.length === 1,
+    ...acquisitionOf(first, siteHosts),
+    first_event_id: first.eventId,
   };
 }
 

@@ -33,7 +33,7 @@ Deno.test("the oracle takes a session's values from its events in order of time,
     ["u", "10:09", "page_view", "/z?late", { eventId: "x9" }],
     ["u", "10:09", "page_view", "/y#late", { eventId: "x10" }],
     ["u", "10:00", "search", "/s", { device: "mobile", region: "eu", eventId: "b" }],
-    ["u", "10:00", "search", "/s", { device: "tablet", region: "us", eventId: "a" }],
+    ["u", "10:00", "search", "/s", { device: "tablet", region: "us", eventId: "a", referrer: "https://www.bing.com/" }],
     ["u", "10:02", "page_view", "/first?x", { device: "desktop" }],
     ["u", "10:03", "add_to_cart", "/c"],
   );
@@ -41,6 +41,7 @@ Deno.test("the oracle takes a session's values from its events in order of time,
     ...{ user_id: "u", session_id: null, started_at: "2026-03-01T10:00:00.000Z", ended_at: "2026-03-01T10:09:00.000Z" },
     ...{ events: 7, page_views: 3, entry_page: "/first", exit_page: "/z", device: "tablet", region: "us" },
     ...{ carts: 1, purchases: 1, revenue_cents: "300", funnel_step: 3, bounced: false },
+    ...{ source: "bing.com", medium: "organic", campaign: null, first_event_id: "a" },
   });
 });
 

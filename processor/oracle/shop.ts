@@ -1,3 +1,4 @@
+import { decoded } from "./acquisition.ts";
 import { centsIn, isIn, type Range, share } from "./reports.ts";
 import type { EventRow, Expected } from "./rows.ts";
 import type { Row } from "./table_shapes.ts";
@@ -61,17 +62,6 @@ function termOf(page: string): string {
     return decoded(spaced).replace(/^ +| +$/g, "").replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   }
   return "";
-}
-
-function decoded(text: string): string {
-  // A percent sign that begins nothing stands for itself.
-  const strict = text.replaceAll(/%(?![0-9A-Fa-f]{2})/g, "%25");
-  try {
-    const plain = decodeURIComponent(strict);
-    return plain.includes("\0") ? text : plain;
-  } catch {
-    return text;
-  }
 }
 
 /** The rows of `retention_weeks(from_day, to_day)`: weeks that begin in the range; only those that ended by `nowMs`. */

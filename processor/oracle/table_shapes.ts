@@ -64,6 +64,7 @@ export const SHAPES: Readonly<Record<TableName, TableShape>> = {
     ...{ user_id: "text", session_id: "text", started_at: "time", ended_at: "time", events: "count" },
     ...{ page_views: "count", entry_page: "text", exit_page: "text", device: "text", region: "text" },
     ...{ carts: "count", purchases: "count", revenue_cents: "cents", funnel_step: "count", bounced: "flag" },
+    ...{ source: "text", medium: "text", campaign: "text", first_event_id: "text" },
   }),
   user_days: shape("user_id day", "user_id", {
     ...{ user_id: "text", day: "day", events: "count", purchases: "count", revenue_cents: "cents" },

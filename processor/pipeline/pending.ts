@@ -210,8 +210,9 @@ export class Pending {
 
 /** The columns that these views read, or all if raw events are stored. */
 export function wantedBy(views: readonly View[], storeEvents: boolean): Wanted {
-  if (storeEvents) return EVERYTHING;
   const measures = views.flatMap((view) => Object.values(view.measures));
+  // An acquisition reads the page as it was sent, the referrer and the campaign.
+  if (storeEvents || measures.some(({ kind }) => kind === "acquisition")) return EVERYTHING;
   const filters = [...views.map(({ where }) => where), ...measures.map(({ where }) => where)];
   return {
     ids: measures.some(({ kind }) => kind === "first" || kind === "last"),

@@ -14,12 +14,16 @@ type Merge = (columns: readonly string[], stored: string, added: string) => read
 
 const ADDED: Merge = (columns, stored, added) => columns.map((column) => `${stored}.${column} + ${added}.${column}`);
 
-/** The earliest or latest value wins. The columns are the value, its time, and the id of its event. */
+/** The earliest or latest values win. The columns are the values, their time, and the id of their event. */
 function picked(wins: "<" | ">"): Merge {
   return (columns, stored, added) => {
-    const [value, at, by] = columns;
-    // Compares as memory does: by time, then by the bytes of the id and the value.
-    const end = (row: string) => `(${row}.${at}, ${row}.${by} collate "C", coalesce(${row}.${value}, '') collate "C")`;
+    const [at, by] = columns.slice(-2);
+    const values = columns.slice(0, -2);
+    // Compares as memory does: by time, then by the bytes of the id and the values.
+    const end = (row: string) =>
+      `(${row}.${at}, ${row}.${by} collate "C", ${
+        values.map((value) => `coalesce(${row}.${value}, '') collate "C"`).join(", ")
+      })`;
     // A comparison with null is neither true nor false: the stored value stays.
     const isAhead = `${stored}.${at} is null or ${end(added)} ${wins} ${end(stored)}`;
     return columns.map((column) => `case when ${isAhead} then ${added}.${column} else ${stored}.${column} end`);
@@ -32,6 +36,7 @@ const MERGES: { readonly [kind in MeasureKind]: Merge | null } = {
   sum: ADDED,
   first: picked("<"),
   last: picked(">"),
+  acquisition: picked("<"),
   distinct: null,
   funnel: null,
 };

@@ -35,6 +35,8 @@ const FUNNEL = "step integer, name text, sessions bigint, step_rate double preci
 const USERS =
   "user_id text, events bigint, sessions bigint, purchases bigint, revenue_cents bigint, last_seen timestamptz";
 const PAGES = "page text, views bigint, entries bigint, bounces bigint, exits bigint";
+const CAMPAIGNS = "channel text, source text, medium text, campaign text, sessions bigint, conversions bigint, " +
+  "revenue_cents bigint, average_order_cents double precision";
 const DISTRIBUTION = "bucket integer, name text, sessions bigint, share double precision";
 
 function timed(name: string, columns: string, more = ""): string {
@@ -71,6 +73,8 @@ onEachDatabase("reports", {
         "sessions bigint, bounces bigint, bounce_rate double precision",
         ", devices text[], regions text[]",
       ),
+      timed("campaigns", CAMPAIGNS),
+      timed("campaigns", CAMPAIGNS, ", touch text"),
       timed("carts", "carts bigint, bought bigint, abandoned bigint, open bigint, abandonment_rate double precision"),
       ...chosen(
         "conversion",
@@ -142,7 +146,7 @@ onEachDatabase("reports", {
       "lowest double precision, highest double precision, deviation double precision)",
     ]);
     const compared = signatures.filter((signature) => !plain.includes(signature));
-    assert.equal(compared.length, 16);
+    assert.equal(compared.length, 18);
     assert.ok(compared.includes(timed("page_views_compared", "page text, views bigint, previous_views bigint")));
   },
 

@@ -56,6 +56,43 @@ const SEARCHES = [
   ...["/s?query=", "/s?q=%00", "/s?xq=1&=2&q", "/s#?q=5%", "/s?q=%E2%82%AC%E2%82"],
 ];
 
+const LANDINGS = [
+  ...["/?utm_source=Google&utm_medium=CPC&utm_campaign=Spring%20Sale", "/a?utm_medium=email&utm_source=news+letter#x"],
+  ...["/a?utm_source=&utm_source=no&gclid=1", "/#/a?utm_campaign=only", "/?gclid=x&fbclid=y", "/?msclkid=%20&fbclid=y"],
+  ...[
+    "/?utm_source=%zz%ff&utm_medium=%00",
+    "/a?fbclid=1",
+    "/?a=1&msclkid=2",
+    "/?utm_source=%F0%9F%98%80%0A&xutm_medium=a",
+  ],
+  ...[
+    `/?utm_campaign=${"%C3%84".repeat(300)}&utm_source=${"\u{1F600}".repeat(150)}`,
+    "/?utm_medium=social&UTM_SOURCE=a",
+  ],
+  ...["/?utm_source=facebook&utm_medium=paid_social&utm_campaign=shop-week", "/?utm_source=%28direct%29"],
+];
+const REFERRERS = [
+  ...[
+    "https://www.google.com/",
+    "https://google.co.uk/search?q=a",
+    "https://mail.google.com/mail",
+    "bing.com",
+    "//t.co/x",
+  ],
+  ...[
+    "http://L.Facebook.com:80/l.php?u=https://a.example",
+    "https://me:p@blog.example.org./a",
+    "shop.example.com/cart",
+  ],
+  ...[
+    "https://shop.example.com",
+    "https://www.example.net?x",
+    "android-app://com.example.app/",
+    "/cart",
+    "about:blank",
+  ],
+];
+
 const fields = fc.record({
   eventId: fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom("e1", "e2", "e10", "\uff5e", "\u{1F600}", `${TOPIC}/0/1`) },
@@ -75,14 +112,15 @@ const fields = fc.record({
   page: fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom("/", "/a", "/a?x=1#y", "/a#y?x", "?q", "#", "/\u{1F600}") },
     { weight: 2, arbitrary: fc.constantFrom(...SEARCHES) },
+    { weight: 2, arbitrary: fc.constantFrom(...LANDINGS) },
     { weight: 1, arbitrary: text },
     { weight: 1, arbitrary: fc.constant("/" + "p".repeat(2_047)) },
   ),
   device: some(fc.constantFrom("desktop", "mobile", "tablet", "Desktop", "", "tv", "unknown", "tv\0", null)),
   region: some(fc.oneof(fc.constantFrom("eu", "EU", "unknown", null), text)),
-  referrer: some(fc.oneof(fc.constant(""), text)),
+  referrer: some(fc.oneof({ weight: 3, arbitrary: fc.constantFrom("", ...REFERRERS) }, { weight: 1, arbitrary: text })),
   productId: some(fc.oneof(fc.constantFrom("P1", "P2"), text)),
-  campaign: some(text),
+  campaign: fc.option(text, { nil: undefined, freq: 1 }),
   price: some(price),
   quantity: some(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(null, 1e6, 1e12))),
   currency: some(fc.constantFrom("EUR", "USD", null)),
@@ -204,7 +242,8 @@ export function isDecided({ events }: Expected): boolean {
   const seen = new Map<string, string>();
   return events.every((event) => {
     const place = JSON.stringify([event.user_id, event.session_id, event.event_time, event.event_id]);
-    const taken = JSON.stringify([event.event_type, event.page, event.device, event.region]);
+    const { event_type, page, device, region, referrer, campaign } = event;
+    const taken = JSON.stringify([event_type, page, device, region, referrer, campaign]);
     const other = seen.get(place) ?? taken;
     seen.set(place, taken);
     return other === taken;

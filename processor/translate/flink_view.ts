@@ -48,10 +48,15 @@ export function keyOf(view: View): string[] {
 export function sinkTable(view: View, database: Connector): string {
   const known = tableOf(view);
   const key = keyOf(view);
-  const all = [...known.window, ...known.key, ...known.measured].filter(({ type, nullable }) =>
-    // State that only the processor uses is left out if it may be null.
-    !(type === "bytea" && nullable)
+  const translated = new Set(
+    Object.entries(view.measures).flatMap(([name, measure]) => {
+      const texts = unpacked(identifier(name), measure);
+      return measure.columns(name).filter((_, c) => texts[c] !== undefined).map((column) => column.name);
+    }),
   );
+  // Columns without translation may be null.
+  const measured = known.measured.filter(({ name }) => translated.has(name));
+  const all = [...known.window, ...known.key, ...measured];
   const columns = all.map(({ name, type }) =>
     `${identifier(name)} ${TYPE_OF[type]}${key.includes(name) ? " NOT NULL" : ""}`
   );
@@ -90,7 +95,12 @@ export function insertOf(view: View, keepMs: number): string {
     `SELECT\n  ${[...outer].map(([name, sql]) => sql === name ? name : `${sql} AS ${name}`).join(",\n  ")}`,
     "FROM (",
     `  SELECT${source.hint} ${inner.join(", ")},`,
-    `    ${measures.map(([name, measure]) => `${aggregate(measure)} AS ${identifier(name)}`).join(",\n    ")}`,
+    `    ${
+      measures.flatMap(([name, measure]) => {
+        const sql = aggregate(measure);
+        return sql === null ? [] : [`${sql} AS ${identifier(name)}`];
+      }).join(",\n    ")
+    }`,
     `  FROM ${source.from}`,
     ...(filters.length === 0 ? [] : [`  WHERE ${filters.join(" AND ")}`]),
     `  GROUP BY ${[...group.map(([sql]) => sql), ...dimensions].join(", ")}`,
@@ -142,8 +152,8 @@ function windowOf({ window, by }: View, keepMs: number): Windowed {
   }
 }
 
-/** A measure as an aggregate, or as a text with all that it needs. */
-function aggregate(measure: Measure): string {
+/** A measure as an aggregate, or as a text with all that it needs; null without a translation. */
+function aggregate(measure: Measure): string | null {
   const filter = condition(measure.where);
   const only = filter === "" ? "" : ` FILTER (WHERE ${filter})`;
   switch (measure.kind) {
@@ -163,6 +173,8 @@ function aggregate(measure: Measure): string {
       const trail = `${HAPPENED} || CASE ${COLUMN_OF.type} ${steps} END`;
       return `ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(${trail})${only}), '')`;
     }
+    case "acquisition":
+      return null;
   }
 }
 
@@ -187,6 +199,8 @@ function unpacked(name: string, measure: Measure): readonly (string | undefined)
     case "count":
     case "sum":
       return [name];
+    case "acquisition":
+      return [];
   }
 }
 

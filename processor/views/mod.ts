@@ -6,9 +6,14 @@
 import type { View } from "./view.ts";
 import { activeUsers } from "./active_users.ts";
 import { pages } from "./pages.ts";
-import { sessions } from "./sessions.ts";
+import { sessions, sessionsOf } from "./sessions.ts";
 import { traffic } from "./traffic.ts";
 import { userDays } from "./user_days.ts";
 
 /** All views, in the order of a commit. */
 export const VIEWS: readonly View[] = [userDays, sessions, traffic, pages, activeUsers];
+
+/** The views for a shop with these hosts. */
+export function withSiteHosts(views: readonly View[], siteHosts: readonly string[]): readonly View[] {
+  return views.map((view) => view.name === sessions.name ? sessionsOf(siteHosts) : view);
+}

@@ -1,5 +1,5 @@
 import { scenario } from "../testing/scenario.ts";
-import { sessions } from "./sessions.ts";
+import { sessions, sessionsOf } from "./sessions.ts";
 
 scenario(
   sessions,
@@ -185,5 +185,57 @@ scenario(
   two      2           2
   more     1           2
   none     0           1
+  `,
+);
+
+scenario(
+  sessions,
+  "source, medium and campaign come from the earliest event of any type",
+  `
+  time          userId  eventType  page                          referrer                 campaign
+  12:01:00.000  ann     page_view  /?gclid=1                     -                        -
+  12:00:00.000  ann     search     /s?utm_source=A&utm_medium=b  https://www.google.com/  c
+  12:02:00.000  ann     page_view  /                             https://www.bing.com/    -
+  12:00:00.000  bob     page_view  /?q=1                         https://www.google.com/  Spring
+  12:00:00.000  cat     page_view  /                             https://www.google.com/  -
+  12:00:00.000  dan     page_view  /                             -                        -
+  12:00:01.000  dan     page_view  /?gclid=1                     -                        -
+  `,
+  `
+  user_id  started_at    source      medium    campaign
+  ann      12:00:00.000  a           b         -
+  bob      12:00:00.000  spring      campaign  Spring
+  cat      12:00:00.000  google.com  organic   -
+  dan      12:00:00.000  (direct)    (none)    -
+  `,
+);
+
+scenario(
+  sessions,
+  "at equal times, the source is that of the smaller eventId",
+  `
+  time          userId  eventId  page
+  12:00:00.000  ann     b        /?utm_source=b&utm_medium=m
+  12:00:00.000  ann     a        /?utm_source=c&utm_medium=m
+  12:00:00.000  ann     c        /?utm_source=a&utm_medium=m
+  `,
+  `
+  user_id  source  medium
+  ann      c       m
+  `,
+);
+
+scenario(
+  sessionsOf(["shop.example"]),
+  "a referrer from the shop itself is not where a session comes from",
+  `
+  time          userId  referrer
+  12:00:00.000  ann     https://www.shop.example/cart
+  12:00:00.000  bob     https://notshop.example/
+  `,
+  `
+  user_id  source           medium
+  ann      (direct)         (none)
+  bob      notshop.example  referral
   `,
 );

@@ -32,6 +32,7 @@ const PROCESSING = [
   "EVENTS_KEEP_DAYS",
   "STORE_EVENTS",
   "HASH_ROUTES",
+  "SITE_HOSTS",
   "VIEWS",
 ] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
@@ -64,5 +65,8 @@ export const READS = {
   status: ["HTTP_LISTEN"],
   doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],
   flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
-  rebuild: [...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "VIEWS"],
+  rebuild: [
+    ...[...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS"],
+    "VIEWS",
+  ],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

@@ -27,6 +27,7 @@ import { tracedRatio } from "../../telemetry/switched.ts";
 import { inWords } from "../../config/secret.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
+import { withSiteHosts } from "../../views/mod.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
 import { loginTo } from "../cli/connection.ts";
@@ -170,7 +171,8 @@ function signOfLife(tell: Tell): () => void {
 }
 
 function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
-  const { VIEWS: views, STORE_EVENTS: storeEvents } = settings;
+  const { STORE_EVENTS: storeEvents } = settings;
+  const views = withSiteHosts(settings.VIEWS, settings.SITE_HOSTS ?? []);
   const limits = workerLimits({
     memoryMb: memoryMbOf(settings),
     workers: workersOf(settings),

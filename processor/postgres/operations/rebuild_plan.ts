@@ -38,6 +38,7 @@ export interface Plan {
   readonly keepDays: number;
   readonly storeEvents: boolean;
   readonly hashRoutes: boolean;
+  readonly siteHosts: readonly string[];
   /** Version of the staging tables: a rebuild that an older program began starts again. */
   readonly layout: 3;
   /** Refusals that were sent back: their copies replace them. */

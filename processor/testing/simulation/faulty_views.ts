@@ -43,6 +43,11 @@ export const VIEW_FAULTS: readonly Fault[] = [
     parts: () => withMeasure("entry_page", (measure) => ({ accumulator: (words) => uncleared(measure, words) })),
   },
   {
+    name: "a source from the last writer",
+    breaks: /rows differ/,
+    parts: () => withMeasure("source", () => ({ merge: (a, b) => b ?? a })),
+  },
+  {
     name: "a pause of half an hour that ends a session",
     breaks: /rows differ/,
     parts: () => withSessions(() => ({ window: session(minutes(30) - 1) })),

@@ -27,6 +27,7 @@
 -- - After a failure it goes on from its last checkpoint and writes rows anew. An upsert makes that harmless, but for a
 --   moment older rows may stand there; tables and offsets are not one transaction. Without a checkpoint it begins where
 --   the consumer group was, with empty windows, and overwrites those that were half counted.
+-- - Sessions have no source, medium and campaign: campaigns counts them as (not set).
 -- - Distinct users are counted exactly, with all of a window's users in its state.
 
 SET 'pipeline.name' = 'clickstream';
