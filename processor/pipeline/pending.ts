@@ -8,6 +8,7 @@ import {
   clear,
   type Dictionaries,
   dictionaries,
+  type Dimension,
   EVERYTHING,
   type Wanted,
 } from "../columns/batch.ts";
@@ -27,10 +28,11 @@ const MAX_PENDING_CENTS = 8e15;
 const MAX_REFUSED_BYTES = 32 * 1024 * 1024;
 
 /**
- * What a distinct page takes besides its text, in bytes: a row of a view and of its rollup. A view by user has a row for
- * nearly each record, which the number of records bounds; pages are few, unless their addresses contain what is unique.
+ * What a distinct page and a distinct user take besides their text, in bytes: a row of a view and of its rollup, or of
+ * views by user. Both are few, unless addresses contain what is unique, or nearly each record is of another user.
  */
 const PAGE_BYTES = 1000;
+const USER_BYTES = 400;
 
 /** A capacity of more than this many times the records is too much; it happens after catching up. */
 const ROOMY = 16;
@@ -82,8 +84,9 @@ export class Pending {
   #cents = 0;
   #refusedBytes = 0;
   #textBytes = 0;
-  /** Bytes of each distinct page besides its text. */
+  /** Bytes of each distinct page and user besides its text. */
   readonly #pageBytes: number;
+  readonly #userBytes: number;
   readonly #options: PendingOptions;
   #memory: Memory | null = null;
   #kept: Batch[] = [];
@@ -92,7 +95,9 @@ export class Pending {
 
   constructor(options: PendingOptions) {
     this.#options = options;
-    this.#pageBytes = options.views.some(({ by }) => by.includes("pagePath")) ? PAGE_BYTES : 0;
+    const isBy = (dimension: Dimension) => options.views.some(({ by }) => by.includes(dimension));
+    this.#pageBytes = isBy("pagePath") ? PAGE_BYTES : 0;
+    this.#userBytes = isBy("user") ? USER_BYTES : 0;
   }
 
   /** The batch to write the next event to, at index `count`; `store` keeps it. */
@@ -115,7 +120,8 @@ export class Pending {
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
     batch.keep(events);
     // Not only with a full batch: its texts could be half a gigabyte.
-    this.#textBytes = (this.#options.runs?.textBytes(words) ?? 0) + words.pagePath.count * this.#pageBytes;
+    this.#textBytes = (this.#options.runs?.textBytes(words) ?? 0) + words.pagePath.count * this.#pageBytes +
+      words.user.count * this.#userBytes;
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 

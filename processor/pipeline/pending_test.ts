@@ -91,3 +91,25 @@ Deno.test("a commit takes memory with its first event, and a larger batch only a
   assert.deepEqual(sizesAfter(256), [256]);
   assert.deepEqual(sizesAfter(300), [256, 1024]);
 });
+
+Deno.test("many distinct users or pages fill a commit, because each has rows", () => {
+  const counts = (views: typeof VIEWS, user: (n: number) => string, page: (n: number) => string) => {
+    const pending = new Pending({
+      ...{ topic: "topic", keyed: testKeyed(), views, storeEvents: false, now: () => 0, mostTextBytes: 40_000 },
+    });
+    let n = 0;
+    for (; n < 200 && !pending.full; n++) {
+      const { batch } = pending;
+      batch.codes.user[batch.count] = batch.words.user.internText(user(n));
+      batch.codes.pagePath[batch.count] = batch.words.pagePath.internText(page(n));
+      pending.store(1);
+    }
+    return n;
+  };
+  const [same, other] = [() => "a", (n: number) => `a${n}`];
+  assert.equal(counts(VIEWS, same, same), 200);
+  assert.equal(counts(VIEWS, other, same), 98);
+  assert.equal(counts(VIEWS, same, other), 40);
+  // No table has a row for each of them.
+  assert.equal(counts(VIEWS.filter(({ name }) => name === "traffic"), other, other), 200);
+});
