@@ -17,8 +17,8 @@ export const DIRECT: Acquisition = { source: "(direct)", medium: "(none)", campa
 /** What stands for a source or a medium that a tagged link lacks. */
 export const NOT_SET = "(not set)";
 
-/** Most characters of a source, medium or campaign. */
-export const MOST_CHARACTERS = 256;
+/** Most characters of a source, medium or campaign, as in GA4; an index of PostgreSQL has room for all three. */
+export const MOST_CHARACTERS = 100;
 
 /** Parameters that advertisers add to links, and what they stand for. */
 const CLICK_IDS: readonly (readonly [name: string, source: string, medium: string])[] = [

@@ -9,7 +9,7 @@ import { compareText } from "./values.ts";
 import { byText, groupBy } from "./windows.ts";
 
 const NOT_SET = "(not set)";
-const MOST_CHARACTERS = 256;
+const MOST_CHARACTERS = 100;
 const LOOK_BACK_MS = 30 * 24 * 60 * 60_000;
 
 /** Search engines and social sites that logs of tests have. */
@@ -137,7 +137,8 @@ export function campaignsBy(touch: "last" | "last_non_direct" | "first") {
 
   function touched(session: SessionRow, all: readonly SessionRow[]): Acquisition {
     const sorted = all.toSorted(byStart);
-    if (touch === "first") return taken(sorted[0]!);
+    const unknown = { source: null, medium: null, campaign: null };
+    if (touch === "first") return taken(sorted.find(({ source }) => source !== null) ?? { ...session, ...unknown });
     if (touch === "last" || session.source !== "(direct)") return taken(session);
     const startMs = Date.parse(session.started_at);
     const before = sorted.filter(({ source, started_at }) => {
@@ -157,7 +158,8 @@ function taken({ source, medium, campaign }: SessionRow): Acquisition {
   return { source, medium, campaign };
 }
 
+/** By start; where two start at the same time, by their texts. */
 function byStart(a: SessionRow, b: SessionRow): number {
-  return compareText(a.started_at, b.started_at) || compareText(a.first_event_id, b.first_event_id) ||
-    compareText(a.session_id ?? "", b.session_id ?? "");
+  return compareText(a.started_at, b.started_at) || compareText(a.source ?? "", b.source ?? "") ||
+    compareText(a.medium ?? "", b.medium ?? "") || compareText(a.campaign ?? "", b.campaign ?? "");
 }

@@ -93,7 +93,6 @@ export type SessionRow = {
   readonly source: string | null;
   readonly medium: string | null;
   readonly campaign: string | null;
-  /** Breaks ties between sessions that start at the same time. */
   readonly first_event_id: string;
 };
 

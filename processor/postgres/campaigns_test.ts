@@ -113,7 +113,7 @@ onEachDatabase("campaigns", {
     await db.exec("set timezone = 'America/New_York'");
     const december = ["2026-12-01T00:00Z", "2027-01-01T00:00Z"] as const;
     const sources = async (touch: string) => (await campaigns(db, touch, december)).map((row) => [row[1], row[4]]);
-    // Of two sessions that start at the same time, the one with the smaller event id is the earlier one.
+    // Of two sessions that start at the same time, the one with the smaller source is the earlier one.
     assert.deepEqual(await sources("last_non_direct"), [["(direct)", 1], ["google", 1], ["list", 1]]);
     assert.deepEqual(await sources("first"), [["google", 3]]);
   },
@@ -133,11 +133,13 @@ onEachDatabase("campaigns", {
       0,
       null,
     ]]);
-    assert.deepEqual(await campaigns(db, "first"), [[...unknown, 2, 1, 100, 100]]);
+    assert.deepEqual(await campaigns(db, "last"), [[...direct, 1, 1, 100, 100], [...unknown, 1, 0, 0, null]]);
+    // The first session whose source is known.
+    assert.deepEqual(await campaigns(db, "first"), [[...direct, 2, 1, 100, 100]]);
     // A later event changes nothing, an earlier one tells the source.
     const late = (id: string, time: string) => came(id, "ann", time, LINKS.email);
     await storeEvents(db, [late("a3", "2026-11-02T12:01:00.000")], at("2026-11-28T00:00:00.000"), "t2");
-    assert.deepEqual(await campaigns(db, "first"), [[...unknown, 2, 1, 100, 100]]);
+    assert.deepEqual(await campaigns(db, "first"), [[...direct, 2, 1, 100, 100]]);
     await storeEvents(db, [late("a4", "2026-11-02T11:59:00.000")], at("2026-11-28T00:00:00.000"), "t3");
     assert.deepEqual(await campaigns(db, "first"), [["Email", "list", "email", "Weekly", 2, 1, 100, 100]]);
   },
