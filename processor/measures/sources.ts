@@ -1,6 +1,6 @@
 /**
  * Known sources by category, as Google sorts them for the default channel group of GA4. `clickstream.sources` has the
- * same rows; `processor/postgres/channels_test.ts` compares both.
+ * same rows; `processor/postgres/campaigns_test.ts` compares both.
  *
  * An entry with a dot is a host and covers its subdomains. `name.*` is the name alone and with any top-level domain,
  * such as `name.com` and `name.co.uk`, but no subdomain: not everything at google.com is a search. Any other entry is a
