@@ -96,7 +96,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
       "processor/views/NAME_test.ts": () => SEARCHES_TEST,
       "processor/views/mod.ts": edits(
         insert("after", /^import type \{ View \}.*\n/m, `import { searches } from "./searches.ts";\n`),
-        insert("before", /\];\n*$/, ", searches"),
+        insert("before", /\];$/m, ", searches"),
       ),
       "migrations/NNNN_name.sql": () => `set local role clickstream_owner;\n${createTable(SEARCHES)}\n`,
       "migrations/mod.ts": inList,
@@ -114,7 +114,11 @@ const TRIALS: Readonly<Record<string, Trial>> = {
       "migrations/NNNN_name.sql": () => REPORT,
       "migrations/mod.ts": inList,
       "processor/postgres/reports_test.ts": edits(
-        insert("before", /^ +timed\("carts"/m, `timed("buyers", "buyers bigint, conversions bigint"),\n`),
+        insert(
+          "before",
+          /^ +timed\("campaigns", CAMPAIGNS\)/m,
+          `timed("buyers", "buyers bigint, conversions bigint"),\n`,
+        ),
         insert("after", /await is\("conversion", NEVER.*\n/, `await is("buyers", MONDAY, [[2, 2]]);\n`),
       ),
       "processor/oracle/report_tables.ts": insert(
