@@ -205,13 +205,10 @@ function inOrder(a: EventRow, b: EventRow): number {
     compareText(cutPage(a.page), cutPage(b.page));
 }
 
-/** The rows of `paths(from, to, steps, direction)`, from the raw events: sessions are rebuilt from them. */
+/** The rows of `paths(from, to, steps, direction)`, from the raw events. */
 export function pathsOf(steps: number, direction: "start" | "end"): (expected: Expected, range: Range) => Row[] {
   return (expected, range) => {
-    const visitors = groupBy(expected.events, ({ user_id, session_id }) => JSON.stringify([user_id, session_id]));
-    const sessions = [...visitors.values()].flatMap(splitAtPauses)
-      .filter(([first]) => range.from <= first!.event_time && first!.event_time < range.to);
-    const all = sessions.flatMap((events) => {
+    const all = rebuiltSessions(expected, range).flatMap((events) => {
       const pages = events.filter(({ event_type }) => event_type === "page_view").sort(inOrder)
         .map(({ page }) => cutPage(page));
       const some = direction === "start" ? pages.slice(0, steps) : pages.slice(-steps);
@@ -228,13 +225,10 @@ export function pathsOf(steps: number, direction: "start" | "end"): (expected: E
   };
 }
 
-/** The rows of `funnel(from, to, steps)`, from the raw events: sessions are rebuilt from them. */
+/** The rows of `funnel(from, to, steps)`, from the raw events. */
 export function funnelOf(steps: readonly string[]): (expected: Expected, range: Range) => Row[] {
   return (expected, range) => {
-    const visitors = groupBy(expected.events, ({ user_id, session_id }) => JSON.stringify([user_id, session_id]));
-    const sessions = [...visitors.values()].flatMap(splitAtPauses)
-      .filter(([first]) => range.from <= first!.event_time && first!.event_time < range.to);
-    const reached = sessions.map((events) => chainIn(events, steps));
+    const reached = rebuiltSessions(expected, range).map((events) => chainIn(events, steps));
     const count = (step: number) => reached.filter((most) => most >= step).length;
     const rate = (k: number, n: number) => n === 0 ? null : k / n;
     return steps.map((name, index) => ({
@@ -255,6 +249,12 @@ function chainIn(events: readonly EventRow[], steps: readonly string[]): number 
     time = times.sort()[0]!;
   }
   return steps.length;
+}
+
+/** The sessions that begin in a range, rebuilt from the raw events. */
+function rebuiltSessions({ events }: Expected, range: Range): EventRow[][] {
+  const visitors = groupBy(events, ({ user_id, session_id }) => JSON.stringify([user_id, session_id]));
+  return [...visitors.values()].flatMap(splitAtPauses).filter(([first]) => isIn(first!.event_time, range));
 }
 
 function splitAtPauses(events: readonly EventRow[]): EventRow[][] {
