@@ -24,6 +24,9 @@ import { cellFrom, selected } from "./sql_windows.ts";
 /** Where a stored session is in its table. */
 const PLACE = { name: "place", type: "tid" } as const;
 
+/** Rows of the first portion: nearly every session takes some hundred bytes. */
+const FIRST_ROWS = 1024;
+
 /** Stored sessions that sessions of the delta extend. */
 interface Continued {
   /** Rows of the delta. */
@@ -55,10 +58,10 @@ export async function writeSessions(
   const alone = rowsAlone(delta);
   for (let row = 0; row < delta.count; row++) if (alone[row] === 0) ambiguous.add(row);
   const sorted = inKeyOrder(delta);
-  const portions = new PortionsBySize(sorted.filter((row) => alone[row] === 1));
+  const portions = new PortionsBySize(sorted.filter((row) => alone[row] === 1), FIRST_ROWS);
   for (const rows of portions) {
     const continued = await continuedBy(tx, schema, delta.view, cells, rows);
-    portions.noteSize(continued.bytes);
+    portions.noteSize(continued.rows.length, continued.bytes);
     for (const row of continued.rows) {
       if (isNew[row] === 0) ambiguous.add(row);
       isNew[row] = 0;

@@ -2,7 +2,7 @@
  * Writes windows with measures that SQL cannot merge: reads stored rows, merges them in memory, and writes them back.
  * @module
  */
-import { type Cell, rowsBelow } from "../../columns/cells.ts";
+import { type Cell, cellAt, codesOf, rowsBelow } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import { deltaOf, mergeValues, rowOf } from "../../pipeline/fold.ts";
@@ -10,7 +10,9 @@ import type { Delta, Row } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
 import { keyMatch } from "../dialect.ts";
-import { columnsIn, insert, numbered } from "./sql_by_user.ts";
+import { queryPacked } from "../packed.ts";
+import { PortionsBySize } from "./portions.ts";
+import { columnsIn, insert, NUMBER, numbered } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 
 /** SQL that selects a column as text, so that the result does not depend on the client's parsers. */
@@ -31,20 +33,28 @@ export function cellFrom(text: string | null, type: Column["type"]): Cell {
   return type === "bytea" ? Uint8Array.fromHex(text) : Number(text);
 }
 
+/** Rows of the first portion: a set of users has at most 32 KiB. */
+const FIRST_ROWS = 64;
+
 /**
  * Merges the windows of a delta into their table in a schema. Most are new, since a commit covers minutes that no other
- * has: they are inserted by `copy`, which costs a fraction of an upsert. No other sink writes windows meanwhile.
+ * has: they are inserted by `copy`, which costs a fraction of an upsert. Stored ones are merged in portions, because
+ * their sets of users may take more memory than the commit. No other sink writes windows meanwhile.
  */
 export async function writeWindows(tx: Database, schema: string, delta: Delta): Promise<void> {
   const { view } = delta;
-  const merged: Row[] = [];
   const isNew = new Uint8Array(delta.count).fill(1);
-  for (const { row, values } of await storedWindows(tx, schema, delta)) {
-    isNew[row] = 0;
-    const added = rowOf(delta, row);
-    merged.push({ ...added, values: mergeValues(view, values, added.values) });
+  const portions = new PortionsBySize(rowsBelow(delta.count), FIRST_ROWS);
+  for (const rows of portions) {
+    const stored = await storedWindows(tx, schema, delta, rows);
+    portions.noteSize(stored.rows.length, stored.bytes);
+    const merged = Array.from(stored.rows, (row, i): Row => {
+      isNew[row] = 0;
+      const added = rowOf(delta, row);
+      return { ...added, values: mergeValues(view, stored.valuesOf(i), added.values) };
+    });
+    if (merged.length > 0) await upsert(tx, schema, deltaOf(view, merged), "replace");
   }
-  if (merged.length > 0) await upsert(tx, schema, deltaOf(view, merged), "replace");
   const added = inKeyOrder(delta, rowsBelow(delta.count, (row) => isNew[row] === 1));
   await insert(tx, schema, view.name, columnsIn(tableOf(view)), columnsOf(delta), added);
 }
@@ -61,12 +71,18 @@ function inKeyOrder({ keys, start }: Delta, rows: Int32Array): Int32Array {
   });
 }
 
-/** The stored values of the delta's windows, each with the row of the delta; omits windows that are not stored. */
-async function storedWindows(
-  tx: Database,
-  schema: string,
-  delta: Delta,
-): Promise<{ readonly row: number; readonly values: readonly unknown[] }[]> {
+/** Stored windows. */
+interface Stored {
+  /** Their rows in the delta. */
+  readonly rows: Int32Array;
+  /** Size of what was read, in bytes. */
+  readonly bytes: number;
+  /** The values of the window at index `i` of `rows`. */
+  valuesOf(i: number): readonly unknown[];
+}
+
+/** Reads the windows of these rows of a delta; omits those that are not stored. */
+async function storedWindows(tx: Database, schema: string, delta: Delta, rows: Int32Array): Promise<Stored> {
   const { view } = delta;
   const table = tableOf(view);
   const place = [...table.window, ...table.key];
@@ -75,16 +91,19 @@ async function storedWindows(
     ...table.window.map(({ name }) => `t.${name} = v.${name}`),
     ...view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
   ];
-  const { rows } = await tx.query<Record<string, string | null>>(
-    `select v.n::text as n, ${table.measured.map(selected).join(", ")}
+  const { bytes, cells: stored } = await queryPacked(
+    tx,
+    [NUMBER, ...table.measured],
+    `select v.n::integer - 1 as n, ${table.measured.map(({ name }) => `t.${name}`).join(", ")}
        from unnest(${place.map(({ type }, n) => arrayParameter(n + 1, type)).join(", ")})
             with ordinality as v(${place.map(({ name }) => name).join(", ")}, n)
        join ${schema}.${table.name} t on ${same.join(" and ")}`,
-    place.map(({ name, type }) => arrayOf(cells.get(name)!, type)),
+    place.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
   );
-  const types = new Map(table.measured.map(({ name, type }) => [name, type]));
-  return rows.map((found) => ({
-    row: Number(found["n"]) - 1,
-    values: valuesOf(view, (column) => cellFrom(found[column]!, types.get(column)!)),
-  }));
+  const numbers = stored.get(NUMBER.name) as Float64Array;
+  return {
+    rows: codesOf(rowsBelow(numbers.length), (i) => rows[numbers[i]!]!),
+    bytes,
+    valuesOf: (i) => valuesOf(view, (column) => cellAt(stored.get(column)!, i)),
+  };
 }
