@@ -113,6 +113,35 @@ Deno.test("a view is written alone as among the others", async () => {
   }
 });
 
+Deno.test("stored windows are merged in portions, whatever the size of their sets", async () => {
+  const db = await emptyDatabase();
+  let reads = 0;
+  const watched = disturbed(db, (sql, tx) => {
+    if (sql.includes("join clickstream.pages")) reads++;
+    return Promise.resolve(tx);
+  });
+  // 300 pages, a few of them with hundreds of users, in two commits.
+  const visits = Array.from(
+    { length: 300 },
+    (_, page) => Array.from({ length: page % 100 === 7 ? 400 : 1 }, () => page),
+  );
+  const records = [1, 2].flatMap((round) =>
+    visits.flat().map((page, n) => click(`${round}/${n}`, 0, { userId: `u${round}/${n}`, page: `/${page}` }))
+  );
+  const { pipeline } = harness([records], {
+    sink: new SqlSink(watched, "test"),
+    commitRecords: records.length / 2,
+  });
+  while (await committed(db) < records.length) await pipeline.step();
+  const { rows } = await db.query<{ pages: number; least: number; most: number; views: number }>(
+    `select count(*)::integer as pages, min(users)::integer as least, max(users)::integer as most, sum(views)::integer as views
+       from clickstream.pages`,
+  );
+  assert.deepEqual(rows, [{ pages: 300, least: 2, most: 800, views: 2 * visits.flat().length }]);
+  // 64, 128 and 108 windows of which none is stored; then 64, and all others, which are as small on average.
+  assert.equal(reads, 5);
+});
+
 Deno.test("rows that several workers write are written under the lock, and rows by user and events before it", async () => {
   const db = await emptyDatabase();
   const locked = new Map<string, Set<boolean>>();
