@@ -13,28 +13,25 @@ import { type Dictionary, NONE, type Sequence } from "./strings.ts";
 export const BATCH_EVENTS = 8192;
 
 /** Dimensions that a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
-export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region"] as const;
+export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region", "product", "campaign"] as const;
 
 /** One of `DIMENSIONS`. */
 export type Dimension = typeof DIMENSIONS[number];
 
+/** Dimensions that an event may lack. */
+export const OPTIONAL: readonly Dimension[] = ["session", "product", "campaign"];
+
 /** Columns of codes: the dimensions, and other fields of raw events, such as the page as it was sent. */
 export const CODED = [
-  ...DIMENSIONS,
-  "page",
-  "referrer",
-  "product",
-  "campaign",
-  "currency",
-  "userAgent",
-  "order",
+  ...["type", "user", "session", "pagePath", "device", "region"] as const,
+  ...["page", "referrer", "product", "campaign", "currency", "userAgent", "order"] as const,
 ] as const;
 
 /** One of `CODED`. */
 export type Coded = typeof CODED[number];
 
-/** Quantities that a measure may sum. */
-export type Quantity = "revenue";
+/** Quantities that a measure may sum or compare, in cents. The price is NaN where an event has none. */
+export type Quantity = "revenue" | "price";
 
 /** The columns that are needed. Others may stay unwritten if that is faster. */
 export interface Wanted {

@@ -17,8 +17,29 @@ export interface Column {
   readonly nullable: boolean;
 }
 
-/** Selects events by dimension: each must have one of the given values. */
-export type Filter = { readonly [dimension in Dimension]?: readonly string[] };
+/** Selects events by dimension: each must have a value that one of these matches. An absent value matches nothing. */
+export type Filter = { readonly [dimension in Dimension]?: readonly Matcher[] };
+
+/** Matches a text that equals it, or a pattern: the texts around its wildcards, each of which stands for any text. */
+export type Matcher = string | { readonly around: readonly string[] };
+
+/** Matches every text. */
+export const ANY: Matcher = { around: ["", ""] };
+
+/** Whether a text matches. */
+export function matches(matcher: Matcher, text: string): boolean {
+  if (typeof matcher === "string") return text === matcher;
+  const [first, last] = [matcher.around[0]!, matcher.around.at(-1)!];
+  const middle = matcher.around.slice(1, -1);
+  if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false;
+  let at = first.length;
+  for (const part of middle) {
+    const found = text.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= text.length - last.length;
+}
 
 /** Computes a measure for many rows at once. */
 export interface Accumulator<V> {
@@ -38,13 +59,13 @@ export interface Accumulator<V> {
  * The kinds of measures. Each has a translation to the SQL of PostgreSQL, and to that of Flink, where it has no
  * columns if Flink cannot compute it: without both it does not compile.
  */
-export type MeasureKind = "count" | "sum" | "distinct" | "first" | "last" | "funnel" | "acquisition";
+export type MeasureKind = "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition";
 
 /** A measure: how it folds, merges and stores events. */
 export interface Measure<V = unknown> {
   readonly kind: MeasureKind;
   readonly where: Filter;
-  /** For translations: the quantity of a sum, or the dimension of `first` and `last`. */
+  /** For translations: the quantity of `sum`, `min` and `max`, or the dimension of `first` and `last`. */
   readonly of?: Quantity | Dimension;
   /** For translations: the steps of a funnel. */
   readonly steps?: readonly string[];
@@ -102,7 +123,7 @@ export function mergedCells<V>(
 export function selector(where: Filter, words: Dictionaries): (batch: Batch, rows: Int32Array) => Int32Array {
   const tests = DIMENSIONS.filter((dimension) => where[dimension] !== undefined).map((dimension) => ({
     dimension,
-    passes: new CodeTable(words[dimension], (text) => where[dimension]!.includes(text) ? 1 : 0),
+    passes: new CodeTable(words[dimension], (text) => +where[dimension]!.some((matcher) => matches(matcher, text))),
   }));
   let selected = NO_INTEGERS;
   return (batch, rows) => {

@@ -6,7 +6,8 @@ import { dictionaries } from "../columns/batch.ts";
 import { cellAt, type Cells, rowsBelow } from "../columns/cells.ts";
 import { distinctUsers } from "./distinct_users.ts";
 import { funnel } from "./funnel.ts";
-import { type Measure, mergedCells } from "./measure.ts";
+import { max, min } from "./extremes.ts";
+import { type Matcher, matches, type Measure, mergedCells } from "./measure.ts";
 import { compareText, first, last } from "./picks.ts";
 import { count, sum } from "./totals.ts";
 import { assertLawsOf, batchOf, EVENT, folded, type Measures } from "../testing/contracts/laws.ts";
@@ -27,6 +28,10 @@ const MEASURES: Measures = [
   ["distinct users of some", distinctUsers({ pagePath: ["/a"] })],
   ["first session", first("session", EARLIEST)],
   ["last session of some", last("session", EARLIEST, BUYING)],
+  ["smallest price", min("price")],
+  ["largest revenue of some", max("revenue", { campaign: [{ around: ["", ""] }] })],
+  ["sum of prices", sum("price", { pagePath: [{ around: ["/", "b"] }] })],
+  ["last product", last("product", EARLIEST)],
   ["a funnel of other steps", funnel(["search", "page_view", "search"], "state")],
 ];
 
@@ -117,6 +122,28 @@ function encoded(measure: Measure, rows: readonly (readonly Message[])[]): reado
   const cells = rows.map((events) => measure.encode(folded(measure, events)));
   return measure.columns("").map((_, c) => cells.map((row) => row[c]!));
 }
+
+Deno.test("a pattern matches where its parts follow each other in a text", () => {
+  const matched = (matcher: Matcher, texts: readonly string[]) => texts.filter((text) => matches(matcher, text));
+  assert.deepEqual(matched("/a", ["/a", "/A", "/ab", ""]), ["/a"]);
+  assert.deepEqual(matched({ around: ["/a", ""] }, ["/a", "/ab", "/b/a", ""]), ["/a", "/ab"]);
+  assert.deepEqual(matched({ around: ["", "a"] }, ["a", "ba", "ab"]), ["a", "ba"]);
+  assert.deepEqual(matched({ around: ["ab", "ba"] }, ["abba", "aba", "ab-ba"]), ["abba", "ab-ba"]);
+  assert.deepEqual(matched({ around: ["a", "b", "c"] }, ["abc", "ac", "a-b-b-c", "acb"]), ["abc", "a-b-b-c"]);
+  assert.deepEqual(matched({ around: ["a", "bc", "c"] }, ["abc", "abcc"]), ["abcc"]);
+  assert.deepEqual(matched({ around: ["", ""] }, ["", ".", "\n"]), ["", ".", "\n"]);
+  const text = fc.string({ unit: fc.constantFrom("a", "b", "/"), maxLength: 8 });
+  fc.assert(
+    fc.property(fc.array(text, { minLength: 2, maxLength: 4 }), text, (around, of) => {
+      assert.equal(
+        matches({ around }, of),
+        new RegExp(`^${around.join(".*")}$`).test(of),
+        JSON.stringify([around, of]),
+      );
+    }),
+    { seed: 16, numRuns: runs(3000) },
+  );
+});
 
 Deno.test("text is sorted as PostgreSQL sorts UTF-8 bytes", () => {
   const text = fc.string({

@@ -2,7 +2,7 @@
  * Measures that take a value from the earliest or the latest event of a row.
  * @module
  */
-import type { Dimension } from "../columns/batch.ts";
+import { type Dimension, OPTIONAL } from "../columns/batch.ts";
 import { Texts } from "../columns/cells.ts";
 import { NONE } from "../columns/strings.ts";
 import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
@@ -48,7 +48,7 @@ function pick(
     zero: null,
     merge: better,
     columns: (name) => [
-      { name, type: "text", nullable: mayBeNone || of === "session" },
+      { name, type: "text", nullable: mayBeNone || OPTIONAL.includes(of) },
       { name: at, type: "timestamptz", nullable: mayBeNone },
       { name: by, type: "text", nullable: mayBeNone },
     ],

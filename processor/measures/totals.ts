@@ -12,7 +12,7 @@ export function count(where: Filter = {}): Measure<number> {
   return total("count", where, null);
 }
 
-/** Sum of a quantity, in its unit (revenue: integer cents). */
+/** Sum of a quantity, in integer cents. An event without it adds 0. */
 export function sum(of: Quantity, where: Filter = {}): Measure<number> {
   return total("sum", where, of);
 }
@@ -37,7 +37,7 @@ function total(kind: "count" | "sum", where: Filter, of: Quantity | null): Measu
           if (rowCount > totals.length) totals = grown(totals, rowCount);
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
-            if (row >= 0) totals[row]! += column === null ? 1 : column[i]!;
+            if (row >= 0) totals[row]! += column === null ? 1 : column[i]! || 0;
           }
         },
         merge(into, from) {

@@ -8,16 +8,17 @@ import type { StoredEvent } from "./rows.ts";
 import { inTime } from "./sessions.ts";
 import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
 import { cutPage, isoDay, isoTime } from "./values.ts";
-import { groupBy, revenueOf } from "./windows.ts";
+import { groupBy } from "./windows.ts";
 
-type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region";
-type Filter = { readonly [dimension in Dimension]?: readonly string[] };
+type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | "product" | "campaign";
+type Matcher = string | { readonly around: readonly string[] };
+type Filter = { readonly [dimension in Dimension]?: readonly Matcher[] };
 
 /** A measure's declaration. */
 export interface Asked {
-  readonly kind: "count" | "sum" | "distinct" | "first" | "last" | "funnel" | "acquisition";
+  readonly kind: "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition";
   readonly where: Filter;
-  readonly of?: Dimension | "revenue";
+  readonly of?: Dimension | "revenue" | "price";
   readonly steps?: readonly string[];
   readonly siteHosts?: readonly string[];
 }
@@ -44,6 +45,8 @@ const COLUMNS: { readonly [dimension in Dimension]: string } = {
     pagePath: "page",
     device: "device",
     region: "region",
+    product: "product_id",
+    campaign: "campaign",
   },
 };
 
@@ -54,6 +57,8 @@ const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => strin
   pagePath: (event) => cutPage(event.page),
   device: (event) => event.device,
   region: (event) => event.region,
+  product: (event) => event.productId,
+  campaign: (event) => event.campaign,
 };
 
 /** The compared columns of a view's table: its window, its key, its measures, and the columns derived from them. */
@@ -82,7 +87,7 @@ export function shapeOf({ window, by, measures, derived = {} }: Question): Table
 }
 
 function kindOf({ kind }: Asked): Kind {
-  if (kind === "sum") return "cents";
+  if (kind === "sum" || kind === "min" || kind === "max") return "cents";
   return kind === "first" || kind === "last" || kind === "acquisition" ? "text" : "count";
 }
 
@@ -119,8 +124,17 @@ export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[
 function passes(event: StoredEvent, where: Filter): boolean {
   return Object.entries(where).every(([dimension, values]) => {
     const value = VALUES[dimension as Dimension](event);
-    return value !== null && values.includes(value);
+    return value !== null && values.some((matcher) => expressionOf(matcher).test(value));
   });
+}
+
+function expressionOf(matcher: Matcher): RegExp {
+  const parts = typeof matcher === "string" ? [matcher] : matcher.around;
+  return new RegExp(`^${parts.map((part) => RegExp.escape(part)).join(".*")}$`, "su");
+}
+
+function centsOf(event: StoredEvent, of: Asked["of"]): bigint | null {
+  return of === "price" ? event.priceCents : event.revenueCents;
 }
 
 interface Windowed {
@@ -170,7 +184,13 @@ function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent
     case "count":
       return events.length;
     case "sum":
-      return revenueOf(events);
+      return events.reduce((sum, event) => sum + (centsOf(event, of) ?? 0n), 0n).toString();
+    case "min":
+    case "max": {
+      const cents = events.map((event) => centsOf(event, of)).filter((amount) => amount !== null);
+      if (cents.length === 0) return null;
+      return cents.reduce((a, b) => (a < b) === (kind === "min") ? a : b).toString();
+    }
     case "acquisition":
       return null;
     case "distinct":

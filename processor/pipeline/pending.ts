@@ -217,13 +217,16 @@ export class Pending {
 /** The columns that these views read, or all if raw events are stored. */
 export function wantedBy(views: readonly View[], storeEvents: boolean): Wanted {
   const measures = views.flatMap((view) => Object.values(view.measures));
+  const read = new Set<string>([
+    ...views.flatMap(({ by, where = {} }) => [...by, ...Object.keys(where)]),
+    ...measures.flatMap(({ of, where }) => [...of === undefined ? [] : [of], ...Object.keys(where)]),
+  ]);
   // An acquisition reads the page as it was sent, the referrer and the campaign.
-  if (storeEvents || measures.some(({ kind }) => kind === "acquisition")) return EVERYTHING;
-  const filters = [...views.map(({ where }) => where), ...measures.map(({ where }) => where)];
+  const isOfEvents = read.has("product") || read.has("campaign") || measures.some(({ kind }) => kind === "acquisition");
+  if (storeEvents || isOfEvents) return EVERYTHING;
   return {
     ids: measures.some(({ kind }) => kind === "first" || kind === "last"),
-    sessions: views.some(({ by }) => by.includes("session")) || measures.some((measure) => measure.of === "session") ||
-      filters.some((filter) => filter?.session !== undefined),
+    sessions: read.has("session"),
     events: false,
   };
 }

@@ -6,11 +6,16 @@
 import type { Dimension } from "../columns/batch.ts";
 import type { Measure, MeasureKind } from "../measures/measure.ts";
 import { keyOf } from "../translate/flink_view.ts";
-import { COLUMN_OF, SCHEMA } from "../translate/table.ts";
+import { COLUMN_OF, LONG, SCHEMA } from "../translate/table.ts";
 import type { View } from "../views/view.ts";
 
 /** Merges the cells of rows `stored` and `added`: an expression for each column of the measure, in their order. */
 type Merge = (columns: readonly string[], stored: string, added: string) => readonly string[];
+
+/** The least or the greatest value; null is none. */
+function compared(by: "least" | "greatest"): Merge {
+  return (columns, stored, added) => columns.map((column) => `${by}(${stored}.${column}, ${added}.${column})`);
+}
 
 const ADDED: Merge = (columns, stored, added) => columns.map((column) => `${stored}.${column} + ${added}.${column}`);
 
@@ -34,6 +39,8 @@ function picked(wins: "<" | ">"): Merge {
 const MERGES: { readonly [kind in MeasureKind]: Merge | null } = {
   count: ADDED,
   sum: ADDED,
+  min: compared("least"),
+  max: compared("greatest"),
   first: picked("<"),
   last: picked(">"),
   acquisition: picked("<"),
@@ -76,25 +83,25 @@ export function identityOf({ window, by }: View): readonly string[] {
 }
 
 /**
- * What identifies a dimension where its own column cannot. A page may be too long for an index entry; the empty text,
- * which is no valid session id, stands for no session.
+ * What identifies a dimension where its own column cannot: the hash of a text that may be too long for an index entry.
+ * The empty text, which is no valid session id, stands for no session.
  */
 export const KEY_OF: { readonly [dimension in Dimension]?: string } = {
-  pagePath: "page_key",
+  ...Object.fromEntries(LONG.map((dimension) => [dimension, `${COLUMN_OF[dimension]}_key`])),
   session: "coalesce(session_id, '')",
 };
 
+/** SQL for the hash of a text. A cast of text to bytea interprets only backslashes, so they are doubled. */
+export function hashOf(text: string): string {
+  return `sha256(replace(${text}, '\\', '\\\\')::bytea)`;
+}
+
 /** SQL that is true if a dimension of table `t` equals `value`. For no session, `value` is null. */
 export function keyMatch(dimension: Dimension, value: string): string {
-  switch (dimension) {
-    case "session":
-      return `coalesce(t.session_id, '') = coalesce(${value}, '')`;
-    case "pagePath":
-      // Equal texts have equal hashes. A cast of text to bytea interprets only backslashes, so they are doubled.
-      return `t.page_key = sha256(replace(${value}, '\\', '\\\\')::bytea)`;
-    default:
-      return `t.${COLUMN_OF[dimension]} = ${value}`;
-  }
+  if (dimension === "session") return `coalesce(t.session_id, '') = coalesce(${value}, '')`;
+  // Equal texts have equal hashes.
+  if (LONG.includes(dimension)) return `t.${KEY_OF[dimension]} = ${hashOf(value)}`;
+  return `t.${COLUMN_OF[dimension]} = ${value}`;
 }
 
 /**

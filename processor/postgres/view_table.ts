@@ -4,9 +4,9 @@
  */
 import type { Dimension } from "../columns/batch.ts";
 import type { Measure } from "../measures/measure.ts";
-import { COLUMN_OF, tableOf } from "../translate/table.ts";
+import { COLUMN_OF, LONG, tableOf } from "../translate/table.ts";
 import type { View } from "../views/view.ts";
-import { identityOf } from "./dialect.ts";
+import { hashOf, identityOf, KEY_OF } from "./dialect.ts";
 import { isOfUsers } from "./erase.ts";
 import { SCHEMA } from "./schema.ts";
 
@@ -38,7 +38,7 @@ export function createTable(view: View, schema: string = SCHEMA): string {
   const isPlain = identity.every((part) => /^\w+$/.test(part));
   const columns = [
     ...[...window, ...key].map(column),
-    ...(view.by.includes("pagePath") ? [PAGE_KEY] : []),
+    ...view.by.filter((dimension) => LONG.includes(dimension)).map(hashColumn),
     ...measured.map(column),
     ...Object.entries(view.derived ?? {}).map(([of, values]) => `${of} boolean not null ${conditionOf(values)}`),
     ...(view.firsts === undefined ? [] : [`${view.firsts} boolean not null default false`]),
@@ -62,17 +62,18 @@ export function createTable(view: View, schema: string = SCHEMA): string {
 /** The comment on every column of distinct users. */
 const DISTINCT = "Distinct users: exact up to 4,096 in a window and at most 1 % off beyond (standard error).";
 
-/** A cast of text to bytea interprets only backslashes, so they are doubled. */
-const PAGE_KEY = "page_key bytea not null generated always as (sha256(replace(page, '\\', '\\\\')::bytea)) stored";
+function hashColumn(dimension: Dimension): string {
+  return `${KEY_OF[dimension]} bytea not null generated always as (${hashOf(COLUMN_OF[dimension])}) stored`;
+}
 
 function conditionOf(values: Readonly<Record<string, number>>): string {
   const all = Object.entries(values).map(([column, value]) => `${column} = ${value}`);
   return `generated always as (${all.join(" and ")}) stored`;
 }
 
-/** Text columns and their collations: "C" if they are compared or identify rows; pages are only displayed. */
+/** Text columns and their collations: "C" if they are compared or identify rows; long ones are only displayed. */
 function textColumns({ by, measures }: View): (readonly [column: string, collation: "C" | "default"])[] {
-  const of = (dimension: Dimension) => dimension === "pagePath" ? "default" as const : "C" as const;
+  const of = (dimension: Dimension) => LONG.includes(dimension) ? "default" as const : "C" as const;
   return [
     ...by.map((dimension) => [COLUMN_OF[dimension], of(dimension)] as const),
     ...Object.entries(measures).flatMap(([name, measure]) =>

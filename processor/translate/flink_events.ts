@@ -3,6 +3,7 @@
  * @module
  */
 import type { Dimension, Quantity } from "../columns/batch.ts";
+import type { Filter } from "../measures/measure.ts";
 import { FIELDS, MAX_AHEAD_MS, MAX_CENTS } from "../event.ts";
 import { COLUMN_OF } from "./table.ts";
 
@@ -20,7 +21,10 @@ export interface Bounds {
 }
 
 /** Column of the view `events` that holds a quantity. */
-export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = { revenue: "revenue_cents" };
+export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = {
+  revenue: "revenue_cents",
+  price: "price_cents",
+};
 
 /** Event time as text that sorts by time. */
 export const HAPPENED = "DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS')";
@@ -52,9 +56,9 @@ export function table(name: string, columns: readonly string[], connector: Conne
 
 /** The topic: messages with their fields as text, their times, and the event-time watermark. */
 export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
-  const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region", "price"];
+  const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region"];
   return table("clicks", [
-    ...[...fields, "quantity"].map((field) => `\`${field}\` STRING`),
+    ...[...fields, "productId", "campaign", "price", "quantity"].map((field) => `\`${field}\` STRING`),
     "kafka_topic STRING METADATA FROM 'topic' VIRTUAL",
     "kafka_partition INT METADATA FROM 'partition' VIRTUAL",
     "kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL",
@@ -126,6 +130,9 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
       `THEN device ELSE ${quoted(FIELDS.device.other)} END`,
     ],
     [COLUMN_OF.region, `COALESCE(region, ${quoted(FIELDS.region.absent)})`],
+    [COLUMN_OF.product, "productId"],
+    [COLUMN_OF.campaign, "campaign"],
+    [QUANTITY_COLUMN.price, `CAST(${ROUNDED} * 100 AS BIGINT)`],
     [
       QUANTITY_COLUMN.revenue,
       "CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(\n" +
@@ -140,7 +147,9 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
     orAbsent("eventId", bounded("eventId", FIELDS.eventId.maxLength)),
     orAbsent("sessionId", bounded("sessionId", FIELDS.sessionId.maxLength)),
     orAbsent("region", bounded("region", FIELDS.region.maxLength)),
-    `POSITION(${BETWEEN} IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0`,
+    `POSITION(${BETWEEN} IN userId || page${
+      ["eventId", "sessionId", "region", "productId", "campaign"].map((field) => ` || COALESCE(${field}, '')`).join("")
+    }) = 0`,
     orAbsent("price", `COALESCE(${ROUNDED} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
     orAbsent("quantity", `REGEXP(quantity, '^0*[1-9]\\d{0,15}$')`),
     `(eventType <> 'purchase' OR COALESCE(${ROUNDED} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${MAX_CENTS / 100})`,
@@ -172,9 +181,15 @@ function orAbsent(field: string, test: string): string {
   return `(${field} IS NULL OR ${test})`;
 }
 
-/** The condition that dimensions have one of these values; empty if all events pass. */
-export function condition(where: { readonly [dimension in Dimension]?: readonly string[] }): string {
-  return Object.entries(where).map(([dimension, values]) =>
-    `${COLUMN_OF[dimension as Dimension]} IN (${values.map(quoted).join(", ")})`
-  ).join(" AND ");
+/** The condition that dimensions match one of these; empty if all events pass. */
+export function condition(where: Filter): string {
+  return Object.entries(where).map(([dimension, matchers]) => {
+    const column = COLUMN_OF[dimension as Dimension];
+    const texts = matchers.filter((matcher) => typeof matcher === "string");
+    const tests = matchers.filter((matcher) => typeof matcher !== "string").map(({ around }) =>
+      `${column} LIKE ${quoted(around.map((part) => part.replaceAll(/[%_!]/g, "!$&")).join("%"))} ESCAPE '!'`
+    );
+    if (texts.length > 0) tests.unshift(`${column} IN (${texts.map(quoted).join(", ")})`);
+    return tests.length === 1 ? tests[0]! : `(${tests.join(" OR ")})`;
+  }).join(" AND ");
 }

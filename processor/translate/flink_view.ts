@@ -4,7 +4,7 @@
  */
 import type { Column, Measure } from "../measures/measure.ts";
 import type { View } from "../views/view.ts";
-import type { Dimension, Quantity } from "../columns/batch.ts";
+import { type Dimension, OPTIONAL, type Quantity } from "../columns/batch.ts";
 import {
   BETWEEN,
   condition,
@@ -15,9 +15,9 @@ import {
   quoted,
   table,
 } from "./flink_events.ts";
-import { COLUMN_OF, SCHEMA, tableOf } from "./table.ts";
+import { COLUMN_OF, LONG, SCHEMA, tableOf } from "./table.ts";
 
-/** Longest page that fits into an index entry, in bytes. */
+/** Longest texts that fit into an index entry, in bytes. */
 const MAX_INDEXED_BYTES = 2600;
 
 const TYPE_OF: { readonly [type in Column["type"]]: string } = {
@@ -74,7 +74,7 @@ export function insertOf(view: View, keepMs: number): string {
   const measures = Object.entries(view.measures);
   const filters = [
     ...(view.where === undefined ? [] : [condition(view.where)]),
-    ...(view.by.includes("pagePath") ? [shortPages()] : []),
+    ...view.by.filter((dimension) => LONG.includes(dimension)).map(fitsIndex),
   ];
   const inner = [...group.map(([sql, name]) => sql === name ? name : `${sql} AS ${name}`), ...dimensions];
   const outer = new Map<string, string>(columns.map(([name, sql]) => [identifier(name), sql]));
@@ -109,8 +109,8 @@ export function insertOf(view: View, keepMs: number): string {
 }
 
 /** Base64 has four characters for three bytes. */
-function shortPages(): string {
-  return `CHAR_LENGTH(TO_BASE64(${COLUMN_OF.pagePath})) <= ${Math.floor(MAX_INDEXED_BYTES / 3) * 4}`;
+function fitsIndex(dimension: Dimension, _: number, { length }: readonly Dimension[]): string {
+  return `CHAR_LENGTH(TO_BASE64(${COLUMN_OF[dimension]})) <= ${Math.floor(MAX_INDEXED_BYTES / length / 3) * 4}`;
 }
 
 interface Windowed {
@@ -159,6 +159,9 @@ function aggregate(measure: Measure): string | null {
   switch (measure.kind) {
     case "count":
       return `COUNT(*)${only}`;
+    case "min":
+    case "max":
+      return `${measure.kind.toUpperCase()}(${QUANTITY_COLUMN[measure.of as Quantity]})${only}`;
     case "sum":
       return `COALESCE(SUM(${QUANTITY_COLUMN[measure.of as Quantity]})${only}, 0)`;
     case "distinct":
@@ -186,7 +189,7 @@ function unpacked(name: string, measure: Measure): readonly (string | undefined)
       return [name, "CAST(X'' AS BYTES)"];
     case "first":
     case "last": {
-      const value = measure.of === "session" ? `NULLIF(${part(2)}, '')` : part(2);
+      const value = OPTIONAL.includes(measure.of as Dimension) ? `NULLIF(${part(2)}, '')` : part(2);
       return [value, `CAST(${part(0)} AS TIMESTAMP(3))`, part(1)];
     }
     case "funnel": {
@@ -198,6 +201,8 @@ function unpacked(name: string, measure: Measure): readonly (string | undefined)
     }
     case "count":
     case "sum":
+    case "min":
+    case "max":
       return [name];
     case "acquisition":
       return [];

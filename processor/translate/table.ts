@@ -27,7 +27,12 @@ export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   pagePath: "page",
   device: "device",
   region: "region",
+  product: "product_id",
+  campaign: "campaign",
 };
+
+/** Dimensions with texts that may be too long for an index entry. */
+export const LONG: readonly Dimension[] = ["pagePath", "product", "campaign"];
 
 /** The table of a view. */
 export function tableOf(view: View): Table {

@@ -2,7 +2,7 @@
  * A view is a question that the shop keeps asking, as data: what it counts, by which key, over which window.
  * @module
  */
-import type { Dimension } from "../columns/batch.ts";
+import { type Dimension, OPTIONAL } from "../columns/batch.ts";
 import type { Cells } from "../columns/cells.ts";
 import type { Filter, Measure } from "../measures/measure.ts";
 
@@ -134,7 +134,7 @@ export function paneMs(window: Window): number {
  * @throws {RangeError} naming the view and what is wrong with it
  */
 export function view(definition: View): View {
-  const { name, window, by, measures } = definition;
+  const { name, window, by, measures, where } = definition;
   const refuse = (what: string): never => {
     throw new RangeError(`view ${JSON.stringify(name)}: ${what}`);
   };
@@ -149,6 +149,8 @@ export function view(definition: View): View {
     refuse(`a window of ${window.widthMs} ms can't be put together from panes of ${window.everyMs} ms`);
   }
   if (window.kind === "session" && !by.includes("user")) refuse("a session belongs to a user");
+  const absent = by.find((key) => key !== "session" && OPTIONAL.includes(key) && where?.[key] === undefined);
+  if (absent !== undefined) refuse(`groups by ${absent}, which an event may lack, without a filter on it`);
   const columns = Object.entries(measures).flatMap(([name, measure]) => measure.columns(name).map((c) => c.name));
   for (const [name, values] of Object.entries(definition.derived ?? {})) {
     const unknown = Object.keys(values).find((column) => !columns.includes(column));

@@ -46,6 +46,8 @@ CREATE TABLE clicks (
   `page` STRING,
   `device` STRING,
   `region` STRING,
+  `productId` STRING,
+  `campaign` STRING,
   `price` STRING,
   `quantity` STRING,
   kafka_topic STRING METADATA FROM 'topic' VIRTUAL,
@@ -88,6 +90,9 @@ SELECT
   COALESCE(NULLIF(REGEXP_REPLACE(page, '(?s)[?#].*', '') || COALESCE(REGEXP_EXTRACT(page, '^[^?#]*(\?[^#]*)?(#!?/[^?#]*)', 2), ''), ''), '/') AS page,
   CASE WHEN device IS NULL THEN 'unknown' WHEN device IN ('desktop', 'mobile', 'tablet') THEN device ELSE 'other' END AS device,
   COALESCE(region, 'unknown') AS region,
+  productId AS product_id,
+  campaign AS campaign,
+  CAST(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) AS price_cents,
   CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(
     TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END AS revenue_cents,
   event_time,
@@ -100,7 +105,7 @@ WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
   AND (eventId IS NULL OR CHAR_LENGTH(eventId) BETWEEN 1 AND 128)
   AND (sessionId IS NULL OR CHAR_LENGTH(sessionId) BETWEEN 1 AND 128)
   AND (region IS NULL OR CHAR_LENGTH(region) BETWEEN 1 AND 64)
-  AND POSITION(CHR(0) IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0
+  AND POSITION(CHR(0) IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '') || COALESCE(productId, '') || COALESCE(campaign, '')) = 0
   AND (price IS NULL OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) BETWEEN 0 AND 10000000000, FALSE))
   AND (quantity IS NULL OR REGEXP(quantity, '^0*[1-9]\d{0,15}$'))
   AND (eventType <> 'purchase' OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= 10000000000)
@@ -109,7 +114,7 @@ WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
 
 -- Repetitions: the first counts, by the clock of this job (table.exec.state.ttl) and not by Kafka timestamps.
 CREATE TEMPORARY VIEW events AS
-SELECT event_id, user_id, session_id, event_type, page, device, region, revenue_cents, event_time,
+SELECT event_id, user_id, session_id, event_type, page, device, region, product_id, campaign, price_cents, revenue_cents, event_time,
   DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CHR(0) || event_id AS place
 FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY kafka_partition, event_id ORDER BY arrived) AS repetition
