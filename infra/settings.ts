@@ -225,12 +225,14 @@ export const MADE_HERE = [
 ] as const satisfies readonly OfBinary[];
 
 /**
- * Settings of the binary that hosts do not get: those of logins that the deployment does not use, and those of telemetry,
- * since hosts have no collector and no way to one. Some are secrets, which must not stand in Terraform's state.
+ * Settings of the binary that hosts do not get: those of logins that the deployment does not use, those of telemetry, since
+ * hosts have no collector and no way to one, and a file that they do not have. Some are secrets, which must not stand in
+ * Terraform's state.
  */
 export const LEFT_OUT: readonly string[] = [
   ...Object.keys({ ...KAFKA_LOGIN_SETTINGS, ...AWS_SETTINGS, ...TELEMETRY }),
   "DATABASE_AUTH",
+  "VIEWS_FILE",
 ].filter((name) => !MADE_HERE.some((made) => made === name));
 
 /** Settings of the binary that are passed on to the hosts: all others. */

@@ -18,6 +18,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   ["processor/refusal.ts", "processor/measures", "processor/export", "grafana"],
   ["processor/decode", "processor/views", "processor/aws"],
+  ["processor/declared"],
   ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config", "processor/kafka/login"],
   ["processor/status", "processor/kafka", "processor/postgres", "processor/host", "infra", "processor/testing/fakes"],
   [

@@ -48,6 +48,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "export AWS_REGION=eu-central-1 DEPLOY_SIZE=small": "needs AWS; infra/ and tasks/deploy/ try what can be without",
   "./deno task deploy": "needs AWS",
   "./deno task destroy": "needs AWS",
+  "dist/clickstream rebuild --view sale_carts --from 2026-11-20T00:00:00Z":
+    "testing/service/views_test.ts runs it, with a topic to read",
   "journalctl -u clickstream -n 50": "needs a host with systemd; infra/hosts/boot_test.ts boots one",
   "prometheus-postgres-exporter --extend.query-path=grafana/prometheus/exporter_queries.yml --no-collector.bgwriter":
     "grafana/prometheus/scrape_test.ts starts it with these arguments, and a database of its own",
@@ -149,7 +151,22 @@ Deno.test("README: the fields of the event are those of the code", async () => {
 });
 
 /** Commands with subcommands. */
-const GROUPS = ["refusals", "gaps"];
+const GROUPS = ["refusals", "gaps", "views"];
+
+Deno.test("docs/views.md: its file is applied by its commands", async () => {
+  await using server = await startPostgres();
+  const env = { DATABASE_URL: await server.createDatabase() };
+  await sh("dist/clickstream migrate", ROOT, env);
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  await Deno.writeTextFile(file, blocks(PAGES.get("docs/views.md")!, "yaml")[0]!);
+  const does = (command: string) =>
+    shell(`dist/clickstream views ${command} views.yaml`, ROOT, env, { "views.yaml": file });
+  assert.match(await does("check"), /declares 2 views, and has no fault/);
+  assert.match(await does("plan"), /^\+ sale_carts: .*\n\+ landing_days: /);
+  assert.match(await does("apply"), /^\+ sale_carts: .*\n\+ landing_days: /);
+  assert.match(await does("plan"), /^nothing changes: the database has 2 views of this file/);
+  await Deno.remove(file);
+});
 
 Deno.test("every command in running text exists and has the options shown", async () => {
   const helps = new Map<string, string>();

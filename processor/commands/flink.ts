@@ -2,7 +2,7 @@
  * Prints the views as a Flink SQL job.
  * @module
  */
-import type { Settings } from "../config/config.ts";
+import { type Settings, viewsOf } from "../config/config.ts";
 import { hostText, parseDatabaseUrl } from "../config/database_url.ts";
 import { WINDOW_MS } from "../pipeline/duplicates.ts";
 import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
@@ -24,9 +24,10 @@ export function flink(settings: FlinkSettings, write: (text: string) => void): n
 
 /** The job for these settings. */
 export function jobOf(settings: FlinkSettings): FlinkJob {
+  const views = viewsOf(settings);
   return {
-    views: settings.VIEWS,
-    preparation: settings.VIEWS.flatMap(flinkPreparation),
+    views,
+    preparation: views.flatMap(flinkPreparation),
     kafka: {
       connector: "kafka",
       topic: settings.KAFKA_TOPIC,

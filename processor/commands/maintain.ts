@@ -4,12 +4,14 @@
  */
 import type { Settings } from "../config/config.ts";
 import { SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
+import { declarationsOf } from "../postgres/operations/declarations.ts";
 import { maintain } from "../postgres/operations/maintenance.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { AHEAD_DAYS } from "./migrate.ts";
 import type { Output } from "./cli/progress.ts";
 import { withCommas } from "../status/text.ts";
+import { VIEWS } from "../views/mod.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "../postgres/operations/ready.ts";
 
@@ -28,7 +30,8 @@ export async function maintainCommand(
   return await connected(settings, "maintain", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
     const keep = { eventDays, rollupDays, aheadDays: AHEAD_DAYS };
-    const { made, dropped, removed } = await maintain(db, keep, (line) => writeError(`${line}\n`));
+    const views = [...VIEWS, ...(await declarationsOf(db)).views];
+    const { made, dropped, removed } = await maintain(db, keep, (line) => writeError(`${line}\n`), views);
     print(`created ${made} partitions of events, up to ${AHEAD_DAYS} days ahead`);
     print(`dropped ${dropped.length} partitions of events older than ${eventDays} days`);
     const rows = Object.entries(removed).map(([table, count]) => `${withCommas(count)} of ${table}`);

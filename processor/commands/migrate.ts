@@ -7,13 +7,8 @@ import type { Settings } from "../config/config.ts";
 import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
 import { nowAndThen } from "../postgres/locks.ts";
-import {
-  limitReaders,
-  makePartitions,
-  migrate,
-  SchemaMismatch,
-  schemaState,
-} from "../postgres/operations/migrations.ts";
+import { limitReaders, makePartitions, migrate, schemaState } from "../postgres/operations/migrations.ts";
+import { SchemaMismatch } from "../postgres/schema.ts";
 import { type DatabaseSettings, loginTo } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
 

@@ -26,6 +26,7 @@ export function addOperations(clickstream: Command, ends: Ends): void {
   addRefusals(clickstream, ends);
   addForget(clickstream, ends);
   addRebuild(clickstream, ends);
+  addViews(clickstream, ends);
   addAdoptTopic(clickstream, ends);
   addGaps(clickstream, ends);
   addStatus(clickstream, ends);
@@ -135,6 +136,7 @@ function addRebuild(clickstream: Command, ends: Ends): void {
       new Option("--from <time>", "Rebuild rows from the start of this UTC day; the log must reach back that far")
         .argParser(timeArgument).makeOptionMandatory(),
     )
+    .option("--view <name>", "Rebuild this view alone, such as one that was just declared")
     .option("--yes", "Do not ask before starting")
     .addHelpText(
       "after",
@@ -144,10 +146,65 @@ function addRebuild(clickstream: Command, ends: Ends): void {
       ),
     )
     .addHelpText("after", () => settingsRead(READS.rebuild))
-    .action(async ({ from, yes }: { readonly from: number; readonly yes?: true }) => {
+    .action(async ({ from, view, yes }: { readonly from: number; readonly view?: string; readonly yes?: true }) => {
       const settings = await settingsFor(READS.rebuild);
       const { rebuild } = await import("./rebuild.ts");
-      ends(await rebuild({ fromMs: from, yes: yes === true, ask }, settings, output));
+      const only = view === undefined ? {} : { view };
+      ends(await rebuild({ fromMs: from, ...only, yes: yes === true, ask }, settings, output));
+    });
+}
+
+interface ViewsFlags {
+  readonly json?: true;
+  readonly drop?: true;
+}
+
+function addViews(clickstream: Command, ends: Ends): void {
+  const views = clickstream.command("views").description("Declare views of your own: check, plan and apply a file");
+  const reads = () => settingsRead([...READS.views, "VIEWS_FILE"]);
+  const FILE = ["[file]", "File of views (default: VIEWS_FILE)"] as const;
+  views.command("check").description("Check a file; exit code 2 and a line for each fault").argument(...FILE)
+    .addHelpText("after", examples(["clickstream views check views.yaml", "needs no database"]))
+    .action(async (file: string | undefined) => {
+      const { checkViews } = await import("./views.ts");
+      ends(checkViews(file, output));
+    });
+  views.command("plan").description("Print what applying a file would change in the database").argument(...FILE)
+    .option("--json", "Print one JSON object per line")
+    .addHelpText("after", reads)
+    .action(async (file: string | undefined, { json }: ViewsFlags) => {
+      const settings = await settingsFor(READS.views);
+      const { planViews } = await import("./views.ts");
+      ends(await planViews({ ...file === undefined ? {} : { file }, json: json === true }, settings, output));
+    });
+  views.command("apply").description("Create the tables of a file, so that the service can count into them")
+    .argument(...FILE)
+    .option("--drop", "Drop the tables of views that have changed or are no longer in the file")
+    .addHelpText(
+      "after",
+      examples([
+        "DATABASE_URL=postgres://owner@db/shop clickstream views apply views.yaml",
+        "then restart the service",
+      ]),
+    )
+    .addHelpText("after", reads)
+    .action(async (file: string | undefined, { drop }: ViewsFlags) => {
+      const settings = await settingsFor(READS.views);
+      const { applyViews } = await import("./views.ts");
+      ends(await applyViews({ ...file === undefined ? {} : { file }, drop: drop === true }, settings, output));
+    });
+  views.command("list").description("List the views that were applied")
+    .option("--json", "Print one JSON object per line")
+    .addHelpText("after", () => settingsRead(READS.views))
+    .action(async ({ json }: ViewsFlags) => {
+      const settings = await settingsFor(READS.views);
+      const { listViews } = await import("./views.ts");
+      ends(await listViews({ json: json === true }, settings, output));
+    });
+  views.command("schema").description("Print the JSON Schema of a file, for editors")
+    .action(async () => {
+      const { printSchema } = await import("./views.ts");
+      ends(printSchema(output));
     });
 }
 

@@ -73,7 +73,12 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ],
   ["doctor", { DATABASE_URL: `x ${NOWHERE}`, LOG_LEVEL: "debug" }, 2, /DATABASE_URL has a value that is not shown/],
   ["migrate", { DATABASE_URL: NOWHERE }, 1, /could not connect to PostgreSQL at 127.0.0.1:1/],
-  ["flink", { DATABASE_URL: NOWHERE }, 0, /'jdbc:postgresql:\/\/127.0.0.1:1\/clickstream'[\s\S]*INSERT INTO sessions/],
+  [
+    "flink",
+    { DATABASE_URL: NOWHERE },
+    0,
+    /'jdbc:postgresql:\/\/127.0.0.1:1\/clickstream'[\s\S]*INSERT INTO `sessions`/,
+  ],
   ["config check", { DATABASE_URL: NOWHERE }, 0, /^All settings are valid\.\n$/],
   [
     "config check",

@@ -3,7 +3,7 @@
  * @module
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
-import { kernelMebibytes, type Settings } from "../config/config.ts";
+import { kernelMebibytes, type Settings, viewsOf } from "../config/config.ts";
 import type { Decoder } from "../decode/decoder.ts";
 import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
@@ -25,12 +25,13 @@ import { Kernel } from "../kernel/kernel.ts";
 import type { Records } from "../records.ts";
 import { VERSION } from "../version.ts";
 import { withSiteHosts } from "../views/mod.ts";
-import { DAY_MS } from "../views/view.ts";
+import { DAY_MS, type View } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected, loginTo } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { beginningOf, boundsOf, offsetsAt } from "../kafka/admin.ts";
 import { type Output, Progress } from "./cli/progress.ts";
+import { similarTo } from "./cli/similar.ts";
 import { withCommas } from "../status/text.ts";
 import type { READS } from "./cli/reads.ts";
 import { ready } from "../postgres/operations/ready.ts";
@@ -49,6 +50,8 @@ const RECORDS_A_SECOND = 20_000;
 /** What to rebuild. */
 export interface RebuildOptions {
   readonly fromMs: number;
+  /** Name of the one view to rebuild; without it, everything. */
+  readonly view?: string;
   /** Starts without asking. */
   readonly yes: boolean;
   /** Asks on a terminal; returns null if there is none. */
@@ -61,16 +64,17 @@ export interface RebuildOptions {
  * interruption the tables in use are unchanged, and the next run continues.
  */
 export async function rebuild(
-  { fromMs, yes, ask }: RebuildOptions,
+  { fromMs, view, yes, ask }: RebuildOptions,
   settings: RebuildSettings,
   output: Output,
 ): Promise<number> {
+  const views = rebuiltViews(settings, view);
   return await connected(settings, "rebuild", async (db) => {
-    if (!await ready(db, output.writeError)) return EXIT.schema;
+    if (!await ready(db, output.writeError, settings.VIEWS_FILE)) return EXIT.schema;
     await holdOperationLock(db);
-    const plan = await planOf(db, fromMs, settings);
+    const plan = await planOf(db, { fromMs, views, isWhole: view === undefined }, settings);
     const continues = await isUnderWay(db, plan);
-    const reach = continues ? await reachOf(db) : await chosenReach(db, plan, settings);
+    const reach = continues ? await reachOf(db) : await chosenReach(db, plan, views, settings);
     const day = dayText(Math.max(plan.fromMs, reach.logBeginsMs ?? 0));
     for (const line of await described(db, plan, reach)) output.writeError(`${line}\n`);
     if (!yes && !consent(ask)) {
@@ -79,15 +83,29 @@ export async function rebuild(
     }
     if (continues) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
     else await begin(db, plan, reach);
-    const filling = await Filling.open(settings, plan, output);
+    const filling = await Filling.open(settings, plan, views, output);
     try {
-      await fillAndSwap(db, plan, reach, filling, settings, output);
+      await fillAndSwap(db, plan, reach, filling, views, output);
     } finally {
       await filling.close();
     }
-    output.print(`rebuilt all windows, sessions, user days and events from ${day}`);
+    output.print(`rebuilt ${view ?? "all windows, sessions, user days and events"} from ${day}`);
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
+}
+
+/** The views to rebuild. */
+function rebuiltViews(settings: RebuildSettings, name: string | undefined): readonly View[] {
+  const views = viewsOf(settings);
+  const chosen = views.filter((view) => name === undefined || view.name === name);
+  if (chosen.length > 0) return chosen;
+  const names = views.map((view) => view.name);
+  const similar = similarTo(name!, names);
+  throw new WrongUse(
+    `--view is ${JSON.stringify(name)}, which is no view${
+      similar === null ? "" : `; did you mean ${similar}?`
+    }\nThere are ${names.join(", ")}`,
+  );
 }
 
 function consent(ask: RebuildOptions["ask"]): boolean {
@@ -117,38 +135,53 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   const days = Math.floor(Date.now() / DAY_MS) - Math.floor(firstMs / DAY_MS) + 1;
   const minutes = Math.ceil(records / RECORDS_A_SECOND / 60);
   return [
-    `replaces rows from ${dayText(firstMs)} to now` +
+    `replaces rows${plan.isWhole ? "" : ` of ${plan.views[0]}`} from ${dayText(firstMs)} to now` +
     (logBeginsMs === null
       ? ""
       : `: the log starts on ${dayText(logBeginsMs)}, and its late events belong to earlier days`),
     `reads about ${withCommas(records)} records of topic ${plan.topic}, in about ${minutes} min`,
-    `needs about ${row!.size} of disk space until it is done` +
-    (plan.storeEvents ? `, and about ${days} daily partitions of events` : ""),
+    ...plan.isWhole
+      ? [
+        `needs about ${row!.size} of disk space until it is done` +
+        (plan.storeEvents ? `, and about ${days} daily partitions of events` : ""),
+      ]
+      : [],
   ];
 }
 
-async function planOf(db: Database, fromMs: number, settings: RebuildSettings): Promise<Plan> {
+async function planOf(
+  db: Database,
+  { fromMs, views, isWhole }: { readonly fromMs: number; readonly views: readonly View[]; readonly isWhole: boolean },
+  settings: RebuildSettings,
+): Promise<Plan> {
   return {
     topic: settings.KAFKA_TOPIC,
     topicId: await topicIdOf(db, settings.KAFKA_TOPIC),
     adoptions: await adoptionsSoFar(db, settings.KAFKA_TOPIC),
     fromMs: Math.floor(fromMs / DAY_MS) * DAY_MS,
     version: VERSION,
-    views: settings.VIEWS.map(({ name }) => name),
+    views: views.map(({ name }) => name),
+    declared: settings.VIEWS_FILE?.hash ?? "",
+    isWhole,
     keepDays: settings.EVENTS_KEEP_DAYS,
-    storeEvents: settings.STORE_EVENTS,
+    storeEvents: settings.STORE_EVENTS && isWhole,
     hashRoutes: settings.HASH_ROUTES,
     siteHosts: settings.SITE_HOSTS ?? [],
-    layout: 3,
+    layout: 4,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
 }
 
 /** Where to start in each partition. */
-async function chosenReach(db: Database, plan: Plan, settings: RebuildSettings): Promise<Reach> {
+async function chosenReach(
+  db: Database,
+  plan: Plan,
+  views: readonly View[],
+  settings: RebuildSettings,
+): Promise<Reach> {
   const cluster = clusterOf(settings);
   const logBeginsMs = await beginningOf(cluster);
-  const times = timesToRead(plan.fromMs, settings.VIEWS);
+  const times = timesToRead(plan.fromMs, views);
   const froms = await offsetsAt(cluster, times.from);
   const replays = await offsetsAt(cluster, times.replay);
   const positions = await positionsOf(db, plan.topic);
@@ -183,7 +216,7 @@ async function fillAndSwap(
   plan: Plan,
   reach: Reach,
   filling: Filling,
-  settings: RebuildSettings,
+  views: readonly View[],
   output: Output,
 ): Promise<void> {
   const say = (line: string) => output.writeError(`${line}\n`);
@@ -194,7 +227,7 @@ async function fillAndSwap(
     db.transaction(async (tx) => {
       await tx.exec("lock table clickstream.progress in exclusive mode");
       await filling.readTo(await nextOffsets(tx, plan.topic));
-      await swap(tx, plan, settings.VIEWS, reach);
+      await swap(tx, plan, views, reach);
     }));
 }
 
@@ -216,7 +249,12 @@ class Filling {
     this.#topic = topic;
   }
 
-  static async open(settings: RebuildSettings, plan: Plan, output: Output): Promise<Filling> {
+  static async open(
+    settings: RebuildSettings,
+    plan: Plan,
+    views: readonly View[],
+    output: Output,
+  ): Promise<Filling> {
     const db = await openPostgres(settings.DATABASE_URL.reveal(), {
       ...loginTo(settings),
       applicationName: "clickstream rebuild",
@@ -229,16 +267,17 @@ class Filling {
       clientId: "clickstream-rebuild",
     });
     const forgotten = new Forgotten();
+    const sinkOf = (guarded: Database) => new SqlSink(guarded, "rebuild", { schema: STAGING, declared: plan.declared });
     const source = new UpToSource(kafka);
     const progress = new Progress(output);
     let done = 0;
     const pipeline = new Pipeline({
       source: new HeldSource(source, forgotten),
       sink: withDays(
-        new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, "rebuild", STAGING), STAGING),
+        new ForgettingSink(db, forgotten, sinkOf, STAGING),
         new StagedDays(db, plan),
       ),
-      views: withSiteHosts(settings.VIEWS, plan.siteHosts),
+      views: withSiteHosts(views, plan.siteHosts),
       decoder: refusedAsBefore(
         new Kernel({
           keepMs: plan.keepDays * DAY_MS,

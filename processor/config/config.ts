@@ -5,7 +5,7 @@
 import type { z } from "zod";
 import { addressOf, addressText } from "./address.ts";
 import { databaseUrl } from "./database_url.ts";
-import { certificates } from "./files.ts";
+import { certificates, declaredViews } from "./files.ts";
 import { AWS_SETTINGS, KAFKA_LOGIN_SETTINGS } from "./login_settings.ts";
 import { loginFaults } from "./logins.ts";
 import { flag, list, oneOf, parsed, type Setting, text, wholeNumber } from "./schemas.ts";
@@ -155,10 +155,16 @@ export const SETTINGS = {
     about: "hosts of the shop, each with its subdomains; a referrer from one of them is not where a session comes from",
   },
   VIEWS: {
-    schema: parsed(viewsOf),
+    schema: parsed(chosenViews),
     default: VIEWS.map(({ name }) => name).join(","),
     allowed: `some of ${VIEWS.map(({ name }) => name).join(", ")}, separated by commas`,
     about: "views to maintain",
+  },
+  VIEWS_FILE: {
+    schema: parsed(declaredViews),
+    default: null,
+    allowed: "a file of declared views; `clickstream views check` names each fault in it",
+    about: "file of the shop's own views, which `clickstream views apply` has applied to the database",
   },
   LOG_LEVEL: {
     schema: oneOf("debug", "info", "warn", "error"),
@@ -268,7 +274,12 @@ function tooManyWorkers(values: readonly (readonly [SettingName, unknown])[]): s
   return [`WORKERS is "${workers}"; this machine has ${has}, so it must be from 1 to ${most}`];
 }
 
-function viewsOf(value: string): readonly View[] {
+/** The views to compute: the chosen ones, and those of the shop's file. */
+export function viewsOf({ VIEWS, VIEWS_FILE }: Settings<"VIEWS" | "VIEWS_FILE">): readonly View[] {
+  return [...VIEWS, ...VIEWS_FILE?.views ?? []];
+}
+
+function chosenViews(value: string): readonly View[] {
   const names = list(value);
   const unknown = names.filter((name) => !VIEWS.some((view) => view.name === name));
   if (unknown.length > 0) throw new RangeError(`unknown view: ${unknown.map(quoted).join(", ")}`);

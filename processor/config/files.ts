@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import { type DeclaredViews, readDeclared } from "../declared/file.ts";
 import { Secret } from "./secret.ts";
 
 /** Certificates, such as trusted authorities, and the file that they came from. */
@@ -38,6 +39,15 @@ export function readText(file: string): string {
     bytes = more;
   }
   return new TextDecoder().decode(bytes.subarray(0, used));
+}
+
+/**
+ * The views that a YAML file declares.
+ *
+ * @throws {RangeError} if it cannot be read, or naming every fault
+ */
+export function declaredViews(file: string): DeclaredViews {
+  return readDeclared(textOf(file), file);
 }
 
 /**
@@ -111,8 +121,13 @@ const AS_PEM = { type: "pkcs8", format: "pem" } as const;
 /** A PEM text, and the file that it came from. */
 function pemOf(value: string): Authorities {
   if (/^\s*-----BEGIN /.test(value)) return { file: "(PEM text)", pem: value };
+  return { file: value, pem: textOf(value) };
+}
+
+/** The text of a file. */
+function textOf(file: string): string {
   try {
-    return { file: value, pem: readText(value) };
+    return readText(file);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     // Without the path, which the caller names, and which may be long.

@@ -53,5 +53,5 @@ function shown(value: Shown): string | null {
     return value.map((part: string | View) => typeof part === "string" ? part : part.name).join();
   }
   if (typeof value !== "object" || value instanceof Secret) return String(value);
-  return "pem" in value ? value.file : addressText(value as Address);
+  return "file" in value ? value.file : addressText(value as Address);
 }

@@ -13,6 +13,9 @@ export class WrongSettings extends Error {
 /** Variable with the path of the file of settings; `--config` sets it. */
 export const CONFIG_FILE = "CLICKSTREAM_CONFIG";
 
+/** Settings that name a file, but not the file with the text of another setting. */
+const OF_FILES: ReadonlySet<string> = new Set(["VIEWS_FILE"]);
+
 /** The text of a setting, and where it was found. */
 export interface Found {
   readonly text: string;
@@ -32,18 +35,20 @@ export type FileSettings = ReadonlyMap<string, string>;
  */
 export function find(name: string): Found | undefined {
   const text = Deno.env.get(name);
-  const file = Deno.env.get(`${name}_FILE`);
-  if (text && file) throw new WrongSettings(`${name} and ${name}_FILE are both set; set one of them`);
+  const fileName = `${name}_FILE`;
+  const mayBeInFile = !OF_FILES.has(fileName);
+  const file = mayBeInFile ? Deno.env.get(fileName) : undefined;
+  if (text && file) throw new WrongSettings(`${name} and ${fileName} are both set; set one of them`);
   if (text) return { text, source: "environment" };
-  if (file) return fileOf(file, `${name}_FILE`);
+  if (file) return fileOf(file, fileName);
   const folder = Deno.env.get("CREDENTIALS_DIRECTORY");
   const credential = folder ? fileOf(`${folder}/${name}`, "the credential", true) : undefined;
   if (credential !== undefined) return credential;
   const config = configFile();
   if (config === null) return undefined;
-  const [inFile, named] = [name, `${name}_FILE`].map((each) => settingsIn(config).get(each));
+  const [inFile, named] = [name, fileName].map((each) => settingsIn(config).get(each));
   if (inFile) return { text: inFile, source: config };
-  return named ? fileOf(named, `${name}_FILE`) : undefined;
+  return named && mayBeInFile ? fileOf(named, fileName) : undefined;
 }
 
 /** Path of the file of `--config`; null without one. */

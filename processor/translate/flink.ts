@@ -33,7 +33,7 @@ the processor could not merge with these rows, which come without what it keeps 
 const DIFFERENT = `
 What Flink does otherwise than the processor:
 - A window is written once, when the watermark has passed its end; an event that comes later still is left out of it.
-  A session is written when it is over. Only user_days goes on counting.
+  A session is written when it is over. Only views by day go on counting.
 - What can't be an event is left out and leaves no row in refusals. Text is taken for a number and a number for text,
   lengths count code points, and no check is made of the other fields.
 - No raw events are stored and no progress: nothing says which windows are final, and heatmap and retention count what
@@ -51,7 +51,7 @@ export function flinkJob(job: FlinkJob): string {
     ? ""
     : `\nOnce, in PostgreSQL, as the owner of schema ${SCHEMA}:\n\n${
       job.preparation.map((line) => `    ${line}`).join("\n")
-    }\n\nA page of more bytes than an index holds is left out of views by page.`;
+    }\n\nA page, product or campaign of more bytes than an index holds is left out of views by it.`;
   return [
     commented(`${HEAD.trim()}\n${prepare}\n${DIFFERENT.replace("{repeat}", duration(job.repeatMs))}`),
     settings(job),

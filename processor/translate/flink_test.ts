@@ -44,13 +44,13 @@ Deno.test("settings are in the connectors' options, but no password", () => {
       /'jdbc:postgresql:\/\/db:5433\/shop',\n {2}'username' = 'wri@ter',\n {2}'password' = '<password>'/,
     ],
     [{ DATABASE_URL: URL_OF, DATABASE_TLS_CA: "public" }, /shop\?sslmode=verify-full&sslfactory=/],
-    [{ VIEWS: "traffic" }, /^BEGIN\n\n-- Events, users.*\nINSERT INTO traffic[^;]*;\n\nEND;\n$/m],
+    [{ VIEWS: "traffic" }, /^BEGIN\n\n-- Events, users.*\nINSERT INTO `traffic`[^;]*;\n\nEND;\n$/m],
   ];
   for (const [env, said] of cases) {
     assert.match(printed(env), said);
     assert.doesNotMatch(printed(env), /hunter2/);
   }
-  assert.doesNotMatch(printed({ VIEWS: "traffic" }), /create unique index|sessions \(/);
+  assert.doesNotMatch(printed({ VIEWS: "traffic" }), /create unique index|`sessions`/);
 });
 
 Deno.test("a length of time is written in the largest unit that divides it", () => {
@@ -79,5 +79,5 @@ Deno.test("a view is translated as it is declared", () => {
     hops,
     /TABLE\(HOP\(TABLE events, DESCRIPTOR\(event_time\), INTERVAL '2' MINUTE, INTERVAL '10' MINUTE\)\)/,
   );
-  assert.match(hops, /COUNT\(\*\) FILTER \(WHERE device IN \('it''s', 'b'\)\) AS n/);
+  assert.match(hops, /COUNT\(\*\) FILTER \(WHERE device IN \('it''s', 'b'\)\) AS `n`/);
 });

@@ -29,12 +29,9 @@ const TYPE_OF: { readonly [type in Column["type"]]: string } = {
   bytea: "BYTES",
 };
 
-/** Column names that are keywords of Flink SQL. */
-const WORDS: ReadonlySet<string> = new Set(["day", "views"]);
-
-/** A column's name, quoted if it is a keyword of Flink SQL. */
+/** A name in quotes, because any name of a shop's own may be a keyword of Flink SQL. */
 function identifier(name: string): string {
-  return WORDS.has(name) ? `\`${name}\`` : name;
+  return `\`${name}\``;
 }
 
 /** A view's key columns, for Flink's upsert. */
@@ -60,7 +57,7 @@ export function sinkTable(view: View, database: Connector): string {
   const columns = all.map(({ name, type }) =>
     `${identifier(name)} ${TYPE_OF[type]}${key.includes(name) ? " NOT NULL" : ""}`
   );
-  return table(view.name, [...columns, `PRIMARY KEY (${key.map(identifier).join(", ")}) NOT ENFORCED`], {
+  return table(identifier(view.name), [...columns, `PRIMARY KEY (${key.map(identifier).join(", ")}) NOT ENFORCED`], {
     connector: "jdbc",
     ...database,
     "table-name": `${SCHEMA}.${view.name}`,
@@ -91,7 +88,7 @@ export function insertOf(view: View, keepMs: number): string {
   }
   return [
     `-- ${view.about}`,
-    `INSERT INTO ${view.name} (${[...outer.keys()].join(", ")})`,
+    `INSERT INTO ${identifier(view.name)} (${[...outer.keys()].join(", ")})`,
     `SELECT\n  ${[...outer].map(([name, sql]) => sql === name ? name : `${sql} AS ${name}`).join(",\n  ")}`,
     "FROM (",
     `  SELECT${source.hint} ${inner.join(", ")},`,

@@ -5,144 +5,21 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import type { Counts } from "../../generator/records.ts";
-import { BINARY, clickstream, type Env, killed } from "../servers/binary.ts";
-import { Child, freePort, until } from "../servers/child.ts";
+import { clickstream, killed } from "../servers/binary.ts";
 import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
 import { wrongRollups } from "../../processor/testing/rollups.ts";
 import { startFaults } from "../servers/network_faults.ts";
-import { type Broker, startKafka } from "../servers/kafka.ts";
-import { readTopic } from "../../processor/testing/fakes/log.ts";
+import { startKafka } from "../servers/kafka.ts";
 import { expectedOf, type OracleLog } from "../../processor/oracle/oracle.ts";
 import { startPgBouncer } from "../servers/pgbouncer.ts";
-import { type Server, startPostgres, using } from "../servers/postgres.ts";
+import { startPostgres, using } from "../servers/postgres.ts";
+import { agrees, Shop } from "./shop.ts";
 import { Random } from "../../generator/random.ts";
 
 // kafkajs, which fills and reads the topic, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
 
-/** A topic, a database and a service, on a shared broker and server. */
-class Shop implements AsyncDisposable {
-  readonly env: Env;
-  readonly #broker: Broker;
-  readonly #folder: string;
-  #service: Child | null = null;
-  #made: Counts | null = null;
-
-  private constructor(broker: Broker, env: Env, folder: string) {
-    this.#broker = broker;
-    this.env = env;
-    this.#folder = folder;
-  }
-
-  /** Creates a topic with this many seconds of simulated records, and a database with the schema. */
-  static async open(
-    broker: Broker,
-    server: Server,
-    name: string,
-    generate: readonly string[],
-    more: Env = {},
-  ): Promise<Shop> {
-    const env = {
-      KAFKA_BROKERS: broker.bootstrap,
-      KAFKA_TOPIC: name,
-      KAFKA_GROUP_ID: name,
-      KAFKA_PARTITIONS: "3",
-      DATABASE_URL: await server.createDatabase(),
-      HTTP_LISTEN: `127.0.0.1:${freePort()}`,
-      WORKERS: "1",
-      LOG_LEVEL: "warn",
-      LOG_FORMAT: "json",
-      ...more,
-    };
-    const shop = new Shop(broker, env, await Deno.makeTempDir());
-    await shop.does("migrate");
-    shop.#made = JSON.parse(await shop.does("generate", ...generate, "--json")) as Counts;
-    return shop;
-  }
-
-  get url(): string {
-    return this.env["DATABASE_URL"]!;
-  }
-
-  /** Runs a command that must succeed; returns its output. */
-  async does(...args: readonly string[]): Promise<string> {
-    const { code, out, err } = await clickstream(args, this.env);
-    assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
-    return out;
-  }
-
-  serve(more: Env = {}): void {
-    this.#service = Child.start(BINARY, ["run"], `${this.#folder}/log`, { ...this.env, ...more });
-  }
-
-  /** Stops the service. */
-  async rest(): Promise<void> {
-    assert.equal(await this.#service!.end("SIGTERM"), 0, await this.#service!.tail());
-    this.#service = null;
-  }
-
-  async log(): Promise<OracleLog> {
-    return await readTopic({ brokers: [this.#broker.bootstrap], topic: this.env["KAFKA_TOPIC"]! });
-  }
-
-  /** Sends lines to the topic; this many of them will be refused. */
-  async produces(lines: readonly string[], refused = 0): Promise<void> {
-    const file = `${this.#folder}/lines`;
-    await Deno.writeTextFile(file, lines.map((line) => `${line}\n`).join(""));
-    const { code, out } = await clickstream(["produce", "--json", file], this.env);
-    assert.equal(code, refused === 0 ? 0 : 1, out);
-    assert.equal(JSON.parse(out).refused, refused);
-  }
-
-  async number(sql: string): Promise<number> {
-    return await using(this.url, async (db) => Number((await db.query<{ n: string }>(sql)).rows[0]!.n));
-  }
-
-  /** Compares the tables with the simulator's counts: all its records are ingested, and no others. */
-  async agreesWithMaker(): Promise<void> {
-    const { events, revenueCents, purchases, users, duplicates, refusals } = this.#made!;
-    const rows = await using(this.url, (db) =>
-      db.query(
-        `select (select count(*) from clickstream.events)::float8 as events,
-           (select sum(events) from clickstream.traffic)::float8 as counted,
-           (select sum(events) from clickstream.sessions)::float8 as "bySession",
-           (select sum(revenue_cents) from clickstream.traffic)::float8 as "revenueCents",
-           (select sum(purchases) from clickstream.sessions)::float8 as purchases,
-           (select count(distinct user_id) from clickstream.user_days)::float8 as users,
-           (select sum(duplicates) from clickstream.progress)::float8 as duplicates,
-           (select count(*) from clickstream.refusals)::float8 as refused`,
-      ));
-    const refused = Object.values(refusals).reduce((sum, count) => sum + count, 0);
-    const made = { events, counted: events, bySession: events, revenueCents, purchases, users, duplicates, refused };
-    assert.deepEqual(rows.rows[0], made);
-  }
-
-  /** Waits until all records of the log are ingested; returns the log. */
-  async caughtUp(): Promise<OracleLog> {
-    const log = await this.log();
-    const records = log.partitions.reduce((sum, partition) => sum + partition.length, 0);
-    await until(
-      `all ${records} records are taken in`,
-      async () => await this.number("select coalesce(sum(consumed), 0) as n from clickstream.progress") === records,
-      60_000,
-    );
-    return log;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#service?.end("SIGKILL");
-    await Deno.remove(this.#folder, { recursive: true });
-  }
-}
-
 const FAULTS = ["--fast", "--rate", "1000", "--bad", "0.1", "--duplicates", "0.02", "--late", "0.02", "--users", "300"];
-
-async function agrees(shop: Shop, log: OracleLog): Promise<void> {
-  const differences = await using(shop.url, (db) => compareTables(db, expectedOf(log, { keepDays: 30 })));
-  assert.equal(differences.length, 0, formatDifferences(differences));
-  assert.deepEqual(await using(shop.url, wrongRollups), {});
-}
 
 function sorted(payloads: readonly (Uint8Array | null)[]): string[] {
   return payloads.map((payload) => payload?.toHex() ?? "").sort();

@@ -34,6 +34,7 @@ const PROCESSING = [
   "HASH_ROUTES",
   "SITE_HOSTS",
   "VIEWS",
+  "VIEWS_FILE",
 ] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
 const OTEL = Object.keys(TELEMETRY) as readonly (keyof typeof TELEMETRY)[];
@@ -63,10 +64,21 @@ export const READS = {
   report: [...DATABASE, ...LOGINS],
   gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
-  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],
-  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
+  doctor: [
+    ...KAFKA,
+    "KAFKA_GROUP_ID",
+    ...DATABASE,
+    ...LOGINS,
+    "HTTP_LISTEN",
+    "WORKERS",
+    "EVENTS_KEEP_DAYS",
+    "VIEWS_FILE",
+    ...OTEL,
+  ],
+  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS", "VIEWS_FILE"],
   rebuild: [
     ...[...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS"],
-    "VIEWS",
+    ...["VIEWS", "VIEWS_FILE"] as const,
   ],
+  views: [...DATABASE, ...LOGINS],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

@@ -9,7 +9,9 @@ import { type DatabaseAddress, type DatabaseHost, hostText, parseDatabaseUrl } f
 import { readText } from "../../config/files.ts";
 import type { Database } from "../../postgres/database.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
+import { verifyDeclarations } from "../../postgres/operations/declarations.ts";
 import { schemaState } from "../../postgres/operations/migrations.ts";
+import { SchemaMismatch } from "../../postgres/schema.ts";
 import { gapsIn, openGapRecords, unaccounted } from "../../postgres/operations/gaps.ts";
 import { positionsOf, type Standing, topicIdOf } from "../../postgres/operations/progress.ts";
 import { missingRights, needlessRights } from "../../postgres/operations/rights.ts";
@@ -295,6 +297,7 @@ async function schema(
       return null;
     }
     findings.push(good(check, `current: ${detail}`));
+    findings.push(await declarations(db, settings.VIEWS_FILE));
   } catch (error) {
     findings.push(
       bad(check, inWords(error), "grant clickstream_writer to the user of DATABASE_URL, as an administrator"),
@@ -312,6 +315,24 @@ async function schema(
     return { topicId: await topicIdOf(db, topic), positions: await positionsOf(db, topic) };
   } catch {
     return null;
+  }
+}
+
+async function declarations(db: Database, file: DoctorSettings["VIEWS_FILE"]): Promise<Finding> {
+  const check = "declared views";
+  try {
+    await verifyDeclarations(db, file);
+    return good(
+      check,
+      file === null ? "none" : `those of ${file.file}: ${file.views.map(({ name }) => name).join(", ")}`,
+    );
+  } catch (error) {
+    if (!(error instanceof SchemaMismatch)) throw error;
+    return bad(
+      check,
+      error.detail,
+      "set VIEWS_FILE to the file that was applied last, or run: clickstream views apply",
+    );
   }
 }
 

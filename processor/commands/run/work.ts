@@ -4,14 +4,16 @@
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_events.ts";
-import { kernelMebibytes, memoryMbOf, type Settings, workersOf } from "../../config/config.ts";
+import { kernelMebibytes, memoryMbOf, type Settings, viewsOf, workersOf } from "../../config/config.ts";
 import { workerLimits } from "../../config/memory.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
 import { workerClientId } from "../../kafka/member.ts";
 import { KafkaSource } from "../../kafka/source.ts";
 import type { Log } from "../../host/log.ts";
-import { SchemaMismatch, verifySchema } from "../../postgres/operations/migrations.ts";
+import { verifyDeclarations } from "../../postgres/operations/declarations.ts";
+import { verifySchema } from "../../postgres/operations/migrations.ts";
+import { SchemaMismatch } from "../../postgres/schema.ts";
 import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
@@ -172,7 +174,7 @@ function signOfLife(tell: Tell): () => void {
 
 function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
   const { STORE_EVENTS: storeEvents } = settings;
-  const views = withSiteHosts(settings.VIEWS, settings.SITE_HOSTS ?? []);
+  const views = withSiteHosts(viewsOf(settings), settings.SITE_HOSTS ?? []);
   const limits = workerLimits({
     memoryMb: memoryMbOf(settings),
     workers: workersOf(settings),
@@ -229,7 +231,13 @@ async function openSink(
   });
   try {
     await verifySchema(db, MIGRATIONS);
-    return new ForgettingSink(tracer?.measured(db) ?? db, forgotten, (guarded) => new SqlSink(guarded, instance));
+    await verifyDeclarations(db, settings.VIEWS_FILE);
+    const declared = settings.VIEWS_FILE?.hash ?? "";
+    return new ForgettingSink(
+      tracer?.measured(db) ?? db,
+      forgotten,
+      (guarded) => new SqlSink(guarded, instance, { declared }),
+    );
   } catch (error) {
     await db.close();
     throw error;

@@ -9,26 +9,7 @@ import { DAY_MS } from "../../views/view.ts";
 import { lockToTheEnd } from "../advisory_locks.ts";
 import type { Database } from "../database.ts";
 import { databaseError } from "../database_errors.ts";
-
-/** The schema of a database, compared with the migrations of this program. */
-export interface SchemaState {
-  /** `changed`: an applied migration has another text here. `ahead`: the database has one that this program lacks. */
-  readonly state: "current" | "behind" | "missing" | "ahead" | "changed";
-  /** Names the migrations that are missing, unknown or changed. */
-  readonly detail: string;
-  readonly pending: readonly string[];
-}
-
-/** The schema cannot be used, or cannot be upgraded, in its present state. */
-export class SchemaMismatch extends Error {
-  override readonly name = "SchemaMismatch";
-  readonly state: SchemaState["state"];
-
-  constructor({ state, detail }: SchemaState, advice: string) {
-    super(`schema clickstream is ${state}: ${detail}. ${advice}`);
-    this.state = state;
-  }
-}
+import { SchemaMismatch, type SchemaState } from "../schema.ts";
 
 /** Compares the schema with the migrations. Needs only the right to read. */
 export async function schemaState(db: Database, migrations: readonly Migration[]): Promise<SchemaState> {

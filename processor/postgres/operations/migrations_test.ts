@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { type Migration, MIGRATIONS } from "../../../migrations/mod.ts";
 import { onEachDatabase } from "../../../testing/servers/databases.ts";
 import type { Database } from "../database.ts";
-import { migrate, SchemaMismatch, schemaState, verifySchema } from "./migrations.ts";
+import { SchemaMismatch } from "../schema.ts";
+import { migrate, schemaState, verifySchema } from "./migrations.ts";
 
 const NAMES = MIGRATIONS.map(({ name }) => name);
 const NEXT: Migration = { name: "9999_next.sql", sql: "create table clickstream.next (); select 1" };

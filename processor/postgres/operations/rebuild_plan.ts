@@ -35,12 +35,16 @@ export interface Plan {
   readonly fromMs: number;
   readonly version: string;
   readonly views: readonly string[];
+  /** Hash of the declared views. */
+  readonly declared: string;
+  /** False if one view is rebuilt: events, refusals and counts of records stay. */
+  readonly isWhole: boolean;
   readonly keepDays: number;
   readonly storeEvents: boolean;
   readonly hashRoutes: boolean;
   readonly siteHosts: readonly string[];
   /** Version of the staging tables: a rebuild that an older program began starts again. */
-  readonly layout: 3;
+  readonly layout: 4;
   /** Refusals that were sent back: their copies replace them. */
   readonly replayed: readonly string[];
 }

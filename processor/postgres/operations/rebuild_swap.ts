@@ -47,7 +47,7 @@ export async function swap(tx: Database, plan: Plan, views: readonly View[], rea
   const from = `'${new Date(fromMs).toISOString()}'::timestamptz`;
   for (const view of views) await replaceRows(tx, tableOf(view).name, tableOf(view).window[0]!.name, from);
   if (plan.storeEvents) await replaceEvents(tx, from);
-  for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
+  if (plan.isWhole) { for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start); }
   await tx.exec(`drop schema ${STAGING} cascade`);
 }
 

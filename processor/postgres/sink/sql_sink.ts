@@ -12,10 +12,10 @@ import type { Refusal } from "../../refusal.ts";
 import type { Delta } from "../../views/view.ts";
 import { lockToTheEnd } from "../advisory_locks.ts";
 import type { Database } from "../database.ts";
-import { isOfData } from "../database_errors.ts";
+import { DatabaseError, isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
-import { SCHEMA } from "../schema.ts";
+import { otherDeclarations, SCHEMA } from "../schema.ts";
 import { writeByUser } from "./sql_by_user.ts";
 import { readByRollups, RollupChanges } from "./sql_rollups.ts";
 import { writeSessions } from "./sql_sessions.ts";
@@ -37,17 +37,31 @@ const KEEPS_ALL = "set local clickstream.firsts = 'kept'; set local clickstream.
  */
 const ADOPTIONS = `(select count(*) from ${SCHEMA}.former_progress f where f.topic = $1::text)`;
 
+/** SQLSTATE of `verify_declarations`. */
+const OTHER_DECLARATIONS = "CSD01";
+
+/** Where a sink writes. */
+export interface SinkOptions {
+  /** Schema of the tables (default: `clickstream`). */
+  readonly schema?: string;
+  /** Hash of the declared views that the program knows. Without it, the database may have any. */
+  readonly declared?: string;
+}
+
 /** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
 export class SqlSink implements Sink {
   readonly #db: Database;
   readonly #instance: string;
   readonly #schema: string;
+  readonly #begin: string;
 
   /** @param instance name of the instance, stored in `progress.committed_by` */
-  constructor(db: Database, instance: string, schema: string = SCHEMA) {
+  constructor(db: Database, instance: string, { schema = SCHEMA, declared }: SinkOptions = {}) {
     this.#db = db;
     this.#instance = instance;
     this.#schema = schema;
+    const verify = declared === undefined ? "" : `; select clickstream.verify_declarations('${declared}')`;
+    this.#begin = `${BY_KEY}; ${KEEPS_ALL}${verify}`;
   }
 
   async hashKey(): Promise<Uint8Array> {
@@ -97,13 +111,14 @@ export class SqlSink implements Sink {
     try {
       await this.#commit(commit);
     } catch (error) {
+      if (error instanceof DatabaseError && error.code === OTHER_DECLARATIONS) throw otherDeclarations();
       throw isOfData(error) ? new Unstorable(error.message, { cause: error }) : error;
     }
   }
 
   async #commit(commit: Commit): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      await tx.exec(`${BY_KEY}; ${KEEPS_ALL}`);
+      await tx.exec(this.#begin);
       await this.#advance(tx, commit);
       const shared = commit.deltas.filter(({ view }) => !view.by.includes("user") || view.window.kind === "session");
       await allSettledOrThrow([

@@ -53,7 +53,8 @@ function eventRow(batch: Batch, i: number): Row {
   };
 }
 
-function viewRows(sink: MemorySink, view: View): Row[] {
+/** The rows of a view, in the form in which tables are compared. */
+export function viewRows(sink: MemorySink, view: View): Row[] {
   const { window, key, measured } = tableOf(view);
   const kinds = shapeOf(view).columns;
   const columns = [...window, ...key, ...measured];

@@ -14,11 +14,11 @@
 --       for each row execute function clickstream.flink_no_session();
 --     create unique index flink_pages on clickstream.pages (window_start, page) nulls not distinct;
 --
--- A page of more bytes than an index holds is left out of views by page.
+-- A page, product or campaign of more bytes than an index holds is left out of views by it.
 --
 -- What Flink does otherwise than the processor:
 -- - A window is written once, when the watermark has passed its end; an event that comes later still is left out of it.
---   A session is written when it is over. Only user_days goes on counting.
+--   A session is written when it is over. Only views by day go on counting.
 -- - What can't be an event is left out and leaves no row in refusals. Text is taken for a number and a number for text,
 --   lengths count code points, and no check is made of the other fields.
 -- - No raw events are stored and no progress: nothing says which windows are final, and heatmap and retention count what
@@ -122,13 +122,13 @@ FROM (
 )
 WHERE repetition = 1;
 
-CREATE TABLE user_days (
+CREATE TABLE `user_days` (
   `day` DATE NOT NULL,
-  user_id STRING NOT NULL,
-  events BIGINT,
-  purchases BIGINT,
-  revenue_cents BIGINT,
-  PRIMARY KEY (`day`, user_id) NOT ENFORCED
+  `user_id` STRING NOT NULL,
+  `events` BIGINT,
+  `purchases` BIGINT,
+  `revenue_cents` BIGINT,
+  PRIMARY KEY (`day`, `user_id`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -138,27 +138,27 @@ CREATE TABLE user_days (
   'table-name' = 'clickstream.user_days'
 );
 
-CREATE TABLE sessions (
-  started_at TIMESTAMP(3) NOT NULL,
-  ended_at TIMESTAMP(3),
-  user_id STRING NOT NULL,
-  session_id STRING NOT NULL,
-  events BIGINT,
-  page_views BIGINT,
-  entry_page STRING,
-  entry_at TIMESTAMP(3),
-  entry_event_id STRING,
-  exit_page STRING,
-  exit_at TIMESTAMP(3),
-  exit_event_id STRING,
-  device STRING,
-  first_event_id STRING,
-  region STRING,
-  carts BIGINT,
-  purchases BIGINT,
-  revenue_cents BIGINT,
-  funnel_step SMALLINT,
-  PRIMARY KEY (user_id, session_id, started_at) NOT ENFORCED
+CREATE TABLE `sessions` (
+  `started_at` TIMESTAMP(3) NOT NULL,
+  `ended_at` TIMESTAMP(3),
+  `user_id` STRING NOT NULL,
+  `session_id` STRING NOT NULL,
+  `events` BIGINT,
+  `page_views` BIGINT,
+  `entry_page` STRING,
+  `entry_at` TIMESTAMP(3),
+  `entry_event_id` STRING,
+  `exit_page` STRING,
+  `exit_at` TIMESTAMP(3),
+  `exit_event_id` STRING,
+  `device` STRING,
+  `first_event_id` STRING,
+  `region` STRING,
+  `carts` BIGINT,
+  `purchases` BIGINT,
+  `revenue_cents` BIGINT,
+  `funnel_step` SMALLINT,
+  PRIMARY KEY (`user_id`, `session_id`, `started_at`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -168,16 +168,16 @@ CREATE TABLE sessions (
   'table-name' = 'clickstream.sessions'
 );
 
-CREATE TABLE traffic (
-  window_start TIMESTAMP(3) NOT NULL,
-  event_type STRING NOT NULL,
-  device STRING NOT NULL,
-  region STRING NOT NULL,
-  events BIGINT,
-  users BIGINT,
-  users_state BYTES,
-  revenue_cents BIGINT,
-  PRIMARY KEY (window_start, event_type, device, region) NOT ENFORCED
+CREATE TABLE `traffic` (
+  `window_start` TIMESTAMP(3) NOT NULL,
+  `event_type` STRING NOT NULL,
+  `device` STRING NOT NULL,
+  `region` STRING NOT NULL,
+  `events` BIGINT,
+  `users` BIGINT,
+  `users_state` BYTES,
+  `revenue_cents` BIGINT,
+  PRIMARY KEY (`window_start`, `event_type`, `device`, `region`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -187,13 +187,13 @@ CREATE TABLE traffic (
   'table-name' = 'clickstream.traffic'
 );
 
-CREATE TABLE pages (
-  window_start TIMESTAMP(3) NOT NULL,
-  page STRING NOT NULL,
+CREATE TABLE `pages` (
+  `window_start` TIMESTAMP(3) NOT NULL,
+  `page` STRING NOT NULL,
   `views` BIGINT,
-  users BIGINT,
-  users_state BYTES,
-  PRIMARY KEY (window_start, page) NOT ENFORCED
+  `users` BIGINT,
+  `users_state` BYTES,
+  PRIMARY KEY (`window_start`, `page`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -203,12 +203,12 @@ CREATE TABLE pages (
   'table-name' = 'clickstream.pages'
 );
 
-CREATE TABLE active_users (
-  window_start TIMESTAMP(3) NOT NULL,
-  window_end TIMESTAMP(3),
-  users BIGINT,
-  users_state BYTES,
-  PRIMARY KEY (window_start) NOT ENFORCED
+CREATE TABLE `active_users` (
+  `window_start` TIMESTAMP(3) NOT NULL,
+  `window_end` TIMESTAMP(3),
+  `users` BIGINT,
+  `users_state` BYTES,
+  PRIMARY KEY (`window_start`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -222,107 +222,107 @@ EXECUTE STATEMENT SET
 BEGIN
 
 -- Events, purchases and revenue of each user, each UTC day.
-INSERT INTO user_days (`day`, user_id, events, purchases, revenue_cents)
+INSERT INTO `user_days` (`day`, user_id, `events`, `purchases`, `revenue_cents`)
 SELECT
   `day`,
   user_id,
-  events,
-  purchases,
-  revenue_cents
+  `events`,
+  `purchases`,
+  `revenue_cents`
 FROM (
   SELECT /*+ STATE_TTL('events' = '31 d') */ CAST(event_time AS DATE) AS `day`, user_id,
-    COUNT(*) AS events,
-    COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS purchases,
-    COALESCE(SUM(revenue_cents), 0) AS revenue_cents
+    COUNT(*) AS `events`,
+    COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS `purchases`,
+    COALESCE(SUM(revenue_cents), 0) AS `revenue_cents`
   FROM events
   GROUP BY CAST(event_time AS DATE), user_id
 );
 
 -- Visits: events of one user with at most 30 minutes between them.
-INSERT INTO sessions (started_at, ended_at, user_id, session_id, events, page_views, entry_page, entry_at, entry_event_id, exit_page, exit_at, exit_event_id, device, first_event_id, region, carts, purchases, revenue_cents, funnel_step)
+INSERT INTO `sessions` (`started_at`, `ended_at`, user_id, session_id, `events`, `page_views`, `entry_page`, `entry_at`, `entry_event_id`, `exit_page`, `exit_at`, `exit_event_id`, `device`, `first_event_id`, `region`, `carts`, `purchases`, `revenue_cents`, `funnel_step`)
 SELECT
-  window_start AS started_at,
-  window_end - INTERVAL '30' MINUTE AS ended_at,
+  window_start AS `started_at`,
+  window_end - INTERVAL '30' MINUTE AS `ended_at`,
   user_id,
   COALESCE(session_id, '') AS session_id,
-  events,
-  page_views,
-  SPLIT_INDEX(entry_page, CHR(0), 2) AS entry_page,
-  CAST(SPLIT_INDEX(entry_page, CHR(0), 0) AS TIMESTAMP(3)) AS entry_at,
-  SPLIT_INDEX(entry_page, CHR(0), 1) AS entry_event_id,
-  SPLIT_INDEX(exit_page, CHR(0), 2) AS exit_page,
-  CAST(SPLIT_INDEX(exit_page, CHR(0), 0) AS TIMESTAMP(3)) AS exit_at,
-  SPLIT_INDEX(exit_page, CHR(0), 1) AS exit_event_id,
-  SPLIT_INDEX(device, CHR(0), 2) AS device,
-  SPLIT_INDEX(device, CHR(0), 1) AS first_event_id,
-  SPLIT_INDEX(region, CHR(0), 2) AS region,
-  carts,
-  purchases,
-  revenue_cents,
-  CAST(CASE WHEN REGEXP(funnel_step, 'a.*b.*c') THEN 3 WHEN REGEXP(funnel_step, 'a.*b') THEN 2 WHEN REGEXP(funnel_step, 'a') THEN 1 ELSE 0 END AS SMALLINT) AS funnel_step
+  `events`,
+  `page_views`,
+  SPLIT_INDEX(`entry_page`, CHR(0), 2) AS `entry_page`,
+  CAST(SPLIT_INDEX(`entry_page`, CHR(0), 0) AS TIMESTAMP(3)) AS `entry_at`,
+  SPLIT_INDEX(`entry_page`, CHR(0), 1) AS `entry_event_id`,
+  SPLIT_INDEX(`exit_page`, CHR(0), 2) AS `exit_page`,
+  CAST(SPLIT_INDEX(`exit_page`, CHR(0), 0) AS TIMESTAMP(3)) AS `exit_at`,
+  SPLIT_INDEX(`exit_page`, CHR(0), 1) AS `exit_event_id`,
+  SPLIT_INDEX(`device`, CHR(0), 2) AS `device`,
+  SPLIT_INDEX(`device`, CHR(0), 1) AS `first_event_id`,
+  SPLIT_INDEX(`region`, CHR(0), 2) AS `region`,
+  `carts`,
+  `purchases`,
+  `revenue_cents`,
+  CAST(CASE WHEN REGEXP(`funnel_step`, 'a.*b.*c') THEN 3 WHEN REGEXP(`funnel_step`, 'a.*b') THEN 2 WHEN REGEXP(`funnel_step`, 'a') THEN 1 ELSE 0 END AS SMALLINT) AS `funnel_step`
 FROM (
   SELECT window_start, window_end, user_id, session_id,
-    COUNT(*) AS events,
-    COUNT(*) FILTER (WHERE event_type IN ('page_view')) AS page_views,
-    MIN(place || CHR(0) || COALESCE(page, '')) FILTER (WHERE event_type IN ('page_view')) AS entry_page,
-    MAX(place || CHR(0) || COALESCE(page, '')) FILTER (WHERE event_type IN ('page_view')) AS exit_page,
-    MIN(place || CHR(0) || COALESCE(device, '')) AS device,
-    MIN(place || CHR(0) || COALESCE(region, '')) AS region,
-    COUNT(*) FILTER (WHERE event_type IN ('add_to_cart')) AS carts,
-    COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS purchases,
-    COALESCE(SUM(revenue_cents), 0) AS revenue_cents,
-    ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CASE event_type WHEN 'page_view' THEN 'a' WHEN 'add_to_cart' THEN 'b' WHEN 'purchase' THEN 'c' END) FILTER (WHERE event_type IN ('page_view', 'add_to_cart', 'purchase'))), '') AS funnel_step
+    COUNT(*) AS `events`,
+    COUNT(*) FILTER (WHERE event_type IN ('page_view')) AS `page_views`,
+    MIN(place || CHR(0) || COALESCE(page, '')) FILTER (WHERE event_type IN ('page_view')) AS `entry_page`,
+    MAX(place || CHR(0) || COALESCE(page, '')) FILTER (WHERE event_type IN ('page_view')) AS `exit_page`,
+    MIN(place || CHR(0) || COALESCE(device, '')) AS `device`,
+    MIN(place || CHR(0) || COALESCE(region, '')) AS `region`,
+    COUNT(*) FILTER (WHERE event_type IN ('add_to_cart')) AS `carts`,
+    COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS `purchases`,
+    COALESCE(SUM(revenue_cents), 0) AS `revenue_cents`,
+    ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CASE event_type WHEN 'page_view' THEN 'a' WHEN 'add_to_cart' THEN 'b' WHEN 'purchase' THEN 'c' END) FILTER (WHERE event_type IN ('page_view', 'add_to_cart', 'purchase'))), '') AS `funnel_step`
   FROM TABLE(SESSION(TABLE events PARTITION BY (user_id, session_id), DESCRIPTOR(event_time), INTERVAL '30' MINUTE))
   GROUP BY window_start, window_end, user_id, session_id
 );
 
 -- Events, users and revenue by event type, device and region, each minute.
-INSERT INTO traffic (window_start, event_type, device, region, events, users, users_state, revenue_cents)
+INSERT INTO `traffic` (`window_start`, event_type, device, region, `events`, `users`, `users_state`, `revenue_cents`)
 SELECT
-  window_start,
+  window_start AS `window_start`,
   event_type,
   device,
   region,
-  events,
-  users,
-  CAST(X'' AS BYTES) AS users_state,
-  revenue_cents
+  `events`,
+  `users`,
+  CAST(X'' AS BYTES) AS `users_state`,
+  `revenue_cents`
 FROM (
   SELECT window_start, window_end, event_type, device, region,
-    COUNT(*) AS events,
-    COUNT(DISTINCT user_id) AS users,
-    COALESCE(SUM(revenue_cents), 0) AS revenue_cents
+    COUNT(*) AS `events`,
+    COUNT(DISTINCT user_id) AS `users`,
+    COALESCE(SUM(revenue_cents), 0) AS `revenue_cents`
   FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
   GROUP BY window_start, window_end, event_type, device, region
 );
 
 -- Page views and their users by page, each minute.
-INSERT INTO pages (window_start, page, `views`, users, users_state)
+INSERT INTO `pages` (`window_start`, page, `views`, `users`, `users_state`)
 SELECT
-  window_start,
+  window_start AS `window_start`,
   page,
   `views`,
-  users,
-  CAST(X'' AS BYTES) AS users_state
+  `users`,
+  CAST(X'' AS BYTES) AS `users_state`
 FROM (
   SELECT window_start, window_end, page,
     COUNT(*) AS `views`,
-    COUNT(DISTINCT user_id) AS users
+    COUNT(DISTINCT user_id) AS `users`
   FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
   WHERE event_type IN ('page_view') AND CHAR_LENGTH(TO_BASE64(page)) <= 3464
   GROUP BY window_start, window_end, page
 );
 
 -- Users with any event in five minutes, every minute.
-INSERT INTO active_users (window_start, window_end, users, users_state)
+INSERT INTO `active_users` (`window_start`, `window_end`, `users`, `users_state`)
 SELECT
-  window_start,
-  window_end,
-  users,
-  CAST(X'' AS BYTES) AS users_state
+  window_start AS `window_start`,
+  window_end AS `window_end`,
+  `users`,
+  CAST(X'' AS BYTES) AS `users_state`
 FROM (
   SELECT window_start, window_end,
-    COUNT(DISTINCT user_id) AS users
+    COUNT(DISTINCT user_id) AS `users`
   FROM TABLE(HOP(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE))
   GROUP BY window_start, window_end
 );

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { migrated, onEachDatabase } from "../../../testing/servers/databases.ts";
+import { type DeclaredViews, readDeclared } from "../../declared/file.ts";
+import { RESERVED } from "../../declared/reserved.ts";
+import { compareTables, formatDifferences } from "../../oracle/differences.ts";
+import { clicks } from "../../oracle/logs.ts";
+import { expectedOf } from "../../oracle/oracle.ts";
+import { ingest, KEEP_DAYS } from "../../testing/ingest_schedules.ts";
+import { VIEWS } from "../../views/mod.ts";
+import type { Database } from "../database.ts";
+import { SchemaMismatch } from "../schema.ts";
+import { SqlSink } from "../sink/sql_sink.ts";
+import { missingRights } from "./rights.ts";
+import {
+  applyDeclarations,
+  type Change,
+  changesIn,
+  declarationsOf,
+  takenNames,
+  verifyDeclarations,
+} from "./declarations.ts";
+
+function file(...views: readonly string[]): DeclaredViews {
+  const text = views.map((view) => `  - ${view.trim().replaceAll("\n", "\n    ")}\n`).join("");
+  return readDeclared(`views:${text === "" ? " []" : `\n${text}`}`, "views.yaml");
+}
+
+const CARTS = `
+name: sale_carts
+description: What is in carts, it's by product.
+filter: { event: add_to_cart }
+window: 15 minutes
+keys: [product, device]
+measures: { carts: count, people: users, price_cents: sum price, least_cents: min price, last_page: last page }
+`;
+const PAGES = `
+name: long_pages
+description: Views of pages, every ten minutes.
+window: { size: 30 minutes, every: 10 minutes }
+keys: [page]
+measures: { page_views: { measure: count, filter: { event: page_view } } }
+`;
+const DAYS = `
+name: region_days
+description: Days of regions.
+window: 1 day
+keys: [region]
+measures: { events: count, revenue_cents: sum revenue }
+`;
+
+const LOG = clicks([
+  ["ann", "09:00", "page_view", "/home?x=1", { region: "eu" }],
+  ["ann", "09:09", "add_to_cart", "/p/1", { productId: "1", price: 2.5, device: "mobile" }],
+  ["bob", "09:14", "add_to_cart", "/p/1", { productId: "1", price: 2, device: "mobile" }],
+  ["bob", "09:15", "add_to_cart", "/p/1", { productId: "1", price: 3, device: "mobile" }],
+  ["bob", "09:16", "add_to_cart", "/p/2", { price: 3, device: "mobile" }],
+  ["cat", "09:05", "purchase", "/pay", { region: "us", price: 5, quantity: 2 }],
+  ["cat", "09:59", "page_view", "/home", { region: "us" }],
+]);
+
+const SCHEDULE = { inAPoll: 2, inACommit: 3, turnsOfALife: 2 };
+
+async function names(db: Database): Promise<string[]> {
+  return (await declarationsOf(db)).views.map(({ name }) => name);
+}
+
+function kinds(changes: readonly Change[]): string[] {
+  return changes.map(({ kind, view }) => `${kind} ${view.name}`);
+}
+
+onEachDatabase("declared views", {
+  "have tables with the rows that the oracle computes from their declaration": async (open) => {
+    const db = await migrated(open);
+    const declared = file(CARTS, PAGES, DAYS);
+    assert.deepEqual(kinds(await applyDeclarations(db, declared, false)), [
+      ...["create sale_carts", "create long_pages", "create region_days"],
+    ]);
+    const views = [...VIEWS, ...declared.views];
+    await ingest(LOG, new SqlSink(db, "test", { declared: declared.hash }), SCHEDULE, views);
+    const expected = expectedOf(LOG, { keepDays: KEEP_DAYS, views: declared.views });
+    const rows = declared.views.map(({ name }) => expected.others[name]!.rows.length);
+    assert.deepEqual(rows, [2, 16, 3]);
+    assert.equal(formatDifferences(await compareTables(db, expected)), "every table agrees");
+    await db.exec("set role clickstream_writer");
+    assert.deepEqual(await missingRights(db, views), []);
+    await db.exec("reset role; set role clickstream_reader");
+    const { rows: read } = await db.query("select carts from clickstream.sale_carts");
+    assert.equal(read.length, 2);
+  },
+
+  "have a comment on each table and column": async (open) => {
+    const db = await migrated(open);
+    await applyDeclarations(db, file(CARTS, PAGES, DAYS), false);
+    const { rows } = await db.query(
+      `select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        where c.relnamespace = 'clickstream'::regnamespace and c.relkind = 'r' and c.relname in ('sale_carts', 'long_pages', 'region_days')
+          and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)`,
+    );
+    assert.deepEqual(rows, []);
+    const { rows: [about] } = await db.query<{ text: string }>(
+      "select obj_description('clickstream.sale_carts'::regclass) as text",
+    );
+    assert.equal(about!.text, "What is in carts, it's by product.");
+  },
+
+  "change with their file, and lose rows only if told": async (open) => {
+    const db = await migrated(open);
+    await applyDeclarations(db, file(CARTS, DAYS), false);
+    const changed = file(CARTS.replace("15 minutes", "30 minutes"), DAYS.replace("Days of", "The days of"), PAGES);
+    assert.deepEqual(kinds(changesIn(await declarationsOf(db), changed)), [
+      ...["replace sale_carts", "describe region_days", "create long_pages"],
+    ]);
+    await assert.rejects(applyDeclarations(db, changed, false), /drops the rows of sale_carts; nothing was changed/);
+    await assert.rejects(applyDeclarations(db, file(CARTS), false), /drops the rows of region_days/);
+    assert.deepEqual(await names(db), ["sale_carts", "region_days"]);
+    await db.exec(
+      "insert into clickstream.region_days (day, region, events, revenue_cents) values ('2026-01-01', 'eu', 1, 0)",
+    );
+    await applyDeclarations(db, changed, true);
+    assert.deepEqual(await names(db), ["sale_carts", "region_days", "long_pages"]);
+    const { rows } = await db.query(
+      "select events, obj_description('clickstream.region_days'::regclass) as about from clickstream.region_days",
+    );
+    assert.deepEqual(rows.map(({ about }) => about), ["The days of regions."]);
+    assert.deepEqual(kinds(await applyDeclarations(db, changed, false)), []);
+    assert.deepEqual(kinds(await applyDeclarations(db, file(), true)), [
+      ...["drop sale_carts", "drop region_days", "drop long_pages"],
+    ]);
+    assert.deepEqual(await names(db), []);
+    await verifyDeclarations(db, null);
+  },
+
+  "refuse the names of other tables and indexes": async (open) => {
+    const db = await migrated(open);
+    await applyDeclarations(db, file(DAYS), false);
+    const wanted = file(DAYS, CARTS.replace("sale_carts", "region_days_pkey"), PAGES);
+    assert.deepEqual(await takenNames(db, changesIn(await declarationsOf(db), wanted)), ["region_days_pkey"]);
+  },
+
+  "are those of whoever commits": async (open) => {
+    const db = await migrated(open);
+    const [old, now] = [file(DAYS), file(DAYS, CARTS)];
+    await applyDeclarations(db, old, false);
+    await verifyDeclarations(db, old);
+    await assert.rejects(
+      verifyDeclarations(db, null),
+      /declares other views than the database has: region_days \(only in the database\)/,
+    );
+    const sink = new SqlSink(db, "old", { declared: old.hash });
+    const half = { ...LOG, partitions: LOG.partitions.map((records) => records.slice(0, 3)) };
+    await ingest(half, sink, SCHEDULE, [...VIEWS, ...old.views]);
+    await applyDeclarations(db, now, false);
+    const late = ingest(LOG, sink, SCHEDULE, [...VIEWS, ...old.views]);
+    await assert.rejects(late, (error: unknown) => {
+      assert.ok(error instanceof SchemaMismatch, String(error));
+      assert.match(
+        error.message,
+        /is behind: VIEWS_FILE declares other views.*Set VIEWS_FILE.*clickstream views apply/,
+      );
+      return true;
+    });
+    const { rows: [row] } = await db.query<{ n: number }>("select sum(consumed)::int as n from clickstream.progress");
+    assert.equal(row!.n, half.partitions.flat().length);
+    await ingest(LOG, new SqlSink(db, "new", { declared: now.hash }), SCHEDULE, [...VIEWS, ...now.views]);
+  },
+
+  "have no names that PostgreSQL reserves": async (open) => {
+    const db = await open();
+    const { rows } = await db.query<{ word: string }>("select word from pg_get_keywords() where catcode in ('R', 'T')");
+    assert.deepEqual(rows.map(({ word }) => word).filter((word) => !RESERVED.has(word)), []);
+  },
+});
