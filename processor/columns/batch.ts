@@ -13,14 +13,19 @@ import { type Dictionary, NONE, type Sequence } from "./strings.ts";
 export const BATCH_EVENTS = 8192;
 
 /** Dimensions that a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
-export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region"] as const;
+export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region", "currency"] as const;
 
 /** One of `DIMENSIONS`. */
 export type Dimension = typeof DIMENSIONS[number];
 
 /** Columns of codes: the dimensions, and other fields of raw events, such as the page as it was sent. */
 export const CODED = [
-  ...DIMENSIONS,
+  "type",
+  "user",
+  "session",
+  "pagePath",
+  "device",
+  "region",
   "page",
   "referrer",
   "product",
@@ -33,15 +38,15 @@ export const CODED = [
 /** One of `CODED`. */
 export type Coded = typeof CODED[number];
 
-/** Quantities that a measure may sum. */
-export type Quantity = "revenue";
+/** Quantities that a measure may sum; `unconverted` is 1 for a purchase without a rate. */
+export type Quantity = "revenue" | "unconverted";
 
 /** The columns that are needed. Others may stay unwritten if that is faster. */
 export interface Wanted {
   /** The identity, which breaks ties between events of the same time. */
   readonly ids: boolean;
   readonly sessions: boolean;
-  /** The fields of raw events that are no dimension; implies all others. */
+  /** The currency, and the fields of raw events that are no dimension; implies all others. */
   readonly events: boolean;
 }
 
@@ -88,10 +93,10 @@ export interface Columns {
   readonly time: Float64Array;
   /** Keyed hash of the `eventId`, for finding duplicates: `ID_WORDS` per event, all 0 without an `eventId`. */
   readonly idHash: Int32Array;
-  /** Unit price in cents; NaN if absent. */
+  /** Unit price in minor units of its currency; NaN if absent. */
   readonly price: Float64Array;
   readonly quantity: Float64Array;
-  /** Revenue in cents; 0 except for purchases. */
+  /** Revenue in minor units, of the shop's currency once it is converted; 0 except for purchases. */
   readonly revenue: Float64Array;
   /** Codes into the dictionaries, `NONE` if absent. */
   readonly codes: { readonly [column in Coded]: Int32Array };
@@ -146,9 +151,14 @@ export interface WrittenRows {
   readonly next: number;
 }
 
+/** The column of batches in which everything has a rate. */
+const ALL_CONVERTED = new Float64Array(BATCH_EVENTS);
+
 /** Up to `capacity` events, one value per event in every column. */
 export class Batch implements Columns {
   count = 0;
+  /** 1 for a purchase that has no rate, otherwise 0. Call `beginConversion` before writing it. */
+  unconverted: Float64Array;
   readonly words: Dictionaries;
   /** Number of events of the commit before this batch: event `i` has index `first + i` in `words.ids`. */
   first: number;
@@ -176,6 +186,12 @@ export class Batch implements Columns {
     this.quantity = columns.quantity;
     this.revenue = columns.revenue;
     this.codes = columns.codes;
+    this.unconverted = capacity > BATCH_EVENTS ? new Float64Array(capacity) : ALL_CONVERTED;
+  }
+
+  /** Gives the batch a column `unconverted` of its own. */
+  beginConversion(): void {
+    if (this.unconverted === ALL_CONVERTED) this.unconverted = new Float64Array(this.capacity);
   }
 
   /** Sets the `eventId` of the event at index `count`: `[start, end)` of `view`, with this hash. */

@@ -10,14 +10,14 @@ import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
 import { cutPage, isoDay, isoTime } from "./values.ts";
 import { groupBy, revenueOf } from "./windows.ts";
 
-type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region";
+type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | "currency";
 type Filter = { readonly [dimension in Dimension]?: readonly string[] };
 
 /** A measure's declaration. */
 export interface Asked {
   readonly kind: "count" | "sum" | "distinct" | "first" | "last" | "funnel" | "acquisition";
   readonly where: Filter;
-  readonly of?: Dimension | "revenue";
+  readonly of?: Dimension | "revenue" | "unconverted";
   readonly steps?: readonly string[];
   readonly siteHosts?: readonly string[];
 }
@@ -44,6 +44,7 @@ const COLUMNS: { readonly [dimension in Dimension]: string } = {
     pagePath: "page",
     device: "device",
     region: "region",
+    currency: "currency",
   },
 };
 
@@ -54,6 +55,7 @@ const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => strin
   pagePath: (event) => cutPage(event.page),
   device: (event) => event.device,
   region: (event) => event.region,
+  currency: (event) => event.currency,
 };
 
 /** The compared columns of a view's table: its window, its key, its measures, and the columns derived from them. */
@@ -96,7 +98,8 @@ function isAcquisition({ kind }: Asked): boolean {
 /** The rows of a view's table, unordered. */
 export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[] {
   const { where = {}, by } = question;
-  const counted = events.filter((event) => passes(event, where));
+  const hasKey = (event: StoredEvent) => !by.includes("currency") || event.currency !== null;
+  const counted = events.filter((event) => passes(event, where) && hasKey(event));
   const groups = groupBy(counted, (event) => JSON.stringify(by.map((dimension) => VALUES[dimension](event))));
   return [...groups.values()].flatMap((ofKey) =>
     windowsOf(question.window, ofKey).map(({ times, inside }) => {
@@ -170,7 +173,7 @@ function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent
     case "count":
       return events.length;
     case "sum":
-      return revenueOf(events);
+      return of === "revenue" ? revenueOf(events) : `${events.filter((event) => event.isUnconverted).length}`;
     case "acquisition":
       return null;
     case "distinct":

@@ -2,10 +2,11 @@
  * Folds batches of events into a view's delta. It knows nothing of Kafka, PostgreSQL or the current time.
  * @module
  */
-import { type Batch, BATCH_EVENTS, type Dictionaries } from "../columns/batch.ts";
+import { type Batch, BATCH_EVENTS, type Dictionaries, type Dimension } from "../columns/batch.ts";
 import { codesOf, numbersOf, rowsBelow, Texts } from "../columns/cells.ts";
 import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { Groups } from "../columns/groups.ts";
+import { NONE } from "../columns/strings.ts";
 import { type Accumulator, selector } from "../measures/measure.ts";
 import { type Delta, paneMs, type Row, type Values, type View } from "../views/view.ts";
 
@@ -24,6 +25,9 @@ const FIRST_SESSIONS = 64;
 /** Row 0 for each event, for selecting events when rows don't matter. */
 const EVERY = new Int32Array(BATCH_EVENTS);
 
+/** Dimensions without which a window has no row. A session has one without a client's own session. */
+const OPTIONAL: ReadonlySet<Dimension> = new Set(["currency"]);
+
 /** A fold of `view` over batches that share the dictionaries `words`. */
 export function fold(view: View, words: Dictionaries): Fold {
   return view.window.kind === "session" ? new SessionFold(view, words) : new PaneFold(view, words);
@@ -36,6 +40,8 @@ class PaneFold implements Fold {
   readonly #groups: Groups;
   readonly #accumulators: readonly Accumulator<unknown>[];
   readonly #select: (batch: Batch, rows: Int32Array) => Int32Array;
+  /** Dimensions that an event may lack: then it is in no row. */
+  readonly #optional: readonly Dimension[];
   #rows = NO_INTEGERS;
 
   constructor(view: View, words: Dictionaries) {
@@ -44,6 +50,7 @@ class PaneFold implements Fold {
     this.#groups = new Groups(view.by.length);
     this.#accumulators = Object.values(view.measures).map((measure) => measure.accumulator(words));
     this.#select = selector(view.where ?? {}, words);
+    this.#optional = view.by.filter((dimension) => OPTIONAL.has(dimension));
   }
 
   add(batch: Batch): void {
@@ -54,9 +61,15 @@ class PaneFold implements Fold {
     const wanted = this.#select(batch, EVERY);
     const times = batch.time;
     for (let i = 0; i < batch.count; i++) {
-      rows[i] = wanted[i]! < 0 ? -1 : this.#groups.row(Math.floor(times[i]! / widthMs), columns, i);
+      rows[i] = wanted[i]! < 0 || this.#lacksKey(batch, i)
+        ? -1
+        : this.#groups.row(Math.floor(times[i]! / widthMs), columns, i);
     }
     for (const accumulator of this.#accumulators) accumulator.add(batch, rows, this.#groups.count);
+  }
+
+  #lacksKey(batch: Batch, i: number): boolean {
+    return this.#optional.length > 0 && this.#optional.some((dimension) => batch.codes[dimension][i] === NONE);
   }
 
   delta(): Delta {

@@ -231,6 +231,12 @@ function gauges(activity: Activity): Metric[] {
       () => activity.memory,
     ),
     gauge(
+      "clickstream_unconverted_purchases",
+      "Purchases in the tables without a rate to the shop's currency, which add nothing to revenue, by currency.",
+      "currency",
+      () => activity.money?.unconverted.map(({ currency, purchases }) => [currency, purchases]) ?? [],
+    ),
+    gauge(
       "clickstream_last_commit_timestamp_seconds",
       "When the last commit was applied.",
       null,

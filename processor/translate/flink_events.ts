@@ -3,6 +3,7 @@
  * @module
  */
 import type { Dimension, Quantity } from "../columns/batch.ts";
+import { HUNDREDTHS, priceDigits } from "../currency.ts";
 import { FIELDS, MAX_AHEAD_MS, MAX_CENTS } from "../event.ts";
 import { COLUMN_OF } from "./table.ts";
 
@@ -17,10 +18,15 @@ export interface Bounds {
   readonly keepMs: number;
   /** Whether a fragment that is a route belongs to the page. */
   readonly hashRoutes: boolean;
+  /** The shop's currency; null: all purchases count as they were sent. */
+  readonly currency: string | null;
 }
 
 /** Column of the view `events` that holds a quantity. */
-export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = { revenue: "revenue_cents" };
+export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = {
+  revenue: "revenue_cents",
+  unconverted: "unconverted",
+};
 
 /** Event time as text that sorts by time. */
 export const HAPPENED = "DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS')";
@@ -54,7 +60,7 @@ export function table(name: string, columns: readonly string[], connector: Conne
 export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
   const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region", "price"];
   return table("clicks", [
-    ...[...fields, "quantity"].map((field) => `\`${field}\` STRING`),
+    ...[...fields, "quantity", "currency"].map((field) => `\`${field}\` STRING`),
     "kafka_topic STRING METADATA FROM 'topic' VIRTUAL",
     "kafka_partition INT METADATA FROM 'partition' VIRTUAL",
     "kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL",
@@ -99,10 +105,15 @@ function isoTime(): string {
 
 const PATH = "REGEXP_REPLACE(page, '(?s)[?#].*', '')";
 
-const ROUNDED = "ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2)";
+/** The price with so many digits after the point. */
+function rounded(digits: number): string {
+  return `ROUND(TRY_CAST(price AS DECIMAL(38, 18)), ${digits})`;
+}
 
 /** The valid messages as events, without duplicates. */
-export function eventsView({ keepMs, hashRoutes }: Bounds): string {
+export function eventsView({ keepMs, hashRoutes, currency }: Bounds): string {
+  const digits = priceDigits(currency, currency);
+  const isForeign = currency === null ? null : `COALESCE(currency, ${quoted(currency)}) <> ${quoted(currency)}`;
   const columns: readonly (readonly [string, string])[] = [
     [
       "event_id",
@@ -126,10 +137,18 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
       `THEN device ELSE ${quoted(FIELDS.device.other)} END`,
     ],
     [COLUMN_OF.region, `COALESCE(region, ${quoted(FIELDS.region.absent)})`],
+    [COLUMN_OF.currency, "currency"],
     [
       QUANTITY_COLUMN.revenue,
-      "CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(\n" +
-      "    TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END",
+      `CASE WHEN eventType = 'purchase'${
+        isForeign === null ? "" : ` AND NOT ${isForeign}`
+      } THEN COALESCE(CAST(ROUND(\n` +
+      `    TRY_CAST(price AS DECIMAL(38, 18)), ${digits}) * ${10 ** digits} AS BIGINT) * ` +
+      "COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END",
+    ],
+    [
+      QUANTITY_COLUMN.unconverted,
+      isForeign === null ? "0" : `CASE WHEN eventType = 'purchase' AND ${isForeign} THEN 1 ELSE 0 END`,
     ],
   ];
   const text = [...columns.map(([name, sql]) => `${sql} AS ${name}`), "event_time", "kafka_partition"];
@@ -141,9 +160,12 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
     orAbsent("sessionId", bounded("sessionId", FIELDS.sessionId.maxLength)),
     orAbsent("region", bounded("region", FIELDS.region.maxLength)),
     `POSITION(${BETWEEN} IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '')) = 0`,
-    orAbsent("price", `COALESCE(${ROUNDED} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
+    orAbsent("price", `COALESCE(${rounded(HUNDREDTHS)} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
     orAbsent("quantity", `REGEXP(quantity, '^0*[1-9]\\d{0,15}$')`),
-    `(eventType <> 'purchase' OR COALESCE(${ROUNDED} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${MAX_CENTS / 100})`,
+    `(eventType <> 'purchase' OR COALESCE(${rounded(HUNDREDTHS)} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${
+      MAX_CENTS / 100
+    })`,
+    orAbsent("currency", `REGEXP(currency, ${quoted(FIELDS.currency.form.pattern.source)})`),
     `event_time > TO_TIMESTAMP_LTZ(0, 3)`,
     `event_time BETWEEN kafka_time - ${interval(keepMs)} AND kafka_time + ${interval(MAX_AHEAD_MS)}`,
   ];

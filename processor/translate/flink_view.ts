@@ -75,6 +75,7 @@ export function insertOf(view: View, keepMs: number): string {
   const filters = [
     ...(view.where === undefined ? [] : [condition(view.where)]),
     ...(view.by.includes("pagePath") ? [shortPages()] : []),
+    ...(view.by.includes("currency") ? [`${COLUMN_OF.currency} IS NOT NULL`] : []),
   ];
   const inner = [...group.map(([sql, name]) => sql === name ? name : `${sql} AS ${name}`), ...dimensions];
   const outer = new Map<string, string>(columns.map(([name, sql]) => [identifier(name), sql]));

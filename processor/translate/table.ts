@@ -27,6 +27,7 @@ export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   pagePath: "page",
   device: "device",
   region: "region",
+  currency: "currency",
 };
 
 /** The table of a view. */

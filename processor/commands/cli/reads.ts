@@ -33,6 +33,7 @@ const PROCESSING = [
   "STORE_EVENTS",
   "HASH_ROUTES",
   "SITE_HOSTS",
+  "CURRENCY",
   "VIEWS",
 ] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
@@ -53,7 +54,8 @@ export const READS = {
   ],
   generate: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   produce: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
-  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
+  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "CURRENCY"],
+  rates: [...DATABASE, ...LOGINS, "CURRENCY"],
   maintain: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
   refusals: [...DATABASE, ...LOGINS],
   replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
@@ -63,10 +65,13 @@ export const READS = {
   report: [...DATABASE, ...LOGINS],
   gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
-  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],
-  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
+  doctor: [
+    ...[...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", "CURRENCY"],
+    ...OTEL,
+  ],
+  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "CURRENCY", "VIEWS"],
   rebuild: [
     ...[...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS"],
-    "VIEWS",
+    ...["CURRENCY", "VIEWS"],
   ],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

@@ -4,6 +4,7 @@
  */
 import { tableOf } from "../../translate/table.ts";
 import { DAY_MS, type View } from "../../views/view.ts";
+import { currencyUsed, useCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA, STAGING } from "../schema.ts";
 import type { Plan, Reach, Start } from "./rebuild_plan.ts";
@@ -48,6 +49,8 @@ export async function swap(tx: Database, plan: Plan, views: readonly View[], rea
   for (const view of views) await replaceRows(tx, tableOf(view).name, tableOf(view).window[0]!.name, from);
   if (plan.storeEvents) await replaceEvents(tx, from);
   for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
+  const currency = plan.money?.currency ?? null;
+  if (await currencyUsed(tx) !== currency) await useCurrency(tx, currency);
   await tx.exec(`drop schema ${STAGING} cascade`);
 }
 

@@ -62,6 +62,7 @@ const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   STORE_EVENTS: ["true", "false", "TRUE", "1"],
   HASH_ROUTES: ["true", "no"],
   SITE_HOSTS: ["shop.example", "shop.example,www.shop.example", "https://shop.example", "*.shop.example", "a..b", ","],
+  CURRENCY: ["EUR", "JPY", "eur", "XXX", "EURO", "__proto__"],
   VIEWS: ["traffic", "traffic,pages", "carts", ",", "__proto__"],
   ALLOW_PLAINTEXT: ["false", "true", "yes"],
   LOG_LEVEL: ["info", "debug", "INFO"],
