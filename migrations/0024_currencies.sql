@@ -14,6 +14,17 @@ comment on column clickstream.settings.value is 'Its value, as the environment v
 comment on column clickstream.settings.set_at is 'When it was set.';
 grant select on clickstream.settings to clickstream_writer, clickstream_reader;
 
+create function clickstream.minor_units() returns double precision
+language sql stable parallel safe
+begin atomic
+  select 10.0::double precision ^ coalesce(
+    (select s.value::integer from clickstream.settings s where s.name = 'CURRENCY_DIGITS'), 2
+  );
+end;
+comment on function clickstream.minor_units() is
+  'How many units of revenue_cents are one unit of the currency that revenue is in: 100, but 1 for yen and 1000 for Kuwaiti dinars.';
+grant execute on function clickstream.minor_units() to clickstream_reader, clickstream_writer;
+
 create table clickstream.rates (
   currency text collate "C" not null check (currency ~ '^[A-Z]{3}$'),
   from_day date not null check (isfinite(from_day)),

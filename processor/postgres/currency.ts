@@ -72,9 +72,12 @@ export async function readMoney(db: Database): Promise<MoneyState> {
  * describes the columns.
  */
 export async function useCurrency(tx: Database, currency: string | null): Promise<void> {
-  await tx.query(`delete from ${SCHEMA}.settings where name = 'CURRENCY'`);
+  await tx.query(`delete from ${SCHEMA}.settings where name in ('CURRENCY', 'CURRENCY_DIGITS')`);
   if (currency !== null) {
-    await tx.query(`insert into ${SCHEMA}.settings (name, value) values ('CURRENCY', $1::text)`, [currency]);
+    await tx.query(
+      `insert into ${SCHEMA}.settings (name, value) values ('CURRENCY', $1::text), ('CURRENCY_DIGITS', $2::text)`,
+      [currency, String(minorDigits(currency))],
+    );
   }
   const unit = currency === null
     ? "cents of whatever currency a purchase is in"

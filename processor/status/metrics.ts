@@ -232,9 +232,9 @@ function gauges(activity: Activity): Metric[] {
     ),
     gauge(
       "clickstream_unconverted_purchases",
-      "Purchases in the tables without a rate to the shop's currency, which add nothing to revenue, by currency.",
-      "currency",
-      () => activity.money?.unconverted.map(({ currency, purchases }) => [currency, purchases]) ?? [],
+      "Purchases in the tables without a rate to the shop's currency, which add nothing to revenue.",
+      null,
+      () => [[null, activity.money?.unconverted.reduce((sum, { purchases }) => sum + purchases, 0) ?? null]],
     ),
     gauge(
       "clickstream_last_commit_timestamp_seconds",
