@@ -76,7 +76,10 @@ export async function rebuild(
     const continues = await isUnderWay(db, plan);
     const reach = continues ? await reachOf(db) : await chosenReach(db, plan, settings);
     const day = dayText(Math.max(plan.fromMs, reach.logBeginsMs ?? 0));
-    const lines = [...await described(db, plan, reach), ...await currencyChange(db, settings.CURRENCY, day)];
+    const lines = [
+      ...await described(db, plan, reach),
+      ...await currencyChange(db, settings.CURRENCY, dayText(plan.fromMs)),
+    ];
     for (const line of lines) output.writeError(`${line}\n`);
     if (!yes && !consent(ask)) {
       output.print("nothing was changed");
