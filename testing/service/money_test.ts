@@ -154,6 +154,10 @@ Deno.test("revenue is in one currency, or the service says what to do", leaky, a
       const before = await status();
       assert.deepEqual(before.money.unconverted.map(({ currency }: { currency: string }) => currency), ["KWD"]);
       assert.match(before.verdict.title, /purchases have no rate/);
+      assert.match(
+        await does(euro, "status", "--once"),
+        /^revenue: \d+ purchases have no rate\. Revenue lacks \d+ in KWD/m,
+      );
       await fill(euro, withDinars);
       await does(euro, "rebuild", "--from", `${day(5)}T00:00:00Z`, "--yes");
       await agrees({ currency: "EUR", rates: withDinars });
