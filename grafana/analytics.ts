@@ -6,7 +6,7 @@ import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EVENT_COLORS, WEEK_COLORS } from "./colors.ts";
 import { choice, dashboard, found, one } from "./dashboard.ts";
 import { LIVE } from "./live.ts";
-import { heat, lines, linesOfTwo, ranking, table } from "./panel.ts";
+import { heat, lines, linesOfTwo, ranking, RECENT, table } from "./panel.ts";
 import { rows, series } from "./query.ts";
 import { DEVICES, EPOCH, NOTHING, OF_ALL, OF_CHOSEN, RANGE, rates, REGIONS, STEP, wholeSteps } from "./scope.ts";
 
@@ -48,7 +48,7 @@ const conversionOverTime = linesOfTwo(
     empty: "No session began in this time range",
   },
   series(`
-select "time", revenue_cents / 100.0 as "revenue", conversion_rate as "conversion rate"
+select "time", revenue_cents / clickstream.minor_units() as "revenue", conversion_rate as "conversion rate"
 from clickstream.conversions(${wholeSteps(STEP)}, ${STEP}, ${DEVICES}, ${REGIONS})`),
   { "conversion rate": "percentunit" },
   { step: "1h", colors: { "conversion rate": "green", revenue: "blue" } },
@@ -91,7 +91,7 @@ cross join lateral (values
   (2, 'Conversions', t.conversions, w.conversions),
   (3, 'Conversion rate, %', 100 * t.conversion_rate, 100 * w.conversion_rate),
   (4, 'Users', t.users, w.users),
-  (5, 'Revenue', round(t.revenue_cents / 100.0), round(w.revenue_cents / 100.0))
+  (5, 'Revenue', round(t.revenue_cents / clickstream.minor_units()), round(w.revenue_cents / clickstream.minor_units()))
 ) as f (place, figure, today, before)
 order by f.place`),
   {
@@ -185,7 +185,7 @@ const channels = table(
   },
   rows(`
 select channel, sum(sessions)::bigint as sessions, sum(conversions)::bigint as conversions,
-  sum(revenue_cents) / 100.0 as revenue
+  sum(revenue_cents) / clickstream.minor_units() as revenue
 from clickstream.campaigns(${RANGE}, '$touch')
 group by channel
 order by 4 desc, 2 desc, 1`),
@@ -206,8 +206,8 @@ const campaigns = table(
     empty: "No session began in this time range",
   },
   rows(`
-select channel, source, medium, campaign, sessions, conversions, revenue_cents / 100.0 as revenue,
-  average_order_cents / 100 as "average order"
+select channel, source, medium, campaign, sessions, conversions, revenue_cents / clickstream.minor_units() as revenue,
+  average_order_cents / clickstream.minor_units() as "average order"
 from clickstream.campaigns(${RANGE}, '$touch')
 limit 50`),
   {
@@ -219,6 +219,31 @@ limit 50`),
     conversions: { unit: "locale", width: 100 },
     revenue: { unit: "locale", decimals: 0, width: 100 },
     "average order": { unit: "locale", decimals: 2, width: 120 },
+  },
+);
+
+const currencies = table(
+  {
+    title: "Purchases by currency",
+    description:
+      "Purchases of the UTC days of this time range by the currency that they were sent in, and their revenue, converted " +
+      "to CURRENCY if it is set. Without a rate, a purchase adds nothing to revenue: fill the rates, and run a rebuild. " +
+      OF_ALL,
+    empty: "No purchases with a currency in this time range",
+  },
+  rows(`
+select currency, sum(purchases) as purchases, sum(revenue_cents) / clickstream.minor_units() as revenue,
+  sum(unconverted) as "without a rate", min(window_start) filter (where unconverted > 0) as "first day without"
+from clickstream.currencies
+where window_start > $__timeFrom()::timestamptz - interval '24 hours' and window_start < $__timeTo()
+group by currency
+order by 2 desc, 1`),
+  {
+    currency: { width: 100 },
+    purchases: { unit: "locale", width: 110 },
+    revenue: { unit: "locale", decimals: 0, as: "gauge" },
+    "without a rate": { unit: "locale", width: 130 },
+    "first day without": RECENT,
   },
 );
 
@@ -256,6 +281,11 @@ export const ANALYTICS: Dashboard = dashboard({
         { height: 9, panels: [[8, devices], [16, regions]] },
         { height: 10, panels: [[24, heatmap]] },
       ],
+    },
+    {
+      title: "Currencies",
+      closed: true,
+      lines: [{ height: 8, panels: [[24, currencies]] }],
     },
     {
       title: "Campaigns",

@@ -104,7 +104,7 @@ const entryPaths = table(
   },
   rows(`
 select entry_page as "entry page", sessions, carted as "to the cart", cart_rate as "cart rate",
-  purchased as "to the purchase", purchase_rate as "purchase rate", revenue_cents / 100.0 as revenue
+  purchased as "to the purchase", purchase_rate as "purchase rate", revenue_cents / clickstream.minor_units() as revenue
 from clickstream.entry_paths(${RANGE})
 limit 50`),
   {
@@ -166,7 +166,7 @@ from clickstream.new_users(${DAYS})`),
 );
 
 const TOP =
-  `user_id as "user", events, sessions, purchases, revenue_cents / 100.0 as revenue, last_seen as "last seen"`;
+  `user_id as "user", events, sessions, purchases, revenue_cents / clickstream.minor_units() as revenue, last_seen as "last seen"`;
 
 const topUsers = table(
   {
@@ -226,7 +226,7 @@ const products = table(
     empty: "No event names a product in this time range",
   },
   rows(`
-select product_id as product, views, carts, purchases, revenue_cents / 100.0 as revenue
+select product_id as product, views, carts, purchases, revenue_cents / clickstream.minor_units() as revenue
 from clickstream.products(${RANGE})
 limit 50`),
   {
@@ -260,8 +260,8 @@ const orders = table(
 select t.time, t.orders, t.average as "average order", t.buyers, t.came_back as "returning buyers"
 from clickstream.orders_compared(${RANGE}) o
 cross join lateral (values
-  ('this time', o.orders, o.average_order_cents / 100, o.buyers, o.returning_buyers),
-  ('the time before', o.previous_orders, o.previous_average_order_cents / 100, o.previous_buyers,
+  ('this time', o.orders, o.average_order_cents / clickstream.minor_units(), o.buyers, o.returning_buyers),
+  ('the time before', o.previous_orders, o.previous_average_order_cents / clickstream.minor_units(), o.previous_buyers,
     o.previous_returning_buyers)
 ) as t (time, orders, average, buyers, came_back)`),
   {

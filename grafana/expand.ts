@@ -55,7 +55,8 @@ export function feedsOf(panel: Panel): string[] {
       name.replace(/_bucket$/, "")
     )
   );
-  return [...new Set([...asked, ...metrics])];
+  // How an amount is shown says nothing about where it comes from.
+  return [...new Set([...asked, ...metrics])].filter((name) => name !== "minor_units()");
 }
 
 /** All Prometheus expressions of a dashboard: those of its panels and of its annotations. */

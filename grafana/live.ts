@@ -85,7 +85,7 @@ const revenue = trend(
     empty: "No session began in this time range",
     decimals: 0,
   },
-  overWeek("conversion", "r.revenue_cents / 100.0::double precision", "revenue"),
+  overWeek("conversion", "r.revenue_cents / clickstream.minor_units()", "revenue"),
   "more",
 );
 
@@ -150,7 +150,7 @@ const latest = table(
   },
   rows(`
 select event_time as "time", event_type as type, user_id as "user", page, device, region, product_id as product,
-  case when event_type = 'purchase' then revenue_cents / 100.0 end as revenue
+  case when event_type = 'purchase' then revenue_cents / clickstream.minor_units() end as revenue
 from clickstream.events
 where event_time >= ${LATEST_SINCE} and event_time >= $__timeFrom() and event_time < $__timeTo() and ${IS_CHOSEN}
 order by event_time desc

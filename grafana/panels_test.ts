@@ -227,7 +227,7 @@ onServer("the panels", async (t, server) => {
         [
           "analytics.json",
           "Revenue",
-          "r.revenue_cents / 100.0::double precision",
+          "r.revenue_cents / clickstream.minor_units()",
           "null::double precision",
           /has no number/,
         ],

@@ -25,6 +25,7 @@ import questions from "./0020_questions.sql" with { type: "text" };
 import paths from "./0021_paths.sql" with { type: "text" };
 import campaigns from "./0022_campaigns.sql" with { type: "text" };
 import unusualHours from "./0023_unusual_hours.sql" with { type: "text" };
+import currencies from "./0024_currencies.sql" with { type: "text" };
 import declaredViews from "./0027_declared_views.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
@@ -59,5 +60,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0021_paths.sql", sql: paths },
   { name: "0022_campaigns.sql", sql: campaigns },
   { name: "0023_unusual_hours.sql", sql: unusualHours },
+  { name: "0024_currencies.sql", sql: currencies },
   { name: "0027_declared_views.sql", sql: declaredViews },
 ];

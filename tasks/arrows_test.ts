@@ -16,7 +16,7 @@ const FLOORS: readonly (readonly string[])[] = [
     ...["migrations", "generator/random.ts", "grafana/prometheus", "infra/hosts", "infra/aws.ts", "testing/effort.ts"],
     ...["tasks/bundle"],
   ],
-  ["processor/refusal.ts", "processor/measures", "processor/export", "grafana"],
+  ["processor/refusal.ts", "processor/currency.ts", "processor/measures", "processor/export", "grafana"],
   ["processor/decode", "processor/views", "processor/aws"],
   ["processor/declared"],
   ["processor/pipeline", "processor/kernel", "processor/translate", "processor/config", "processor/kafka/login"],
@@ -42,6 +42,7 @@ const FLOORS: readonly (readonly string[])[] = [
 /** Rooms that may import less than everything below them, and why. */
 const NARROW: readonly { readonly room: string; readonly may: readonly string[]; readonly why: string }[] = [
   { room: "processor/event.ts", may: [], why: "the event imports nothing" },
+  { room: "processor/currency.ts", may: ["processor/event.ts"], why: "currencies know numbers alone" },
   { room: "processor/columns", may: [], why: "columns know bytes and numbers alone" },
   { room: "processor/measures", may: ["processor/columns"], why: "a measure adds columns up" },
   {
@@ -51,24 +52,37 @@ const NARROW: readonly { readonly room: string; readonly may: readonly string[];
   },
   {
     room: "processor/decode",
-    may: ["processor/columns", "processor/event.ts", "processor/records.ts", "processor/refusal.ts"],
-    why: "decoding knows records, columns and refusals",
+    may: [
+      "processor/columns",
+      "processor/currency.ts",
+      "processor/event.ts",
+      "processor/records.ts",
+      "processor/refusal.ts",
+    ],
+    why: "decoding knows records, columns, currencies and refusals",
   },
   {
     room: "processor/kernel",
     may: [
       "processor/decode",
       "processor/columns",
+      "processor/currency.ts",
       "processor/event.ts",
       "processor/records.ts",
       "processor/refusal.ts",
     ],
-    why: "the kernel knows records, columns and refusals",
+    why: "the kernel knows records, columns, currencies and refusals",
   },
   { room: "processor/kernel/assembly", may: [], why: "it is compiled by itself, from its own files" },
   {
     room: "processor/translate",
-    may: ["processor/views", "processor/measures", "processor/columns", "processor/event.ts"],
+    may: [
+      "processor/views",
+      "processor/measures",
+      "processor/columns",
+      "processor/currency.ts",
+      "processor/event.ts",
+    ],
     why: "a translation knows views, and nothing of the world",
   },
   {
@@ -93,7 +107,7 @@ const JUDGES = /^processor\/(oracle|commands\/demo)\//;
  * arguments.
  */
 const PURE =
-  /^processor\/(event\.ts|records\.ts|refusal\.ts|(columns|decode|kernel|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
+  /^processor\/(event\.ts|currency\.ts|records\.ts|refusal\.ts|(columns|decode|kernel|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
 
 /** Accepted exceptions: the page's files are read when the program is built, and one `md5` is PostgreSQL's function. */
 const PACKAGES_OF_PURE = /^(uplot\/|node:(buffer|util)$)/;

@@ -189,6 +189,17 @@ export const ALERTS: readonly Alert[] = [
     unit: "number",
     runbook: "the-shop-sells-unusually-much-or-little",
   },
+  {
+    name: "ClickstreamUnconverted",
+    severity: "warning",
+    value: "max(clickstream_unconverted_purchases)",
+    threshold: [">", 0],
+    for: "15m",
+    summary: "Purchases have no rate",
+    description: "{value} purchases have no rate, and add nothing to revenue.",
+    unit: "number",
+    runbook: "purchases-have-no-rate",
+  },
 ];
 /** Formats a value of each unit; Prometheus and Grafana share these functions. */
 const IN_WORDS: { readonly [unit in Alert["unit"]]: string } = {

@@ -38,6 +38,8 @@ const PG_UP = 'pg_up{job="postgresql",instance="db:9187"}';
 const EXPORTER_UP = 'up{job="postgresql",instance="db:9187"}';
 const BROKER_UP = 'up{job="kafka",instance="k:9404"}';
 
+const UNCONVERTED = 'clickstream_unconverted_purchases{job="clickstream",instance="a:8080"}';
+
 const REVENUE = 'clickstream_hour_deviation_ratio{measure="revenue_cents"}';
 
 const STALLS = 'clickstream_stalls{instance="a:8080",reason="open_transaction"}';
@@ -212,6 +214,13 @@ export const CASES: readonly Case[] = [
   ]),
   silent("ClickstreamShopUnusual", "an hour sells somewhat more than ever", { [REVENUE]: "1 1.9x20" }, 10),
   silent("ClickstreamShopUnusual", "too little is sold to tell", { other: "1x20" }, 10),
+
+  firing("ClickstreamUnconverted", "purchases in dollars have no rate", { [UNCONVERTED]: "0x5 3x30" }, 25, [
+    {},
+    "3 purchases have no rate, and add nothing to revenue.",
+  ]),
+  silent("ClickstreamUnconverted", "the rates were filled, and a rebuild ran", { [UNCONVERTED]: "3x10 0x30" }, 30),
+  silent("ClickstreamUnconverted", "all purchases have a rate", { other: "1x20" }, 10),
 
   firing("ClickstreamDatabaseDown", "the exporter can't reach it", { [PG_UP]: "1 0x9", [EXPORTER_UP]: "1x10" }, 5, [
     { instance: "db:9187", job: "postgresql" },

@@ -13,13 +13,15 @@ import { type Dictionary, NONE, type Sequence } from "./strings.ts";
 export const BATCH_EVENTS = 8192;
 
 /** Dimensions that a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
-export const DIMENSIONS = ["type", "user", "session", "pagePath", "device", "region", "product", "campaign"] as const;
+export const DIMENSIONS = [
+  ...["type", "user", "session", "pagePath", "device", "region", "product", "campaign", "currency"] as const,
+] as const;
 
 /** One of `DIMENSIONS`. */
 export type Dimension = typeof DIMENSIONS[number];
 
 /** Dimensions that an event may lack. */
-export const OPTIONAL: readonly Dimension[] = ["session", "product", "campaign"];
+export const OPTIONAL: readonly Dimension[] = ["session", "product", "campaign", "currency"];
 
 /** Columns of codes: the dimensions, and other fields of raw events, such as the page as it was sent. */
 export const CODED = [
@@ -30,15 +32,15 @@ export const CODED = [
 /** One of `CODED`. */
 export type Coded = typeof CODED[number];
 
-/** Quantities that a measure may sum or compare, in cents. The price is NaN where an event has none. */
-export type Quantity = "revenue" | "price";
+/** Quantities that a measure may sum or compare. Amounts are in minor units; the price is NaN where an event has none. */
+export type Quantity = "revenue" | "price" | "unconverted";
 
 /** The columns that are needed. Others may stay unwritten if that is faster. */
 export interface Wanted {
   /** The identity, which breaks ties between events of the same time. */
   readonly ids: boolean;
   readonly sessions: boolean;
-  /** The fields of raw events that are no dimension; implies all others. */
+  /** The currency, and the fields of raw events that are no dimension; implies all others. */
   readonly events: boolean;
 }
 
@@ -85,10 +87,10 @@ export interface Columns {
   readonly time: Float64Array;
   /** Keyed hash of the `eventId`, for finding duplicates: `ID_WORDS` per event, all 0 without an `eventId`. */
   readonly idHash: Int32Array;
-  /** Unit price in cents; NaN if absent. */
+  /** Unit price in minor units of its currency; NaN if absent. */
   readonly price: Float64Array;
   readonly quantity: Float64Array;
-  /** Revenue in cents; 0 except for purchases. */
+  /** Revenue in minor units, of the shop's currency once it is converted; 0 except for purchases. */
   readonly revenue: Float64Array;
   /** Codes into the dictionaries, `NONE` if absent. */
   readonly codes: { readonly [column in Coded]: Int32Array };
@@ -143,9 +145,14 @@ export interface WrittenRows {
   readonly next: number;
 }
 
+/** The column of batches in which everything has a rate. */
+const ALL_CONVERTED = new Float64Array(BATCH_EVENTS);
+
 /** Up to `capacity` events, one value per event in every column. */
 export class Batch implements Columns {
   count = 0;
+  /** 1 for a purchase that has no rate, otherwise 0. Call `beginConversion` before writing it. */
+  unconverted: Float64Array;
   readonly words: Dictionaries;
   /** Number of events of the commit before this batch: event `i` has index `first + i` in `words.ids`. */
   first: number;
@@ -173,6 +180,12 @@ export class Batch implements Columns {
     this.quantity = columns.quantity;
     this.revenue = columns.revenue;
     this.codes = columns.codes;
+    this.unconverted = capacity > BATCH_EVENTS ? new Float64Array(capacity) : ALL_CONVERTED;
+  }
+
+  /** Gives the batch a column `unconverted` of its own. */
+  beginConversion(): void {
+    if (this.unconverted === ALL_CONVERTED) this.unconverted = new Float64Array(this.capacity);
   }
 
   /** Sets the `eventId` of the event at index `count`: `[start, end)` of `view`, with this hash. */

@@ -44,6 +44,7 @@ export function jobOf(settings: FlinkSettings): FlinkJob {
     delayMs: ALLOWED_DELAY_MS,
     keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
     hashRoutes: settings.HASH_ROUTES,
+    currency: settings.CURRENCY,
     repeatMs: WINDOW_MS,
     idleMs: minutes(5),
   };

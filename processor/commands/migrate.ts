@@ -4,6 +4,14 @@
  */
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import type { Settings } from "../config/config.ts";
+import {
+  currencyInWords,
+  CurrencyMismatch,
+  currencyUsed,
+  useCurrency,
+  verifyCurrency,
+  whyNotIn,
+} from "../postgres/currency.ts";
 import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
 import { nowAndThen } from "../postgres/locks.ts";
@@ -13,7 +21,7 @@ import { type DatabaseSettings, loginTo } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
 
 /** Settings that `migrate` reads. */
-export type MigrateSettings = DatabaseSettings & Settings<"EVENTS_KEEP_DAYS">;
+export type MigrateSettings = DatabaseSettings & Settings<"EVENTS_KEEP_DAYS" | "CURRENCY">;
 
 /** Days ahead for which `events` has partitions: `maintain` may be late by up to a week. */
 export const AHEAD_DAYS = 7;
@@ -30,11 +38,12 @@ export async function migrateCommand(
   const access = { ...loginTo(settings), applicationName: "clickstream migrate" };
   const db = await openPostgres(settings.DATABASE_URL.reveal(), access);
   try {
-    if (check) return await say(db, out);
+    if (check) return await say(db, settings, out);
     await bringUpToDate(db, settings.EVENTS_KEEP_DAYS, out);
+    await adoptCurrency(db, settings.CURRENCY, out);
     return EXIT.done;
   } catch (error) {
-    if (!(error instanceof SchemaMismatch)) throw error;
+    if (!(error instanceof SchemaMismatch || error instanceof CurrencyMismatch)) throw error;
     out(error.message);
     return EXIT.schema;
   } finally {
@@ -42,10 +51,35 @@ export async function migrateCommand(
   }
 }
 
-async function say(db: Database, out: (line: string) => void): Promise<number> {
+async function say(db: Database, { CURRENCY }: MigrateSettings, out: (line: string) => void): Promise<number> {
   const { state, detail } = await schemaState(db, MIGRATIONS);
   out(`schema clickstream is ${state}: ${detail}`);
-  return state === "current" ? EXIT.done : EXIT.schema;
+  if (state !== "current") return EXIT.schema;
+  await verifyCurrency(db, CURRENCY);
+  return EXIT.done;
+}
+
+/**
+ * Records that revenue is in this currency.
+ *
+ * @throws {CurrencyMismatch} if revenue in the tables is not, with the command that counts it again
+ */
+async function adoptCurrency(db: Database, currency: string | null, out: (line: string) => void): Promise<void> {
+  const used = await currencyUsed(db);
+  if (used === currency) return;
+  const why = await whyNotIn(db, currency);
+  if (why !== null) {
+    throw new CurrencyMismatch(
+      `CURRENCY is ${currencyInWords(currency)}, but revenue in the tables is not: ${why}. ` +
+        (used === null ? "" : `Set CURRENCY=${used}, or `) +
+        "run, with the new CURRENCY and its rates: clickstream rebuild --from DAY",
+    );
+  }
+  await db.transaction(async (tx) => {
+    await tx.exec("set local role clickstream_owner");
+    await useCurrency(tx, currency);
+  });
+  out(currency === null ? "revenue is not converted any more" : `revenue is in ${currency} from now on`);
 }
 
 async function bringUpToDate(db: Database, keepDays: number, out: (line: string) => void): Promise<void> {

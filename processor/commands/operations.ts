@@ -25,6 +25,7 @@ export function addOperations(clickstream: Command, ends: Ends): void {
   addReport(clickstream, ends);
   addRefusals(clickstream, ends);
   addForget(clickstream, ends);
+  addRates(clickstream, ends);
   addRebuild(clickstream, ends);
   addViews(clickstream, ends);
   addAdoptTopic(clickstream, ends);
@@ -126,6 +127,30 @@ function addForget(clickstream: Command, ends: Ends): void {
       const settings = await settingsFor(READS.forget);
       const { forget } = await import("./forget.ts");
       ends(await forget({ user, yes: yes === true }, settings, output));
+    });
+}
+
+function addRates(clickstream: Command, ends: Ends): void {
+  clickstream.command("rates")
+    .description("Fill the rates of currencies from a CSV file, or list them")
+    .argument("[file]", "File with the lines currency,from_day,rate; - is standard input; `list` lists them", "list")
+    .option("--json", "List one JSON object per line")
+    .addHelpText(
+      "after",
+      examples(
+        ["clickstream rates rates.csv", "add or change these rates; all lines or none"],
+        ["clickstream rates --json", "list all rates"],
+      ),
+    )
+    .addHelpText("after", () => settingsRead(READS.rates))
+    .action(async (file: string, { json }: { readonly json?: true }) => {
+      const settings = await settingsFor(READS.rates);
+      const { fillRates, listRates } = await import("./rates.ts");
+      ends(
+        file === "list"
+          ? await listRates({ json: json === true }, settings, output)
+          : await fillRates({ file }, settings, output),
+      );
     });
 }
 

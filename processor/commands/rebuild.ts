@@ -2,9 +2,12 @@
  * Rebuilds the tables from the log beside a running service.
  * @module
  */
+import { createHash } from "node:crypto";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { kernelMebibytes, type Settings, viewsOf } from "../config/config.ts";
+import { Conversion, type Rate } from "../currency.ts";
 import type { Decoder } from "../decode/decoder.ts";
+import { currencyInWords, currencyUsed, hasRevenueBefore, readRates, verifyCurrency } from "../postgres/currency.ts";
 import type { Database } from "../postgres/database.ts";
 import { openPostgres } from "../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
@@ -37,6 +40,12 @@ import type { READS } from "./cli/reads.ts";
 import { ready } from "../postgres/operations/ready.ts";
 
 type RebuildSettings = Settings<typeof READS.rebuild[number]>;
+
+/** What is computed again, and the rates by which purchases are converted. */
+interface Rebuilt {
+  readonly views: readonly View[];
+  readonly rates: readonly Rate[];
+}
 
 /** Records in one commit of the new tables, for which nothing waits. */
 const COMMIT_RECORDS = 32_768;
@@ -72,18 +81,24 @@ export async function rebuild(
   return await connected(settings, "rebuild", async (db) => {
     if (!await ready(db, output.writeError, settings.VIEWS_FILE)) return EXIT.schema;
     await holdOperationLock(db);
-    const plan = await planOf(db, { fromMs, views, isWhole: view === undefined }, settings);
+    if (view !== undefined) await verifyCurrency(db, settings.CURRENCY);
+    const rates = await readRates(db);
+    const plan = await planOf(db, { fromMs, views, rates, isWhole: view === undefined }, settings);
     const continues = await isUnderWay(db, plan);
     const reach = continues ? await reachOf(db) : await chosenReach(db, plan, views, settings);
     const day = dayText(Math.max(plan.fromMs, reach.logBeginsMs ?? 0));
-    for (const line of await described(db, plan, reach)) output.writeError(`${line}\n`);
+    const lines = [
+      ...await described(db, plan, reach),
+      ...await currencyChange(db, settings.CURRENCY, dayText(plan.fromMs)),
+    ];
+    for (const line of lines) output.writeError(`${line}\n`);
     if (!yes && !consent(ask)) {
       output.print("nothing was changed");
       return EXIT.failed;
     }
     if (continues) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
     else await begin(db, plan, reach);
-    const filling = await Filling.open(settings, plan, views, output);
+    const filling = await Filling.open(settings, plan, { views, rates }, output);
     try {
       await fillAndSwap(db, plan, reach, filling, views, output);
     } finally {
@@ -149,9 +164,35 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   ];
 }
 
+/**
+ * What changes for revenue if it gets another currency, in lines.
+ *
+ * @throws {WrongUse} if revenue before that day would stay in the other currency
+ */
+async function currencyChange(db: Database, currency: string | null, day: string): Promise<string[]> {
+  const used = await currencyUsed(db);
+  if (used === currency) return [];
+  const isLeft = await hasRevenueBefore(db, day);
+  if (used !== null && isLeft) {
+    throw new WrongUse(
+      `CURRENCY is ${currencyInWords(currency)}, and revenue before ${day} would stay in ${used}. ` +
+        `Choose an earlier --from, if the log reaches back so far, or set CURRENCY=${used}; nothing was changed`,
+    );
+  }
+  return [
+    `revenue will be in ${currency ?? "the currencies of the purchases, without conversion"}` +
+    (isLeft ? `; before ${day} it stays as it was, without conversion` : ""),
+  ];
+}
+
+/** Tells rates from any others. */
+function digestOf(rates: readonly Rate[]): string {
+  return createHash("sha256").update(JSON.stringify(rates)).digest("hex");
+}
+
 async function planOf(
   db: Database,
-  { fromMs, views, isWhole }: { readonly fromMs: number; readonly views: readonly View[]; readonly isWhole: boolean },
+  { fromMs, views, rates, isWhole }: Rebuilt & { readonly fromMs: number; readonly isWhole: boolean },
   settings: RebuildSettings,
 ): Promise<Plan> {
   return {
@@ -167,6 +208,7 @@ async function planOf(
     storeEvents: settings.STORE_EVENTS && isWhole,
     hashRoutes: settings.HASH_ROUTES,
     siteHosts: settings.SITE_HOSTS ?? [],
+    money: settings.CURRENCY === null ? null : { currency: settings.CURRENCY, rates: digestOf(rates) },
     layout: 4,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
@@ -252,7 +294,7 @@ class Filling {
   static async open(
     settings: RebuildSettings,
     plan: Plan,
-    views: readonly View[],
+    { views, rates }: Rebuilt,
     output: Output,
   ): Promise<Filling> {
     const db = await openPostgres(settings.DATABASE_URL.reveal(), {
@@ -282,11 +324,13 @@ class Filling {
         new Kernel({
           keepMs: plan.keepDays * DAY_MS,
           hashRoutes: settings.HASH_ROUTES,
+          currency: settings.CURRENCY,
           mebibytes: kernelMebibytes({ WORKERS: 1 }),
         }),
         new Set(plan.replayed),
       ),
       storeEvents: plan.storeEvents,
+      conversion: settings.CURRENCY === null ? undefined : new Conversion(settings.CURRENCY, rates),
       now: () => performance.now(),
       commitEveryMs: 1000,
       commitSoonMs: 0,

@@ -7,6 +7,7 @@ import { addressText } from "../config/address.ts";
 import type { Address } from "../config/address.ts";
 import { inWords } from "../config/secret.ts";
 import type { StatusReport } from "../status/report.ts";
+import { moneyFault } from "../currency.ts";
 import { jsonLine, visible } from "../config/visible.ts";
 import { table, withCommas } from "../status/text.ts";
 import { EXIT } from "./cli/exit.ts";
@@ -24,7 +25,8 @@ export interface StatusOptions {
 }
 
 /** A report of another version may have more fields, or fewer. */
-type Report = StatusReport & {
+type Report = Omit<StatusReport, "money"> & {
+  readonly money?: StatusReport["money"];
   readonly verdict?: { readonly title: string; readonly detail: string; readonly advice: string | null };
 };
 
@@ -131,11 +133,20 @@ function linesOf(report: Report): string[] {
     `clickstream ${report.version} as ${report.instance}, topic ${report.topic}, since ${report.startedAt}`,
     counts,
     commit,
+    ...moneyLines(report.money ?? null),
     `lag: ${withCommas(lag)} records; recent restarts: ${withCommas(report.restarts.length)}`,
     ...report.restarts.slice(0, 3).map(({ at, cause, message }) => `  ${at} ${cause}: ${message}`),
     "",
     ...table(["partition", "next offset", "high watermark", "lag", "event-time watermark"], rows),
   ].map(visible);
+}
+
+/** How revenue is counted, in a line; none where nothing is to be said. */
+function moneyLines(state: StatusReport["money"]): string[] {
+  if (state === null) return [];
+  const fault = moneyFault(state);
+  if (fault !== null) return [`revenue: ${fault.title}. ${fault.detail}`];
+  return state.currency === null ? [] : [`revenue: in ${state.currency}`];
 }
 
 function amount(value: number | null): string {

@@ -14,7 +14,8 @@ import { find, WrongSettings } from "./sources.ts";
 import { TELEMETRY } from "./telemetry.ts";
 import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
-import { VIEWS } from "../views/mod.ts";
+import { MINOR_DIGITS } from "../currency.ts";
+import { VIEWS, withCurrencies } from "../views/mod.ts";
 import { visible } from "./visible.ts";
 
 export { WrongSettings };
@@ -154,6 +155,13 @@ export const SETTINGS = {
     allowed: "host names, separated by commas",
     about: "hosts of the shop, each with its subdomains; a referrer from one of them is not where a session comes from",
   },
+  CURRENCY: {
+    schema: parsed(currencyOf),
+    default: null,
+    allowed: "a code of ISO 4217, such as EUR",
+    about:
+      "currency of the shop; purchases in others are converted by the table `rates` (default: nothing is converted)",
+  },
   VIEWS: {
     schema: parsed(chosenViews),
     default: VIEWS.map(({ name }) => name).join(","),
@@ -243,8 +251,10 @@ export function readSettings<N extends SettingName>(
     const count = wrong.length === 1 ? "1 setting is" : `${wrong.length} settings are`;
     throw new WrongSettings(`${count} invalid:\n${wrong.map((line) => `  ${visible(line)}`).join("\n")}`);
   }
+  const views = found.get("VIEWS") as readonly View[] | undefined;
+  if (views !== undefined && typeof found.get("CURRENCY") === "string") found.set("VIEWS", withCurrencies(views));
   // Each value was parsed by the schema of its setting.
-  return Object.fromEntries(values) as Settings<N>;
+  return Object.fromEntries(found) as Settings<N>;
 }
 
 /** Whether a setting is set; an empty text counts as absent. */
@@ -284,6 +294,11 @@ function chosenViews(value: string): readonly View[] {
   const unknown = names.filter((name) => !VIEWS.some((view) => view.name === name));
   if (unknown.length > 0) throw new RangeError(`unknown view: ${unknown.map(quoted).join(", ")}`);
   return VIEWS.filter(({ name }) => names.includes(name));
+}
+
+function currencyOf(value: string): string {
+  if (!MINOR_DIGITS.has(value)) throw new RangeError("no such currency");
+  return value;
 }
 
 /** Hosts in lower case without `www.`: a host covers it as it covers any subdomain. */

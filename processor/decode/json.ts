@@ -13,11 +13,11 @@ import {
   type FieldRule,
   FIELDS,
   MAX_AHEAD_MS,
-  MAX_CENTS,
   MAX_EVENT_BYTES,
   PURCHASE,
   type Reason,
 } from "../event.ts";
+import { mostMinor, priceDigits } from "../currency.ts";
 import type { Records } from "../records.ts";
 import type { Refusal } from "../refusal.ts";
 
@@ -40,15 +40,18 @@ class Refused {
 export class JsonDecoder implements Decoder {
   readonly #keepMs: number;
   readonly #hashRoutes: boolean;
+  readonly #shop: string | null;
   readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   /**
    * @param keepMs maximum age of an event at its Kafka timestamp, in milliseconds
    * @param hashRoutes whether a fragment that is a route belongs to the page
+   * @param shop the shop's currency; null: all prices are in hundredths, whatever their currency
    */
-  constructor(keepMs: number, hashRoutes = true) {
+  constructor(keepMs: number, hashRoutes = true, shop: string | null = null) {
     this.#keepMs = keepMs;
     this.#hashRoutes = hashRoutes;
+    this.#shop = shop;
   }
 
   decode(records: Records, i: number, batch: Batch): Refusal | null {
@@ -56,7 +59,7 @@ export class JsonDecoder implements Decoder {
     const value = records.bytes.subarray(start, Math.max(start, records.ends[i]!));
     try {
       const event = this.#parse(value);
-      write(event, batch, this.#hashRoutes);
+      write(event, batch, this.#hashRoutes, this.#shop);
       const time = batch.time[batch.count]!;
       // A record without a timestamp has no time to compare with; the event's own time takes its place.
       const kafkaTime = records.times[i]! < 0 ? time : records.times[i]!;
@@ -147,7 +150,7 @@ const USER_AGENT: TextField = { name: "userAgent", column: "userAgent" };
 const ORDER: TextField = { name: "orderId", column: "order" };
 
 /** Writes an event's fields to index `batch.count`; checks each in the order of the contract. */
-function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
+function write(event: Fields, batch: Batch, hashRoutes: boolean, shop: string | null): void {
   const at = batch.count;
   const { codes, words } = batch;
   checkId(event);
@@ -166,11 +169,12 @@ function write(event: Fields, batch: Batch, hashRoutes: boolean): void {
   codes.referrer[at] = code(event, REFERRER, batch);
   codes.product[at] = code(event, PRODUCT, batch);
   codes.campaign[at] = code(event, CAMPAIGN, batch);
-  const price = centsOf(event.price);
+  const digits = priceDigits(typeof event.currency === "string" ? event.currency : null, shop);
+  const price = minorOf(event.price, digits);
   const quantity = quantityOf(event.quantity);
   batch.price[at] = price ?? NaN;
   batch.quantity[at] = quantity;
-  batch.revenue[at] = event.eventType === PURCHASE ? revenueOf(price ?? 0, quantity) : 0;
+  batch.revenue[at] = event.eventType === PURCHASE ? revenueOf(price ?? 0, quantity, digits) : 0;
   codes.currency[at] = code(event, CURRENCY, batch);
   codes.userAgent[at] = code(event, USER_AGENT, batch);
   codes.order[at] = code(event, ORDER, batch);
@@ -245,33 +249,40 @@ function wrongType(field: string, value: unknown, wanted: string): Refused {
   return new Refused("wrong_type", field, `${field} is ${shown(value)}; it must be ${wanted}`);
 }
 
-/** A price in cents, rounded half up by its decimal digits; null if absent. */
-function centsOf(price: unknown): number | null {
+/** A price in minor units of so many digits, rounded half up by its decimal digits; null if absent. */
+function minorOf(price: unknown, digits: number): number | null {
   if (price === undefined || price === null) return null;
   if (typeof price !== "number" && typeof price !== "string") throw wrongType("price", price, "a number or a string");
-  const cents = typeof price === "string" ? centsOfDecimal(price) : centsOfNumber(price);
-  if (Number.isNaN(cents) || cents > FIELDS.price.most * 100) {
-    const allowed = `a decimal number from ${FIELDS.price.least} to ${FIELDS.price.most}, such as 19.99`;
+  const minor = typeof price === "string" ? minorOfDecimal(price, digits) : minorOfNumber(price, digits);
+  if (Number.isNaN(minor) || minor > mostMinor(digits)) {
+    const allowed = `a decimal number from ${FIELDS.price.least} to ${
+      unitsOf(mostMinor(digits), digits)
+    }, such as 19.99`;
     throw new Refused("bad_value", "price", `price is ${shown(price)}; it must be ${allowed}`);
   }
-  return cents;
+  return minor;
 }
 
-function centsOfNumber(price: number): number {
-  // The double nearest to a whole number of cents prints with at most two decimals, so nothing is rounded.
-  const cents = Math.round(price * 100);
-  if (cents / 100 === price && price >= 0) return cents;
-  const digits = String(price);
-  // A number that prints with a negative exponent is less than half a cent.
-  return digits.includes("e-") && price > 0 ? 0 : centsOfDecimal(digits);
+function unitsOf(minor: number, digits: number): number {
+  return minor / 10 ** digits;
 }
 
-/** Cents of a decimal such as `12.345`, rounded half up; NaN if it is not a decimal or too large to be exact. */
-function centsOfDecimal(digits: string): number {
-  const match = /^0*(\d{1,13})(?:\.(\d+))?$/.exec(digits);
+function minorOfNumber(price: number, digits: number): number {
+  // The double nearest to a whole number of minor units prints with at most as many decimals, so nothing is rounded.
+  const minor = Math.round(price * 10 ** digits);
+  if (unitsOf(minor, digits) === price && price >= 0) return minor;
+  const text = String(price);
+  // A number that prints with a negative exponent is less than half a minor unit.
+  return text.includes("e-") && price > 0 ? 0 : minorOfDecimal(text, digits);
+}
+
+/** Minor units of a decimal such as `12.345`, rounded half up; NaN if it is not a decimal or too large to be exact. */
+function minorOfDecimal(text: string, digits: number): number {
+  const match = /^0*(\d{1,13})(?:\.(\d+))?$/.exec(text);
   if (match === null) return NaN;
-  const fraction = (match[2] ?? "").padEnd(3, "0");
-  return +match[1]! * 100 + +fraction.slice(0, 2) + (fraction[2]! >= "5" ? 1 : 0);
+  const fraction = (match[2] ?? "").padEnd(digits + 1, "0");
+  // A number of 16 digits or less is exact, and more are above the limit.
+  return +(match[1]! + fraction.slice(0, digits)) + (fraction[digits]! >= "5" ? 1 : 0);
 }
 
 function quantityOf(sent: unknown): number {
@@ -288,11 +299,11 @@ function quantityOf(sent: unknown): number {
   return quantity;
 }
 
-function revenueOf(price: number, quantity: number): number {
+function revenueOf(price: number, quantity: number, digits: number): number {
   const revenue = price * quantity;
-  if (revenue > MAX_CENTS) {
-    const asked = `${price / 100} × ${quantity}`;
-    throw new Refused("bad_value", "price", `revenue of ${asked} is more than ${MAX_CENTS / 100}`);
+  if (revenue > mostMinor(digits)) {
+    const asked = `${unitsOf(price, digits)} × ${quantity}`;
+    throw new Refused("bad_value", "price", `revenue of ${asked} is more than ${unitsOf(mostMinor(digits), digits)}`);
   }
   return revenue;
 }

@@ -3,9 +3,10 @@ import fc from "fast-check";
 import { ingest, KEEP_DAYS, schedule } from "../testing/ingest_schedules.ts";
 import { compareTables, formatDifferences } from "../oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../oracle/oracle.ts";
-import { isDecided, oracleLog, START_MS } from "../testing/arbitrary_log.ts";
+import { isDecided, oracleLog, shopMoney, START_MS } from "../testing/arbitrary_log.ts";
 import { type Range, rangeOf } from "../oracle/reports.ts";
 import { fromJson } from "../oracle/logs.ts";
+import type { ShopMoney } from "../oracle/money.ts";
 import { compareReports, formatReportDifferences } from "../oracle/report_tables.ts";
 import { VIEWS } from "../views/mod.ts";
 import { DAY_MS } from "../views/view.ts";
@@ -34,8 +35,13 @@ const range: fc.Arbitrary<Range> = fc.tuple(instant, instant).map(([a, b]) => ra
 const EVER = rangeOf(START_MS - 40 * DAY_MS, START_MS + 2 * DAY_MS);
 const DAYS = [-31, -1, 0].map((day) => rangeOf(START_MS + day * DAY_MS, START_MS + (day + 1) * DAY_MS));
 
-async function agree(database: Database, log: OracleLog, ranges: readonly Range[]): Promise<void> {
-  const expected = expectedOf(log, { keepDays: KEEP_DAYS, views: VIEWS });
+async function agree(
+  database: Database,
+  log: OracleLog,
+  ranges: readonly Range[],
+  money?: ShopMoney,
+): Promise<void> {
+  const expected = expectedOf(log, { keepDays: KEEP_DAYS, views: VIEWS, ...money === undefined ? {} : { money } });
   assert.equal(formatDifferences(await compareTables(database, expected)), "every table agrees");
   const { rows } = await database.query<{ now: string }>("select (extract(epoch from now()) * 1000)::text as now");
   const differences = await compareReports(database, expected, { ranges, nowMs: Number(rows[0]!.now) });
@@ -46,11 +52,11 @@ async function agree(database: Database, log: OracleLog, ranges: readonly Range[
 Deno.test("the embedded PostgreSQL stores and reports what the oracle expects, for any log", async () => {
   const ranges = fc.array(range, { minLength: 2, maxLength: 3 });
   await fc.assert(
-    fc.asyncProperty(oracleLog, schedule, ranges, async (log, schedule, ranges) => {
+    fc.asyncProperty(oracleLog, schedule, ranges, shopMoney, async (log, schedule, ranges, money) => {
       fc.pre(isDecided(expectedOf(log, { keepDays: KEEP_DAYS })));
       const database = await emptyDatabase();
-      await ingest(log, new SqlSink(database, "agreement"), schedule);
-      await agree(database, log, [EVER, ...DAYS, ...ranges]);
+      await ingest(log, new SqlSink(database, "agreement"), schedule, VIEWS, money);
+      await agree(database, log, [EVER, ...DAYS, ...ranges], money);
     }),
     { numRuns: RUNS, seed: SEED },
   );

@@ -9,6 +9,7 @@ const FRONT: Front = { partitions: [], gaps: 0, watermark: null, latest: null, f
 const NOTHING: ShopReport = {
   asOf: null,
   watermark: null,
+  currency: { code: null, digits: 2 },
   activeUsers: null,
   conversion: null,
   revenue: null,

@@ -79,6 +79,12 @@ Deno.test("counts what a pipeline reports", async () => {
   all.committed(COMMIT, timing(30, [NOON - 400, NOON - 400, NOON - 90_000, NOON + 60_000], [NOON - 400]));
   all.late(9000);
   all.groupCommitFailed(new Unavailable("gone", { kind: "kafka_unreachable" }));
+  const unconverted = [{ currency: "USD", since: "2026-11-02", purchases: 3 }, {
+    currency: "JPY",
+    since: "2026-11-03",
+    purchases: 2,
+  }];
+  activity.take({ kind: "money", state: { currency: "EUR", currencies: ["JPY", "USD"], unconverted } });
   const said = await samples(metrics);
   const expected: Record<string, number> = {
     'clickstream_events_total{outcome="stored"}': 6,
@@ -109,6 +115,7 @@ Deno.test("counts what a pipeline reports", async () => {
     'clickstream_commit_rows_total{table="refusals"}': 1,
     'clickstream_commit_rows_total{table="traffic"}': 0,
     "clickstream_fetch_bytes_total": 1234,
+    "clickstream_unconverted_purchases": 5,
     "clickstream_retries_total": 1,
     "clickstream_ready": 0,
   };

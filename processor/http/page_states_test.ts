@@ -20,7 +20,7 @@ const leaky = { sanitizeOps: false, sanitizeResources: false };
 const MINUTE_MS = 60_000;
 const EMPTY: ShopReport = {
   ...{ asOf: null, watermark: null, activeUsers: null, conversion: null, revenue: null },
-  ...{ topPages: [], windows: [], refusals: [] },
+  ...{ currency: { code: null, digits: 2 }, topPages: [], windows: [], refusals: [] },
 };
 
 let browser: Looking;
@@ -109,6 +109,7 @@ function busyShop(): ShopReport {
   return {
     asOf,
     watermark: asOf - 10_000,
+    currency: { code: "KWD", digits: 3 },
     activeUsers: { now: 160, series: users, dayBefore: users.map(() => 80), change: 1 },
     revenue: { series: cents, dayBefore: null, change: null },
     conversion: {

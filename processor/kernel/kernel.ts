@@ -17,15 +17,8 @@ import {
 import type { KeyedHash } from "../columns/keyed_hash.ts";
 import type { Decoder, DuplicateFinder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
 import { JsonDecoder } from "../decode/json.ts";
-import {
-  END_OF_TIME_MS,
-  type FieldRule,
-  FIELDS,
-  MAX_AHEAD_MS,
-  MAX_CENTS,
-  MAX_EVENT_BYTES,
-  PURCHASE,
-} from "../event.ts";
+import { END_OF_TIME_MS, type FieldRule, FIELDS, MAX_AHEAD_MS, MAX_EVENT_BYTES, PURCHASE } from "../event.ts";
+import { MINOR_DIGITS, mostMinor, priceDigits } from "../currency.ts";
 import type { Records } from "../records.ts";
 import type { Refusal } from "../refusal.ts";
 import { KernelDuplicates } from "./duplicates.ts";
@@ -39,6 +32,8 @@ export interface KernelOptions {
   readonly keepMs: number;
   /** Whether a fragment that is a route belongs to the page (default: true). */
   readonly hashRoutes?: boolean;
+  /** The shop's currency; null: all prices are in hundredths, whatever their currency (default: null). */
+  readonly currency?: string | null;
   /** Decodes unusual records, by the same rules. */
   readonly reference?: Decoder;
   /** Size of its memory; what is never used costs nothing (default: 256). */
@@ -99,7 +94,8 @@ export class Kernel implements Decoder {
   readonly #reference: Decoder;
 
   constructor(options: KernelOptions) {
-    const { keepMs, hashRoutes = true, reference = new JsonDecoder(keepMs, hashRoutes) } = options;
+    const { keepMs, hashRoutes = true, currency = null } = options;
+    const { reference = new JsonDecoder(keepMs, hashRoutes, currency) } = options;
     this.#options = options;
     this.#reference = reference;
   }
@@ -138,7 +134,8 @@ export class KernelRuns implements RunDecoder {
   stored = 0;
   duplicated = 0;
 
-  constructor({ keepMs, hashRoutes = true, mebibytes = 256, idsBytes = mebibytes * 2 ** 20 }: KernelOptions) {
+  constructor(options: KernelOptions) {
+    const { keepMs, hashRoutes = true, currency = null, mebibytes = 256, idsBytes = mebibytes * 2 ** 20 } = options;
     this.#idsBytes = idsBytes;
     const memory = this.#memory = new Memory(mebibytes);
     this.#rows = new RowWriter(memory);
@@ -160,7 +157,10 @@ export class KernelRuns implements RunDecoder {
     }
     const { at, length } = memory.place(PURCHASE);
     functions.setPurchase(at, length);
-    functions.setRules(keepMs, MAX_AHEAD_MS, MAX_CENTS, +hashRoutes);
+    functions.setRules(keepMs, MAX_AHEAD_MS, +hashRoutes);
+    for (const digits of new Set(MINOR_DIGITS.values())) functions.setMost(digits, mostMinor(digits));
+    functions.setAbsentDigits(priceDigits(null, currency));
+    for (const code of MINOR_DIGITS.keys()) functions.setDigits(memory.place(code).at, priceDigits(code, currency));
     functions.setEndOfTime(END_OF_TIME_MS);
   }
 

@@ -17,7 +17,10 @@ export interface Functions {
   offsetsAt(): number;
   timesAt(): number;
   setField(field: number, name: number, length: number, longest: number, needed: number, numeric: number): void;
-  setRules(keepMs: number, aheadMs: number, mostCents: number, hashRoutes: number): void;
+  setRules(keepMs: number, aheadMs: number, hashRoutes: number): void;
+  setDigits(at: number, digits: number): void;
+  setAbsentDigits(digits: number): void;
+  setMost(digits: number, most: number): void;
   setEndOfTime(ms: number): void;
   addDevice(at: number, length: number): void;
   setPurchase(at: number, length: number): void;

@@ -6,7 +6,7 @@ import { compareAll, compareTable, formatDifferences } from "./differences.ts";
 import { tablesOf, WholeSink } from "../testing/fakes/memory_tables.ts";
 import { expectedOf, type OracleLog } from "./oracle.ts";
 import { fromJson, KAFKA_MS } from "./logs.ts";
-import { isDecided, oracleLog } from "../testing/arbitrary_log.ts";
+import { isDecided, oracleLog, shopMoney } from "../testing/arbitrary_log.ts";
 import { shapeOf } from "./questions.ts";
 import { SHAPES, type TableName } from "./table_shapes.ts";
 import { VIEWS, withSiteHosts } from "../views/mod.ts";
@@ -20,11 +20,12 @@ const SITE_HOSTS = ["example.com", "t.co"];
 
 Deno.test("for any log, the tables in memory match the oracle", async () => {
   await fc.assert(
-    fc.asyncProperty(oracleLog, schedule, async (log, schedule) => {
-      const expected = expectedOf(log, { keepDays: KEEP_DAYS, views: VIEWS, siteHosts: SITE_HOSTS });
+    fc.asyncProperty(oracleLog, schedule, shopMoney, async (log, schedule, money) => {
+      const settings = { keepDays: KEEP_DAYS, views: VIEWS, siteHosts: SITE_HOSTS };
+      const expected = expectedOf(log, { ...settings, ...money === undefined ? {} : { money } });
       fc.pre(isDecided(expected));
       const sink = new WholeSink();
-      await ingest(log, sink, schedule, withSiteHosts(VIEWS, SITE_HOSTS));
+      await ingest(log, sink, schedule, withSiteHosts(VIEWS, SITE_HOSTS), money);
       const actual = tablesOf(sink, log.topic);
       const differences = compareAll(expected, actual);
       assert.equal(formatDifferences(differences), "every table agrees");

@@ -4,7 +4,8 @@ import type { EventRow, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
 import { sessionsOf } from "./sessions.ts";
 import { type ExpectedAll, SHAPES } from "./table_shapes.ts";
 import { isoTime } from "./values.ts";
-import { activeUsersOf, pagesOf, trafficOf, userDaysOf } from "./windows.ts";
+import { type ShopMoney, worth } from "./money.ts";
+import { activeUsersOf, currenciesOf, pagesOf, trafficOf, userDaysOf } from "./windows.ts";
 
 export type { OracleRecord } from "./reference_decoder.ts";
 export type { Expected } from "./rows.ts";
@@ -22,6 +23,8 @@ export interface OracleSettings {
   readonly keepDays: number;
   /** `SITE_HOSTS`: none by default. */
   readonly siteHosts?: readonly string[];
+  /** `CURRENCY`, with the rows of `rates`: none by default. */
+  readonly money?: ShopMoney;
   /** Views with tables to expect besides the contract's; they may include the contract's. */
   readonly views?: readonly Question[];
 }
@@ -41,6 +44,7 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
     active_users: activeUsersOf(stored),
     sessions: sessionsOf(stored, settings.siteHosts),
     user_days: userDaysOf(stored),
+    currencies: currenciesOf(stored),
     refusals,
     others: Object.fromEntries(
       (settings.views ?? []).filter(({ name }) => !(name in SHAPES)).map((view) => [view.name, {
@@ -65,7 +69,7 @@ function readLog(log: OracleLog, settings: OracleSettings): Reading {
     const seenMs = new Map<string, number[]>();
     let latestMs = -Infinity;
     for (const record of records) {
-      const event = judged(record, settings.keepDays);
+      const event = judged(record, settings);
       if (event instanceof Refused) {
         counts.refused += 1;
         reading.refusals.push(refusalRow(log.topic, partition, record, event));
@@ -74,7 +78,7 @@ function readLog(log: OracleLog, settings: OracleSettings): Reading {
       } else {
         counts.stored += 1;
         latestMs = Math.max(latestMs, event.timeMs);
-        reading.stored.push(sharing(known, storedEvent(log.topic, partition, record, event)));
+        reading.stored.push(sharing(known, storedEvent(log.topic, partition, record, event, settings.money)));
       }
     }
     const watermark = counts.stored === 0 ? null : isoTime(latestMs - WATERMARK_LAG_MS);
@@ -87,9 +91,9 @@ function readLog(log: OracleLog, settings: OracleSettings): Reading {
   return reading;
 }
 
-function judged(record: OracleRecord, keepDays: number): OracleEvent | Refused {
+function judged(record: OracleRecord, { keepDays, money }: OracleSettings): OracleEvent | Refused {
   try {
-    return decodeRecord(record, keepDays);
+    return decodeRecord(record, keepDays, money?.currency);
   } catch (error) {
     if (error instanceof Refused) return error;
     throw error;
@@ -104,9 +108,20 @@ function isDuplicate(event: OracleEvent, record: OracleRecord, seenMs: Map<strin
   return earlier.some((timeMs) => Math.abs(record.time - timeMs) <= DUPLICATE_WITHIN_MS);
 }
 
-function storedEvent(topic: string, partition: number, record: OracleRecord, event: OracleEvent): StoredEvent {
+function storedEvent(
+  topic: string,
+  partition: number,
+  record: OracleRecord,
+  event: OracleEvent,
+  money: ShopMoney | undefined,
+): StoredEvent {
   const eventId = event.eventId ?? `${topic}/${partition}/${record.offset}`;
-  return { ...event, eventId, partition, offset: record.offset, kafkaTimeMs: record.time };
+  const isPurchase = event.eventType === "purchase";
+  const revenue = money === undefined || !isPurchase ? event.revenueCents : worth(event, money);
+  return {
+    ...{ ...event, eventId, partition, offset: record.offset, kafkaTimeMs: record.time },
+    ...{ revenueCents: revenue ?? 0n, isUnconverted: revenue === null },
+  };
 }
 
 // Shares equal texts, so that a log of millions of events fits in memory.

@@ -10,7 +10,7 @@ import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
 import { cutPage, isoDay, isoTime } from "./values.ts";
 import { groupBy } from "./windows.ts";
 
-type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | "product" | "campaign";
+type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | "product" | "campaign" | "currency";
 type Matcher = string | { readonly around: readonly string[] };
 type Filter = { readonly [dimension in Dimension]?: readonly Matcher[] };
 
@@ -18,7 +18,7 @@ type Filter = { readonly [dimension in Dimension]?: readonly Matcher[] };
 export interface Asked {
   readonly kind: "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition";
   readonly where: Filter;
-  readonly of?: Dimension | "revenue" | "price";
+  readonly of?: Dimension | "revenue" | "price" | "unconverted";
   readonly steps?: readonly string[];
   readonly siteHosts?: readonly string[];
 }
@@ -47,6 +47,7 @@ const COLUMNS: { readonly [dimension in Dimension]: string } = {
     region: "region",
     product: "product_id",
     campaign: "campaign",
+    currency: "currency",
   },
 };
 
@@ -59,6 +60,7 @@ const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => strin
   region: (event) => event.region,
   product: (event) => event.productId,
   campaign: (event) => event.campaign,
+  currency: (event) => event.currency,
 };
 
 /** The compared columns of a view's table: its window, its key, its measures, and the columns derived from them. */
@@ -133,7 +135,9 @@ function expressionOf(matcher: Matcher): RegExp {
   return new RegExp(`^${parts.map((part) => RegExp.escape(part)).join(".*")}$`, "su");
 }
 
-function centsOf(event: StoredEvent, of: Asked["of"]): bigint | null {
+/** What an event adds to a quantity; null if it has none. */
+function amountOf(event: StoredEvent, of: Asked["of"]): bigint | null {
+  if (of === "unconverted") return event.isUnconverted ? 1n : 0n;
   return of === "price" ? event.priceCents : event.revenueCents;
 }
 
@@ -184,10 +188,10 @@ function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent
     case "count":
       return events.length;
     case "sum":
-      return events.reduce((sum, event) => sum + (centsOf(event, of) ?? 0n), 0n).toString();
+      return events.reduce((sum, event) => sum + (amountOf(event, of) ?? 0n), 0n).toString();
     case "min":
     case "max": {
-      const cents = events.map((event) => centsOf(event, of)).filter((amount) => amount !== null);
+      const cents = events.map((event) => amountOf(event, of)).filter((amount) => amount !== null);
       if (cents.length === 0) return null;
       return cents.reduce((a, b) => (a < b) === (kind === "min") ? a : b).toString();
     }

@@ -1,4 +1,5 @@
-import { centsOf, type Fields, isAffordable, isStorable, millisecondsOfNumber, millisecondsOfText } from "./values.ts";
+import { decimalsOf, limitOf } from "./money.ts";
+import { type Fields, isStorable, millisecondsOfNumber, millisecondsOfText, smallestUnitsOf } from "./values.ts";
 
 /** One Kafka record; `time` is its Kafka timestamp in epoch milliseconds. */
 export interface OracleRecord {
@@ -41,9 +42,14 @@ const DAY_MS = 24 * 60 * 60_000;
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const DEVICES = ["desktop", "mobile", "tablet"];
 
-/** The event in a record, by the contract's sections 1 and 2; throws `Refused` if there is none. */
-export function decodeRecord(record: OracleRecord, keepDays: number): OracleEvent {
-  const event = eventOf(parse(record.value));
+/**
+ * The event in a record, by the contract's sections 1 and 2; throws `Refused` if there is none.
+ *
+ * @param shop the shop's currency, if it has one: then a price is in the smallest unit of its own currency, and is not
+ * converted yet
+ */
+export function decodeRecord(record: OracleRecord, keepDays: number, shop?: string): OracleEvent {
+  const event = eventOf(parse(record.value), shop);
   if (event.timeMs > record.time + AHEAD_MS) throw new Refused("from_the_future", "timestamp");
   if (event.timeMs < record.time - keepDays * DAY_MS) throw new Refused("expired", "timestamp");
   return event;
@@ -74,7 +80,7 @@ function jsonOf(text: string): unknown {
 }
 
 // Checks the fields in the order of the contract: the first error is the reason.
-function eventOf(fields: Fields): OracleEvent {
+function eventOf(fields: Fields, shop: string | undefined): OracleEvent {
   const eventId = optionalText(fields, "eventId", 1, 128);
   const userId = needed("userId", optionalText(fields, "userId", 1, 128));
   const sessionId = optionalText(fields, "sessionId", 1, 128);
@@ -86,10 +92,11 @@ function eventOf(fields: Fields): OracleEvent {
   const referrer = optionalText(fields, "referrer");
   const productId = optionalText(fields, "productId");
   const campaign = optionalText(fields, "campaign");
-  const priceCents = priceOf(fields);
+  const decimals = decimalsOf(typeof fields["currency"] === "string" ? fields["currency"] : null, shop);
+  const priceCents = priceOf(fields, decimals);
   const quantity = quantityOf(fields);
   const revenueCents = eventType === "purchase" ? (priceCents ?? 0n) * BigInt(quantity) : 0n;
-  if (!isAffordable(revenueCents)) throw new Refused("bad_value", "price");
+  if (revenueCents > limitOf(decimals)) throw new Refused("bad_value", "price");
   const currency = currencyOf(fields);
   const userAgent = optionalText(fields, "userAgent", 1, 1024);
   const orderId = optionalText(fields, "orderId", 1, 128);
@@ -118,11 +125,11 @@ function deviceOf(fields: Fields): string {
   return DEVICES.includes(device) ? device : "other";
 }
 
-function priceOf(fields: Fields): bigint | null {
+function priceOf(fields: Fields, decimals: number): bigint | null {
   const price = numberOrText(fields, "price");
   if (price === null) return null;
-  const cents = centsOf(price);
-  if (cents === undefined) throw new Refused("bad_value", "price");
+  const cents = smallestUnitsOf(price, decimals);
+  if (cents === undefined || cents > limitOf(decimals)) throw new Refused("bad_value", "price");
   return cents;
 }
 

@@ -6,6 +6,8 @@ export interface StoredEvent extends OracleEvent {
   readonly partition: number;
   readonly offset: number;
   readonly kafkaTimeMs: number;
+  /** With a currency of the shop: whether it is a purchase in another that has no rate. */
+  readonly isUnconverted: boolean;
 }
 
 // Rows have the same form in every table: times and days as ISO text (UTC, milliseconds), cents as decimal text (sums
@@ -105,6 +107,15 @@ export type UserDayRow = {
   readonly revenue_cents: string;
 };
 
+/** A row of `currencies`: one UTC day and currency that purchases were sent in. */
+export type CurrencyRow = {
+  readonly window_start: string;
+  readonly currency: string;
+  readonly purchases: number;
+  readonly revenue_cents: string;
+  readonly unconverted: string;
+};
+
 /** A row of `refusals`; `payload` is hexadecimal. */
 export type RefusalRow = {
   readonly topic: string;
@@ -124,5 +135,6 @@ export interface Expected {
   readonly active_users: readonly ActiveUsersRow[];
   readonly sessions: readonly SessionRow[];
   readonly user_days: readonly UserDayRow[];
+  readonly currencies: readonly CurrencyRow[];
   readonly refusals: readonly RefusalRow[];
 }

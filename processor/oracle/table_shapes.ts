@@ -69,6 +69,9 @@ export const SHAPES: Readonly<Record<TableName, TableShape>> = {
   user_days: shape("user_id day", "user_id", {
     ...{ user_id: "text", day: "day", events: "count", purchases: "count", revenue_cents: "cents" },
   }),
+  currencies: shape("window_start currency", "window_start", {
+    ...{ window_start: "time", currency: "text", purchases: "count", revenue_cents: "cents", unconverted: "cents" },
+  }),
   refusals: shape("topic partition offset", "offset", {
     ...{ topic: "text", partition: "count", offset: "count", reason: "text", field: "text", payload: "bytes" },
   }),

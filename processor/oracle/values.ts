@@ -4,7 +4,6 @@ export type Fields = { readonly [name: string]: unknown };
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-const CENTS_LIMIT = 1_000_000_000_000n;
 const DATE_AND_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?(Z|[+-]\d{2}(?::?\d{2})?)$/;
 /** The basic form of ISO 8601, without separators between the digits. */
 const BASIC = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(?:(\d\d)([.,]\d+)?)?(?=Z|[+-])/;
@@ -64,22 +63,16 @@ export function millisecondsOfNumber(time: number): number | undefined {
   return whole >= 0 && whole <= LAST_MS ? whole : undefined;
 }
 
-/** The price in whole cents, rounded half up by its decimal digits; undefined if invalid or over 10^12 cents. */
-export function centsOf(price: number | string): bigint | undefined {
+/** The price in units of its last decimal, rounded half up by its decimal digits; undefined if invalid. */
+export function smallestUnitsOf(price: number | string, decimals: number): bigint | undefined {
   const isDecimal = typeof price === "number" ? price >= 0 && Number.isFinite(price) : /^\d+(\.\d+)?$/.test(price);
   if (!isDecimal) return undefined;
   const match = /^(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(price))!;
   const fraction = match[2] ?? "";
   const digits = BigInt(match[1]! + fraction);
-  // price = digits × 10^power, so cents = digits × 10^(power + 2)
-  const power = Number(match[3] ?? "0") - fraction.length + 2;
-  const cents = power >= 0 ? digits * 10n ** BigInt(power) : roundHalfUp(digits, 10n ** BigInt(-power));
-  return isAffordable(cents) ? cents : undefined;
-}
-
-/** True up to 10^12 cents, the largest price or revenue. */
-export function isAffordable(cents: bigint): boolean {
-  return cents <= CENTS_LIMIT;
+  // price = digits × 10^power, so units = digits × 10^(power + decimals)
+  const power = Number(match[3] ?? "0") - fraction.length + decimals;
+  return power >= 0 ? digits * 10n ** BigInt(power) : roundHalfUp(digits, 10n ** BigInt(-power));
 }
 
 /** The time as ISO 8601 in UTC with milliseconds. A window may end in the year 10000. */

@@ -1,4 +1,4 @@
-import type { ActiveUsersRow, PageRow, StoredEvent, TrafficRow, UserDayRow } from "./rows.ts";
+import type { ActiveUsersRow, CurrencyRow, PageRow, StoredEvent, TrafficRow, UserDayRow } from "./rows.ts";
 import { compareText, cutPage, isoDay, isoTime, minuteOf } from "./values.ts";
 
 const MINUTE_MS = 60_000;
@@ -63,6 +63,17 @@ export function userDaysOf(events: readonly StoredEvent[]): UserDayRow[] {
     }
   }
   return rows;
+}
+
+/** The rows of `currencies`, sorted by day and currency. */
+export function currenciesOf(events: readonly StoredEvent[]): CurrencyRow[] {
+  const named = events.filter(({ eventType, currency }) => eventType === "purchase" && currency !== null);
+  return byText(groupBy(named, ({ timeMs }) => `${isoDay(timeMs)}T00:00:00.000Z`)).flatMap(([window_start, ofDay]) =>
+    byText(groupBy(ofDay, ({ currency }) => currency!)).map(([currency, all]) => {
+      const unconverted = `${all.filter((event) => event.isUnconverted).length}`;
+      return { window_start, currency, purchases: all.length, revenue_cents: revenueOf(all), unconverted };
+    })
+  );
 }
 
 /** The sum of the events' revenue as decimal text. */

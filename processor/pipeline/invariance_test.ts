@@ -5,11 +5,14 @@ import type { Cell } from "../measures/measure.ts";
 import type { Sink } from "./commit.ts";
 import { type LogOptions, partitioned, randomLog, type Sent } from "../testing/clicks.ts";
 import { type LogRecord, MemorySink } from "../testing/fakes/memory.ts";
+import type { ShopMoney } from "../oracle/money.ts";
 import { expectedOf } from "../oracle/oracle.ts";
 import { Random } from "../../generator/random.ts";
 import { onlyInWholeRun, runs } from "../../testing/effort.ts";
 import { down, harness } from "../testing/pipeline_harness.ts";
 import { placesOf, rowsOf, type Tables, tablesOf } from "../testing/fakes/tables.ts";
+import { conversionOf } from "../testing/ingest_schedules.ts";
+import { decoder } from "../testing/scenario.ts";
 import { tableOf } from "../translate/table.ts";
 import { VIEWS } from "../views/mod.ts";
 
@@ -20,6 +23,12 @@ interface Way {
   /** Seed of the crashes; 0 for none. */
   readonly crashes: number;
 }
+
+/** A shop whose rates change in the middle of the logs' longest days, and which lacks one. */
+const SHOP: ShopMoney = {
+  currency: "EUR",
+  rates: [["JPY", "1970-01-01", "0.005"], ["KWD", "1970-01-01", "2.5"], ["KWD", "2026-11-02", "3.0005"]],
+};
 
 const STRAIGHT: Way = { limit: 10_000, commitRecords: 100_000, crashes: 0 };
 
@@ -40,8 +49,9 @@ async function read(log: LogRecord[][], { limit, commitRecords, crashes }: Way):
   const sink = new WeakSink();
   sink.random = random;
   const total = log.reduce((sum, records) => sum + records.length, 0);
+  const more = { limit, commitRecords, decoder: decoder(SHOP.currency), conversion: conversionOf(SHOP) };
   const consumed = () => [...sink.progress.values()].reduce((sum, progress) => sum + progress.consumed, 0);
-  let { pipeline } = harness(log, { sink, limit, commitRecords });
+  let { pipeline } = harness(log, { sink, ...more });
   for (let steps = 0; consumed() < total; steps++) {
     assert.ok(steps < 10_000, `${consumed()} of ${total} records are consumed`);
     try {
@@ -50,7 +60,7 @@ async function read(log: LogRecord[][], { limit, commitRecords, crashes }: Way):
     } catch (error) {
       if ((error as Error).name !== "Unavailable") throw error;
     }
-    if (random?.chance(0.1)) ({ pipeline } = harness(log, { sink, limit, commitRecords }));
+    if (random?.chance(0.1)) ({ pipeline } = harness(log, { sink, ...more }));
   }
   assert.equal(consumed(), total);
   return sink;
@@ -109,7 +119,10 @@ Deno.test("the tables match the contract, by an oracle that shares no code", asy
     const log = partitioned(randomLog(seed, { events: 200, spanMs: 45 * 60_000, anonymous: true }), partitions);
     const sink = await read(log, way);
     const records = log.map((part) => part.map((record, offset) => ({ ...record, offset })));
-    const expected = expectedOf({ topic: "clickstream-events", partitions: records }, { keepDays: 30 });
+    const expected = expectedOf({ topic: "clickstream-events", partitions: records }, {
+      keepDays: 30,
+      money: SHOP,
+    });
     for (const view of VIEWS) {
       const rows = expected[view.name as "traffic" | "sessions"];
       assert.ok(rows.length > 0, view.name);
@@ -147,7 +160,7 @@ function textsOf(sink: MemorySink, name: string, columns: readonly string[]): st
 function asOracle(column: string, cell: Cell, type: string | undefined): unknown {
   if (type === "timestamptz") return new Date(cell as number).toISOString();
   if (type === "date") return new Date(cell as number).toISOString().slice(0, 10);
-  return column === "revenue_cents" ? String(cell) : cell;
+  return column === "revenue_cents" || column === "unconverted" ? String(cell) : cell;
 }
 
 function text(row: Readonly<Record<string, unknown>>): string {

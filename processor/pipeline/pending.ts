@@ -16,11 +16,14 @@ import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
 import type { RunDecoder } from "../decode/decoder.ts";
+import { BatchConversion } from "./conversion.ts";
+import type { Conversion } from "../currency.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Delta, View } from "../views/view.ts";
 
 /**
- * Most cents in one commit: sums above 2^53 are not exact, and one event adds at most `MAX_CENTS`.
+ * Most minor units in one commit: sums above 2^53 are not exact, and the few events that are stored at once add at most
+ * `mostMinor` each.
  */
 const MAX_PENDING_CENTS = 8e15;
 
@@ -45,6 +48,8 @@ export interface PendingOptions {
   readonly views: readonly View[];
   /** Whether raw events go into the commit. */
   readonly storeEvents: boolean;
+  /** Converts purchases to the shop's currency; without it, each counts as it was sent. */
+  readonly conversion?: Conversion | undefined;
   /** Monotonic clock, in milliseconds. */
   readonly now: () => number;
   /** Has dictionaries and batches of its own. */
@@ -60,6 +65,7 @@ const FIRST_EVENTS = 256;
 interface Memory {
   readonly words: Dictionaries;
   readonly folds: readonly Fold[];
+  readonly conversion: BatchConversion | null;
   /** Null until the next event. */
   batch: Batch | null;
   /** Capacity of the next batch that is made. */
@@ -113,10 +119,11 @@ export class Pending {
 
   /** Keeps the events just written. */
   store(events: number): void {
-    const { words } = this.#memory!;
+    const { words, conversion } = this.#memory!;
     const { batch } = this;
     this.#stored += events;
     const { revenue, count } = batch;
+    conversion?.convert(batch, count, count + events);
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
     batch.keep(events);
     // Not only with a full batch: its texts could be half a gigabyte.
@@ -181,10 +188,16 @@ export class Pending {
   }
 
   #allocated(): Memory {
-    const { topic, keyed, views, storeEvents, runs } = this.#options;
-    const wanted = wantedBy(views, storeEvents);
+    const { topic, keyed, views, storeEvents, conversion, runs } = this.#options;
+    const wanted = wantedBy(views, storeEvents || conversion !== undefined);
     const words = runs?.dictionaries(topic, keyed, wanted) ?? dictionaries(topic, keyed, wanted);
-    return { words, folds: views.map((view) => fold(view, words)), batch: null, capacity: FIRST_EVENTS };
+    return {
+      words,
+      folds: views.map((view) => fold(view, words)),
+      conversion: conversion === undefined ? null : new BatchConversion(conversion, words),
+      batch: null,
+      capacity: FIRST_EVENTS,
+    };
   }
 
   #nextBatch(memory: Memory): Batch {
@@ -214,16 +227,17 @@ export class Pending {
   }
 }
 
-/** The columns that these views read, or all if raw events are stored. */
-export function wantedBy(views: readonly View[], storeEvents: boolean): Wanted {
+/** The columns that these views read, or all if raw events need them. */
+export function wantedBy(views: readonly View[], allFields: boolean): Wanted {
   const measures = views.flatMap((view) => Object.values(view.measures));
   const read = new Set<string>([
     ...views.flatMap(({ by, where = {} }) => [...by, ...Object.keys(where)]),
     ...measures.flatMap(({ of, where }) => [...of === undefined ? [] : [of], ...Object.keys(where)]),
   ]);
   // An acquisition reads the page as it was sent, the referrer and the campaign.
-  const isOfEvents = read.has("product") || read.has("campaign") || measures.some(({ kind }) => kind === "acquisition");
-  if (storeEvents || isOfEvents) return EVERYTHING;
+  const isOfEvents = ["product", "campaign", "currency"].some((field) => read.has(field)) ||
+    measures.some(({ kind }) => kind === "acquisition");
+  if (allFields || isOfEvents) return EVERYTHING;
   return {
     ids: measures.some(({ kind }) => kind === "first" || kind === "last"),
     sessions: read.has("session"),

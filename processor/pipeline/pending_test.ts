@@ -36,7 +36,10 @@ Deno.test("columns that any view needs are wanted", () => {
     sessions: true,
     events: false,
   });
-  const withoutSessions = VIEWS.filter(({ name }) => name !== "sessions");
+  const byCurrency: View = { ...plain, by: ["currency"] };
+  assert.deepEqual(wanted(byCurrency), EVERYTHING);
+  assert.deepEqual(wanted(measured(count({ currency: ["EUR"] }))), EVERYTHING);
+  const withoutSessions = VIEWS.filter(({ name }) => name !== "sessions" && name !== "currencies");
   assert.deepEqual(wantedBy(withoutSessions, false), { ids: false, sessions: false, events: false });
   assert.deepEqual(wantedBy(VIEWS, false), EVERYTHING);
 });

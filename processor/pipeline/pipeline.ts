@@ -5,6 +5,7 @@
  */
 import { Batch, clear, dictionaries } from "../columns/batch.ts";
 import { KeyedHash } from "../columns/keyed_hash.ts";
+import type { Conversion } from "../currency.ts";
 import type { Decoder, PieceLengths, RunDecoder } from "../decode/decoder.ts";
 import { MAX_EVENT_BYTES } from "../event.ts";
 import type { RetryableError } from "./causes.ts";
@@ -31,6 +32,8 @@ export interface PipelineOptions {
   readonly decoder: Decoder;
   /** Whether raw events are stored, besides being counted. */
   readonly storeEvents: boolean;
+  /** Converts purchases to the shop's currency; without it, each counts as it was sent. */
+  readonly conversion?: Conversion | undefined;
   /** Monotonic clock, in milliseconds. */
   readonly now: () => number;
   /** Longest time that an event waits for its commit, in milliseconds. */
@@ -168,10 +171,11 @@ export class Pipeline {
   }
 
   #nothing(): Pending {
-    const { source, views, storeEvents, now } = this.#options;
+    const { source, views, storeEvents, conversion, now } = this.#options;
     const { commitTextBytes: mostTextBytes = Infinity } = this.#options;
     return new Pending({
-      ...{ topic: source.topic, keyed: this.#keyed, views, storeEvents, now, runs: this.#runs, mostTextBytes },
+      ...{ topic: source.topic, keyed: this.#keyed, views, storeEvents, conversion, now },
+      ...{ runs: this.#runs, mostTextBytes },
     });
   }
 

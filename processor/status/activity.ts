@@ -3,6 +3,7 @@
  * @module
  */
 import { VIEWS } from "../views/mod.ts";
+import type { MoneyState } from "../currency.ts";
 import { type Reason, REASONS } from "../event.ts";
 import { type NotReady, RESTART_CAUSES, type RestartCause } from "../pipeline/causes.ts";
 import type { Position } from "../pipeline/commit.ts";
@@ -111,6 +112,8 @@ export class Activity {
   /** Number of changes of the topic's number of partitions. */
   partitionChanges = 0;
   lastCommit: CommitActivity | null = null;
+  /** How revenue in the tables is counted; null before it is known. */
+  money: MoneyState | null = null;
   readonly restarts: Restart[] = [];
   /** Holds every cause from the start, so that a rate over its counter has a first value. */
   readonly restartsByCause = new Map<RestartCause, number>(RESTART_CAUSES.map((cause) => [cause, 0]));
@@ -271,6 +274,9 @@ export class Activity {
         return this.#commit(event, worker);
       case "groupCommitFailed":
         this.groupCommitFailures++;
+        return;
+      case "money":
+        this.money = event.state;
         return;
       case "retrying":
         this.retries++;

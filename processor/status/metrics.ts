@@ -231,6 +231,12 @@ function gauges(activity: Activity): Metric[] {
       () => activity.memory,
     ),
     gauge(
+      "clickstream_unconverted_purchases",
+      "Purchases in the tables without a rate to the shop's currency, which add nothing to revenue.",
+      null,
+      () => [[null, activity.money?.unconverted.reduce((sum, { purchases }) => sum + purchases, 0) ?? null]],
+    ),
+    gauge(
       "clickstream_last_commit_timestamp_seconds",
       "When the last commit was applied.",
       null,

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Activity, PartitionActivity, Totals } from "./activity.ts";
+import { moneyFault, type MoneyState } from "../currency.ts";
 import type { NotReady } from "../pipeline/causes.ts";
 import { ALLOWED_DELAY_MS } from "../pipeline/reading.ts";
 import { type StageFault, stageFaults } from "./faults.ts";
@@ -35,6 +36,8 @@ export interface StatusReport {
   readonly totals: Totals;
   /** Refused records by reason, without reasons that did not occur. */
   readonly refusals: Readonly<Record<string, number>>;
+  /** How revenue in the tables is counted; null before it is known. */
+  readonly money: MoneyState | null;
   readonly commits: number;
   readonly lastCommit: CommitReport | null;
   /** Newest first. */
@@ -103,6 +106,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     lastMinute,
     silence,
     latencyMs: lastCommit?.latencyMs ?? null,
+    money: activity.money === null ? null : moneyFault(activity.money),
     stall: activity.stalls[0] ?? null,
   });
   const faults = stageFaults({
@@ -138,6 +142,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     topicPartitions: activity.topicPartitions,
     totals: activity.totals,
     refusals: Object.fromEntries([...activity.refusedByReason].filter(([, count]) => count > 0)),
+    money: activity.money,
     commits: activity.commits,
     lastCommit: lastCommit === null ? null : { ...lastCommit, at: iso(lastCommit.at) },
     restarts: activity.restarts.map((restart) => ({ ...restart, at: iso(restart.at) })),

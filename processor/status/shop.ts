@@ -78,9 +78,11 @@ export interface ShopReport {
   readonly asOf: number | null;
   /** Event-time watermark: windows that end at or before it are final; null if not known. */
   readonly watermark: number | null;
+  /** The currency that revenue is in, null if purchases are not converted, and its digits after the point. */
+  readonly currency: { readonly code: string | null; readonly digits: number };
   readonly activeUsers: ActiveUsers | null;
   readonly conversion: Conversion | null;
-  /** Revenue of the sessions that started in each step, in cents. */
+  /** Revenue of the sessions that started in each step, in minor units. */
   readonly revenue: Trend | null;
   readonly topPages: readonly TopPage[];
   readonly windows: readonly OpenWindow[];

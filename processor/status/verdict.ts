@@ -4,6 +4,7 @@
  */
 import { type Stall, stallInWords, type StallKind } from "./stall.ts";
 import type { LastMinute, Rates, Silence, Stage } from "./history.ts";
+import type { MoneyFault } from "../currency.ts";
 import type { NotReady, NotReadyKind } from "../pipeline/causes.ts";
 import { ADOPT, replacedFrom, type TopicChange } from "../pipeline/source.ts";
 import { withCommas } from "./text.ts";
@@ -55,6 +56,8 @@ export interface Situation {
   readonly silence: Silence;
   /** Age of the oldest record of the last commit, in milliseconds; null if not known. */
   readonly latencyMs: number | null;
+  /** What is wrong with revenue; null if nothing is. */
+  readonly money: MoneyFault | null;
   /** The most important stall; null if nothing is stalled. */
   readonly stall: Stall | null;
 }
@@ -255,7 +258,7 @@ function silent({ silence: { silentMs, usual } }: Situation): Verdict {
   };
 }
 
-function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation): Verdict {
+function upToDate({ rates, lastMinute, latencyMs, partitions, gaps, money }: Situation): Verdict {
   const { consumed, refused } = lastMinute;
   const pace = partitions === 0
     ? "Other instances read all partitions; this one is on standby."
@@ -272,7 +275,10 @@ function upToDate({ rates, lastMinute, latencyMs, partitions, gaps }: Situation)
     };
   }
   if (refused < SOME_REFUSED || refused / consumed <= MANY_REFUSED) {
-    return { level: "good", title: "Up to date", detail: pace, advice: null };
+    if (money === null) return { level: "good", title: "Up to date", detail: pace, advice: null };
+    const { title, detail, advice } = money;
+    const but = `${title.charAt(0).toLowerCase()}${title.slice(1)}`;
+    return { level: "attention", title: `Up to date, but ${but}`, detail: `${detail} ${pace}`, advice };
   }
   return {
     level: "attention",

@@ -20,6 +20,7 @@ const WELL: Situation = {
   lastMinute: { consumed: 18_000, refused: 180 },
   silence: { silentMs: 400, usual: 300 },
   latencyMs: 140,
+  money: null,
   stall: null,
 };
 
@@ -202,6 +203,14 @@ const CASES: readonly Case[] = [
     title: "Up to date, but 1,200 records were deleted unread",
     detail: /in no table/,
     advice: /clickstream gaps list.*clickstream gaps acknowledge/,
+  },
+  {
+    when: "purchases have no rate",
+    change: { money: { title: "2 purchases have no rate", detail: "Revenue lacks 2 in USD.", advice: "Fill it." } },
+    level: "attention",
+    title: "Up to date, but 2 purchases have no rate",
+    detail: /^Revenue lacks 2 in USD\. 300 records/,
+    advice: /^Fill it\.$/,
   },
   {
     when: "only the status page cannot reach PostgreSQL",

@@ -2,6 +2,7 @@
  * The events that a worker reports.
  * @module
  */
+import type { MoneyState } from "../currency.ts";
 import type { Reason } from "../event.ts";
 import type { NotReady, RestartCause, RetryableError } from "../pipeline/causes.ts";
 import type { Advance, Commit, Position } from "../pipeline/commit.ts";
@@ -38,6 +39,8 @@ export type WorkerEvent =
   | { readonly kind: "groupCommitFailed" }
   /** A commit that is traced is over. */
   | { readonly kind: "traced"; readonly commit: TracedCommit }
+  /** How revenue in the tables is counted; reported about twice a minute. */
+  | { readonly kind: "money"; readonly state: MoneyState }
   /** Samples of decoded records; more while a client of the page is connected. */
   | { readonly kind: "sampled"; readonly samples: readonly Sample[] }
   /** A failure that a retry may get past; the retry follows. */

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { ShopMoney } from "../oracle/money.ts";
 import type { Expected, OracleLog } from "../oracle/oracle.ts";
 
 const MINUTE_MS = 60_000;
@@ -123,7 +124,7 @@ const fields = fc.record({
   campaign: fc.option(text, { nil: undefined, freq: 1 }),
   price: some(price),
   quantity: some(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(null, 1e6, 1e12))),
-  currency: some(fc.constantFrom("EUR", "USD", null)),
+  currency: some(fc.constantFrom("EUR", "USD", "JPY", "KWD", "CLF", "XXX", null)),
   userAgent: some(fc.oneof(fc.constantFrom("Mozilla/5.0", null, "a".repeat(1024)), text)),
   orderId: some(fc.oneof(fc.constantFrom("o-1", null), text)),
   more: some(fc.constantFrom<unknown>({ userId: "no", deep: [[{}]] }, [], "\ud800")),
@@ -233,6 +234,26 @@ const records = fc.array(fc.record({ value, step, disorder }), { maxLength: 40, 
  */
 export const oracleLog: fc.Arbitrary<OracleLog> = fc.array(records, { minLength: 1, maxLength: 3, size: "max" })
   .map((partitions) => ({ topic: TOPIC, partitions }));
+
+/**
+ * A shop without a currency, or with one and rates: some change at the midnight in the middle of the logs, some begin
+ * there, and some make many amounts end in a half.
+ */
+export const shopMoney: fc.Arbitrary<ShopMoney | undefined> = fc.constantFrom(
+  undefined,
+  {
+    currency: "EUR",
+    rates: [
+      ...[["USD", "1970-01-01", "0.5"], ["USD", "2026-03-02", "0.915"], ["JPY", "2026-01-31", "0.005"]] as const,
+      ...[["KWD", "2026-03-02", "3.0555"], ["CLF", "2026-03-03", "37"], ["USD", "9999-12-31", "7"]] as const,
+    ],
+  },
+  {
+    currency: "JPY",
+    rates: [["EUR", "2026-03-01", "163.35"], ["KWD", "2026-03-02", "500.5"], ["USD", "2026-02-01", "150"]],
+  },
+  { currency: "KWD", rates: [["JPY", "2026-03-02", "0.0019995"], ["CLF", "2026-03-01", "999999999999999.5"]] },
+);
 
 /**
  * False if two events of one session have the same time and id but differ in what the session takes from them: then the

@@ -42,6 +42,9 @@ const PAUSES = [
   5_000_000,
 ];
 const TYPES = ["page_view", "page_view", "page_view", "add_to_cart", "purchase", "checkout", "search", "wink"];
+/** Currencies of purchases; others have none. */
+const CURRENCIES = ["EUR", "JPY", "KWD", "USD"];
+
 const IDS = ["", "-", "é", "ﬀ", "😀"];
 
 /** The records of a random log in order. */
@@ -102,6 +105,7 @@ function click(random: Random, n: number, user: string, time: number): Record<st
     ...random.chance(0.7) ? { device: random.pick(["mobile", "desktop", "tablet", "tv"]) } : {},
     ...random.chance(0.7) ? { region: random.pick(["eu", "us"]) } : {},
     ...eventType === "purchase" ? { price: random.pick([0.1, 19.99, "1.005", 0]), quantity: 1 + random.below(3) } : {},
+    ...eventType === "purchase" && n % 5 > 0 ? { currency: CURRENCIES[n % 5 - 1]! } : {},
   };
 }
 

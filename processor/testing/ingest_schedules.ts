@@ -6,6 +6,8 @@ import type { Sink } from "../pipeline/commit.ts";
 import type { View } from "../views/view.ts";
 import { VIEWS } from "../views/mod.ts";
 import { MemorySource } from "./fakes/memory.ts";
+import { Conversion } from "../currency.ts";
+import type { ShopMoney } from "../oracle/money.ts";
 import type { OracleLog } from "../oracle/oracle.ts";
 
 /** `EVENTS_KEEP_DAYS` of the pipelines that ingest logs. */
@@ -31,6 +33,7 @@ export async function ingest(
   sink: Sink,
   { inAPoll, inACommit, turnsOfALife }: IngestSchedule,
   views: readonly View[] = VIEWS,
+  money?: ShopMoney,
 ): Promise<void> {
   const partitions = log.partitions.map((records) => [...records]);
   for (let life = 0; !await isIn(log, sink); life++) {
@@ -39,8 +42,9 @@ export async function ingest(
       source: new MemorySource(partitions, inAPoll, log.topic),
       sink,
       views,
-      decoder: decoder(),
+      decoder: decoder(money?.currency),
       storeEvents: true,
+      conversion: money === undefined ? undefined : conversionOf(money),
       now: () => 0,
       commitEveryMs: 0,
       commitRecords: inACommit,
@@ -51,6 +55,11 @@ export async function ingest(
     }
     if (life % 2 === 0) await pipeline.flush();
   }
+}
+
+/** How a pipeline converts purchases, for what the oracle knows of the shop. */
+export function conversionOf({ currency, rates }: ShopMoney): Conversion {
+  return new Conversion(currency, rates.map(([currency, fromDay, rate]) => ({ currency, fromDay, rate })));
 }
 
 async function isIn(log: OracleLog, sink: Sink): Promise<boolean> {

@@ -25,6 +25,7 @@ const NUMBERS = [
 ];
 const VALUES = ["null", "true", "false", "{}", "[]", '{"userId":"n"}', "[1]", "nul", "tru", "undefined", '"'];
 const BLANKS = ["", "", "", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\v"];
+const CURRENCIES = ["USD", "JPY", "KWD", "CLF", "XXX", "USD", "JPY", "KWD", "BHD", "AAA", "ZZZ", "eur", "€UR"];
 const KEYS = ["userId", "page", "price", "timestamp", "region", "appVersion", "__proto__", "", "user\\u0049d", "é"];
 
 /** Values that most events share, so that dictionaries find them again. */
@@ -114,9 +115,13 @@ function fields(random: Random, kafkaMs: number): [string, string][] {
     ["referrer", text(random, "https://example.org/"), 0.3],
     ["productId", text(random, word(random)), 0.4],
     ["campaign", text(random, word(random)), 0.2],
-    ["price", number(random, `${random.below(200)}.${random.below(10)}${random.below(10)}`), 0.4],
+    [
+      "price",
+      number(random, `${random.below(200)}.${random.below(10)}${random.below(10)}${random.pick(["", "", "5", "49"])}`),
+      0.4,
+    ],
     ["quantity", number(random, random.chance(0.9) ? String(1 + random.below(5)) : `"${random.below(9)}"`), 0.3],
-    ["currency", text(random, random.chance(0.95) ? "EUR" : random.pick(["USD", "eur", "€UR"])), 0.3],
+    ["currency", text(random, random.chance(0.6) ? "EUR" : random.pick(CURRENCIES)), 0.3],
     ["userAgent", text(random, random.chance(0.9) ? "Mozilla/5.0 (X11)" : "é".repeat(1020 + random.below(8))), 0.3],
     ["orderId", text(random, random.chance(0.95) ? word(random) : "o".repeat(126 + random.below(5))), 0.2],
     ["appVersion", random.pick(['"4.2.1"', "7", "1.5", "true", "false", "null", '"ü"', "{}"]), 0.1],

@@ -31,9 +31,9 @@ export function record(value: Message | string | Uint8Array | null, time: number
   return { value: utf8.encode(typeof value === "string" ? value : JSON.stringify(value)), time };
 }
 
-/** The kernel with the tests' retention, 30 days, and little memory. */
-export function decoder(): Kernel {
-  return new Kernel({ keepMs: KEEP_DAYS * DAY_MS, mebibytes: 16 });
+/** The kernel with the tests' retention, 30 days, and little memory; and the shop's currency, if it has one. */
+export function decoder(currency: string | null = null): Kernel {
+  return new Kernel({ keepMs: KEEP_DAYS * DAY_MS, mebibytes: 16, currency });
 }
 
 /** The reference decoder with the same retention. */

@@ -43,6 +43,8 @@ What Flink does otherwise than the processor:
   moment older rows may stand there; tables and offsets are not one transaction. Without a checkpoint it begins where
   the consumer group was, with empty windows, and overwrites those that were half counted.
 - Sessions have no source, medium and campaign: campaigns counts them as (not set).
+- No purchase is converted. With CURRENCY, purchases in other currencies add 0 to revenue and count as unconverted, since
+  the job does not read the table rates. Without it, revenue adds up prices in hundredths, as the processor does.
 - Distinct users are counted exactly, with all of a window's users in its state.`;
 
 /** The job as text that sql-client runs with -f. */

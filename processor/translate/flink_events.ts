@@ -3,7 +3,8 @@
  * @module
  */
 import type { Dimension, Quantity } from "../columns/batch.ts";
-import type { Filter } from "../measures/measure.ts";
+import { HUNDREDTHS, priceDigits } from "../currency.ts";
+import { ANY, type Filter } from "../measures/measure.ts";
 import { FIELDS, MAX_AHEAD_MS, MAX_CENTS } from "../event.ts";
 import { COLUMN_OF } from "./table.ts";
 
@@ -18,12 +19,15 @@ export interface Bounds {
   readonly keepMs: number;
   /** Whether a fragment that is a route belongs to the page. */
   readonly hashRoutes: boolean;
+  /** The shop's currency; null: all purchases count as they were sent. */
+  readonly currency: string | null;
 }
 
 /** Column of the view `events` that holds a quantity. */
 export const QUANTITY_COLUMN: { readonly [quantity in Quantity]: string } = {
   revenue: "revenue_cents",
   price: "price_cents",
+  unconverted: "unconverted",
 };
 
 /** Event time as text that sorts by time. */
@@ -58,7 +62,7 @@ export function table(name: string, columns: readonly string[], connector: Conne
 export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
   const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region"];
   return table("clicks", [
-    ...[...fields, "productId", "campaign", "price", "quantity"].map((field) => `\`${field}\` STRING`),
+    ...[...fields, "productId", "campaign", "price", "quantity", "currency"].map((field) => `\`${field}\` STRING`),
     "kafka_topic STRING METADATA FROM 'topic' VIRTUAL",
     "kafka_partition INT METADATA FROM 'partition' VIRTUAL",
     "kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL",
@@ -103,10 +107,15 @@ function isoTime(): string {
 
 const PATH = "REGEXP_REPLACE(page, '(?s)[?#].*', '')";
 
-const ROUNDED = "ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2)";
+/** The price with so many digits after the point. */
+function rounded(digits: number): string {
+  return `ROUND(TRY_CAST(price AS DECIMAL(38, 18)), ${digits})`;
+}
 
 /** The valid messages as events, without duplicates. */
-export function eventsView({ keepMs, hashRoutes }: Bounds): string {
+export function eventsView({ keepMs, hashRoutes, currency }: Bounds): string {
+  const digits = priceDigits(currency, currency);
+  const isForeign = currency === null ? null : `COALESCE(currency, ${quoted(currency)}) <> ${quoted(currency)}`;
   const columns: readonly (readonly [string, string])[] = [
     [
       "event_id",
@@ -132,11 +141,19 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
     [COLUMN_OF.region, `COALESCE(region, ${quoted(FIELDS.region.absent)})`],
     [COLUMN_OF.product, "productId"],
     [COLUMN_OF.campaign, "campaign"],
-    [QUANTITY_COLUMN.price, `CAST(${ROUNDED} * 100 AS BIGINT)`],
+    [COLUMN_OF.currency, "currency"],
+    [QUANTITY_COLUMN.price, `CAST(${rounded(digits)} * ${10 ** digits} AS BIGINT)`],
     [
       QUANTITY_COLUMN.revenue,
-      "CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(\n" +
-      "    TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END",
+      `CASE WHEN eventType = 'purchase'${
+        isForeign === null ? "" : ` AND NOT ${isForeign}`
+      } THEN COALESCE(CAST(ROUND(\n` +
+      `    TRY_CAST(price AS DECIMAL(38, 18)), ${digits}) * ${10 ** digits} AS BIGINT) * ` +
+      "COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END",
+    ],
+    [
+      QUANTITY_COLUMN.unconverted,
+      isForeign === null ? "0" : `CASE WHEN eventType = 'purchase' AND ${isForeign} THEN 1 ELSE 0 END`,
     ],
   ];
   const text = [...columns.map(([name, sql]) => `${sql} AS ${name}`), "event_time", "kafka_partition"];
@@ -150,9 +167,12 @@ export function eventsView({ keepMs, hashRoutes }: Bounds): string {
     `POSITION(${BETWEEN} IN userId || page${
       ["eventId", "sessionId", "region", "productId", "campaign"].map((field) => ` || COALESCE(${field}, '')`).join("")
     }) = 0`,
-    orAbsent("price", `COALESCE(${ROUNDED} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
+    orAbsent("price", `COALESCE(${rounded(HUNDREDTHS)} BETWEEN 0 AND ${MAX_CENTS / 100}, FALSE)`),
     orAbsent("quantity", `REGEXP(quantity, '^0*[1-9]\\d{0,15}$')`),
-    `(eventType <> 'purchase' OR COALESCE(${ROUNDED} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${MAX_CENTS / 100})`,
+    `(eventType <> 'purchase' OR COALESCE(${rounded(HUNDREDTHS)} * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= ${
+      MAX_CENTS / 100
+    })`,
+    orAbsent("currency", `REGEXP(currency, ${quoted(FIELDS.currency.form.pattern.source)})`),
     `event_time > TO_TIMESTAMP_LTZ(0, 3)`,
     `event_time BETWEEN kafka_time - ${interval(keepMs)} AND kafka_time + ${interval(MAX_AHEAD_MS)}`,
   ];
@@ -186,6 +206,7 @@ export function condition(where: Filter): string {
   return Object.entries(where).map(([dimension, matchers]) => {
     const column = COLUMN_OF[dimension as Dimension];
     const texts = matchers.filter((matcher) => typeof matcher === "string");
+    if (matchers.includes(ANY)) return `${column} IS NOT NULL`;
     const tests = matchers.filter((matcher) => typeof matcher !== "string").map(({ around }) =>
       `${column} LIKE ${quoted(around.map((part) => part.replaceAll(/[%_!]/g, "!$&")).join("%"))} ESCAPE '!'`
     );

@@ -44,6 +44,14 @@ Deno.test("settings are in the connectors' options, but no password", () => {
       /'jdbc:postgresql:\/\/db:5433\/shop',\n {2}'username' = 'wri@ter',\n {2}'password' = '<password>'/,
     ],
     [{ DATABASE_URL: URL_OF, DATABASE_TLS_CA: "public" }, /shop\?sslmode=verify-full&sslfactory=/],
+    [
+      { CURRENCY: "KWD" },
+      /AND NOT COALESCE\(currency, 'KWD'\) <> 'KWD' THEN COALESCE\(CAST\(ROUND\([^,]*, 18\)\), 3\) \* 1000 AS BIGINT/,
+    ],
+    [
+      { CURRENCY: "KWD" },
+      /CASE WHEN eventType = 'purchase' AND COALESCE\(currency, 'KWD'\) <> 'KWD' THEN 1 ELSE 0 END AS unconverted/,
+    ],
     [{ VIEWS: "traffic" }, /^BEGIN\n\n-- Events, users.*\nINSERT INTO `traffic`[^;]*;\n\nEND;\n$/m],
   ];
   for (const [env, said] of cases) {

@@ -29,6 +29,7 @@ export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   region: "region",
   product: "product_id",
   campaign: "campaign",
+  currency: "currency",
 };
 
 /** Dimensions with texts that may be too long for an index entry. */

@@ -18,6 +18,7 @@ import { missingRights, needlessRights } from "../../postgres/operations/rights.
 import { inWords } from "../../config/secret.ts";
 import { loginTo } from "../cli/connection.ts";
 import { choiceOfHost, loginCure, ownCertificate } from "./logins.ts";
+import { checkMoney } from "./money.ts";
 import { checkPeer, isWell } from "./network.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
 import type { READS } from "../cli/reads.ts";
@@ -307,6 +308,7 @@ async function schema(
   findings.push(await tried("rights", () => rights(db)));
   findings.push(await tried("rights to spare", () => rightsToSpare(db)));
   findings.push(await tried("partitions", () => partitions(db)));
+  findings.push(await tried("currency", () => checkMoney(db, settings.CURRENCY)));
   findings.push(await tried("forgotten users", () => unfinished(db)));
   findings.push(await tried("conservation", () => conservation(db, settings.KAFKA_TOPIC)));
   findings.push(await tried("gaps", () => gaps(db, settings.KAFKA_TOPIC)));

@@ -3,6 +3,7 @@
  * @module
  */
 import { jsonLine, visible } from "../../config/visible.ts";
+import { priceDigits } from "../../currency.ts";
 import type { Figure, Summary, Unit } from "./summary.ts";
 
 /** The forms by name. */
@@ -41,8 +42,11 @@ const BEFORE = { daily: "the day before", weekly: "the week before" } as const;
 function text(summary: Summary): string {
   const heads = ["", "", "change", BEFORE[summary.period.name]];
   const parts = [
-    aligned([heads, ...summary.figures.map(cellsOf)]),
-    ...summary.rankings.map(({ title, rows }) => [title, ...aligned(rows.map(cellsOf)).map((line) => `  ${line}`)]),
+    aligned([heads, ...summary.figures.map(cellsIn(summary))]),
+    ...summary.rankings.map(({ title, rows }) => [
+      title,
+      ...aligned(rows.map(cellsIn(summary))).map((line) => `  ${line}`),
+    ]),
   ];
   return [[titleOf(summary)], ...parts].map((lines) => `${lines.join("\n")}\n`).join("\n");
 }
@@ -55,13 +59,19 @@ function aligned(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-function cellsOf(figure: Figure): string[] {
-  return [
-    short(figure.name),
-    written(figure.value, figure.unit),
-    changeOf(figure),
-    written(figure.previous, figure.unit),
-  ];
+/** The cells of a figure of a summary; a name of the summary's own says which currency money is in. */
+function cellsIn({ currency, figures }: Summary): (figure: Figure) => string[] {
+  const digits = priceDigits(null, currency);
+  return (figure) => {
+    const { name, value, previous, unit } = figure;
+    const isNamed = unit === "money" && currency !== null && figures.includes(figure);
+    return [
+      isNamed ? `${name}, ${currency}` : short(name),
+      written(value, unit, digits),
+      changeOf(figure),
+      written(previous, unit, digits),
+    ];
+  };
 }
 
 function short(name: string): string {
@@ -69,10 +79,10 @@ function short(name: string): string {
   return shown.length > LONGEST_NAME ? `${shown.slice(0, LONGEST_NAME - 1)}…` : shown;
 }
 
-function written(value: number | null, unit: Unit): string {
+function written(value: number | null, unit: Unit, moneyDigits: number): string {
   if (value === null) return "–";
   if (unit === "share") return `${(value * 100).toFixed(1)} %`;
-  const digits = unit === "money" ? 2 : 0;
+  const digits = unit === "money" ? moneyDigits : 0;
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
@@ -97,18 +107,20 @@ function html(summary: Summary): string {
     `<tr>${
       cells.map((cell, n) => `<${tag} style="${CELL}${n === 0 ? "left" : "right"}">${escaped(cell)}</${tag}>`).join("")
     }</tr>`;
+  const cells = cellsIn(summary);
   const heads = row(["", "", "Change", BEFORE[summary.period.name]], "th");
   const section = (title: string, rows: readonly Figure[]) =>
     `<h2 style="font-size:16px;margin:24px 0 8px">${escaped(title)}</h2>
-<table style="border-collapse:collapse">${heads}${rows.map((figure) => row(cellsOf(figure), "td")).join("")}</table>`;
+<table style="border-collapse:collapse">${heads}${rows.map((figure) => row(cells(figure), "td")).join("")}</table>`;
   const title = escaped(titleOf(summary));
+  const money = summary.currency === null ? "in the currency of the events" : `in ${summary.currency}`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title></head>
 <body style="font:14px sans-serif;color:#222">
 <h1 style="font-size:20px">${title}</h1>
 ${section("In numbers", summary.figures)}
 ${summary.rankings.map(({ title, rows }) => section(title, rows)).join("\n")}
-<p style="color:#666">Days are UTC. Revenue is in the currency of the events.</p>
+<p style="color:#666">Days are UTC. Revenue is ${money}.</p>
 </body></html>
 `;
 }
@@ -130,10 +142,10 @@ function slack(summary: Summary): Record<string, unknown> {
     text: title,
     blocks: [
       { type: "header", text: { type: "plain_text", text: title } },
-      block(aligned(summary.figures.map(cellsOf))),
+      block(aligned(summary.figures.map(cellsIn(summary)))),
       ...summary.rankings.flatMap(({ title, rows }) => [
         { type: "section", text: { type: "mrkdwn", text: `*${title}*` } },
-        block(aligned(rows.map(cellsOf))),
+        block(aligned(rows.map(cellsIn(summary)))),
       ]),
     ],
   };

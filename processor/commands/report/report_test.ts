@@ -57,6 +57,7 @@ Deno.test("a day begins at midnight, a week on Monday, and the last ones are ove
 
 const SUMMARY: Summary = {
   period: { name: "daily", from: "2026-11-03", to: "2026-11-04" },
+  currency: null,
   figures: [
     { name: "Sessions", unit: "count", value: 1_003, previous: 1 },
     { name: "Conversion rate", unit: "share", value: 1 / 3, previous: 1 },
@@ -91,6 +92,12 @@ Searches
   ${"c".repeat(59)}…   1   0 %    1
 `,
   );
+});
+
+Deno.test("a report in one currency names it, and has its digits", () => {
+  assert.match(render({ ...SUMMARY, currency: "KWD" }, "text"), /^Revenue, KWD +1,234\.500 +\+23 % +1,000\.000$/m);
+  assert.match(render({ ...SUMMARY, currency: "JPY" }, "html"), /<td[^>]*>Revenue, JPY<.*>1,235</);
+  assert.match(render({ ...SUMMARY, currency: "JPY" }, "html"), /Revenue is in JPY\./);
 });
 
 Deno.test("a report in other forms escapes the texts of shoppers", () => {
@@ -145,6 +152,9 @@ onEachDatabase("reports of a day and a week", {
       3,
       0,
     ]]);
+    await db.exec("insert into clickstream.settings (name, value) values ('CURRENCY', 'KWD')");
+    const dinars = await summaryOf(db, periodAt("daily", at("2026-11-03T00:00:00.000")));
+    assert.deepEqual([dinars.currency, dinars.figures[5]!.value], ["KWD", 123.45]);
     const empty = await summaryOf(db, periodAt("weekly", at("2026-01-01T00:00:00.000")));
     assert.deepEqual(empty.rankings, []);
     assert.equal(empty.figures[4]!.value, null);

@@ -2,6 +2,8 @@
  * What happened in a day or a week, beside the one before.
  * @module
  */
+import { priceDigits } from "../../currency.ts";
+import { currencyUsed } from "../../postgres/currency.ts";
 import type { Database } from "../../postgres/database.ts";
 
 /** How a number is written. */
@@ -25,6 +27,8 @@ export interface Ranking {
 /** A day or a week of a shop. */
 export interface Summary {
   readonly period: Period;
+  /** The currency that money is in; null if purchases are not converted. */
+  readonly currency: string | null;
   readonly figures: readonly Figure[];
   /** Without those that have no row. */
   readonly rankings: readonly Ranking[];
@@ -96,6 +100,8 @@ export async function summaryOf(db: Database, period: Period): Promise<Summary> 
          ) n`,
       days,
     );
+    const currency = await currencyUsed(tx);
+    const figure = figuresIn(currency);
     const rankings: Ranking[] = [];
     for (const [title, unit, from, name, value] of RANKINGS) {
       const { rows } = await tx.query<Record<"name" | "value" | "previous", string>>(
@@ -108,11 +114,18 @@ export async function summaryOf(db: Database, period: Period): Promise<Summary> 
       if (figures.length > 0) rankings.push({ title, unit, rows: figures });
     }
     const figures = FIGURES.map(([name, unit, of]) => figure(name, unit, row![of]!, row![`previous_${of}`]!));
-    return { period, figures, rankings };
+    return { period, currency, figures, rankings };
   });
 }
 
-function figure(name: string, unit: Unit, value: string | null, previous: string | null): Figure {
-  const numberOf = (text: string | null) => text === null ? null : unit === "money" ? Number(text) / 100 : Number(text);
-  return { name, unit, value: numberOf(value), previous: numberOf(previous) };
+/** Makes figures of texts; money is in units of this currency. */
+function figuresIn(currency: string | null) {
+  const minorUnits = 10 ** priceDigits(null, currency);
+  return (name: string, unit: Unit, value: string | null, previous: string | null): Figure => {
+    const numberOf = (text: string) => unit === "money" ? Number(text) / minorUnits : Number(text);
+    return {
+      ...{ name, unit, value: value === null ? null : numberOf(value) },
+      previous: previous === null ? null : numberOf(previous),
+    };
+  };
 }

@@ -7,6 +7,8 @@ import { reportTo, type Sampling, type WorkerEvent } from "../../status/worker_e
 import { kernelMebibytes, memoryMbOf, type Settings, viewsOf, workersOf } from "../../config/config.ts";
 import { workerLimits } from "../../config/memory.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
+import { CurrencyMismatch } from "../../postgres/currency.ts";
+import type { Database } from "../../postgres/database.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forgetting.ts";
 import { workerClientId } from "../../kafka/member.ts";
 import { KafkaSource } from "../../kafka/source.ts";
@@ -23,6 +25,7 @@ import { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Sink } from "../../pipeline/commit.ts";
 import { type Source, TopicChanged } from "../../pipeline/source.ts";
 import { Sampler, type Watching } from "../../status/sampler.ts";
+import type { Conversion } from "../../currency.ts";
 import { Kernel } from "../../kernel/kernel.ts";
 import { CommitTracer } from "../../telemetry/commit_tracer.ts";
 import { tracedRatio } from "../../telemetry/switched.ts";
@@ -35,6 +38,7 @@ import { clusterOf } from "../cli/cluster.ts";
 import { loginTo } from "../cli/connection.ts";
 import { EXIT } from "../cli/exit.ts";
 import type { READS } from "../cli/reads.ts";
+import { Money } from "./money.ts";
 import { Readiness } from "./readiness.ts";
 
 /** Settings that the service reads. */
@@ -89,7 +93,8 @@ export async function work(
   const forgotten = new Forgotten();
   const readiness = new Readiness(tell, signal);
   const tracer = tracerOf(settings, tell);
-  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten, tracer));
+  const money = new Money(settings.CURRENCY, log, tell);
+  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten, tracer, money));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
@@ -108,7 +113,8 @@ export async function work(
   // Held records may belong to a user who was forgotten, so they are not shown.
   const isShown = () => forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from, watching.on) : [];
-  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness, tracer));
+  const reports = observer(log, tell, sample, readiness, tracer);
+  const pipeline = pipelineOf(settings, source, sink, reports, money.conversion);
   // Of buffers outside the heap, V8 counts all the address space of the kernel as one.
   const reservedBytes = kernelMebibytes(settings) * 2 ** 20;
   const states = setInterval(() => {
@@ -139,11 +145,12 @@ export async function work(
       tell({ kind: "notReady", why: { kind: error.kind, reason: error.message } });
       tell({ kind: "topicChanged", change: error.change });
     }
-    if (!(error instanceof SchemaMismatch)) throw error;
+    if (!(error instanceof SchemaMismatch || error instanceof CurrencyMismatch)) throw error;
     log.error(error.message);
     return EXIT.schema;
   } finally {
     clearInterval(states);
+    money.close();
     await withTimeout(source.close(), sink.close());
   }
 }
@@ -172,7 +179,13 @@ function signOfLife(tell: Tell): () => void {
   };
 }
 
-function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
+function pipelineOf(
+  settings: RunSettings,
+  source: Source,
+  sink: Sink,
+  observer: Observer,
+  conversion: Conversion | undefined,
+): Pipeline {
   const { STORE_EVENTS: storeEvents } = settings;
   const views = withSiteHosts(viewsOf(settings), settings.SITE_HOSTS ?? []);
   const limits = workerLimits({
@@ -189,10 +202,12 @@ function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer:
     decoder: new Kernel({
       keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
       hashRoutes: settings.HASH_ROUTES,
+      currency: settings.CURRENCY,
       mebibytes: kernelMebibytes(settings),
       idsBytes: limits.idsBytes,
     }),
     storeEvents,
+    conversion,
     now: () => performance.now(),
     yieldToEventLoop: () => setImmediate(),
     commitEveryMs: settings.COMMIT_EVERY_MS,
@@ -223,6 +238,7 @@ async function openSink(
   instance: string,
   forgotten: Forgotten,
   tracer: CommitTracer | null,
+  money: Money,
 ): Promise<Sink> {
   const db = await openPostgres(settings.DATABASE_URL.reveal(), {
     ...loginTo(settings),
@@ -232,12 +248,10 @@ async function openSink(
   try {
     await verifySchema(db, MIGRATIONS);
     await verifyDeclarations(db, settings.VIEWS_FILE);
-    const declared = settings.VIEWS_FILE?.hash ?? "";
-    return new ForgettingSink(
-      tracer?.measured(db) ?? db,
-      forgotten,
-      (guarded) => new SqlSink(guarded, instance, { declared }),
-    );
+    await money.read(db);
+    const { CURRENCY: currency, VIEWS_FILE: file } = settings;
+    const sinkTo = (guarded: Database) => new SqlSink(guarded, instance, { currency, declared: file?.hash ?? "" });
+    return new ForgettingSink(tracer?.measured(db) ?? db, forgotten, sinkTo);
   } catch (error) {
     await db.close();
     throw error;

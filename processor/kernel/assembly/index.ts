@@ -11,7 +11,7 @@ import { alloc, fail, free, initMasks, LONG_TOPIC } from "./memory";
 import { initNotes, note } from "./notes";
 import { scan as scanRecord } from "./scan";
 import { clearScratch, initScratch } from "./text";
-import { check } from "./values";
+import { check, initDigits } from "./values";
 
 export { alloc, checkGuards, free, takenBytes } from "./memory";
 export { freeColumns, newColumns, setDictionary } from "./columns";
@@ -23,7 +23,7 @@ export { quickHash, useKey } from "./hash";
 export { setId } from "./ids";
 export { setEndOfTime } from "./numbers";
 export { addRowColumn, clearRowColumns, newRows, rowBytes, writeRows } from "./rows";
-export { addDevice, setPurchase, setRules } from "./values";
+export { addDevice, setAbsentDigits, setDigits, setMost, setPurchase, setRules } from "./values";
 
 /** The records in the kernel's memory: where each begins and ends, its offset and its Kafka timestamp. */
 let starts: usize = 0;
@@ -37,6 +37,7 @@ export function init(most: i32, bytes: i32): void {
   initMasks();
   initNotes();
   initScratch();
+  initDigits();
   starts = alloc(most * 4);
   ends = alloc(most * 4);
   offsets = alloc(most * 8);

@@ -17,7 +17,7 @@ export class Note {
   logTime: f64 = 0;
   kafkaTime: f64 = 0;
   offset: f64 = 0;
-  /** In cents; NaN if absent. */
+  /** In minor units; NaN if absent. */
   price: f64 = 0;
   quantity: f64 = 0;
   revenue: f64 = 0;

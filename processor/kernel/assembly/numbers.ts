@@ -18,25 +18,30 @@ export function isDecimal(at: usize, end: usize): bool {
   return points <= 1;
 }
 
-/** A decimal of at most 15 digits in cents, rounded half up; NaN for anything else. A text may begin with zeros. */
-export function centsOf(at: usize, end: usize, isText: bool): f64 {
+/**
+ * A decimal of at most 15 digits in minor units of so many digits, rounded half up; NaN for anything else. A text may
+ * begin with zeros.
+ */
+export function minorOf(at: usize, end: usize, isText: bool, digits: i32): f64 {
   // Up to this length, the number from `JSON.parse` prints with exactly these digits.
   if (end - at > 15 || !(isText ? isDecimal(at, end) : isPlainNumber(at, end))) return NaN;
-  let cents: i64 = 0;
+  // With four more digits, it fits into 64 bits without a sign.
+  let minor: u64 = 0;
   let decimals = -1;
-  let up: i64 = 0;
+  let up: u64 = 0;
   for (; at < end; at++) {
-    const c = <i64>load<u8>(at);
+    const c = <u64>load<u8>(at);
     if (c === 0x2e) decimals = 0;
-    else if (decimals < 2) {
-      cents = cents * 10 + c - 0x30;
+    else if (decimals < digits) {
+      minor = minor * 10 + c - 0x30;
       if (decimals >= 0) decimals++;
     } else {
-      if (decimals === 2 && c >= 0x35) up = 1;
+      if (decimals === digits && c >= 0x35) up = 1;
       decimals++;
     }
   }
-  return <f64>((decimals < 1 ? cents * 100 : decimals === 1 ? cents * 10 : cents) + up);
+  for (let n = max(decimals, 0); n < digits; n++) minor *= 10;
+  return <f64>(minor + up);
 }
 
 /** A whole number of at most 15 digits; NaN for anything else. */

@@ -17,22 +17,56 @@ import {
   USER_AGENT,
 } from "./fields";
 import { quickHash } from "./hash";
-import { copy, same, SLACK, upTo16 } from "./memory";
+import { alloc, copy, same, SLACK, upTo16 } from "./memory";
 import { Note } from "./notes";
-import { centsOf, inRange, timeOf, wholeOf } from "./numbers";
+import { inRange, minorOf, timeOf, wholeOf } from "./numbers";
 import { scratchFor } from "./text";
 
 let keepMs: f64 = 0;
 let aheadMs: f64 = 0;
-let mostCents: f64 = 0;
 let hashRoutes: bool = true;
 
-/** The rules that are no field's own: how old and how far ahead an event may be, and the most cents. */
-export function setRules(keep: f64, ahead: f64, cents: f64, routes: bool): void {
+/** The rules that are no field's own: how old and how far ahead an event may be, and whether pages have routes. */
+export function setRules(keep: f64, ahead: f64, routes: bool): void {
   keepMs = keep;
   aheadMs = ahead;
-  mostCents = cents;
   hashRoutes = routes;
+}
+
+/** Digits after the point of most currencies. */
+const USUAL_DIGITS: i32 = 2;
+/** By three letters, the digits of a currency, combined with `USUAL_DIGITS` by XOR; and the digits where none is sent. */
+const CODES: i32 = 26 * 26 * 26;
+let digits: usize = 0;
+let absentDigits: i32 = USUAL_DIGITS;
+/** By digits, the most minor units of a price, and of the revenue of an event. */
+const MOST: usize = memory.data(5 * 8, 8);
+
+/** All currencies have two digits so far. */
+export function initDigits(): void {
+  digits = alloc(CODES);
+  memory.fill(digits, 0, CODES);
+}
+
+@inline
+function digitsAt(at: usize): usize {
+  return digits + (<usize>load<u8>(at) - 0x41) * 676 + (<usize>load<u8>(at, 1) - 0x41) * 26 +
+    (<usize>load<u8>(at, 2) - 0x41);
+}
+
+/** Sets how many digits a currency of three letters has, if not two. */
+export function setDigits(at: usize, count: i32): void {
+  store<u8>(digitsAt(at), <u8>(count ^ USUAL_DIGITS));
+}
+
+/** Sets how many digits a price without a currency has. */
+export function setAbsentDigits(count: i32): void {
+  absentDigits = count;
+}
+
+/** Sets the most minor units, where there are so many digits. */
+export function setMost(count: i32, most: f64): void {
+  store<f64>(MOST + (count << 3), most);
 }
 
 /** The names of the devices that keep their value, which have the codes 1, 2, 3, …; the next code is all others'. */
@@ -129,9 +163,14 @@ function setPrice(note: Note): bool {
   note.price = NaN;
   note.quantity = 1;
   note.revenue = 0;
+  let most: f64 = 0;
   if (note.has(PRICE)) {
-    note.price = centsOf(note.start(PRICE), note.end(PRICE), !note.isNumber(PRICE));
-    if (!(note.price <= mostCents)) return false;
+    const count = note.has(CURRENCY)
+      ? <i32>load<u8>(digitsAt(note.start(CURRENCY))) ^ USUAL_DIGITS
+      : absentDigits;
+    most = load<f64>(MOST + (count << 3));
+    note.price = minorOf(note.start(PRICE), note.end(PRICE), !note.isNumber(PRICE), count);
+    if (!(note.price <= most)) return false;
   }
   if (note.has(QUANTITY)) {
     note.quantity = wholeOf(note.start(QUANTITY), note.end(QUANTITY));
@@ -139,7 +178,7 @@ function setPrice(note: Note): bool {
   }
   if (note.price >= 0 && isPurchase(note)) {
     note.revenue = note.price * note.quantity;
-    return note.revenue <= mostCents;
+    return note.revenue <= most;
   }
   return true;
 }

@@ -43,6 +43,8 @@ export interface Plan {
   readonly storeEvents: boolean;
   readonly hashRoutes: boolean;
   readonly siteHosts: readonly string[];
+  /** The shop's currency, and the SHA-256 of the rates by which purchases are converted; null without a currency. */
+  readonly money: { readonly currency: string; readonly rates: string } | null;
   /** Version of the staging tables: a rebuild that an older program began starts again. */
   readonly layout: 4;
   /** Refusals that were sent back: their copies replace them. */

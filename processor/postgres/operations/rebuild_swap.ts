@@ -4,6 +4,7 @@
  */
 import { tableOf } from "../../translate/table.ts";
 import { DAY_MS, type View } from "../../views/view.ts";
+import { currencyInWords, currencyUsed, hasRevenueBefore, useCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA, STAGING } from "../schema.ts";
 import type { Plan, Reach, Start } from "./rebuild_plan.ts";
@@ -47,8 +48,30 @@ export async function swap(tx: Database, plan: Plan, views: readonly View[], rea
   const from = `'${new Date(fromMs).toISOString()}'::timestamptz`;
   for (const view of views) await replaceRows(tx, tableOf(view).name, tableOf(view).window[0]!.name, from);
   if (plan.storeEvents) await replaceEvents(tx, from);
-  if (plan.isWhole) { for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start); }
+  if (plan.isWhole) {
+    for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
+    await changeCurrency(tx, plan.money?.currency ?? null, new Date(fromMs).toISOString().slice(0, 10));
+  }
   await tx.exec(`drop schema ${STAGING} cascade`);
+}
+
+/**
+ * Records the currency of the new rows, if it is another.
+ *
+ * @throws {Error} if revenue before that day would stay in the other currency
+ */
+async function changeCurrency(tx: Database, currency: string | null, day: string): Promise<void> {
+  const used = await currencyUsed(tx);
+  if (used === currency) return;
+  if (used !== null && await hasRevenueBefore(tx, day)) {
+    throw new Error(
+      `CURRENCY is ${
+        currencyInWords(currency)
+      }, and revenue before ${day} would stay in ${used}, because the log does not ` +
+        "reach back so far. Nothing was changed",
+    );
+  }
+  await useCurrency(tx, currency);
 }
 
 /**

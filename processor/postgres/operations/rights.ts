@@ -17,6 +17,8 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   refusals: ["select", "insert", "update", "delete"],
   forgotten: ["select", "insert", "update"],
   replays: ["select", "insert", "update"],
+  settings: ["select"],
+  rates: ["select"],
 };
 
 /** The reports that the status page shows. */

@@ -4,6 +4,8 @@
  * @module
  */
 import { ALLOWED_DELAY_MS } from "../../pipeline/reading.ts";
+import { priceDigits } from "../../currency.ts";
+import { currencyUsed } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { openGapRecords } from "./gaps.ts";
 import {
@@ -78,9 +80,11 @@ async function readForgotten(db: Database, topic: string): Promise<Front["forgot
 /** Reads everything that the page shows about the shop. */
 export async function readShop(db: Database, { watermark, latest }: Front): Promise<ShopReport> {
   const refusals = await readRefusals(db);
+  const code = await currencyUsed(db);
+  const currency = { code, digits: priceDigits(null, code) };
   if (latest === null) {
     const nothing = { activeUsers: null, conversion: null, revenue: null, topPages: [], windows: [] };
-    return { asOf: null, watermark, ...nothing, refusals };
+    return { asOf: null, watermark, currency, ...nothing, refusals };
   }
   const active = await readActiveUsers(db, latest);
   const minutes = await readMinutes(db, latest);
@@ -88,6 +92,7 @@ export async function readShop(db: Database, { watermark, latest }: Front): Prom
   return {
     asOf: latest,
     watermark,
+    currency,
     activeUsers: active.users,
     conversion: await readConversion(db, latest),
     revenue: await readRevenue(db, latest),

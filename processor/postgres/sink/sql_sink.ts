@@ -11,6 +11,7 @@ import { lengthOf } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
 import type { Delta } from "../../views/view.ts";
 import { lockToTheEnd } from "../advisory_locks.ts";
+import { CURRENCY_USED, verifyCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { DatabaseError, isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
@@ -46,6 +47,8 @@ export interface SinkOptions {
   readonly schema?: string;
   /** Hash of the declared views that the program knows. Without it, the database may have any. */
   readonly declared?: string;
+  /** Currency of revenue, null for none: nothing is committed to tables with another. Without it, they may have any. */
+  readonly currency?: string | null;
 }
 
 /** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
@@ -54,12 +57,14 @@ export class SqlSink implements Sink {
   readonly #instance: string;
   readonly #schema: string;
   readonly #begin: string;
+  readonly #currency: string | null | undefined;
 
   /** @param instance name of the instance, stored in `progress.committed_by` */
-  constructor(db: Database, instance: string, { schema = SCHEMA, declared }: SinkOptions = {}) {
+  constructor(db: Database, instance: string, { schema = SCHEMA, declared, currency }: SinkOptions = {}) {
     this.#db = db;
     this.#instance = instance;
     this.#schema = schema;
+    this.#currency = currency;
     const verify = declared === undefined ? "" : `; select clickstream.verify_declarations('${declared}')`;
     this.#begin = `${BY_KEY}; ${KEEPS_ALL}${verify}`;
   }
@@ -77,6 +82,7 @@ export class SqlSink implements Sink {
   }
 
   async positions(topic: string, partitions: readonly number[]): Promise<Positions> {
+    if (this.#currency !== undefined) await verifyCurrency(this.#db, this.#currency);
     // A partition without a topic id was last committed before ids were stored: it takes the id of the others.
     const { rows } = await this.#db.query<
       Record<"adoptions" | "partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
@@ -160,10 +166,15 @@ export class SqlSink implements Sink {
     ];
     const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 5, type)).join(", ")})
       as v(${columns.map(([name]) => name).join(", ")})`;
+    const currency = this.#currency;
+    // Like an adoption, a rebuild that changes the currency is seen by the statement that waited for it.
+    const isUnchanged = `${ADOPTIONS} = $4::bigint` +
+      (currency === undefined ? "" : ` and ${CURRENCY_USED} is not distinct from $${columns.length + 5}::text`);
     const run = async (sql: string, of: Commit["advances"]) => {
       if (of.length === 0) return;
       const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
-      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, adoptions, ...literals]);
+      const last = currency === undefined ? [] : [currency];
+      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, adoptions, ...literals, ...last]);
       if (rowCount === of.length) return;
       const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
       throw new PositionsMoved(`another instance or adopt-topic has moved some of ${topic}: partition ${expected}`);
@@ -177,7 +188,7 @@ export class SqlSink implements Sink {
               committed_at = clock_timestamp(), committed_by = $2::text
          from ${moves}
         where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was
-          and coalesce(p.topic_id = $3::text, true) and ${ADOPTIONS} = $4::bigint`,
+          and coalesce(p.topic_id = $3::text, true) and ${isUnchanged}`,
       advances.filter(({ from }) => from !== null),
     );
     await run(
@@ -185,7 +196,7 @@ export class SqlSink implements Sink {
               consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
        select $1::text, $3::text, v.partition, v.first, v.next, v.epoch, v.replay, v.watermark,
               v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
-         from ${moves} where v.was is null and ${ADOPTIONS} = $4::bigint order by v.partition
+         from ${moves} where v.was is null and ${isUnchanged} order by v.partition
            on conflict (topic, partition) do nothing`,
       advances.filter(({ from }) => from === null),
     );

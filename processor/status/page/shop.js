@@ -89,10 +89,12 @@ function showConversion({ sessions, conversions, rate, revenueCents, views, cart
   show(byId("revenue"), money(revenueCents));
 }
 
-/** An amount without its currency: the shop has only one. */
-function money(cents) {
-  const units = cents / 100;
-  return units < 1e6 ? whole(units) : `${(units / 1e6).toFixed(2)} M`;
+/** An amount in whole units, with its currency if it is known. */
+function money(minor) {
+  const { code, digits } = shop.currency;
+  const units = minor / 10 ** digits;
+  const amount = units < 1e6 ? whole(units) : `${(units / 1e6).toFixed(2)} M`;
+  return code === null ? amount : `${amount} ${code}`;
 }
 
 function showBars(list, items) {

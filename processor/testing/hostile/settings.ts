@@ -63,6 +63,7 @@ const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   HASH_ROUTES: ["true", "no"],
   SITE_HOSTS: ["shop.example", "shop.example,www.shop.example", "https://shop.example", "*.shop.example", "a..b", ","],
   VIEWS_FILE: ["/nowhere", "/dev/null", "/tmp", "views: []"],
+  CURRENCY: ["EUR", "JPY", "eur", "XXX", "EURO", "__proto__"],
   VIEWS: ["traffic", "traffic,pages", "carts", ",", "__proto__"],
   ALLOW_PLAINTEXT: ["false", "true", "yes"],
   LOG_LEVEL: ["info", "debug", "INFO"],

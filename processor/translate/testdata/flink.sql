@@ -28,6 +28,8 @@
 --   moment older rows may stand there; tables and offsets are not one transaction. Without a checkpoint it begins where
 --   the consumer group was, with empty windows, and overwrites those that were half counted.
 -- - Sessions have no source, medium and campaign: campaigns counts them as (not set).
+-- - No purchase is converted. With CURRENCY, purchases in other currencies add 0 to revenue and count as unconverted, since
+--   the job does not read the table rates. Without it, revenue adds up prices in hundredths, as the processor does.
 -- - Distinct users are counted exactly, with all of a window's users in its state.
 
 SET 'pipeline.name' = 'clickstream';
@@ -50,6 +52,7 @@ CREATE TABLE clicks (
   `campaign` STRING,
   `price` STRING,
   `quantity` STRING,
+  `currency` STRING,
   kafka_topic STRING METADATA FROM 'topic' VIRTUAL,
   kafka_partition INT METADATA FROM 'partition' VIRTUAL,
   kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL,
@@ -92,9 +95,11 @@ SELECT
   COALESCE(region, 'unknown') AS region,
   productId AS product_id,
   campaign AS campaign,
+  currency AS currency,
   CAST(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) AS price_cents,
   CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(
     TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END AS revenue_cents,
+  0 AS unconverted,
   event_time,
   kafka_partition,
   PROCTIME() AS arrived
@@ -109,12 +114,13 @@ WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
   AND (price IS NULL OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) BETWEEN 0 AND 10000000000, FALSE))
   AND (quantity IS NULL OR REGEXP(quantity, '^0*[1-9]\d{0,15}$'))
   AND (eventType <> 'purchase' OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * TRY_CAST(quantity AS DECIMAL(16, 0)), 0) <= 10000000000)
+  AND (currency IS NULL OR REGEXP(currency, '^[A-Z]{3}$'))
   AND event_time > TO_TIMESTAMP_LTZ(0, 3)
   AND event_time BETWEEN kafka_time - INTERVAL '30' DAY AND kafka_time + INTERVAL '5' MINUTE;
 
 -- Repetitions: the first counts, by the clock of this job (table.exec.state.ttl) and not by Kafka timestamps.
 CREATE TEMPORARY VIEW events AS
-SELECT event_id, user_id, session_id, event_type, page, device, region, product_id, campaign, price_cents, revenue_cents, event_time,
+SELECT event_id, user_id, session_id, event_type, page, device, region, product_id, campaign, currency, price_cents, revenue_cents, unconverted, event_time,
   DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CHR(0) || event_id AS place
 FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY kafka_partition, event_id ORDER BY arrived) AS repetition
@@ -216,6 +222,22 @@ CREATE TABLE `active_users` (
   'password' = '<password>',
   'driver' = 'org.postgresql.Driver',
   'table-name' = 'clickstream.active_users'
+);
+
+CREATE TABLE `currencies` (
+  `window_start` TIMESTAMP(3) NOT NULL,
+  `currency` STRING NOT NULL,
+  `purchases` BIGINT,
+  `revenue_cents` BIGINT,
+  `unconverted` BIGINT,
+  PRIMARY KEY (`window_start`, `currency`) NOT ENFORCED
+) WITH (
+  'connector' = 'jdbc',
+  'url' = 'jdbc:postgresql://<host>:5432/<database>',
+  'username' = '<user>',
+  'password' = '<password>',
+  'driver' = 'org.postgresql.Driver',
+  'table-name' = 'clickstream.currencies'
 );
 
 EXECUTE STATEMENT SET
@@ -325,6 +347,24 @@ FROM (
     COUNT(DISTINCT user_id) AS `users`
   FROM TABLE(HOP(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE))
   GROUP BY window_start, window_end
+);
+
+-- Purchases and revenue by the currency of the purchase, each UTC day.
+INSERT INTO `currencies` (`window_start`, currency, `purchases`, `revenue_cents`, `unconverted`)
+SELECT
+  window_start AS `window_start`,
+  currency,
+  `purchases`,
+  `revenue_cents`,
+  `unconverted`
+FROM (
+  SELECT window_start, window_end, currency,
+    COUNT(*) AS `purchases`,
+    COALESCE(SUM(revenue_cents), 0) AS `revenue_cents`,
+    COALESCE(SUM(unconverted), 0) AS `unconverted`
+  FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' DAY))
+  WHERE event_type IN ('purchase') AND currency IS NOT NULL
+  GROUP BY window_start, window_end, currency
 );
 
 END;
