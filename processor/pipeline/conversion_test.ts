@@ -9,7 +9,7 @@ import {
   priceDigits,
   RATE,
   type Rate,
-} from "./currency.ts";
+} from "../currency.ts";
 
 // Where CLDR, which Intl follows, has other digits than ISO 4217.
 const OF_ISO = { IQD: 3, UYI: 0 };
