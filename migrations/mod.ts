@@ -25,6 +25,7 @@ import questions from "./0020_questions.sql" with { type: "text" };
 import paths from "./0021_paths.sql" with { type: "text" };
 import campaigns from "./0022_campaigns.sql" with { type: "text" };
 import unusualHours from "./0023_unusual_hours.sql" with { type: "text" };
+import timeZone from "./0025_time_zone.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -58,4 +59,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0021_paths.sql", sql: paths },
   { name: "0022_campaigns.sql", sql: campaigns },
   { name: "0023_unusual_hours.sql", sql: unusualHours },
+  { name: "0025_time_zone.sql", sql: timeZone },
 ];

@@ -14,11 +14,12 @@ import {
   SchemaMismatch,
   schemaState,
 } from "../postgres/operations/migrations.ts";
+import { setTimeZone, timeZoneOf } from "../postgres/time_zone.ts";
 import { type DatabaseSettings, loginTo } from "./cli/connection.ts";
 import { EXIT } from "./cli/exit.ts";
 
 /** Settings that `migrate` reads. */
-export type MigrateSettings = DatabaseSettings & Settings<"EVENTS_KEEP_DAYS">;
+export type MigrateSettings = DatabaseSettings & Settings<"EVENTS_KEEP_DAYS" | "TIME_ZONE">;
 
 /** Days ahead for which `events` has partitions: `maintain` may be late by up to a week. */
 export const AHEAD_DAYS = 7;
@@ -26,6 +27,8 @@ export const AHEAD_DAYS = 7;
 /**
  * Applies missing migrations and creates the partitions of `events`; with `check` it only prints whether the schema is
  * current. Returns the exit code: 0, or 3 if the schema does not fit this program.
+ *
+ * @throws {WrongTimeZone} if the tables have days of another time zone
  */
 export async function migrateCommand(
   { check }: { readonly check: boolean },
@@ -35,8 +38,8 @@ export async function migrateCommand(
   const access = { ...loginTo(settings), applicationName: "clickstream migrate" };
   const db = await openPostgres(settings.DATABASE_URL.reveal(), access);
   try {
-    if (check) return await say(db, out);
-    await bringUpToDate(db, settings.EVENTS_KEEP_DAYS, out);
+    if (check) return await say(db, settings.TIME_ZONE, out);
+    await bringUpToDate(db, settings, out);
     return EXIT.done;
   } catch (error) {
     if (!(error instanceof SchemaMismatch)) throw error;
@@ -47,16 +50,23 @@ export async function migrateCommand(
   }
 }
 
-async function say(db: Database, out: (line: string) => void): Promise<number> {
+async function say(db: Database, zone: string | null, out: (line: string) => void): Promise<number> {
   const { state, detail } = await schemaState(db, MIGRATIONS);
   out(`schema clickstream is ${state}: ${detail}`);
-  return state === "current" ? EXIT.done : EXIT.schema;
+  if (state !== "current") return EXIT.schema;
+  await timeZoneOf(db, zone);
+  return EXIT.done;
 }
 
-async function bringUpToDate(db: Database, keepDays: number, out: (line: string) => void): Promise<void> {
+async function bringUpToDate(
+  db: Database,
+  { EVENTS_KEEP_DAYS: keepDays, TIME_ZONE: zone }: MigrateSettings,
+  out: (line: string) => void,
+): Promise<void> {
   const { applied, already } = await migrate(db, MIGRATIONS);
   for (const name of applied) out(`applied ${name}`);
   out(`schema clickstream is current: ${applied.length} migrations applied now, ${already} before`);
+  if (zone !== null) out(`days are those of ${await setTimeZone(db, zone)}`);
   const progress = nowAndThen((count) => out(`created ${count} partitions of events so far`));
   const made = await makePartitions(db, { nowMs: Date.now(), keepDays, aheadDays: AHEAD_DAYS, progress });
   out(`created ${made} partitions of events, from ${keepDays} days ago to ${AHEAD_DAYS} days ahead`);

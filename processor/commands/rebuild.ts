@@ -10,6 +10,7 @@ import { openPostgres } from "../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../kafka/source.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
+import { dayStart, nameInPostgres, nextDayStart, timeZoneName, timeZoneNamed } from "../postgres/time_zone.ts";
 import { verifySchema } from "../postgres/operations/migrations.ts";
 import { adoptionsSoFar, latestFormer, positionsOf, topicIdOf } from "../postgres/operations/progress.ts";
 import { type Plan, type Reach, type Start, timesToRead } from "../postgres/operations/rebuild_plan.ts";
@@ -24,7 +25,8 @@ import type { Sink } from "../pipeline/commit.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { Records } from "../records.ts";
 import { VERSION } from "../version.ts";
-import { withSiteHosts } from "../views/mod.ts";
+import { forShop } from "../views/mod.ts";
+import { type TimeZone, ZoneSince } from "../views/time_zone.ts";
 import { DAY_MS } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected, loginTo } from "./cli/connection.ts";
@@ -79,7 +81,8 @@ export async function rebuild(
     }
     if (continues) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
     else await begin(db, plan, reach);
-    const filling = await Filling.open(settings, plan, output);
+    const zone = new ZoneSince(plan.days.sinceMs, await timeZoneNamed(db, plan.days.zone));
+    const filling = await Filling.open(settings, plan, zone, output);
     try {
       await fillAndSwap(db, plan, reach, filling, settings, output);
     } finally {
@@ -116,7 +119,14 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   const firstMs = Math.max(plan.fromMs, logBeginsMs ?? 0);
   const days = Math.floor(Date.now() / DAY_MS) - Math.floor(firstMs / DAY_MS) + 1;
   const minutes = Math.ceil(records / RECORDS_A_SECOND / 60);
+  const { zone, former, sinceMs } = plan.days;
   return [
+    ...zone === former ? [] : [
+      `changes days from ${former} to ${zone}: events from ${
+        new Date(sinceMs).toISOString()
+      } on are counted by the new ` +
+      `days; older user days and first days stay those of ${former}`,
+    ],
     `replaces rows from ${dayText(firstMs)} to now` +
     (logBeginsMs === null
       ? ""
@@ -127,18 +137,24 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   ];
 }
 
-async function planOf(db: Database, fromMs: number, settings: RebuildSettings): Promise<Plan> {
+/** Begins at the UTC midnight before the shop's day that contains `timeMs`, so that this day is rebuilt as a whole. */
+async function planOf(db: Database, timeMs: number, settings: RebuildSettings): Promise<Plan> {
+  const former = await timeZoneName(db);
+  const zone = settings.TIME_ZONE === null ? former : await nameInPostgres(db, settings.TIME_ZONE);
+  const fromMs = Math.floor(await dayStart(db, timeMs) / DAY_MS) * DAY_MS;
+  const sinceMs = await nextDayStart(db, fromMs);
   return {
     topic: settings.KAFKA_TOPIC,
     topicId: await topicIdOf(db, settings.KAFKA_TOPIC),
     adoptions: await adoptionsSoFar(db, settings.KAFKA_TOPIC),
-    fromMs: Math.floor(fromMs / DAY_MS) * DAY_MS,
+    fromMs,
     version: VERSION,
     views: settings.VIEWS.map(({ name }) => name),
     keepDays: settings.EVENTS_KEEP_DAYS,
     storeEvents: settings.STORE_EVENTS,
     hashRoutes: settings.HASH_ROUTES,
     siteHosts: settings.SITE_HOSTS ?? [],
+    days: { zone, former, sinceMs },
     layout: 3,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
@@ -216,7 +232,7 @@ class Filling {
     this.#topic = topic;
   }
 
-  static async open(settings: RebuildSettings, plan: Plan, output: Output): Promise<Filling> {
+  static async open(settings: RebuildSettings, plan: Plan, zone: TimeZone, output: Output): Promise<Filling> {
     const db = await openPostgres(settings.DATABASE_URL.reveal(), {
       ...loginTo(settings),
       applicationName: "clickstream rebuild",
@@ -235,10 +251,10 @@ class Filling {
     const pipeline = new Pipeline({
       source: new HeldSource(source, forgotten),
       sink: withDays(
-        new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, "rebuild", STAGING), STAGING),
+        new ForgettingSink(db, forgotten, (guarded) => new SqlSink(guarded, "rebuild", STAGING, zone), STAGING),
         new StagedDays(db, plan),
       ),
-      views: withSiteHosts(settings.VIEWS, plan.siteHosts),
+      views: forShop(settings.VIEWS, { siteHosts: plan.siteHosts, zone }),
       decoder: refusedAsBefore(
         new Kernel({
           keepMs: plan.keepDays * DAY_MS,

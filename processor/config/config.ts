@@ -154,6 +154,14 @@ export const SETTINGS = {
     allowed: "host names, separated by commas",
     about: "hosts of the shop, each with its subdomains; a referrer from one of them is not where a session comes from",
   },
+  TIME_ZONE: {
+    schema: parsed(timeZoneNameOf),
+    default: null,
+    allowed: "the IANA name of a time zone, such as Europe/Berlin",
+    about:
+      "time zone of the days that users, cohorts, pages and the heatmap are counted by; `migrate` sets it while there " +
+      "are no events (default: UTC), `rebuild` changes it, and other commands check it if it is set",
+  },
   VIEWS: {
     schema: parsed(viewsOf),
     default: VIEWS.map(({ name }) => name).join(","),
@@ -282,6 +290,14 @@ function siteHostsOf(value: string): readonly string[] {
     if (!SITE_HOST.test(named)) throw new RangeError(`${quoted(host)} is not a host name`);
     return named.replace(/^www\.(?=.*\.)/, "");
   });
+}
+
+/** Names alone: PostgreSQL would also take offsets, and abbreviations of several zones. */
+function timeZoneNameOf(value: string): string {
+  if (!/^[A-Za-z]/.test(value)) throw new RangeError("an offset is no name");
+  // Throws a RangeError for a name that is not known.
+  Intl.DateTimeFormat("en", { timeZone: value });
+  return value;
 }
 
 const SITE_HOST = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;

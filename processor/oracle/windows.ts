@@ -1,5 +1,5 @@
 import type { ActiveUsersRow, PageRow, StoredEvent, TrafficRow, UserDayRow } from "./rows.ts";
-import { compareText, cutPage, isoDay, isoTime, minuteOf } from "./values.ts";
+import { compareText, cutPage, isoTime, localDay, minuteOf } from "./values.ts";
 
 const MINUTE_MS = 60_000;
 const HOPPING_MINUTES = 5;
@@ -54,10 +54,10 @@ export function activeUsersOf(events: readonly StoredEvent[]): ActiveUsersRow[] 
 }
 
 /** The rows of `user_days`, sorted by user and day. */
-export function userDaysOf(events: readonly StoredEvent[]): UserDayRow[] {
+export function userDaysOf(events: readonly StoredEvent[], timeZone?: string): UserDayRow[] {
   const rows: UserDayRow[] = [];
   for (const [user, ofUser] of byText(groupBy(events, (event) => event.userId))) {
-    for (const [day, ofDay] of byText(groupBy(ofUser, (event) => isoDay(event.timeMs)))) {
+    for (const [day, ofDay] of byText(groupBy(ofUser, (event) => localDay(event.timeMs, timeZone)))) {
       const purchases = ofDay.filter((event) => event.eventType === "purchase").length;
       rows.push({ user_id: user, day, events: ofDay.length, purchases, revenue_cents: revenueOf(ofDay) });
     }

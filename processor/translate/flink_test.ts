@@ -44,6 +44,10 @@ Deno.test("settings are in the connectors' options, but no password", () => {
       /'jdbc:postgresql:\/\/db:5433\/shop',\n {2}'username' = 'wri@ter',\n {2}'password' = '<password>'/,
     ],
     [{ DATABASE_URL: URL_OF, DATABASE_TLS_CA: "public" }, /shop\?sslmode=verify-full&sslfactory=/],
+    [
+      { TIME_ZONE: "Asia/Kathmandu" },
+      /GROUP BY TO_DATE\(CONVERT_TZ\(DATE_FORMAT\(.*'UTC', 'Asia\/Kathmandu'\), .*user_id$/m,
+    ],
     [{ VIEWS: "traffic" }, /^BEGIN\n\n-- Events, users.*\nINSERT INTO traffic[^;]*;\n\nEND;\n$/m],
   ];
   for (const [env, said] of cases) {
@@ -73,7 +77,7 @@ Deno.test("a view is translated as it is declared", () => {
       by: ["type"],
       measures: { n: count({ device: ["it's", "b"] }) },
     }),
-    0,
+    { keepMs: 0 },
   );
   assert.match(
     hops,

@@ -33,6 +33,7 @@ const PROCESSING = [
   "STORE_EVENTS",
   "HASH_ROUTES",
   "SITE_HOSTS",
+  "TIME_ZONE",
   "VIEWS",
 ] as const;
 const LOGGING = ["LOG_LEVEL", "LOG_FORMAT"] as const;
@@ -53,7 +54,7 @@ export const READS = {
   ],
   generate: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   produce: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
-  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
+  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "TIME_ZONE"],
   maintain: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
   refusals: [...DATABASE, ...LOGINS],
   replay: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS"],
@@ -63,10 +64,20 @@ export const READS = {
   report: [...DATABASE, ...LOGINS],
   gaps: ["KAFKA_TOPIC", ...DATABASE, ...LOGINS],
   status: ["HTTP_LISTEN"],
-  doctor: [...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", ...OTEL],
-  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "VIEWS"],
+  doctor: [
+    ...KAFKA,
+    "KAFKA_GROUP_ID",
+    ...DATABASE,
+    ...LOGINS,
+    "HTTP_LISTEN",
+    "WORKERS",
+    "EVENTS_KEEP_DAYS",
+    "TIME_ZONE",
+    ...OTEL,
+  ],
+  flink: [...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "TIME_ZONE", "VIEWS"],
   rebuild: [
     ...[...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS"],
-    "VIEWS",
+    ...["TIME_ZONE", "VIEWS"],
   ],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

@@ -11,7 +11,10 @@ import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forge
 import { workerClientId } from "../../kafka/member.ts";
 import { KafkaSource } from "../../kafka/source.ts";
 import type { Log } from "../../host/log.ts";
+import type { Database } from "../../postgres/database.ts";
 import { SchemaMismatch, verifySchema } from "../../postgres/operations/migrations.ts";
+import { SCHEMA } from "../../postgres/schema.ts";
+import { timeZoneOf, WrongTimeZone } from "../../postgres/time_zone.ts";
 import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
@@ -27,7 +30,8 @@ import { tracedRatio } from "../../telemetry/switched.ts";
 import { inWords } from "../../config/secret.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
-import { withSiteHosts } from "../../views/mod.ts";
+import { forShop } from "../../views/mod.ts";
+import { LoadedZone, type TimeZone } from "../../views/time_zone.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
 import { loginTo } from "../cli/connection.ts";
@@ -87,7 +91,8 @@ export async function work(
   const forgotten = new Forgotten();
   const readiness = new Readiness(tell, signal);
   const tracer = tracerOf(settings, tell);
-  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten, tracer));
+  const zone = new LoadedZone();
+  const sink = new ReopeningSink(() => openSink(settings, { instance, forgotten, tracer, zone }));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
@@ -106,7 +111,7 @@ export async function work(
   // Held records may belong to a user who was forgotten, so they are not shown.
   const isShown = () => forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from, watching.on) : [];
-  const pipeline = pipelineOf(settings, source, sink, observer(log, tell, sample, readiness, tracer));
+  const pipeline = pipelineOf(settings, zone, source, sink, observer(log, tell, sample, readiness, tracer));
   // Of buffers outside the heap, V8 counts all the address space of the kernel as one.
   const reservedBytes = kernelMebibytes(settings) * 2 ** 20;
   const states = setInterval(() => {
@@ -137,9 +142,9 @@ export async function work(
       tell({ kind: "notReady", why: { kind: error.kind, reason: error.message } });
       tell({ kind: "topicChanged", change: error.change });
     }
-    if (!(error instanceof SchemaMismatch)) throw error;
+    if (!(error instanceof SchemaMismatch || error instanceof WrongTimeZone)) throw error;
     log.error(error.message);
-    return EXIT.schema;
+    return error instanceof SchemaMismatch ? EXIT.schema : EXIT.wrongUse;
   } finally {
     clearInterval(states);
     await withTimeout(source.close(), sink.close());
@@ -170,9 +175,15 @@ function signOfLife(tell: Tell): () => void {
   };
 }
 
-function pipelineOf(settings: RunSettings, source: Source, sink: Sink, observer: Observer): Pipeline {
+function pipelineOf(
+  settings: RunSettings,
+  zone: TimeZone,
+  source: Source,
+  sink: Sink,
+  observer: Observer,
+): Pipeline {
   const { STORE_EVENTS: storeEvents } = settings;
-  const views = withSiteHosts(settings.VIEWS, settings.SITE_HOSTS ?? []);
+  const views = forShop(settings.VIEWS, { siteHosts: settings.SITE_HOSTS ?? [], zone });
   const limits = workerLimits({
     memoryMb: memoryMbOf(settings),
     workers: workersOf(settings),
@@ -216,11 +227,18 @@ function tracerOf(settings: RunSettings, tell: Tell): CommitTracer | null {
   });
 }
 
+/** What each sink of a worker is opened with. */
+interface SinkOptions {
+  readonly instance: string;
+  readonly forgotten: Forgotten;
+  readonly tracer: CommitTracer | null;
+  /** Gets the time zone of the tables. A pipeline that starts again has counted nothing yet, so it may be another one. */
+  readonly zone: LoadedZone;
+}
+
 async function openSink(
   settings: RunSettings,
-  instance: string,
-  forgotten: Forgotten,
-  tracer: CommitTracer | null,
+  { instance, forgotten, tracer, zone }: SinkOptions,
 ): Promise<Sink> {
   const db = await openPostgres(settings.DATABASE_URL.reveal(), {
     ...loginTo(settings),
@@ -229,7 +247,9 @@ async function openSink(
   });
   try {
     await verifySchema(db, MIGRATIONS);
-    return new ForgettingSink(tracer?.measured(db) ?? db, forgotten, (guarded) => new SqlSink(guarded, instance));
+    zone.load(await timeZoneOf(db, settings.TIME_ZONE));
+    const open = (guarded: Database) => new SqlSink(guarded, instance, SCHEMA, zone);
+    return new ForgettingSink(tracer?.measured(db) ?? db, forgotten, open);
   } catch (error) {
     await db.close();
     throw error;

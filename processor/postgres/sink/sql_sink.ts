@@ -5,10 +5,18 @@
 import type { Batch } from "../../columns/batch.ts";
 import { type Cell, rowsBelow } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
-import { type Commit, type Positions, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
+import {
+  type Commit,
+  type Positions,
+  PositionsMoved,
+  type Sink,
+  Unavailable,
+  Unstorable,
+} from "../../pipeline/commit.ts";
 import { columnsOf } from "../../translate/table.ts";
 import { lengthOf } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
+import { type TimeZone, UTC } from "../../views/time_zone.ts";
 import type { Delta } from "../../views/view.ts";
 import { lockToTheEnd } from "../advisory_locks.ts";
 import type { Database } from "../database.ts";
@@ -16,6 +24,7 @@ import { isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
 import { SCHEMA } from "../schema.ts";
+import { timeZoneIn } from "../time_zone.ts";
 import { writeByUser } from "./sql_by_user.ts";
 import { readByRollups, RollupChanges } from "./sql_rollups.ts";
 import { writeSessions } from "./sql_sessions.ts";
@@ -42,12 +51,17 @@ export class SqlSink implements Sink {
   readonly #db: Database;
   readonly #instance: string;
   readonly #schema: string;
+  readonly #zone: TimeZone;
 
-  /** @param instance name of the instance, stored in `progress.committed_by` */
-  constructor(db: Database, instance: string, schema: string = SCHEMA) {
+  /**
+   * @param instance name of the instance, stored in `progress.committed_by`
+   * @param zone the time zone by whose days the deltas count; nothing is committed if the tables have days of another
+   */
+  constructor(db: Database, instance: string, schema: string = SCHEMA, zone: TimeZone = UTC) {
     this.#db = db;
     this.#instance = instance;
     this.#schema = schema;
+    this.#zone = zone;
   }
 
   async hashKey(): Promise<Uint8Array> {
@@ -65,15 +79,20 @@ export class SqlSink implements Sink {
   async positions(topic: string, partitions: readonly number[]): Promise<Positions> {
     // A partition without a topic id was last committed before ids were stored: it takes the id of the others.
     const { rows } = await this.#db.query<
-      Record<"adoptions" | "partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
+      Record<"adoptions" | "zone" | "partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
     >(
-      `select a.n::text as adoptions, p.partition::text, p.next_offset::text as next, p.leader_epoch::text as epoch,
+      `select a.n::text as adoptions, a.zone, p.partition::text, p.next_offset::text as next, p.leader_epoch::text as epoch,
               p.replay_offset::text as replay, (extract(epoch from p.watermark) * 1000)::bigint::text as watermark,
               coalesce(p.topic_id, (select max(o.topic_id) from ${this.#schema}.progress o where o.topic = $1::text)) as topic_id
-         from (select ${ADOPTIONS} as n) a
+         from (select ${ADOPTIONS} as n, ${timeZoneIn(this.#schema)} as zone) a
          left join ${this.#schema}.progress p on p.topic = $1::text and p.partition = any($2::text::int[])`,
       [topic, `{${partitions.join(",")}}`],
     );
+    const { zone } = rows[0]!;
+    if (zone !== this.#zone.name) {
+      const reason = `a rebuild has changed the days of the tables from ${this.#zone.name} to ${zone}`;
+      throw new Unavailable(reason, { kind: "conflict" });
+    }
     return {
       adoptions: Number(rows[0]!.adoptions),
       byPartition: new Map(
@@ -143,15 +162,25 @@ export class SqlSink implements Sink {
       ["first", "bigint", (a) => a.first],
       ["was", "bigint", (a) => a.from],
     ];
-    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 5, type)).join(", ")})
+    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 6, type)).join(", ")})
       as v(${columns.map(([name]) => name).join(", ")})`;
+    const isCurrent = `${ADOPTIONS} = $4::bigint and ${timeZoneIn(this.#schema)} = $5::text`;
     const run = async (sql: string, of: Commit["advances"]) => {
       if (of.length === 0) return;
       const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
-      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, adoptions, ...literals]);
+      const { rowCount } = await tx.query(sql, [
+        topic,
+        this.#instance,
+        topicId,
+        adoptions,
+        this.#zone.name,
+        ...literals,
+      ]);
       if (rowCount === of.length) return;
       const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
-      throw new PositionsMoved(`another instance or adopt-topic has moved some of ${topic}: partition ${expected}`);
+      throw new PositionsMoved(
+        `another instance, adopt-topic or a rebuild with another time zone has moved some of ${topic}: partition ${expected}`,
+      );
     };
     await run(
       `update ${this.#schema}.progress p
@@ -162,7 +191,7 @@ export class SqlSink implements Sink {
               committed_at = clock_timestamp(), committed_by = $2::text
          from ${moves}
         where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was
-          and coalesce(p.topic_id = $3::text, true) and ${ADOPTIONS} = $4::bigint`,
+          and coalesce(p.topic_id = $3::text, true) and ${isCurrent}`,
       advances.filter(({ from }) => from !== null),
     );
     await run(
@@ -170,7 +199,7 @@ export class SqlSink implements Sink {
               consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
        select $1::text, $3::text, v.partition, v.first, v.next, v.epoch, v.replay, v.watermark,
               v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
-         from ${moves} where v.was is null and ${ADOPTIONS} = $4::bigint order by v.partition
+         from ${moves} where v.was is null and ${isCurrent} order by v.partition
            on conflict (topic, partition) do nothing`,
       advances.filter(({ from }) => from === null),
     );
