@@ -43,6 +43,9 @@ export function sqlTargetsOf({ targets = [] }: Panel): SqlTarget[] {
   return targets.filter((target) => "rawSql" in target) as unknown as SqlTarget[];
 }
 
+/** Functions that only find days, and count nothing. */
+const OF_DAYS = ["day_of()", "day_start()"];
+
 /** Returns what feeds a panel: functions and tables of the schema, or metrics. */
 export function feedsOf(panel: Panel): string[] {
   const asked = sqlTargetsOf(panel).flatMap(({ rawSql }) =>
@@ -55,7 +58,7 @@ export function feedsOf(panel: Panel): string[] {
       name.replace(/_bucket$/, "")
     )
   );
-  return [...new Set([...asked, ...metrics])];
+  return [...new Set([...asked, ...metrics])].filter((name) => !OF_DAYS.includes(name));
 }
 
 /** All Prometheus expressions of a dashboard: those of its panels and of its annotations. */

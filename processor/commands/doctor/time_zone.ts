@@ -12,7 +12,7 @@ import { advice, bad, type Finding, good } from "./finding.ts";
 const NEAR_DAYS = 730;
 
 /**
- * Checks that the tables have days of the time zone that is set. PostgreSQL's rules decide. Where the rules of this program differ,
+ * Checks that the tables have days of the time zone that is set. PostgreSQL's rules decide. Where this program's differ,
  * one of the two is likely out of date.
  */
 export async function checkTimeZone(db: Database, asked: string | null): Promise<Finding> {

@@ -216,7 +216,7 @@ CREATE TABLE active_users (
 EXECUTE STATEMENT SET
 BEGIN
 
--- Events, purchases and revenue of each user, each UTC day.
+-- Events, purchases and revenue of each user, each day.
 INSERT INTO user_days (`day`, user_id, events, purchases, revenue_cents)
 SELECT
   `day`,
