@@ -6,14 +6,14 @@ set local role clickstream_owner;
 create table clickstream.settings (
   name text primary key,
   value text not null,
-  former text,
+  since timestamptz,
   set_at timestamptz not null default now()
 );
 comment on table clickstream.settings is
   'Settings that the stored rows depend on. migrate sets them while no event is stored, and rebuild changes them.';
 comment on column clickstream.settings.name is 'Name of the setting, as in the environment.';
 comment on column clickstream.settings.value is 'Its value.';
-comment on column clickstream.settings.former is 'The value before a rebuild changed it: older rows may still be of that one.';
+comment on column clickstream.settings.since is 'From which event time on rows are of this value, after a rebuild of a part changed it. Null where all are.';
 comment on column clickstream.settings.set_at is 'When it was set.';
 grant select on clickstream.settings to clickstream_writer, clickstream_reader;
 

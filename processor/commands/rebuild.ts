@@ -10,10 +10,16 @@ import { openPostgres } from "../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../kafka/source.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
-import { dayStart, nameInPostgres, nextDayStart, timeZoneName, timeZoneNamed } from "../postgres/time_zone.ts";
+import { daysInUse, dayStart, nameInPostgres, nextDayStart, timeZoneNamed } from "../postgres/time_zone.ts";
 import { verifySchema } from "../postgres/operations/migrations.ts";
 import { adoptionsSoFar, latestFormer, positionsOf, topicIdOf } from "../postgres/operations/progress.ts";
-import { type Plan, type Reach, type Start, timesToRead } from "../postgres/operations/rebuild_plan.ts";
+import {
+  type Plan,
+  type PlannedDays,
+  type Reach,
+  type Start,
+  timesToRead,
+} from "../postgres/operations/rebuild_plan.ts";
 import { swap, verifyRoomForSwap } from "../postgres/operations/rebuild_swap.ts";
 import { begin, isUnderWay, reachOf, StagedDays } from "../postgres/operations/rebuild_tables.ts";
 import { replayedPlaces } from "../postgres/operations/refusals.ts";
@@ -119,14 +125,12 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   const firstMs = Math.max(plan.fromMs, logBeginsMs ?? 0);
   const days = Math.floor(Date.now() / DAY_MS) - Math.floor(firstMs / DAY_MS) + 1;
   const minutes = Math.ceil(records / RECORDS_A_SECOND / 60);
-  const { zone, former, sinceMs } = plan.days;
+  const { zone, former, sinceMs, areAll } = plan.days;
+  const counted = areAll
+    ? "all events are counted by the new ones"
+    : `events from ${new Date(sinceMs).toISOString()} on are counted by the new ones; older user days stay`;
   return [
-    ...zone === former ? [] : [
-      `changes days from ${former} to ${zone}: events from ${
-        new Date(sinceMs).toISOString()
-      } on are counted by the new ` +
-      `days; older user days and first days stay those of ${former}`,
-    ],
+    ...zone === former ? [] : [`changes days from ${former} to ${zone}: ${counted}`],
     `replaces rows from ${dayText(firstMs)} to now` +
     (logBeginsMs === null
       ? ""
@@ -139,14 +143,12 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
 
 /** Begins at the UTC midnight before the shop's day that contains `timeMs`, so that this day is rebuilt as a whole. */
 async function planOf(db: Database, timeMs: number, settings: RebuildSettings): Promise<Plan> {
-  const former = await timeZoneName(db);
-  const zone = settings.TIME_ZONE === null ? former : await nameInPostgres(db, settings.TIME_ZONE);
   const fromMs = Math.floor(await dayStart(db, timeMs) / DAY_MS) * DAY_MS;
-  const sinceMs = await nextDayStart(db, fromMs);
+  const adoptions = await adoptionsSoFar(db, settings.KAFKA_TOPIC);
   return {
     topic: settings.KAFKA_TOPIC,
     topicId: await topicIdOf(db, settings.KAFKA_TOPIC),
-    adoptions: await adoptionsSoFar(db, settings.KAFKA_TOPIC),
+    adoptions,
     fromMs,
     version: VERSION,
     views: settings.VIEWS.map(({ name }) => name),
@@ -154,10 +156,35 @@ async function planOf(db: Database, timeMs: number, settings: RebuildSettings): 
     storeEvents: settings.STORE_EVENTS,
     hashRoutes: settings.HASH_ROUTES,
     siteHosts: settings.SITE_HOSTS ?? [],
-    days: { zone, former, sinceMs },
+    days: await plannedDays(db, fromMs, settings.TIME_ZONE, adoptions === 0),
     layout: 3,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
+}
+
+/** @param isOneLog false if some rows may be of a log that is gone, and have to stay */
+async function plannedDays(
+  db: Database,
+  fromMs: number,
+  asked: string | null,
+  isOneLog: boolean,
+): Promise<PlannedDays> {
+  const { zone: former, sinceMs: changedMs, first } = await daysInUse(db);
+  const zone = asked === null ? former : await nameInPostgres(db, asked);
+  const sinceMs = await nextDayStart(db, fromMs);
+  // A day begins up to 14 hours before its date begins in UTC.
+  const areAll = isOneLog && (first === null || Date.parse(first) - DAY_MS > sinceMs);
+  // The last day of an earlier zone and the first ones of this zone may have the same dates.
+  if (!areAll && changedMs !== null && sinceMs < changedMs + 2 * DAY_MS) {
+    throw new WrongUse(
+      `a rebuild from ${dayText(fromMs)} would replace days of ${former} beside days of another time zone: a rebuild ` +
+        `changed it from ${
+          new Date(changedMs).toISOString()
+        } on. Choose a --from three days after that, or one before ` +
+        `all events; nothing was changed`,
+    );
+  }
+  return { zone, former, sinceMs, areAll };
 }
 
 /** Where to start in each partition. */

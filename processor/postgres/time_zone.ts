@@ -106,12 +106,33 @@ export async function setTimeZone(db: Database, asked: string): Promise<string> 
   });
 }
 
-/** Changes the time zone, as the owner. `former` is the one of rows that stay. */
-export async function changeTimeZone(tx: Database, name: string, former: string | null): Promise<void> {
+/** Changes the time zone, as the owner. Rows from `sinceMs` on (epoch milliseconds) have its days; for null, all do. */
+export async function changeTimeZone(tx: Database, name: string, sinceMs: number | null): Promise<void> {
   await tx.query(
-    `update ${SCHEMA}.settings set value = $1::text, former = $2::text, set_at = now() where name = 'TIME_ZONE'`,
-    [name, former],
+    `update ${SCHEMA}.settings set value = $1::text, since = $2::timestamptz, set_at = now() where name = 'TIME_ZONE'`,
+    [name, sinceMs === null ? null : new Date(sinceMs).toISOString()],
   );
+}
+
+/** The days in use. */
+export interface DaysInUse {
+  /** Name of their time zone. */
+  readonly zone: string;
+  /** From which time on they are of this zone, epoch milliseconds; null if all are. */
+  readonly sinceMs: number | null;
+  /** The first day that is stored, as `YYYY-MM-DD`; null if there is none. */
+  readonly first: string | null;
+}
+
+/** Reads what days are in use. */
+export async function daysInUse(db: Database): Promise<DaysInUse> {
+  const { rows: [row] } = await db.query<{ zone: string; since: string | null; first: string | null }>(
+    `select z.value as zone, (extract(epoch from z.since) * 1000)::bigint::text as since,
+            (select min(d.day)::text from ${SCHEMA}.user_days d) as first
+       from ${SCHEMA}.settings z where z.name = 'TIME_ZONE'`,
+  );
+  const { zone, since, first } = row!;
+  return { zone, sinceMs: since === null ? null : Number(since), first };
 }
 
 /** Where the shop's day that contains a time begins; both in epoch milliseconds. */

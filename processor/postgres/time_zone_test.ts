@@ -140,7 +140,7 @@ onEachDatabase("time zones", {
     const log = fromJson([{ userId: "ann", eventType: "page_view", page: "/", timestamp: Date.UTC(2026, 2, 2) }]);
     const pipeline = pipelineOf(db, log, UTC);
     await pipeline.step();
-    await changeTimeZone(db, "Asia/Kathmandu", "UTC");
+    await changeTimeZone(db, "Asia/Kathmandu", null);
     await assert.rejects(pipeline.flush(), PositionsMoved);
     await assert.rejects(pipeline.start(), (error) => {
       assert.ok(error instanceof Unavailable);
@@ -152,7 +152,7 @@ onEachDatabase("time zones", {
     await next.step();
     await next.flush();
     assert.equal(await count(db, "(select day::text from clickstream.user_days)"), "2026-03-02");
-    await changeTimeZone(db, "UTC", "Asia/Kathmandu");
+    await changeTimeZone(db, "UTC", null);
     await assert.rejects(next.start(), Unavailable);
   },
 
@@ -199,7 +199,7 @@ onEachDatabase("time zones", {
       at("2026-03-03T00:00:00"),
     );
     await ingest(log, new SqlSink(db, "test"), { inAPoll: 10, inACommit: 10, turnsOfALife: 10 });
-    await changeTimeZone(db, "Europe/Berlin", "UTC");
+    await changeTimeZone(db, "Europe/Berlin", null);
     assert.deepEqual(Object.keys(await wrongRollups(db)), ["page_days"]);
     await db.exec("select clickstream.recount_page_days()");
     assert.deepEqual(await wrongRollups(db), {});

@@ -174,7 +174,7 @@ async function daysOf(db: Database, user: string): Promise<readonly string[] | n
 /** Whether all days are of one time zone; false once a rebuild has changed it, because older days may have stayed. */
 async function haveOneZone(db: Database): Promise<boolean> {
   const { rows } = await db.query(
-    "select from clickstream.settings where name = 'TIME_ZONE' and former is not null limit 1",
+    "select from clickstream.settings where name = 'TIME_ZONE' and since is not null limit 1",
   );
   return rows.length === 0;
 }

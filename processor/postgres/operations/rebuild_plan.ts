@@ -35,6 +35,8 @@ export interface PlannedDays {
    * what is rebuilt, so that each event is counted on one day of either zone.
    */
   readonly sinceMs: number;
+  /** True if no day that is in use will stay. */
+  readonly areAll: boolean;
 }
 
 /** What is rebuilt. A rebuild with an equal plan continues one that was interrupted. */

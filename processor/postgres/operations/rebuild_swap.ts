@@ -51,11 +51,10 @@ export async function swap(tx: Database, plan: Plan, views: readonly View[], rea
     if (view.window.kind === "day") await replaceDays(tx, view, plan, firstMs);
     else await replaceRows(tx, view, from);
   }
-  const { zone, former } = plan.days;
-  if (zone !== former) {
-    await changeTimeZone(tx, zone, former);
-    await tx.exec(`select ${SCHEMA}.recount_page_days()`);
-  }
+  const { zone, former, sinceMs, areAll } = plan.days;
+  if (areAll) await changeTimeZone(tx, zone, null);
+  else if (zone !== former) await changeTimeZone(tx, zone, sinceMs);
+  if (zone !== former) await tx.exec(`select ${SCHEMA}.recount_page_days()`);
   if (plan.storeEvents) await replaceEvents(tx, from);
   for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
   await tx.exec(`drop schema ${STAGING} cascade`);
@@ -115,7 +114,7 @@ async function replaceDays(tx: Database, view: View, { days }: Plan, firstMs: nu
   // A late event may be of a day before the log's first record.
   const earliest = days.zone === days.former ? `, (select min(day) ${added})` : "";
   const from = `least(${dateIn(Math.max(days.sinceMs, firstMs), days.former)}${earliest})`;
-  await tx.exec(`delete from ${SCHEMA}.${name} where day >= ${from};
+  await tx.exec(`delete from ${SCHEMA}.${name} where ${days.areAll} or day >= ${from};
     insert into ${SCHEMA}.${name} as t (${columns}) select ${columns} ${added}
         on conflict (${identityOf(view).join(", ")})
         do update set ${measured.map((column) => `${column.name} = ${merged.get(column.name)}`).join(", ")}`);

@@ -32,6 +32,6 @@ export async function emptyDatabase(): Promise<Database> {
     [`{${KEPT.join(",")}}`],
   );
   await db.exec(`truncate ${filled!.tables} restart identity;
-    update clickstream.settings set value = 'UTC', former = null where name = 'TIME_ZONE' and value <> 'UTC'`);
+    update clickstream.settings set value = 'UTC', since = null where name = 'TIME_ZONE' and value <> 'UTC'`);
   return db;
 }
