@@ -1,6 +1,6 @@
 -- The shop's own day. What is counted by day is counted by days of one time zone, TIME_ZONE: user_days, page_days, cohorts,
 -- the heatmap, and reports by day. Events, windows and sessions have times, and no zone. PostgreSQL's rules of time zones
--- decide, also for the processor, which reads them here.
+-- decide, also for the processor, which reads them here. No row is read or changed, however many there are.
 set local role clickstream_owner;
 
 create table clickstream.settings (
@@ -449,6 +449,8 @@ begin
       report.name || '_compared', report.name, outputs, selected, matched,
       case when report.keys <@ '{step,name,bucket,day_of_week,hour}' then '1, 2' else '2 desc, 3 desc, 1' end
     );
+    execute format('comment on function clickstream.%I(timestamptz, timestamptz) is %L', report.name || '_compared',
+      'What ' || report.name || ' says of the time, and beside it of the time before: as many whole days, or the same length.');
   end loop;
 end
 $$;
@@ -469,6 +471,10 @@ begin atomic
   ) b on n.channel = b.channel and n.source = b.source and n.medium = b.medium and n.campaign = b.campaign
   order by 9 desc, 5 desc, 2, 3, 4;
 end;
+comment on function clickstream.campaigns_compared(timestamptz, timestamptz, text) is
+  'What campaigns says of the time, and beside it of the time before: as many whole days, or the same length.';
+comment on function clickstream.campaigns_compared(timestamptz, timestamptz) is
+  'What campaigns says of the time, and beside it of the time before: as many whole days, or the same length.';
 
 comment on table clickstream.page_days is
   'Page views by page, each day of the shop''s time zone, and what the sessions that began on it did there: kept from pages and sessions, by triggers.';

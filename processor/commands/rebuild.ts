@@ -156,7 +156,7 @@ async function planOf(db: Database, timeMs: number, settings: RebuildSettings): 
     storeEvents: settings.STORE_EVENTS,
     hashRoutes: settings.HASH_ROUTES,
     siteHosts: settings.SITE_HOSTS ?? [],
-    days: await plannedDays(db, fromMs, settings.TIME_ZONE, adoptions === 0),
+    days: await plannedDays(db, fromMs, settings, adoptions === 0),
     layout: 3,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
@@ -166,22 +166,26 @@ async function planOf(db: Database, timeMs: number, settings: RebuildSettings): 
 async function plannedDays(
   db: Database,
   fromMs: number,
-  asked: string | null,
+  { TIME_ZONE: asked, VIEWS: views }: RebuildSettings,
   isOneLog: boolean,
 ): Promise<PlannedDays> {
   const { zone: former, sinceMs: changedMs, first } = await daysInUse(db);
   const zone = asked === null ? former : await nameInPostgres(db, asked);
   const sinceMs = await nextDayStart(db, fromMs);
+  const hasDays = views.some(({ window }) => window.kind === "day");
+  if (zone !== former && !hasDays) {
+    throw new WrongUse(
+      `TIME_ZONE is ${zone}, and the tables have days of ${former}: to change them, VIEWS must have user_days`,
+    );
+  }
   // A day begins up to 14 hours before its date begins in UTC.
-  const areAll = isOneLog && (first === null || Date.parse(first) - DAY_MS > sinceMs);
+  const areAll = hasDays && isOneLog && (first === null || Date.parse(first) - DAY_MS > sinceMs);
   // The last day of an earlier zone and the first ones of this zone may have the same dates.
   if (!areAll && changedMs !== null && sinceMs < changedMs + 2 * DAY_MS) {
     throw new WrongUse(
-      `a rebuild from ${dayText(fromMs)} would replace days of ${former} beside days of another time zone: a rebuild ` +
-        `changed it from ${
-          new Date(changedMs).toISOString()
-        } on. Choose a --from three days after that, or one before ` +
-        `all events; nothing was changed`,
+      `a rebuild from ${dayText(fromMs)} would replace days of ${former} beside days of another time zone, which an ` +
+        `earlier rebuild left before ${new Date(changedMs).toISOString()}. Choose a --from three days after that, or ` +
+        "one before all events; nothing was changed",
     );
   }
   return { zone, former, sinceMs, areAll };

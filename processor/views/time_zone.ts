@@ -23,8 +23,8 @@ export interface Offset {
 }
 
 /**
- * Rules of a zone are given until this time. From a century before any database of zones knows exceptions, they repeat
- * every 400 years, as the calendar does.
+ * The offsets of a zone are given until this time. Exceptions, such as the months of Ramadan, are known until 2087; since
+ * 2100 the rules repeat every 400 years, as the calendar does.
  */
 export const RULES_UNTIL_MS = Date.UTC(2500);
 
