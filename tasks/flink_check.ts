@@ -13,6 +13,14 @@ import { expectedOf } from "../processor/oracle/oracle.ts";
 import { VIEWS } from "../processor/views/mod.ts";
 import { startPostgres, using } from "../testing/servers/postgres.ts";
 
+/** A zone in which a day began two hours ago, amid the records. */
+const TIME_ZONE = zoneAt((new Date().getUTCHours() + 22) % 24);
+
+/** The zone whose midnight is at this hour of UTC. */
+function zoneAt(hour: number): string {
+  return hour <= 12 ? `Etc/GMT+${hour}` : `Etc/GMT-${24 - hour}`;
+}
+
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 
 /** The printed job with what a check needs: a password, and an end. */
@@ -28,7 +36,7 @@ async function check(): Promise<boolean> {
   await using broker = await startKafka();
   await using server = await startPostgres();
   const url = await server.createDatabase();
-  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url };
+  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, TIME_ZONE };
   const clickstream = (...args: string[]) => run(Deno.execPath(), ["run", "--quiet", "-A", MAIN, ...args], env);
   const file = await Deno.makeTempFile({ suffix: ".ndjson" });
   const lines = edges(Date.now()).map((message) => typeof message === "string" ? message : JSON.stringify(message));
@@ -45,7 +53,7 @@ async function check(): Promise<boolean> {
   await runFlink(filledIn(job), "run");
   console.log(`the job ran for ${Math.round((performance.now() - startMs) / 1000)} s`);
   const log = await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" });
-  const all = expectedOf(log, { keepDays: 30, views: VIEWS });
+  const all = expectedOf(log, { keepDays: 30, timeZone: TIME_ZONE });
   const unknown = { source: null, medium: null, campaign: null };
   const expected = { ...all, sessions: all.sessions.map((session) => ({ ...session, ...unknown })) };
   const tables = VIEWS.map(({ name }) => name);
