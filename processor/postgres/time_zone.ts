@@ -99,7 +99,11 @@ export async function setTimeZone(db: Database, asked: string): Promise<string> 
     await tx.exec(`set local role clickstream_owner; lock table ${SCHEMA}.progress in exclusive mode`);
     const found = await timeZoneName(tx);
     if (found === name) return name;
-    const { rowCount } = await tx.query(`select from ${SCHEMA}.progress limit 1`);
+    // Flink writes rows without positions.
+    const { rowCount } = await tx.query(
+      `(select from ${SCHEMA}.progress limit 1) union all (select from ${SCHEMA}.user_days limit 1)
+        union all (select from ${SCHEMA}.page_days limit 1)`,
+    );
     if (rowCount > 0) throw otherTimeZone(asked, found);
     await changeTimeZone(tx, name, null);
     return name;

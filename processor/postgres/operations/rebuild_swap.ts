@@ -54,7 +54,11 @@ export async function swap(tx: Database, plan: Plan, views: readonly View[], rea
   const { zone, former, sinceMs, areAll } = plan.days;
   if (areAll) await changeTimeZone(tx, zone, null);
   else if (zone !== former) await changeTimeZone(tx, zone, sinceMs);
-  if (zone !== former) await tx.exec(`select ${SCHEMA}.recount_page_days()`);
+  if (zone !== former) {
+    // Days that were noted for an interrupted forgetting are of the former zone: it searches all.
+    await tx.exec(`update ${SCHEMA}.forgotten set days = null where done_at is null;
+      select ${SCHEMA}.recount_page_days()`);
+  }
   if (plan.storeEvents) await replaceEvents(tx, from);
   for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
   await tx.exec(`drop schema ${STAGING} cascade`);
