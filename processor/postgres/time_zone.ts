@@ -141,12 +141,12 @@ export async function daysInUse(db: Database): Promise<DaysInUse> {
 
 /** Where the shop's day that contains a time begins; both in epoch milliseconds. */
 export async function dayStart(db: Database, timeMs: number): Promise<number> {
-  return await asked(db, `${SCHEMA}.day_start(${SCHEMA}.day_of($1::timestamptz))`, timeMs);
+  return await millisecondsOf(db, `${SCHEMA}.day_start(${SCHEMA}.day_of($1::timestamptz))`, timeMs);
 }
 
 /** Where the first of the shop's days begins that begins at a time or later; both in epoch milliseconds. */
 export async function nextDayStart(db: Database, timeMs: number): Promise<number> {
-  return await asked(db, `${SCHEMA}.next_day_start($1::timestamptz)`, timeMs);
+  return await millisecondsOf(db, `${SCHEMA}.next_day_start($1::timestamptz)`, timeMs);
 }
 
 /** The shop's day that contains a time, given in epoch milliseconds, as `YYYY-MM-DD`. */
@@ -157,7 +157,7 @@ export async function dayOf(db: Database, timeMs: number): Promise<string> {
   return rows[0]!.day;
 }
 
-async function asked(db: Database, sql: string, timeMs: number): Promise<number> {
+async function millisecondsOf(db: Database, sql: string, timeMs: number): Promise<number> {
   const { rows } = await db.query<{ ms: string }>(`select (extract(epoch from ${sql}) * 1000)::bigint::text as ms`, [
     new Date(timeMs).toISOString(),
   ]);
