@@ -4,7 +4,7 @@
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { EVENT_COLORS, WEEK_COLORS } from "./colors.ts";
-import { choice, dashboard, found, one } from "./dashboard.ts";
+import { choice, dashboard, dayOf, found, one, timeZoneOfDays } from "./dashboard.ts";
 import { LIVE } from "./live.ts";
 import { heat, lines, linesOfTwo, ranking, RECENT, table } from "./panel.ts";
 import { rows, series } from "./query.ts";
@@ -54,17 +54,22 @@ from clickstream.conversions(${wholeSteps(STEP)}, ${STEP}, ${DEVICES}, ${REGIONS
   { step: "1h", colors: { "conversion rate": "green", revenue: "blue" } },
 );
 
+/** SQL for the last midnight in the shop's time zone, and for the time since that of a week before. */
+const MIDNIGHT = `clickstream.day_start(${dayOf("$__timeTo()")})`;
+const WEEK_AGO = `(${MIDNIGHT} - clickstream.day_start(${dayOf("$__timeTo()")} - 7))`;
+
 const today = lines(
   {
     title: "Today and one week ago",
-    description: `Events/s since midnight UTC, and at the same time seven days earlier. ${OF_CHOSEN}`,
+    description:
+      `Events/s since midnight in the shop's time zone, and as long after midnight a week earlier. ${OF_CHOSEN}`,
     unit: "eps",
     empty: "No events today or one week ago",
   },
   series(`
 select r."time" + late.by as "time", late.day as metric, sum(r.per_second) as "events"
-from (values ('today', interval '0'), ('a week before', interval '7 days')) as late (day, by)
-cross join lateral clickstream.event_rates(date_trunc('day', $__timeTo()::timestamptz, 'UTC') - late.by,
+from (values ('today', interval '0'), ('a week before', ${WEEK_AGO})) as late (day, by)
+cross join lateral clickstream.event_rates(${MIDNIGHT} - late.by,
   date_bin(${STEP}, $__timeTo()::timestamptz, ${EPOCH}) - late.by, ${STEP}, ${DEVICES}, ${REGIONS}) r
 group by 1, 2
 order by 1, 2`),
@@ -72,20 +77,20 @@ order by 1, 2`),
 );
 
 const SINCE_MIDNIGHT = (by: string) =>
-  `clickstream.conversion(date_trunc('day', $__timeTo()::timestamptz, 'UTC') - interval '${by}', ` +
-  `$__timeTo()::timestamptz - interval '${by}', ${DEVICES}, ${REGIONS})`;
+  `clickstream.conversion(${MIDNIGHT} - ${by}, $__timeTo()::timestamptz - ${by}, ${DEVICES}, ${REGIONS})`;
 
 const todayInNumbers = table(
   {
     title: "Today in numbers",
-    description: "Since midnight UTC, and until the same time seven days earlier, by the start of the session. " +
+    description:
+      "Since midnight in the shop's time zone, and as long after midnight a week earlier, by the start of the session. " +
       OF_CHOSEN,
     empty: "No session began today or one week ago",
   },
   rows(`
 select f.figure, f.today, f.before as "a week before", (f.today - f.before) / nullif(f.before, 0) as change
-from ${SINCE_MIDNIGHT("0 days")} t
-cross join ${SINCE_MIDNIGHT("7 days")} w
+from ${SINCE_MIDNIGHT("interval '0'")} t
+cross join ${SINCE_MIDNIGHT(WEEK_AGO)} w
 cross join lateral (values
   (1, 'Sessions', t.sessions::double precision, w.sessions::double precision),
   (2, 'Conversions', t.conversions, w.conversions),
@@ -158,7 +163,7 @@ const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 const heatmap = heat(
   {
     title: "Events by weekday and hour",
-    description: `Events by weekday and hour, UTC, of the last 28 days. ${OF_CHOSEN}`,
+    description: `Events by weekday and hour of the shop's time zone, of the last 28 days. ${OF_CHOSEN}`,
     unit: "short",
     empty: "No events in the last 28 days",
   },
@@ -251,7 +256,9 @@ order by 2 desc, 1`),
 export const ANALYTICS: Dashboard = dashboard({
   uid: "clickstream-analytics",
   title: "Clickstream Analytics",
-  description: "Traffic, conversion and revenue of the shop, live and over time. All times are UTC.",
+  description:
+    "Traffic, conversion and revenue of the shop, live and over time. Times are UTC; days, weekdays and hours of the " +
+    "day are those of the shop's time zone.",
   from: "now-24h",
   refresh: "10s",
   sources: ["postgres"],
@@ -263,6 +270,7 @@ export const ANALYTICS: Dashboard = dashboard({
       "select region from clickstream.regions($__timeTo()::timestamptz - interval '1 day', $__timeTo()) order by region",
     ),
     one("touch", "Campaigns by touch", ["last_non_direct", "last", "first"]),
+    timeZoneOfDays(),
   ],
   sections: [
     LIVE,

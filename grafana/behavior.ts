@@ -4,14 +4,13 @@
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { USER_COLORS } from "./colors.ts";
-import { dashboard, one, typed } from "./dashboard.ts";
+import { dashboard, dayOf, one, timeZoneOfDays, typed } from "./dashboard.ts";
 import { bars, heat, number, ranking, table, TIME } from "./panel.ts";
 import { rows } from "./query.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
-/** The UTC days that the time range touches, half-open. */
-const DAYS =
-  "($__timeFrom()::timestamptz at time zone 'UTC')::date, ($__timeTo()::timestamptz at time zone 'UTC')::date + 1";
+/** The days of the shop's time zone that the time range touches, half-open. */
+const DAYS = `${dayOf("$__timeFrom()")}, ${dayOf("$__timeTo()")} + 1`;
 const NO_SESSION = "No session began in this time range";
 const BY_START = "For sessions that began in this time range.";
 
@@ -128,7 +127,7 @@ const retention = heat(
   {
     title: "Retention by cohort",
     description:
-      "Users by the UTC day of their first stored event, of the last 28 days, and the share of them with an event n " +
+      "Users by the day of their first stored event, of the last 28 days, and the share of them with an event n " +
       "days later. Days that have not ended are empty.",
     unit: "percentunit",
     empty: "No cohort's first day has ended in the last 28 days",
@@ -139,7 +138,7 @@ const retention = heat(
 select cohort_day::text as cohort, max(cohort_size) as users,
 ${
     RETAINED.map((n) =>
-      `  case when cohort_day + ${n} < (now() at time zone 'UTC')::date then ` +
+      `  case when cohort_day + ${n} < ${dayOf("now()")} then ` +
       `coalesce(max(rate) filter (where day_number = ${n}), 0) end as "day ${n}"`
     ).join(",\n")
   }
@@ -154,7 +153,7 @@ const newUsers = bars(
   {
     title: "New and returning users",
     description:
-      "Users with an event on each UTC day. New: their first stored event is of that day. Returning: they have an " +
+      "Users with an event on each day. New: their first stored event is of that day. Returning: they have an " +
       "earlier event. Today is incomplete.",
     unit: "short",
     empty: "No users in this time range",
@@ -298,13 +297,15 @@ const lastPages = pathsFrom("end", "Last pages", "last");
 export const BEHAVIOR: Dashboard = dashboard({
   uid: "clickstream-behavior",
   title: "User Behavior Analytics",
-  description: "Funnels, carts, cohorts, sessions and top users. All times are UTC.",
+  description: "Funnels, carts, cohorts, sessions and top users. Times are UTC; days are those of the shop's time " +
+    "zone.",
   from: "now-7d",
   refresh: "5m",
   sources: ["postgres"],
   variables: [
     one("top", "Top users by", ["revenue", "events"]),
     typed("steps", "Steps", "page_view, search, add_to_cart, checkout, purchase"),
+    timeZoneOfDays(),
   ],
   sections: [
     {

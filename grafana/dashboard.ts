@@ -121,6 +121,18 @@ export function one(name: string, label: string, values: readonly [string, ...st
     .current({ selected: true, text: values[0], value: values[0] });
 }
 
+/** The time zone of the shop's days, shown above the panels. */
+export function timeZoneOfDays(): Builder<VariableModel> {
+  const sql = "select clickstream.time_zone()";
+  return new QueryVariableBuilder("zone").label("Days of").datasource(reference("postgres")).query(sql).definition(sql)
+    .refresh(VariableRefresh.OnDashboardLoad).current({ selected: true, text: "UTC", value: "UTC" });
+}
+
+/** SQL for the day of the shop's time zone that contains a time. */
+export function dayOf(time: string): string {
+  return `clickstream.day_of(${time}::timestamptz)`;
+}
+
 /** A variable with a text box. */
 export function typed(name: string, label: string, value: string): Builder<VariableModel> {
   return new TextBoxVariableBuilder(name).label(label).defaultValue(value).current({

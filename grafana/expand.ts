@@ -43,6 +43,9 @@ export function sqlTargetsOf({ targets = [] }: Panel): SqlTarget[] {
   return targets.filter((target) => "rawSql" in target) as unknown as SqlTarget[];
 }
 
+/** Functions that only find days or units, and count nothing. */
+const OF_FORMS = ["day_of()", "day_start()", "minor_units()"];
+
 /** Returns what feeds a panel: functions and tables of the schema, or metrics. */
 export function feedsOf(panel: Panel): string[] {
   const asked = sqlTargetsOf(panel).flatMap(({ rawSql }) =>
@@ -55,8 +58,8 @@ export function feedsOf(panel: Panel): string[] {
       name.replace(/_bucket$/, "")
     )
   );
-  // How an amount is shown says nothing about where it comes from.
-  return [...new Set([...asked, ...metrics])].filter((name) => name !== "minor_units()");
+  // How an amount or a day is shown says nothing about where it comes from.
+  return [...new Set([...asked, ...metrics])].filter((name) => !OF_FORMS.includes(name));
 }
 
 /** All Prometheus expressions of a dashboard: those of its panels and of its annotations. */

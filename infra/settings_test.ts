@@ -70,7 +70,7 @@ Deno.test("infra: every setting of the binary that hosts read is passed on, defi
   assert.deepEqual([...PASSED_ON, ...MADE_HERE, ...LEFT_OUT].sort(), [...read].sort());
   assert.deepEqual(PASSED_ON, [
     ...["KAFKA_TOPIC", "KAFKA_PARTITIONS", "KAFKA_GROUP_ID", "WORKERS", "MEMORY_MB", "COMMIT_EVERY_MS"],
-    ...["EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS", "CURRENCY"],
+    ...["EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS", "CURRENCY", "TIME_ZONE"],
     ...["VIEWS", "LOG_LEVEL"],
   ]);
   const made = await Promise.all(

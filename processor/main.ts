@@ -8,6 +8,7 @@ import { program } from "./commands/program.ts";
 import { showsStacks, WrongSettings } from "./config/config.ts";
 import { writeError } from "./host/terminal.ts";
 import { inWords } from "./config/secret.ts";
+import { WrongTimeZone } from "./postgres/time_zone.ts";
 
 /** Runs the command in `args`; returns its exit code. */
 async function main(args: readonly string[]): Promise<number> {
@@ -23,7 +24,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function failed(error: unknown): number {
-  const isWrongUse = error instanceof WrongSettings || error instanceof WrongUse;
+  const isWrongUse = [WrongSettings, WrongUse, WrongTimeZone].some((kind) => error instanceof kind);
   writeError(`clickstream: ${inWords(error, showsStacks() && !isWrongUse)}\n`);
   return isWrongUse ? EXIT.wrongUse : EXIT.failed;
 }

@@ -14,6 +14,14 @@ import { readDeclared } from "../processor/declared/file.ts";
 import { VIEWS } from "../processor/views/mod.ts";
 import { startPostgres, using } from "../testing/servers/postgres.ts";
 
+/** A zone in which a day began two hours ago, amid the records. */
+const TIME_ZONE = zoneAt((new Date().getUTCHours() + 22) % 24);
+
+/** The zone whose midnight is at this hour of UTC. */
+function zoneAt(hour: number): string {
+  return hour <= 12 ? `Etc/GMT+${hour}` : `Etc/GMT-${24 - hour}`;
+}
+
 const MAIN = fileURLToPath(new URL("../processor/main.ts", import.meta.url));
 
 /** Views of each kind that a shop may declare. */
@@ -48,7 +56,7 @@ async function check(): Promise<boolean> {
   const url = await server.createDatabase();
   const VIEWS_FILE = await Deno.makeTempFile({ suffix: ".yaml" });
   await Deno.writeTextFile(VIEWS_FILE, DECLARED);
-  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, VIEWS_FILE };
+  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, TIME_ZONE, VIEWS_FILE };
   const clickstream = (...args: string[]) => run(Deno.execPath(), ["run", "--quiet", "-A", MAIN, ...args], env);
   const file = await Deno.makeTempFile({ suffix: ".ndjson" });
   const lines = edges(Date.now()).map((message) => typeof message === "string" ? message : JSON.stringify(message));
@@ -68,7 +76,7 @@ async function check(): Promise<boolean> {
   console.log(`the job ran for ${Math.round((performance.now() - startMs) / 1000)} s`);
   const views = [...VIEWS, ...readDeclared(DECLARED, "views.yaml").views];
   const log = await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" });
-  const all = expectedOf(log, { keepDays: 30, views });
+  const all = expectedOf(log, { keepDays: 30, views, timeZone: TIME_ZONE });
   const unknown = { source: null, medium: null, campaign: null };
   const expected = { ...all, sessions: all.sessions.map((session) => ({ ...session, ...unknown })) };
   const tables = views.map(({ name }) => name);

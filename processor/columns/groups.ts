@@ -49,6 +49,11 @@ export class Groups {
     return this.#keys[row * this.#width]! >>> 0;
   }
 
+  /** The same where windows may be below 0, and none has a number of 2^31 or more. */
+  signedWindow(row: number): number {
+    return this.#keys[row * this.#width]!;
+  }
+
   /** The `c`th code of a row. */
   code(row: number, c: number): number {
     return this.#keys[row * this.#width + 1 + c]!;

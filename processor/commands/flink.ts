@@ -43,6 +43,7 @@ export function jobOf(settings: FlinkSettings): FlinkJob {
     database: database(settings),
     delayMs: ALLOWED_DELAY_MS,
     keepMs: settings.EVENTS_KEEP_DAYS * DAY_MS,
+    timeZone: settings.TIME_ZONE ?? "UTC",
     hashRoutes: settings.HASH_ROUTES,
     currency: settings.CURRENCY,
     repeatMs: WINDOW_MS,

@@ -11,7 +11,7 @@ import { migrateCommand } from "./migrate.ts";
 async function run(url: string, check: boolean): Promise<{ code: number; lines: string[] }> {
   const env: Readonly<Record<string, string>> = { DATABASE_URL: url, EVENTS_KEEP_DAYS: "3" };
   const settings = readSettings(
-    ["DATABASE_URL", "DATABASE_TLS_CA", "DATABASE_AUTH", "AWS_REGION", "EVENTS_KEEP_DAYS", "CURRENCY"],
+    ["DATABASE_URL", "DATABASE_TLS_CA", "DATABASE_AUTH", "AWS_REGION", "EVENTS_KEEP_DAYS", "CURRENCY", "TIME_ZONE"],
     (name) => env[name],
   );
   const lines: string[] = [];

@@ -84,7 +84,11 @@ function addExport(clickstream: Command, ends: Ends): void {
 function addReport(clickstream: Command, ends: Ends): void {
   clickstream.command("report")
     .description("Print what happened in a day or a week, beside the one before")
-    .addArgument(new Argument("<period>", "Day, or week from Monday on; in UTC").choices(["daily", "weekly"] as const))
+    .addArgument(
+      new Argument("<period>", "Day, or week from Monday on; of the shop's time zone").choices(
+        ["daily", "weekly"] as const,
+      ),
+    )
     .addOption(
       new Option("--at <time>", "A time in that day or week (default: the last one that is over)")
         .argParser(timeArgument),
@@ -158,7 +162,7 @@ function addRebuild(clickstream: Command, ends: Ends): void {
   clickstream.command("rebuild")
     .description("Rebuild the tables from the log beside those in use, then swap them in one transaction")
     .addOption(
-      new Option("--from <time>", "Rebuild rows from the start of this UTC day; the log must reach back that far")
+      new Option("--from <time>", "Rebuild rows from the start of this day on; the log must reach back that far")
         .argParser(timeArgument).makeOptionMandatory(),
     )
     .option("--view <name>", "Rebuild this view alone, such as one that was just declared")
@@ -168,6 +172,7 @@ function addRebuild(clickstream: Command, ends: Ends): void {
       examples(
         ["clickstream rebuild --from 2026-11-20T00:00:00Z", "beside a running service, with its settings"],
         ["clickstream rebuild --from 2026-11-20T00:00:00Z --yes", "without a terminal"],
+        ["TIME_ZONE=Europe/Berlin clickstream rebuild --from 2026-11-20T00:00:00Z", "from then on, by days of Berlin"],
       ),
     )
     .addHelpText("after", () => settingsRead(READS.rebuild))

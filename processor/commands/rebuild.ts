@@ -13,13 +13,21 @@ import { openPostgres } from "../postgres/postgres.ts";
 import { ForgettingSink, Forgotten, HeldSource } from "../postgres/sink/forgetting.ts";
 import { KafkaSource } from "../kafka/source.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
+import { daysInUse, dayStart, nameInPostgres, nextDayStart, timeZoneNamed } from "../postgres/time_zone.ts";
 import { verifySchema } from "../postgres/operations/migrations.ts";
 import { adoptionsSoFar, latestFormer, positionsOf, topicIdOf } from "../postgres/operations/progress.ts";
-import { type Plan, type Reach, type Start, timesToRead } from "../postgres/operations/rebuild_plan.ts";
+import {
+  type Plan,
+  type PlannedDays,
+  type Reach,
+  type Start,
+  timesToRead,
+} from "../postgres/operations/rebuild_plan.ts";
 import { swap, verifyRoomForSwap } from "../postgres/operations/rebuild_swap.ts";
 import { begin, isUnderWay, reachOf, StagedDays } from "../postgres/operations/rebuild_tables.ts";
 import { replayedPlaces } from "../postgres/operations/refusals.ts";
 import { UpToSource } from "../postgres/operations/up_to_source.ts";
+import { mergesInSql } from "../postgres/dialect.ts";
 import { STAGING } from "../postgres/schema.ts";
 import { SqlSink } from "../postgres/sink/sql_sink.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -27,7 +35,9 @@ import type { Sink } from "../pipeline/commit.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { Records } from "../records.ts";
 import { VERSION } from "../version.ts";
-import { withSiteHosts } from "../views/mod.ts";
+import { forShop } from "../views/mod.ts";
+import { userDays } from "../views/user_days.ts";
+import { type TimeZone, ZoneSince } from "../views/time_zone.ts";
 import { DAY_MS, type View } from "../views/view.ts";
 import { clusterOf } from "./cli/cluster.ts";
 import { connected, loginTo } from "./cli/connection.ts";
@@ -83,7 +93,7 @@ export async function rebuild(
     await holdOperationLock(db);
     if (view !== undefined) await verifyCurrency(db, settings.CURRENCY);
     const rates = await readRates(db);
-    const plan = await planOf(db, { fromMs, views, rates, isWhole: view === undefined }, settings);
+    const plan = await planOf(db, { timeMs: fromMs, views, rates, isWhole: view === undefined }, settings);
     const continues = await isUnderWay(db, plan);
     const reach = continues ? await reachOf(db) : await chosenReach(db, plan, views, settings);
     const day = dayText(Math.max(plan.fromMs, reach.logBeginsMs ?? 0));
@@ -98,7 +108,8 @@ export async function rebuild(
     }
     if (continues) output.writeError(`continuing the interrupted rebuild from ${dayText(plan.fromMs)}\n`);
     else await begin(db, plan, reach);
-    const filling = await Filling.open(settings, plan, { views, rates }, output);
+    const zone = new ZoneSince(plan.days.sinceMs, await timeZoneNamed(db, plan.days.zone));
+    const filling = await Filling.open(settings, plan, { views, rates, zone }, output);
     try {
       await fillAndSwap(db, plan, reach, filling, views, output);
     } finally {
@@ -149,7 +160,12 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   const firstMs = Math.max(plan.fromMs, logBeginsMs ?? 0);
   const days = Math.floor(Date.now() / DAY_MS) - Math.floor(firstMs / DAY_MS) + 1;
   const minutes = Math.ceil(records / RECORDS_A_SECOND / 60);
+  const { zone, former, sinceMs, areAll } = plan.days;
+  const counted = areAll
+    ? "all events are counted by the new ones"
+    : `events from ${new Date(sinceMs).toISOString()} on are counted by the new ones; older user days stay`;
   return [
+    ...zone === former ? [] : [`changes days from ${former} to ${zone}: ${counted}`],
     `replaces rows${plan.isWhole ? "" : ` of ${plan.views[0]}`} from ${dayText(firstMs)} to now` +
     (logBeginsMs === null
       ? ""
@@ -190,16 +206,19 @@ function digestOf(rates: readonly Rate[]): string {
   return createHash("sha256").update(JSON.stringify(rates)).digest("hex");
 }
 
+/** Begins at the UTC midnight before the shop's day that contains `timeMs`, so that this day is rebuilt as a whole. */
 async function planOf(
   db: Database,
-  { fromMs, views, rates, isWhole }: Rebuilt & { readonly fromMs: number; readonly isWhole: boolean },
+  { timeMs, views, rates, isWhole }: Rebuilt & { readonly timeMs: number; readonly isWhole: boolean },
   settings: RebuildSettings,
 ): Promise<Plan> {
+  const fromMs = Math.floor(await dayStart(db, timeMs) / DAY_MS) * DAY_MS;
+  const adoptions = await adoptionsSoFar(db, settings.KAFKA_TOPIC);
   return {
     topic: settings.KAFKA_TOPIC,
     topicId: await topicIdOf(db, settings.KAFKA_TOPIC),
-    adoptions: await adoptionsSoFar(db, settings.KAFKA_TOPIC),
-    fromMs: Math.floor(fromMs / DAY_MS) * DAY_MS,
+    adoptions,
+    fromMs,
     version: VERSION,
     views: views.map(({ name }) => name),
     declared: settings.VIEWS_FILE?.hash ?? "",
@@ -209,9 +228,55 @@ async function planOf(
     hashRoutes: settings.HASH_ROUTES,
     siteHosts: settings.SITE_HOSTS ?? [],
     money: settings.CURRENCY === null ? null : { currency: settings.CURRENCY, rates: digestOf(rates) },
+    days: await plannedDays(db, { fromMs, views, isWhole, isOneLog: adoptions === 0 }, settings.TIME_ZONE),
     layout: 4,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
+}
+
+/** What days are counted by. */
+interface ForDays {
+  readonly fromMs: number;
+  readonly views: readonly View[];
+  readonly isWhole: boolean;
+  /** False if some rows may be of a log that is gone, and have to stay. */
+  readonly isOneLog: boolean;
+}
+
+async function plannedDays(
+  db: Database,
+  { fromMs, views, isWhole, isOneLog }: ForDays,
+  asked: string | null,
+): Promise<PlannedDays> {
+  const { zone: former, sinceMs: changedMs, first } = await daysInUse(db);
+  const zone = asked === null ? former : await nameInPostgres(db, asked);
+  const sinceMs = await nextDayStart(db, fromMs);
+  const byDay = views.filter(({ window }) => window.kind === "day");
+  const hasDays = isWhole && byDay.some(({ name }) => name === userDays.name);
+  if (zone !== former && !hasDays) {
+    throw new WrongUse(
+      `TIME_ZONE is ${zone}, and the tables have days of ${former}: to change them, VIEWS must have user_days, and --view ` +
+        "cannot be used",
+    );
+  }
+  // A day begins up to 14 hours before its date begins in UTC.
+  const areAll = hasDays && isOneLog && (first === null || Date.parse(first) - DAY_MS > sinceMs);
+  const inMemory = byDay.find(({ measures }) => !Object.values(measures).every(mergesInSql));
+  if (zone !== former && !areAll && inMemory !== undefined) {
+    throw new WrongUse(
+      `TIME_ZONE is ${zone}, and ${inMemory.name} has days of ${former} with distinct users, which cannot be added to ` +
+        "those of another zone. Choose a --from before all events; nothing was changed",
+    );
+  }
+  // The last day of an earlier zone and the first ones of this zone may have the same dates.
+  if (!areAll && changedMs !== null && sinceMs < changedMs + 2 * DAY_MS) {
+    throw new WrongUse(
+      `a rebuild from ${dayText(fromMs)} would replace days of ${former} beside days of another time zone, which an ` +
+        `earlier rebuild left before ${new Date(changedMs).toISOString()}. Choose a --from three days after that, or ` +
+        "one before all events; nothing was changed",
+    );
+  }
+  return { zone, former, sinceMs, areAll };
 }
 
 /** Where to start in each partition. */
@@ -294,7 +359,7 @@ class Filling {
   static async open(
     settings: RebuildSettings,
     plan: Plan,
-    { views, rates }: Rebuilt,
+    { views, rates, zone }: Rebuilt & { readonly zone: TimeZone },
     output: Output,
   ): Promise<Filling> {
     const db = await openPostgres(settings.DATABASE_URL.reveal(), {
@@ -309,7 +374,8 @@ class Filling {
       clientId: "clickstream-rebuild",
     });
     const forgotten = new Forgotten();
-    const sinkOf = (guarded: Database) => new SqlSink(guarded, "rebuild", { schema: STAGING, declared: plan.declared });
+    const sinkOf = (guarded: Database) =>
+      new SqlSink(guarded, "rebuild", { schema: STAGING, declared: plan.declared, zone });
     const source = new UpToSource(kafka);
     const progress = new Progress(output);
     let done = 0;
@@ -319,7 +385,7 @@ class Filling {
         new ForgettingSink(db, forgotten, sinkOf, STAGING),
         new StagedDays(db, plan),
       ),
-      views: withSiteHosts(views, plan.siteHosts),
+      views: forShop(views, { siteHosts: plan.siteHosts, zone }),
       decoder: refusedAsBefore(
         new Kernel({
           keepMs: plan.keepDays * DAY_MS,

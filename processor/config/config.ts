@@ -162,6 +162,14 @@ export const SETTINGS = {
     about:
       "currency of the shop; purchases in others are converted by the table `rates` (default: nothing is converted)",
   },
+  TIME_ZONE: {
+    schema: parsed(timeZoneNameOf),
+    default: null,
+    allowed: "the IANA name of a time zone, such as Europe/Berlin",
+    about:
+      "time zone of the days that users, cohorts, pages and the heatmap are counted by; `migrate` sets it while there " +
+      "are no events (default: UTC), `rebuild` changes it, and other commands check it if it is set",
+  },
   VIEWS: {
     schema: parsed(chosenViews),
     default: VIEWS.map(({ name }) => name).join(","),
@@ -308,6 +316,14 @@ function siteHostsOf(value: string): readonly string[] {
     if (!SITE_HOST.test(named)) throw new RangeError(`${quoted(host)} is not a host name`);
     return named.replace(/^www\.(?=.*\.)/, "");
   });
+}
+
+/** Names alone: PostgreSQL would also take offsets, and abbreviations of several zones. */
+function timeZoneNameOf(value: string): string {
+  if (!/^[A-Za-z]/.test(value)) throw new RangeError("an offset is no name");
+  // Throws a RangeError for a name that is not known.
+  Intl.DateTimeFormat("en", { timeZone: value });
+  return value;
 }
 
 const SITE_HOST = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;

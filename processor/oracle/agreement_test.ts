@@ -9,7 +9,8 @@ import { fromJson, KAFKA_MS } from "./logs.ts";
 import { isDecided, oracleLog, shopMoney } from "../testing/arbitrary_log.ts";
 import { shapeOf } from "./questions.ts";
 import { SHAPES, type TableName } from "./table_shapes.ts";
-import { VIEWS, withSiteHosts } from "../views/mod.ts";
+import { forShop, VIEWS } from "../views/mod.ts";
+import { UTC } from "../views/time_zone.ts";
 
 // For more or other runs: AGREEMENT_RUNS=5000 AGREEMENT_SEED=7 deno test …
 const RUNS = Number(Deno.env.get("AGREEMENT_RUNS") ?? 150);
@@ -25,7 +26,7 @@ Deno.test("for any log, the tables in memory match the oracle", async () => {
       const expected = expectedOf(log, { ...settings, ...money === undefined ? {} : { money } });
       fc.pre(isDecided(expected));
       const sink = new WholeSink();
-      await ingest(log, sink, schedule, withSiteHosts(VIEWS, SITE_HOSTS), money);
+      await ingest(log, sink, schedule, forShop(VIEWS, { siteHosts: SITE_HOSTS, zone: UTC }), money);
       const actual = tablesOf(sink, log.topic);
       const differences = compareAll(expected, actual);
       assert.equal(formatDifferences(differences), "every table agrees");

@@ -1,4 +1,4 @@
-import { activityHeatmap, centsIn, conversion, devices, isIn, type Range, topUsers } from "./reports.ts";
+import { activityHeatmap, centsIn, conversion, dayOf, devices, isIn, type Range, topUsers } from "./reports.ts";
 import type { EventRow, Expected, SessionRow } from "./rows.ts";
 import { compareText, cutPage, isoTime } from "./values.ts";
 import { byText, groupBy } from "./windows.ts";
@@ -93,11 +93,12 @@ function distribution(
 /** The rows of `new_users(from_day, to_day)`, from the raw events. */
 export function newUsers(expected: Expected, range: Range): Row[] {
   const first = new Map<string, string>();
-  for (const { user_id, event_time } of expected.events) {
-    const day = event_time.slice(0, 10);
+  for (const event of expected.events) {
+    const { user_id } = event;
+    const day = dayOf(event, expected);
     if (day < (first.get(user_id) ?? "9999-99-99")) first.set(user_id, day);
   }
-  const days = groupBy(expected.events, ({ event_time }) => event_time.slice(0, 10));
+  const days = groupBy(expected.events, (event) => dayOf(event, expected));
   return [...days].filter(([day]) => range.from <= day && day < range.to).map(([day, events]) => {
     const users = new Set(events.map(({ user_id }) => user_id));
     const fresh = [...users].filter((user) => first.get(user) === day).length;

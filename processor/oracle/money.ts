@@ -1,4 +1,4 @@
-import { isoDay } from "./values.ts";
+import { localDay } from "./values.ts";
 
 /** The shop's currency, and what others are worth in it. */
 export interface ShopMoney {
@@ -30,7 +30,7 @@ export function limitOf(decimals: number): bigint {
 /** The revenue of a purchase in the smallest unit of the shop's currency; null if there is no rate, or it is too much. */
 export function worth({ revenueCents, currency, timeMs }: Purchase, shop: ShopMoney): bigint | null {
   if (currency === null || currency === shop.currency) return revenueCents;
-  const day = isoDay(timeMs);
+  const day = localDay(timeMs);
   const valid = shop.rates.filter(([of, from]) => of === currency && from <= day);
   const latest = valid.toSorted(([, a], [, b]) => a.localeCompare(b)).at(-1);
   if (latest === undefined) return null;

@@ -25,6 +25,8 @@ export interface OracleSettings {
   readonly siteHosts?: readonly string[];
   /** `CURRENCY`, with the rows of `rates`: none by default. */
   readonly money?: ShopMoney;
+  /** `TIME_ZONE`: UTC by default. */
+  readonly timeZone?: string;
   /** Views with tables to expect besides the contract's; they may include the contract's. */
   readonly views?: readonly Question[];
 }
@@ -36,14 +38,16 @@ const PAYLOAD_BYTES = 64 * 1024;
 /** The expected content of every table once the whole log is consumed: the contract as loops and maps. */
 export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAll {
   const { progress, stored, refusals } = readLog(log, settings);
+  const { timeZone = "UTC" } = settings;
   return {
+    timeZone,
     progress,
     events: stored.map(eventRow),
     traffic: trafficOf(stored),
     pages: pagesOf(stored),
     active_users: activeUsersOf(stored),
     sessions: sessionsOf(stored, settings.siteHosts),
-    user_days: userDaysOf(stored),
+    user_days: userDaysOf(stored, timeZone),
     currencies: currenciesOf(stored),
     refusals,
     others: Object.fromEntries(

@@ -7,7 +7,7 @@ import { acquisitionOf } from "./acquisition.ts";
 import type { StoredEvent } from "./rows.ts";
 import { inTime } from "./sessions.ts";
 import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
-import { cutPage, isoDay, isoTime } from "./values.ts";
+import { cutPage, isoTime, localDay } from "./values.ts";
 import { groupBy } from "./windows.ts";
 
 type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | "product" | "campaign" | "currency";
@@ -31,7 +31,7 @@ export interface Question {
     | { readonly kind: "tumbling"; readonly widthMs: number }
     | { readonly kind: "hopping"; readonly widthMs: number; readonly everyMs: number }
     | { readonly kind: "session"; readonly gapMs: number }
-    | { readonly kind: "day" };
+    | { readonly kind: "day"; readonly zone: { readonly name: string } };
   readonly by: readonly Dimension[];
   readonly measures: Readonly<Record<string, Asked>>;
   readonly derived?: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -178,7 +178,9 @@ function windowsOf(window: Question["window"], events: readonly StoredEvent[]): 
       }));
     }
     case "day":
-      return [...groupBy(events, ({ timeMs }) => isoDay(timeMs))].map(([day, inside]) => ({ times: { day }, inside }));
+      return [...groupBy(events, ({ timeMs }) => localDay(timeMs, window.zone.name))].map(([day, inside]) => {
+        return { times: { day }, inside };
+      });
   }
 }
 

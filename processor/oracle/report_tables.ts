@@ -30,7 +30,7 @@ import {
 } from "./reports.ts";
 import type { Expected } from "./rows.ts";
 import { orders, products, retentionMonths, retentionWeeks, searches } from "./shop.ts";
-import { isoTime } from "./values.ts";
+import { isoTime, localDay, startOfDay } from "./values.ts";
 import { type Cell, type Columns, type Reader, readRows, type Row } from "./table_shapes.ts";
 
 /** A wrong value in a report; a whole row if `column` is null. */
@@ -271,7 +271,16 @@ export const REPORTS: Readonly<Record<string, Report>> = {
   ...Object.fromEntries(COMPARED.map((name) => [`${name}_compared`, comparedOf(PLAIN[name]!)])),
 };
 
-/** A report beside the time of the same length before. */
+/** Where the time before begins: as many days before, if the range is of whole days; else the same length. */
+function startBefore({ timeZone }: Expected, { from, to }: Range): number {
+  const [fromMs, toMs] = [Date.parse(from), Date.parse(to)];
+  const [first, end] = [fromMs, toMs].map((ms) => localDay(ms, timeZone)) as [string, string];
+  if (startOfDay(first, timeZone) !== fromMs || startOfDay(end, timeZone) !== toMs) return 2 * fromMs - toMs;
+  const before = 2 * Date.parse(first) - Date.parse(end);
+  return startOfDay(isoTime(before).slice(0, 10), timeZone);
+}
+
+/** A report beside the time before. */
 function comparedOf({ key, columns, isByDay, rowsOf }: Report): Report {
   const isKey = (column: string) => key.includes(column) || column === "name";
   const measures = Object.keys(columns).filter((column) => !isKey(column));
@@ -285,7 +294,7 @@ function comparedOf({ key, columns, isByDay, rowsOf }: Report): Report {
     columns: { ...columns, ...Object.fromEntries(measures.map((column) => [`previous_${column}`, columns[column]!])) },
     rowsOf(expected, range, nowMs) {
       const [fromMs, toMs] = [Date.parse(range.from), Date.parse(range.to)];
-      const earlier = { from: written(2 * fromMs - toMs), to: range.from };
+      const earlier = { from: written(isByDay ? 2 * fromMs - toMs : startBefore(expected, range)), to: range.from };
       const shifted = (row: Row): Row =>
         "day" in row ? { ...row, day: written(Date.parse(String(row["day"])) + toMs - fromMs) } : row;
       const keyOf = (row: Row) => JSON.stringify(key.map((column) => row[column]!));
@@ -310,7 +319,8 @@ export async function compareReports(
   for (const name of options.reports ?? Object.keys(REPORTS)) {
     const report = REPORTS[name]!;
     for (const range of options.ranges) {
-      const asked = report.isByDay ? { from: range.from.slice(0, 10), to: range.to.slice(0, 10) } : range;
+      const dayAt = (time: string) => localDay(Date.parse(time), expected.timeZone);
+      const asked = report.isByDay ? { from: dayAt(range.from), to: dayAt(range.to) } : range;
       const wanted = report.rowsOf(expected, asked, options.nowMs);
       for (const found of compareRows(report, wanted, await readReport(database, name, asked))) {
         differences.push({ report: name, range: asked, ...found });

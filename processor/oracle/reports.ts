@@ -1,5 +1,5 @@
-import type { Expected, SessionRow } from "./rows.ts";
-import { isoTime } from "./values.ts";
+import type { EventRow, Expected, SessionRow } from "./rows.ts";
+import { isoTime, localDay, localTime } from "./values.ts";
 import { byText, groupBy } from "./windows.ts";
 import type { Row } from "./table_shapes.ts";
 
@@ -83,7 +83,7 @@ export function activityHeatmap(expected: Expected, range: Range): Row[] {
   const cells = new Map<string, { day_of_week: number; hour: number; events: number }>();
   for (const row of expected.traffic) {
     if (!isIn(row.window_start, range)) continue;
-    const start = new Date(row.window_start);
+    const start = new Date(`${localTime(Date.parse(row.window_start), expected.timeZone)}Z`);
     // Sunday is 0 in JavaScript and 7 in ISO 8601.
     const [day_of_week, hour] = [start.getUTCDay() || 7, start.getUTCHours()];
     const cell = cells.get(`${day_of_week} ${hour}`) ?? { day_of_week, hour, events: 0 };
@@ -123,19 +123,24 @@ export function retention(expected: Expected, range: Range, nowMs: number): Row[
   const rows: Row[] = [];
   const daysOf = new Map<string, Set<string>>();
   for (const [user, events] of groupBy(expected.events, (event) => event.user_id)) {
-    daysOf.set(user, new Set(events.map((event) => event.event_time.slice(0, 10))));
+    daysOf.set(user, new Set(events.map((event) => dayOf(event, expected))));
   }
   const cohorts = groupBy(daysOf.values(), (days) => [...days].sort()[0]!);
   for (const [cohort_day, cohort] of byText(cohorts)) {
     if (!isIn(cohort_day, range)) continue;
     for (const day of new Set(cohort.flatMap((days) => [...days]))) {
-      if (startOf(day) + DAY_MS > nowMs) continue;
+      if (day >= localDay(nowMs, expected.timeZone)) continue;
       const users = cohort.filter((days) => days.has(day)).length;
       const day_number = (startOf(day) - startOf(cohort_day)) / DAY_MS;
       rows.push({ cohort_day, cohort_size: cohort.length, day_number, users, rate: users / cohort.length });
     }
   }
   return rows;
+}
+
+/** The day of an event in the shop's time zone. */
+export function dayOf({ event_time }: EventRow, { timeZone }: Expected): string {
+  return localDay(Date.parse(event_time), timeZone);
 }
 
 const DAY_MS = 24 * 60 * 60_000;

@@ -98,7 +98,7 @@ export type SessionRow = {
   readonly first_event_id: string;
 };
 
-/** A row of `user_days`: one user and UTC day. */
+/** A row of `user_days`: one user and day of the shop's time zone. */
 export type UserDayRow = {
   readonly user_id: string;
   readonly day: string;
@@ -128,6 +128,8 @@ export type RefusalRow = {
 
 /** The expected content of every table, each sorted by its key. */
 export interface Expected {
+  /** Name of the time zone of days (default: UTC). */
+  readonly timeZone?: string;
   readonly progress: readonly ProgressRow[];
   readonly events: readonly EventRow[];
   readonly traffic: readonly TrafficRow[];

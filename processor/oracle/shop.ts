@@ -1,7 +1,8 @@
 import { decoded } from "./acquisition.ts";
-import { centsIn, isIn, type Range, share } from "./reports.ts";
+import { centsIn, dayOf, isIn, type Range, share } from "./reports.ts";
 import type { EventRow, Expected } from "./rows.ts";
 import type { Row } from "./table_shapes.ts";
+import { localDay } from "./values.ts";
 import { byText, groupBy } from "./windows.ts";
 
 const WEEK_MS = 7 * 24 * 60 * 60_000;
@@ -30,7 +31,8 @@ export function orders(expected: Expected, range: Range): Row[] {
   const buyers = groupBy(ofRange, ({ user_id }) => user_id);
   const returning = [...buyers].filter(([user, events]) => {
     const last = events.map(({ event_time }) => event_time).sort().at(-1)!;
-    return bought.some(({ user_id, event_time }) => user_id === user && event_time.slice(0, 10) < last.slice(0, 10));
+    const lastDay = localDay(Date.parse(last), expected.timeZone);
+    return bought.some((event) => event.user_id === user && dayOf(event, expected) < lastDay);
   });
   const revenue = centsIn(ofRange);
   return [{
@@ -96,19 +98,20 @@ interface Cohort {
 }
 
 function cohortsBy(
-  { events }: Expected,
+  expected: Expected,
   range: Range,
   nowMs: number,
   periodOf: (day: string) => string,
   next: (period: string) => string,
 ): Cohort[] {
-  const periodsOf = [...groupBy(events, ({ user_id }) => user_id).values()].map((ofUser) =>
-    [...new Set(ofUser.map(({ event_time }) => periodOf(event_time.slice(0, 10))))].sort()
+  const today = localDay(nowMs, expected.timeZone);
+  const periodsOf = [...groupBy(expected.events, ({ user_id }) => user_id).values()].map((ofUser) =>
+    [...new Set(ofUser.map((event) => periodOf(dayOf(event, expected))))].sort()
   );
   return byText(groupBy(periodsOf, ([first]) => first!)).flatMap(([cohort, all]) => {
     const rows: Cohort[] = [];
     if (!isIn(cohort, range)) return rows;
-    for (let [period, number] = [cohort, 0]; Date.parse(next(period)) <= nowMs; period = next(period), number++) {
+    for (let [period, number] = [cohort, 0]; next(period) <= today; period = next(period), number++) {
       const users = all.filter((periods) => periods.includes(period)).length;
       if (users > 0) rows.push({ cohort, cohort_size: all.length, number, users, rate: users / all.length });
     }

@@ -1,7 +1,7 @@
 import type { Expected } from "./rows.ts";
 
 /** A table of the contract, by its name. */
-export type TableName = keyof Expected;
+export type TableName = Exclude<keyof Expected, "timeZone">;
 
 /** The value of a column once it is read. */
 export type Cell = string | number | boolean | null;

@@ -80,10 +80,40 @@ export function isoTime(timeMs: number): string {
   return new Date(timeMs).toISOString().replace(/^\+0/, "");
 }
 
-/** The UTC day of a time as `YYYY-MM-DD`. */
-export function isoDay(timeMs: number): string {
-  return isoTime(timeMs).slice(0, 10);
+/** What a clock in a time zone shows at a time, as `YYYY-MM-DDTHH:MM:SS.mmm`. */
+export function localTime(timeMs: number, zone = "UTC"): string {
+  if (zone === "UTC") return isoTime(timeMs).slice(0, -1);
+  let clock = CLOCKS.get(zone);
+  if (clock === undefined) CLOCKS.set(zone, clock = new Intl.DateTimeFormat("en", { ...SHOWN, timeZone: zone }));
+  const { year, month, day, hour, minute, second, fractionalSecond } = Object.fromEntries(
+    clock.formatToParts(timeMs).map(({ type, value }) => [type, value]),
+  ) as Record<string, string>;
+  return `${year!.padStart(4, "0")}-${month}-${day}T${hour}:${minute}:${second}.${fractionalSecond}`;
 }
+
+const SHOWN: Intl.DateTimeFormatOptions = {
+  ...{ hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" },
+  ...{ second: "2-digit", fractionalSecondDigits: 3 },
+};
+const CLOCKS = new Map<string, Intl.DateTimeFormat>();
+
+/** The day of a time in a time zone as `YYYY-MM-DD`. */
+export function localDay(timeMs: number, zone?: string): string {
+  return localTime(timeMs, zone).slice(0, 10);
+}
+
+/** Where a day begins in a time zone, epoch milliseconds: the first minute of its date. */
+export function startOfDay(day: string, zone?: string): number {
+  const known = STARTS.get(`${day} ${zone}`);
+  if (known !== undefined) return known;
+  // No zone is more than a day from UTC.
+  let timeMs = Date.parse(day) - 24 * HOUR_MS;
+  while (localDay(timeMs, zone) < day) timeMs += MINUTE_MS;
+  STARTS.set(`${day} ${zone}`, timeMs);
+  return timeMs;
+}
+
+const STARTS = new Map<string, number>();
 
 /** The start of a time's minute, in epoch milliseconds. */
 export function minuteOf(timeMs: number): number {

@@ -1,5 +1,5 @@
 import type { ActiveUsersRow, CurrencyRow, PageRow, StoredEvent, TrafficRow, UserDayRow } from "./rows.ts";
-import { compareText, cutPage, isoDay, isoTime, minuteOf } from "./values.ts";
+import { compareText, cutPage, isoTime, localDay, minuteOf } from "./values.ts";
 
 const MINUTE_MS = 60_000;
 const HOPPING_MINUTES = 5;
@@ -54,10 +54,10 @@ export function activeUsersOf(events: readonly StoredEvent[]): ActiveUsersRow[] 
 }
 
 /** The rows of `user_days`, sorted by user and day. */
-export function userDaysOf(events: readonly StoredEvent[]): UserDayRow[] {
+export function userDaysOf(events: readonly StoredEvent[], timeZone?: string): UserDayRow[] {
   const rows: UserDayRow[] = [];
   for (const [user, ofUser] of byText(groupBy(events, (event) => event.userId))) {
-    for (const [day, ofDay] of byText(groupBy(ofUser, (event) => isoDay(event.timeMs)))) {
+    for (const [day, ofDay] of byText(groupBy(ofUser, (event) => localDay(event.timeMs, timeZone)))) {
       const purchases = ofDay.filter((event) => event.eventType === "purchase").length;
       rows.push({ user_id: user, day, events: ofDay.length, purchases, revenue_cents: revenueOf(ofDay) });
     }
@@ -68,7 +68,7 @@ export function userDaysOf(events: readonly StoredEvent[]): UserDayRow[] {
 /** The rows of `currencies`, sorted by day and currency. */
 export function currenciesOf(events: readonly StoredEvent[]): CurrencyRow[] {
   const named = events.filter(({ eventType, currency }) => eventType === "purchase" && currency !== null);
-  return byText(groupBy(named, ({ timeMs }) => `${isoDay(timeMs)}T00:00:00.000Z`)).flatMap(([window_start, ofDay]) =>
+  return byText(groupBy(named, ({ timeMs }) => `${localDay(timeMs)}T00:00:00.000Z`)).flatMap(([window_start, ofDay]) =>
     byText(groupBy(ofDay, ({ currency }) => currency!)).map(([currency, all]) => {
       const unconverted = `${all.filter((event) => event.isUnconverted).length}`;
       return { window_start, currency, purchases: all.length, revenue_cents: revenueOf(all), unconverted };

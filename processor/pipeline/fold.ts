@@ -7,7 +7,7 @@ import { codesOf, numbersOf, rowsBelow, Texts } from "../columns/cells.ts";
 import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { Groups } from "../columns/groups.ts";
 import { type Accumulator, selector } from "../measures/measure.ts";
-import { type Delta, paneMs, type Row, type Values, type View } from "../views/view.ts";
+import { type Delta, paneMs, type Row, type Values, type View, zoneOf } from "../views/view.ts";
 
 /** Folds batches into the delta of one view. */
 export interface Fold {
@@ -48,13 +48,18 @@ class PaneFold implements Fold {
 
   add(batch: Batch): void {
     const widthMs = paneMs(this.#view.window);
+    const zone = zoneOf(this.#view.window);
     const columns = this.#view.by.map((dimension) => batch.codes[dimension]);
     if (this.#rows.length < batch.count) this.#rows = new Int32Array(batch.capacity);
     const rows = this.#rows;
     const wanted = this.#select(batch, EVERY);
     const times = batch.time;
     for (let i = 0; i < batch.count; i++) {
-      rows[i] = wanted[i]! < 0 ? -1 : this.#groups.row(Math.floor(times[i]! / widthMs), columns, i);
+      if (wanted[i]! < 0) rows[i] = -1;
+      else {
+        const time = zone === null ? times[i]! : zone.localMs(times[i]!);
+        rows[i] = this.#groups.row(Math.floor(time / widthMs), columns, i);
+      }
     }
     for (const accumulator of this.#accumulators) accumulator.add(batch, rows, this.#groups.count);
   }
@@ -64,11 +69,14 @@ class PaneFold implements Fold {
     const groups = this.#groups;
     const widthMs = paneMs(view.window);
     const rows = rowsBelow(groups.count);
+    // Where the zone is behind UTC, the first day is one before 1970.
+    const isDay = view.window.kind === "day";
+    const pane = (row: number) => isDay ? groups.signedWindow(row) : groups.window(row);
     const panes: Delta = {
       view,
       count: rows.length,
-      start: numbersOf(rows, (row) => groups.window(row) * widthMs),
-      end: numbersOf(rows, (row) => (groups.window(row) + 1) * widthMs),
+      start: numbersOf(rows, (row) => pane(row) * widthMs),
+      end: numbersOf(rows, (row) => (pane(row) + 1) * widthMs),
       keys: view.by.map((dimension, c) =>
         new Texts(this.#words[dimension], codesOf(rows, (row) => groups.code(row, c)))
       ),

@@ -17,17 +17,21 @@ export async function wrongRollups(db: Database): Promise<Readonly<Record<string
   for (const table of new Set(VIEWS.flatMap(({ rollups = [] }) => rollups.map((rollup) => rollup.table)))) {
     const parts = VIEWS.flatMap((view) =>
       (view.rollups ?? []).filter((rollup) => rollup.table === table)
-        .flatMap(({ everyMs, parts }) => parts.map((part) => ({ view, everyMs, part })))
+        .flatMap(({ window, parts }) => parts.map((part) => ({ view, window, part })))
     );
     const key = Object.keys(parts[0]!.part.by).map((dimension) => COLUMN_OF[dimension as Dimension]);
     const sums = [...new Set(parts.flatMap(({ part }) => Object.keys(part.sums)))];
-    const added = parts.map(({ view, everyMs, part }) => {
+    const added = parts.map(({ view, window, part }) => {
       const number = (sum: string) => {
         if (!(sum in part.sums)) return "0";
         const column = part.sums[sum]!;
         return column === null ? "1" : view.derived?.[column] === undefined ? column : `${column}::integer`;
       };
-      return `select date_bin('${everyMs} ms', ${tableOf(view).window[0]!.name}, 'epoch') as window_start,
+      const time = tableOf(view).window[0]!.name;
+      const start = window.kind === "day"
+        ? `clickstream.day_start(clickstream.day_of(${time}))`
+        : `date_bin('${window.widthMs} ms', ${time}, 'epoch')`;
+      return `select ${start} as window_start,
         ${Object.values(part.by).map((column, k) => `${column} as ${key[k]}`).join(", ")},
         ${sums.map((sum) => `${number(sum)} as ${sum}`).join(", ")} from clickstream.${view.name}`;
     });

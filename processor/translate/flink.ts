@@ -4,11 +4,11 @@
  */
 import type { View } from "../views/view.ts";
 import { type Bounds, clicksTable, type Connector, eventsView, quoted } from "./flink_events.ts";
-import { insertOf, sinkTable } from "./flink_view.ts";
+import { insertOf, type QueryOptions, sinkTable } from "./flink_view.ts";
 import { SCHEMA } from "./table.ts";
 
 /** What a job needs besides its views. */
-export interface FlinkJob extends Bounds {
+export interface FlinkJob extends Bounds, QueryOptions {
   readonly views: readonly View[];
   /** What PostgreSQL must run once, line by line, so that Flink can find rows; may be empty. */
   readonly preparation: readonly string[];
@@ -60,7 +60,7 @@ export function flinkJob(job: FlinkJob): string {
     clicksTable(job.kafka, job),
     eventsView(job),
     ...job.views.map((view) => sinkTable(view, job.database)),
-    `EXECUTE STATEMENT SET\nBEGIN\n\n${job.views.map((view) => insertOf(view, job.keepMs)).join("\n\n")}\n\nEND;`,
+    `EXECUTE STATEMENT SET\nBEGIN\n\n${job.views.map((view) => insertOf(view, job)).join("\n\n")}\n\nEND;`,
   ].join("\n\n") + "\n";
 }
 

@@ -52,6 +52,10 @@ Deno.test("settings are in the connectors' options, but no password", () => {
       { CURRENCY: "KWD" },
       /CASE WHEN eventType = 'purchase' AND COALESCE\(currency, 'KWD'\) <> 'KWD' THEN 1 ELSE 0 END AS unconverted/,
     ],
+    [
+      { TIME_ZONE: "Asia/Kathmandu" },
+      /GROUP BY TO_DATE\(CONVERT_TZ\(DATE_FORMAT\(.*'UTC', 'Asia\/Kathmandu'\), .*user_id$/m,
+    ],
     [{ VIEWS: "traffic" }, /^BEGIN\n\n-- Events, users.*\nINSERT INTO `traffic`[^;]*;\n\nEND;\n$/m],
   ];
   for (const [env, said] of cases) {
@@ -81,7 +85,7 @@ Deno.test("a view is translated as it is declared", () => {
       by: ["type"],
       measures: { n: count({ device: ["it's", "b"] }) },
     }),
-    0,
+    { keepMs: 0 },
   );
   assert.match(
     hops,

@@ -64,9 +64,17 @@ export function sinkTable(view: View, database: Connector): string {
   });
 }
 
+/** What the queries depend on besides their views. */
+export interface QueryOptions {
+  /** How long events are kept, in milliseconds. */
+  readonly keepMs: number;
+  /** Name of the time zone of days (default: UTC). */
+  readonly timeZone?: string;
+}
+
 /** The query that fills the sink of a view. */
-export function insertOf(view: View, keepMs: number): string {
-  const { source, group, columns } = windowOf(view, keepMs);
+export function insertOf(view: View, options: QueryOptions): string {
+  const { source, group, columns } = windowOf(view, options);
   const dimensions = view.by.map((dimension) => COLUMN_OF[dimension]);
   const measures = Object.entries(view.measures);
   const filters = [
@@ -118,7 +126,7 @@ interface Windowed {
   readonly columns: readonly (readonly [name: string, sql: string])[];
 }
 
-function windowOf({ window, by }: View, keepMs: number): Windowed {
+function windowOf({ window, by }: View, { keepMs, timeZone = "UTC" }: QueryOptions): Windowed {
   const cut = (name: string, lengths: readonly number[], partition = "") => ({
     source: {
       from: `TABLE(${name}(TABLE events${partition}, DESCRIPTOR(event_time), ${lengths.map(interval).join(", ")}))`,
@@ -139,13 +147,16 @@ function windowOf({ window, by }: View, keepMs: number): Windowed {
         columns: [["started_at", "window_start"], ["ended_at", `window_end - ${interval(window.gapMs)}`]],
       };
     }
-    case "day":
+    case "day": {
+      const local = `CONVERT_TZ(DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss'), 'UTC', ${quoted(timeZone)})`;
+      const date = timeZone === "UTC" ? "CAST(event_time AS DATE)" : `TO_DATE(${local}, 'yyyy-MM-dd HH:mm:ss')`;
       // Not a window that ends, but a running sum: it includes the current day and late events.
       return {
         source: { from: "events", hint: ` /*+ STATE_TTL('events' = '${Math.ceil(keepMs / 86_400_000) + 1} d') */` },
-        group: [["CAST(event_time AS DATE)", identifier("day")]],
+        group: [[date, identifier("day")]],
         columns: [["day", identifier("day")]],
       };
+    }
   }
 }
 

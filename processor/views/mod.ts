@@ -3,13 +3,14 @@
  * can write them in parallel. Windows come last, because all instances share them.
  * @module
  */
-import type { View } from "./view.ts";
+import { day, type View } from "./view.ts";
 import { activeUsers } from "./active_users.ts";
 import { currencies } from "./currencies.ts";
-import { pages } from "./pages.ts";
+import { pages, pagesOf } from "./pages.ts";
 import { sessions, sessionsOf } from "./sessions.ts";
+import type { TimeZone } from "./time_zone.ts";
 import { traffic } from "./traffic.ts";
-import { userDays } from "./user_days.ts";
+import { userDays, userDaysOf } from "./user_days.ts";
 
 /** All views, in the order of a commit. */
 export const VIEWS: readonly View[] = [userDays, sessions, traffic, pages, activeUsers, currencies];
@@ -19,7 +20,16 @@ export function withCurrencies(views: readonly View[]): readonly View[] {
   return views.includes(currencies) ? views : [...views, currencies];
 }
 
-/** The views for a shop with these hosts. */
-export function withSiteHosts(views: readonly View[], siteHosts: readonly string[]): readonly View[] {
-  return views.map((view) => view.name === sessions.name ? sessionsOf(siteHosts) : view);
+/** What views must know of a shop. */
+export interface Shop {
+  readonly siteHosts: readonly string[];
+  readonly zone: TimeZone;
+}
+
+/** The views for a shop. */
+export function forShop(views: readonly View[], { siteHosts, zone }: Shop): readonly View[] {
+  const own = new Map([userDaysOf(zone), sessionsOf(siteHosts, zone), pagesOf(zone)].map((view) => [view.name, view]));
+  return views.map((view) =>
+    own.get(view.name) ?? (view.window.kind === "day" ? { ...view, window: day(zone) } : view)
+  );
 }

@@ -1,14 +1,24 @@
 import { distinctUsers } from "../measures/distinct_users.ts";
 import { count } from "../measures/totals.ts";
-import { DAY_MS, minutes, tumbling, type View, view } from "./view.ts";
+import type { TimeZone } from "./time_zone.ts";
+import { day, minutes, tumbling, type View, view } from "./view.ts";
 
 /** Page views and their users by page, each minute. */
-export const pages: View = view({
-  name: "pages",
-  about: "Page views and their users by page, each minute.",
-  where: { type: ["page_view"] },
-  window: tumbling(minutes(1)),
-  by: ["pagePath"],
-  measures: { views: count(), users: distinctUsers() },
-  rollups: [{ table: "page_days", everyMs: DAY_MS, parts: [{ by: { pagePath: "page" }, sums: { views: "views" } }] }],
-});
+export const pages: View = pagesOf();
+
+/** The same, with a rollup by days of a time zone (default: UTC). */
+export function pagesOf(zone?: TimeZone): View {
+  return view({
+    name: "pages",
+    about: "Page views and their users by page, each minute.",
+    where: { type: ["page_view"] },
+    window: tumbling(minutes(1)),
+    by: ["pagePath"],
+    measures: { views: count(), users: distinctUsers() },
+    rollups: [{
+      table: "page_days",
+      window: day(zone),
+      parts: [{ by: { pagePath: "page" }, sums: { views: "views" } }],
+    }],
+  });
+}

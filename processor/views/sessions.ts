@@ -2,7 +2,8 @@ import { funnel } from "../measures/funnel.ts";
 import { firstAcquisition } from "../measures/first_acquisition.ts";
 import { first, last } from "../measures/picks.ts";
 import { count, sum } from "../measures/totals.ts";
-import { DAY_MS, minutes, session, type View, view } from "./view.ts";
+import type { TimeZone } from "./time_zone.ts";
+import { day, minutes, session, type View, view } from "./view.ts";
 
 const pageView = { type: ["page_view"] };
 const earliest = { at: "started_at", by: "first_event_id" };
@@ -13,8 +14,11 @@ const earliest = { at: "started_at", by: "first_event_id" };
  */
 export const sessions: View = sessionsOf([]);
 
-/** Sessions of a shop with these hosts: where a session came from is never one of them. */
-export function sessionsOf(siteHosts: readonly string[]): View {
+/**
+ * Sessions of a shop with these hosts: where a session came from is never one of them. Their rollup is by days of a time
+ * zone (default: UTC).
+ */
+export function sessionsOf(siteHosts: readonly string[], zone?: TimeZone): View {
   return view({
     name: "sessions",
     about: "Visits: events of one user with at most 30 minutes between them.",
@@ -36,7 +40,7 @@ export function sessionsOf(siteHosts: readonly string[]): View {
     derived: { bounced: { page_views: 1, events: 1 } },
     rollups: [{
       table: "page_days",
-      everyMs: DAY_MS,
+      window: day(zone),
       parts: [
         { by: { pagePath: "entry_page" }, sums: { entries: null, bounces: "bounced" } },
         { by: { pagePath: "exit_page" }, sums: { exits: null } },

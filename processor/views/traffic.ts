@@ -11,7 +11,7 @@ export const traffic: View = view({
   measures: { events: count(), users: distinctUsers(), revenue_cents: sum("revenue") },
   rollups: [{
     table: "traffic_hours",
-    everyMs: minutes(60),
+    window: tumbling(minutes(60)),
     parts: [{ by: { type: "event_type", device: "device", region: "region" }, sums: { events: "events" } }],
   }],
 });

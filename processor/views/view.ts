@@ -5,13 +5,23 @@
 import { type Dimension, OPTIONAL } from "../columns/batch.ts";
 import type { Cells } from "../columns/cells.ts";
 import type { Filter, Measure } from "../measures/measure.ts";
+import { type TimeZone, UTC } from "./time_zone.ts";
 
-/** How a view divides event time. All windows are half open, in UTC, and aligned to the epoch. */
+/**
+ * How a view divides event time. All windows are half open. Days are those of the shop's time zone; other windows are in
+ * UTC, and aligned to the epoch.
+ */
 export type Window =
   | { readonly kind: "tumbling"; readonly widthMs: number }
   | { readonly kind: "hopping"; readonly widthMs: number; readonly everyMs: number }
   | { readonly kind: "session"; readonly gapMs: number }
-  | { readonly kind: "day" };
+  | DayWindow;
+
+/** Days of a time zone. Where clocks change, they have 23 or 25 hours. */
+export interface DayWindow {
+  readonly kind: "day";
+  readonly zone: TimeZone;
+}
 
 /** A question that the shop keeps asking, as data. */
 export interface View {
@@ -42,8 +52,8 @@ export interface View {
 /** A table that a view's rows are added up in, by longer windows and fewer dimensions. */
 export interface Rollup {
   readonly table: string;
-  /** Width of its windows, in milliseconds. A row counts in the window that it begins in. */
-  readonly everyMs: number;
+  /** Its windows. A row counts in the one that it begins in. */
+  readonly window: Extract<Window, { kind: "tumbling" | "day" }>;
   /** What a row of the view adds: one row of the rollup for each part, unless a column of its key is null. */
   readonly parts: readonly RollupPart[];
 }
@@ -60,7 +70,10 @@ export interface RollupPart {
 export interface Delta {
   readonly view: View;
   readonly count: number;
-  /** Where each row's window begins, epoch milliseconds; for a session, its earliest event. */
+  /**
+   * Where each row's window begins, epoch milliseconds; for a session, its earliest event; for a day, where its date begins
+   * in UTC, whatever the time zone.
+   */
   readonly start: Float64Array;
   /** Where each row's window ends, epoch milliseconds, exclusive; for a session, its latest event, inclusive. */
   readonly end: Float64Array;
@@ -91,11 +104,11 @@ export function minutes(n: number): number {
   return n * 60_000;
 }
 
-/** Length of a UTC day, in milliseconds. */
+/** Length of a day without a change of clocks, in milliseconds. */
 export const DAY_MS = minutes(24 * 60);
 
 /** Windows of one width, each starting at the end of the previous one. */
-export function tumbling(widthMs: number): Window {
+export function tumbling(widthMs: number): Extract<Window, { kind: "tumbling" }> {
   return { kind: "tumbling", widthMs };
 }
 
@@ -109,9 +122,14 @@ export function session(gapMs: number): Window {
   return { kind: "session", gapMs };
 }
 
-/** UTC days. */
-export function day(): Window {
-  return { kind: "day" };
+/** Days of a time zone. */
+export function day(zone: TimeZone = UTC): DayWindow {
+  return { kind: "day", zone };
+}
+
+/** The zone whose clock divides these windows; null for UTC, which needs no look. */
+export function zoneOf(window: Window): TimeZone | null {
+  return window.kind === "day" && !window.zone.isUtc ? window.zone : null;
 }
 
 /** Width of a window's panes, in milliseconds. Throws for session windows, which have no panes. */

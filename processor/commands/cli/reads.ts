@@ -34,6 +34,7 @@ const PROCESSING = [
   "HASH_ROUTES",
   "SITE_HOSTS",
   "CURRENCY",
+  "TIME_ZONE",
   "VIEWS",
   "VIEWS_FILE",
 ] as const;
@@ -55,7 +56,7 @@ export const READS = {
   ],
   generate: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
   produce: [...KAFKA, ...LOGINS, "KAFKA_PARTITIONS", "EVENTS_KEEP_DAYS"],
-  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "CURRENCY"],
+  migrate: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "CURRENCY", "TIME_ZONE"],
   rates: [...DATABASE, ...LOGINS, "CURRENCY"],
   maintain: [...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "ROLLUPS_KEEP_DAYS"],
   refusals: [...DATABASE, ...LOGINS],
@@ -68,15 +69,15 @@ export const READS = {
   status: ["HTTP_LISTEN"],
   doctor: [
     ...[...KAFKA, "KAFKA_GROUP_ID", ...DATABASE, ...LOGINS, "HTTP_LISTEN", "WORKERS", "EVENTS_KEEP_DAYS", "CURRENCY"],
-    ...["VIEWS_FILE", ...OTEL],
+    ...["TIME_ZONE", "VIEWS_FILE", ...OTEL],
   ],
   flink: [
-    ...[...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "CURRENCY"],
+    ...[...KAFKA, "KAFKA_GROUP_ID", "DATABASE_TLS_CA", "EVENTS_KEEP_DAYS", "HASH_ROUTES", "CURRENCY", "TIME_ZONE"],
     ...["VIEWS", "VIEWS_FILE"],
   ],
   rebuild: [
     ...[...KAFKA, ...DATABASE, ...LOGINS, "EVENTS_KEEP_DAYS", "STORE_EVENTS", "HASH_ROUTES", "SITE_HOSTS"],
-    ...["CURRENCY", "VIEWS", "VIEWS_FILE"],
+    ...["CURRENCY", "TIME_ZONE", "VIEWS", "VIEWS_FILE"],
   ],
   views: [...DATABASE, ...LOGINS],
 } as const satisfies Readonly<Record<string, readonly SettingName[]>>;

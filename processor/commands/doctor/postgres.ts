@@ -21,6 +21,7 @@ import { choiceOfHost, loginCure, ownCertificate } from "./logins.ts";
 import { checkMoney } from "./money.ts";
 import { checkPeer, isWell } from "./network.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
+import { checkTimeZone } from "./time_zone.ts";
 import type { READS } from "../cli/reads.ts";
 
 type DoctorSettings = Settings<typeof READS.doctor[number]>;
@@ -307,6 +308,7 @@ async function schema(
   }
   findings.push(await tried("rights", () => rights(db)));
   findings.push(await tried("rights to spare", () => rightsToSpare(db)));
+  findings.push(await tried("time zone", () => checkTimeZone(db, settings.TIME_ZONE)));
   findings.push(await tried("partitions", () => partitions(db)));
   findings.push(await tried("currency", () => checkMoney(db, settings.CURRENCY)));
   findings.push(await tried("forgotten users", () => unfinished(db)));

@@ -120,7 +120,7 @@ function html(summary: Summary): string {
 <h1 style="font-size:20px">${title}</h1>
 ${section("In numbers", summary.figures)}
 ${summary.rankings.map(({ title, rows }) => section(title, rows)).join("\n")}
-<p style="color:#666">Days are UTC. Revenue is ${money}.</p>
+<p style="color:#666">Days are those of the time zone ${escaped(summary.timeZone)}. Revenue is ${money}.</p>
 </body></html>
 `;
 }

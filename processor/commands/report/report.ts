@@ -3,6 +3,7 @@
  * @module
  */
 import { ready } from "../../postgres/operations/ready.ts";
+import { dayOf } from "../../postgres/time_zone.ts";
 import { connected, type DatabaseSettings } from "../cli/connection.ts";
 import { EXIT } from "../cli/exit.ts";
 import { type Form, render } from "./render.ts";
@@ -24,7 +25,8 @@ export async function reportCommand(
 ): Promise<number> {
   return await connected(settings, "report", async (db) => {
     if (!await ready(db, output.writeError)) return EXIT.schema;
-    const period = at === undefined ? lastPeriod(name, Date.now()) : periodAt(name, at);
+    const day = await dayOf(db, at ?? Date.now());
+    const period = at === undefined ? lastPeriod(name, day) : periodAt(name, day);
     output.write(render(await summaryOf(db, period), form));
     return EXIT.done;
   });

@@ -5,6 +5,7 @@
 import { priceDigits } from "../../currency.ts";
 import { currencyUsed } from "../../postgres/currency.ts";
 import type { Database } from "../../postgres/database.ts";
+import { timeZoneName } from "../../postgres/time_zone.ts";
 
 /** How a number is written. */
 export type Unit = "count" | "money" | "share";
@@ -29,12 +30,14 @@ export interface Summary {
   readonly period: Period;
   /** The currency that money is in; null if purchases are not converted. */
   readonly currency: string | null;
+  /** Name of the time zone of the days. */
+  readonly timeZone: string;
   readonly figures: readonly Figure[];
   /** Without those that have no row. */
   readonly rankings: readonly Ranking[];
 }
 
-/** The days of a report, in UTC, as `YYYY-MM-DD`. */
+/** The days of a report, in the shop's time zone, as `YYYY-MM-DD`. */
 export interface Period {
   readonly name: "daily" | "weekly";
   /** The first day. */
@@ -48,9 +51,9 @@ const DAY_MS = 86_400_000;
 /** Rows of a ranking. */
 const MOST_ROWS = 10;
 
-/** The day, or the week from Monday on, that has this instant, in epoch milliseconds. */
-export function periodAt(name: Period["name"], ms: number): Period {
-  const today = Math.floor(ms / DAY_MS);
+/** The day, or the week from Monday on, that has this day. */
+export function periodAt(name: Period["name"], date: string): Period {
+  const today = Date.parse(date) / DAY_MS;
   // 1 January 1970 was a Thursday.
   const first = name === "daily" ? today : today - (today + 3) % 7;
   const dayOf = (day: number) => new Date(day * DAY_MS).toISOString().slice(0, 10);
@@ -58,8 +61,9 @@ export function periodAt(name: Period["name"], ms: number): Period {
 }
 
 /** The last such day or week that is over. */
-export function lastPeriod(name: Period["name"], nowMs: number): Period {
-  return periodAt(name, Date.parse(periodAt(name, nowMs).from) - 1);
+export function lastPeriod(name: Period["name"], today: string): Period {
+  const dayBefore = Date.parse(periodAt(name, today).from) - DAY_MS;
+  return periodAt(name, new Date(dayBefore).toISOString().slice(0, 10));
 }
 
 /** The figures: a name, its unit, and what it is of a row of `now`, whose columns begin with `previous_` for before. */
@@ -85,7 +89,7 @@ const RANKINGS: readonly (readonly [title: string, unit: Unit, from: string, nam
 /** Asks for the summary of a period, as of one moment. */
 export async function summaryOf(db: Database, period: Period): Promise<Summary> {
   const days = [period.from, period.to];
-  const range = "($1::text || 'T00:00Z')::timestamptz, ($2::text || 'T00:00Z')::timestamptz";
+  const range = "clickstream.day_start($1::date), clickstream.day_start($2::date)";
   return await db.transaction(async (tx) => {
     await tx.exec("set transaction isolation level repeatable read, read only");
     const { rows: [row] } = await tx.query<Record<string, string | null>>(
@@ -95,7 +99,7 @@ export async function summaryOf(db: Database, period: Period): Promise<Summary> 
            cross join clickstream.carts_compared(${range}) a
            cross join (
              select coalesce(sum(u.new_users), 0) as new_users, coalesce(sum(u.previous_new_users), 0) as previous_new_users
-               from clickstream.new_users_compared($1::text::date, $2::text::date) u
+               from clickstream.new_users_compared($1::date, $2::date) u
            ) u
          ) n`,
       days,
@@ -114,7 +118,7 @@ export async function summaryOf(db: Database, period: Period): Promise<Summary> 
       if (figures.length > 0) rankings.push({ title, unit, rows: figures });
     }
     const figures = FIGURES.map(([name, unit, of]) => figure(name, unit, row![of]!, row![`previous_${of}`]!));
-    return { period, currency, figures, rankings };
+    return { period, currency, timeZone: await timeZoneName(tx), figures, rankings };
   });
 }
 

@@ -16,6 +16,7 @@ import type { Log } from "../../host/log.ts";
 import { verifyDeclarations } from "../../postgres/operations/declarations.ts";
 import { verifySchema } from "../../postgres/operations/migrations.ts";
 import { SchemaMismatch } from "../../postgres/schema.ts";
+import { timeZoneOf, WrongTimeZone } from "../../postgres/time_zone.ts";
 import { ReopeningSink } from "../../postgres/sink/reopening_sink.ts";
 import { SqlSink } from "../../postgres/sink/sql_sink.ts";
 import { MIGRATIONS } from "../../../migrations/mod.ts";
@@ -32,7 +33,8 @@ import { tracedRatio } from "../../telemetry/switched.ts";
 import { inWords } from "../../config/secret.ts";
 import { type Clock, type Listener, supervise } from "../../pipeline/supervise.ts";
 import { WINDOW_MS } from "../../pipeline/duplicates.ts";
-import { withSiteHosts } from "../../views/mod.ts";
+import { forShop } from "../../views/mod.ts";
+import { LoadedZone, type TimeZone } from "../../views/time_zone.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
 import { loginTo } from "../cli/connection.ts";
@@ -93,8 +95,9 @@ export async function work(
   const forgotten = new Forgotten();
   const readiness = new Readiness(tell, signal);
   const tracer = tracerOf(settings, tell);
+  const zone = new LoadedZone();
   const money = new Money(settings.CURRENCY, log, tell);
-  const sink = new ReopeningSink(() => openSink(settings, instance, forgotten, tracer, money));
+  const sink = new ReopeningSink(() => openSink(settings, { instance, forgotten, tracer, zone, money }));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
     groupId: settings.KAFKA_GROUP_ID,
@@ -114,7 +117,7 @@ export async function work(
   const isShown = () => forgotten.limits.size === 0;
   const sample: Sampling = (records, from) => isShown() ? sampler.take(records, from, watching.on) : [];
   const reports = observer(log, tell, sample, readiness, tracer);
-  const pipeline = pipelineOf(settings, source, sink, reports, money.conversion);
+  const pipeline = pipelineOf(settings, { zone, source, sink, observer: reports, conversion: money.conversion });
   // Of buffers outside the heap, V8 counts all the address space of the kernel as one.
   const reservedBytes = kernelMebibytes(settings) * 2 ** 20;
   const states = setInterval(() => {
@@ -145,9 +148,10 @@ export async function work(
       tell({ kind: "notReady", why: { kind: error.kind, reason: error.message } });
       tell({ kind: "topicChanged", change: error.change });
     }
-    if (!(error instanceof SchemaMismatch || error instanceof CurrencyMismatch)) throw error;
+    const isOfTables = error instanceof SchemaMismatch || error instanceof CurrencyMismatch;
+    if (!isOfTables && !(error instanceof WrongTimeZone)) throw error;
     log.error(error.message);
-    return EXIT.schema;
+    return isOfTables ? EXIT.schema : EXIT.wrongUse;
   } finally {
     clearInterval(states);
     money.close();
@@ -179,15 +183,21 @@ function signOfLife(tell: Tell): () => void {
   };
 }
 
+/** What a pipeline is made of. */
+interface Parts {
+  readonly zone: TimeZone;
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly observer: Observer;
+  readonly conversion: Conversion | undefined;
+}
+
 function pipelineOf(
   settings: RunSettings,
-  source: Source,
-  sink: Sink,
-  observer: Observer,
-  conversion: Conversion | undefined,
+  { zone, source, sink, observer, conversion }: Parts,
 ): Pipeline {
   const { STORE_EVENTS: storeEvents } = settings;
-  const views = withSiteHosts(viewsOf(settings), settings.SITE_HOSTS ?? []);
+  const views = forShop(viewsOf(settings), { siteHosts: settings.SITE_HOSTS ?? [], zone });
   const limits = workerLimits({
     memoryMb: memoryMbOf(settings),
     workers: workersOf(settings),
@@ -233,12 +243,19 @@ function tracerOf(settings: RunSettings, tell: Tell): CommitTracer | null {
   });
 }
 
+/** What each sink of a worker is opened with. */
+interface SinkOptions {
+  readonly instance: string;
+  readonly forgotten: Forgotten;
+  readonly tracer: CommitTracer | null;
+  /** Gets the time zone of the tables. A pipeline that starts again has counted nothing yet, so it may be another one. */
+  readonly zone: LoadedZone;
+  readonly money: Money;
+}
+
 async function openSink(
   settings: RunSettings,
-  instance: string,
-  forgotten: Forgotten,
-  tracer: CommitTracer | null,
-  money: Money,
+  { instance, forgotten, tracer, zone, money }: SinkOptions,
 ): Promise<Sink> {
   const db = await openPostgres(settings.DATABASE_URL.reveal(), {
     ...loginTo(settings),
@@ -249,8 +266,10 @@ async function openSink(
     await verifySchema(db, MIGRATIONS);
     await verifyDeclarations(db, settings.VIEWS_FILE);
     await money.read(db);
+    zone.load(await timeZoneOf(db, settings.TIME_ZONE));
     const { CURRENCY: currency, VIEWS_FILE: file } = settings;
-    const sinkTo = (guarded: Database) => new SqlSink(guarded, instance, { currency, declared: file?.hash ?? "" });
+    const sinkTo = (guarded: Database) =>
+      new SqlSink(guarded, instance, { currency, declared: file?.hash ?? "", zone });
     return new ForgettingSink(tracer?.measured(db) ?? db, forgotten, sinkTo);
   } catch (error) {
     await db.close();

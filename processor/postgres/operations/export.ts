@@ -84,9 +84,10 @@ function sourceOf(name: string, columns: readonly ColumnRow[]): Exportable["sour
     `${from} t where t.${time} >= ${literal(fromMs, type)} and t.${time} < ${literal(toMs, type)} order by t.${time}`;
 }
 
+/** A time, or for a date the shop's day that contains it. */
 function literal(ms: number, type: string): string {
-  const text = new Date(ms).toISOString();
-  return type === "date" ? `'${text.slice(0, 10)}'::date` : `'${text}'::timestamptz`;
+  const time = `'${new Date(ms).toISOString()}'::timestamptz`;
+  return type === "date" ? `clickstream.day_of(${time})` : time;
 }
 
 function quoted(name: string): string {

@@ -22,9 +22,12 @@ export type Ends = ReadonlyMap<number, number>;
 /** Counts what the tables hold of a user; changes nothing. */
 export async function foundOf(db: Database, topic: string, user: string): Promise<OfUser> {
   const days = await daysOf(db, user);
+  const areOfOneZone = await haveOneZone(db);
   const ofUsers = VIEWS.filter(isOfUsers).map(({ name }) => name);
   const { rows: [row] } = await db.query<Readonly<Record<string, string>>>(
-    `select (select count(*) from clickstream.events where user_id = $1::text and ${onDays(days)}) as events,
+    `select (select count(*) from clickstream.events where user_id = $1::text and ${
+      onDays(days, areOfOneZone)
+    }) as events,
        (select count(*) from clickstream.refusals where topic = $2::text and ${NAMED}) as refusals
        ${
       ofUsers.map((name) => `, (select count(*) from clickstream.${name} where user_id = $1::text) as ${name}`).join("")
@@ -78,7 +81,9 @@ export async function noteForgotten(
     // No commit is in flight, so an event beyond the end of the log belongs to a log that adopt-topic has replaced.
     const { rowCount: events } = await tx.query(
       `delete from clickstream.events e using unnest($2::integer[], $3::bigint[]) as v(partition, below)
-        where e.user_id = $1::text and ${onDays(days)} and e.kafka_partition = v.partition and e.kafka_offset >= v.below
+        where e.user_id = $1::text and ${
+        onDays(days, await haveOneZone(tx))
+      } and e.kafka_partition = v.partition and e.kafka_offset >= v.below
           and exists (select from clickstream.former_progress where topic = $4::text)`,
       [user, ...arraysOf(below), topic],
     );
@@ -124,12 +129,13 @@ async function eraseLogged(
   { id, days }: Noted,
   say: (line: string) => void,
 ): Promise<{ readonly events: number; readonly refusals: number }> {
+  const areOfOneZone = await haveOneZone(db);
   const below = "select v.* from clickstream.forgotten f, unnest(f.partitions, f.below) v where f.id = $1::bigint";
   let events = 0;
   for (const day of days ?? [null]) {
     const { rowCount } = await db.query(
       `delete from ${schema}.events e using (${below}) v(partition, below)
-        where e.user_id = $2::text and ${onDays(day === null ? null : [day])}
+        where e.user_id = $2::text and ${onDays(day === null ? null : [day], areOfOneZone)}
           and e.kafka_partition = v.partition and e.kafka_offset < v.below`,
       [id, user],
     );
@@ -165,11 +171,22 @@ async function daysOf(db: Database, user: string): Promise<readonly string[] | n
   return rows.length === 0 ? null : rows.map(({ day }) => day);
 }
 
+/** Whether all days are of one time zone; false once a rebuild has changed it, because older days may have stayed. */
+async function haveOneZone(db: Database): Promise<boolean> {
+  const { rows } = await db.query(
+    "select from clickstream.settings where name = 'TIME_ZONE' and since is not null limit 1",
+  );
+  return rows.length === 0;
+}
+
 /** SQL that lists the days one by one, so that PostgreSQL skips all other partitions. */
-function onDays(days: readonly string[] | null): string {
+function onDays(days: readonly string[] | null, areOfOneZone: boolean): string {
   if (days === null) return "true";
+  // A day begins 14 hours before that of UTC at the earliest, and ends 12 hours after it at the latest.
   const ranges = days.map((day) =>
-    `event_time >= '${day}Z' and event_time < '${day}Z'::timestamptz + interval '1 day'`
+    areOfOneZone
+      ? `event_time >= clickstream.day_start('${day}') and event_time < clickstream.day_start('${day}'::date + 1)`
+      : `event_time >= '${day}Z'::timestamptz - interval '14 hours' and event_time < '${day}Z'::timestamptz + interval '36 hours'`
   );
   return `(${ranges.join(" or ")})`;
 }

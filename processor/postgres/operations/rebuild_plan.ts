@@ -24,6 +24,21 @@ export interface Reach {
   readonly logBeginsMs: number | null;
 }
 
+/** The days of a rebuild. */
+export interface PlannedDays {
+  /** Name of the time zone of the new days. */
+  readonly zone: string;
+  /** Name of the time zone of the days in use. */
+  readonly former: string;
+  /**
+   * Events from this time on are counted by new days, epoch milliseconds. It is the first midnight of the former zone in
+   * what is rebuilt, so that each event is counted on one day of either zone.
+   */
+  readonly sinceMs: number;
+  /** True if no day that is in use will stay. */
+  readonly areAll: boolean;
+}
+
 /** What is rebuilt. A rebuild with an equal plan continues one that was interrupted. */
 export interface Plan {
   readonly topic: string;
@@ -45,6 +60,7 @@ export interface Plan {
   readonly siteHosts: readonly string[];
   /** The shop's currency, and the SHA-256 of the rates by which purchases are converted; null without a currency. */
   readonly money: { readonly currency: string; readonly rates: string } | null;
+  readonly days: PlannedDays;
   /** Version of the staging tables: a rebuild that an older program began starts again. */
   readonly layout: 4;
   /** Refusals that were sent back: their copies replace them. */

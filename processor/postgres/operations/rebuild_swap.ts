@@ -6,7 +6,9 @@ import { tableOf } from "../../translate/table.ts";
 import { DAY_MS, type View } from "../../views/view.ts";
 import { currencyInWords, currencyUsed, hasRevenueBefore, useCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
+import { identityOf, mergedBy } from "../dialect.ts";
 import { SCHEMA, STAGING } from "../schema.ts";
+import { changeTimeZone } from "../time_zone.ts";
 import type { Plan, Reach, Start } from "./rebuild_plan.ts";
 import { dayAfter } from "./rebuild_tables.ts";
 
@@ -44,13 +46,24 @@ export async function verifyRoomForSwap(db: Database): Promise<void> {
  */
 export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
   await tx.exec(OWNER);
-  const fromMs = await replacedFrom(tx, plan, views, reach);
-  const from = `'${new Date(fromMs).toISOString()}'::timestamptz`;
-  for (const view of views) await replaceRows(tx, tableOf(view).name, tableOf(view).window[0]!.name, from);
+  const firstMs = await firstReplaced(tx, plan, views, reach);
+  const from = literal(Math.floor(firstMs / DAY_MS) * DAY_MS);
+  for (const view of views) {
+    if (view.window.kind === "day") await replaceDays(tx, view, plan, firstMs);
+    else await replaceRows(tx, view, from);
+  }
+  const { zone, former, sinceMs, areAll } = plan.days;
+  if (areAll) await changeTimeZone(tx, zone, null);
+  else if (zone !== former) await changeTimeZone(tx, zone, sinceMs);
+  if (zone !== former) {
+    // Days that were noted for an interrupted forgetting are of the former zone: it searches all.
+    await tx.exec(`update ${SCHEMA}.forgotten set days = null where done_at is null;
+      select ${SCHEMA}.recount_page_days()`);
+  }
   if (plan.storeEvents) await replaceEvents(tx, from);
   if (plan.isWhole) {
     for (const start of reach.starts) await replaceRefusals(tx, plan.topic, start);
-    await changeCurrency(tx, plan.money?.currency ?? null, new Date(fromMs).toISOString().slice(0, 10));
+    await changeCurrency(tx, plan.money?.currency ?? null, new Date(firstMs).toISOString().slice(0, 10));
   }
   await tx.exec(`drop schema ${STAGING} cascade`);
 }
@@ -75,14 +88,14 @@ async function changeCurrency(tx: Database, currency: string | null, day: string
 }
 
 /**
- * The midnight from which rows are replaced, epoch milliseconds: the requested one, or that of the log's first day if
- * the log begins later. Older rows come from another log, so this log cannot rebuild them.
+ * The time on whose day the first rows are replaced, epoch milliseconds: the requested midnight, or where the log begins
+ * if that is later. Older rows come from another log, so this log cannot rebuild them.
  */
-async function replacedFrom(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<number> {
+async function firstReplaced(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<number> {
   if (reach.logBeginsMs === null) return plan.fromMs;
   const times = [
-    ...views.map((view) =>
-      `(select min(${tableOf(view).window[0]!.name})::timestamptz from ${STAGING}.${tableOf(view).name})`
+    ...views.filter(({ window }) => window.kind !== "day").map((view) =>
+      `(select min(${tableOf(view).window[0]!.name}) from ${STAGING}.${tableOf(view).name})`
     ),
     ...(plan.storeEvents ? [`(select min(event_time) from ${STAGING}.events)`] : []),
   ];
@@ -91,18 +104,49 @@ async function replacedFrom(tx: Database, plan: Plan, views: readonly View[], re
   );
   // A late event may have an event time before the log's first record.
   const firstMs = Math.min(reach.logBeginsMs, row!.first === null ? Infinity : Number(row!.first));
-  return Math.max(plan.fromMs, Math.floor(firstMs / DAY_MS) * DAY_MS);
+  return Math.max(plan.fromMs, firstMs);
 }
 
-async function replaceRows(tx: Database, table: string, time: string, from: string): Promise<void> {
+function literal(ms: number): string {
+  return `'${new Date(ms).toISOString()}'::timestamptz`;
+}
+
+async function columnsOf(tx: Database, table: string): Promise<string> {
   const { rows } = await tx.query<{ columns: string }>(
     `select string_agg(quote_ident(attname), ', ') as columns from pg_attribute
       where attrelid = '${SCHEMA}.${table}'::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
   );
-  const columns = rows[0]!.columns;
-  // If the column is a date, it is compared in UTC, the time zone of all our connections.
-  await tx.exec(`delete from ${SCHEMA}.${table} where ${time} >= ${from};
-    insert into ${SCHEMA}.${table} (${columns}) select ${columns} from ${STAGING}.${table} where ${time} >= ${from}`);
+  return rows[0]!.columns;
+}
+
+async function replaceRows(tx: Database, view: View, from: string): Promise<void> {
+  const { name, window: [time] } = tableOf(view);
+  const columns = await columnsOf(tx, name);
+  await tx.exec(`delete from ${SCHEMA}.${name} where ${time!.name} >= ${from};
+    insert into ${SCHEMA}.${name} (${columns}) select ${columns} from ${STAGING}.${name} where ${
+    time!.name
+  } >= ${from}`);
+}
+
+/**
+ * Replaces the days that begin where new days are counted, or later. In a zone that is behind the former one, the first
+ * new day began before that: what was counted on it since is added to the former day of its date.
+ */
+async function replaceDays(tx: Database, view: View, { days }: Plan, firstMs: number): Promise<void> {
+  const { name, measured } = tableOf(view);
+  const columns = await columnsOf(tx, name);
+  const merged = mergedBy(view, "t", "excluded");
+  const dateIn = (ms: number, zone: string) => `(${literal(ms)} at time zone '${zone}')::date`;
+  const added = `from ${STAGING}.${name} where day >= ${dateIn(days.sinceMs, days.zone)}`;
+  // A late event may be of a day before the log's first record.
+  const earliest = days.zone === days.former ? `, (select min(day) ${added})` : "";
+  const from = `least(${dateIn(Math.max(days.sinceMs, firstMs), days.former)}${earliest})`;
+  await tx.exec(`delete from ${SCHEMA}.${name} where ${days.areAll} or day >= ${from};
+    insert into ${SCHEMA}.${name} as t (${columns}) select ${columns} ${added}
+        on conflict (${identityOf(view).join(", ")})
+        do update set ${
+    measured.map((column) => `${column.name} = ${merged.get(column.name) ?? `excluded.${column.name}`}`).join(", ")
+  }`);
 }
 
 /** Exchanges whole days of events as partitions, so that no event is copied. */

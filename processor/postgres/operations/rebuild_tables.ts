@@ -26,7 +26,7 @@ export async function begin(db: Database, plan: Plan, reach: Reach): Promise<voi
   await dropStaging(db);
   await db.transaction(async (tx) => {
     await tx.exec(`create schema ${STAGING} authorization clickstream_owner; ${OWNER}`);
-    const tables = ["progress", "refusals", ...plan.views];
+    const tables = ["progress", "refusals", "settings", ...plan.views];
     for (const name of tables) {
       await tx.exec(`create table ${STAGING}.${name} (like ${SCHEMA}.${name} including all)`);
     }
@@ -38,6 +38,7 @@ export async function begin(db: Database, plan: Plan, reach: Reach): Promise<voi
       create table ${STAGING}.events_default partition of ${STAGING}.events default;
       grant usage on schema ${STAGING} to clickstream_writer;
       grant select, update, delete on all tables in schema ${STAGING} to clickstream_writer`);
+    await tx.query(`insert into ${STAGING}.settings (name, value) values ('TIME_ZONE', $1::text)`, [plan.days.zone]);
     await tx.query(`insert into ${STAGING}.plan values ($1::jsonb, $2::jsonb)`, [
       JSON.stringify(plan),
       JSON.stringify(reach),

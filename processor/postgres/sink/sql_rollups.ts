@@ -7,14 +7,16 @@ import { NONE } from "../../columns/strings.ts";
 import { grown } from "../../columns/grown.ts";
 import { Groups } from "../../columns/groups.ts";
 import { COLUMN_OF } from "../../translate/table.ts";
-import type { Rollup, RollupPart, View } from "../../views/view.ts";
+import { paneMs, type Rollup, type RollupPart, type View, zoneOf } from "../../views/view.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { KEY_OF } from "../dialect.ts";
+import { SCHEMA } from "../schema.ts";
 import { numbered } from "./sql_by_user.ts";
 
 /** What to add to one row of a rollup. */
 interface Change {
+  /** As in `Delta.start`. */
   readonly start: number;
   readonly key: readonly Cell[];
   readonly sums: Map<string, number>;
@@ -38,7 +40,7 @@ export class RollupChanges {
   /**
    * Adds to one row.
    *
-   * @param start where the window of the rollup begins, epoch milliseconds
+   * @param start where the window of the rollup begins, as in `Delta.start`
    * @param sums one number per sum of the part, in its order
    */
   add(of: PartOf, start: number, key: readonly Cell[], sums: readonly number[]): void {
@@ -59,6 +61,7 @@ export class RollupChanges {
     const start = cells.get(view.window.kind === "session" ? "started_at" : "window_start") as Float64Array;
     for (const of of partsOf(view)) {
       const { rollup, part } = of;
+      const [widthMs, zone] = [paneMs(rollup.window), zoneOf(rollup.window)];
       const keys = Object.values(part.by).map((column) => cells.get(column)!);
       const codes = keys.map(numbered);
       const numbers = Object.values(part.sums).map((column) => numbersIn(view, cells, column, start.length));
@@ -69,7 +72,8 @@ export class RollupChanges {
       for (let i = 0; i < rows.length; i++) {
         const row = rows[i]!;
         if (hasNull(keys, row)) continue;
-        const group = groups.row(Math.floor(start[row]! / rollup.everyMs), codes, row);
+        const time = zone === null ? start[row]! : zone.localMs(start[row]!);
+        const group = groups.row(Math.floor(time / widthMs), codes, row);
         if (group === firsts.length) firsts.push(row);
         const at = group * numbers.length;
         if (at + numbers.length > sums.length) sums = grown(sums);
@@ -78,7 +82,8 @@ export class RollupChanges {
       for (let group = 0; group < firsts.length; group++) {
         const key = keys.map((column) => cellAt(column, firsts[group]!));
         const at = group * numbers.length;
-        this.add(of, groups.window(group) * rollup.everyMs, key, [...sums.subarray(at, at + numbers.length)]);
+        const window = rollup.window.kind === "day" ? groups.signedWindow(group) : groups.window(group);
+        this.add(of, window * widthMs, key, [...sums.subarray(at, at + numbers.length)]);
       }
     }
   }
@@ -137,15 +142,14 @@ export function returned(view: View): string[] {
 }
 
 /**
- * SQL that adds up the changes of each rollup: `part` (its place among `partsOf`), `start` (epoch milliseconds), and
+ * SQL that adds up the changes of each rollup: `part` (its place among `partsOf`), `start` (as in `Delta.start`), and
  * `key` and `sums` as JSON arrays. Reads the rows that `returned` names from `u`.
  */
 export function changesIn(view: View): string {
   return partsOf(view).map(({ rollup, part }, p) => {
     const keys = Object.values(part.by);
     const sums = Object.values(part.sums);
-    const start = (row: string) =>
-      `date_bin('${rollup.everyMs} milliseconds', u.${row}_started_at, '1970-01-01T00:00Z')`;
+    const start = (row: string) => startIn(rollup, `u.${row}_started_at`);
     const number = (row: string, column: string | null) =>
       column === null ? "1" : `u.${row}_${column}${view.derived?.[column] === undefined ? "" : "::integer"}`;
     const all = (row: string) => [start(row), ...keys.map((k) => `u.${row}_${k}`), ...sums.map((s) => number(row, s))];
@@ -164,21 +168,34 @@ export function changesIn(view: View): string {
   }).join(" ");
 }
 
+/** SQL for the start of the rollup's window that has a time, as in `Delta.start`. */
+function startIn({ window }: Rollup, time: string): string {
+  if (window.kind === "day") return `${SCHEMA}.day_of(${time})`;
+  return `date_bin('${window.widthMs} milliseconds', ${time}, '1970-01-01T00:00Z')`;
+}
+
 async function addTo(tx: Database, schema: string, { rollup, part }: PartOf, all: readonly Change[]): Promise<void> {
   const dimensions = Object.keys(part.by) as (keyof typeof part.by)[];
   const key = dimensions.map((dimension) => COLUMN_OF[dimension]);
   const sums = [...new Set(all.flatMap((change) => [...change.sums.keys()]))].sort();
   const columns = ["window_start", ...key, ...sums];
-  const types = ["timestamptz" as const, ...key.map(() => "text" as const), ...sums.map(() => "bigint" as const)];
+  const isByDay = rollup.window.kind === "day";
+  const types = [
+    isByDay ? "date" as const : "timestamptz" as const,
+    ...key.map(() => "text" as const),
+    ...sums.map(() => "bigint" as const),
+  ];
   await tx.query(
     `insert into ${schema}.${rollup.table} as t (${columns.join(", ")})
-     select ${columns.map((name) => `v.${name}`).join(", ")}
+     select ${isByDay ? `${SCHEMA}.day_start(v.window_start)` : "v.window_start"}, ${
+      [...key, ...sums].map((name) => `v.${name}`).join(", ")
+    }
        from unnest(${types.map((type, n) => arrayParameter(n + 1, type)).join(", ")}) as v(${columns.join(", ")})
       order by ${["window_start", ...key].map((name) => `v.${name}`).join(", ")}
          on conflict (${["window_start", ...dimensions.map((d) => KEY_OF[d] ?? COLUMN_OF[d])].join(", ")})
          do update set ${sums.map((name) => `${name} = t.${name} + excluded.${name}`).join(", ")}`,
     [
-      arrayOf(all.map(({ start }) => start), "timestamptz"),
+      arrayOf(all.map(({ start }) => start), types[0]!),
       ...key.map((_, k) => arrayOf(all.map((change) => change.key[k]!), "text")),
       ...sums.map((name) => arrayOf(all.map((change) => change.sums.get(name) ?? 0), "bigint")),
     ],

@@ -5,10 +5,18 @@
 import type { Batch } from "../../columns/batch.ts";
 import { type Cell, rowsBelow } from "../../columns/cells.ts";
 import type { Column } from "../../measures/measure.ts";
-import { type Commit, type Positions, PositionsMoved, type Sink, Unstorable } from "../../pipeline/commit.ts";
+import {
+  type Commit,
+  type Positions,
+  PositionsMoved,
+  type Sink,
+  Unavailable,
+  Unstorable,
+} from "../../pipeline/commit.ts";
 import { columnsOf } from "../../translate/table.ts";
 import { lengthOf } from "../../records.ts";
 import type { Refusal } from "../../refusal.ts";
+import { type TimeZone, UTC } from "../../views/time_zone.ts";
 import type { Delta } from "../../views/view.ts";
 import { lockToTheEnd } from "../advisory_locks.ts";
 import { CURRENCY_USED, verifyCurrency } from "../currency.ts";
@@ -17,6 +25,7 @@ import { DatabaseError, isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
 import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
+import { timeZoneIn } from "../time_zone.ts";
 import { writeByUser } from "./sql_by_user.ts";
 import { readByRollups, RollupChanges } from "./sql_rollups.ts";
 import { writeSessions } from "./sql_sessions.ts";
@@ -49,6 +58,8 @@ export interface SinkOptions {
   readonly declared?: string;
   /** Currency of revenue, null for none: nothing is committed to tables with another. Without it, they may have any. */
   readonly currency?: string | null;
+  /** Time zone by whose days the deltas count (default: UTC): nothing is committed to tables with days of another. */
+  readonly zone?: TimeZone;
 }
 
 /** Stores views in the tables of a schema. The secret key always comes from the schema `clickstream`. */
@@ -58,13 +69,15 @@ export class SqlSink implements Sink {
   readonly #schema: string;
   readonly #begin: string;
   readonly #currency: string | null | undefined;
+  readonly #zone: TimeZone;
 
   /** @param instance name of the instance, stored in `progress.committed_by` */
-  constructor(db: Database, instance: string, { schema = SCHEMA, declared, currency }: SinkOptions = {}) {
+  constructor(db: Database, instance: string, { schema = SCHEMA, declared, currency, zone = UTC }: SinkOptions = {}) {
     this.#db = db;
     this.#instance = instance;
     this.#schema = schema;
     this.#currency = currency;
+    this.#zone = zone;
     const verify = declared === undefined ? "" : `; select clickstream.verify_declarations('${declared}')`;
     this.#begin = `${BY_KEY}; ${KEEPS_ALL}${verify}`;
   }
@@ -85,15 +98,20 @@ export class SqlSink implements Sink {
     if (this.#currency !== undefined) await verifyCurrency(this.#db, this.#currency);
     // A partition without a topic id was last committed before ids were stored: it takes the id of the others.
     const { rows } = await this.#db.query<
-      Record<"adoptions" | "partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
+      Record<"adoptions" | "zone" | "partition" | "next" | "epoch" | "replay" | "watermark" | "topic_id", string | null>
     >(
-      `select a.n::text as adoptions, p.partition::text, p.next_offset::text as next, p.leader_epoch::text as epoch,
+      `select a.n::text as adoptions, a.zone, p.partition::text, p.next_offset::text as next, p.leader_epoch::text as epoch,
               p.replay_offset::text as replay, (extract(epoch from p.watermark) * 1000)::bigint::text as watermark,
               coalesce(p.topic_id, (select max(o.topic_id) from ${this.#schema}.progress o where o.topic = $1::text)) as topic_id
-         from (select ${ADOPTIONS} as n) a
+         from (select ${ADOPTIONS} as n, ${timeZoneIn(this.#schema)} as zone) a
          left join ${this.#schema}.progress p on p.topic = $1::text and p.partition = any($2::text::int[])`,
       [topic, `{${partitions.join(",")}}`],
     );
+    const { zone } = rows[0]!;
+    if (zone !== this.#zone.name) {
+      const reason = `a rebuild has changed the days of the tables from ${this.#zone.name} to ${zone}`;
+      throw new Unavailable(reason, { kind: "conflict" });
+    }
     return {
       adoptions: Number(rows[0]!.adoptions),
       byPartition: new Map(
@@ -164,20 +182,25 @@ export class SqlSink implements Sink {
       ["first", "bigint", (a) => a.first],
       ["was", "bigint", (a) => a.from],
     ];
-    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 5, type)).join(", ")})
+    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 6, type)).join(", ")})
       as v(${columns.map(([name]) => name).join(", ")})`;
     const currency = this.#currency;
-    // Like an adoption, a rebuild that changes the currency is seen by the statement that waited for it.
-    const isUnchanged = `${ADOPTIONS} = $4::bigint` +
-      (currency === undefined ? "" : ` and ${CURRENCY_USED} is not distinct from $${columns.length + 5}::text`);
+    // Like an adoption, a rebuild that changes the zone or the currency is seen by the statement that waited for it.
+    const isCurrent = `${ADOPTIONS} = $4::bigint and ${timeZoneIn(this.#schema)} = $5::text` +
+      (currency === undefined ? "" : ` and ${CURRENCY_USED} is not distinct from $${columns.length + 6}::text`);
     const run = async (sql: string, of: Commit["advances"]) => {
       if (of.length === 0) return;
       const literals = columns.map(([, type, cell]) => arrayOf(of.map(cell), type));
-      const last = currency === undefined ? [] : [currency];
-      const { rowCount } = await tx.query(sql, [topic, this.#instance, topicId, adoptions, ...literals, ...last]);
+      const { rowCount } = await tx.query(sql, [
+        ...[topic, this.#instance, topicId, adoptions, this.#zone.name],
+        ...literals,
+        ...currency === undefined ? [] : [currency],
+      ]);
       if (rowCount === of.length) return;
       const expected = of.map(({ partition, from }) => `${partition} at ${from ?? "its beginning"}`).join(", ");
-      throw new PositionsMoved(`another instance or adopt-topic has moved some of ${topic}: partition ${expected}`);
+      throw new PositionsMoved(
+        `another instance, adopt-topic or a rebuild with another time zone has moved some of ${topic}: partition ${expected}`,
+      );
     };
     await run(
       `update ${this.#schema}.progress p
@@ -188,7 +211,7 @@ export class SqlSink implements Sink {
               committed_at = clock_timestamp(), committed_by = $2::text
          from ${moves}
         where p.topic = $1::text and p.partition = v.partition and p.next_offset = v.was
-          and coalesce(p.topic_id = $3::text, true) and ${isUnchanged}`,
+          and coalesce(p.topic_id = $3::text, true) and ${isCurrent}`,
       advances.filter(({ from }) => from !== null),
     );
     await run(
@@ -196,7 +219,7 @@ export class SqlSink implements Sink {
               consumed, stored, duplicates, refused, skipped, gaps, committed_at, committed_by)
        select $1::text, $3::text, v.partition, v.first, v.next, v.epoch, v.replay, v.watermark,
               v.consumed, v.stored, v.duplicates, v.refused, v.skipped, v.gaps, clock_timestamp(), $2::text
-         from ${moves} where v.was is null and ${isUnchanged} order by v.partition
+         from ${moves} where v.was is null and ${isCurrent} order by v.partition
            on conflict (topic, partition) do nothing`,
       advances.filter(({ from }) => from === null),
     );

@@ -18,7 +18,7 @@ async function open(): Promise<Database> {
 
 /** Tables whose rows the tests do not write: triggers empty rollups. */
 const KEPT = [
-  ...["schema_version", "hash_key", "sources", "channels"],
+  ...["schema_version", "settings", "hash_key", "sources", "channels"],
   ...VIEWS.flatMap(({ rollups = [] }) => rollups.map(({ table }) => table)),
 ];
 
@@ -31,6 +31,7 @@ export async function emptyDatabase(): Promise<Database> {
         and relname <> all ($1::text[])`,
     [`{${KEPT.join(",")}}`],
   );
-  await db.exec(`truncate ${filled!.tables} restart identity`);
+  await db.exec(`truncate ${filled!.tables} restart identity;
+    update clickstream.settings set value = 'UTC', since = null where name = 'TIME_ZONE' and value <> 'UTC'`);
   return db;
 }

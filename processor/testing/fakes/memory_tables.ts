@@ -6,7 +6,7 @@ import { tableOf } from "../../translate/table.ts";
 import type { View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { MemorySink } from "./memory.ts";
-import { isoDay, isoTime } from "../../oracle/values.ts";
+import { isoTime, localDay } from "../../oracle/values.ts";
 import { shapeOf } from "../../oracle/questions.ts";
 import type { Cell, Columns, Row } from "../../oracle/table_shapes.ts";
 import { rowsOf } from "./tables.ts";
@@ -74,6 +74,6 @@ function cellOf(cell: ViewCell, { name, type }: Column, kinds: Columns): Cell {
   if (cell instanceof Uint8Array) return Buffer.from(cell).toString("hex");
   if (cell === null) return null;
   if (type === "timestamptz") return isoTime(Number(cell));
-  if (type === "date") return isoDay(Number(cell));
+  if (type === "date") return localDay(Number(cell));
   return kinds[name] === "cents" ? String(cell) : cell;
 }

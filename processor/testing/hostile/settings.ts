@@ -61,6 +61,7 @@ const VALUES: Readonly<Record<SettingName, readonly string[]>> = {
   ROLLUPS_KEEP_DAYS: ["400", "36501"],
   STORE_EVENTS: ["true", "false", "TRUE", "1"],
   HASH_ROUTES: ["true", "no"],
+  TIME_ZONE: ["Europe/Berlin", "europe/berlin", "+01:00", "UTC'", "../etc/localtime", "Mars/Phobos"],
   SITE_HOSTS: ["shop.example", "shop.example,www.shop.example", "https://shop.example", "*.shop.example", "a..b", ","],
   VIEWS_FILE: ["/nowhere", "/dev/null", "/tmp", "views: []"],
   CURRENCY: ["EUR", "JPY", "eur", "XXX", "EURO", "__proto__"],

@@ -243,7 +243,7 @@ CREATE TABLE `currencies` (
 EXECUTE STATEMENT SET
 BEGIN
 
--- Events, purchases and revenue of each user, each UTC day.
+-- Events, purchases and revenue of each user, each day.
 INSERT INTO `user_days` (`day`, user_id, `events`, `purchases`, `revenue_cents`)
 SELECT
   `day`,
