@@ -28,7 +28,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ],
   [
     ...["processor/commands/demo", "processor/commands/doctor", "processor/commands/run"],
-    "processor/commands/report",
+    ...["processor/commands/report", "processor/commands/rebuild"],
     ...["processor/testing/contracts", "testing/servers"],
   ],
   [

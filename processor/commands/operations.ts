@@ -178,7 +178,7 @@ function addRebuild(clickstream: Command, ends: Ends): void {
     .addHelpText("after", () => settingsRead(READS.rebuild))
     .action(async ({ from, view, yes }: { readonly from: number; readonly view?: string; readonly yes?: true }) => {
       const settings = await settingsFor(READS.rebuild);
-      const { rebuild } = await import("./rebuild.ts");
+      const { rebuild } = await import("./rebuild/rebuild.ts");
       const only = view === undefined ? {} : { view };
       ends(await rebuild({ fromMs: from, ...only, yes: yes === true, ask }, settings, output));
     });
