@@ -10,6 +10,7 @@ import { ROLLUP_RIGHTS, writerRights } from "../view_table.ts";
 /** Rights that the service needs by table, without the tables of views. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
   schema_version: ["select"],
+  settings: ["select"],
   progress: ["select", "insert", "update", "delete"],
   gaps: ["select", "insert", "update"],
   former_progress: ["select", "insert"],
