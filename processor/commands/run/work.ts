@@ -92,7 +92,8 @@ export async function work(
   const forgotten = new Forgotten();
   const readiness = new Readiness(tell, signal);
   const tracer = tracerOf(settings, tell);
-  const money = new Money(settings.CURRENCY, log, tell);
+  const [, , worker] = instance.split("/");
+  const money = new Money(settings.CURRENCY, log, tell, worker === undefined);
   const sink = new ReopeningSink(() => openSink(settings, instance, forgotten, tracer, money));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
