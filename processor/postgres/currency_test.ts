@@ -90,7 +90,7 @@ onEachDatabase("revenue in one currency", {
     assert.deepEqual(
       await all(
         db,
-        "select currency, since = '2026-03-01Z', until = '2026-03-03Z', purchases::text from clickstream.unconverted()",
+        "select currency, since = '2026-03-01Z' as first, until = '2026-03-03Z' as last, purchases::text from clickstream.unconverted()",
       ),
       [["KWD", true, true, "2"]],
     );

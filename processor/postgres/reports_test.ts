@@ -142,7 +142,6 @@ onEachDatabase("reports", {
         "traffic_between",
         "window_start timestamptz, event_type text, device text, region text, events bigint",
       ),
-      "minor_units() double precision",
       "unconverted() TABLE(currency text, since timestamptz, until timestamptz, purchases bigint)",
       "unusual_hours(at timestamptz) TABLE(measure text, hour timestamptz, value double precision, " +
       "lowest double precision, highest double precision, deviation double precision)",

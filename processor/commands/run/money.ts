@@ -20,14 +20,17 @@ export class Money {
   readonly conversion: Conversion | undefined;
   readonly #log: Log;
   readonly #tell: (event: WorkerEvent) => void;
+  readonly #reports: boolean;
   readonly #timer: number;
   #db: Database | null = null;
   #said: string | null = null;
 
-  constructor(currency: string | null, log: Log, tell: (event: WorkerEvent) => void) {
+  /** @param reports whether it reports and logs, which one worker of a process does for all */
+  constructor(currency: string | null, log: Log, tell: (event: WorkerEvent) => void, reports: boolean) {
     this.conversion = currency === null ? undefined : new Conversion(currency);
     this.#log = log;
     this.#tell = tell;
+    this.#reports = reports;
     this.#timer = setInterval(() => void this.#readAgain(), READ_EVERY_MS);
   }
 
@@ -35,6 +38,7 @@ export class Money {
   async read(db: Database): Promise<void> {
     this.#db = db;
     this.conversion?.use(await readRates(db));
+    if (!this.#reports) return;
     const state = await readMoney(db);
     this.#tell({ kind: "money", state });
     const fault = moneyFault(state);

@@ -96,7 +96,8 @@ export async function work(
   const readiness = new Readiness(tell, signal);
   const tracer = tracerOf(settings, tell);
   const zone = new LoadedZone();
-  const money = new Money(settings.CURRENCY, log, tell);
+  const [, , worker] = instance.split("/");
+  const money = new Money(settings.CURRENCY, log, tell, worker === undefined);
   const sink = new ReopeningSink(() => openSink(settings, { instance, forgotten, tracer, zone, money }));
   const kafka = new KafkaSource({
     ...clusterOf(settings),
