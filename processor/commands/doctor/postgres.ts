@@ -9,15 +9,14 @@ import { type DatabaseAddress, type DatabaseHost, hostText, parseDatabaseUrl } f
 import { readText } from "../../config/files.ts";
 import type { Database } from "../../postgres/database.ts";
 import { openPostgres } from "../../postgres/postgres.ts";
-import { verifyDeclarations } from "../../postgres/operations/declarations.ts";
 import { schemaState } from "../../postgres/operations/migrations.ts";
-import { SchemaMismatch } from "../../postgres/schema.ts";
 import { gapsIn, openGapRecords, unaccounted } from "../../postgres/operations/gaps.ts";
 import { positionsOf, type Standing, topicIdOf } from "../../postgres/operations/progress.ts";
 import { missingRights, needlessRights } from "../../postgres/operations/rights.ts";
 import { inWords } from "../../config/secret.ts";
 import { loginTo } from "../cli/connection.ts";
 import { choiceOfHost, loginCure, ownCertificate } from "./logins.ts";
+import { checkDeclarations } from "./declarations.ts";
 import { checkMoney } from "./money.ts";
 import { checkPeer, isWell } from "./network.ts";
 import { advice, bad, type Finding, good } from "./finding.ts";
@@ -299,7 +298,7 @@ async function schema(
       return null;
     }
     findings.push(good(check, `current: ${detail}`));
-    findings.push(await declarations(db, settings.VIEWS_FILE));
+    findings.push(await checkDeclarations(db, settings.VIEWS_FILE));
   } catch (error) {
     findings.push(
       bad(check, inWords(error), "grant clickstream_writer to the user of DATABASE_URL, as an administrator"),
@@ -319,24 +318,6 @@ async function schema(
     return { topicId: await topicIdOf(db, topic), positions: await positionsOf(db, topic) };
   } catch {
     return null;
-  }
-}
-
-async function declarations(db: Database, file: DoctorSettings["VIEWS_FILE"]): Promise<Finding> {
-  const check = "declared views";
-  try {
-    await verifyDeclarations(db, file);
-    return good(
-      check,
-      file === null ? "none" : `those of ${file.file}: ${file.views.map(({ name }) => name).join(", ")}`,
-    );
-  } catch (error) {
-    if (!(error instanceof SchemaMismatch)) throw error;
-    return bad(
-      check,
-      error.detail,
-      "set VIEWS_FILE to the file that was applied last, or run: clickstream views apply",
-    );
   }
 }
 

@@ -18,7 +18,6 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   refusals: ["select", "insert", "update", "delete"],
   forgotten: ["select", "insert", "update"],
   replays: ["select", "insert", "update"],
-  settings: ["select"],
   rates: ["select"],
 };
 
