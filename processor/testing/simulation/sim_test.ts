@@ -64,12 +64,16 @@ Deno.test("only the mishaps that are told happen, and without any a world is cal
 Deno.test("a failing simulation is made small, and its command repeats it", async () => {
   const fault = PLANTED.find(({ name }) => name === "a sink that does not check positions")!;
   const run = (variant: Parameters<typeof simulate>[0]) => simulate(variant, fault.parts());
-  let seed = 0;
-  while ((await run(variantOf(seed))).failure === null) seed++;
-  const whole = { variant: variantOf(seed), outcome: await run(variantOf(seed)) };
-  const { variant, outcome } = await shrink(whole, run, () => false);
-  assert.ok(outcome.happened.length <= 8, `${outcome.happened}`);
-  assert.ok(outcome.happened.length < whole.outcome.happened.length);
-  assert.deepEqual(await run(variant), outcome);
-  assert.match(argumentsOf(variant), /^--seed \d+ --events \d+ .*--only '[a-z #0-9,]*'$/);
+  const left: number[] = [];
+  for (let seed = 0; left.length < 3; seed++) {
+    const whole = { variant: variantOf(seed), outcome: await run(variantOf(seed)) };
+    if (whole.outcome.failure === null) continue;
+    const { variant, outcome } = await shrink(whole, run, () => false);
+    left.push(outcome.happened.length);
+    assert.ok(outcome.happened.length < whole.outcome.happened.length);
+    assert.deepEqual(await run(variant), outcome);
+    assert.match(argumentsOf(variant), /^--seed \d+ --events \d+ .*--only '[a-z #0-9,]*'$/);
+  }
+  // Some failures need many mishaps, but few do.
+  assert.ok(left.sort((a, b) => a - b)[1]! <= 8, `${left} mishaps are left`);
 });
