@@ -47,7 +47,7 @@ Deno.test("a file of views becomes the views that it declares", () => {
     ["phone_carts", "count", undefined, { device: ["mobile"] }],
     ["last_page", "last", "pagePath", {}],
   ]);
-  assert.deepEqual([days!.window, days!.by], [{ kind: "day" }, ["product"]]);
+  assert.deepEqual([days!.window.kind, days!.by], ["day", ["product"]]);
   // Events without a product have no row.
   assert.deepEqual(days!.where, { product: [{ around: ["", ""] }] });
   assert.match(hash, /^[0-9a-f]{64}$/);
