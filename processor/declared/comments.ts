@@ -34,11 +34,11 @@ function ofMeasure(name: string, { kind, of, columns }: Measure): [column: strin
     case "count":
       return [[name, "Number of events."]];
     case "sum":
-      return [[name, `Sum of ${of}, in cents.`]];
+      return [[name, `Sum of ${of}, in minor units.`]];
     case "min":
-      return [[name, `Least ${of}, in cents.`]];
+      return [[name, `Least ${of}, in minor units.`]];
     case "max":
-      return [[name, `Greatest ${of}, in cents.`]];
+      return [[name, `Greatest ${of}, in minor units.`]];
     case "distinct":
       return [[named[1]!, `What ${name} is counted from, for the processor.`]];
     default:

@@ -7,12 +7,12 @@ import { numbersOf } from "../columns/cells.ts";
 import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { type Filter, type Measure, selector } from "./measure.ts";
 
-/** Smallest quantity, in integer cents; null if no event has it. */
+/** Smallest quantity, in integer minor units; null if no event has it. */
 export function min(of: Quantity, where: Filter = {}): Measure<number | null> {
   return extreme("min", of, where, Math.min);
 }
 
-/** Largest quantity, in integer cents; null if no event has it. */
+/** Largest quantity, in integer minor units; null if no event has it. */
 export function max(of: Quantity, where: Filter = {}): Measure<number | null> {
   return extreme("max", of, where, Math.max);
 }

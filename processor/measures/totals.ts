@@ -12,7 +12,7 @@ export function count(where: Filter = {}): Measure<number> {
   return total("count", where, null);
 }
 
-/** Sum of a quantity, in integer cents. An event without it adds 0. */
+/** Sum of a quantity, in integer minor units. An event without it adds 0. */
 export function sum(of: Quantity, where: Filter = {}): Measure<number> {
   return total("sum", where, of);
 }
