@@ -179,7 +179,7 @@ Deno.test(
     const { page, wrong, close } = await served.open();
     await page.locator("#active-change", { hasText: "on yesterday" }).waitFor();
     assert.equal(await text(page, "active-change"), "+100 % on yesterday");
-    assert.equal(await text(page, "revenue"), "1,234");
+    assert.equal(await text(page, "revenue"), "123 KWD");
     assert.equal(await text(page, "revenue-change"), "no data from yesterday");
     assert.equal(await text(page, "conversion-rate"), "3.4 %");
     assert.equal(await text(page, "sessions"), "34 of 1,000 with a purchase");

@@ -99,6 +99,8 @@ async function firstReplaced(tx: Database, plan: Plan, views: readonly View[], r
     ),
     ...(plan.storeEvents ? [`(select min(event_time) from ${STAGING}.events)`] : []),
   ];
+  // Days look for late events themselves.
+  if (times.length === 0) return Math.max(plan.fromMs, reach.logBeginsMs);
   const { rows: [row] } = await tx.query<{ first: string | null }>(
     `select (extract(epoch from least(${times.join(", ")})) * 1000)::bigint::text as first`,
   );
