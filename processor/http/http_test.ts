@@ -79,7 +79,7 @@ Deno.test("serves the status report as JSON", () =>
       startedAt: "2026-11-01T12:00:00.000Z",
       workers: 1,
       lag: { records: 2, behindMs: 0, caughtUpInMs: null },
-      rates: { arrived: 0, consumed: 0, stored: 0, duplicates: 0, refused: 0, money: null, commits: 0, rows: 0 },
+      rates: { arrived: 0, consumed: 0, stored: 0, duplicates: 0, refused: 0, commits: 0, rows: 0 },
       stages: [
         {
           name: "Kafka",
@@ -128,6 +128,7 @@ Deno.test("serves the status report as JSON", () =>
       refusals: {},
       commits: 0,
       lastCommit: null,
+      money: null,
       restarts: [{ at: "2026-11-01T12:00:00.000Z", cause: "unavailable", message: "<gone>" }],
       settings: { WORKERS: "1" },
     });
