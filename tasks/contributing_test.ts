@@ -95,7 +95,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
       "processor/views/NAME.ts": () => SEARCHES_SOURCE,
       "processor/views/NAME_test.ts": () => SEARCHES_TEST,
       "processor/views/mod.ts": edits(
-        insert("after", /^import type \{ View \}.*\n/m, `import { searches } from "./searches.ts";\n`),
+        insert("after", /^import .* from "\.\/view\.ts";\n/m, `import { searches } from "./searches.ts";\n`),
         insert("before", /\];$/m, ", searches"),
       ),
       "migrations/NNNN_name.sql": () => `set local role clickstream_owner;\n${createTable(SEARCHES)}\n`,
