@@ -2,7 +2,6 @@
  * Runs the service for the benchmarks.
  * @module
  */
-import { allocatorSettings } from "../infra/hosts/allocator.ts";
 import { fileURLToPath } from "node:url";
 import { Child, freePort } from "../testing/servers/child.ts";
 
@@ -38,7 +37,6 @@ export async function prepare(
     KAFKA_GROUP_ID: `bench-${crypto.randomUUID()}`,
     DATABASE_URL: url,
     HTTP_LISTEN: listen,
-    ...allocatorSettings(),
     ...settings,
   };
   const [path, ...args] = program;

@@ -3,7 +3,6 @@
  * binary and the libraries that it needs, and no shell.
  * @module
  */
-import { allocatorSettings } from "../../infra/hosts/allocator.ts";
 import { tar, type TarFile, zipped } from "../../infra/hosts/tar.ts";
 import type { Texts } from "./contents.ts";
 import { text } from "./contents.ts";
@@ -92,7 +91,6 @@ async function baseFiles(architecture: ArchitectureName, { licenses, imageSbom }
 
 /** How the image is run: Docker and Podman also read the health check, which OCI does not define. */
 function configOf(source: Source, architecture: string, layers: readonly string[]): unknown {
-  const allocator = Object.entries(allocatorSettings()).map(([name, value]) => `${name}=${value}`);
   const created = dateOf(source);
   return {
     created,
@@ -104,7 +102,7 @@ function configOf(source: Source, architecture: string, layers: readonly string[
       Cmd: ["run"],
       WorkingDir: "/",
       // A container has an address of its own, and only what is published of it can be reached.
-      Env: ["PATH=/usr/bin", "HTTP_LISTEN=0.0.0.0:8080", "DENO_DIR=/tmp", "NO_COLOR=1", ...allocator],
+      Env: ["PATH=/usr/bin", "HTTP_LISTEN=0.0.0.0:8080", "DENO_DIR=/tmp", "NO_COLOR=1"],
       ExposedPorts: { "8080/tcp": {} },
       Labels: labels(source),
       StopSignal: "SIGTERM",

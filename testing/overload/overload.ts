@@ -3,7 +3,6 @@
  * wait, and how soon it is live again, and compares the tables with what was sent.
  * @module
  */
-import { allocatorSettings } from "../../infra/hosts/allocator.ts";
 import { workerLimits } from "../../processor/config/memory.ts";
 import { MOST_HELD_ROUNDS, PARTITION_BYTES, ROUND_BYTES } from "../../processor/kafka/turns.ts";
 import type { Database } from "../../processor/postgres/database.ts";
@@ -104,7 +103,6 @@ async function run(options: OverloadOptions, topic: Topic, memoryMb: number): Pr
     MEMORY_MB: String(memoryMb),
     WORKERS: "1",
     LOG_LEVEL: "warn",
-    ...allocatorSettings(),
   };
   const { code, err } = await clickstream(["migrate"], env);
   if (code !== 0) throw new Error(`migrate ended with ${code}: ${err}`);

@@ -3,7 +3,6 @@
  * every table is compared with what was sent.
  * @module
  */
-import { allocatorSettings } from "../../infra/hosts/allocator.ts";
 import { setTimeout } from "node:timers/promises";
 import type { Counts } from "../../generator/records.ts";
 import { type Compared, compared } from "../../processor/commands/demo/figures.ts";
@@ -82,7 +81,6 @@ async function soakOn(broker: Broker, server: Server, log: string, options: Soak
     ROLLUPS_KEEP_DAYS: String(KEEP.rollupDays),
     WORKERS: "1",
     LOG_LEVEL: "warn",
-    ...allocatorSettings(),
   };
   await command("migrate", env);
   await using service = Child.start(BINARY, ["run"], log, env);
