@@ -3,15 +3,13 @@
  * are killed. The tables are compared with an oracle that reads the same log.
  */
 import assert from "node:assert/strict";
-import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
 import type { ShopMoney } from "../../processor/oracle/money.ts";
-import { expectedOf } from "../../processor/oracle/oracle.ts";
-import { readTopic } from "../../processor/testing/fakes/log.ts";
 import { Random } from "../../generator/random.ts";
 import { BINARY, clickstream, type Env, killed } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
 import { startKafka } from "../servers/kafka.ts";
 import { startPostgres, using } from "../servers/postgres.ts";
+import { agrees as tablesAgree, ingested, logOf, succeeds } from "./shop.ts";
 
 // kafkajs, which reads the topic, leaves timers behind.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
@@ -62,11 +60,7 @@ Deno.test("revenue is in one currency, or the service says what to do", leaky, a
   let service: Child | null = null;
   const serve = (env: Env) => service = Child.start(BINARY, ["run"], `${folder}/log`, env);
   const rest = async () => assert.equal(await service!.end("SIGTERM"), 0, await service!.tail());
-  const does = async (env: Env, ...args: readonly string[]) => {
-    const { code, out, err } = await clickstream(args, env);
-    assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
-    return out;
-  };
+  const does = async (env: Env, ...args: readonly string[]) => (await succeeds(args, env)).out;
   const fill = async (env: Env, rates: ShopMoney["rates"]) => {
     await Deno.writeTextFile(
       `${folder}/rates`,
@@ -78,22 +72,9 @@ Deno.test("revenue is in one currency, or the service says what to do", leaky, a
     await Deno.writeTextFile(`${folder}/lines`, `${lines.join("\n")}\n`);
     await does(plain, "produce", `${folder}/lines`);
   };
-  const log = () => readTopic({ brokers: [broker.bootstrap], topic });
-  const caughtUp = async () => {
-    const records = (await log()).partitions.reduce((sum, partition) => sum + partition.length, 0);
-    await until(`all ${records} records are taken in`, () =>
-      using(url, async (db) => {
-        const { rows } = await db.query<{ n: string }>(
-          "select coalesce(sum(consumed), 0) as n from clickstream.progress",
-        );
-        return Number(rows[0]!.n) === records;
-      }), 60_000);
-  };
-  const agrees = async (money?: ShopMoney) => {
-    const expected = expectedOf(await log(), { keepDays: 30, ...money === undefined ? {} : { money } });
-    const differences = await using(url, (db) => compareTables(db, expected));
-    assert.equal(differences.length, 0, formatDifferences(differences));
-  };
+  const caughtUp = () => ingested(plain);
+  const agrees = async (money?: ShopMoney) =>
+    await tablesAgree({ url }, await logOf(plain), money === undefined ? {} : { money });
   const status = async () => JSON.parse(await does(plain, "status", "--json"));
   const says = (title: RegExp) =>
     until(

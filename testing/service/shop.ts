@@ -8,7 +8,7 @@ import { compareTables, formatDifferences } from "../../processor/oracle/differe
 import { expectedOf, type OracleLog, type OracleSettings } from "../../processor/oracle/oracle.ts";
 import { readTopic } from "../../processor/testing/fakes/log.ts";
 import { wrongRollups } from "../../processor/testing/rollups.ts";
-import { BINARY, clickstream, type Env } from "../servers/binary.ts";
+import { BINARY, clickstream, type Ended, type Env } from "../servers/binary.ts";
 import { Child, freePort, until } from "../servers/child.ts";
 import type { Broker } from "../servers/kafka.ts";
 import { type Server, using } from "../servers/postgres.ts";
@@ -16,13 +16,11 @@ import { type Server, using } from "../servers/postgres.ts";
 /** A topic, a database and a service, on a shared broker and server. */
 export class Shop implements AsyncDisposable {
   readonly env: Env;
-  readonly #broker: Broker;
   readonly #folder: string;
   #service: Child | null = null;
   #made: Counts | null = null;
 
-  private constructor(broker: Broker, env: Env, folder: string) {
-    this.#broker = broker;
+  private constructor(env: Env, folder: string) {
     this.env = env;
     this.#folder = folder;
   }
@@ -47,7 +45,7 @@ export class Shop implements AsyncDisposable {
       LOG_FORMAT: "json",
       ...more,
     };
-    const shop = new Shop(broker, env, await Deno.makeTempDir());
+    const shop = new Shop(env, await Deno.makeTempDir());
     await shop.does("migrate");
     shop.#made = JSON.parse(await shop.does("generate", ...generate, "--json")) as Counts;
     return shop;
@@ -60,9 +58,7 @@ export class Shop implements AsyncDisposable {
 
   /** Runs a command that must succeed; returns its output. */
   async does(...args: readonly string[]): Promise<string> {
-    const { code, out, err } = await clickstream(args, this.env);
-    assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
-    return out;
+    return (await succeeds(args, this.env)).out;
   }
 
   /** Starts the service. */
@@ -86,7 +82,7 @@ export class Shop implements AsyncDisposable {
 
   /** The records of the topic. */
   async log(): Promise<OracleLog> {
-    return await readTopic({ brokers: [this.#broker.bootstrap], topic: this.env["KAFKA_TOPIC"]! });
+    return await logOf(this.env);
   }
 
   /** Sends lines to the topic; this many of them will be refused. */
@@ -100,7 +96,7 @@ export class Shop implements AsyncDisposable {
 
   /** The number that a query returns as `n`. */
   async number(sql: string): Promise<number> {
-    return await using(this.url, async (db) => Number((await db.query<{ n: string }>(sql)).rows[0]!.n));
+    return await numberIn(this.url, sql);
   }
 
   /** Compares the tables with the simulator's counts: all its records are ingested, and no others. */
@@ -124,14 +120,7 @@ export class Shop implements AsyncDisposable {
 
   /** Waits until all records of the log are ingested; returns the log. */
   async caughtUp(): Promise<OracleLog> {
-    const log = await this.log();
-    const records = log.partitions.reduce((sum, partition) => sum + partition.length, 0);
-    await until(
-      `all ${records} records are taken in`,
-      async () => await this.number("select coalesce(sum(consumed), 0) as n from clickstream.progress") === records,
-      60_000,
-    );
-    return log;
+    return await ingested(this.env);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,10 +129,44 @@ export class Shop implements AsyncDisposable {
   }
 }
 
-/** Compares all tables with the oracle. */
-export async function agrees(shop: Shop, log: OracleLog, more: Partial<OracleSettings> = {}): Promise<void> {
+/** Runs a command that must succeed; returns what it has printed. */
+export async function succeeds(args: readonly string[], env: Env): Promise<Ended> {
+  const ended = await clickstream(args, env);
+  assert.equal(ended.code, 0, `${args.join(" ")}: ${ended.out}${ended.err}`);
+  return ended;
+}
+
+/** The records of the topic of these settings. */
+export async function logOf(env: Env): Promise<OracleLog> {
+  return await readTopic({ brokers: [env["KAFKA_BROKERS"]!], topic: env["KAFKA_TOPIC"]! });
+}
+
+/** The number that a query returns as `n`. */
+export async function numberIn(url: string, sql: string): Promise<number> {
+  return await using(url, async (db) => Number((await db.query<{ n: string }>(sql)).rows[0]!.n));
+}
+
+/** Waits until all records of the topic of these settings are ingested; returns them. */
+export async function ingested(env: Env): Promise<OracleLog> {
+  const log = await logOf(env);
+  const records = log.partitions.reduce((sum, partition) => sum + partition.length, 0);
+  const consumed = "select coalesce(sum(consumed), 0) as n from clickstream.progress";
+  await until(
+    `all ${records} records are taken in`,
+    async () => await numberIn(env["DATABASE_URL"]!, consumed) === records,
+    60_000,
+  );
+  return log;
+}
+
+/** Compares all tables of a database with the oracle. */
+export async function agrees(
+  { url }: { readonly url: string },
+  log: OracleLog,
+  more: Partial<OracleSettings> = {},
+): Promise<void> {
   const expected = expectedOf(log, { keepDays: 30, ...more });
-  const differences = await using(shop.url, (db) => compareTables(db, expected));
+  const differences = await using(url, (db) => compareTables(db, expected));
   assert.equal(differences.length, 0, formatDifferences(differences));
-  assert.deepEqual(await using(shop.url, wrongRollups), {});
+  assert.deepEqual(await using(url, wrongRollups), {});
 }

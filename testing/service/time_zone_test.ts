@@ -3,15 +3,14 @@
  * compared with an oracle that reads the same log.
  */
 import assert from "node:assert/strict";
-import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../../processor/oracle/oracle.ts";
 import { localDay, startOfDay } from "../../processor/oracle/values.ts";
-import { readTopic } from "../../processor/testing/fakes/log.ts";
 import { wrongRollups } from "../../processor/testing/rollups.ts";
 import { BINARY, clickstream, type Env } from "../servers/binary.ts";
-import { Child, freePort, until } from "../servers/child.ts";
+import { Child, freePort } from "../servers/child.ts";
 import { startKafka } from "../servers/kafka.ts";
 import { startPostgres, using } from "../servers/postgres.ts";
+import { agrees as tablesAgree, ingested, numberIn, succeeds } from "./shop.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -27,26 +26,14 @@ Deno.test("a shop has days of its time zone, and a rebuild changes them beside t
     ...{ DATABASE_URL: await server.createDatabase(), HTTP_LISTEN: `127.0.0.1:${freePort()}`, WORKERS: "1" },
     ...{ LOG_LEVEL: "warn", LOG_FORMAT: "json" },
   };
+  const url = env["DATABASE_URL"]!;
   const does = async (args: readonly string[], more: Env = {}) => {
-    const { code, out, err } = await clickstream(args, { ...env, ...more });
-    assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
+    const { out, err } = await succeeds(args, { ...env, ...more });
     return out + err;
   };
-  const number = async (sql: string) =>
-    await using(env["DATABASE_URL"]!, async (db) => Number((await db.query<{ n: string }>(sql)).rows[0]!.n));
-  const caughtUp = async (): Promise<OracleLog> => {
-    const log = await readTopic({ brokers: [broker.bootstrap], topic: "days" });
-    const records = log.partitions.reduce((sum, partition) => sum + partition.length, 0);
-    const read = "select coalesce(sum(consumed), 0) as n from clickstream.progress";
-    await until(`all ${records} records are taken in`, async () => await number(read) === records, 60_000);
-    return log;
-  };
-  const agrees = async (log: OracleLog, timeZone: string) =>
-    await using(env["DATABASE_URL"]!, async (db) => {
-      const found = await compareTables(db, expectedOf(log, { keepDays: 30, timeZone }));
-      assert.equal(formatDifferences(found), "every table agrees");
-      assert.deepEqual(await wrongRollups(db), {});
-    });
+  const number = (sql: string) => numberIn(url, sql);
+  const caughtUp = () => ingested(env);
+  const agrees = (log: OracleLog, timeZone: string) => tablesAgree({ url }, log, { timeZone });
   const rebuild = async (fromMs: number, more: Env = {}) =>
     await does(["rebuild", "--from", new Date(fromMs).toISOString(), "--yes"], more);
   const dayAgo = (days: number) => Math.floor(Date.now() / DAY_MS - days) * DAY_MS;
@@ -63,7 +50,7 @@ Deno.test("a shop has days of its time zone, and a rebuild changes them beside t
   await t.step("a rebuild of a part agrees, in a zone whose midnight is not UTC's", async () => {
     const noon = dayAgo(3) + DAY_MS / 2;
     await using(
-      env["DATABASE_URL"]!,
+      url,
       (db) =>
         db.exec(
           `update clickstream.user_days set events = events + 1 where day >= '${localDay(noon, "America/New_York")}'`,
@@ -112,13 +99,13 @@ Deno.test("a shop has days of its time zone, and a rebuild changes them beside t
     const zones = ["America/New_York", "Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago", "Asia/Kathmandu"];
     for (const [n, zone] of zones.entries()) {
       const former = await using(
-        env["DATABASE_URL"]!,
+        url,
         async (db) => (await db.query<{ zone: string }>("select clickstream.time_zone() as zone")).rows[0]!.zone,
       );
       await rebuild(dayAgo(15 - 3 * n), { TIME_ZONE: zone });
       const stored = await number("select sum(stored) as n from clickstream.progress");
       assert.equal(await number("select sum(events) as n from clickstream.user_days"), stored, `${former} to ${zone}`);
-      assert.deepEqual(await using(env["DATABASE_URL"]!, wrongRollups), {});
+      assert.deepEqual(await using(url, wrongRollups), {});
     }
     const again = await clickstream(["rebuild", "--from", new Date(dayAgo(4)).toISOString(), "--yes"], env);
     assert.equal(again.code, 2);
@@ -130,7 +117,7 @@ Deno.test("a shop has days of its time zone, and a rebuild changes them beside t
 
   await t.step("a user is forgotten on all days", async () => {
     const user = await using(
-      env["DATABASE_URL"]!,
+      url,
       async (db) =>
         (await db.query<{ id: string }>(
           "select user_id as id from clickstream.user_days group by 1 order by count(*) desc limit 1",
