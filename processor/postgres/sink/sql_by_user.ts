@@ -12,13 +12,22 @@ import type { Delta, View } from "../../views/view.ts";
 import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
-import { queryPacked } from "../packed.ts";
+import { type Packed, queryPacked } from "../packed.ts";
 import { portions } from "./portions.ts";
 
 const UNIQUE_VIOLATION = "23505";
 
 /** Number of a row among those of a statement. */
 export const NUMBER = { name: "n", type: "integer" } as const;
+
+/** Those of these rows that a statement has returned by their `NUMBER`, in its order. */
+export function rowsNumbered({ count, cells }: Packed, rows: Int32Array): Int32Array {
+  const numbers = cells.get(NUMBER.name) as Float64Array;
+  const found = new Int32Array(count);
+  // A loop, because `Int32Array.from` looks for an iterator first.
+  for (let i = 0; i < count; i++) found[i] = rows[numbers[i]!]!;
+  return found;
+}
 
 /** Merges the rows of a delta into existing rows of its table in a schema, and inserts the others. */
 export async function writeByUser(tx: Database, schema: string, delta: Delta): Promise<void> {
@@ -69,8 +78,7 @@ async function updateStored(
     returning v.n::integer - 1 as n`,
       columns.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
     );
-    const numbers = found.cells.get(NUMBER.name) as Float64Array;
-    for (let i = 0; i < found.count; i++) isNew[rows[numbers[i]!]!] = 0;
+    for (const row of rowsNumbered(found, rows)) isNew[row] = 0;
   }
   return isNew;
 }

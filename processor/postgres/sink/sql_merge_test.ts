@@ -8,7 +8,7 @@ import { day, type View, view } from "../../views/view.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
 import { mergedBy, mergesInSql } from "../dialect.ts";
 import { openEmbedded } from "../../embedded/embedded.ts";
-import { cellFrom, selected } from "./sql_windows.ts";
+import { cellFrom, selected } from "./sql_sessions.ts";
 
 const MEASURES: readonly (readonly [string, string, Measure])[] = [
   ...VIEWS.flatMap((view) =>

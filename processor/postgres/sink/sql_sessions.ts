@@ -7,7 +7,7 @@
 import { type Cell, type Cells, codesOf, numbersOf, rowsBelow } from "../../columns/cells.ts";
 import { deltaOf, mergeSessions, rowOf } from "../../pipeline/fold.ts";
 import { Groups } from "../../columns/groups.ts";
-import { mergedCells } from "../../measures/measure.ts";
+import { type Column, mergedCells } from "../../measures/measure.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
@@ -15,11 +15,10 @@ import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
-import { columnsIn, inKeyOrder, insert, NUMBER, numbered } from "./sql_by_user.ts";
+import { columnsIn, inKeyOrder, insert, NUMBER, numbered, rowsNumbered } from "./sql_by_user.ts";
 import { PortionsBySize } from "./portions.ts";
 import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
-import { cellFrom, selected } from "./sql_windows.ts";
 
 /** Where a stored session is in its table. */
 const PLACE = { name: "place", type: "tid" } as const;
@@ -105,7 +104,7 @@ async function continuedBy(
   const unmerged = table.measured.filter(({ name }) => !merged.has(name));
   const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
   const names = unmerged.map(({ name }) => `, t.${name}`).join("");
-  const { bytes, cells: stored } = await queryPacked(
+  const found = await queryPacked(
     tx,
     [NUMBER, PLACE, ...unmerged],
     `select v.n::integer - 1 as n, t.ctid as place${names}
@@ -122,11 +121,7 @@ async function continuedBy(
       ...view.by.map((d) => arrayOf(cells.get(COLUMN_OF[d])!, "text", rows)),
     ],
   );
-  const numbers = stored.get(NUMBER.name) as Float64Array;
-  // A loop, because `Int32Array.from` looks for an iterator first.
-  const touching = new Int32Array(numbers.length);
-  for (let i = 0; i < touching.length; i++) touching[i] = rows[numbers[i]!]!;
-  return { rows: touching, bytes, stored };
+  return { rows: rowsNumbered(found, rows), bytes: found.bytes, stored: found.cells };
 }
 
 /**
@@ -306,6 +301,24 @@ async function touched(
     found.set(g, [...found.get(g) ?? [], session]);
   }
   return found;
+}
+
+/** SQL that selects a column as text, so that the result does not depend on the client's parsers. */
+export function selected({ name, type }: Column): string {
+  switch (type) {
+    case "timestamptz":
+      return `(extract(epoch from t.${name}) * 1000)::bigint::text as ${name}`;
+    case "bytea":
+      return `encode(t.${name}, 'hex') as ${name}`;
+    default:
+      return `t.${name}::text as ${name}`;
+  }
+}
+
+/** The cell from the text that `selected` returns. */
+export function cellFrom(text: string | null, type: Column["type"]): Cell {
+  if (text === null || type === "text") return text;
+  return type === "bytea" ? Uint8Array.fromHex(text) : Number(text);
 }
 
 async function remove(tx: Database, schema: string, view: View, rows: readonly Row[]): Promise<void> {

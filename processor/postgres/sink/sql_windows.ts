@@ -2,8 +2,7 @@
  * Writes windows with measures that SQL cannot merge: reads stored rows, merges them in memory, and writes them back.
  * @module
  */
-import { type Cell, cellAt, codesOf, rowsBelow } from "../../columns/cells.ts";
-import type { Column } from "../../measures/measure.ts";
+import { cellAt, rowsBelow } from "../../columns/cells.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import { deltaOf, mergeValues, rowOf } from "../../pipeline/fold.ts";
 import type { Delta, Row } from "../../views/view.ts";
@@ -12,26 +11,8 @@ import { arrayOf, arrayParameter } from "../binary.ts";
 import { keyMatch } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
 import { PortionsBySize } from "./portions.ts";
-import { columnsIn, insert, NUMBER, numbered } from "./sql_by_user.ts";
+import { columnsIn, insert, NUMBER, numbered, rowsNumbered } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
-
-/** SQL that selects a column as text, so that the result does not depend on the client's parsers. */
-export function selected({ name, type }: Column): string {
-  switch (type) {
-    case "timestamptz":
-      return `(extract(epoch from t.${name}) * 1000)::bigint::text as ${name}`;
-    case "bytea":
-      return `encode(t.${name}, 'hex') as ${name}`;
-    default:
-      return `t.${name}::text as ${name}`;
-  }
-}
-
-/** The cell from the text that `selected` returns. */
-export function cellFrom(text: string | null, type: Column["type"]): Cell {
-  if (text === null || type === "text") return text;
-  return type === "bytea" ? Uint8Array.fromHex(text) : Number(text);
-}
 
 /** Rows of the first portion: a set of users has at most 32 KiB. */
 const FIRST_ROWS = 64;
@@ -91,7 +72,7 @@ async function storedWindows(tx: Database, schema: string, delta: Delta, rows: I
     ...table.window.map(({ name }) => `t.${name} = v.${name}`),
     ...view.by.map((dimension) => keyMatch(dimension, `v.${COLUMN_OF[dimension]}`)),
   ];
-  const { bytes, cells: stored } = await queryPacked(
+  const found = await queryPacked(
     tx,
     [NUMBER, ...table.measured],
     `select v.n::integer - 1 as n, ${table.measured.map(({ name }) => `t.${name}`).join(", ")}
@@ -100,10 +81,9 @@ async function storedWindows(tx: Database, schema: string, delta: Delta, rows: I
        join ${schema}.${table.name} t on ${same.join(" and ")}`,
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
   );
-  const numbers = stored.get(NUMBER.name) as Float64Array;
   return {
-    rows: codesOf(rowsBelow(numbers.length), (i) => rows[numbers[i]!]!),
-    bytes,
-    valuesOf: (i) => valuesOf(view, (column) => cellAt(stored.get(column)!, i)),
+    rows: rowsNumbered(found, rows),
+    bytes: found.bytes,
+    valuesOf: (i) => valuesOf(view, (column) => cellAt(found.cells.get(column)!, i)),
   };
 }
