@@ -11,7 +11,7 @@ import { withCommas } from "../status/text.ts";
 import { connected, type DatabaseSettings } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import { type Output, Progress } from "./cli/progress.ts";
-import { similarTo } from "./cli/similar.ts";
+import { suggestion } from "./cli/similar.ts";
 import { ready } from "../postgres/operations/ready.ts";
 
 /** What to export. */
@@ -65,11 +65,8 @@ async function find(db: Database, name: string): Promise<Exportable> {
   const all = await exportables(db);
   const found = all.get(name);
   if (found !== undefined) return found;
-  const names = [...all.keys()];
-  const similar = similarTo(name, names);
   throw new WrongUse(
-    `${JSON.stringify(name)} is no report or table that this login may read` +
-      `${similar === null ? "" : `; did you mean ${similar}?`}\nThere are ${names.join(", ")}`,
+    `${JSON.stringify(name)} is no report or table that this login may read${suggestion(name, [...all.keys()])}`,
   );
 }
 

@@ -15,7 +15,7 @@ import {
   type Change,
   changesIn,
   declarationsOf,
-  losesRows,
+  emptied,
   takenNames,
 } from "../postgres/operations/declarations.ts";
 import { ready } from "../postgres/operations/ready.ts";
@@ -65,7 +65,7 @@ export async function applyViews(
     const changes = changesIn(await declarationsOf(db), declared);
     const code = faultsOf(await takenNames(db, changes), output);
     if (code !== EXIT.done) return code;
-    const dropped = changes.filter(losesRows).map(({ view }) => view.name);
+    const dropped = emptied(changes);
     if (dropped.length > 0 && !drop) {
       describe(changes, declared, output);
       output.writeError(`this drops the rows of ${dropped.join(", ")}: nothing was changed; add --drop to go on\n`);

@@ -2,7 +2,7 @@
  * A declared view as the pipeline computes it.
  * @module
  */
-import type { Dimension, Quantity } from "../columns/batch.ts";
+import { type Dimension, OPTIONAL, type Quantity } from "../columns/batch.ts";
 import { distinctUsers } from "../measures/distinct_users.ts";
 import { max, min } from "../measures/extremes.ts";
 import { ANY, type Filter, type Matcher, type Measure } from "../measures/measure.ts";
@@ -27,10 +27,11 @@ const DIMENSION: { readonly [key in typeof KEYS[number]]: Dimension } = {
  */
 export function viewOf({ name, description, filter, window, keys, measures }: DeclaredView): View {
   const by = keys.map((key) => DIMENSION[key]);
-  const columns = new Map<string, string>();
   const where: Filter = {
     // An event without a product has no place among products.
-    ...Object.fromEntries(keys.filter((key) => key === "product" || key === "campaign").map((key) => [key, [ANY]])),
+    ...Object.fromEntries(
+      by.filter((dimension) => OPTIONAL.includes(dimension)).map((dimension) => [dimension, [ANY]]),
+    ),
     ...filterOf(filter),
   };
   const made = view({
@@ -45,7 +46,7 @@ export function viewOf({ name, description, filter, window, keys, measures }: De
       ) => [column, measureOf(column, declared.measure, filterOf(declared.filter))]),
     ),
   });
-  for (const column of OTHERS) columns.set(column, "the window or the keys");
+  const columns = new Map(OTHERS.map((column) => [column, "the window or the keys"]));
   for (const [measure, { columns: of }] of Object.entries(made.measures)) {
     for (const { name: column } of of(measure)) {
       const before = columns.get(column);

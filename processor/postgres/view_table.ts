@@ -97,6 +97,7 @@ function statesOf(view: View): string[] {
     .map(({ name }) => name);
 }
 
-function quoted(text: string): string {
+/** A text as a string of SQL. */
+export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }

@@ -14,6 +14,12 @@ export function similarTo(word: string, words: readonly string[]): string | null
   return nearest?.each ?? null;
 }
 
+/** What follows an error about a word that is none of these: the one that may have been meant, and all of them. */
+export function suggestion(word: string, words: readonly string[]): string {
+  const similar = similarTo(word, words);
+  return `${similar === null ? "" : `; did you mean ${similar}?`}\nThere are ${words.join(", ")}`;
+}
+
 /** Least number of characters to insert, delete or replace that make one word the other (Levenshtein). */
 function changesBetween(a: string, b: string): number {
   let before = Array.from({ length: b.length + 1 }, (_, n) => n);

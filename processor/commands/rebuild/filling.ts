@@ -12,7 +12,7 @@ import { ForgettingSink, Forgotten, HeldSource } from "../../postgres/sink/forge
 import { KafkaSource } from "../../kafka/source.ts";
 import { verifySchema } from "../../postgres/operations/migrations.ts";
 import { positionsOf } from "../../postgres/operations/progress.ts";
-import { type Plan } from "../../postgres/operations/rebuild_plan.ts";
+import type { Plan } from "../../postgres/operations/rebuild_plan.ts";
 import { StagedDays } from "../../postgres/operations/rebuild_tables.ts";
 import { UpToSource } from "../../postgres/operations/up_to_source.ts";
 import { STAGING } from "../../postgres/schema.ts";
@@ -22,7 +22,7 @@ import type { Sink } from "../../pipeline/commit.ts";
 import { Kernel } from "../../kernel/kernel.ts";
 import type { Records } from "../../records.ts";
 import { forShop } from "../../views/mod.ts";
-import { type TimeZone } from "../../views/time_zone.ts";
+import type { TimeZone } from "../../views/time_zone.ts";
 import { DAY_MS } from "../../views/view.ts";
 import { clusterOf } from "../cli/cluster.ts";
 import { loginTo } from "../cli/connection.ts";

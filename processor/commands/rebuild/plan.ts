@@ -3,8 +3,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type Settings } from "../../config/config.ts";
-import { type Rate } from "../../currency.ts";
+import type { Settings } from "../../config/config.ts";
+import type { Rate } from "../../currency.ts";
 import { currencyInWords, currencyUsed, hasRevenueBefore } from "../../postgres/currency.ts";
 import type { Database } from "../../postgres/database.ts";
 import { daysInUse, dayStart, nameInPostgres, nextDayStart } from "../../postgres/time_zone.ts";

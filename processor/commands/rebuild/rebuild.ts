@@ -8,15 +8,15 @@ import type { Database } from "../../postgres/database.ts";
 import { holdOperationLock, retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../../postgres/locks.ts";
 import { timeZoneNamed } from "../../postgres/time_zone.ts";
 import { positionsOf } from "../../postgres/operations/progress.ts";
-import { type Plan, type Reach } from "../../postgres/operations/rebuild_plan.ts";
+import type { Plan, Reach } from "../../postgres/operations/rebuild_plan.ts";
 import { swap, verifyRoomForSwap } from "../../postgres/operations/rebuild_swap.ts";
 import { begin, isUnderWay, reachOf } from "../../postgres/operations/rebuild_tables.ts";
 import { ZoneSince } from "../../views/time_zone.ts";
 import { DAY_MS, type View } from "../../views/view.ts";
 import { connected } from "../cli/connection.ts";
 import { EXIT, WrongUse } from "../cli/exit.ts";
-import { type Output } from "../cli/progress.ts";
-import { similarTo } from "../cli/similar.ts";
+import type { Output } from "../cli/progress.ts";
+import { suggestion } from "../cli/similar.ts";
 import { withCommas } from "../../status/text.ts";
 import { ready } from "../../postgres/operations/ready.ts";
 import { Filling } from "./filling.ts";
@@ -85,12 +85,7 @@ function rebuiltViews(settings: RebuildSettings, name: string | undefined): read
   const chosen = views.filter((view) => name === undefined || view.name === name);
   if (chosen.length > 0) return chosen;
   const names = views.map((view) => view.name);
-  const similar = similarTo(name!, names);
-  throw new WrongUse(
-    `--view is ${JSON.stringify(name)}, which is no view${
-      similar === null ? "" : `; did you mean ${similar}?`
-    }\nThere are ${names.join(", ")}`,
-  );
+  throw new WrongUse(`--view is ${JSON.stringify(name)}, which is no view${suggestion(name!, names)}`);
 }
 
 function consent(ask: RebuildOptions["ask"]): boolean {
@@ -105,12 +100,6 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
   const records = starts.reduce(
     (sum, { partition, from }) => sum + Math.max(0, (positions.get(partition)?.next ?? 0) - from),
     0,
-  );
-  const { rows: [row] } = await db.query<{ size: string }>(
-    `select pg_size_pretty((sum(pg_total_relation_size(c.oid)) * $1::float8
-         / greatest(1, (select sum(consumed) from clickstream.progress)))::bigint) as size
-       from pg_class c where c.relnamespace = 'clickstream'::regnamespace and c.relkind = 'r'`,
-    [records],
   );
   const firstMs = Math.max(plan.fromMs, logBeginsMs ?? 0);
   const days = Math.floor(Date.now() / DAY_MS) - Math.floor(firstMs / DAY_MS) + 1;
@@ -128,11 +117,22 @@ async function described(db: Database, plan: Plan, { starts, logBeginsMs }: Reac
     `reads about ${withCommas(records)} records of topic ${plan.topic}, in about ${minutes} min`,
     ...plan.isWhole
       ? [
-        `needs about ${row!.size} of disk space until it is done` +
+        `needs about ${await sizeOf(db, records)} of disk space until it is done` +
         (plan.storeEvents ? `, and about ${days} daily partitions of events` : ""),
       ]
       : [],
   ];
+}
+
+/** About how much space the rows of so many records take in all tables, in words. */
+async function sizeOf(db: Database, records: number): Promise<string> {
+  const { rows: [row] } = await db.query<{ size: string }>(
+    `select pg_size_pretty((sum(pg_total_relation_size(c.oid)) * $1::float8
+         / greatest(1, (select sum(consumed) from clickstream.progress)))::bigint) as size
+       from pg_class c where c.relnamespace = 'clickstream'::regnamespace and c.relkind = 'r'`,
+    [records],
+  );
+  return row!.size;
 }
 
 async function fillAndSwap(

@@ -7,7 +7,7 @@ import { columnComments } from "../../declared/comments.ts";
 import type { View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
-import { createTable } from "../view_table.ts";
+import { createTable, quoted } from "../view_table.ts";
 
 /** What a file changes in one view. */
 export interface Change {
@@ -80,9 +80,9 @@ export async function takenNames(db: Database, changes: readonly Change[]): Prom
   return rows.map(({ name }) => name);
 }
 
-/** True if a change drops rows. */
-export function losesRows({ kind }: Change): boolean {
-  return kind === "replace" || kind === "drop";
+/** Names of the views that lose their rows. */
+export function emptied(changes: readonly Change[]): string[] {
+  return changes.filter(({ kind }) => kind === "replace" || kind === "drop").map(({ view }) => view.name);
 }
 
 /**
@@ -97,7 +97,7 @@ export async function applyDeclarations(db: Database, file: DeclaredViews, mayDr
   return await db.transaction(async (tx) => {
     await tx.exec(`set local role clickstream_owner; lock table ${SCHEMA}.declarations in access exclusive mode`);
     const changes = changesIn(await declarationsOf(tx), file);
-    const dropped = changes.filter(losesRows).map(({ view }) => view.name);
+    const dropped = emptied(changes);
     if (dropped.length > 0 && !mayDrop) {
       throw new Error(`could not apply ${file.file}: it drops the rows of ${dropped.join(", ")}; nothing was changed`);
     }
@@ -117,7 +117,6 @@ export async function applyDeclarations(db: Database, file: DeclaredViews, mayDr
 
 function commentsOn(view: View): string {
   const table = `${SCHEMA}.${view.name}`;
-  const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
   return [
     `comment on table ${table} is ${quoted(view.about)};`,
     ...Object.entries(columnComments(view)).map(([column, text]) =>
