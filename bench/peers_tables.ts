@@ -58,7 +58,7 @@ export async function written(db: Database, schema: string, atLeast = 0): Promis
   if (events < atLeast) return { events, views: 0, windows: 0, users: 0 };
   const { views } = await sums<"views">(`select coalesce(sum(views), 0)::float8 as views from ${schema}.pages`);
   const active = await sums<"windows" | "users">(
-    `select count(*)::float8 as windows, coalesce(sum(users), 0)::float8 as users from ${schema}.active_users`,
+    `select count(distinct window_start)::float8 as windows, coalesce(sum(users), 0)::float8 as users from ${schema}.active_users`,
   );
   return { events, views, ...active };
 }
@@ -99,8 +99,10 @@ interface Numbers {
 }
 
 async function rowsOf(url: string, name: string, { key, counts }: Table): Promise<Map<string, Numbers>> {
-  const sql = `select (${key.join(", ")}, '')::text as key, users::float8 as users,
-    concat_ws(' ', ${[...counts, "null"].join(", ")}) as counts from ${name}`;
+  // Ours have a row for people and one for bots; no user of the simulator is both.
+  const sql = `select (${key.join(", ")}, '')::text as key, sum(users)::float8 as users,
+    concat_ws(' ', ${[...counts.map((count) => `sum(${count})`), "null"].join(", ")}) as counts
+    from ${name} group by ${key.join(", ")}`;
   type Row = { readonly key: string; readonly users: number; readonly counts: string };
   const { rows } = await using(url, (db) => db.query<Row>(sql));
   return new Map(rows.map(({ key, users, counts }) => [key, { users, counts: counts.split(" ").map(Number) }]));

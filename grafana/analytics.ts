@@ -33,7 +33,7 @@ const activeUsers = lines(
   series(`
 select $__timeGroupAlias(window_end, $__interval), max(users) as "active users"
 from clickstream.active_users
-where window_end > $__timeFrom() and window_end <= $__timeTo()
+where not is_bot and window_end > $__timeFrom() and window_end <= $__timeTo()
 group by 1
 order by 1`),
 );
@@ -233,7 +233,7 @@ const currencies = table(
     description:
       "Purchases of the UTC days of this time range by the currency that they were sent in, and their revenue, converted " +
       "to CURRENCY if it is set. Without a rate, a purchase adds nothing to revenue: fill the rates, and run a rebuild. " +
-      OF_ALL,
+      "Of people and bots, on all devices and in all regions.",
     empty: "No purchases with a currency in this time range",
   },
   rows(`
@@ -249,6 +249,43 @@ order by 2 desc, 1`),
     revenue: { unit: "locale", decimals: 0, as: "gauge" },
     "without a rate": { unit: "locale", width: 130 },
     "first day without": RECENT,
+  },
+);
+
+const botShares = lines(
+  {
+    title: "Share of bots",
+    description:
+      "Events with a user agent on the list of bots ÷ all events, and sessions of bots ÷ all sessions, by the hour or " +
+      "longer step, in whole steps. A session is a bot's if one of its events is, or if it has at least 200 events and " +
+      "more than 60 per started minute. Of the other panels, only Purchases by currency counts bots. Of all devices and regions.",
+    unit: "percentunit",
+    empty: "No events and no sessions in this time range",
+  },
+  series(`
+select "time", event_share as "events of bots", session_share as "sessions of bots"
+from clickstream.bot_shares(${wholeSteps(STEP)}, ${STEP})`),
+  { step: "1h" },
+);
+
+const bots = table(
+  {
+    title: "Bots by day",
+    description: "Events and sessions of bots, and what share of all events and sessions they are, by UTC day. " +
+      "The first and the last day may be cut off. Of all devices and regions.",
+    empty: "No events and no sessions in this time range",
+  },
+  rows(`
+select to_char("time" at time zone 'UTC', 'YYYY-MM-DD') as day, bot_events as "events of bots",
+  event_share as "share of events", bot_sessions as "sessions of bots", session_share as "share of sessions"
+from clickstream.bot_shares(${RANGE}, interval '24 hours')
+order by 1 desc`),
+  {
+    day: { width: 110, unit: "string" },
+    "events of bots": { unit: "locale" },
+    "share of events": { unit: "percentunit", decimals: 1, width: 130 },
+    "sessions of bots": { unit: "locale", width: 130 },
+    "share of sessions": { unit: "percentunit", decimals: 1, width: 130 },
   },
 );
 
@@ -300,5 +337,6 @@ export const ANALYTICS: Dashboard = dashboard({
       closed: true,
       lines: [{ height: 11, panels: [[24, channels]] }, { height: 13, panels: [[24, campaigns]] }],
     },
+    { title: "Bots", closed: true, lines: [{ height: 10, panels: [[12, botShares], [12, bots]] }] },
   ],
 });

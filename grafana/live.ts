@@ -58,7 +58,7 @@ const activeNow = number(
   series(`
 select m.minute + interval '1 minute' as "time", coalesce(a.users, 0) as "active users"
 from ${LAST_MINUTES}
-left join clickstream.active_users a on a.window_start = m.minute - interval '4 minutes'
+left join clickstream.active_users a on a.window_start = m.minute - interval '4 minutes' and not a.is_bot
 order by m.minute`),
 );
 

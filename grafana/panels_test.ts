@@ -128,8 +128,11 @@ async function disobedient(db: Database, dashboard: Dashboard, all: Look, some: 
         await ask(db, panel, target, dashboard, all),
         await ask(db, panel, target, dashboard, some),
       ];
-      const isOfChosen = /Of the devices and regions chosen above/.test(panel.description!);
-      assert.ok(isOfChosen || /Of all devices and regions/.test(panel.description!), `${panel.title} does not say`);
+      const isOfChosen = /Of people, on the devices and in the regions chosen above/.test(panel.description!);
+      assert.ok(
+        isOfChosen || /(?:Of|on) all devices and (?:in all )?regions/.test(panel.description!),
+        `${panel.title} does not say`,
+      );
       if (isDeepStrictEqual(whole, part) === isOfChosen) wrong.push(panel.title!);
     }
   }

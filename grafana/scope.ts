@@ -33,12 +33,12 @@ order by 1, 2`);
 export const DEVICES = chosen("device");
 /** The chosen regions, as an argument of a report. */
 export const REGIONS = chosen("region");
-/** Condition on a row with a device and a region. */
+/** Condition on a row with a device, a region and a mark of bots. */
 export const IS_CHOSEN =
-  `(${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
+  `not is_bot and (${DEVICES} is null or device = any (${DEVICES})) and (${REGIONS} is null or region = any (${REGIONS}))`;
 /** Says that a panel keeps to the choice. */
-export const OF_CHOSEN = "Of the devices and regions chosen above.";
+export const OF_CHOSEN = "Of people, on the devices and in the regions chosen above.";
 /** Says that a panel does not. */
-export const OF_ALL = "Of all devices and regions: not stored per device or region.";
+export const OF_ALL = "Of people, on all devices and in all regions: not stored per device or region.";
 /** Text of a panel without events. */
 export const NOTHING = "No events in this time range";

@@ -27,6 +27,7 @@ import campaigns from "./0022_campaigns.sql" with { type: "text" };
 import unusualHours from "./0023_unusual_hours.sql" with { type: "text" };
 import currencies from "./0024_currencies.sql" with { type: "text" };
 import timeZone from "./0025_time_zone.sql" with { type: "text" };
+import bots from "./0026_bots.sql" with { type: "text" };
 import declaredViews from "./0027_declared_views.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
@@ -63,5 +64,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0023_unusual_hours.sql", sql: unusualHours },
   { name: "0024_currencies.sql", sql: currencies },
   { name: "0025_time_zone.sql", sql: timeZone },
+  { name: "0026_bots.sql", sql: bots },
   { name: "0027_declared_views.sql", sql: declaredViews },
 ];

@@ -109,8 +109,8 @@ const JUDGES = /^processor\/(oracle|commands\/demo)\//;
 const PURE =
   /^processor\/(event\.ts|currency\.ts|records\.ts|refusal\.ts|(columns|decode|kernel|measures|views|pipeline|translate|status|oracle)\/)|^generator\/(?!aws|handler|ndjson)/;
 
-/** Accepted exceptions: the page's files are read when the program is built, and one `md5` is PostgreSQL's function. */
-const PACKAGES_OF_PURE = /^(uplot\/|node:(buffer|util)$)/;
+/** Accepted exceptions: the page's files are read when the program is built, and `isbot` is a list. */
+const PACKAGES_OF_PURE = /^(uplot\/|isbot(\/|$)|node:(buffer|util)$)/;
 
 const WORLD =
   /\bDeno\.|\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bconsole\.|\bset(?:Timeout|Interval|Immediate)\b|\bperformance\.|\bcrypto\.|\bprocess\.|\bfetch\(|\bnew Worker\b/;

@@ -39,14 +39,16 @@ const inList: Edit = (text, name) =>
     .replace(/^\];/m, `  { name: "${name}", sql: added },\n];`);
 
 const REPORT = `set local role clickstream_owner;
-create function clickstream.buyers("from" timestamptz, "to" timestamptz) returns table (buyers bigint, conversions bigint)
+create function clickstream.buyers("from" timestamptz, "to" timestamptz, bots boolean default false)
+returns table (buyers bigint, conversions bigint)
 language sql stable parallel safe
 begin atomic
   select count(distinct s.user_id), count(*) from clickstream.sessions s
-  where s.started_at >= "from" and s.started_at < "to" and s.purchases > 0;
+  where s.started_at >= "from" and s.started_at < "to" and s.purchases > 0 and (bots or not s.is_bot);
 end;
-comment on function clickstream.buyers(timestamptz, timestamptz) is 'Users with a purchase.';
-grant execute on function clickstream.buyers(timestamptz, timestamptz) to clickstream_reader;
+comment on function clickstream.buyers(timestamptz, timestamptz, boolean) is
+  'Users with a purchase. Of people only, unless bots is true.';
+grant execute on function clickstream.buyers(timestamptz, timestamptz, boolean) to clickstream_reader;
 `;
 
 const REASON = (known: readonly string[]) =>

@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { ALERTS } from "../grafana/prometheus/alerts.ts";
 import { describeSettings } from "../processor/config/settings_shown.ts";
+import { BOT_LIST_VERSION } from "../processor/measures/bot_list.ts";
+import { BOT_EVENTS, BOT_EVENTS_A_MINUTE } from "../processor/measures/bots.ts";
 import { type Files, readSources } from "./imports.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -200,4 +202,10 @@ Deno.test("every task that a document names exists", async () => {
   );
   assert.ok(named.length > 40);
   assert.deepEqual(named.filter(({ name }) => !Object.hasOwn(tasks, name)), []);
+});
+
+Deno.test("docs/questions.md names the version of the list of bots, and the pace by which it tells them", async () => {
+  const page = await Deno.readTextFile(new URL("docs/questions.md", ROOT));
+  assert.ok(page.includes(`version ${BOT_LIST_VERSION}`), BOT_LIST_VERSION);
+  assert.ok(page.includes(`at least ${BOT_EVENTS} events and more than ${BOT_EVENTS_A_MINUTE} per started minute`));
 });

@@ -13,6 +13,7 @@ export const SBOM = new URL("docs/sbom.cdx.json", ROOT);
 /** Licences that allow to pass on a program with this code, whatever the program's own licence is. */
 export const ALLOWED_LICENSES: readonly string[] = [
   ...["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD", "BlueOak-1.0.0", "PostgreSQL", "Python-2.0"],
+  "Unlicense",
 ];
 
 /** A package with code in the binary. */

@@ -12,9 +12,12 @@ import { type Dictionary, NONE, type Sequence } from "./strings.ts";
 /** Most events in one batch. */
 export const BATCH_EVENTS = 8192;
 
-/** Dimensions that a view may group or filter by. `pagePath` is the page as `cutPage` cuts it. */
+/**
+ * Dimensions that a view may group or filter by. `pagePath` is the page as `cutPage` cuts it; `bot` is `true` if the
+ * event's `userAgent` is on the list of bots. Decoders leave `bot` unwritten: it is marked before events are folded.
+ */
 export const DIMENSIONS = [
-  ...["type", "user", "session", "pagePath", "device", "region", "product", "campaign", "currency"] as const,
+  ...["type", "user", "session", "pagePath", "device", "region", "product", "campaign", "currency", "bot"] as const,
 ] as const;
 
 /** One of `DIMENSIONS`. */
@@ -25,7 +28,7 @@ export const OPTIONAL: readonly Dimension[] = ["session", "product", "campaign",
 
 /** Columns of codes: the dimensions, and other fields of raw events, such as the page as it was sent. */
 export const CODED = [
-  ...["type", "user", "session", "pagePath", "device", "region"] as const,
+  ...["type", "user", "session", "pagePath", "device", "region", "bot"] as const,
   ...["page", "referrer", "product", "campaign", "currency", "userAgent", "order"] as const,
 ] as const;
 
@@ -40,12 +43,14 @@ export interface Wanted {
   /** The identity, which breaks ties between events of the same time. */
   readonly ids: boolean;
   readonly sessions: boolean;
-  /** The currency, and the fields of raw events that are no dimension; implies all others. */
+  /** The `userAgent`, by which events are marked as a bot's. */
+  readonly agents: boolean;
+  /** The currency, and the other fields of raw events that nothing above names; implies all others. */
   readonly events: boolean;
 }
 
 /** All columns. */
-export const EVERYTHING: Wanted = { ids: true, sessions: true, events: true };
+export const EVERYTHING: Wanted = { ids: true, sessions: true, agents: true, events: true };
 
 /** The strings of one commit, and the topic of its events. */
 export type Dictionaries =
@@ -59,9 +64,12 @@ export type Dictionaries =
   }
   & { readonly [column in Coded]: Dictionary };
 
+/** Texts that always have the codes 0, 1, 2, … in the dictionary of a column: a mark's code is its value. */
+export const FIXED: { readonly [column in Coded]?: readonly string[] } = { bot: ["false", "true"] };
+
 /** Empty dictionaries for the next commit. */
 export function dictionaries(topic: string, keyed: KeyedHash, wanted = EVERYTHING): Dictionaries {
-  const columns = Object.fromEntries(CODED.map((name) => [name, new TextDictionary(keyed)])) as Record<
+  const columns = Object.fromEntries(CODED.map((name) => [name, new TextDictionary(keyed, FIXED[name])])) as Record<
     Coded,
     TextDictionary
   >;
@@ -131,7 +139,8 @@ function columnsFor(capacity: number): Columns {
 export type EventColumn =
   & { readonly name: string }
   & (
-    | { readonly of: "id" | Coded; readonly type: "text" }
+    | { readonly of: "id" | Exclude<Coded, "bot">; readonly type: "text" }
+    | { readonly of: "bot"; readonly type: "boolean" }
     | { readonly of: "partition"; readonly type: "integer" }
     | { readonly of: EventNumber; readonly type: "bigint" | "timestamptz" }
   );

@@ -13,10 +13,16 @@ export class TextDictionary implements Dictionary {
   readonly #codes = new Map<string, number>();
   readonly #arena = new Arena();
   readonly #keyed: KeyedHash;
+  readonly #fixed: readonly string[];
 
-  /** @param keyed hashes strings that are compared by their hash alone */
-  constructor(keyed: KeyedHash) {
+  /**
+   * @param keyed hashes strings that are compared by their hash alone
+   * @param fixed strings that always have the codes 0, 1, 2, …
+   */
+  constructor(keyed: KeyedHash, fixed: readonly string[] = []) {
     this.#keyed = keyed;
+    this.#fixed = fixed;
+    for (const text of fixed) this.internText(text);
   }
 
   get count(): number {
@@ -66,6 +72,7 @@ export class TextDictionary implements Dictionary {
     this.#codes.clear();
     this.#arena.clear();
     this.generation++;
+    for (const text of this.#fixed) this.internText(text);
   }
 }
 

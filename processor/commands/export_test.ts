@@ -44,7 +44,7 @@ onEachDatabase("export", {
     assert.ok(retention !== undefined && counts["refusals"] === 0);
     assert.ok(!all.has("hash_key") && !all.has("schema_version"));
     assert.deepEqual(all.get("active_users")!.columns.map(({ name, type }) => [name, type]), [
-      ...[["window_start", "time"], ["window_end", "time"], ["users", "bigint"]],
+      ...[["window_start", "time"], ["window_end", "time"], ["users", "bigint"], ["is_bot", "boolean"]],
     ]);
   },
 });

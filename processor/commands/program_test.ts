@@ -95,7 +95,12 @@ const SCENES: readonly (readonly [string, Readonly<Record<string, string>>, numb
   ["config show --json", {}, 0, /^\{"name":"KAFKA_BROKERS","value":"localhost:9092","source":"default"\}\n/],
   ["--config /nowhere run", {}, 2, /cannot read --config \/nowhere/],
   ["version", {}, 0, /^\d+\.\d+\.\d+\n$/],
-  ["version --json", {}, 0, /^\{"version":"[^"]+","deno":"[^"]+","v8":"[^"]+","target":"[^"]+"\}\n$/],
+  [
+    "version --json",
+    {},
+    0,
+    /^\{"version":"[^"]+","deno":"[^"]+","v8":"[^"]+","target":"[^"]+","isbot":"\d+\.\d+\.\d+"\}\n$/,
+  ],
   ["completions ksh", {}, 2, /'ksh' is invalid.*Allowed choices are bash, zsh, fish/],
   [
     "migrate",

@@ -130,7 +130,8 @@ function linesOf(report: Report): string[] {
   return [
     ...head.filter((line) => line !== ""),
     "",
-    `clickstream ${report.version} as ${report.instance}, topic ${report.topic}, since ${report.startedAt}`,
+    `clickstream ${report.version} as ${report.instance}, topic ${report.topic}, since ${report.startedAt}, ` +
+    `bots by isbot ${report.isbot}`,
     counts,
     commit,
     ...moneyLines(report.money ?? null),

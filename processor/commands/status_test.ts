@@ -61,7 +61,10 @@ Deno.test("status shows a running service as a table and as JSON, and what to ch
   const { code, out, err } = await clickstream(["status", "--once"], env);
   assert.deepEqual([code, err], [0, ""]);
   assert.match(out, /^Behind by 2,000 records/);
-  assert.match(out, /^clickstream 1\.2\.3 as here\/1, topic clicks, since 2026-11-25T12:00:00\.000Z$/m);
+  assert.match(
+    out,
+    /^clickstream 1\.2\.3 as here\/1, topic clicks, since 2026-11-25T12:00:00\.000Z, bots by isbot \d/m,
+  );
   assert.match(out, /^lag: 2,000 records; recent restarts: 1$/m);
   assert.match(out, /^ +2026-11-25T12:00:00\.000Z database_unavailable: gone\\u\{1b\}\[2J$/m);
   assert.match(out, /^ *partition +next offset +high watermark +lag +event-time watermark *$/m);

@@ -26,6 +26,7 @@ const KEYS: { readonly [dimension in Dimension]?: Readonly<Record<string, string
   region: { region: "Where the shoppers are, or unknown." },
   product: { product_id: "The product.", product_id_key: "Hash of product_id, for the key." },
   campaign: { campaign: "The campaign.", campaign_key: "Hash of campaign, for the key." },
+  bot: { is_bot: "Whether these are the events with a user agent on the list of bots." },
 };
 
 function ofMeasure(name: string, { kind, of, columns }: Measure): [column: string, comment: string][] {

@@ -38,7 +38,7 @@ Deno.test("a file of views becomes the views that it declares", () => {
     campaign: [{ around: ["", ""] }],
   });
   assert.deepEqual(carts!.window, { kind: "hopping", widthMs: 900_000, everyMs: 300_000 });
-  assert.deepEqual(carts!.by, ["campaign", "device"]);
+  assert.deepEqual(carts!.by, ["campaign", "device", "bot"]);
   const measured = Object.entries(carts!.measures).map(([name, { kind, of, where }]) => [name, kind, of, where]);
   assert.deepEqual(measured, [
     ["carts", "count", undefined, {}],
@@ -47,7 +47,7 @@ Deno.test("a file of views becomes the views that it declares", () => {
     ["phone_carts", "count", undefined, { device: ["mobile"] }],
     ["last_page", "last", "pagePath", {}],
   ]);
-  assert.deepEqual([days!.window.kind, days!.by], ["day", ["product"]]);
+  assert.deepEqual([days!.window.kind, days!.by], ["day", ["product", "bot"]]);
   // Events without a product have no row.
   assert.deepEqual(days!.where, { product: [{ around: ["", ""] }] });
   assert.match(hash, /^[0-9a-f]{64}$/);
@@ -126,6 +126,9 @@ const FAULTS: readonly (readonly [text: string, faults: readonly string[]])[] = 
   ]],
   [changed({ measures: "{ device: count }" }), [
     '2:5 view "baskets": device has a column device, as the window or the keys',
+  ]],
+  [changed({ measures: "{ is_bot: count }" }), [
+    '2:5 view "baskets": is_bot has a column is_bot, as the window or the keys',
   ]],
   [changed({ measures: "{ a: last page, a_at: count }" }), ['2:5 view "baskets": a_at has a column a_at, as a']],
   [changed({ measures: "{ a: average price }" }), [

@@ -26,7 +26,8 @@ const DIMENSION: { readonly [key in typeof KEYS[number]]: Dimension } = {
  * @throws {RangeError} naming the view and what is wrong with it
  */
 export function viewOf({ name, description, filter, window, keys, measures }: DeclaredView): View {
-  const by = keys.map((key) => DIMENSION[key]);
+  // As in the built-in views: bots are counted, but never in the same row as people.
+  const by = [...keys.map((key) => DIMENSION[key]), "bot" as const];
   const where: Filter = {
     // An event without a product has no place among products.
     ...Object.fromEntries(
@@ -62,7 +63,7 @@ export function viewOf({ name, description, filter, window, keys, measures }: De
 /** Columns that tables have besides measures. */
 const OTHERS: readonly string[] = [
   ...["window_start", "window_end", "day", "event_type", "page", "page_key", "device", "region"],
-  ...["product_id", "product_id_key", "campaign", "campaign_key"],
+  ...["product_id", "product_id_key", "campaign", "campaign_key", "is_bot"],
 ];
 
 function windowOf(declared: DeclaredView["window"]): Window {

@@ -7,7 +7,7 @@ import { isDecided, oracleLog, shopMoney, START_MS } from "../testing/arbitrary_
 import { type Range, rangeOf } from "../oracle/reports.ts";
 import { fromJson } from "../oracle/logs.ts";
 import type { ShopMoney } from "../oracle/money.ts";
-import { compareReports, formatReportDifferences } from "../oracle/report_tables.ts";
+import { compareReports, formatReportDifferences } from "../oracle/report_differences.ts";
 import { VIEWS } from "../views/mod.ts";
 import { DAY_MS } from "../views/view.ts";
 import type { Database } from "../postgres/database.ts";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { BOT_LIST_VERSION } from "../measures/bot_list.ts";
 import { Activity } from "../status/activity.ts";
 import { addressText } from "../config/address.ts";
 import { ASSETS } from "../status/assets.ts";
@@ -74,6 +75,7 @@ Deno.test("serves the status report as JSON", () =>
       },
       at: "2026-11-01T12:00:01.000Z",
       version: "1.2.3",
+      isbot: BOT_LIST_VERSION,
       instance: "here/1",
       topic: "<clicks>",
       startedAt: "2026-11-01T12:00:00.000Z",

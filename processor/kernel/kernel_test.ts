@@ -20,7 +20,7 @@ const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
 /** Messages that share dictionaries, adjacent in memory as in a fetched batch. */
 const RUN = 500;
 /** Only what windows need: no sessions, no raw events. */
-const NO_MORE_THAN_WINDOWS = { ids: false, sessions: false, events: false };
+const NO_MORE_THAN_WINDOWS = { ids: false, sessions: false, agents: true, events: false };
 
 Deno.test(`kernel: ${INPUTS} messages are decoded as by JSON.parse, and the same are duplicates`, () => {
   for (const [n, shop] of [null, "EUR", "JPY", "KWD"].entries()) assertAgree(INPUTS / (n === 0 ? 1 : 10), shop);

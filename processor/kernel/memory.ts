@@ -31,7 +31,14 @@ export interface Functions {
   freeDictionary(words: number): void;
   internText(words: number, at: number, length: number): number;
   setId(ids: number, n: number, at: number, length: number): void;
-  newWords(topic: number, topicLength: number, ids: number, sessions: number, events: number): number;
+  newWords(
+    topic: number,
+    topicLength: number,
+    ids: number,
+    sessions: number,
+    agents: number,
+    events: number,
+  ): number;
   freeWords(words: number): void;
   setDictionary(words: number, column: number, dictionary: number): void;
   newColumns(capacity: number): number;

@@ -10,7 +10,7 @@ const NUMBERS = ["partition", "offset", "kafkaTime", "time", "idHash", "price", 
 
 /** The kinds of columns in assembly/rows.ts. */
 const ID = 0;
-const KINDS = { text: 1, bigint: 2, timestamptz: 3, integer: 4 } as const;
+const KINDS = { text: 1, bigint: 2, timestamptz: 3, integer: 4, boolean: 5 } as const;
 
 /** Writes rows of batches. */
 export class RowWriter {
@@ -55,7 +55,7 @@ export class RowWriter {
     for (const { of, type } of columns) {
       const coded = (CODED as readonly string[]).indexOf(of);
       if (of === "id") functions.addRowColumn(ID, 0);
-      else functions.addRowColumn(KINDS[type], type === "text" ? coded : NUMBERS.indexOf(of));
+      else functions.addRowColumn(KINDS[type], coded < 0 ? NUMBERS.indexOf(of) : coded);
     }
     this.#columns = columns;
   }

@@ -2,7 +2,7 @@
  * The texts of a commit in the kernel's memory, as the rest of the processor reads them.
  * @module
  */
-import { CODED, type Coded, type Dictionaries, type Wanted } from "../columns/batch.ts";
+import { CODED, type Coded, type Dictionaries, FIXED, type Wanted } from "../columns/batch.ts";
 import { hash53 } from "../columns/hash.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
 import type { Dictionary, Sequence, StringSpans } from "../columns/strings.ts";
@@ -168,7 +168,8 @@ function spansAt(memory: Memory, bytes: number, starts: number): StringSpans {
 export type KernelWords = Dictionaries & { readonly at: number };
 
 /** Texts that the kernel expects under certain codes. */
-const FIXED: { readonly [column in Coded]?: readonly string[] } = {
+const OWN: { readonly [column in Coded]?: readonly string[] } = {
+  ...FIXED,
   device: [FIELDS.device.absent, ...FIELDS.device.among, FIELDS.device.other],
   region: [FIELDS.region.absent],
 };
@@ -177,9 +178,16 @@ const FIXED: { readonly [column in Coded]?: readonly string[] } = {
 export function kernelWords(memory: Memory, topic: string, keyed: KeyedHash, wanted: Wanted): KernelWords {
   const { functions } = memory;
   const prefix = memory.kept(`${topic}/`);
-  const at = functions.newWords(prefix.at, prefix.length, +wanted.ids, +wanted.sessions, +wanted.events);
+  const at = functions.newWords(
+    prefix.at,
+    prefix.length,
+    +wanted.ids,
+    +wanted.sessions,
+    +wanted.agents,
+    +wanted.events,
+  );
   const columns = Object.fromEntries(CODED.map((column, n) => {
-    const dictionary = new KernelDictionary(memory, keyed, FIXED[column]);
+    const dictionary = new KernelDictionary(memory, keyed, OWN[column]);
     functions.setDictionary(at, n, dictionary.at);
     return [column, dictionary];
   })) as Record<Coded, KernelDictionary>;

@@ -13,8 +13,10 @@ export type { Cell };
 /** A column of a view's table. */
 export interface Column {
   readonly name: string;
-  readonly type: "bigint" | "smallint" | "text" | "timestamptz" | "date" | "bytea";
+  readonly type: "bigint" | "smallint" | "boolean" | "text" | "timestamptz" | "date" | "bytea";
   readonly nullable: boolean;
+  /** SQL of the value in rows that do not name the column: those that are older than it, and those of other writers. */
+  readonly default?: string;
 }
 
 /** Selects events by dimension: each must have a value that one of these matches. An absent value matches nothing. */
@@ -59,7 +61,17 @@ export interface Accumulator<V> {
  * The kinds of measures. Each has a translation to the SQL of PostgreSQL, and to that of Flink, where it has no
  * columns if Flink cannot compute it: without both it does not compile.
  */
-export type MeasureKind = "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition";
+export type MeasureKind =
+  | "count"
+  | "sum"
+  | "min"
+  | "max"
+  | "distinct"
+  | "first"
+  | "last"
+  | "funnel"
+  | "acquisition"
+  | "bot";
 
 /** A measure: how it folds, merges and stores events. */
 export interface Measure<V = unknown> {

@@ -1,4 +1,15 @@
-import { activityHeatmap, centsIn, conversion, dayOf, devices, isIn, type Range, topUsers } from "./reports.ts";
+import { isBotSession } from "./bots.ts";
+import {
+  activityHeatmap,
+  centsIn,
+  conversion,
+  daysOfUsers,
+  devices,
+  isIn,
+  type Range,
+  share,
+  topUsers,
+} from "./reports.ts";
 import type { EventRow, Expected, SessionRow } from "./rows.ts";
 import { compareText, cutPage, isoTime } from "./values.ts";
 import { byText, groupBy } from "./windows.ts";
@@ -92,18 +103,12 @@ function distribution(
 
 /** The rows of `new_users(from_day, to_day)`, from the raw events. */
 export function newUsers(expected: Expected, range: Range): Row[] {
-  const first = new Map<string, string>();
-  for (const event of expected.events) {
-    const { user_id } = event;
-    const day = dayOf(event, expected);
-    if (day < (first.get(user_id) ?? "9999-99-99")) first.set(user_id, day);
-  }
-  const days = groupBy(expected.events, (event) => dayOf(event, expected));
-  return [...days].filter(([day]) => range.from <= day && day < range.to).map(([day, events]) => {
-    const users = new Set(events.map(({ user_id }) => user_id));
-    const fresh = [...users].filter((user) => first.get(user) === day).length;
-    return { day, users: users.size, new_users: fresh, returning_users: users.size - fresh };
-  });
+  const all = daysOfUsers(expected).flatMap(({ first, days }) => [...days].map((day) => ({ day, first })));
+  return [...groupBy(all, ({ day }) => day)].filter(([day]) => range.from <= day && day < range.to)
+    .map(([day, users]) => {
+      const fresh = users.filter(({ first }) => first === day).length;
+      return { day, users: users.length, new_users: fresh, returning_users: users.length - fresh };
+    });
 }
 
 /** The row of `bounces(from, to, devices, regions)`. */
@@ -139,6 +144,22 @@ export function eventRatesOf(stepMs: number, chosen: Chosen): (expected: Expecte
         const events = ofType.reduce((sum, row) => sum + row.events, 0);
         return { time, event_type, events, per_second: events / (stepMs / 1000) };
       });
+    });
+}
+
+/** The rows of `bot_shares(from, to, step)`: what people do not make. */
+export function botSharesOf(stepMs: number): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) =>
+    stepsIn(range, stepMs).map(({ time, from, to }) => {
+      const windows = expected.traffic.filter(({ window_start }) => isIn(window_start, { from, to }));
+      const sessions = expected.sessions.filter(({ started_at }) => isIn(started_at, { from, to }));
+      const count = (rows: typeof windows) => rows.reduce((sum, row) => sum + row.events, 0);
+      const [events, ofBots] = [count(windows), count(windows.filter(({ is_bot }) => is_bot))];
+      const bots = sessions.filter(({ is_bot }) => is_bot).length;
+      return {
+        ...{ time, events, bot_events: ofBots, event_share: share(ofBots, events) },
+        ...{ sessions: sessions.length, bot_sessions: bots, session_share: share(bots, sessions.length) },
+      };
     });
 }
 
@@ -253,9 +274,12 @@ function chainIn(events: readonly EventRow[], steps: readonly string[]): number 
 }
 
 /** The sessions that begin in a range, rebuilt from the raw events. */
-function rebuiltSessions({ events }: Expected, range: Range): EventRow[][] {
+function rebuiltSessions({ events, peopleOnly }: Expected, range: Range): EventRow[][] {
   const visitors = groupBy(events, ({ user_id, session_id }) => JSON.stringify([user_id, session_id]));
-  return [...visitors.values()].flatMap(splitAtPauses).filter(([first]) => isIn(first!.event_time, range));
+  const signs = ({ event_time, is_bot }: EventRow) => ({ timeMs: Date.parse(event_time), isListed: is_bot });
+  return [...visitors.values()].flatMap(splitAtPauses).filter((session) =>
+    isIn(session[0]!.event_time, range) && (peopleOnly === undefined || !isBotSession(session.map(signs)))
+  );
 }
 
 function splitAtPauses(events: readonly EventRow[]): EventRow[][] {

@@ -85,21 +85,21 @@ Deno.test("correct tables show no difference, whole or in pieces", async (t) => 
         "events differs kafka_partition=0 kafka_offset=0 campaign  ",
       ]],
       ["delete from clickstream.traffic where window_start < '2026-03-02 00:54Z' and event_type = 'purchase'", [
-        'traffic missing window_start="2026-03-02T00:53:00.000Z" event_type="purchase" device="unknown" region="a"',
+        'traffic missing window_start="2026-03-02T00:53:00.000Z" event_type="purchase" device="unknown" region="a" is_bot=false',
       ]],
       [
         "update clickstream.active_users set window_end = window_end + '1 minute' where users = 1 and window_start < '2026-03-02 00:50Z'",
         [
-          'active_users differs window_start="2026-03-02T00:49:00.000Z" window_end 2026-03-02T00:54:00.000Z 2026-03-02T00:55:00.000Z',
+          'active_users differs window_start="2026-03-02T00:49:00.000Z" is_bot=false window_end 2026-03-02T00:54:00.000Z 2026-03-02T00:55:00.000Z',
         ],
       ],
       ["update clickstream.active_users set users = users + 1 where window_start = '2026-03-02 01:00Z'", [
-        'active_users differs window_start="2026-03-02T01:00:00.000Z" users 1 2',
+        'active_users differs window_start="2026-03-02T01:00:00.000Z" is_bot=false users 1 2',
       ]],
       ["update clickstream.sessions set bounced = not bounced where user_id = 'é' and session_id is null", [
         'sessions differs user_id="é" session_id=null started_at="2026-03-02T00:57:00.000Z" bounced false true',
       ]],
-      ["insert into clickstream.user_days values ('~', '1999-12-31', 1, 0, 0)", [
+      ["insert into clickstream.user_days values ('~', '1999-12-31', 1, 0, 0, 0, false)", [
         'user_days extra user_id="~" day="1999-12-31"',
       ]],
       ["update clickstream.refusals set payload = '' where \"offset\" = 24", [
@@ -124,14 +124,15 @@ Deno.test("differences beyond the limit are counted and reported", () => {
   const rows = [1, 2, 3, 4].map((views) => ({
     window_start: `2026-03-01T00:0${views}:00.000Z`,
     page: "/",
+    is_bot: false,
     views,
     users: 1,
   }));
   const wrong = rows.slice(1).map((row) => ({ ...row, views: row.views + 1 }));
   const differences = compareTable("pages", rows, wrong, 2);
   assert.deepEqual(formatDifferences(differences).split("\n"), [
-    `pages: missing row, window_start="2026-03-01T00:01:00.000Z" page="/": ${JSON.stringify(rows[0])}`,
-    'pages: differs, window_start="2026-03-01T00:02:00.000Z" page="/": views should be 2, is 3',
+    `pages: missing row, window_start="2026-03-01T00:01:00.000Z" page="/" is_bot=false: ${JSON.stringify(rows[0])}`,
+    'pages: differs, window_start="2026-03-01T00:02:00.000Z" page="/" is_bot=false: views should be 2, is 3',
     "pages: … and 2 more",
   ]);
   assert.equal(formatDifferences([]), "every table agrees");
@@ -142,6 +143,7 @@ Deno.test("distinct counts are exact up to 4,096, beyond within 3 % each and 1 %
     Array.from({ length: count }, (_, index) => ({
       window_start: new Date(KAFKA_MS + index * MINUTE_MS).toISOString(),
       window_end: new Date(KAFKA_MS + (index + 5) * MINUTE_MS).toISOString(),
+      is_bot: false,
       users: users + offBy(index),
     }));
   const kinds = (users: number, offBy: (index: number) => number, count?: number) =>

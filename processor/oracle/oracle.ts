@@ -1,3 +1,4 @@
+import { isListed } from "./bots.ts";
 import { decodeRecord, type OracleEvent, type OracleRecord, Refused } from "./reference_decoder.ts";
 import { type Question, rowsOf, shapeOf } from "./questions.ts";
 import type { EventRow, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
@@ -39,6 +40,7 @@ const PAYLOAD_BYTES = 64 * 1024;
 export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAll {
   const { progress, stored, refusals } = readLog(log, settings);
   const { timeZone = "UTC" } = settings;
+  const sessions = sessionsOf(stored, settings.siteHosts);
   return {
     timeZone,
     progress,
@@ -46,8 +48,8 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
     traffic: trafficOf(stored),
     pages: pagesOf(stored),
     active_users: activeUsersOf(stored),
-    sessions: sessionsOf(stored, settings.siteHosts),
-    user_days: userDaysOf(stored, timeZone),
+    sessions,
+    user_days: userDaysOf(stored, sessions, timeZone),
     currencies: currenciesOf(stored),
     refusals,
     others: Object.fromEntries(
@@ -124,7 +126,7 @@ function storedEvent(
   const revenue = money === undefined || !isPurchase ? event.revenueCents : worth(event, money);
   return {
     ...{ ...event, eventId, partition, offset: record.offset, kafkaTimeMs: record.time },
-    ...{ revenueCents: revenue ?? 0n, isUnconverted: revenue === null },
+    ...{ revenueCents: revenue ?? 0n, isUnconverted: revenue === null, isListed: isListed(event.userAgent) },
   };
 }
 
@@ -173,6 +175,7 @@ function eventRow(event: StoredEvent): EventRow {
     kafka_time: isoTime(event.kafkaTimeMs),
     user_agent: event.userAgent,
     order_id: event.orderId,
+    is_bot: event.isListed,
   };
 }
 

@@ -159,7 +159,7 @@ Deno.test("the oracle keeps every field of an event", () => {
       ...{ ...GOOD, eventId: "e", userId: "ü", sessionId: "s", timestamp: "2026-03-01T12:00:00.1239+01:00" },
       ...{ page: "/p?q#f", device: "tablet", region: "eu", referrer: "r", productId: "p", campaign: "c" },
       ...{ price: "1.005", quantity: 3, currency: "EUR", unknown: {} },
-      ...{ userAgent: "Mozilla/5.0", orderId: "o-1" },
+      ...{ userAgent: "curl/8.14.1", orderId: "o-1" },
     }], Date.parse("2026-03-01T11:00:00.5Z")),
     SETTINGS,
   ).events;
@@ -168,7 +168,7 @@ Deno.test("the oracle keeps every field of an event", () => {
     ...{ page: "/p?q#f", device: "tablet", region: "eu", referrer: "r", product_id: "p", campaign: "c" },
     ...{ price_cents: "101", quantity: 3, currency: "EUR", revenue_cents: "303" },
     ...{ kafka_partition: 0, kafka_offset: 0, kafka_time: "2026-03-01T11:00:00.500Z" },
-    ...{ user_agent: "Mozilla/5.0", order_id: "o-1" },
+    ...{ user_agent: "curl/8.14.1", order_id: "o-1", is_bot: true },
   });
 });
 
@@ -192,11 +192,11 @@ Deno.test("the oracle counts three users by minute, page, window and day", () =>
     SETTINGS,
   );
   assert.deepEqual(traffic.map(Object.values), [
-    ["2026-03-01T23:58:00.000Z", "page_view", "unknown", "unknown", 3, 2, "0"],
-    ["2026-03-01T23:59:00.000Z", "purchase", "unknown", "unknown", 1, 1, "500"],
-    ["2026-03-02T00:00:00.000Z", "purchase", "unknown", "unknown", 1, 1, "1"],
+    ["2026-03-01T23:58:00.000Z", "page_view", "unknown", "unknown", false, 3, 2, "0"],
+    ["2026-03-01T23:59:00.000Z", "purchase", "unknown", "unknown", false, 1, 1, "500"],
+    ["2026-03-02T00:00:00.000Z", "purchase", "unknown", "unknown", false, 1, 1, "1"],
   ]);
-  assert.deepEqual(pages.map(Object.values), [["2026-03-01T23:58:00.000Z", "/a", 3, 2]]);
+  assert.deepEqual(pages.map(Object.values), [["2026-03-01T23:58:00.000Z", "/a", false, 3, 2]]);
   assert.deepEqual(
     active_users.map((row) => `${row.window_start.slice(11, 16)}-${row.window_end.slice(11, 16)} ${row.users}`),
     [
@@ -205,8 +205,8 @@ Deno.test("the oracle counts three users by minute, page, window and day", () =>
     ],
   );
   assert.deepEqual(user_days.map(Object.values), [
-    ["ann", "2026-03-01", 2, 0, "0"],
-    ["bob", "2026-03-01", 2, 1, "500"],
-    ["bob", "2026-03-02", 1, 1, "1"],
+    ["ann", "2026-03-01", 2, 0, "0", 0, false],
+    ["bob", "2026-03-01", 2, 1, "500", 0, false],
+    ["bob", "2026-03-02", 1, 1, "1", 0, false],
   ]);
 });

@@ -4,19 +4,21 @@
  * @module
  */
 import { acquisitionOf } from "./acquisition.ts";
+import { isBotSession } from "./bots.ts";
 import type { StoredEvent } from "./rows.ts";
 import { inTime } from "./sessions.ts";
 import type { Cell, Columns, Kind, Row, TableShape } from "./table_shapes.ts";
 import { cutPage, isoTime, localDay } from "./values.ts";
 import { groupBy } from "./windows.ts";
 
-type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | "product" | "campaign" | "currency";
+type Dimension = "type" | "user" | "session" | "pagePath" | "device" | "region" | OfEvents | "bot";
+type OfEvents = "product" | "campaign" | "currency";
 type Matcher = string | { readonly around: readonly string[] };
 type Filter = { readonly [dimension in Dimension]?: readonly Matcher[] };
 
 /** A measure's declaration. */
 export interface Asked {
-  readonly kind: "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition";
+  readonly kind: "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition" | "bot";
   readonly where: Filter;
   readonly of?: Dimension | "revenue" | "price" | "unconverted";
   readonly steps?: readonly string[];
@@ -35,6 +37,8 @@ export interface Question {
   readonly by: readonly Dimension[];
   readonly measures: Readonly<Record<string, Asked>>;
   readonly derived?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** For days of users: columns for whether and how many sessions of bots have an event on the day. */
+  readonly ofBots?: { readonly mark: string; readonly sessions: string };
 }
 
 const COLUMNS: { readonly [dimension in Dimension]: string } = {
@@ -48,10 +52,11 @@ const COLUMNS: { readonly [dimension in Dimension]: string } = {
     product: "product_id",
     campaign: "campaign",
     currency: "currency",
+    bot: "is_bot",
   },
 };
 
-const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => string | null } = {
+const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => string | boolean | null } = {
   type: (event) => event.eventType,
   user: (event) => event.userId,
   session: (event) => event.sessionId,
@@ -61,10 +66,11 @@ const VALUES: { readonly [dimension in Dimension]: (event: StoredEvent) => strin
   product: (event) => event.productId,
   campaign: (event) => event.campaign,
   currency: (event) => event.currency,
+  bot: (event) => event.isListed,
 };
 
 /** The compared columns of a view's table: its window, its key, its measures, and the columns derived from them. */
-export function shapeOf({ window, by, measures, derived = {} }: Question): TableShape {
+export function shapeOf({ window, by, measures, derived = {}, ofBots }: Question): TableShape {
   const times: Columns = window.kind === "session"
     ? { started_at: "time", ended_at: "time" }
     : window.kind === "day"
@@ -79,10 +85,12 @@ export function shapeOf({ window, by, measures, derived = {} }: Question): Table
     cutBy: by.includes("user") ? COLUMNS.user : start,
     columns: {
       ...times,
-      ...Object.fromEntries(key.map((column) => [column, "text" as const])),
+      ...Object.fromEntries(key.map((column) => [column, column === COLUMNS.bot ? "flag" as const : "text" as const])),
       ...Object.fromEntries(Object.entries(measures).map(([name, measure]) => [name, kindOf(measure)])),
       ...Object.values(measures).some(isAcquisition) ? OF_ACQUISITION : {},
+      ...Object.values(measures).some(({ kind }) => kind === "bot") ? OF_BOTS : {},
       ...Object.fromEntries(Object.keys(derived).map((name) => [name, "flag" as const])),
+      ...ofBots === undefined ? {} : { [ofBots.sessions]: "count", [ofBots.mark]: "flag" },
     },
     sketched: Object.entries(measures).filter(([, { kind }]) => kind === "distinct").map(([name]) => name),
   };
@@ -90,11 +98,15 @@ export function shapeOf({ window, by, measures, derived = {} }: Question): Table
 
 function kindOf({ kind }: Asked): Kind {
   if (kind === "sum" || kind === "min" || kind === "max") return "cents";
+  if (kind === "bot") return "flag";
   return kind === "first" || kind === "last" || kind === "acquisition" ? "text" : "count";
 }
 
 /** The columns of an acquisition besides its own, which has the source. */
 const OF_ACQUISITION: Columns = { medium: "text", campaign: "text", first_event_id: "text" };
+
+/** The column of a mark of bots besides its own. */
+const OF_BOTS: Columns = { bot_events: "count" };
 
 function isAcquisition({ kind }: Asked): boolean {
   return kind === "acquisition";
@@ -109,6 +121,10 @@ export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[
     windowsOf(question.window, ofKey).map(({ times, inside }) => {
       const key = by.map((dimension) => [COLUMNS[dimension], VALUES[dimension](inside[0]!)] as const);
       const measured = Object.entries(question.measures).flatMap(([name, measure]) => {
+        if (measure.kind === "bot") {
+          const listed = inside.filter(({ isListed }) => isListed).length;
+          return [[name, isBotSession(inside)], ["bot_events", listed]] as const;
+        }
         if (!isAcquisition(measure)) return [[name, valueOf(measure, inside)] as const];
         const first = inside.toSorted(inTime)[0]!;
         const { source, ...others } = acquisitionOf(first, measure.siteHosts ?? []);
@@ -118,15 +134,27 @@ export function rowsOf(question: Question, events: readonly StoredEvent[]): Row[
       const derived = Object.entries(question.derived ?? {}).map(([name, values]) =>
         [name, Object.entries(values).every(([column, value]) => row[column] === value)] as const
       );
-      return { ...row, ...Object.fromEntries(derived) };
+      const { ofBots } = question;
+      const bots = ofBots === undefined ? 0 : sessionsOfBots(events, inside);
+      const marks = ofBots === undefined ? {} : { [ofBots.sessions]: bots, [ofBots.mark]: bots > 0 };
+      return { ...row, ...Object.fromEntries(derived), ...marks };
     })
   );
+}
+
+/** The number of sessions of bots that have one of a user's events. */
+function sessionsOfBots(all: readonly StoredEvent[], events: readonly StoredEvent[]): number {
+  const ofUser = all.filter(({ userId }) => userId === events[0]!.userId);
+  const sessions = [...groupBy(ofUser, ({ sessionId }) => sessionId).values()].flatMap((ofVisitor) =>
+    windowsOf({ kind: "session", gapMs: 30 * 60_000 }, ofVisitor)
+  );
+  return sessions.filter(({ inside }) => isBotSession(inside) && inside.some((event) => events.includes(event))).length;
 }
 
 function passes(event: StoredEvent, where: Filter): boolean {
   return Object.entries(where).every(([dimension, values]) => {
     const value = VALUES[dimension as Dimension](event);
-    return value !== null && values.some((matcher) => expressionOf(matcher).test(value));
+    return value !== null && values.some((matcher) => expressionOf(matcher).test(String(value)));
   });
 }
 
@@ -198,6 +226,7 @@ function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent
       return cents.reduce((a, b) => (a < b) === (kind === "min") ? a : b).toString();
     }
     case "acquisition":
+    case "bot":
       return null;
     case "distinct":
       return new Set(events.map(({ userId }) => userId)).size;

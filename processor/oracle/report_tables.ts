@@ -1,5 +1,6 @@
 import { campaignsBy } from "./acquisition.ts";
 import {
+  botSharesOf,
   bouncesOf,
   carts,
   type Chosen,
@@ -31,37 +32,19 @@ import {
 import type { Expected } from "./rows.ts";
 import { orders, products, retentionMonths, retentionWeeks, searches } from "./shop.ts";
 import { isoTime, localDay, startOfDay } from "./values.ts";
-import { type Cell, type Columns, type Reader, readRows, type Row } from "./table_shapes.ts";
+import type { Columns, Row } from "./table_shapes.ts";
 
-/** A wrong value in a report; a whole row if `column` is null. */
-export interface ReportDifference {
-  readonly report: string;
-  readonly range: Range;
-  readonly key: string;
-  readonly column: string | null;
-  readonly expected: Cell;
-  readonly actual: Cell;
-}
-
-/** The arguments of the reports. */
-export interface ReportOptions {
-  readonly ranges: readonly Range[];
-  /** Days that ended before this time are over. */
-  readonly nowMs: number;
-  /** All by default. */
-  readonly reports?: readonly string[];
-}
-
-interface Report {
+/** A report function: how it is called, what it returns, and what that must be. */
+export interface Report {
   /** The function if its name is not the report's, and its arguments after the range, as SQL. */
   readonly call?: { readonly name: string; readonly more: string };
   readonly key: readonly string[];
   readonly columns: Columns;
   readonly isByDay?: true;
+  /** Whether it is about people and bots alike, and has no parameter for them. */
+  readonly isOfAll?: true;
   readonly rowsOf: (expected: Expected, range: Range, nowMs: number) => Row[];
 }
-
-const RATES_MAY_DIFFER_BY = 1e-9;
 
 /** The selection for reports with filters: some of the logs' devices and regions. */
 const CHOSEN: Chosen = { devices: ["mobile", "unknown"], regions: ["eu", "unknown"] };
@@ -238,6 +221,18 @@ const PLAIN: Readonly<Record<string, Report>> = {
       } satisfies Report,
     ]),
   ),
+  ...Object.fromEntries(
+    [47, 180].map((minutes) => [`bot_shares, ${minutes} minutes`, {
+      call: { name: "bot_shares", more: `interval '${minutes} minutes'` },
+      key: ["time"],
+      columns: {
+        ...{ time: "time", events: "count", bot_events: "count", event_share: "rate" },
+        ...{ sessions: "count", bot_sessions: "count", session_share: "rate" },
+      },
+      isOfAll: true,
+      rowsOf: botSharesOf(minutes * 60_000),
+    }]),
+  ),
   searches: { key: ["term"], columns: { term: "text", searches: "count", users: "count" }, rowsOf: searches },
   campaigns: { key: CAMPAIGNS_KEY, columns: CAMPAIGNS_COLUMNS, rowsOf: campaignsBy("last") },
   ...Object.fromEntries(
@@ -265,11 +260,37 @@ const COMPARED = [
   ],
 ];
 
-/** The report functions by name, with their definitions. */
-export const REPORTS: Readonly<Record<string, Report>> = {
+/** The report functions by name, of people and bots alike. */
+const OF_ALL: Readonly<Record<string, Report>> = {
   ...PLAIN,
   ...Object.fromEntries(COMPARED.map((name) => [`${name}_compared`, comparedOf(PLAIN[name]!)])),
 };
+
+/** The report functions by name, with their definitions: of people, and, unless that is the same, of all. */
+export const REPORTS: Readonly<Record<string, Report>> = {
+  ...Object.fromEntries(
+    Object.entries(OF_ALL).map(([name, report]) => [name, report.isOfAll ? report : ofPeople(report)]),
+  ),
+  ...Object.fromEntries(
+    Object.entries(OF_ALL).filter(([, { isOfAll }]) => !isOfAll).map(([name, { call, ...report }]) => {
+      const more = `${call === undefined ? "" : `${call.more}, `}bots => true`;
+      return [`${name}, with bots`, { ...report, call: { name: call?.name ?? name, more } }];
+    }),
+  ),
+};
+
+/** A report without bots. */
+function ofPeople(report: Report): Report {
+  const isPerson = ({ is_bot }: { readonly is_bot: boolean }) => !is_bot;
+  return {
+    ...report,
+    rowsOf: (expected, range, nowMs) => {
+      const [traffic, pages] = [expected.traffic.filter(isPerson), expected.pages.filter(isPerson)];
+      const sessions = expected.sessions.filter(isPerson);
+      return report.rowsOf({ ...expected, traffic, pages, sessions, peopleOnly: true }, range, nowMs);
+    },
+  };
+}
 
 /** Where the time before begins: as many days before, if the range is of whole days; else the same length. */
 function startBefore({ timeZone }: Expected, { from, to }: Range): number {
@@ -307,76 +328,4 @@ function comparedOf({ key, columns, isByDay, rowsOf }: Report): Report {
       });
     },
   };
-}
-
-/** Calls every report for every range and compares the rows, in any order, with the definitions. */
-export async function compareReports(
-  database: Reader,
-  expected: Expected,
-  options: ReportOptions,
-): Promise<ReportDifference[]> {
-  const differences: ReportDifference[] = [];
-  for (const name of options.reports ?? Object.keys(REPORTS)) {
-    const report = REPORTS[name]!;
-    for (const range of options.ranges) {
-      const dayAt = (time: string) => localDay(Date.parse(time), expected.timeZone);
-      const asked = report.isByDay ? { from: dayAt(range.from), to: dayAt(range.to) } : range;
-      const wanted = report.rowsOf(expected, asked, options.nowMs);
-      for (const found of compareRows(report, wanted, await readReport(database, name, asked))) {
-        differences.push({ report: name, range: asked, ...found });
-      }
-    }
-  }
-  return differences;
-}
-
-/** Calls a report of the database; leaves out hours of the heatmap without events. */
-export async function readReport(database: Reader, name: string, range: Range): Promise<Row[]> {
-  const { columns, isByDay, call } = REPORTS[name]!;
-  const type = isByDay ? "date" : "timestamptz";
-  const more = call === undefined ? "" : `, ${call.more}`;
-  const source = `clickstream.${call?.name ?? name}($1::text::${type}, $2::text::${type}${more})`;
-  const rows = await readRows(database, columns, source, "", [range.from, range.to]);
-  return "hour" in columns ? rows.filter((row) => row["events"] !== 0 || (row["previous_events"] ?? 0) !== 0) : rows;
-}
-
-/** The differences as readable lines. */
-export function formatReportDifferences(differences: readonly ReportDifference[]): string {
-  if (differences.length === 0) return "every report agrees";
-  return differences.map(({ report, range, key, column, expected, actual }) => {
-    const what = column === null ? "row" : column;
-    const values = `should be ${JSON.stringify(expected)}, is ${JSON.stringify(actual)}`;
-    return `${report}(${range.from}, ${range.to}) ${key}: ${what} ${values}`;
-  }).join("\n");
-}
-
-type Found = Omit<ReportDifference, "report" | "range">;
-
-function* compareRows(report: Report, expected: readonly Row[], actual: readonly Row[]): Generator<Found> {
-  const keyOf = (row: Row) => report.key.map((column) => `${column}=${JSON.stringify(row[column])}`).join(" ");
-  const whole = (row: Row | undefined) => row === undefined ? null : JSON.stringify(row);
-  const unmatched = new Map<string, Row>();
-  for (const row of actual) {
-    const key = keyOf(row);
-    if (unmatched.has(key)) yield { key, column: null, expected: null, actual: whole(row) };
-    else unmatched.set(key, row);
-  }
-  for (const row of expected) {
-    const key = keyOf(row);
-    const match = unmatched.get(key);
-    unmatched.delete(key);
-    if (match === undefined) yield { key, column: null, expected: whole(row), actual: null };
-    else yield* compareRow(report.columns, key, row, match);
-  }
-  for (const [key, row] of unmatched) yield { key, column: null, expected: null, actual: whole(row) };
-}
-
-function* compareRow(columns: Columns, key: string, expected: Row, actual: Row): Generator<Found> {
-  for (const [column, kind] of Object.entries(columns)) {
-    const [wanted, got] = [expected[column]!, actual[column]!];
-    if (wanted === got) continue;
-    const areClose = kind === "rate" && typeof wanted === "number" && typeof got === "number" &&
-      Math.abs(wanted - got) <= RATES_MAY_DIFFER_BY;
-    if (!areClose) yield { key, column, expected: wanted, actual: got };
-  }
 }

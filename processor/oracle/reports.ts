@@ -118,19 +118,33 @@ export function topUsers(expected: Expected, range: Range): Row[] {
   }));
 }
 
+/** The days of a user: the first one with any event, and those that count. */
+export interface UserDays {
+  readonly user: string;
+  readonly first: string;
+  readonly days: ReadonlySet<string>;
+}
+
+/** The days of each user, from the raw events; of people only if it is asked for, also those whose first is a bot's. */
+export function daysOfUsers(expected: Expected): UserDays[] {
+  const { events, user_days, peopleOnly } = expected;
+  const ofBots = new Set(user_days.filter(({ is_bot }) => is_bot).map(({ user_id, day }) => `${day} ${user_id}`));
+  return [...groupBy(events, ({ user_id }) => user_id)].map(([user, all]) => {
+    const days = [...new Set(all.map((event) => dayOf(event, expected)))].sort();
+    const counted = days.filter((day) => peopleOnly === undefined || !ofBots.has(`${day} ${user}`));
+    return { user, first: days[0]!, days: new Set(counted) };
+  });
+}
+
 /** The rows of `retention(from_day, to_day)`; only for days that ended by `nowMs`. */
 export function retention(expected: Expected, range: Range, nowMs: number): Row[] {
   const rows: Row[] = [];
-  const daysOf = new Map<string, Set<string>>();
-  for (const [user, events] of groupBy(expected.events, (event) => event.user_id)) {
-    daysOf.set(user, new Set(events.map((event) => dayOf(event, expected))));
-  }
-  const cohorts = groupBy(daysOf.values(), (days) => [...days].sort()[0]!);
+  const cohorts = groupBy(daysOfUsers(expected).filter(({ first, days }) => days.has(first)), ({ first }) => first);
   for (const [cohort_day, cohort] of byText(cohorts)) {
     if (!isIn(cohort_day, range)) continue;
-    for (const day of new Set(cohort.flatMap((days) => [...days]))) {
+    for (const day of new Set(cohort.flatMap(({ days }) => [...days]))) {
       if (day >= localDay(nowMs, expected.timeZone)) continue;
-      const users = cohort.filter((days) => days.has(day)).length;
+      const users = cohort.filter(({ days }) => days.has(day)).length;
       const day_number = (startOf(day) - startOf(cohort_day)) / DAY_MS;
       rows.push({ cohort_day, cohort_size: cohort.length, day_number, users, rate: users / cohort.length });
     }
@@ -139,7 +153,7 @@ export function retention(expected: Expected, range: Range, nowMs: number): Row[
 }
 
 /** The day of an event in the shop's time zone. */
-export function dayOf({ event_time }: EventRow, { timeZone }: Expected): string {
+function dayOf({ event_time }: EventRow, { timeZone }: Expected): string {
   return localDay(Date.parse(event_time), timeZone);
 }
 

@@ -8,6 +8,8 @@ export interface StoredEvent extends OracleEvent {
   readonly kafkaTimeMs: number;
   /** With a currency of the shop: whether it is a purchase in another that has no rate. */
   readonly isUnconverted: boolean;
+  /** Whether its user agent is on the list of bots. */
+  readonly isListed: boolean;
 }
 
 // Rows have the same form in every table: times and days as ISO text (UTC, milliseconds), cents as decimal text (sums
@@ -47,31 +49,35 @@ export type EventRow = {
   readonly kafka_time: string;
   readonly user_agent: string | null;
   readonly order_id: string | null;
+  readonly is_bot: boolean;
 };
 
-/** A row of `traffic`: one minute, event type, device and region. */
+/** A row of `traffic`: one minute, event type, device, region and mark of bots. */
 export type TrafficRow = {
   readonly window_start: string;
   readonly event_type: string;
   readonly device: string;
   readonly region: string;
+  readonly is_bot: boolean;
   readonly events: number;
   readonly users: number;
   readonly revenue_cents: string;
 };
 
-/** A row of `pages`: one minute and cut page. */
+/** A row of `pages`: one minute, cut page and mark of bots. */
 export type PageRow = {
   readonly window_start: string;
   readonly page: string;
+  readonly is_bot: boolean;
   readonly views: number;
   readonly users: number;
 };
 
-/** A row of `active_users`: one hopping window. */
+/** A row of `active_users`: one hopping window and mark of bots. */
 export type ActiveUsersRow = {
   readonly window_start: string;
   readonly window_end: string;
+  readonly is_bot: boolean;
   readonly users: number;
 };
 
@@ -96,6 +102,8 @@ export type SessionRow = {
   readonly medium: string | null;
   readonly campaign: string | null;
   readonly first_event_id: string;
+  readonly bot_events: number;
+  readonly is_bot: boolean;
 };
 
 /** A row of `user_days`: one user and day of the shop's time zone. */
@@ -105,6 +113,8 @@ export type UserDayRow = {
   readonly events: number;
   readonly purchases: number;
   readonly revenue_cents: string;
+  readonly bot_sessions: number;
+  readonly is_bot: boolean;
 };
 
 /** A row of `currencies`: one UTC day and currency that purchases were sent in. */
@@ -139,4 +149,6 @@ export interface Expected {
   readonly user_days: readonly UserDayRow[];
   readonly currencies: readonly CurrencyRow[];
   readonly refusals: readonly RefusalRow[];
+  /** Whether reports count people only: then windows and sessions of bots are left out, and events and days are told by their marks. */
+  readonly peopleOnly?: true;
 }

@@ -1,4 +1,5 @@
 import { acquisitionOf } from "./acquisition.ts";
+import { isBotSession } from "./bots.ts";
 import type { SessionRow, StoredEvent } from "./rows.ts";
 import { compareText, cutPage, isoTime } from "./values.ts";
 import { byText, groupBy, revenueOf } from "./windows.ts";
@@ -52,6 +53,8 @@ function sessionOf(sorted: readonly StoredEvent[], siteHosts: readonly string[])
     bounced: sorted.length === 1 && views.length === 1,
     ...acquisitionOf(first, siteHosts),
     first_event_id: first.eventId,
+    bot_events: sorted.filter(({ isListed }) => isListed).length,
+    is_bot: isBotSession(sorted),
   };
 }
 

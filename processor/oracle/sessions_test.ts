@@ -41,7 +41,7 @@ Deno.test("the oracle takes a session's values from its events in order of time,
     ...{ user_id: "u", session_id: null, started_at: "2026-03-01T10:00:00.000Z", ended_at: "2026-03-01T10:09:00.000Z" },
     ...{ events: 7, page_views: 3, entry_page: "/first", exit_page: "/z", device: "tablet", region: "us" },
     ...{ carts: 1, purchases: 1, revenue_cents: "300", funnel_step: 3, bounced: false },
-    ...{ source: "bing.com", medium: "organic", campaign: null, first_event_id: "a" },
+    ...{ source: "bing.com", medium: "organic", campaign: null, first_event_id: "a", bot_events: 0, is_bot: false },
   });
 });
 

@@ -1,5 +1,5 @@
 import { decoded } from "./acquisition.ts";
-import { centsIn, dayOf, isIn, type Range, share } from "./reports.ts";
+import { centsIn, daysOfUsers, isIn, type Range, share } from "./reports.ts";
 import type { EventRow, Expected } from "./rows.ts";
 import type { Row } from "./table_shapes.ts";
 import { localDay } from "./values.ts";
@@ -22,6 +22,9 @@ export function products(expected: Expected, range: Range): Row[] {
 /** The row of `orders(from, to)`. */
 export function orders(expected: Expected, range: Range): Row[] {
   const bought = expected.events.filter(({ event_type }) => event_type === "purchase");
+  const days = expected.user_days.filter(({ purchases, is_bot }) =>
+    purchases > 0 && (expected.peopleOnly === undefined || !is_bot)
+  );
   const ofRange = eventsIn({ ...expected, events: bought }, range);
   const ofOrders = groupBy(
     ofRange,
@@ -32,7 +35,7 @@ export function orders(expected: Expected, range: Range): Row[] {
   const returning = [...buyers].filter(([user, events]) => {
     const last = events.map(({ event_time }) => event_time).sort().at(-1)!;
     const lastDay = localDay(Date.parse(last), expected.timeZone);
-    return bought.some((event) => event.user_id === user && dayOf(event, expected) < lastDay);
+    return days.some(({ user_id, day }) => user_id === user && day < lastDay);
   });
   const revenue = centsIn(ofRange);
   return [{
@@ -105,8 +108,8 @@ function cohortsBy(
   next: (period: string) => string,
 ): Cohort[] {
   const today = localDay(nowMs, expected.timeZone);
-  const periodsOf = [...groupBy(expected.events, ({ user_id }) => user_id).values()].map((ofUser) =>
-    [...new Set(ofUser.map((event) => periodOf(dayOf(event, expected))))].sort()
+  const periodsOf = daysOfUsers(expected).filter(({ first, days }) => days.has(first)).map(({ days }) =>
+    [...new Set([...days].map(periodOf))].sort()
   );
   return byText(groupBy(periodsOf, ([first]) => first!)).flatMap(([cohort, all]) => {
     const rows: Cohort[] = [];
@@ -119,6 +122,6 @@ function cohortsBy(
   });
 }
 
-function eventsIn({ events }: Expected, range: Range): EventRow[] {
-  return events.filter(({ event_time }) => isIn(event_time, range));
+function eventsIn({ events, peopleOnly }: Expected, range: Range): EventRow[] {
+  return events.filter(({ event_time, is_bot }) => isIn(event_time, range) && (peopleOnly === undefined || !is_bot));
 }

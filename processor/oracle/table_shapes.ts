@@ -1,7 +1,7 @@
 import type { Expected } from "./rows.ts";
 
 /** A table of the contract, by its name. */
-export type TableName = Exclude<keyof Expected, "timeZone">;
+export type TableName = Exclude<keyof Expected, "timeZone" | "peopleOnly">;
 
 /** The value of a column once it is read. */
 export type Cell = string | number | boolean | null;
@@ -48,26 +48,28 @@ export const SHAPES: Readonly<Record<TableName, TableShape>> = {
     ...{ page: "text", device: "text", region: "text", referrer: "text", product_id: "text", campaign: "text" },
     ...{ price_cents: "cents", quantity: "count", currency: "text", revenue_cents: "cents" },
     ...{ kafka_partition: "count", kafka_offset: "count", kafka_time: "time" },
-    ...{ user_agent: "text", order_id: "text" },
+    ...{ user_agent: "text", order_id: "text", is_bot: "flag" },
   }),
-  traffic: shape("window_start event_type device region", "window_start", {
-    ...{ window_start: "time", event_type: "text", device: "text", region: "text" },
+  traffic: shape("window_start event_type device region is_bot", "window_start", {
+    ...{ window_start: "time", event_type: "text", device: "text", region: "text", is_bot: "flag" },
     ...{ events: "count", users: "count", revenue_cents: "cents" },
   }, ["users"]),
-  pages: shape("window_start page", "window_start", {
-    ...{ window_start: "time", page: "text", views: "count", users: "count" },
+  pages: shape("window_start page is_bot", "window_start", {
+    ...{ window_start: "time", page: "text", is_bot: "flag", views: "count", users: "count" },
   }, ["users"]),
-  active_users: shape("window_start", "window_start", {
-    ...{ window_start: "time", window_end: "time", users: "count" },
+  active_users: shape("window_start is_bot", "window_start", {
+    ...{ window_start: "time", window_end: "time", is_bot: "flag", users: "count" },
   }, ["users"]),
   sessions: shape("user_id session_id started_at", "user_id", {
     ...{ user_id: "text", session_id: "text", started_at: "time", ended_at: "time", events: "count" },
     ...{ page_views: "count", entry_page: "text", exit_page: "text", device: "text", region: "text" },
     ...{ carts: "count", purchases: "count", revenue_cents: "cents", funnel_step: "count", bounced: "flag" },
     ...{ source: "text", medium: "text", campaign: "text", first_event_id: "text" },
+    ...{ bot_events: "count", is_bot: "flag" },
   }),
   user_days: shape("user_id day", "user_id", {
     ...{ user_id: "text", day: "day", events: "count", purchases: "count", revenue_cents: "cents" },
+    ...{ bot_sessions: "count", is_bot: "flag" },
   }),
   currencies: shape("window_start currency", "window_start", {
     ...{ window_start: "time", currency: "text", purchases: "count", revenue_cents: "cents", unconverted: "cents" },

@@ -1,19 +1,22 @@
-import type { ActiveUsersRow, CurrencyRow, PageRow, StoredEvent, TrafficRow, UserDayRow } from "./rows.ts";
+import type { ActiveUsersRow, CurrencyRow, PageRow, SessionRow, StoredEvent, TrafficRow, UserDayRow } from "./rows.ts";
 import { compareText, cutPage, isoTime, localDay, minuteOf } from "./values.ts";
 
 const MINUTE_MS = 60_000;
 const HOPPING_MINUTES = 5;
 
-/** The rows of `traffic`, sorted by window, event type, device and region. */
+/** The rows of `traffic`, sorted by window, event type, device, region and mark. */
 export function trafficOf(events: readonly StoredEvent[]): TrafficRow[] {
   const rows: TrafficRow[] = [];
   for (const [window, inWindow] of byTime(groupBy(events, (event) => minuteOf(event.timeMs)))) {
     // Parts of the key can't hold a NUL, so joined keys are equal only if all parts are.
-    const cells = groupBy(inWindow, (event) => [event.eventType, event.device, event.region].join("\0"));
+    const cells = groupBy(
+      inWindow,
+      (event) => [event.eventType, event.device, event.region, event.isListed].join("\0"),
+    );
     for (const [, inCell] of byText(cells)) {
-      const { eventType, device, region } = inCell[0]!;
+      const { eventType, device, region, isListed } = inCell[0]!;
       rows.push({
-        ...{ window_start: isoTime(window), event_type: eventType, device, region },
+        ...{ window_start: isoTime(window), event_type: eventType, device, region, is_bot: isListed },
         ...{ events: inCell.length, users: usersOf(inCell).size, revenue_cents: revenueOf(inCell) },
       });
     }
@@ -21,20 +24,26 @@ export function trafficOf(events: readonly StoredEvent[]): TrafficRow[] {
   return rows;
 }
 
-/** The rows of `pages`, sorted by window and page. */
+/** The rows of `pages`, sorted by window, page and mark. */
 export function pagesOf(events: readonly StoredEvent[]): PageRow[] {
   const rows: PageRow[] = [];
   const views = events.filter((event) => event.eventType === "page_view");
   for (const [window, inWindow] of byTime(groupBy(views, (event) => minuteOf(event.timeMs)))) {
     for (const [page, ofPage] of byText(groupBy(inWindow, (event) => cutPage(event.page)))) {
-      rows.push({ window_start: isoTime(window), page, views: ofPage.length, users: usersOf(ofPage).size });
+      for (const [is_bot, marked] of byMark(ofPage)) {
+        rows.push({ window_start: isoTime(window), page, is_bot, views: marked.length, users: usersOf(marked).size });
+      }
     }
   }
   return rows;
 }
 
-/** The rows of `active_users`, sorted by window: a window has the users of its five minutes. */
+/** The rows of `active_users`, sorted by mark and window: a window has the users of its five minutes. */
 export function activeUsersOf(events: readonly StoredEvent[]): ActiveUsersRow[] {
+  return byMark(events).flatMap(([is_bot, marked]) => windowsOfUsers(marked).map((row) => ({ ...row, is_bot })));
+}
+
+function windowsOfUsers(events: readonly StoredEvent[]): Omit<ActiveUsersRow, "is_bot">[] {
   const minutes = new Map<number, Set<string>>();
   for (const [minute, inMinute] of groupBy(events, (event) => minuteOf(event.timeMs))) {
     minutes.set(minute, usersOf(inMinute));
@@ -53,13 +62,27 @@ export function activeUsersOf(events: readonly StoredEvent[]): ActiveUsersRow[] 
   });
 }
 
-/** The rows of `user_days`, sorted by user and day. */
-export function userDaysOf(events: readonly StoredEvent[], timeZone?: string): UserDayRow[] {
+/** The rows of `user_days`, sorted by user and day. Sessions of bots mark the days that they have an event on. */
+export function userDaysOf(
+  events: readonly StoredEvent[],
+  sessions: readonly SessionRow[],
+  timeZone?: string,
+): UserDayRow[] {
+  const ofBots = groupBy(sessions.filter(({ is_bot }) => is_bot), ({ user_id }) => user_id);
   const rows: UserDayRow[] = [];
   for (const [user, ofUser] of byText(groupBy(events, (event) => event.userId))) {
     for (const [day, ofDay] of byText(groupBy(ofUser, (event) => localDay(event.timeMs, timeZone)))) {
       const purchases = ofDay.filter((event) => event.eventType === "purchase").length;
-      rows.push({ user_id: user, day, events: ofDay.length, purchases, revenue_cents: revenueOf(ofDay) });
+      const bot_sessions = (ofBots.get(user) ?? []).filter((session) =>
+        ofDay.some(({ sessionId, timeMs }) =>
+          sessionId === session.session_id && isoTime(timeMs) >= session.started_at &&
+          isoTime(timeMs) <= session.ended_at
+        )
+      ).length;
+      rows.push({
+        ...{ user_id: user, day, events: ofDay.length, purchases, revenue_cents: revenueOf(ofDay) },
+        ...{ bot_sessions, is_bot: bot_sessions > 0 },
+      });
     }
   }
   return rows;
@@ -102,6 +125,11 @@ export function byText<V>(groups: ReadonlyMap<string, V>): [string, V][] {
 
 function byTime<V>(groups: ReadonlyMap<number, V>): [number, V][] {
   return [...groups].sort(([left], [right]) => left - right);
+}
+
+/** The events that are not on the list of bots, and those that are; without a mark that has none. */
+function byMark(events: readonly StoredEvent[]): [boolean, StoredEvent[]][] {
+  return [...groupBy(events, ({ isListed }) => isListed)].sort(([left], [right]) => Number(left) - Number(right));
 }
 
 function usersOf(events: readonly StoredEvent[]): Set<string> {

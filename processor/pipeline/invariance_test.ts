@@ -160,6 +160,7 @@ function textsOf(sink: MemorySink, name: string, columns: readonly string[]): st
 function asOracle(column: string, cell: Cell, type: string | undefined): unknown {
   if (type === "timestamptz") return new Date(cell as number).toISOString();
   if (type === "date") return new Date(cell as number).toISOString().slice(0, 10);
+  if (column === "is_bot") return cell === 1 || cell === "true";
   return column === "revenue_cents" || column === "unconverted" ? String(cell) : cell;
 }
 

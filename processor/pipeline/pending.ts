@@ -14,10 +14,13 @@ import {
 } from "../columns/batch.ts";
 import { Times } from "./distribution.ts";
 import { type Fold, fold } from "./fold.ts";
+import { NONE } from "../columns/strings.ts";
 import type { KeyedHash } from "../columns/keyed_hash.ts";
 import type { RunDecoder } from "../decode/decoder.ts";
 import { BatchConversion } from "./conversion.ts";
 import type { Conversion } from "../currency.ts";
+import { BotList } from "../measures/bot_list.ts";
+import { CodeTable } from "../measures/measure.ts";
 import type { Refusal } from "../refusal.ts";
 import type { Delta, View } from "../views/view.ts";
 
@@ -36,6 +39,9 @@ const MAX_REFUSED_BYTES = 32 * 1024 * 1024;
  */
 const PAGE_BYTES = 1000;
 const USER_BYTES = 400;
+
+/** What a distinct user agent takes besides its text, in bytes: it is looked up in the list of bots as a string. */
+const AGENT_BYTES = 1000;
 
 /** A capacity of more than this many times the records is too much; it happens after catching up. */
 const ROOMY = 16;
@@ -66,6 +72,8 @@ interface Memory {
   readonly words: Dictionaries;
   readonly folds: readonly Fold[];
   readonly conversion: BatchConversion | null;
+  /** By code of a user agent: 1 if it is on the list of bots. */
+  readonly listed: CodeTable;
   /** Null until the next event. */
   batch: Batch | null;
   /** Capacity of the next batch that is made. */
@@ -94,6 +102,7 @@ export class Pending {
   readonly #pageBytes: number;
   readonly #userBytes: number;
   readonly #options: PendingOptions;
+  readonly #bots = new BotList();
   #memory: Memory | null = null;
   #kept: Batch[] = [];
   /** Batches of earlier commits, to be reused. */
@@ -128,7 +137,7 @@ export class Pending {
     batch.keep(events);
     // Not only with a full batch: its texts could be half a gigabyte.
     this.#textBytes = (this.#options.runs?.textBytes(words) ?? 0) + words.pagePath.count * this.#pageBytes +
-      words.user.count * this.#userBytes;
+      words.user.count * this.#userBytes + words.userAgent.count * AGENT_BYTES;
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 
@@ -195,6 +204,7 @@ export class Pending {
       words,
       folds: views.map((view) => fold(view, words)),
       conversion: conversion === undefined ? null : new BatchConversion(conversion, words),
+      listed: new CodeTable(words.userAgent, (userAgent) => this.#bots.has(userAgent) ? 1 : 0),
       batch: null,
       capacity: FIRST_EVENTS,
     };
@@ -219,11 +229,25 @@ export class Pending {
     const full = memory.batch!;
     this.times.event.take(full.time, full.count);
     this.times.kafka.take(full.kafkaTime, full.count);
+    if (memory.words.wanted.agents) markBots(full, memory.listed);
     for (const fold of folds) fold.add(full);
     if (!this.#options.storeEvents) return full.clear();
     if (full.count === full.capacity) memory.capacity = Math.min(BATCH_EVENTS, full.capacity * 4);
     this.#kept.push(full);
     memory.batch = null;
+  }
+}
+
+/**
+ * Marks the events whose user agent is on the list of bots.
+ *
+ * @param listed by code of a user agent: 1 if it is on the list
+ */
+export function markBots({ count, codes: { userAgent, bot } }: Batch, listed: CodeTable): void {
+  const flags = listed.values();
+  for (let i = 0; i < count; i++) {
+    const code = userAgent[i]!;
+    bot[i] = code === NONE ? 0 : flags[code]!;
   }
 }
 
@@ -241,6 +265,7 @@ export function wantedBy(views: readonly View[], allFields: boolean): Wanted {
   return {
     ids: measures.some(({ kind }) => kind === "first" || kind === "last"),
     sessions: read.has("session"),
+    agents: read.has("bot") || measures.some(({ kind }) => kind === "bot"),
     events: false,
   };
 }

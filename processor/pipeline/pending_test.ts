@@ -17,8 +17,8 @@ const plain: View = view({
 });
 
 Deno.test("columns that no view needs are not wanted", () => {
-  assert.deepEqual(wantedBy([plain], false), { ids: false, sessions: false, events: false });
-  assert.deepEqual(wantedBy([], false), { ids: false, sessions: false, events: false });
+  assert.deepEqual(wantedBy([plain], false), { ids: false, sessions: false, agents: false, events: false });
+  assert.deepEqual(wantedBy([], false), { ids: false, sessions: false, agents: false, events: false });
 });
 
 Deno.test("columns that any view needs are wanted", () => {
@@ -27,20 +27,32 @@ Deno.test("columns that any view needs are wanted", () => {
   const filtered: View = { ...plain, where: { session: ["s"] } };
   const measured = (measure: View["measures"][string]): View => ({ ...plain, measures: { measure } });
   const wanted = (...views: View[]) => wantedBy([plain, ...views], false);
-  assert.deepEqual(wanted(bySession), { ids: false, sessions: true, events: false });
-  assert.deepEqual(wanted(filtered), { ids: false, sessions: true, events: false });
-  assert.deepEqual(wanted(measured(count({ session: ["s"] }))), { ids: false, sessions: true, events: false });
-  assert.deepEqual(wanted(measured(picked)), { ids: true, sessions: false, events: false });
+  assert.deepEqual(wanted(bySession), { ids: false, sessions: true, agents: false, events: false });
+  assert.deepEqual(wanted(filtered), { ids: false, sessions: true, agents: false, events: false });
+  assert.deepEqual(wanted(measured(count({ session: ["s"] }))), {
+    ids: false,
+    sessions: true,
+    agents: false,
+    events: false,
+  });
+  assert.deepEqual(wanted(measured(picked)), { ids: true, sessions: false, agents: false, events: false });
   assert.deepEqual(wanted(measured(last("session", { at: "a", by: "b" }))), {
     ids: true,
     sessions: true,
+    agents: false,
     events: false,
   });
   const byCurrency: View = { ...plain, by: ["currency"] };
   assert.deepEqual(wanted(byCurrency), EVERYTHING);
   assert.deepEqual(wanted(measured(count({ currency: ["EUR"] }))), EVERYTHING);
   const withoutSessions = VIEWS.filter(({ name }) => name !== "sessions" && name !== "currencies");
-  assert.deepEqual(wantedBy(withoutSessions, false), { ids: false, sessions: false, events: false });
+  assert.deepEqual(wantedBy(withoutSessions, false), { ids: false, sessions: false, agents: true, events: false });
+  assert.deepEqual(wanted({ ...plain, where: { bot: ["true"] } }), {
+    ids: false,
+    sessions: false,
+    agents: true,
+    events: false,
+  });
   assert.deepEqual(wantedBy(VIEWS, false), EVERYTHING);
 });
 

@@ -23,7 +23,7 @@ const OIDS: { readonly [type in Type]: number } = {
 };
 
 /** PostgreSQL's OIDs of the array types, one for each type. */
-export const ARRAY_OIDS: readonly number[] = [1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
+export const ARRAY_OIDS: readonly number[] = [1000, 1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
 
 /** SQL for parameter `n` as an array of a type. */
 export function arrayParameter(n: number, type: Type): string {
@@ -227,6 +227,7 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
   { name: "kafka_time", of: "kafkaTime", type: "timestamptz" },
   { name: "user_agent", of: "userAgent", type: "text" },
   { name: "order_id", of: "order", type: "text" },
+  { name: "is_bot", of: "bot", type: "boolean" },
 ];
 
 /** Header of the binary `copy` format: signature, no flags, no extension. */

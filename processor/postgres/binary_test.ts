@@ -134,7 +134,7 @@ function eventAt(batch: Batch, i: number): Cell[] {
     ...[batch.text("page", i), batch.text("device", i), batch.text("region", i), batch.text("referrer", i)],
     ...[batch.text("product", i), batch.text("campaign", i), Number.isNaN(price[i]) ? null : price[i]!, quantity[i]!],
     ...[batch.text("currency", i), revenue[i]!, partition[i]!, offset[i]!, kafkaTime[i]!],
-    ...[batch.text("userAgent", i), batch.text("order", i)],
+    ...[batch.text("userAgent", i), batch.text("order", i), batch.text("bot", i) === "true" ? 1 : 0],
   ];
 }
 
@@ -142,7 +142,7 @@ function eventsOf(batches: readonly Batch[]): Cell[][] {
   return batches.flatMap((batch) => Array.from({ length: batch.count }, (_, i) => eventAt(batch, i)));
 }
 
-/** Writes events to batches of `capacity`, in the kernel or not. Tells no duplicates. */
+/** Writes events to batches of `capacity`, in the kernel or not, and marks some. Tells no duplicates. */
 function decoded(all: readonly Records[], capacity: number, decoder: Decoder, runs?: KernelRuns): Batch[] {
   const words: Dictionaries = runs?.dictionaries("t", testKeyed(), EVERYTHING) ??
     dictionaries("t", testKeyed(), EVERYTHING);
@@ -159,6 +159,7 @@ function decoded(all: readonly Records[], capacity: number, decoder: Decoder, ru
       if (batch.count === capacity) batches.push(next());
     }
   }
+  for (const { count, codes: { bot } } of batches) for (let i = 0; i < count; i++) bot[i] = i % 3 === 0 ? 1 : 0;
   return batches;
 }
 
@@ -235,6 +236,7 @@ function checkReferrers(runs: KernelRuns, lengths: readonly number[]): void {
     batch.setPlaceAsId();
     batch.codes.referrer[batch.count] = batch.words.referrer.internText("x".repeat(length));
     for (const column of ["currency", "userAgent", "order"] as const) batch.codes[column][batch.count] = NONE;
+    batch.codes.bot[batch.count] = length % 2;
     batch.keep();
   }
   try {
@@ -360,9 +362,10 @@ onEachDatabase("events", {
     const names = EVENT_COLUMNS.map(({ name }) => name).join(", ");
     await db.exec(`create table t (${EVENT_COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ")})`);
     await db.copyIn(`copy t (${names}) from stdin (format binary)`, copyRows(batches));
-    const read = EVENT_COLUMNS.map(({ name, type }) =>
-      type === "timestamptz" ? `(extract(epoch from ${name}) * 1000)::bigint::text as ${name}` : `${name}::text`
-    );
+    const read = EVENT_COLUMNS.map(({ name, type }) => {
+      if (type === "timestamptz") return `(extract(epoch from ${name}) * 1000)::bigint::text as ${name}`;
+      return type === "boolean" ? `${name}::integer::text as ${name}` : `${name}::text`;
+    });
     const { rows } = await db.query<Record<string, string | null>>(`select ${read.join(", ")} from t`);
     const expected = eventsOf(batches).map((row) => row.map((cell) => cell === null ? null : String(cell)));
     assert.ok(expected.length > 300, `${expected.length} events`);

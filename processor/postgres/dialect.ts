@@ -4,6 +4,7 @@
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
+import { BOT_EVENTS, BOT_EVENTS_A_MINUTE } from "../measures/bots.ts";
 import type { Measure, MeasureKind } from "../measures/measure.ts";
 import { keyOf } from "../translate/flink_view.ts";
 import { COLUMN_OF, LONG, SCHEMA } from "../translate/table.ts";
@@ -35,6 +36,20 @@ function picked(wins: "<" | ">"): Merge {
   };
 }
 
+/**
+ * The columns are the mark, the number of events on the list, that of all events, and the times of the earliest and the
+ * latest one: by them the mark is decided anew, as memory does.
+ */
+const MARKED: Merge = ([, listed, events, from, to], stored, added) => {
+  const sum = (column: string) => `${stored}.${column} + ${added}.${column}`;
+  const begin = `least(${stored}.${from}, ${added}.${from})`;
+  const end = `greatest(${stored}.${to}, ${added}.${to})`;
+  const minutes = `floor(extract(epoch from ${end} - ${begin}) / 60) + 1`;
+  const mark = `${sum(listed!)} > 0 or ${sum(events!)} >= ${BOT_EVENTS} and ` +
+    `${sum(events!)} > ${BOT_EVENTS_A_MINUTE} * (${minutes})`;
+  return [mark, sum(listed!), sum(events!), begin, end];
+};
+
 /** How SQL merges each kind of measure; `null` if the state must be read, merged in memory, and written back. */
 const MERGES: { readonly [kind in MeasureKind]: Merge | null } = {
   count: ADDED,
@@ -44,6 +59,7 @@ const MERGES: { readonly [kind in MeasureKind]: Merge | null } = {
   first: picked("<"),
   last: picked(">"),
   acquisition: picked("<"),
+  bot: MARKED,
   distinct: null,
   funnel: null,
 };

@@ -8,8 +8,8 @@ import type { StringSpans } from "../columns/strings.ts";
 import type { Column } from "../measures/measure.ts";
 import { DAY_MS } from "../views/view.ts";
 
-/** Type of a column or a parameter: besides those of measures, flags (0 or 1), and two for parameters only. */
-export type Type = Column["type"] | "boolean" | "integer" | "tid";
+/** Type of a column or a parameter: besides those of measures, two for parameters only. Flags are 0 or 1. */
+export type Type = Column["type"] | "integer" | "tid";
 
 /** PostgreSQL's epoch, 2000-01-01, in Unix epoch milliseconds. */
 export const EPOCH_MS = 946_684_800_000;
@@ -32,11 +32,19 @@ export interface Encoder {
 export function encoderOf(cells: Cells, type: Type, rows: Int32Array | null): Encoder {
   if (cells instanceof Float64Array) return numbers(rows === null ? cells : numbersAt(cells, rows), type);
   if (cells instanceof Spans) {
-    return strings(cells.strings.spans, rows === null ? cells.codes : codesAt(cells.codes, rows));
+    const codes = rows === null ? cells.codes : codesAt(cells.codes, rows);
+    // A mark's code is its value.
+    return type === "boolean" ? numbers(Float64Array.from(codes), type) : strings(cells.strings.spans, codes);
   }
   const wanted = rows === null ? cells : Array.from(rows, (row) => cells[row]!);
   if (type === "text" || type === "bytea" || type === "tid") return objects(wanted);
+  if (type === "boolean") return numbers(Float64Array.from(wanted, flagOf), type);
   return numbers(Float64Array.from(wanted, (cell) => cell === null ? NaN : cell as number), type);
+}
+
+/** A mark as a number; in keys it is a text, whose code in the dictionary of marks is its value. */
+function flagOf(cell: Cell): number {
+  return cell === "true" ? 1 : cell === "false" ? 0 : cell as number;
 }
 
 /** The numbers of these rows. */

@@ -205,7 +205,7 @@ onEachDatabase("questions of a shop", {
           and has_function_privilege('clickstream_reader', oid, 'execute')`,
     );
     const reports = rows.map(({ name }) => name).filter((name) => !/_compared$|_between$|_by_minute$/.test(name));
-    const parts = ["bounces", "event_rates"];
+    const parts = ["bounces", "event_rates", "session_funnel"];
     assert.deepEqual(reports.filter((name) => !text.includes(`\`${name}`)).sort(), parts);
   },
 

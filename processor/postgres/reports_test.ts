@@ -39,12 +39,15 @@ const CAMPAIGNS = "channel text, source text, medium text, campaign text, sessio
   "revenue_cents bigint, average_order_cents double precision";
 const DISTRIBUTION = "bucket integer, name text, sessions bigint, share double precision";
 
+/** The last parameter of every report. */
+const BOTS = ", bots boolean DEFAULT false";
+
 function timed(name: string, columns: string, more = ""): string {
-  return `${name}(from timestamptz, to timestamptz${more}) TABLE(${columns})`;
+  return `${name}(from timestamptz, to timestamptz${more}${BOTS}) TABLE(${columns})`;
 }
 
 function daily(name: string, columns: string): string {
-  return `${name}(from_day date, to_day date) TABLE(${columns})`;
+  return `${name}(from_day date, to_day date${BOTS}) TABLE(${columns})`;
 }
 
 /** Signatures of a report: for everything, and for certain devices and regions. */
@@ -68,6 +71,9 @@ onEachDatabase("reports", {
     const plain = signatures.filter((signature) => !/^\w+_compared\(/.test(signature));
     assert.deepEqual(plain, [
       ...chosen("activity_heatmap", "day_of_week integer, hour integer, events bigint"),
+      "bot_shares(from timestamptz, to timestamptz, step interval) TABLE(time timestamptz, events bigint, " +
+      "bot_events bigint, event_share double precision, sessions bigint, bot_sessions bigint, " +
+      "session_share double precision)",
       timed(
         "bounces",
         "sessions bigint, bounces bigint, bounce_rate double precision",
@@ -97,8 +103,7 @@ onEachDatabase("reports", {
         "time timestamptz, event_type text, events bigint, per_second double precision",
         ", step interval, devices text[], regions text[]",
       ),
-      timed("funnel", FUNNEL),
-      timed("funnel", FUNNEL, ", steps text[]"),
+      timed("funnel", FUNNEL, ", steps text[] DEFAULT NULL::text[]"),
       daily("new_users", "day date, users bigint, new_users bigint, returning_users bigint"),
       timed(
         "orders",
@@ -130,20 +135,20 @@ onEachDatabase("reports", {
       ),
       timed("searches", "term text, searches bigint, users bigint"),
       timed("session_depths", DISTRIBUTION),
+      timed("session_funnel", FUNNEL),
       timed("session_lengths", DISTRIBUTION),
       timed(
         "top_pages",
         "page text, views bigint, entries bigint, bounces bigint, bounce_rate double precision, exits bigint, " +
           "exit_rate double precision",
       ),
-      timed("top_users", USERS),
-      timed("top_users", USERS, ", most integer"),
+      timed("top_users", USERS, ", most integer DEFAULT NULL::integer"),
       timed(
         "traffic_between",
         "window_start timestamptz, event_type text, device text, region text, events bigint",
       ),
       "unconverted() TABLE(currency text, since timestamptz, until timestamptz, purchases bigint)",
-      "unusual_hours(at timestamptz) TABLE(measure text, hour timestamptz, value double precision, " +
+      `unusual_hours(at timestamptz${BOTS}) TABLE(measure text, hour timestamptz, value double precision, ` +
       "lowest double precision, highest double precision, deviation double precision)",
     ]);
     const compared = signatures.filter((signature) => !plain.includes(signature));
@@ -237,13 +242,16 @@ onEachDatabase("reports", {
   "reject invalid funnel steps": async (open) => {
     const db = await filled(await migrated(open));
     const funnel = (steps: string) => db.query(`select * from clickstream.funnel('${MONDAY.join("', '")}', ${steps})`);
-    for (const steps of ["null", "array[]::text[]", "array['a', null]", "array['a', 'b', 'a']"]) {
+    for (const steps of ["array[]::text[]", "array['a', null]", "array['a', 'b', 'a']"]) {
       await assert.rejects(funnel(steps), /funnel: steps are .*Allowed are 1 to 20 event types, each once/s, steps);
     }
     await funnel(`array(select 'step_' || n from generate_series(1, 20) n)`);
     await assert.rejects(funnel(`array(select 'step_' || n from generate_series(1, 21) n)`), /1 to 20 event types/);
     const { rows } = await funnel("array['page_view', 'purchase', 'page_view_']");
     assert.deepEqual(rows.map((row) => (row as { sessions: string }).sessions), ["4", "1", "0"]);
+    // Texts and parameters without a type are steps, and no steps are those of sessions.
+    assert.deepEqual((await funnel("'{page_view, purchase, page_view_}'")).rows, rows);
+    assert.deepEqual((await funnel("null")).rows, (await funnel("bots => false")).rows);
   },
 
   "track the first day of each user through inserts and deletes": async (open) => {
@@ -279,20 +287,21 @@ onEachDatabase("reports", {
            select coalesce(json_agg(h order by h)::text, '') = (
              select coalesce(json_agg(t order by t)::text, '') from (
                select date_bin('1 hour', window_start, 'epoch') as window_start, event_type, device, region,
-                 sum(events)::bigint as events from clickstream.traffic group by 1, 2, 3, 4) t)
+                 sum(events)::bigint as events, is_bot from clickstream.traffic group by 1, 2, 3, 4, is_bot) t)
            from clickstream.traffic_hours h where h.events <> 0) as hours, (
            select coalesce(json_agg(d order by d)::text, '') = (
              select coalesce(json_agg(p order by p)::text, '') from (
                select date_bin('1 day', p.at, 'epoch') as window_start, p.page, sum(p.views)::bigint as views,
                  sum(p.entries)::bigint as entries, sum(p.bounces)::bigint as bounces, sum(p.exits)::bigint as exits,
-                 sha256(convert_to(p.page, 'UTF8')) as page_key
+                 sha256(convert_to(p.page, 'UTF8')) as page_key, p.is_bot
                from (
-                 select window_start as at, page, views, 0 as entries, 0 as bounces, 0 as exits from clickstream.pages
+                 select window_start as at, page, is_bot, views, 0 as entries, 0 as bounces, 0 as exits
+                 from clickstream.pages
                  union all
-                 select started_at, entry_page, 0, 1, bounced::integer, 0 from clickstream.sessions
+                 select started_at, entry_page, is_bot, 0, 1, bounced::integer, 0 from clickstream.sessions
                  union all
-                 select started_at, exit_page, 0, 0, 0, 1 from clickstream.sessions
-               ) p where p.page is not null group by 1, 2) p)
+                 select started_at, exit_page, is_bot, 0, 0, 0, 1 from clickstream.sessions
+               ) p where p.page is not null group by 1, 2, p.is_bot) p)
            from clickstream.page_days d where d.views <> 0 or d.entries <> 0 or d.exits <> 0) as days,
            exists (select from clickstream.traffic_hours where events = 0)
              or exists (select from clickstream.page_days where views = 0 and entries = 0 and exits = 0) as zeros`,
@@ -302,10 +311,10 @@ onEachDatabase("reports", {
     const traffic = `insert into clickstream.traffic as t
       select '2026-11-02T00:00Z'::timestamptz + n * interval '7 min', (array['page_view', 'search'])[1 + n % 2], 'mobile',
         'eu', n, 1, 0, '' from generate_series(1, 400) n
-      on conflict (window_start, event_type, device, region) do update set events = t.events + excluded.events`;
+      on conflict (window_start, event_type, device, region, is_bot) do update set events = t.events + excluded.events`;
     const pages = `insert into clickstream.pages as t (window_start, page, views, users, users_state)
       select '2026-11-02T00:00Z'::timestamptz + n * interval '7 min', '/' || n % 3, n, 1, '' from generate_series(1, 400) n
-      on conflict (window_start, page_key) do update set views = t.views + excluded.views`;
+      on conflict (window_start, page_key, is_bot) do update set views = t.views + excluded.views`;
     // Every fourth has no page, every fifth has one event; the sessions of a day enter and leave on a few pages.
     const sessions = `insert into clickstream.sessions as t (user_id, started_at, ended_at, events, page_views, carts,
         purchases, revenue_cents, funnel_step, device, region, entry_page, exit_page, first_event_id)
@@ -320,6 +329,11 @@ onEachDatabase("reports", {
       sessions,
       `${traffic}; ${pages}; ${sessions}`,
       "update clickstream.traffic set events = events - 1 where events > 500",
+      "update clickstream.traffic set is_bot = true where events % 3 = 0",
+      "update clickstream.pages set is_bot = not is_bot where views % 4 = 0",
+      "update clickstream.sessions set is_bot = true where events > 3",
+      "delete from clickstream.sessions where is_bot and user_id > 'u7'",
+      "delete from clickstream.traffic where is_bot; delete from clickstream.pages where is_bot and page = '/1'",
       "update clickstream.pages set views = views + 1 where page = '/1'",
       "delete from clickstream.traffic where event_type = 'search'; delete from clickstream.pages where page = '/2'",
       "delete from clickstream.sessions where entry_page = '/2' or exit_page = '/2' or started_at > '2026-11-04T00:00Z'",
@@ -332,7 +346,7 @@ onEachDatabase("reports", {
       `select (select count(*) from clickstream.traffic_hours)::integer as hours,
               (select count(*) from clickstream.page_days)::integer as days`,
     );
-    assert.deepEqual(left, { hours: 47, days: 4 });
+    assert.deepEqual(left, { hours: 47, days: 8 });
     // Rows that move to another key leave only zeros behind.
     await db.exec("update clickstream.traffic set region = 'us'; update clickstream.pages set page = '/3'");
     await db.exec(

@@ -5,8 +5,10 @@ import { migrated, onEachDatabase } from "../../testing/servers/databases.ts";
 import { compareTables, formatDifferences } from "../oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../oracle/oracle.ts";
 import { type Range, rangeOf } from "../oracle/reports.ts";
-import { compareReports, formatReportDifferences, REPORTS } from "../oracle/report_tables.ts";
+import { compareReports, formatReportDifferences } from "../oracle/report_differences.ts";
+import { REPORTS } from "../oracle/report_tables.ts";
 import { startOfDay } from "../oracle/values.ts";
+import { BOT, PERSON } from "../testing/clicks.ts";
 import { ingest, KEEP_DAYS, schedule } from "../testing/ingest_schedules.ts";
 import { wrongRollups } from "../testing/rollups.ts";
 import { forShop, VIEWS } from "../views/mod.ts";
@@ -52,6 +54,7 @@ function logsOf(edges: readonly number[]): fc.Arbitrary<OracleLog> {
     region: fc.constantFrom("eu", "us"),
     timestamp: time(edges),
     price: fc.nat(100),
+    userAgent: fc.constantFrom(BOT, PERSON, null, null),
   });
   return fc.array(click, { minLength: 20, maxLength: 80 }).map((clicks) => {
     const sent = clicks.map(({ user, ...fields }, n) => ({ ...fields, eventId: `e${n}`, userId: `u${user}` }));
@@ -74,7 +77,7 @@ async function agree(db: Database, log: OracleLog, timeZone: string, ranges: rea
 
 /** Reports that count by days or local hours, and those that compare two times. */
 const OF_DAYS = Object.keys(REPORTS).filter((name) =>
-  name.endsWith("_compared") || /^(top_pages|page_views|.*heatmap.*|new_users|retention.*|orders)$/.test(name)
+  /^(.*_compared|top_pages|page_views|.*heatmap.*|new_users|retention.*|orders)(, with bots)?$/.test(name)
 );
 
 onEachDatabase("days of time zones", {

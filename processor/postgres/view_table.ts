@@ -3,8 +3,8 @@
  * @module
  */
 import type { Dimension } from "../columns/batch.ts";
-import type { Measure } from "../measures/measure.ts";
-import { COLUMN_OF, LONG, tableOf } from "../translate/table.ts";
+import type { Column, Measure } from "../measures/measure.ts";
+import { COLUMN_OF, LONG, tableOf, typeOf } from "../translate/table.ts";
 import type { View } from "../views/view.ts";
 import { hashOf, identityOf, KEY_OF } from "./dialect.ts";
 import { isOfUsers } from "./erase.ts";
@@ -32,8 +32,9 @@ export function createTable(view: View, schema: string = SCHEMA): string {
   const { window, key, measured } = tableOf(view);
   const name = `${schema}.${view.name}`;
   const texts = new Map(textColumns(view));
-  const column = (of: { name: string; type: string; nullable: boolean }) =>
-    `${of.name} ${of.type}${texts.get(of.name) === "C" ? ' collate "C"' : ""}${of.nullable ? "" : " not null"}`;
+  const column = (of: Column) =>
+    `${of.name} ${of.type}${texts.get(of.name) === "C" ? ' collate "C"' : ""}${of.nullable ? "" : " not null"}` +
+    (of.default === undefined ? "" : ` default ${of.default}`);
   const identity = identityOf(view);
   const isPlain = identity.every((part) => /^\w+$/.test(part));
   const columns = [
@@ -42,6 +43,10 @@ export function createTable(view: View, schema: string = SCHEMA): string {
     ...measured.map(column),
     ...Object.entries(view.derived ?? {}).map(([of, values]) => `${of} boolean not null ${conditionOf(values)}`),
     ...(view.firsts === undefined ? [] : [`${view.firsts} boolean not null default false`]),
+    ...(view.ofBots === undefined ? [] : [
+      `${view.ofBots.sessions} integer not null default 0`,
+      `${view.ofBots.mark} boolean not null default false`,
+    ]),
     ...(isPlain ? [`primary key (${identity.join(", ")})`] : []),
   ];
   // Leaves room in each page for the versions of a row that every commit updates, most of all in open sessions.
@@ -75,7 +80,8 @@ function conditionOf(values: Readonly<Record<string, number>>): string {
 function textColumns({ by, measures }: View): (readonly [column: string, collation: "C" | "default"])[] {
   const of = (dimension: Dimension) => LONG.includes(dimension) ? "default" as const : "C" as const;
   return [
-    ...by.map((dimension) => [COLUMN_OF[dimension], of(dimension)] as const),
+    ...by.filter((dimension) => typeOf(dimension) === "text")
+      .map((dimension) => [COLUMN_OF[dimension], of(dimension)] as const),
     ...Object.entries(measures).flatMap(([name, measure]) =>
       measure.columns(name).filter(({ type }) => type === "text").map((column) =>
         [column.name, column.name === name ? of(measure.of as Dimension) : "C" as const] as const

@@ -2,6 +2,7 @@
  * The status report of a running process, as JSON.
  * @module
  */
+import { BOT_LIST_VERSION } from "../measures/bot_list.ts";
 import type { Activity, PartitionActivity, Totals } from "./activity.ts";
 import { moneyFault, type MoneyState } from "../currency.ts";
 import type { NotReady } from "../pipeline/causes.ts";
@@ -20,6 +21,8 @@ export interface StatusReport {
   /** Time of the report. */
   readonly at: string;
   readonly version: string;
+  /** Version of the list of bots, the package `isbot`. */
+  readonly isbot: string;
   readonly instance: string;
   readonly topic: string;
   readonly startedAt: string;
@@ -122,6 +125,7 @@ export function statusReport(about: About, activity: Activity, history: History,
     verdict,
     at: iso(now),
     version: about.version,
+    isbot: BOT_LIST_VERSION,
     instance: about.instance,
     topic: about.topic,
     startedAt: iso(about.startedAt),

@@ -12,7 +12,8 @@ import type { Records } from "../records.ts";
 /** The wanted columns of a decoded event, as text. */
 function written(batch: Batch, i: number): string {
   const { ids, sessions, events } = batch.words.wanted;
-  const columns = CODED.filter((column) =>
+  // Marks are made later, of user agents.
+  const columns = CODED.filter((column) => column !== "bot").filter((column) =>
     events || !["page", "referrer", "product", "campaign", "currency", "userAgent", "order"].includes(column)
   ).filter((column) => sessions || column !== "session");
   const { time, kafkaTime, price, quantity, revenue, offset, partition } = batch;

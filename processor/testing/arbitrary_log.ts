@@ -1,3 +1,4 @@
+import { BOT, PERSON } from "./clicks.ts";
 import fc from "fast-check";
 import type { ShopMoney } from "../oracle/money.ts";
 import type { Expected, OracleLog } from "../oracle/oracle.ts";
@@ -125,7 +126,7 @@ const fields = fc.record({
   price: some(price),
   quantity: some(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(null, 1e6, 1e12))),
   currency: some(fc.constantFrom("EUR", "USD", "JPY", "KWD", "CLF", "XXX", null)),
-  userAgent: some(fc.oneof(fc.constantFrom("Mozilla/5.0", null, "a".repeat(1024)), text)),
+  userAgent: some(fc.oneof(fc.constantFrom("Mozilla/5.0", PERSON, BOT, null, "a".repeat(1024)), text)),
   orderId: some(fc.oneof(fc.constantFrom("o-1", null), text)),
   more: some(fc.constantFrom<unknown>({ userId: "no", deep: [[{}]] }, [], "\ud800")),
 });

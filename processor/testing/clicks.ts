@@ -8,6 +8,10 @@ import type { LogRecord } from "./fakes/memory.ts";
 import { Random } from "../../generator/random.ts";
 import { at, type Message, record } from "./scenario.ts";
 
+/** User agents that are not, and that are, on the list of bots. */
+export const PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+export const BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+
 /** Shape of a random log. */
 export interface LogOptions {
   readonly events: number;
@@ -104,6 +108,8 @@ function click(random: Random, n: number, user: string, time: number): Record<st
     ...random.chance(0.3) ? { sessionId: random.pick(["s1", "s2", null]) } : {},
     ...random.chance(0.7) ? { device: random.pick(["mobile", "desktop", "tablet", "tv"]) } : {},
     ...random.chance(0.7) ? { region: random.pick(["eu", "us"]) } : {},
+    // Not by chance, so that a seed gives the log that it gave before.
+    ...n % 5 === 0 ? { userAgent: n % 3 === 0 ? BOT : PERSON } : {},
     ...eventType === "purchase" ? { price: random.pick([0.1, 19.99, "1.005", 0]), quantity: 1 + random.below(3) } : {},
     ...eventType === "purchase" && n % 5 > 0 ? { currency: CURRENCIES[n % 5 - 1]! } : {},
   };

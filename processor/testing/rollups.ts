@@ -1,5 +1,5 @@
 /**
- * Compares what follows from rows, rollups and first days, with the rows themselves.
+ * Compares what follows from rows, rollups, first days and days of bots, with the rows themselves.
  * @module
  */
 import type { Database } from "../postgres/database.ts";
@@ -49,6 +49,24 @@ export async function wrongRollups(db: Database): Promise<Readonly<Record<string
       `${name}.${firsts}`,
       `select from clickstream.${name} d where d.${firsts} <> not exists (
          select from clickstream.${name} e where e.user_id = d.user_id and e.day < d.day)`,
+    );
+  }
+  const sessions = VIEWS.find(({ window }) => window.kind === "session")!.name;
+  for (const { name, ofBots } of VIEWS) {
+    if (ofBots === undefined) continue;
+    await count(
+      `${name}.${ofBots.mark}`,
+      `select from (
+         select d.${ofBots.mark} as mark, d.${ofBots.sessions} as sessions, (
+           select count(*) from clickstream.${sessions} s
+           where s.is_bot and s.user_id = d.user_id and clickstream.day_of(s.started_at) <= d.day
+             and clickstream.day_of(s.ended_at) >= d.day
+         ) as found
+         from clickstream.${name} d
+         -- Days before a change of the zone are those of another.
+         where d.day > coalesce(
+           (select clickstream.day_of(z.since) from clickstream.settings z where z.name = 'TIME_ZONE'), '-infinity')
+       ) m where m.sessions <> m.found or m.mark <> (m.found > 0)`,
     );
   }
   return wrong;

@@ -42,6 +42,8 @@ What Flink does otherwise than the processor:
 - After a failure it goes on from its last checkpoint and writes rows anew. An upsert makes that harmless, but for a
   moment older rows may stand there; tables and offsets are not one transaction. Without a checkpoint it begins where
   the consumer group was, with empty windows, and overwrites those that were half counted.
+- Bots are told by the same list; Java may take a user agent with letters outside ASCII for something else. user_days are
+  never a bot's, so new_users and retention count bots, too.
 - Sessions have no source, medium and campaign: campaigns counts them as (not set).
 - No purchase is converted. With CURRENCY, purchases in other currencies add 0 to revenue and count as unconverted, since
   the job does not read the table rates. Without it, revenue adds up prices in hundredths, as the processor does.

@@ -4,6 +4,7 @@
  */
 import type { Dimension, Quantity } from "../columns/batch.ts";
 import { HUNDREDTHS, priceDigits } from "../currency.ts";
+import { BOT_PATTERN } from "../measures/bot_list.ts";
 import { ANY, type Filter } from "../measures/measure.ts";
 import { FIELDS, MAX_AHEAD_MS, MAX_CENTS } from "../event.ts";
 import { COLUMN_OF } from "./table.ts";
@@ -62,7 +63,9 @@ export function table(name: string, columns: readonly string[], connector: Conne
 export function clicksTable(kafka: Connector, { delayMs }: Bounds): string {
   const fields = ["eventId", "userId", "sessionId", "eventType", "timestamp", "page", "device", "region"];
   return table("clicks", [
-    ...[...fields, "productId", "campaign", "price", "quantity", "currency"].map((field) => `\`${field}\` STRING`),
+    ...[...fields, "productId", "campaign", "price", "quantity", "currency", "userAgent"].map((field) =>
+      `\`${field}\` STRING`
+    ),
     "kafka_topic STRING METADATA FROM 'topic' VIRTUAL",
     "kafka_partition INT METADATA FROM 'partition' VIRTUAL",
     "kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL",
@@ -143,6 +146,7 @@ export function eventsView({ keepMs, hashRoutes, currency }: Bounds): string {
     [COLUMN_OF.campaign, "campaign"],
     [COLUMN_OF.currency, "currency"],
     [QUANTITY_COLUMN.price, `CAST(${rounded(digits)} * ${10 ** digits} AS BIGINT)`],
+    [COLUMN_OF.bot, `COALESCE(REGEXP(userAgent, ${quoted(`(?i)${BOT_PATTERN}`)}), FALSE)`],
     [
       QUANTITY_COLUMN.revenue,
       `CASE WHEN eventType = 'purchase'${
@@ -164,6 +168,7 @@ export function eventsView({ keepMs, hashRoutes, currency }: Bounds): string {
     orAbsent("eventId", bounded("eventId", FIELDS.eventId.maxLength)),
     orAbsent("sessionId", bounded("sessionId", FIELDS.sessionId.maxLength)),
     orAbsent("region", bounded("region", FIELDS.region.maxLength)),
+    orAbsent("userAgent", bounded("userAgent", FIELDS.userAgent.maxLength)),
     `POSITION(${BETWEEN} IN userId || page${
       ["eventId", "sessionId", "region", "productId", "campaign"].map((field) => ` || COALESCE(${field}, '')`).join("")
     }) = 0`,

@@ -2,6 +2,7 @@
  * A view in Flink SQL: the table that it writes to, and the query that fills it.
  * @module
  */
+import { BOT_EVENTS, BOT_EVENTS_A_MINUTE } from "../measures/bots.ts";
 import type { Column, Measure } from "../measures/measure.ts";
 import type { View } from "../views/view.ts";
 import { type Dimension, OPTIONAL, type Quantity } from "../columns/batch.ts";
@@ -23,6 +24,7 @@ const MAX_INDEXED_BYTES = 2600;
 const TYPE_OF: { readonly [type in Column["type"]]: string } = {
   bigint: "BIGINT",
   smallint: "SMALLINT",
+  boolean: "BOOLEAN",
   text: "STRING",
   timestamptz: "TIMESTAMP(3)",
   date: "DATE",
@@ -88,7 +90,7 @@ export function insertOf(view: View, options: QueryOptions): string {
     outer.set(column, dimension === "session" ? `COALESCE(${column}, '')` : column);
   }
   for (const [name, measure] of measures) {
-    const texts = unpacked(identifier(name), measure);
+    const texts = unpacked(identifier(name), measure, outer);
     measure.columns(name).forEach((column, c) => {
       const known = identifier(column.name);
       if (texts[c] !== undefined && !outer.has(known)) outer.set(known, texts[c]);
@@ -184,13 +186,23 @@ function aggregate(measure: Measure): string | null {
       const trail = `${HAPPENED} || CASE ${COLUMN_OF.type} ${steps} END`;
       return `ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(${trail})${only}), '')`;
     }
+    case "bot":
+      return `COUNT(*) FILTER (WHERE ${COLUMN_OF.bot})`;
     case "acquisition":
       return null;
   }
 }
 
-/** The columns of a measure from its aggregate; undefined for a column without translation. */
-function unpacked(name: string, measure: Measure): readonly (string | undefined)[] {
+/**
+ * The columns of a measure from its aggregate; undefined for a column without translation.
+ *
+ * @param known the columns before it, and their expressions
+ */
+function unpacked(
+  name: string,
+  measure: Measure,
+  known: ReadonlyMap<string, string> = new Map(),
+): readonly (string | undefined)[] {
   const part = (n: number) => `SPLIT_INDEX(${name}, ${BETWEEN}, ${n})`;
   switch (measure.kind) {
     case "distinct":
@@ -206,6 +218,13 @@ function unpacked(name: string, measure: Measure): readonly (string | undefined)
         return `WHEN REGEXP(${name}, ${quoted(steps)}) THEN ${s + 1}`;
       });
       return [`CAST(CASE ${reached.reverse().join(" ")} ELSE 0 END AS SMALLINT)`];
+    }
+    case "bot": {
+      const [, , events, from, to] = measure.columns(name).map(({ name: column }) =>
+        known.get(identifier(column)) ?? identifier(column)
+      );
+      const rate = `${events} > ${BOT_EVENTS_A_MINUTE} * (TIMESTAMPDIFF(MINUTE, ${from}, ${to}) + 1)`;
+      return [`${name} > 0 OR ${events} >= ${BOT_EVENTS} AND ${rate}`, name];
     }
     case "count":
     case "sum":

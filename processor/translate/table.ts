@@ -30,15 +30,24 @@ export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
   product: "product_id",
   campaign: "campaign",
   currency: "currency",
+  bot: "is_bot",
 };
 
 /** Dimensions with texts that may be too long for an index entry. */
 export const LONG: readonly Dimension[] = ["pagePath", "product", "campaign"];
 
+/** Type of the column of a dimension. */
+export function typeOf(dimension: Dimension): "text" | "boolean" {
+  return dimension === "bot" ? "boolean" : "text";
+}
+
 /** The table of a view. */
 export function tableOf(view: View): Table {
   const window = windowColumns(view);
-  const key = view.by.map((d): Column => ({ name: COLUMN_OF[d], type: "text", nullable: d === "session" }));
+  const key = view.by.map((d): Column => ({
+    ...{ name: COLUMN_OF[d], type: typeOf(d), nullable: d === "session" },
+    ...d === "bot" && { default: "false" },
+  }));
   const measured = new Map<string, Column>();
   for (const [name, measure] of Object.entries(view.measures)) {
     for (const column of measure.columns(name)) measured.set(column.name, column);

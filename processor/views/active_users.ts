@@ -6,6 +6,6 @@ export const activeUsers: View = view({
   name: "active_users",
   about: "Users with any event in five minutes, every minute.",
   window: hopping(minutes(5), minutes(1)),
-  by: [],
+  by: ["bot"],
   measures: { users: distinctUsers() },
 });

@@ -13,12 +13,12 @@ export function pagesOf(zone?: TimeZone): View {
     about: "Page views and their users by page, each minute.",
     where: { type: ["page_view"] },
     window: tumbling(minutes(1)),
-    by: ["pagePath"],
+    by: ["pagePath", "bot"],
     measures: { views: count(), users: distinctUsers() },
     rollups: [{
       table: "page_days",
       window: day(zone),
-      parts: [{ by: { pagePath: "page" }, sums: { views: "views" } }],
+      parts: [{ by: { pagePath: "page", bot: "is_bot" }, sums: { views: "views" } }],
     }],
   });
 }

@@ -1,4 +1,5 @@
 import { funnel } from "../measures/funnel.ts";
+import { bots } from "../measures/bots.ts";
 import { firstAcquisition } from "../measures/first_acquisition.ts";
 import { first, last } from "../measures/picks.ts";
 import { count, sum } from "../measures/totals.ts";
@@ -36,14 +37,15 @@ export function sessionsOf(siteHosts: readonly string[], zone?: TimeZone): View 
       purchases: count({ type: ["purchase"] }),
       revenue_cents: sum("revenue"),
       funnel_step: funnel(["page_view", "add_to_cart", "purchase"], "funnel_state"),
+      is_bot: bots({ listed: "bot_events", events: "events", from: "started_at", to: "ended_at" }),
     },
     derived: { bounced: { page_views: 1, events: 1 } },
     rollups: [{
       table: "page_days",
       window: day(zone),
       parts: [
-        { by: { pagePath: "entry_page" }, sums: { entries: null, bounces: "bounced" } },
-        { by: { pagePath: "exit_page" }, sums: { exits: null } },
+        { by: { pagePath: "entry_page", bot: "is_bot" }, sums: { entries: null, bounces: "bounced" } },
+        { by: { pagePath: "exit_page", bot: "is_bot" }, sums: { exits: null } },
       ],
     }],
   });

@@ -16,5 +16,6 @@ export function userDaysOf(zone?: TimeZone): View {
     // This table knows the day on which a user was first seen, and the days with events of an erased user.
     keep: "forever",
     firsts: "is_first",
+    ofBots: { mark: "is_bot", sessions: "bot_sessions" },
   });
 }

@@ -43,6 +43,11 @@ export interface View {
    */
   readonly firsts?: string;
   /**
+   * For views of one row per user and day: the column that is true if a session of a bot has an event on the day, and the
+   * one with the number of such sessions. The sink keeps them from the view of sessions.
+   */
+  readonly ofBots?: { readonly mark: string; readonly sessions: string };
+  /**
    * Coarser tables that follow its rows. The sink keeps them; triggers of the view's migration keep them after any other
    * write.
    */
@@ -132,6 +137,12 @@ export function zoneOf(window: Window): TimeZone | null {
   return window.kind === "day" && !window.zone.isUtc ? window.zone : null;
 }
 
+/** The column that marks the sessions of bots in a view; null if it has none. */
+export function markOf({ window, measures }: View): string | null {
+  if (window.kind !== "session") return null;
+  return Object.keys(measures).find((name) => measures[name]!.kind === "bot") ?? null;
+}
+
 /** Width of a window's panes, in milliseconds. Throws for session windows, which have no panes. */
 export function paneMs(window: Window): number {
   switch (window.kind) {
@@ -174,8 +185,12 @@ export function view(definition: View): View {
     const unknown = Object.keys(values).find((column) => !columns.includes(column));
     if (unknown !== undefined) refuse(`${name} is made of ${unknown}, which no measure has`);
   }
-  if (definition.firsts !== undefined && (window.kind !== "day" || by.join() !== "user")) {
+  if (window.kind === "day" && by.join() === "user") return definition;
+  if (definition.firsts !== undefined) {
     refuse(`${definition.firsts} marks the first of a user's days, and its rows are not by user and day`);
+  }
+  if (definition.ofBots !== undefined) {
+    refuse(`${definition.ofBots.mark} marks a user's days, and its rows are not by user and day`);
   }
   return definition;
 }

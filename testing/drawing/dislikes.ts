@@ -29,14 +29,17 @@ const DURATION = /^[\d.]+ (ns|µs|ms|s|mins?|hours?|days?|weeks?)$/;
 
 /** How the cells of columns look, by their headings. */
 const CELLS: readonly (readonly [headings: RegExp, cells: RegExp])[] = [
-  [/( rate|^change|^dead|^day \d+)$/, PERCENT],
+  [/( rate|^share of |^change|^dead|^day \d+)$/, PERCENT],
   [/^(id|partition|.*offset)$/, /^\d+$/],
   [/^user$/, /^(u-[0-9a-f]{8}|\d{9})$/],
   [/^(time|watermark|last .+|.+ at)$/, DATE],
   [/^(today|a week before)$/, /^\d{1,3}(,\d{3})*(\.\d)?$/],
   [/^size$/, BYTES],
   [/^(\d\d)$/, SHORT],
-  [/^(events|sessions|purchases|users|views|entries|exits|to the (cart|purchase)|rows|dead rows)$/, COUNT],
+  [
+    /^((events|sessions) of bots|events|sessions|purchases|users|views|entries|exits|to the (cart|purchase)|rows|dead rows)$/,
+    COUNT,
+  ],
   [/^(refusals|replayed|consumed|stored|duplicates|refused|skipped|gaps|unaccounted)$/, COUNT],
 ];
 
@@ -49,7 +52,7 @@ const LOOKS: readonly (readonly [titles: RegExp, look: RegExp])[] = [
   ],
   [/^(Active users \(5 min\)|Sessions|Revenue|Lag|Unaccounted records)$/, COUNT],
   [/^(Conversion rate|Bounce rate|Cart abandonment|Refused|Connections used)$/, PERCENT],
-  [/^(Duplicates|CPU usage|Memory usage|Disk usage)$/, PERCENT],
+  [/^(Share of bots|Duplicates|CPU usage|Memory usage|Disk usage)$/, PERCENT],
   [/^Conversion rate and revenue over time$/, /^([\d.]+%|[\d,.]+)$/],
   [/^(Watermark delay|Time since last commit|Oldest transaction|Lateness|End-to-end latency|Commit time)/, DURATION],
   [/^(Events by type, last hour|Active users over time|Lag by partition|Connections)$/, SHORT],

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { MIGRATIONS } from "../../migrations/mod.ts";
 import { compareTables, formatDifferences } from "../../processor/oracle/differences.ts";
 import { expectedOf, type OracleLog } from "../../processor/oracle/oracle.ts";
-import { compareReports, formatReportDifferences } from "../../processor/oracle/report_tables.ts";
+import { compareReports, formatReportDifferences } from "../../processor/oracle/report_differences.ts";
 import { rangeOf } from "../../processor/oracle/reports.ts";
 import { KAFKA_MS } from "../../processor/oracle/logs.ts";
 import type { Database } from "../../processor/postgres/database.ts";

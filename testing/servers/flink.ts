@@ -62,7 +62,13 @@ export function edges(nowMs: number): readonly Message[] {
     ...funnel("no view", ["add_to_cart", 1], ["purchase", 2]),
     ...[12.345, "12.345", 0.005, "0.004", 0, 19.99, "0.995", 12345678.9, null].map((price) => bought(price)),
     ...[[0.29, 3], ["1.005", 2], [9999999999, 1]].map(([price, quantity]) => bought(price, quantity)),
+    ...["curl/8.14.1", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", null].map((
+      userAgent,
+    ) => event(`agent ${userAgent}`, iso(4), { userAgent })),
+    ...Array.from({ length: 200 }, (_, n) => event("fast", iso(n / 1000))),
+    ...Array.from({ length: 240 }, (_, n) => event("a minute each second", iso(n))),
     // Refused.
+    event("long agent", iso(4), { userAgent: "x".repeat(1025) }),
     ...["1,5", -1, 1e11].map((price) => bought(price)),
     ...[0, 2.5, -1].map((quantity) => bought(1, quantity)),
     bought(1e9, 11),

@@ -3,6 +3,7 @@
  * are compared with an oracle that reads the same log.
  */
 import assert from "node:assert/strict";
+import { Kafka, logLevel } from "kafkajs";
 // @ts-types="@types/pg"
 import pg from "pg";
 import { clickstream, killed } from "../servers/binary.ts";
@@ -175,13 +176,14 @@ Deno.test("the operator's commands work beside a running service, killed at rand
   await t.step("rebuild from a midnight that sessions cross", async () => {
     const midnight = new Date(Math.floor(Date.now() / 86_400_000 - 1) * 86_400_000);
     const start = new Date(midnight.getTime() - 50 * 60_000).toISOString();
-    const shopping = ["--from", start, "--seconds", "6000", "--rate", "2", "--users", "60", "--late", "0.02"];
+    const shopping = ["--from", start, "--seconds", "6000", "--rate", "2", "--users", "200", "--late", "0.02"];
     await using shop = await Shop.open(broker, server, "midnight", shopping);
     shop.serve();
     const log = await shop.caughtUp();
     const across =
       `from clickstream.sessions where started_at < '${midnight.toISOString()}' and ended_at > '${midnight.toISOString()}'`;
     assert.ok(await shop.number(`select count(*) as n ${across}`) > 3, "no session goes on across midnight");
+    assert.ok(await shop.number(`select count(*) as n ${across} and is_bot`) > 0, "no bot goes on across midnight");
     await using(shop.url, (db) => db.exec(MISTAKES.replaceAll("true", `started_at >= '${midnight.toISOString()}'`)));
     await assert.rejects(agrees(shop, log));
     await assert.rejects(shop.agreesWithMaker());
@@ -217,6 +219,30 @@ Deno.test("the operator's commands work beside a running service, killed at rand
     await using(shop.url, (db) => db.exec("delete from clickstream.traffic where window_start < '2022-01-01Z'"));
     await agrees(shop, await shop.caughtUp());
     await shop.agreesWithMaker();
+    await shop.rest();
+  });
+
+  await t.step("rebuild keeps the mark of a session that was told a bot's before the part that is read", async () => {
+    const midnight = new Date(Math.floor(Date.now() / 86_400_000 - 1) * 86_400_000);
+    const minutes = (n: number) => midnight.getTime() + n * 60_000;
+    const earlier = ["--from", new Date(minutes(-70)).toISOString(), "--seconds", "60", "--rate", "1"];
+    await using shop = await Shop.open(broker, server, "marks", earlier);
+    const producer = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).producer();
+    await producer.connect();
+    for (const [n, more] of [[-45, { userAgent: "curl/8.14.1" }], [-20, {}], [5, {}]] as const) {
+      const value = { userId: "eve", eventType: "page_view", page: "/", timestamp: minutes(n), ...more };
+      const message = { key: "eve", value: JSON.stringify(value), timestamp: String(minutes(n)) };
+      await producer.send({ topic: "marks", messages: [message] });
+    }
+    await producer.disconnect();
+    shop.serve();
+    await agrees(shop, await shop.caughtUp());
+    await shop.does("rebuild", "--from", midnight.toISOString(), "--yes");
+    await agrees(shop, await shop.caughtUp());
+    assert.equal(
+      await shop.number("select count(*) as n from clickstream.user_days where user_id = 'eve' and is_bot"),
+      2,
+    );
     await shop.rest();
   });
 });

@@ -16,11 +16,15 @@ export interface Compared {
 
 const EVER = "'-infinity'::timestamptz, 'infinity'::timestamptz";
 
+/** Of people and bots, as the simulator counts. */
+const ALL = `${EVER}, bots => true`;
+
 /** One line of progress. */
 export async function figures(db: Database, counts: Counts, seconds: number): Promise<string> {
   const { rows } = await db.query<Record<"consumed" | "active" | "sessions" | "rate" | "revenue", string | null>>(
     `select (select sum(consumed)::text from clickstream.progress) as consumed,
-            (select users::text from clickstream.active_users where window_end > now() order by window_end limit 1) as active,
+            (select users::text from clickstream.active_users
+              where not is_bot and window_end > now() order by window_end limit 1) as active,
             sessions::text, round(100 * conversion_rate::numeric, 1)::text as rate, revenue_cents::text as revenue
        from clickstream.conversion(${EVER})`,
   );
@@ -48,7 +52,7 @@ export function compared(db: Database, counts: Counts): Promise<Compared[]> {
     ["events, by minute", events, "select sum(events) from clickstream.traffic"],
     ["events, by session", events, "select sum(events) from clickstream.sessions"],
     ["events, by user and day", events, "select sum(events) from clickstream.user_days"],
-    ["events, by weekday and hour", events, `select sum(events) from clickstream.activity_heatmap(${EVER})`],
+    ["events, by weekday and hour", events, `select sum(events) from clickstream.activity_heatmap(${ALL})`],
     ["duplicates", counts.duplicates, "select sum(duplicates) from clickstream.progress"],
     ...Object.entries(refusals).map(([reason, made]): Question => [
       `refused: ${reason}`,
@@ -60,10 +64,10 @@ export function compared(db: Database, counts: Counts): Promise<Compared[]> {
       made,
       `select sum(events) from clickstream.traffic where event_type = '${type}'`,
     ]),
-    ["page views, by page", eventTypes["page_view"] ?? 0, `select sum(views) from clickstream.top_pages(${EVER})`],
-    ["purchases", counts.purchases, `select sum(purchases) from clickstream.top_users(${EVER})`],
-    ["revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${EVER})`],
-    ["users", counts.users, `select users from clickstream.conversion(${EVER})`],
+    ["page views, by page", eventTypes["page_view"] ?? 0, `select sum(views) from clickstream.top_pages(${ALL})`],
+    ["purchases", counts.purchases, `select sum(purchases) from clickstream.top_users(${ALL})`],
+    ["revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${ALL})`],
+    ["users", counts.users, `select users from clickstream.conversion(${ALL})`],
   ]);
 }
 
@@ -73,21 +77,23 @@ export function comparedAgain(db: Database, counts: Recounted): Promise<Compared
   const retained: Question[] = counts.retained === 0 ? [] : [[
     "users who came, by day",
     counts.retained,
-    "select sum(users) from clickstream.retention('1970-01-01', '9999-12-31')",
+    "select sum(users) from clickstream.retention('1970-01-01', '9999-12-31', bots => true)",
   ]];
   return answers(db, [
     ...Object.entries(counts.devices).map(([device, made]): Question => [
       `events, ${device}`,
       made,
-      `select events from clickstream.devices(${EVER}) where device = '${device}'`,
+      `select events from clickstream.devices(${ALL}) where device = '${device}'`,
     ]),
-    ["sessions", counts.sessions, `select sessions from clickstream.conversion(${EVER})`],
-    ["sessions, by device", counts.sessions, `select sum(sessions) from clickstream.devices(${EVER})`],
-    ["conversions", counts.conversions, `select conversions from clickstream.conversion(${EVER})`],
+    ["sessions", counts.sessions, `select sessions from clickstream.conversion(${ALL})`],
+    ["sessions, by device", counts.sessions, `select sum(sessions) from clickstream.devices(${ALL})`],
+    ["sessions, of people", counts.sessions - counts.bots, `select sessions from clickstream.conversion(${EVER})`],
+    ["sessions, of bots", counts.bots, "select count(*) from clickstream.sessions where is_bot"],
+    ["conversions", counts.conversions, `select conversions from clickstream.conversion(${ALL})`],
     ...counts.funnel.map((made, k): Question => [
       `funnel, step ${k + 1}`,
       made,
-      `select sessions from clickstream.funnel(${EVER}) where step = ${k + 1}`,
+      `select sessions from clickstream.funnel(${ALL}) where step = ${k + 1}`,
     ]),
     ...retained,
   ]);

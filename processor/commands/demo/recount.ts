@@ -9,6 +9,8 @@ import { conversion, devices, funnel, type Range, retention } from "../../oracle
 export interface Recounted {
   readonly devices: Readonly<Record<string, number>>;
   readonly sessions: number;
+  /** Sessions of bots. */
+  readonly bots: number;
   readonly conversions: number;
   /** Sessions that reached each step of the funnel. */
   readonly funnel: readonly number[];
@@ -32,6 +34,7 @@ export function recounted(
   return {
     devices: Object.fromEntries(devices(expected, EVER).map(({ device, events }) => [String(device), count(events)])),
     sessions: count(sessions),
+    bots: expected.sessions.filter(({ is_bot }) => is_bot).length,
     conversions: count(conversions),
     funnel: funnel(expected, EVER).map((step) => count(step["sessions"])),
     retained: retention(expected, EVER, nowMs).reduce((sum, { users }) => sum + count(users), 0),

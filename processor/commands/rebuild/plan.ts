@@ -89,7 +89,7 @@ export async function planOf(
     siteHosts: settings.SITE_HOSTS ?? [],
     money: settings.CURRENCY === null ? null : { currency: settings.CURRENCY, rates: digestOf(rates) },
     days: await plannedDays(db, { fromMs, views, isWhole, isOneLog: adoptions === 0 }, settings.TIME_ZONE),
-    layout: 4,
+    layout: 5,
     replayed: await replayedPlaces(db, settings.KAFKA_TOPIC),
   };
 }

@@ -18,7 +18,7 @@ import { Ids, setId } from "./ids";
 import { alloc, copy, free } from "./memory";
 import { Note, note } from "./notes";
 
-const CODED: i32 = 13;
+const CODED: i32 = 14;
 /** Code of an absent text. */
 const NONE: i32 = -1;
 /** Code of the region of events without one. */
@@ -31,13 +31,14 @@ const OF_SESSION: i32 = 2;
 const OF_PAGE_PATH: i32 = 3;
 const OF_DEVICE: i32 = 4;
 const OF_REGION: i32 = 5;
-const OF_PAGE: i32 = 6;
-const OF_REFERRER: i32 = 7;
-const OF_PRODUCT: i32 = 8;
-const OF_CAMPAIGN: i32 = 9;
-const OF_CURRENCY: i32 = 10;
-const OF_USER_AGENT: i32 = 11;
-const OF_ORDER: i32 = 12;
+// Of 6, the marks of bots, the host writes the codes.
+const OF_PAGE: i32 = 7;
+const OF_REFERRER: i32 = 8;
+const OF_PRODUCT: i32 = 9;
+const OF_CAMPAIGN: i32 = 10;
+const OF_CURRENCY: i32 = 11;
+const OF_USER_AGENT: i32 = 12;
+const OF_ORDER: i32 = 13;
 
 /** The texts of a commit. The dictionaries of the coded columns follow. */
 @unmanaged
@@ -45,6 +46,7 @@ export class Words {
   ids: Ids = changetype<Ids>(0);
   wantsIds: i32 = 0;
   wantsSessions: i32 = 0;
+  wantsAgents: i32 = 0;
   wantsEvents: i32 = 0;
   /** The topic and a slash, for the identity of events that have none; its length. */
   topic: usize = 0;
@@ -52,7 +54,7 @@ export class Words {
 }
 
 const DICTIONARIES: usize = 32;
-export const WORDS_BYTES: usize = DICTIONARIES + 4 * 13;
+export const WORDS_BYTES: usize = DICTIONARIES + 4 * 14;
 
 @inline
 export function dictionaryOf(words: Words, column: i32): Dictionary {
@@ -85,7 +87,7 @@ export class Columns {
 const CODES: usize = 32;
 
 export function newColumns(capacity: i32): Columns {
-  const columns = changetype<Columns>(alloc(CODES + 4 * 13));
+  const columns = changetype<Columns>(alloc(CODES + 4 * 14));
   columns.partition = alloc(capacity * 4);
   columns.offset = alloc(capacity * 8);
   columns.kafkaTime = alloc(capacity * 8);
@@ -100,7 +102,7 @@ export function newColumns(capacity: i32): Columns {
 
 export function freeColumns(columns: Columns): void {
   const at = changetype<usize>(columns);
-  for (let n: usize = 0; n < CODES + 4 * 13; n += 4) free(<usize>load<u32>(at + n));
+  for (let n: usize = 0; n < CODES + 4 * 14; n += 4) free(<usize>load<u32>(at + n));
   free(at);
 }
 
@@ -161,13 +163,13 @@ export function write(words: Words, columns: Columns, place: i32, first: i32, pa
   if (words.wantsSessions !== 0) writeSessions(words, columns, place);
   writeNumbers(columns, place, partition);
   if (words.wantsIds !== 0) writeIds(words, first + place, partition);
+  if (words.wantsAgents !== 0) writeTexts(words, columns, place, OF_USER_AGENT, USER_AGENT);
   if (words.wantsEvents !== 0) {
     writeTexts(words, columns, place, OF_PAGE, PAGE);
     writeTexts(words, columns, place, OF_REFERRER, REFERRER);
     writeTexts(words, columns, place, OF_PRODUCT, PRODUCT);
     writeTexts(words, columns, place, OF_CAMPAIGN, CAMPAIGN);
     writeTexts(words, columns, place, OF_CURRENCY, CURRENCY);
-    writeTexts(words, columns, place, OF_USER_AGENT, USER_AGENT);
     writeTexts(words, columns, place, OF_ORDER, ORDER);
   }
 }

@@ -147,12 +147,20 @@ export function freeWords(words: Words): void {
 }
 
 /** The texts of a commit; `topic` is the topic with a slash behind it. */
-export function newWords(topic: usize, length: i32, wantsIds: bool, wantsSessions: bool, wantsEvents: bool): Words {
+export function newWords(
+  topic: usize,
+  length: i32,
+  wantsIds: bool,
+  wantsSessions: bool,
+  wantsAgents: bool,
+  wantsEvents: bool,
+): Words {
   if (length > LONGEST_TOPIC) fail(LONG_TOPIC);
   const words = changetype<Words>(alloc(WORDS_BYTES));
   words.ids = newIds();
   words.wantsIds = wantsIds ? 1 : 0;
   words.wantsSessions = wantsSessions ? 1 : 0;
+  words.wantsAgents = wantsAgents ? 1 : 0;
   words.wantsEvents = wantsEvents ? 1 : 0;
   words.topic = topic;
   words.topicLength = length;

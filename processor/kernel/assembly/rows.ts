@@ -7,6 +7,7 @@ const ID: i32 = 0;
 const TEXT: i32 = 1;
 const BIGINT: i32 = 2;
 const TIMESTAMP: i32 = 3;
+const BOOLEAN: i32 = 5;
 
 /** A column: its kind, and which one of its kind. */
 @unmanaged
@@ -93,7 +94,8 @@ function find(words: Words, columns: Columns, first: i32): void {
       column.values = codes(columns, column.source);
       column.starts = dictionary.texts;
       column.bytes = dictionary.bytes;
-    } else column.values = <usize>load<u32>(changetype<usize>(columns) + (column.source << 2));
+    } else if (column.kind === BOOLEAN) column.values = codes(columns, column.source);
+    else column.values = <usize>load<u32>(changetype<usize>(columns) + (column.source << 2));
   }
 }
 
@@ -135,6 +137,11 @@ export function writeRows(words: Words, columns: Columns, first: i32, from: i32,
         const value = load<f64>(column.values + (row << 3));
         if (value !== value) at = isNull(at);
         else at = number(at, kind === BIGINT ? <i64>value : (<i64>value - EPOCH_MS) * 1000);
+      } else if (kind === BOOLEAN) {
+        // A mark's code is its value.
+        store<u32>(at, 0x01000000);
+        store<u8>(at, load<u8>(column.values + (row << 2)), 4);
+        at += 5;
       } else {
         store<u32>(at, 0x04000000);
         store<u32>(at, swapped(load<u32>(column.values + (row << 2))), 4);

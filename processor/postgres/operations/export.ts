@@ -44,7 +44,8 @@ export async function exportables(db: Database): Promise<Map<string, Exportable>
     `select p.proname::text as name, (p.proargtypes)[0]::regtype::text as argument, a.name as column,
             a.type::regtype::text as type, a.n
        from pg_proc p, unnest(p.proargnames, p.proargmodes, p.proallargtypes) with ordinality as a (name, mode, type, n)
-      where p.pronamespace = 'clickstream'::regnamespace and p.proretset and p.pronargs = 2 and a.mode = 't'
+      where p.pronamespace = 'clickstream'::regnamespace and p.proretset
+        and p.pronargs - p.pronargdefaults = 2 and a.mode = 't'
         and (p.proargtypes)[0] = (p.proargtypes)[1]
         and (p.proargtypes)[0] in ('timestamptz'::regtype, 'date'::regtype)
         and has_function_privilege(p.oid, 'execute')

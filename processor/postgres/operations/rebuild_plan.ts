@@ -62,7 +62,7 @@ export interface Plan {
   readonly money: { readonly currency: string; readonly rates: string } | null;
   readonly days: PlannedDays;
   /** Version of the staging tables: a rebuild that an older program began starts again. */
-  readonly layout: 4;
+  readonly layout: 5;
   /** Refusals that were sent back: their copies replace them. */
   readonly replayed: readonly string[];
 }

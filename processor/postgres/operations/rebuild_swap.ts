@@ -3,7 +3,8 @@
  * @module
  */
 import { tableOf } from "../../translate/table.ts";
-import { DAY_MS, type View } from "../../views/view.ts";
+import { VIEWS } from "../../views/mod.ts";
+import { DAY_MS, markOf, type View } from "../../views/view.ts";
 import { currencyInWords, currencyUsed, hasRevenueBefore, useCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { identityOf, mergedBy } from "../dialect.ts";
@@ -47,11 +48,13 @@ export async function verifyRoomForSwap(db: Database): Promise<void> {
 export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
   await tx.exec(OWNER);
   const firstMs = await firstReplaced(tx, plan, views, reach);
-  const from = literal(Math.floor(firstMs / DAY_MS) * DAY_MS);
+  const fromMs = Math.floor(firstMs / DAY_MS) * DAY_MS;
+  const from = literal(fromMs);
   for (const view of views) {
     if (view.window.kind === "day") await replaceDays(tx, view, plan, firstMs);
     else await replaceRows(tx, view, from);
   }
+  await markDays(tx, plan, views, fromMs);
   const { zone, former, sinceMs, areAll } = plan.days;
   if (areAll) await changeTimeZone(tx, zone, null);
   else if (zone !== former) await changeTimeZone(tx, zone, sinceMs);
@@ -94,6 +97,7 @@ async function changeCurrency(tx: Database, currency: string | null, day: string
 async function firstReplaced(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<number> {
   if (reach.logBeginsMs === null) return plan.fromMs;
   const times = [
+    "null::timestamptz",
     ...views.filter(({ window }) => window.kind !== "day").map((view) =>
       `(select min(${tableOf(view).window[0]!.name}) from ${STAGING}.${tableOf(view).name})`
     ),
@@ -149,6 +153,50 @@ async function replaceDays(tx: Database, view: View, { days }: Plan, firstMs: nu
         do update set ${
     measured.map((column) => `${column.name} = ${merged.get(column.name) ?? `excluded.${column.name}`}`).join(", ")
   }`);
+}
+
+/**
+ * Marks the days of bots from the sessions that are there now, if days or sessions were replaced: the new days have no
+ * marks, and a session that began before them was not replaced.
+ */
+async function markDays(tx: Database, { days }: Plan, views: readonly View[], fromMs: number): Promise<void> {
+  if (!views.some((view) => view.ofBots !== undefined || markOf(view) !== null)) return;
+  const sessions = VIEWS.find((view) => markOf(view) !== null)!;
+  const { name, ofBots } = VIEWS.find((view) => view.ofBots !== undefined)!;
+  const { mark, sessions: count } = ofBots!;
+  const former = days.areAll ? days.zone : days.former;
+  const since = literal(Math.max(days.sinceMs, fromMs));
+  const day = (time: string, zone: string) => `(${time} at time zone '${zone}')::date`;
+  const between = (first: string, last: string, zone: string) =>
+    `select ${day(first, zone)} + n as day from generate_series(0, ${day(last, zone)} - ${day(first, zone)}) as g(n)`;
+  // Late events may be of days before.
+  const replaced = !views.some((view) => view.ofBots !== undefined)
+    ? []
+    : [`(select min(n.day) from ${STAGING}.${name} n where n.day >= ${day(literal(days.sinceMs), days.zone)})`];
+  const from = literal(fromMs);
+  const first = `least(${[day(from, former), day(from, days.zone), ...replaced].join(", ")})`;
+  await tx.exec(
+    `update ${SCHEMA}.${name} t set ${count} = v.n, ${mark} = v.n > 0
+       from (
+         select d.user_id, d.day, coalesce(c.n, 0) as n
+           from ${SCHEMA}.${name} d
+           left join (
+             select s.user_id, g.day, count(*)::integer as n
+               from ${SCHEMA}.${sessions.name} s
+              cross join lateral (
+                ${between("s.started_at", `least(s.ended_at, ${since} - interval '1 millisecond')`, former)}
+                 where s.started_at < ${since}
+                 union
+                ${between(`greatest(s.started_at, ${since})`, "s.ended_at", days.zone)}
+                 where s.ended_at >= ${since}
+              ) g
+              where s.${markOf(sessions)} and s.ended_at >= (${first} - 1)::timestamp at time zone 'UTC'
+              group by 1, 2
+           ) c on c.user_id = d.user_id and c.day = d.day
+          where d.day >= ${first} and d.${count} <> coalesce(c.n, 0)
+       ) v
+      where t.user_id = v.user_id and t.day = v.day`,
+  );
 }
 
 /** Exchanges whole days of events as partitions, so that no event is copied. */

@@ -21,8 +21,8 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   rates: ["select"],
 };
 
-/** The reports that the status page shows. */
-const REPORTS = ["conversion", "funnel", "page_views"];
+/** The reports that the status page shows, and what they are made of. */
+const REPORTS = ["conversion", "funnel", "page_views", "session_funnel"];
 
 /** Rights that the service needs and lacks, such as `insert on events`. */
 export async function missingRights(db: Database, views: readonly View[] = VIEWS): Promise<string[]> {
@@ -36,7 +36,9 @@ export async function missingRights(db: Database, views: readonly View[] = VIEWS
                  and has_table_privilege(format('clickstream.%I', v.table), v.right))
      union all
      select 'execute on ' || v.name from jsonb_array_elements_text($2::jsonb) as v(name)
-      where not has_function_privilege(format('clickstream.%I(timestamptz, timestamptz)', v.name), 'execute')`,
+      where not coalesce((
+        select bool_and(has_function_privilege(p.oid, 'execute')) from pg_proc p
+        where p.pronamespace = 'clickstream'::regnamespace and p.proname = v.name), false)`,
     [JSON.stringify(all), JSON.stringify(REPORTS)],
   );
   return rows.map(({ missing }) => missing);

@@ -106,8 +106,8 @@ async function readActiveUsers(db: Database, latest: number): Promise<{ users: A
   const { rows } = await db.query<{ start: number; end: number; users: number }>(
     `select ${ms("window_start")} as start, ${ms("window_end")} as end, users::float8 as users
        from clickstream.active_users
-      where window_start > ${time("$1")} and window_start <= ${time("$2")}
-         or window_start > ${time("$3")} and window_start <= ${time("$4")} order by window_start`,
+      where not is_bot and (window_start > ${time("$1")} and window_start <= ${time("$2")}
+         or window_start > ${time("$3")} and window_start <= ${time("$4")}) order by window_start`,
     [latest - ACTIVE_MS, latest, latest - ACTIVE_MS - DAY_MS, latest - DAY_MS],
   );
   const usersAt = new Map(rows.map(({ end, users }) => [end, users]));

@@ -6,12 +6,14 @@ import { type Cell, cellAt, type Cells, Texts } from "../../columns/cells.ts";
 import { NONE } from "../../columns/strings.ts";
 import { grown } from "../../columns/grown.ts";
 import { Groups } from "../../columns/groups.ts";
-import { COLUMN_OF } from "../../translate/table.ts";
+import type { Dimension } from "../../columns/batch.ts";
+import { COLUMN_OF, typeOf } from "../../translate/table.ts";
 import { paneMs, type Rollup, type RollupPart, type View, zoneOf } from "../../views/view.ts";
 import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { KEY_OF } from "../dialect.ts";
 import { SCHEMA } from "../schema.ts";
+import { BotDays } from "./sql_bot_days.ts";
 import { numbered } from "./sql_by_user.ts";
 
 /** What to add to one row of a rollup. */
@@ -33,18 +35,29 @@ export function partsOf({ rollups = [] }: View): readonly PartOf[] {
   return rollups.flatMap((rollup) => rollup.parts.map((part) => ({ rollup, part })));
 }
 
-/** Changes of the rollups in one commit. */
+/** Changes of the rollups in one commit, and of the days of bots. */
 export class RollupChanges {
+  readonly botDays: BotDays;
   readonly #tables = new Map<string, { readonly part: PartOf; readonly rows: Map<string, Change> }>();
 
+  /** @param days the view of users' days, if the commit has it */
+  constructor(days: View | undefined) {
+    this.botDays = new BotDays(days);
+  }
+
   /**
-   * Adds to one row.
+   * Adds to one row. A mark may be a text, as in keys, a number or a boolean.
    *
    * @param start where the window of the rollup begins, as in `Delta.start`
    * @param sums one number per sum of the part, in its order
    */
-  add(of: PartOf, start: number, key: readonly Cell[], sums: readonly number[]): void {
+  add(of: PartOf, start: number, cells: readonly (Cell | boolean)[], sums: readonly number[]): void {
     const { rollup, part } = of;
+    const key = Object.keys(part.by).map((dimension, k): Cell => {
+      const cell = cells[k]!;
+      if (typeOf(dimension as Dimension) === "text") return cell as Cell;
+      return cell === true || cell === 1 || cell === "true" ? 1 : 0;
+    });
     let table = this.#tables.get(rollup.table);
     if (table === undefined) this.#tables.set(rollup.table, table = { part: of, rows: new Map() });
     // Neither a page nor a name contains a NUL.
@@ -58,6 +71,7 @@ export class RollupChanges {
 
   /** Adds these rows of a view, or takes them away. */
   addRows(view: View, cells: ReadonlyMap<string, Cells>, rows: Int32Array, sign: 1 | -1 = 1): void {
+    this.botDays.addRows(view, cells, rows, sign);
     const start = cells.get(view.window.kind === "session" ? "started_at" : "window_start") as Float64Array;
     for (const of of partsOf(view)) {
       const { rollup, part } = of;
@@ -88,8 +102,9 @@ export class RollupChanges {
     }
   }
 
-  /** Writes all changes to the rollups. */
+  /** Writes all changes to the days of bots and to the rollups. */
   async write(tx: Database, schema: string): Promise<void> {
+    await this.botDays.write(tx, schema);
     for (const { part, rows } of this.#tables.values()) {
       const changes = [...rows.values()].filter(({ sums }) => sums.values().some((n) => n !== 0));
       if (changes.length > 0) await addTo(tx, schema, part, changes);
@@ -182,7 +197,7 @@ async function addTo(tx: Database, schema: string, { rollup, part }: PartOf, all
   const isByDay = rollup.window.kind === "day";
   const types = [
     isByDay ? "date" as const : "timestamptz" as const,
-    ...key.map(() => "text" as const),
+    ...dimensions.map(typeOf),
     ...sums.map(() => "bigint" as const),
   ];
   await tx.query(
@@ -196,7 +211,7 @@ async function addTo(tx: Database, schema: string, { rollup, part }: PartOf, all
          do update set ${sums.map((name) => `${name} = t.${name} + excluded.${name}`).join(", ")}`,
     [
       arrayOf(all.map(({ start }) => start), types[0]!),
-      ...key.map((_, k) => arrayOf(all.map((change) => change.key[k]!), "text")),
+      ...dimensions.map((dimension, k) => arrayOf(all.map((change) => change.key[k]!), typeOf(dimension))),
       ...sums.map((name) => arrayOf(all.map((change) => change.sums.get(name) ?? 0), "bigint")),
     ],
   );

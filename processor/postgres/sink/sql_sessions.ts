@@ -17,6 +17,7 @@ import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
 import { columnsIn, inKeyOrder, insert, NUMBER, numbered, rowsNumbered } from "./sql_by_user.ts";
 import { PortionsBySize } from "./portions.ts";
+import { daysIn, returnedDays } from "./sql_bot_days.ts";
 import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
 
@@ -36,7 +37,7 @@ interface Continued {
   readonly stored: ReadonlyMap<string, Cells>;
 }
 
-/** A changed row of a rollup, or, as part -1, the number of sessions in `start`. */
+/** A changed row of a rollup; as part -1, the number of sessions in `start`; as part -2, a changed day of a bot. */
 interface Found {
   readonly part: number;
   readonly start: string;
@@ -157,10 +158,10 @@ async function extendStored(
               as v(place, ${columns.map(({ name }) => name).join(", ")})
          join ${schema}.${table.name} o on o.ctid = v.place
         where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}
-       returning ${returned(view).join(", ")}
+       returning ${[...returned(view), ...returnedDays(view)].join(", ")}
      )
      select -1 as part, count(*)::text as start, null::text as key, null::text as sums from u
-     ${changesIn(view)}`,
+     ${changesIn(view)} ${daysIn(view)}`,
     [
       arrayOf(continued.stored.get(PLACE.name)!, PLACE.type, found),
       ...columns.map(({ name, type }) =>
@@ -169,8 +170,11 @@ async function extendStored(
     ],
   );
   for (const { part, start, key, sums } of changed) {
-    if (part >= 0) changes.add(parts[part]!, Number(start), JSON.parse(key!) as Cell[], JSON.parse(sums!) as number[]);
-    else if (Number(start) !== found.length) {
+    if (part >= 0) {
+      changes.add(parts[part]!, Number(start), JSON.parse(key!) as (Cell | boolean)[], JSON.parse(sums!) as number[]);
+    } else if (part === -2) {
+      changes.botDays.add((JSON.parse(key!) as [string])[0], Number(start), (JSON.parse(sums!) as [number])[0]);
+    } else if (Number(start) !== found.length) {
       const reason = `could not extend ${found.length} sessions: another writer has just changed some of them`;
       throw new Unavailable(reason, { kind: "conflict" });
     }
@@ -230,6 +234,7 @@ async function mergedSessions(
     for (const row of before) (starts.has(row.start) ? replaced : absorbed).push(row);
   });
   changes.addRows(view, columnsOf(deltaOf(view, replaced)), rowsBelow(replaced.length), -1);
+  changes.botDays.addRows(view, columnsOf(deltaOf(view, absorbed)), rowsBelow(absorbed.length), -1);
   await remove(tx, schema, view, absorbed);
   return deltaOf(view, merged);
 }
@@ -318,6 +323,7 @@ export function selected({ name, type }: Column): string {
 /** The cell from the text that `selected` returns. */
 export function cellFrom(text: string | null, type: Column["type"]): Cell {
   if (text === null || type === "text") return text;
+  if (type === "boolean") return text === "true" ? 1 : 0;
   return type === "bytea" ? Uint8Array.fromHex(text) : Number(text);
 }
 

@@ -154,9 +154,9 @@ export class SqlSink implements Sink {
       ]);
       if (shared.length === 0) return;
       await lockToTheEnd(tx, "sharedRows");
-      const changes = new RollupChanges();
+      const changes = new RollupChanges(commit.deltas.find(({ view }) => view.ofBots !== undefined)?.view);
       await allSettledOrThrow(shared.map((delta) => write(tx, this.#schema, delta, changes)));
-      // The tables of a rebuild have no rollups: triggers add its rows to those in use.
+      // The tables of a rebuild have no rollups: triggers add its rows to those in use, and the exchange marks days of bots.
       if (this.#schema === SCHEMA) await changes.write(tx, this.#schema);
     });
   }

@@ -97,7 +97,8 @@ Deno.test("a view is written alone as among the others", async () => {
     const { rows } = await db.query<Record<string, number>>(`select ${counts.join(", ")}`);
     return rows[0]!;
   };
-  const log = [[click("a"), click("b", 3600), click("c", 1, { eventType: "purchase", price: 1, currency: "EUR" })]];
+  const bought = { eventType: "purchase", price: 1, currency: "EUR" };
+  const log = [[click("a"), click("b", 3600), click("c", 3600, bought)]];
   const stored = async (views: readonly View[]) => {
     const db = await emptyDatabase();
     const { pipeline } = harness(log, { sink: new SqlSink(db, "test"), views });

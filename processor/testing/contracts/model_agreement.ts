@@ -151,6 +151,8 @@ function commitOf(
     const records = recordsOf(partition, begin, values);
     for (let i = 0; i < records.count; i++) {
       assert.equal(decoder.decode(records, i, batch), null);
+      // Some are on the list of bots.
+      batch.codes.bot[batch.count] = events[i]!.eventId === "b" ? 1 : 0;
       batch.keep();
     }
     const stored = values.length;

@@ -50,6 +50,7 @@ function eventRow(batch: Batch, i: number): Row {
     ...{ kafka_partition: batch.partition[i]!, kafka_offset: batch.offset[i]! },
     kafka_time: isoTime(batch.kafkaTime[i]!),
     ...{ user_agent: batch.text("userAgent", i), order_id: batch.text("order", i) },
+    is_bot: batch.text("bot", i) === "true",
   };
 }
 
@@ -66,13 +67,18 @@ export function viewRows(sink: MemorySink, view: View): Row[] {
     const derived = Object.entries(view.derived ?? {}).map(([name, values]) =>
       [name, Object.entries(values).every(([column, value]) => row[column] === value)] as const
     );
-    return { ...row, ...Object.fromEntries(derived) };
+    const { ofBots } = view;
+    const marks = ofBots === undefined
+      ? {}
+      : { [ofBots.sessions]: cells.get(ofBots.sessions) as number, [ofBots.mark]: cells.get(ofBots.mark) === 1 };
+    return { ...row, ...Object.fromEntries(derived), ...marks };
   });
 }
 
 function cellOf(cell: ViewCell, { name, type }: Column, kinds: Columns): Cell {
   if (cell instanceof Uint8Array) return Buffer.from(cell).toString("hex");
   if (cell === null) return null;
+  if (type === "boolean") return cell === 1 || cell === "true";
   if (type === "timestamptz") return isoTime(Number(cell));
   if (type === "date") return localDay(Number(cell));
   return kinds[name] === "cents" ? String(cell) : cell;

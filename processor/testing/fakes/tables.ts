@@ -6,7 +6,8 @@ import { cellAt } from "../../columns/cells.ts";
 import { deltaOf } from "../../pipeline/fold.ts";
 import type { Cell } from "../../measures/measure.ts";
 import { columnsOf } from "../../translate/table.ts";
-import type { View } from "../../views/view.ts";
+import type { BotSigns } from "../../measures/bots.ts";
+import type { Row, View } from "../../views/view.ts";
 import { VIEWS } from "../../views/mod.ts";
 import type { MemorySink, Progress } from "./memory.ts";
 
@@ -26,7 +27,24 @@ export interface Tables {
 export function rowsOf(sink: MemorySink, view: View): ReadonlyMap<string, Cell>[] {
   const rows = sink.rows(view);
   const columns = [...columnsOf(deltaOf(view, rows))];
-  return rows.map((_, r) => new Map(columns.map(([column, cells]) => [column, cellAt(cells, r)])));
+  return rows.map((row, r) =>
+    new Map([...columns.map(([column, cells]) => [column, cellAt(cells, r)] as const), ...botCells(sink, view, row)])
+  );
+}
+
+/** The columns of a user's day that a database keeps from the sessions of bots. */
+function botCells(sink: MemorySink, { ofBots, window }: View, day: Row): (readonly [string, Cell])[] {
+  if (ofBots === undefined || window.kind !== "day") return [];
+  const { zone } = window;
+  let found = 0;
+  for (const view of VIEWS.filter(({ window }) => window.kind === "session")) {
+    const mark = Object.values(view.measures).findIndex(({ kind }) => kind === "bot");
+    for (const { key, start, end, values } of sink.tables.get(view.name)?.values() ?? []) {
+      const isOnDay = key[0] === day.key[0] && zone.localMs(start) < day.end && zone.localMs(end) >= day.start;
+      if (isOnDay && (values[mark] as BotSigns).isBot) found++;
+    }
+  }
+  return [[ofBots.sessions, found], [ofBots.mark, found > 0 ? 1 : 0]];
 }
 
 /** A line for each row of a view, in no order. */

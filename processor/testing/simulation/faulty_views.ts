@@ -20,7 +20,7 @@ export const VIEW_FAULTS: readonly Fault[] = [
   {
     name: "a merge that overwrites",
     breaks: /rows differ/,
-    parts: () => withMeasure("events", () => ({ merge: (_, b) => b })),
+    parts: () => withMeasure("carts", () => ({ merge: (_, b) => b })),
   },
   {
     name: "an entry page from the last writer",

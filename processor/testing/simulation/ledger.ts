@@ -4,8 +4,11 @@
  */
 import { Batch, dictionaries } from "../../columns/batch.ts";
 import type { Cell } from "../../columns/cells.ts";
+import { BotList } from "../../measures/bot_list.ts";
+import { CodeTable } from "../../measures/measure.ts";
 import type { Advance, Commit } from "../../pipeline/commit.ts";
 import { fold } from "../../pipeline/fold.ts";
+import { markBots } from "../../pipeline/pending.ts";
 import { lengthOf } from "../../records.ts";
 import type { View } from "../../views/view.ts";
 import { testKeyed } from "../fakes/keyed.ts";
@@ -160,6 +163,8 @@ export class Ledger {
         if (decoder.decode(records, i, batch) === null) batch.keep();
       }
     }
+    const bots = new BotList();
+    markBots(batch, new CodeTable(words.userAgent, (userAgent) => bots.has(userAgent) ? 1 : 0));
     const deltas = this.#views.map((view) => {
       const folded = fold(view, words);
       folded.add(batch);

@@ -12,7 +12,7 @@
 --       $$ begin new.session_id := nullif(new.session_id, ''); return new; end $$;
 --     create trigger flink_no_session before insert on clickstream.sessions
 --       for each row execute function clickstream.flink_no_session();
---     create unique index flink_pages on clickstream.pages (window_start, page) nulls not distinct;
+--     create unique index flink_pages on clickstream.pages (window_start, page, is_bot) nulls not distinct;
 --
 -- A page, product or campaign of more bytes than an index holds is left out of views by it.
 --
@@ -27,6 +27,8 @@
 -- - After a failure it goes on from its last checkpoint and writes rows anew. An upsert makes that harmless, but for a
 --   moment older rows may stand there; tables and offsets are not one transaction. Without a checkpoint it begins where
 --   the consumer group was, with empty windows, and overwrites those that were half counted.
+-- - Bots are told by the same list; Java may take a user agent with letters outside ASCII for something else. user_days are
+--   never a bot's, so new_users and retention count bots, too.
 -- - Sessions have no source, medium and campaign: campaigns counts them as (not set).
 -- - No purchase is converted. With CURRENCY, purchases in other currencies add 0 to revenue and count as unconverted, since
 --   the job does not read the table rates. Without it, revenue adds up prices in hundredths, as the processor does.
@@ -53,6 +55,7 @@ CREATE TABLE clicks (
   `price` STRING,
   `quantity` STRING,
   `currency` STRING,
+  `userAgent` STRING,
   kafka_topic STRING METADATA FROM 'topic' VIRTUAL,
   kafka_partition INT METADATA FROM 'partition' VIRTUAL,
   kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL,
@@ -97,6 +100,7 @@ SELECT
   campaign AS campaign,
   currency AS currency,
   CAST(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) AS price_cents,
+  COALESCE(REGEXP(userAgent, '(?i) daum[ /]| deusu\/|(?:^|[^g])news(?!sapphire)|(?<! channel\/|google\/)google(?!(?:wv|app|\/google| pixel))|(?<! cu)bots?(?:\b|_)|(?<!cam)scan|(?<!lib)http|24x7|;\s\w+;$|@[a-z][\w-]+\.|\(\)|\.com\b|\b\w+\/1\.0;|\bbw\/|\bdlc\b|\bort\/|\bperl\b|\btime\/|\||^[<\(;]|^[\w \.\-\(?:\):%]+(?:\/v?\d+(?:\.\d+)?(?:\.\d{1,10})*?)?(?:,|$)|^[\w\-]+\/[\w]+$|^[^ ]{50,}$|^\d+\b|^\w*search\b|^\w+\/[\w\(\)]*$|^\w+\/\d\.\d\s\([\w@]+\)$|^active|^ad muncher|^amaya|^apache\/|^avsdevicesdk\/|^azure|^biglotron|^blackbox exporter|^bot|^clamav[ /]|^claude-code\/|^client\/|^cobweb\/|^custom|^ddg[_-]android|^discourse|^dispatch\/\d|^downcast\/|^duckduckgo|^email|^exodusmovement|^facebook|^getright\/|^gozilla\/|^hobbit|^hotzonu|^hwcdn\/|^igetter\/|^jeode\/|^jetty\/|^jigsaw|^microsoft bits|^movabletype|^mozilla\/\d\.\d\s[\w\.-]+$|^mozilla\/\d\.\d\s\((?:compatible;)?(?:\s?[\w\d-.]+[\s/]\d+\.\d+)?\)$|^navermailapp|^netsurf|^offline|^openai\/|^owler|^php|^postman|^ps_daily\/|^python|^rank|^read|^reed|^remove\.bg\/|^rest|^rss|^snapchat|^sora |^space bison|^stape\/|^svn|^swcd |^taringa|^thumbor\/|^track|^w3c|^webbandit\/|^webcopier|^wget|^whatsapp|^wordpress|^xenu link sleuth|^yahoo|^yandex|^zdm\/\d|^zoom marketplace\/|abuse|advisor|agent\b|analyzer|archive|ask jeeves\/teoma|attracta|audit|bluecoat drtr|browsex|burpcollaborator|capture|catch|check\b|checker|chrome-lighthouse|chromeframe|classifier|cloudflare|collapsify\b|convertify|cookiehubverify\/|crawl|cursor\/|cypress\/|dareboost|datanyze|dejaclick|detect|discovery|dmbrowser|download|exaleadcloudview|feed|firephp|foregenix|functionize|grab|hardenize\b|headless|hotjar|httrack|hubspot marketing grader|ibisbrowser|infrawatch|insight|inspect|iplabel|java(?!;)|library|linkcheck|linktiger|mail\.ru\/|manus-user\/|marketgoo\/|measure|monitor\b|neustar wpm|node\b|nutch|offbyone|openvas|optimize|pageburst|pagespeed|parser|phantomjs|pingdom|playwright|powermarks|preview|productfinder|prospectingstudio|proxy|ptst[ /]\d|radar|readable\/|retriever|rexx;|rigor|rss\b|scrape|securityheaders|selenium|server|silktide|sindup\/|sogou|sparkler\/|speedcurve|spider|splash|statuscake|supercleaner|synapse|synthetic|testlocally|tools|torrent|transcoder|url|validator|virtuoso|wappalyzer|watchtowr|webglance|webkit2png|whatcms\/|xtate\/'), FALSE) AS is_bot,
   CASE WHEN eventType = 'purchase' THEN COALESCE(CAST(ROUND(
     TRY_CAST(price AS DECIMAL(38, 18)), 2) * 100 AS BIGINT) * COALESCE(TRY_CAST(quantity AS BIGINT), 1), 0) ELSE 0 END AS revenue_cents,
   0 AS unconverted,
@@ -110,6 +114,7 @@ WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
   AND (eventId IS NULL OR CHAR_LENGTH(eventId) BETWEEN 1 AND 128)
   AND (sessionId IS NULL OR CHAR_LENGTH(sessionId) BETWEEN 1 AND 128)
   AND (region IS NULL OR CHAR_LENGTH(region) BETWEEN 1 AND 64)
+  AND (userAgent IS NULL OR CHAR_LENGTH(userAgent) BETWEEN 1 AND 1024)
   AND POSITION(CHR(0) IN userId || page || COALESCE(eventId, '') || COALESCE(sessionId, '') || COALESCE(region, '') || COALESCE(productId, '') || COALESCE(campaign, '')) = 0
   AND (price IS NULL OR COALESCE(ROUND(TRY_CAST(price AS DECIMAL(38, 18)), 2) BETWEEN 0 AND 10000000000, FALSE))
   AND (quantity IS NULL OR REGEXP(quantity, '^0*[1-9]\d{0,15}$'))
@@ -120,7 +125,7 @@ WHERE REGEXP(eventType, '^[a-z][a-z0-9_]{0,63}$')
 
 -- Repetitions: the first counts, by the clock of this job (table.exec.state.ttl) and not by Kafka timestamps.
 CREATE TEMPORARY VIEW events AS
-SELECT event_id, user_id, session_id, event_type, page, device, region, product_id, campaign, currency, price_cents, revenue_cents, unconverted, event_time,
+SELECT event_id, user_id, session_id, event_type, page, device, region, product_id, campaign, currency, price_cents, is_bot, revenue_cents, unconverted, event_time,
   DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CHR(0) || event_id AS place
 FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY kafka_partition, event_id ORDER BY arrived) AS repetition
@@ -164,6 +169,8 @@ CREATE TABLE `sessions` (
   `purchases` BIGINT,
   `revenue_cents` BIGINT,
   `funnel_step` SMALLINT,
+  `is_bot` BOOLEAN,
+  `bot_events` BIGINT,
   PRIMARY KEY (`user_id`, `session_id`, `started_at`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
@@ -179,11 +186,12 @@ CREATE TABLE `traffic` (
   `event_type` STRING NOT NULL,
   `device` STRING NOT NULL,
   `region` STRING NOT NULL,
+  `is_bot` BOOLEAN NOT NULL,
   `events` BIGINT,
   `users` BIGINT,
   `users_state` BYTES,
   `revenue_cents` BIGINT,
-  PRIMARY KEY (`window_start`, `event_type`, `device`, `region`) NOT ENFORCED
+  PRIMARY KEY (`window_start`, `event_type`, `device`, `region`, `is_bot`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -196,10 +204,11 @@ CREATE TABLE `traffic` (
 CREATE TABLE `pages` (
   `window_start` TIMESTAMP(3) NOT NULL,
   `page` STRING NOT NULL,
+  `is_bot` BOOLEAN NOT NULL,
   `views` BIGINT,
   `users` BIGINT,
   `users_state` BYTES,
-  PRIMARY KEY (`window_start`, `page`) NOT ENFORCED
+  PRIMARY KEY (`window_start`, `page`, `is_bot`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -212,9 +221,10 @@ CREATE TABLE `pages` (
 CREATE TABLE `active_users` (
   `window_start` TIMESTAMP(3) NOT NULL,
   `window_end` TIMESTAMP(3),
+  `is_bot` BOOLEAN NOT NULL,
   `users` BIGINT,
   `users_state` BYTES,
-  PRIMARY KEY (`window_start`) NOT ENFORCED
+  PRIMARY KEY (`window_start`, `is_bot`) NOT ENFORCED
 ) WITH (
   'connector' = 'jdbc',
   'url' = 'jdbc:postgresql://<host>:5432/<database>',
@@ -261,7 +271,7 @@ FROM (
 );
 
 -- Visits: events of one user with at most 30 minutes between them.
-INSERT INTO `sessions` (`started_at`, `ended_at`, user_id, session_id, `events`, `page_views`, `entry_page`, `entry_at`, `entry_event_id`, `exit_page`, `exit_at`, `exit_event_id`, `device`, `first_event_id`, `region`, `carts`, `purchases`, `revenue_cents`, `funnel_step`)
+INSERT INTO `sessions` (`started_at`, `ended_at`, user_id, session_id, `events`, `page_views`, `entry_page`, `entry_at`, `entry_event_id`, `exit_page`, `exit_at`, `exit_event_id`, `device`, `first_event_id`, `region`, `carts`, `purchases`, `revenue_cents`, `funnel_step`, `is_bot`, `bot_events`)
 SELECT
   window_start AS `started_at`,
   window_end - INTERVAL '30' MINUTE AS `ended_at`,
@@ -281,7 +291,9 @@ SELECT
   `carts`,
   `purchases`,
   `revenue_cents`,
-  CAST(CASE WHEN REGEXP(`funnel_step`, 'a.*b.*c') THEN 3 WHEN REGEXP(`funnel_step`, 'a.*b') THEN 2 WHEN REGEXP(`funnel_step`, 'a') THEN 1 ELSE 0 END AS SMALLINT) AS `funnel_step`
+  CAST(CASE WHEN REGEXP(`funnel_step`, 'a.*b.*c') THEN 3 WHEN REGEXP(`funnel_step`, 'a.*b') THEN 2 WHEN REGEXP(`funnel_step`, 'a') THEN 1 ELSE 0 END AS SMALLINT) AS `funnel_step`,
+  `is_bot` > 0 OR `events` >= 200 AND `events` > 60 * (TIMESTAMPDIFF(MINUTE, window_start, window_end - INTERVAL '30' MINUTE) + 1) AS `is_bot`,
+  `is_bot` AS `bot_events`
 FROM (
   SELECT window_start, window_end, user_id, session_id,
     COUNT(*) AS `events`,
@@ -293,60 +305,64 @@ FROM (
     COUNT(*) FILTER (WHERE event_type IN ('add_to_cart')) AS `carts`,
     COUNT(*) FILTER (WHERE event_type IN ('purchase')) AS `purchases`,
     COALESCE(SUM(revenue_cents), 0) AS `revenue_cents`,
-    ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CASE event_type WHEN 'page_view' THEN 'a' WHEN 'add_to_cart' THEN 'b' WHEN 'purchase' THEN 'c' END) FILTER (WHERE event_type IN ('page_view', 'add_to_cart', 'purchase'))), '') AS `funnel_step`
+    ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS') || CASE event_type WHEN 'page_view' THEN 'a' WHEN 'add_to_cart' THEN 'b' WHEN 'purchase' THEN 'c' END) FILTER (WHERE event_type IN ('page_view', 'add_to_cart', 'purchase'))), '') AS `funnel_step`,
+    COUNT(*) FILTER (WHERE is_bot) AS `is_bot`
   FROM TABLE(SESSION(TABLE events PARTITION BY (user_id, session_id), DESCRIPTOR(event_time), INTERVAL '30' MINUTE))
   GROUP BY window_start, window_end, user_id, session_id
 );
 
 -- Events, users and revenue by event type, device and region, each minute.
-INSERT INTO `traffic` (`window_start`, event_type, device, region, `events`, `users`, `users_state`, `revenue_cents`)
+INSERT INTO `traffic` (`window_start`, event_type, device, region, is_bot, `events`, `users`, `users_state`, `revenue_cents`)
 SELECT
   window_start AS `window_start`,
   event_type,
   device,
   region,
+  is_bot,
   `events`,
   `users`,
   CAST(X'' AS BYTES) AS `users_state`,
   `revenue_cents`
 FROM (
-  SELECT window_start, window_end, event_type, device, region,
+  SELECT window_start, window_end, event_type, device, region, is_bot,
     COUNT(*) AS `events`,
     COUNT(DISTINCT user_id) AS `users`,
     COALESCE(SUM(revenue_cents), 0) AS `revenue_cents`
   FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
-  GROUP BY window_start, window_end, event_type, device, region
+  GROUP BY window_start, window_end, event_type, device, region, is_bot
 );
 
 -- Page views and their users by page, each minute.
-INSERT INTO `pages` (`window_start`, page, `views`, `users`, `users_state`)
+INSERT INTO `pages` (`window_start`, page, is_bot, `views`, `users`, `users_state`)
 SELECT
   window_start AS `window_start`,
   page,
+  is_bot,
   `views`,
   `users`,
   CAST(X'' AS BYTES) AS `users_state`
 FROM (
-  SELECT window_start, window_end, page,
+  SELECT window_start, window_end, page, is_bot,
     COUNT(*) AS `views`,
     COUNT(DISTINCT user_id) AS `users`
   FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
   WHERE event_type IN ('page_view') AND CHAR_LENGTH(TO_BASE64(page)) <= 3464
-  GROUP BY window_start, window_end, page
+  GROUP BY window_start, window_end, page, is_bot
 );
 
 -- Users with any event in five minutes, every minute.
-INSERT INTO `active_users` (`window_start`, `window_end`, `users`, `users_state`)
+INSERT INTO `active_users` (`window_start`, `window_end`, is_bot, `users`, `users_state`)
 SELECT
   window_start AS `window_start`,
   window_end AS `window_end`,
+  is_bot,
   `users`,
   CAST(X'' AS BYTES) AS `users_state`
 FROM (
-  SELECT window_start, window_end,
+  SELECT window_start, window_end, is_bot,
     COUNT(DISTINCT user_id) AS `users`
   FROM TABLE(HOP(TABLE events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE))
-  GROUP BY window_start, window_end
+  GROUP BY window_start, window_end, is_bot
 );
 
 -- Purchases and revenue by the currency of the purchase, each UTC day.
