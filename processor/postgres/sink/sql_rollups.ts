@@ -146,14 +146,24 @@ function numbersIn(
   return flags;
 }
 
-/** What `returning` must name for `changesIn`: the columns that rollups read, of the stored rows `o` and the new `t`. */
+/** Where a session is in its rollup `r`, before (`old`) or after (`new`). */
+function startOf(row: "old" | "new", r: number): string {
+  return `${row}_start${r}`;
+}
+
+/** What `returning` must name for `changesIn`: what rollups read, of the stored rows `o` and the new `t`. */
 export function returned(view: View): string[] {
   const columns = new Set(
     partsOf(view).flatMap(({ part }) => [...Object.values(part.by), ...Object.values(part.sums)]),
   );
   columns.delete(null);
-  const all = ["started_at", ...columns];
-  return all.flatMap((column) => [`o.${column} as old_${column}`, `t.${column} as new_${column}`]);
+  return (["old", "new"] as const).flatMap((row) => {
+    const from = row === "old" ? "o" : "t";
+    return [
+      ...view.rollups?.map((rollup, r) => `${startIn(rollup, `${from}.started_at`)} as ${startOf(row, r)}`) ?? [],
+      ...[...columns].map((column) => `${from}.${column} as ${row}_${column}`),
+    ];
+  });
 }
 
 /**
@@ -162,15 +172,19 @@ export function returned(view: View): string[] {
  */
 export function changesIn(view: View): string {
   return partsOf(view).map(({ rollup, part }, p) => {
+    const r = view.rollups!.indexOf(rollup);
     const keys = Object.values(part.by);
     const sums = Object.values(part.sums);
-    const start = (row: string) => startIn(rollup, `u.${row}_started_at`);
     const number = (row: string, column: string | null) =>
       column === null ? "1" : `u.${row}_${column}${view.derived?.[column] === undefined ? "" : "::integer"}`;
-    const all = (row: string) => [start(row), ...keys.map((k) => `u.${row}_${k}`), ...sums.map((s) => number(row, s))];
+    const all = (row: "old" | "new") => [
+      `u.${startOf(row, r)}`,
+      ...keys.map((k) => `u.${row}_${k}`),
+      ...sums.map((s) => number(row, s)),
+    ];
     const isChanged = `(${all("new").join(", ")}) is distinct from (${all("old").join(", ")})`;
-    const side = (row: string, sign: string) =>
-      `select ${start(row)} as start, ${keys.map((k, n) => `u.${row}_${k} as k${n}`).join(", ")},
+    const side = (row: "old" | "new", sign: string) =>
+      `select u.${startOf(row, r)} as start, ${keys.map((k, n) => `u.${row}_${k} as k${n}`).join(", ")},
               ${sums.map((s, n) => `${sign}${number(row, s)} as s${n}`).join(", ")} from u where ${isChanged}`;
     const key = keys.map((_, n) => `c.k${n}`);
     const sum = sums.map((_, n) => `sum(c.s${n})`);
