@@ -145,25 +145,29 @@ if (import.meta.main) {
   await Deno.mkdir(values.data, { recursive: true });
   const log = await filled(values.data, values.load, Number(values.events));
   const settings = Object.fromEntries(values.setting.map((text) => text.split("=") as [string, string]));
-  await using server = await startPostgres({ settings: { max_wal_size: "4GB", shared_buffers: "512MB", ...settings } });
-  const options = {
-    ...{ views: values.views.split(","), raw: values.raw, commit: Number(values.commit), sql: values.sql },
-  };
-  for (let run = 0; run < Number(values.runs); run++) {
-    const url = await server.createDatabase();
-    const db = await openPostgres(url);
-    await migrate(db, MIGRATIONS);
-    await makePartitions(db, { nowMs: FROM_MS, keepDays: 32, aheadDays: 2 });
-    if (options.sql !== "") await db.exec(options.sql);
-    const { server: theirs, ours, perSecond } = await drained(log, db, server.pid, options);
-    console.log(
-      `${values.label ?? ""} PostgreSQL ${theirs.toFixed(2)}  ours ${ours.toFixed(2)} µs/event  ${
-        perSecond.toFixed(0)
-      } events/s`,
-    );
-    if (values.tables) { for (const line of await tables(db)) console.log(line); }
-    await db.close();
-    await server.dropDatabase(url);
+  {
+    await using server = await startPostgres({
+      settings: { max_wal_size: "4GB", shared_buffers: "512MB", ...settings },
+    });
+    const options = {
+      ...{ views: values.views.split(","), raw: values.raw, commit: Number(values.commit), sql: values.sql },
+    };
+    for (let run = 0; run < Number(values.runs); run++) {
+      const url = await server.createDatabase();
+      const db = await openPostgres(url);
+      await migrate(db, MIGRATIONS);
+      await makePartitions(db, { nowMs: FROM_MS, keepDays: 32, aheadDays: 2 });
+      if (options.sql !== "") await db.exec(options.sql);
+      const { server: theirs, ours, perSecond } = await drained(log, db, server.pid, options);
+      console.log(
+        `${values.label ?? ""} PostgreSQL ${theirs.toFixed(2)}  ours ${ours.toFixed(2)} µs/event  ${
+          perSecond.toFixed(0)
+        } events/s`,
+      );
+      if (values.tables) { for (const line of await tables(db)) console.log(line); }
+      await db.close();
+      await server.dropDatabase(url);
+    }
   }
   await log.close();
   Deno.exit(0);
