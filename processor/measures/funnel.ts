@@ -1,173 +1,45 @@
 /**
- * How many of three steps a session reached. The steps must follow each other in event time, at the same time or later.
+ * How many steps of a chain a session reached. The steps must follow each other in event time, at the same time or later.
  * It keeps only what a later event could still change.
  * @module
  */
 import { Arena } from "../columns/arena.ts";
+import { type Batch, type Dictionaries, DIMENSIONS } from "../columns/batch.ts";
 import { Bytes, type Cells } from "../columns/cells.ts";
 import { grown, NO_DOUBLES, NO_INTEGERS } from "../columns/grown.ts";
 import { NONE } from "../columns/strings.ts";
-import { CodeTable, type Measure } from "./measure.ts";
+import { Times } from "./funnel_times.ts";
+import { CodeTable, type Filter, matches, type Measure } from "./measure.ts";
 
-/** Steps of a complete chain. */
-const ALL_STEPS = 3;
-/** Size of a time in bytes. */
-const TIME_BYTES = 8;
-
-/**
- * Times of the three steps, in memory that is used again. A state is its bytes: the earliest time of step 1, the latest
- * of step 3, and those of step 2; infinite if there is none.
- */
-class Times {
-  #times = new Float64Array(16);
-  /** Number of times, step 2's and two more. */
-  #count = 2;
-  /** The state is its first `length` bytes; valid until a time is added. */
-  view: DataView<ArrayBuffer> = new DataView(this.#times.buffer);
-
-  /** Size of the state in bytes. */
-  get length(): number {
-    return this.#count * TIME_BYTES;
-  }
-
-  /** Starts with these times of steps 1 and 3. */
-  start(first: number = Infinity, last: number = -Infinity): this {
-    this.#times[0] = first;
-    this.#times[1] = last;
-    this.#count = 2;
-    return this;
-  }
-
-  /** Adds a time of step 2. */
-  add(time: number): void {
-    if (this.#count === this.#times.length) {
-      this.#times = grown(this.#times);
-      this.view = new DataView(this.#times.buffer);
-    }
-    this.#times[this.#count++] = time;
-  }
-
-  /** Adds a state. */
-  addState(view: DataView, start: number, length: number): void {
-    const times = this.#times;
-    times[0] = Math.min(times[0]!, view.getFloat64(start, true));
-    times[1] = Math.max(times[1]!, view.getFloat64(start + TIME_BYTES, true));
-    for (let at = 2 * TIME_BYTES; at < length; at += TIME_BYTES) this.add(view.getFloat64(start + at, true));
-  }
-
-  /** Adds the state in a row of a column, if there is one. */
-  addCell(cells: Cells, row: number): void {
-    if (cells instanceof Bytes) {
-      const { strings, codes } = cells;
-      const code = codes[row]!;
-      if (code !== NONE) this.addState(strings.view, strings.start(code), strings.length(code));
-    } else {
-      const state = (cells as readonly (Uint8Array | null)[])[row]!;
-      if (state !== null) this.addState(new DataView(state.buffer, state.byteOffset), 0, state.length);
-    }
-  }
-
-  /**
-   * Keeps only the times that a later event could still change, each once and sorted; returns the steps reached. Once all
-   * are, none is kept. Thinning loses nothing, because the earliest step 1 only moves back and the latest step 3 only
-   * forward:
-   * - Of the step 2 times at or after `first`, the earliest is the easiest to follow with a step 3.
-   * - Of those at or before `last`, the latest is the easiest to precede with a step 1.
-   * - Those strictly between `last` and `first` wait for both, so all are kept.
-   */
-  thin(): number {
-    this.#sort();
-    const times = this.#times;
-    const first = times[0]!;
-    const last = times[1]!;
-    const count = this.#count;
-    this.#count = 2;
-    for (let i = 2; i < count; i++) {
-      const time = times[i]!;
-      if (time <= last) {
-        if (time >= first) {
-          this.start();
-          return ALL_STEPS;
-        }
-        times[2] = time;
-        this.#count = 3;
-      } else if (time >= first) {
-        times[this.#count++] = time;
-        return 2;
-      } else if (this.#count === 2 || times[this.#count - 1] !== time) times[this.#count++] = time;
-    }
-    return first < Infinity ? 1 : 0;
-  }
-
-  /** True if no time matters. */
-  get isEmpty(): boolean {
-    return this.#count === 2 && this.#times[0] === Infinity && this.#times[1] === -Infinity;
-  }
-
-  /** The bytes of the state, valid until the next change; null if it is empty. */
-  get state(): Uint8Array | null {
-    return this.isEmpty ? null : new Uint8Array(this.#times.buffer, 0, this.length);
-  }
-
-  /** Sorts the times of step 2, which nearly always are sorted. */
-  #sort(): void {
-    for (let i = 3; i < this.#count; i++) {
-      if (this.#times[i - 1]! > this.#times[i]!) return void this.#times.subarray(2, this.#count).sort();
-    }
-  }
-}
-
-/** For one funnel at a time. */
-const TIMES = new Times();
+/** Fewest and most steps of a funnel: a byte has a bit for each. */
+export const FUNNEL_STEPS = { least: 2, most: 8 } as const;
 
 /** How far a session got, and what a later event could still change of it; immutable. */
-export class Funnel {
-  /** Steps reached: 0 to 3. */
+export interface Funnel {
+  /** Steps reached. */
   readonly step: number;
   /** The times that a later event could still change; null if it is complete or empty. */
   readonly bytes: Uint8Array | null;
-
-  private constructor(step: number, bytes: Uint8Array | null) {
-    this.step = step;
-    this.bytes = bytes;
-  }
-
-  /**
-   * From the events of the three steps: the earliest first, all second, the latest third; infinite if there is none.
-   */
-  static from(first: number, middle: readonly number[], last: number): Funnel {
-    TIMES.start(first, last);
-    for (const time of middle) TIMES.add(time);
-    return Funnel.of(TIMES.thin(), TIMES.state);
-  }
-
-  /** Reads a funnel from its step and `bytes`. */
-  static of(step: number, bytes: Uint8Array | null): Funnel {
-    return new Funnel(step, bytes === null ? null : new Uint8Array(bytes));
-  }
-
-  /** The funnel of both sets of events. */
-  merge(other: Funnel): Funnel {
-    if (this.step === ALL_STEPS) return this;
-    if (other.step === ALL_STEPS) return other;
-    TIMES.start();
-    for (const funnel of [this, other]) TIMES.addCell([funnel.bytes], 0);
-    return Funnel.of(TIMES.thin(), TIMES.state);
-  }
 }
 
 /** No step at all. */
-export const EMPTY_FUNNEL: Funnel = Funnel.of(0, null);
+export const EMPTY_FUNNEL: Funnel = { step: 0, bytes: null };
+
+/** A funnel with bytes of its own. */
+function funnelOf(step: number, bytes: Uint8Array | null): Funnel {
+  return { step, bytes: bytes === null ? null : new Uint8Array(bytes) };
+}
 
 /** The cells of many funnels, without an object for each. */
 class FunnelCells {
-  readonly times: Times = new Times();
+  readonly times: Times;
   readonly #steps: Float64Array;
   readonly #codes: Int32Array;
   readonly #states: Arena;
 
   /** @param states where to keep the states */
-  constructor(count: number, states: Arena) {
+  constructor(times: Times, count: number, states: Arena) {
+    this.times = times;
     this.#steps = new Float64Array(count);
     this.#codes = new Int32Array(count).fill(NONE);
     this.#states = states;
@@ -176,14 +48,14 @@ class FunnelCells {
   /** Sets cell `i` to the funnel of `times`. */
   set(i: number): void {
     this.#steps[i] = this.times.thin();
-    if (this.times.isEmpty) return;
+    if (this.times.length === 0) return;
     this.#states.set(this.#states.count, this.times.view, 0, this.times.length);
     this.#codes[i] = this.#states.count++;
   }
 
   /** Sets cell `i` to a complete funnel. */
   setComplete(i: number): void {
-    this.#steps[i] = ALL_STEPS;
+    this.#steps[i] = this.times.steps;
   }
 
   get columns(): readonly Cells[] {
@@ -194,7 +66,7 @@ class FunnelCells {
 /** Memory of the first times, as their number. */
 const FIRST_TIMES = 16;
 
-/** The times of step 2 by row, in the order in which they were added. */
+/** The times of one step by row, in the order in which they were added. */
 class TimesByRow {
   #count = 0;
   #times = NO_DOUBLES;
@@ -228,9 +100,9 @@ class TimesByRow {
     if (first >= 0) this.#append(into, first, this.#lasts[from]!);
   }
 
-  /** Adds the times of a row to others. */
-  addTo(times: Times, row: number): void {
-    for (let n = this.#firsts[row] ?? -1; n >= 0; n = this.#next[n]!) times.add(this.#times[n]!);
+  /** Adds the times of a row to those of the step `between` after the first one. */
+  addTo(times: Times, between: number, row: number): void {
+    for (let n = this.#firsts[row] ?? -1; n >= 0; n = this.#next[n]!) times.add(between, this.#times[n]!);
   }
 
   /** Removes all times, and keeps their memory. */
@@ -246,35 +118,73 @@ class TimesByRow {
   }
 }
 
+/** Tells which steps the events of a batch are: bit `s` for step `s`. The result is valid until the next call. */
+function stepsOf(steps: readonly Filter[], words: Dictionaries): (batch: Batch) => Int32Array {
+  const bits = (is: (step: Filter) => boolean) => steps.reduce((sum, step, s) => is(step) ? sum | 1 << s : sum, 0);
+  const tests = DIMENSIONS.filter((dimension) => steps.some((step) => step[dimension] !== undefined)).map((
+    dimension,
+  ) => ({
+    dimension,
+    // Of an event without the dimension, and of one with this text.
+    absent: bits((step) => step[dimension] === undefined),
+    passing: new CodeTable(
+      words[dimension],
+      (text) => bits((step) => step[dimension]?.some((matcher) => matches(matcher, text)) ?? true),
+    ),
+  }));
+  let found = NO_INTEGERS;
+  return (batch) => {
+    if (found.length < batch.count) found = new Int32Array(batch.capacity);
+    found.fill(bits(() => true), 0, batch.count);
+    for (const { dimension, absent, passing } of tests) {
+      const values = passing.values();
+      const codes = batch.codes[dimension];
+      for (let i = 0; i < batch.count; i++) found[i]! &= codes[i]! < 0 ? absent : values[codes[i]!]!;
+    }
+    return found;
+  };
+}
+
 /**
- * How many steps of a chain the events reach, in event time, at the same time or later. The column `state` keeps what a
- * later event could still change.
+ * How many steps of a chain the events reach, in event time, at the same time or later. An event that passes the filters
+ * of several steps counts for each of them. The column `state` keeps what a later event could still change.
+ *
+ * @param steps from `FUNNEL_STEPS.least` to `FUNNEL_STEPS.most`
  */
-export function funnel(steps: readonly [string, string, string], state: string): Measure<Funnel> {
+export function funnel(steps: readonly Filter[], state: string): Measure<Funnel> {
+  // For one funnel at a time.
+  const times = new Times(steps.length);
+  const lastStep = 1 << steps.length - 1;
   return {
     kind: "funnel",
-    where: { type: steps },
+    where: {},
     steps,
     zero: EMPTY_FUNNEL,
-    merge: (a, b) => a.merge(b),
+    merge(a, b) {
+      if (a.step === steps.length) return a;
+      if (b.step === steps.length) return b;
+      times.start();
+      for (const funnel of [a, b]) times.addCell([funnel.bytes], 0);
+      return funnelOf(times.thin(), times.state);
+    },
     columns: (name) => [
       { name, type: "smallint", nullable: false },
       { name: state, type: "bytea", nullable: true },
     ],
     encode: (value) => [value.step, value.bytes],
-    decode: ([step, bytes]) => Funnel.of(step as number, bytes as Uint8Array | null),
+    decode: ([step, bytes]) => funnelOf(step as number, bytes as Uint8Array | null),
     mergeCells(stored, storedRows, added, addedRows) {
       const [stepsBefore, statesBefore] = stored as readonly [ArrayLike<number>, Cells];
       const [stepsAdded, statesAdded] = added.cells as readonly [ArrayLike<number>, Cells];
-      const merged = new FunnelCells(storedRows.length, new Arena());
+      const merged = new FunnelCells(times, storedRows.length, new Arena());
       for (let i = 0; i < storedRows.length; i++) {
         const before = storedRows[i]!;
         const row = addedRows[i]!;
-        if (stepsBefore[before] === ALL_STEPS || stepsAdded[row] === ALL_STEPS) merged.setComplete(i);
+        if (stepsBefore[before] === steps.length || stepsAdded[row] === steps.length) merged.setComplete(i);
         else {
-          merged.times.start();
-          merged.times.addCell(statesBefore, before);
-          merged.times.addCell(statesAdded, row);
+          times.start();
+          times.addCell(statesBefore, before);
+          times.addCell(statesAdded, row);
           merged.set(i);
         }
       }
@@ -284,46 +194,45 @@ export function funnel(steps: readonly [string, string, string], state: string):
       let first = NO_DOUBLES;
       let last = NO_DOUBLES;
       // Thinned once, at the end: merging each event would take quadratic time in a robot's thousands of events.
-      const middle = new TimesByRow();
+      const between = steps.slice(2).map(() => new TimesByRow());
       const states = new Arena();
-      const stepOf = new CodeTable(words.type, (type) => steps.indexOf(type));
+      const stepsIn = stepsOf(steps, words);
+      const gather = (row: number) => {
+        times.start(first[row], last[row]);
+        for (let n = 0; n < between.length; n++) between[n]!.addTo(times, n, row);
+      };
       return {
         add(batch, rows, rowCount) {
-          const stepsOf = stepOf.values();
           if (rowCount > first.length) {
             first = grown(first, rowCount, Infinity);
             last = grown(last, rowCount, -Infinity);
           }
-          middle.reserve(rowCount);
-          const types = batch.codes.type;
-          const times = batch.time;
+          for (const list of between) list.reserve(rowCount);
+          const found = stepsIn(batch);
           for (let i = 0; i < batch.count; i++) {
             const row = rows[i]!;
-            if (row < 0) continue;
-            const step = stepsOf[types[i]!]!;
-            const time = times[i]!;
-            if (step === 0 && time < first[row]!) first[row] = time;
-            else if (step === 2 && time > last[row]!) last[row] = time;
-            else if (step === 1) middle.add(row, time);
+            const bits = found[i]!;
+            if (row < 0 || bits === 0) continue;
+            const time = batch.time[i]!;
+            if ((bits & 1) !== 0 && time < first[row]!) first[row] = time;
+            if ((bits & lastStep) !== 0 && time > last[row]!) last[row] = time;
+            for (let n = 0; n < between.length; n++) if ((bits & 2 << n) !== 0) between[n]!.add(row, time);
           }
         },
         merge(into, from) {
           first[into] = Math.min(first[into]!, first[from]!);
           last[into] = Math.max(last[into]!, last[from]!);
-          middle.move(into, from);
+          for (const list of between) list.move(into, from);
         },
         value(row) {
-          TIMES.start(first[row], last[row]);
-          middle.addTo(TIMES, row);
-          return Funnel.of(TIMES.thin(), TIMES.state);
+          gather(row);
+          return funnelOf(times.thin(), times.state);
         },
         cells(rows) {
           states.clear();
-          const cells = new FunnelCells(rows.length, states);
+          const cells = new FunnelCells(times, rows.length, states);
           for (let r = 0; r < rows.length; r++) {
-            const row = rows[r]!;
-            cells.times.start(first[row], last[row]);
-            middle.addTo(cells.times, row);
+            gather(rows[r]!);
             cells.set(r);
           }
           return cells.columns;
@@ -331,7 +240,7 @@ export function funnel(steps: readonly [string, string, string], state: string):
         clear() {
           first.fill(Infinity);
           last.fill(-Infinity);
-          middle.clear();
+          for (const list of between) list.clear();
         },
       };
     },

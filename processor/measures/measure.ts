@@ -79,8 +79,8 @@ export interface Measure<V = unknown> {
   readonly where: Filter;
   /** For translations: the quantity of `sum`, `min` and `max`, or the dimension of `first` and `last`. */
   readonly of?: Quantity | Dimension;
-  /** For translations: the steps of a funnel. */
-  readonly steps?: readonly string[];
+  /** The steps of a funnel. */
+  readonly steps?: readonly Filter[];
   /** The site's own hosts, for an acquisition. */
   readonly siteHosts?: readonly string[];
   readonly zero: V;

@@ -17,6 +17,7 @@ import { testKeyed } from "../testing/fakes/keyed.ts";
 
 const EARLIEST = { at: "at", by: "by" };
 const BUYING = { type: ["purchase", "checkout"], device: ["mobile"] };
+const PAGE_A = { pagePath: [{ around: ["/a", ""] }] };
 
 /** Every measure of every view, and those that no view uses yet. */
 const MEASURES: Measures = [
@@ -32,7 +33,12 @@ const MEASURES: Measures = [
   ["largest revenue of some", max("revenue", { campaign: [{ around: ["", ""] }] })],
   ["sum of prices", sum("price", { pagePath: [{ around: ["/", "b"] }] })],
   ["last product", last("product", EARLIEST)],
-  ["a funnel of other steps", funnel(["search", "page_view", "search"], "state")],
+  ["a funnel of two steps", funnel([{ type: ["search"] }, BUYING], "state")],
+  ["a funnel of other steps", funnel([{ type: ["search"] }, { type: ["page_view"] }, { type: ["search"] }], "state")],
+  [
+    "a funnel of eight steps",
+    funnel([{}, PAGE_A, { device: ["mobile"] }, {}, PAGE_A, BUYING, { campaign: ["c"] }, {}], "state"),
+  ],
 ];
 
 Deno.test("every measure of every view is a commutative monoid, and folds events into it", () => {

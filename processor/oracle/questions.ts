@@ -21,7 +21,7 @@ export interface Asked {
   readonly kind: "count" | "sum" | "min" | "max" | "distinct" | "first" | "last" | "funnel" | "acquisition" | "bot";
   readonly where: Filter;
   readonly of?: Dimension | "revenue" | "price" | "unconverted";
-  readonly steps?: readonly string[];
+  readonly steps?: readonly Filter[];
   readonly siteHosts?: readonly string[];
 }
 
@@ -237,8 +237,8 @@ function valueOf({ kind, where, of, steps }: Asked, inside: readonly StoredEvent
     }
     case "funnel": {
       let [step, fromMs] = [0, -Infinity];
-      for (const type of steps ?? []) {
-        const next = events.find(({ eventType, timeMs }) => eventType === type && timeMs >= fromMs);
+      for (const filter of steps ?? []) {
+        const next = events.find((event) => passes(event, filter) && event.timeMs >= fromMs);
         if (next === undefined) break;
         step += 1;
         fromMs = next.timeMs;

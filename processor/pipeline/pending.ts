@@ -256,7 +256,10 @@ export function wantedBy(views: readonly View[], allFields: boolean): Wanted {
   const measures = views.flatMap((view) => Object.values(view.measures));
   const read = new Set<string>([
     ...views.flatMap(({ by, where = {} }) => [...by, ...Object.keys(where)]),
-    ...measures.flatMap(({ of, where }) => [...of === undefined ? [] : [of], ...Object.keys(where)]),
+    ...measures.flatMap(({ of, where, steps = [] }) => [
+      ...of === undefined ? [] : [of],
+      ...[where, ...steps].flatMap((filter) => Object.keys(filter)),
+    ]),
   ]);
   // An acquisition reads the page as it was sent, the referrer and the campaign.
   const isOfEvents = ["product", "campaign", "currency"].some((field) => read.has(field)) ||

@@ -3,7 +3,7 @@
  * @module
  */
 import { BOT_EVENTS, BOT_EVENTS_A_MINUTE } from "../measures/bots.ts";
-import type { Column, Measure } from "../measures/measure.ts";
+import type { Column, Filter, Measure } from "../measures/measure.ts";
 import type { View } from "../views/view.ts";
 import { type Dimension, OPTIONAL, type Quantity } from "../columns/batch.ts";
 import {
@@ -182,9 +182,11 @@ function aggregate(measure: Measure): string | null {
       return `${measure.kind === "first" ? "MIN" : "MAX"}(place || ${BETWEEN} || ${value})${only}`;
     }
     case "funnel": {
-      const steps = measure.steps!.map((step, s) => `WHEN ${quoted(step)} THEN ${quoted(letter(s))}`).join(" ");
+      const types = typesOf(measure.steps!);
+      if (types === null) return null;
+      const steps = types.map((type, s) => `WHEN ${quoted(type)} THEN ${quoted(letter(s))}`).join(" ");
       const trail = `${HAPPENED} || CASE ${COLUMN_OF.type} ${steps} END`;
-      return `ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(${trail})${only}), '')`;
+      return `ARRAY_JOIN(ARRAY_SORT(ARRAY_AGG(${trail}) FILTER (WHERE ${condition({ type: types })})), '')`;
     }
     case "bot":
       return `COUNT(*) FILTER (WHERE ${COLUMN_OF.bot})`;
@@ -213,6 +215,7 @@ function unpacked(
       return [value, `CAST(${part(0)} AS TIMESTAMP(3))`, part(1)];
     }
     case "funnel": {
+      if (typesOf(measure.steps!) === null) return [];
       const reached = measure.steps!.map((_, s) => {
         const steps = Array.from({ length: s + 1 }, (_, n) => letter(n)).join(".*");
         return `WHEN REGEXP(${name}, ${quoted(steps)}) THEN ${s + 1}`;
@@ -234,6 +237,15 @@ function unpacked(
     case "acquisition":
       return [];
   }
+}
+
+/** The event types of a funnel's steps; null if a step is anything else, or an event could be two of them. */
+function typesOf(steps: readonly Filter[]): readonly string[] | null {
+  const types = steps.map(({ type, ...others }) =>
+    type?.length === 1 && Object.keys(others).length === 0 ? type[0]! : null
+  );
+  const texts = types.filter((type) => typeof type === "string");
+  return new Set(texts).size === steps.length ? texts : null;
 }
 
 /** The letter of a funnel step in a session's trail, which writes times in digits. */

@@ -36,7 +36,7 @@ export function sessionsOf(siteHosts: readonly string[], zone?: TimeZone): View 
       carts: count({ type: ["add_to_cart"] }),
       purchases: count({ type: ["purchase"] }),
       revenue_cents: sum("revenue"),
-      funnel_step: funnel(["page_view", "add_to_cart", "purchase"], "funnel_state"),
+      funnel_step: funnel(["page_view", "add_to_cart", "purchase"].map((type) => ({ type: [type] })), "funnel_state"),
       is_bot: bots({ listed: "bot_events", events: "events", from: "started_at", to: "ended_at" }),
     },
     derived: { bounced: { page_views: 1, events: 1 } },
