@@ -10,7 +10,7 @@ import { edges, preparationIn, runFlink } from "../testing/servers/flink.ts";
 import { startKafka } from "../testing/servers/kafka.ts";
 import { readTopic } from "../processor/testing/fakes/log.ts";
 import { expectedOf } from "../processor/oracle/oracle.ts";
-import { readDeclared } from "../processor/declared/file.ts";
+import { readDeclared, withDeclared } from "../processor/declared/file.ts";
 import { VIEWS } from "../processor/views/mod.ts";
 import { startPostgres, using } from "../testing/servers/postgres.ts";
 
@@ -39,6 +39,14 @@ views:
     window: 1 day
     keys: [region, campaign]
     measures: { year: { measure: max revenue, filter: { device: [mobile, desktop] } }, first_product: first product }
+goals:
+  - { name: order, description: Bought something dear., filter: { event: purchase, page: { prefix: /p } } }
+funnels:
+  - name: bought
+    description: From the cart to the order.
+    steps:
+      - { name: cart, filter: { event: add_to_cart } }
+      - { name: order, filter: { event: purchase } }
 `;
 
 /** The printed job with what a check needs: a password, and an end. */
@@ -74,9 +82,10 @@ async function check(): Promise<boolean> {
   const startMs = performance.now();
   await runFlink(filledIn(job), "run");
   console.log(`the job ran for ${Math.round((performance.now() - startMs) / 1000)} s`);
-  const views = [...VIEWS, ...readDeclared(DECLARED, "views.yaml").views];
+  const ours = readDeclared(DECLARED, "views.yaml");
+  const views = withDeclared(VIEWS, ours);
   const log = await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" });
-  const all = expectedOf(log, { keepDays: 30, views, timeZone: TIME_ZONE });
+  const all = expectedOf(log, { keepDays: 30, views, declared: ours.declared, timeZone: TIME_ZONE });
   const unknown = { source: null, medium: null, campaign: null };
   const expected = {
     ...all,

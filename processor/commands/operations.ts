@@ -190,7 +190,9 @@ interface ViewsFlags {
 }
 
 function addViews(clickstream: Command, ends: Ends): void {
-  const views = clickstream.command("views").description("Declare views of your own: check, plan and apply a file");
+  const views = clickstream.command("views").description(
+    "Declare views, goals and funnels of your own: check, plan and apply a file",
+  );
   const reads = () => settingsRead([...READS.views, "VIEWS_FILE"]);
   const FILE = ["[file]", "File of views (default: VIEWS_FILE)"] as const;
   views.command("check").description("Check a file; exit code 2 and a line for each fault").argument(...FILE)
@@ -207,9 +209,9 @@ function addViews(clickstream: Command, ends: Ends): void {
       const { planViews } = await import("./views.ts");
       ends(await planViews({ ...file === undefined ? {} : { file }, json: json === true }, settings, output));
     });
-  views.command("apply").description("Create the tables of a file, so that the service can count into them")
+  views.command("apply").description("Create the tables and columns of a file, so that the service can count into them")
     .argument(...FILE)
-    .option("--drop", "Drop the tables of views that have changed or are no longer in the file")
+    .option("--drop", "Drop the counts of what has changed or is no longer in the file")
     .addHelpText(
       "after",
       examples([
@@ -223,7 +225,7 @@ function addViews(clickstream: Command, ends: Ends): void {
       const { applyViews } = await import("./views.ts");
       ends(await applyViews({ ...file === undefined ? {} : { file }, drop: drop === true }, settings, output));
     });
-  views.command("list").description("List the views that were applied")
+  views.command("list").description("List what was applied")
     .option("--json", "Print one JSON object per line")
     .addHelpText("after", () => settingsRead(READS.views))
     .action(async ({ json }: ViewsFlags) => {

@@ -1,5 +1,5 @@
 /**
- * Checks, plans and applies a file of declared views.
+ * Checks, plans and applies a file of declared views, goals and funnels.
  * @module
  */
 import type { Settings } from "../config/config.ts";
@@ -7,8 +7,8 @@ import { readText } from "../config/files.ts";
 import { inWords } from "../config/secret.ts";
 import { find } from "../config/sources.ts";
 import { jsonLine, visible } from "../config/visible.ts";
-import { type DeclaredViews, readDeclared, WrongDeclarations } from "../declared/file.ts";
-import { jsonSchema } from "../declared/schema.ts";
+import { countsIn, type DeclaredViews, readDeclared, titleOf, WrongDeclarations } from "../declared/file.ts";
+import { jsonSchema, KINDS } from "../declared/schema.ts";
 import { retryOnLockTimeout, SHORT_LOCK_TIMEOUT } from "../postgres/locks.ts";
 import {
   applyDeclarations,
@@ -20,6 +20,7 @@ import {
 } from "../postgres/operations/declarations.ts";
 import { ready } from "../postgres/operations/ready.ts";
 import { table } from "../status/text.ts";
+import { sessions } from "../views/sessions.ts";
 import { connected } from "./cli/connection.ts";
 import { EXIT, WrongUse } from "./cli/exit.ts";
 import type { Output } from "./cli/progress.ts";
@@ -31,7 +32,7 @@ type ViewsSettings = Settings<typeof READS.views[number]>;
 export function checkViews(file: string | undefined, output: Output): number {
   const declared = read(file, output);
   if (declared === null) return EXIT.wrongUse;
-  output.print(`${declared.file} declares ${viewsIn(declared.views.length)}, and has no fault`);
+  output.print(`${declared.file} declares ${countsIn(declared.declared)}, and has no fault`);
   return EXIT.done;
 }
 
@@ -46,7 +47,7 @@ export async function planViews(
   return await connected(settings, "views plan", async (db) => {
     if (!await ready(db, output.writeError)) return EXIT.schema;
     const changes = changesIn(await declarationsOf(db), declared);
-    if (json) changes.forEach(({ kind, view }) => output.print(jsonLine({ change: kind, view: view.name })));
+    if (json) changes.forEach(({ change, kind, name }) => output.print(jsonLine({ change, [kind]: name })));
     else describe(changes, declared, output);
     return faultsOf(await takenNames(db, changes), output);
   });
@@ -68,7 +69,7 @@ export async function applyViews(
     const dropped = emptied(changes);
     if (dropped.length > 0 && !drop) {
       describe(changes, declared, output);
-      output.writeError(`this drops the rows of ${dropped.join(", ")}: nothing was changed; add --drop to go on\n`);
+      output.writeError(`this drops the counts of ${dropped.join(", ")}: nothing was changed; add --drop to go on\n`);
       return EXIT.failed;
     }
     const say = (line: string) => output.writeError(`${line}\n`);
@@ -78,7 +79,10 @@ export async function applyViews(
       () => applyDeclarations(db, declared, drop),
     );
     describe(applied, declared, output);
-    const empty = applied.filter(({ kind }) => kind === "create" || kind === "replace").map(({ view }) => view.name);
+    const empty = new Set(
+      applied.filter(({ change }) => change === "create" || change === "replace")
+        .map(({ kind, name }) => kind === "view" ? name : sessions.name),
+    );
     if (applied.length > 0) {
       output.print(
         `Restart every instance of the service with VIEWS_FILE=${declared.file}: others commit nothing now.`,
@@ -91,7 +95,7 @@ export async function applyViews(
   }, SHORT_LOCK_TIMEOUT);
 }
 
-/** Lists the views that were applied; returns the exit code. */
+/** Lists what was applied; returns the exit code. */
 export async function listViews(
   { json }: { readonly json: boolean },
   settings: ViewsSettings,
@@ -99,16 +103,30 @@ export async function listViews(
 ): Promise<number> {
   return await connected(settings, "views list", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
-    const { declared: { views } } = await declarationsOf(db);
-    if (json) views.forEach((view) => print(jsonLine(view)));
-    else {
-      const cells = views.map(({ name, window, keys, description }) => [
+    const { declared } = await declarationsOf(db);
+    const { views, goals, funnels } = declared;
+    if (json) {
+      KINDS.forEach((kind) => declared[`${kind}s`].forEach((each) => print(jsonLine({ kind, ...each }))));
+      return EXIT.done;
+    }
+    const tableOf = (titles: readonly string[], cells: readonly (readonly string[])[]) => {
+      if (cells.length > 0) table(titles, cells).forEach((line) => print(line));
+    };
+    tableOf(
+      ["view", "window", "by", "description"],
+      views.map(({ name, window, keys, description }) => [
         ...[name, typeof window === "string" ? window : `${window.size} every ${window.every}`],
         ...[keys.join(", ") || "–", visible(description)],
-      ]);
-      if (views.length > 0) table(["view", "window", "by", "description"], cells).forEach((line) => print(line));
-      print(`${viewsIn(views.length)} declared`);
-    }
+      ]),
+    );
+    tableOf(["goal", "description"], goals.map(({ name, description }) => [name, visible(description)]));
+    tableOf(
+      ["funnel", "steps", "description"],
+      funnels.map(({ name, steps, description }) => [
+        ...[name, steps.map((step) => step.name).join(", "), visible(description)],
+      ]),
+    );
+    print(`${countsIn(declared)} declared`);
     return EXIT.done;
   });
 }
@@ -140,18 +158,27 @@ function read(given: string | undefined, { writeError }: Output): DeclaredViews 
   }
 }
 
-const SIGN: { readonly [kind in Change["kind"]]: string } = { create: "+", describe: "~", replace: "!", drop: "-" };
+const SIGN: { readonly [change in Change["change"]]: string } = { create: "+", describe: "~", replace: "!", drop: "-" };
 
-const IN_WORDS: { readonly [kind in Change["kind"]]: string } = {
-  create: "a new table, which counts from the next start of the service on",
-  describe: "other comments",
-  replace: "its table is dropped with its rows, and created anew",
-  drop: "its table is dropped with its rows",
+/** What a change does to the table of a view, and to the columns of a goal or a funnel. */
+const IN_WORDS: { readonly [change in Change["change"]]: readonly [ofView: string, ofSessions: string] } = {
+  create: [
+    "a new table, which counts from the next start of the service on",
+    "new columns of sessions, which count from the next start of the service on",
+  ],
+  describe: ["other comments", "other comments"],
+  replace: [
+    "its table is dropped with its rows, and created anew",
+    "its columns of sessions are dropped with their counts, and created anew",
+  ],
+  drop: ["its table is dropped with its rows", "its columns of sessions are dropped with their counts"],
 };
 
-function describe(changes: readonly Change[], { views }: DeclaredViews, { print }: Output): void {
-  for (const { kind, view } of changes) print(`${SIGN[kind]} ${view.name}: ${IN_WORDS[kind]}`);
-  if (changes.length === 0) print(`nothing changes: the database has ${viewsIn(views.length)} of this file`);
+function describe(changes: readonly Change[], { declared }: DeclaredViews, { print }: Output): void {
+  for (const { change, kind, name } of changes) {
+    print(`${SIGN[change]} ${titleOf(kind, name)}: ${IN_WORDS[change][kind === "view" ? 0 : 1]}`);
+  }
+  if (changes.length === 0) print(`nothing changes: the database has ${countsIn(declared)} of this file`);
 }
 
 function faultsOf(taken: readonly string[], { writeError }: Output): number {
@@ -159,8 +186,4 @@ function faultsOf(taken: readonly string[], { writeError }: Output): number {
     writeError(`${name}: schema clickstream has a table or an index of this name; choose another name\n`);
   }
   return taken.length === 0 ? EXIT.done : EXIT.failed;
-}
-
-function viewsIn(count: number): string {
-  return count === 1 ? "1 view" : `${count} views`;
 }

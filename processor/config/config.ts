@@ -12,6 +12,8 @@ import { flag, list, oneOf, parsed, type Setting, text, wholeNumber } from "./sc
 import { withoutPasswords } from "./secret.ts";
 import { find, WrongSettings } from "./sources.ts";
 import { TELEMETRY } from "./telemetry.ts";
+import { type DeclaredViews, withDeclared } from "../declared/file.ts";
+import { sessions } from "../views/sessions.ts";
 import type { View } from "../views/view.ts";
 import { type Machine, machine } from "./machine.ts";
 import { MINOR_DIGITS } from "../currency.ts";
@@ -179,8 +181,9 @@ export const SETTINGS = {
   VIEWS_FILE: {
     schema: parsed(declaredViews),
     default: null,
-    allowed: "a file of declared views; `clickstream views check` names each fault in it",
-    about: "file of the shop's own views, which `clickstream views apply` has applied to the database",
+    allowed: "a file of declared views, goals and funnels; `clickstream views check` names each fault in it",
+    about:
+      "file of the shop's own views, goals and funnels, which `clickstream views apply` has applied to the database",
   },
   LOG_LEVEL: {
     schema: oneOf("debug", "info", "warn", "error"),
@@ -253,6 +256,7 @@ export function readSettings<N extends SettingName>(
   const values = names.map((name) => [name, read(name, env(name) || undefined, wrong)] as const);
   const found = new Map<string, unknown>(values);
   wrong.push(...loginFaults({ names, text: (name) => env(name) || undefined, value: (name) => found.get(name) }));
+  wrong.push(...sessionsMissing(found));
   // With another `env`, the settings are for a machine that may not exist yet.
   if (env === given) wrong.push(...tooManyWorkers(values));
   if (wrong.length > 0) {
@@ -292,9 +296,24 @@ function tooManyWorkers(values: readonly (readonly [SettingName, unknown])[]): s
   return [`WORKERS is "${workers}"; this machine has ${has}, so it must be from 1 to ${most}`];
 }
 
-/** The views to compute: the chosen ones, and those of the shop's file. */
+/** What is wrong if goals or funnels are declared, and there are no sessions to count them in. */
+function sessionsMissing(found: ReadonlyMap<string, unknown>): string[] {
+  // An invalid setting has no list of these.
+  const views = found.get("VIEWS") as readonly View[];
+  const file = found.get("VIEWS_FILE") as DeclaredViews | null | undefined;
+  if (!Array.isArray(views) || !file?.ofSessions?.length) return [];
+  const names = views.map(({ name }) => name);
+  if (names.includes(sessions.name)) return [];
+  return [
+    `VIEWS is ${
+      quoted(names.join(","))
+    }; it must have ${sessions.name}, which count the goals and funnels of VIEWS_FILE`,
+  ];
+}
+
+/** The views to compute: the chosen ones, and what the shop's file declares. */
 export function viewsOf({ VIEWS, VIEWS_FILE }: Settings<"VIEWS" | "VIEWS_FILE">): readonly View[] {
-  return [...VIEWS, ...VIEWS_FILE?.views ?? []];
+  return withDeclared(VIEWS, VIEWS_FILE);
 }
 
 function chosenViews(value: string): readonly View[] {

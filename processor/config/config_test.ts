@@ -8,6 +8,7 @@ import {
   readSettings,
   type SettingName,
   type Settings,
+  viewsOf,
   WrongSettings,
 } from "./config.ts";
 import { databaseUrl, hostText, parseDatabaseUrl } from "./database_url.ts";
@@ -129,6 +130,23 @@ Deno.test("one error names every invalid setting", () => {
   const wrong = ["WORKERS", "VIEWS", "HTTP_LISTEN", "DATABASE_URL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD"];
   assert.match(message, /^6 settings are invalid:\n/);
   for (const name of wrong) assert.match(message, new RegExp(`^  ${name} `, "m"));
+});
+
+Deno.test("goals and funnels need the view of sessions", async () => {
+  const VIEWS_FILE = await Deno.makeTempFile({ suffix: ".yaml" });
+  const read = (VIEWS: string) => viewsOf(readFrom(["VIEWS", "VIEWS_FILE"], { VIEWS, VIEWS_FILE }));
+  await Deno.writeTextFile(VIEWS_FILE, "goals: [{ name: order, description: Bought., filter: { event: purchase } }]");
+  assert.ok("goal_order" in read("pages,sessions").find(({ name }) => name === "sessions")!.measures);
+  assert.match(
+    messageOf(() => read("pages,traffic")),
+    /VIEWS is "traffic,pages"; it must have sessions, which count the goals and funnels of VIEWS_FILE/,
+  );
+  assert.match(messageOf(() => read("nothing")), /^1 setting is invalid:\n {2}VIEWS is "nothing"/);
+  await Deno.writeTextFile(VIEWS_FILE, "views: []");
+  assert.deepEqual(read("pages").map(({ name }) => name), ["pages"]);
+  await Deno.writeTextFile(VIEWS_FILE, "goals: 1");
+  assert.match(messageOf(() => read("pages")), /^1 setting is invalid:\n {2}VIEWS_FILE is /);
+  await Deno.remove(VIEWS_FILE);
 });
 
 Deno.test("reads only the requested settings", () => {

@@ -1,19 +1,23 @@
 /**
- * Reads a file of declared views, and says of every fault where it is and what is allowed.
+ * Reads a file of declared views, goals and funnels, and says of every fault where it is and what is allowed.
  * @module
  */
 import { createHash } from "node:crypto";
 import { type Document, isScalar, LineCounter, parseDocument } from "yaml";
 import { MIGRATIONS } from "../../migrations/mod.ts";
+import { sessions } from "../views/sessions.ts";
 import type { View } from "../views/view.ts";
-import { type Declared, FILE } from "./schema.ts";
+import { type SessionMeasure, sessionMeasuresOf } from "./goals.ts";
+import { type Declared, FILE, type Kind, KINDS } from "./schema.ts";
 import { viewOf } from "./view_of.ts";
 
-/** Views of a file. */
+/** Views, goals and funnels of a file. */
 export interface DeclaredViews {
   readonly declared: Declared;
   /** In the order of the file. */
   readonly views: readonly View[];
+  /** Its goals and funnels. */
+  readonly ofSessions: readonly SessionMeasure[];
   /** SHA-256 of the content, in hexadecimal; empty if it declares nothing. */
   readonly hash: string;
   /** Where they come from, for messages. */
@@ -43,7 +47,7 @@ export class WrongDeclarations extends RangeError {
 type Path = readonly (string | number)[];
 
 /**
- * The views that a YAML text declares.
+ * What a YAML text declares.
  *
  * @param file where the text comes from
  * @throws {WrongDeclarations} naming every fault
@@ -62,15 +66,48 @@ export function readDeclared(text: string, file: string): DeclaredViews {
   const refuse = (path: Path, message: string) => found.push(faultAt(placeOf(document, path), message));
   const declared = parsed(document, refuse);
   const views = declared === null ? [] : viewsOf(declared, refuse);
+  const ofSessions = declared === null ? [] : checkedMeasures(declared, refuse);
   if (found.length > 0) throw new WrongDeclarations(found.sort((a, b) => a.line - b.line || a.column - b.column));
-  return { declared: declared!, views, hash: hashOf(declared!), file };
+  return { declared: declared!, views, ofSessions, hash: hashOf(declared!), file };
 }
 
-/** A hash that neither the order of views nor that of keys changes. */
-function hashOf({ views }: Declared): string {
-  if (views.length === 0) return "";
-  const content = views.map(contentOf).sort().join("\n");
-  return createHash("sha256").update(content).digest("hex");
+/** A hash that neither the order of declarations nor that of keys changes. */
+function hashOf(declared: Declared): string {
+  const content = KINDS.flatMap((kind) =>
+    // Views alone have the hash that they had before there was anything else.
+    declared[`${kind}s`].map((each) => `${kind === "view" ? "" : `${kind} `}${contentOf(each)}`)
+  );
+  return content.length === 0 ? "" : createHash("sha256").update(content.sort().join("\n")).digest("hex");
+}
+
+/** How messages name something declared: a view by its name, a goal or a funnel with its kind. */
+export function titleOf(kind: Kind, name: string): string {
+  return kind === "view" ? name : `${kind} ${name}`;
+}
+
+/** The titles of everything declared. */
+export function titlesIn(declared: Declared): string[] {
+  return KINDS.flatMap((kind) => declared[`${kind}s`].map(({ name }) => titleOf(kind, name)));
+}
+
+/** How many views, goals and funnels there are, in words. */
+export function countsIn(declared: Declared): string {
+  const counts = KINDS.map((kind) => [kind, declared[`${kind}s`].length] as const).filter(([, count]) => count > 0);
+  const words = counts.map(([kind, count]) => count === 1 ? `1 ${kind}` : `${count} ${kind}s`);
+  return words.length === 0 ? "nothing" : new Intl.ListFormat("en-GB").format(words);
+}
+
+/** These views, those of a file, and its goals and funnels in the view of sessions; without a file, these views. */
+export function withDeclared(
+  views: readonly View[],
+  file: Pick<DeclaredViews, "views" | "ofSessions"> | null,
+): readonly View[] {
+  if (file === null) return views;
+  const asked = Object.fromEntries(file.ofSessions.map(({ column, measure }) => [column, measure]));
+  const all = views.map((view) =>
+    view.name === sessions.name ? { ...view, measures: { ...view.measures, ...asked } } : view
+  );
+  return [...all, ...file.views];
 }
 
 /** The content of a declaration as text, which is equal for equal content. */
@@ -85,9 +122,9 @@ export function contentOf(declared: unknown): string {
 }
 
 /** Declarations that were read from a file before. */
-export function viewsOfDeclared(stored: unknown): Pick<DeclaredViews, "declared" | "views"> {
+export function viewsOfDeclared(stored: unknown): Pick<DeclaredViews, "declared" | "views" | "ofSessions"> {
   const declared = FILE.parse(stored);
-  return { declared, views: declared.views.map(viewOf) };
+  return { declared, views: declared.views.map(viewOf), ofSessions: sessionMeasuresOf(declared) };
 }
 
 type Refuse = (path: Path, message: string) => void;
@@ -149,6 +186,28 @@ function viewsOf({ views }: Declared, refuse: Refuse): View[] {
       return [];
     }
   });
+}
+
+/** Goals and funnels with names and columns of their own. */
+function checkedMeasures(declared: Declared, refuse: Refuse): SessionMeasure[] {
+  const ofSessions = sessionMeasuresOf(declared);
+  const names = new Map<string, Kind>();
+  const columns = new Map(
+    Object.entries(sessions.measures).flatMap(([name, measure]) => measure.columns(name))
+      .map((column) => [column.name, "sessions have already"]),
+  );
+  ofSessions.forEach(({ kind, name, column, measure }, n) => {
+    const at = [`${kind}s`, kind === "goal" ? n : n - declared.goals.length, "name"];
+    const is = `${shown(at)} is ${JSON.stringify(name)}`;
+    const before = names.get(name);
+    if (before !== undefined) return refuse(at, `${is}, as ${before === kind ? "another" : "a"} ${before}'s`);
+    names.set(name, kind);
+    const own = measure.columns(column).map((each) => each.name);
+    const taken = own.find((each) => columns.has(each));
+    if (taken !== undefined) refuse(at, `${is}; it has the column ${taken}, which ${columns.get(taken)}`);
+    for (const each of own) columns.set(each, `the ${kind} ${name} has`);
+  });
+  return ofSessions;
 }
 
 /** Where a part of a document begins; of a part that is missing, where the nearest around it begins. */

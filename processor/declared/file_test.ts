@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { jsonSchema } from "./schema.ts";
-import { readDeclared, viewsOfDeclared, WrongDeclarations } from "./file.ts";
+import { countsIn, readDeclared, viewsOfDeclared, withDeclared, WrongDeclarations } from "./file.ts";
 import { columnComments } from "./comments.ts";
 import { tableOf } from "../translate/table.ts";
+import { forShop, VIEWS } from "../views/mod.ts";
+import { UTC } from "../views/time_zone.ts";
 
 const PUBLISHED = new URL("../../docs/views.schema.json", import.meta.url);
 
@@ -29,6 +31,20 @@ views:
     measures: { views: { measure: count, filter: { event: page_view } }, most_cents: max price }
 `;
 
+const OF_SESSIONS = `
+goals:
+  - { name: order, description: Bought something., filter: { event: purchase } }
+  - name: signup
+    description: Signed up.
+    filter: { page: [{ prefix: /thanks }, /welcome], device: mobile }
+funnels:
+  - name: checkout
+    description: To the order.
+    steps:
+      - { name: cart, filter: { event: add_to_cart } }
+      - { name: order, filter: { event: purchase, campaign: { pattern: "a*" } } }
+`;
+
 Deno.test("a file of views becomes the views that it declares", () => {
   const { views: [carts, days], declared, hash } = readDeclared(WHOLE, "views.yaml");
   assert.equal(carts!.name, "sale_carts");
@@ -53,6 +69,52 @@ Deno.test("a file of views becomes the views that it declares", () => {
   assert.match(hash, /^[0-9a-f]{64}$/);
   // What is stored is read again as it is.
   assert.deepEqual(viewsOfDeclared(JSON.parse(JSON.stringify(declared))).declared, declared);
+});
+
+Deno.test("goals and funnels become measures of sessions, and change no other view", () => {
+  const file = readDeclared(OF_SESSIONS, "views.yaml");
+  const { ofSessions, declared, hash, views } = file;
+  assert.deepEqual(views, []);
+  assert.deepEqual(ofSessions.map(({ kind, name, column }) => `${kind} ${name}: ${column}`), [
+    ...["goal order: goal_order", "goal signup: goal_signup", "funnel checkout: funnel_checkout"],
+  ]);
+  const [order, signup, checkout] = ofSessions.map(({ measure }) => measure);
+  assert.deepEqual([order!.kind, order!.where], ["count", { type: ["purchase"] }]);
+  assert.deepEqual(signup!.where, { pagePath: [{ around: ["/thanks", ""] }, "/welcome"], device: ["mobile"] });
+  assert.deepEqual(checkout!.steps, [{ type: ["add_to_cart"] }, {
+    type: ["purchase"],
+    campaign: [{ around: ["a", ""] }],
+  }]);
+  assert.deepEqual(ofSessions.flatMap(({ column, measure }) => measure.columns(column)), [
+    { name: "goal_order", type: "bigint", nullable: false, default: "0" },
+    { name: "goal_signup", type: "bigint", nullable: false, default: "0" },
+    { name: "funnel_checkout", type: "smallint", nullable: false, default: "0" },
+    { name: "funnel_checkout_state", type: "bytea", nullable: true },
+  ]);
+  assert.equal(countsIn(declared), "2 goals and 1 funnel");
+  assert.deepEqual(viewsOfDeclared(JSON.parse(JSON.stringify(declared))).declared, declared);
+  assert.match(hash, /^[0-9a-f]{64}$/);
+  for (const zone of [null, UTC]) {
+    const asked = withDeclared(VIEWS, file);
+    const all = zone === null ? asked : forShop(asked, { siteHosts: ["shop.example"], zone });
+    assert.deepEqual(all.map(({ name }) => name), VIEWS.map(({ name }) => name));
+    const added = all.flatMap((view, n) =>
+      Object.keys(view.measures).filter((name) => !(name in VIEWS[n]!.measures)).map((name) => `${view.name}.${name}`)
+    );
+    assert.deepEqual(added, ["sessions.goal_order", "sessions.goal_signup", "sessions.funnel_checkout"]);
+  }
+  assert.equal(withDeclared(VIEWS, null), VIEWS);
+});
+
+Deno.test("a goal or funnel changes the hash, and a file without them has the hash that it had before there were any", () => {
+  const hash = (text: string) => readDeclared(text, "views.yaml").hash;
+  assert.equal(hash(WHOLE), "4f8029a0464c0d1ba5b324ba115f0c20fe2e37f18708e091db04419810f929e1");
+  assert.equal(hash(`${WHOLE}goals: []\n`), hash(WHOLE));
+  assert.notEqual(hash(WHOLE + OF_SESSIONS.slice(1)), hash(WHOLE));
+  assert.notEqual(hash(OF_SESSIONS.replace("name: cart", "name: basket")), hash(OF_SESSIONS));
+  assert.notEqual(hash(OF_SESSIONS.replace("Signed up.", "Signed.")), hash(OF_SESSIONS));
+  const [goals, funnels] = OF_SESSIONS.split("funnels:");
+  assert.equal(hash(`funnels:${funnels}${goals}`), hash(OF_SESSIONS));
 });
 
 Deno.test("the hash is that of the content, whatever its order and notation", () => {
@@ -90,9 +152,17 @@ function changed(lines: Readonly<Record<string, string>>): string {
   }\n`;
 }
 
+/** A funnel with these lines in the place of its own. */
+function funnels(lines: Readonly<Record<string, string>>): string {
+  const own = { name: "f", description: "F.", steps: "[{ name: a, filter: {} }, { name: b, filter: {} }]", ...lines };
+  return `funnels:\n${
+    Object.entries(own).map(([key, value], n) => `${n === 0 ? "  -" : "   "} ${key}: ${value}`).join("\n")
+  }\n`;
+}
+
 const FAULTS: readonly (readonly [text: string, faults: readonly string[]])[] = [
-  ["", ["1:1 the file must be a map with views"]],
-  ["- a", ["1:1 the file must be a map with views"]],
+  ["", ["1:1 the file must be a map with views, goals or funnels"]],
+  ["- a", ["1:1 the file must be a map with views, goals or funnels"]],
   ["views: 3", ["1:1 views is 3; it must be a list"]],
   ["views: []\nview: []", ["2:1 view is not known"]],
   ["views:\n- name: [", [
@@ -141,6 +211,40 @@ const FAULTS: readonly (readonly [text: string, faults: readonly string[]])[] = 
   [changed({ filter: "{ user: ann }" }), ["6:15 views[0].filter.user is not known"]],
   [changed({ filter: "{ event: [] }" }), ["6:15 views[0].filter.event must not be an empty list"]],
   [changed({ description: "''" }), ['3:5 views[0].description is ""; it must not be empty']],
+  ["goals: a", ['1:1 goals is "a"; it must be a list']],
+  ["goals: [a]", ['1:9 goals[0] is "a"; it must be a map with name, description and filter']],
+  ["goals:\n- { name: Sale, description: A. }", [
+    "2:3 goals[0].filter is missing; it must be a map of dimensions",
+    '2:5 goals[0].name is "Sale"; it must be a name: 1 to 50 small letters, digits and _, beginning with a letter',
+  ]],
+  ["goals:\n- { name: a, description: A., filter: { user: ann } }", ["2:41 goals[0].filter.user is not known"]],
+  ["goals:\n- &a { name: a, description: A., filter: {} }\n- *a", ['3:3 goals[1].name is "a", as another goal\'s']],
+  [`goals: [{ name: a, description: A., filter: {} }]\n${funnels({ name: "a" })}`, [
+    '3:5 funnels[0].name is "a", as a goal\'s',
+  ]],
+  [funnels({ name: "step" }), [
+    '2:5 funnels[0].name is "step"; it has the column funnel_step, which sessions have already',
+  ]],
+  [funnels({ name: "a" }) + funnels({ name: "a_state" }).replace("funnels:\n", ""), [
+    '5:5 funnels[1].name is "a_state"; it has the column funnel_a_state, which the funnel a has',
+  ]],
+  [funnels({ steps: "[{ name: a, filter: {} }]" }), ["4:5 funnels[0].steps must be a list of 2 to 8 steps"]],
+  [funnels({ steps: `[${Array.from({ length: 9 }, (_, n) => `{ name: s${n}, filter: {} }`).join(", ")}]` }), [
+    "4:5 funnels[0].steps must be a list of 2 to 8 steps",
+  ]],
+  [funnels({ steps: "[{ name: a, filter: {} }, { name: a, filter: { event: b } }]" }), [
+    "4:5 funnels[0].steps must not have two steps of one name",
+  ]],
+  [funnels({ steps: "[{ name: a, filter: {} }, { name: b, filter: { page: [] } }]" }), [
+    "4:59 funnels[0].steps[1].filter.page must not be an empty list",
+  ]],
+  [funnels({ steps: "[page_view, purchase]" }), [
+    '4:13 funnels[0].steps[0] is "page_view"; it must be a map with name and filter',
+    '4:24 funnels[0].steps[1] is "purchase"; it must be a map with name and filter',
+  ]],
+  [`goals:\n${Array.from({ length: 21 }, (_, n) => `- { name: g${n}, description: A., filter: {} }\n`).join("")}`, [
+    "1:1 goals must have at most 20 goals",
+  ]],
 ];
 
 Deno.test("every fault of a file is named with its place and what is allowed", () => {

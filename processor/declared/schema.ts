@@ -1,20 +1,28 @@
 /**
- * The form of a file of declared views: what it may contain, and what each part means. JSON Schema is made from it.
+ * The form of a file of declared views, goals and funnels: what it may contain, and what each part means. JSON Schema is
+ * made from it.
  * @module
  */
 import { z } from "zod";
 import { DEVICES } from "../event.ts";
+import { FUNNEL_STEPS } from "../measures/funnel.ts";
 import { RESERVED } from "./reserved.ts";
 
-/** Most views in a file: each costs the service time for every event. */
+/** Most views, goals and funnels in a file: each costs the service time for every event. */
 export const MOST_VIEWS = 50;
+export const MOST_GOALS = 20;
+export const MOST_FUNNELS = 10;
 
 const NAME = /^[a-z][a-z0-9_]{0,49}$/;
 
 function name(what: string) {
   return z.string({ error: `must be ${what}` })
-    .regex(NAME, { error: `must be ${what}: 1 to 50 small letters, digits and _, beginning with a letter` })
-    .refine((text) => !RESERVED.has(text), { error: "is a keyword of SQL; choose another name" });
+    .regex(NAME, { error: `must be ${what}: 1 to 50 small letters, digits and _, beginning with a letter` });
+}
+
+/** A name that SQL must take without quotes. */
+function nameInSql(what: string) {
+  return name(what).refine((text) => !RESERVED.has(text), { error: "is a keyword of SQL; choose another name" });
 }
 
 function about(what: string) {
@@ -96,7 +104,7 @@ const WINDOW = z.union([
 ], { error: 'must be a length such as "5 minutes", "1 day", or {size: 15 minutes, every: 5 minutes}' });
 
 const VIEW = z.strictObject({
-  name: name("a name").describe("Name of the view and of its table"),
+  name: nameInSql("a name").describe("Name of the view and of its table"),
   description: about("What the view answers, in a sentence"),
   filter: FILTER.describe("Which events it counts (default: all)").optional(),
   window: WINDOW,
@@ -105,22 +113,57 @@ const VIEW = z.strictObject({
     { error: `must be a list of ${KEYS.join(", ")}` },
   ).describe("What it groups by (default: nothing). By product or campaign, it counts the events that have one")
     .refine((keys) => new Set(keys).size === keys.length, { error: "must not name a key twice" }).default([]),
-  measures: z.record(name("the name of a column"), MEASURE, { error: "must be a map of names to measures" })
+  measures: z.record(nameInSql("the name of a column"), MEASURE, { error: "must be a map of names to measures" })
     .refine((measures) => Object.keys(measures).length > 0, { error: "must not be empty" }),
 }, { error: (issue) => issue.code === "invalid_type" ? "must be a map with name, window and measures" : undefined });
 
 /** A view, as the schema reads it. */
 export type DeclaredView = z.output<typeof VIEW>;
 
-/** A file of declared views. */
+const GOAL = z.strictObject({
+  name: name("a name").describe("Name of the goal; goal_NAME is its column of sessions"),
+  description: about("What is reached, in a sentence"),
+  filter: FILTER.describe("Which events reach it"),
+}, { error: (issue) => issue.code === "invalid_type" ? "must be a map with name, description and filter" : undefined });
+
+const STEP = z.strictObject({
+  name: name("a name").describe("Name of the step in reports"),
+  filter: FILTER.describe("Which events are this step"),
+}, { error: (issue) => issue.code === "invalid_type" ? "must be a map with name and filter" : undefined });
+
+const STEPS = `must be a list of ${FUNNEL_STEPS.least} to ${FUNNEL_STEPS.most} steps`;
+
+const FUNNEL = z.strictObject({
+  name: name("a name").describe("Name of the funnel; funnel_NAME is its column of sessions"),
+  description: about("Where the funnel leads, in a sentence"),
+  steps: z.array(STEP, { error: STEPS }).min(FUNNEL_STEPS.least, { error: STEPS }).max(FUNNEL_STEPS.most, {
+    error: STEPS,
+  }).refine((steps) => new Set(steps.map((step) => step.name)).size === steps.length, {
+    error: "must not have two steps of one name",
+  }).describe("Each at the same time as the one before, or later"),
+}, { error: (issue) => issue.code === "invalid_type" ? "must be a map with name, description and steps" : undefined });
+
+function listOf<T extends z.ZodType>(of: T, most: number, what: string) {
+  return z.array(of, { error: "must be a list" }).max(most, { error: `must have at most ${most} ${what}` });
+}
+
+/** A file of declared views, goals and funnels. */
 export const FILE = z.strictObject({
-  views: z.array(VIEW, { error: "must be a list" }).max(MOST_VIEWS, { error: `must have at most ${MOST_VIEWS} views` }),
-}, { error: (issue) => issue.code === "invalid_type" ? "must be a map with views" : undefined });
+  views: listOf(VIEW, MOST_VIEWS, "views").default([]),
+  goals: listOf(GOAL, MOST_GOALS, "goals").describe("Events to count in each session").default([]),
+  funnels: listOf(FUNNEL, MOST_FUNNELS, "funnels").describe("Steps to follow in each session").default([]),
+}, { error: (issue) => issue.code === "invalid_type" ? "must be a map with views, goals or funnels" : undefined });
+
+/** The kinds of what a file declares, in its order. */
+export const KINDS = ["view", "goal", "funnel"] as const;
+
+/** One of `KINDS`. */
+export type Kind = typeof KINDS[number];
 
 /** The content of a file. Reading it again by the schema changes nothing. */
 export type Declared = z.output<typeof FILE>;
 
 /** The JSON Schema of a file, for editors. */
 export function jsonSchema(): Readonly<Record<string, unknown>> {
-  return z.toJSONSchema(FILE, { io: "input" });
+  return z.toJSONSchema(FILE, { io: "input", reused: "ref" });
 }

@@ -72,7 +72,8 @@ function windowOf(declared: DeclaredView["window"]): Window {
   return hopping(lengthOf(declared.size), lengthOf(declared.every));
 }
 
-function filterOf(declared: DeclaredFilter = {}): Filter {
+/** The filter that a declaration means. */
+export function filterOf(declared: DeclaredFilter = {}): Filter {
   return Object.fromEntries(
     KEYS.flatMap((key) => declared[key] === undefined ? [] : [[DIMENSION[key], declared[key].map(matcherOf)]]),
   );

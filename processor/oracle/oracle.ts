@@ -1,9 +1,10 @@
 import { isListed } from "./bots.ts";
+import { declaredColumns, NONE_DECLARED } from "./goals.ts";
 import { decodeRecord, type OracleEvent, type OracleRecord, Refused } from "./reference_decoder.ts";
 import { type Question, rowsOf, shapeOf } from "./questions.ts";
-import type { EventRow, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
+import type { Declarations, EventRow, ProgressRow, RefusalRow, StoredEvent } from "./rows.ts";
 import { sessionsOf } from "./sessions.ts";
-import { type ExpectedAll, SHAPES } from "./table_shapes.ts";
+import { type Columns, type ExpectedAll, SHAPES } from "./table_shapes.ts";
 import { isoTime } from "./values.ts";
 import { type ShopMoney, worth } from "./money.ts";
 import { activeUsersOf, currenciesOf, pagesOf, trafficOf, userDaysOf } from "./windows.ts";
@@ -30,6 +31,8 @@ export interface OracleSettings {
   readonly timeZone?: string;
   /** Views with tables to expect besides the contract's; they may include the contract's. */
   readonly views?: readonly Question[];
+  /** Goals and funnels that sessions count: none by default. */
+  readonly declared?: Declarations;
 }
 
 const DUPLICATE_WITHIN_MS = 10 * 60_000;
@@ -39,10 +42,11 @@ const PAYLOAD_BYTES = 64 * 1024;
 /** The expected content of every table once the whole log is consumed: the contract as loops and maps. */
 export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAll {
   const { progress, stored, refusals } = readLog(log, settings);
-  const { timeZone = "UTC" } = settings;
-  const sessions = sessionsOf(stored, settings.siteHosts);
+  const { timeZone = "UTC", declared = NONE_DECLARED } = settings;
+  const sessions = sessionsOf(stored, settings.siteHosts, declared);
   return {
     timeZone,
+    declared,
     progress,
     events: stored.map(eventRow),
     traffic: trafficOf(stored),
@@ -52,13 +56,25 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
     user_days: userDaysOf(stored, sessions, timeZone),
     currencies: currenciesOf(stored),
     refusals,
-    others: Object.fromEntries(
-      (settings.views ?? []).filter(({ name }) => !(name in SHAPES)).map((view) => [view.name, {
-        shape: shapeOf(view),
-        rows: rowsOf(view, stored),
-      }]),
-    ),
+    others: {
+      ...Object.fromEntries(
+        (settings.views ?? []).filter(({ name }) => !(name in SHAPES)).map((view) => [view.name, {
+          shape: shapeOf(view),
+          rows: rowsOf(view, stored),
+        }]),
+      ),
+      // Without declarations, there is nothing more to compare.
+      ...declared === NONE_DECLARED ? {} : {
+        sessions: { shape: { ...SHAPES.sessions, columns: columnsWith(declared) }, rows: sessions },
+      },
+    },
   };
+}
+
+/** What identifies a session, and the columns of goals and funnels. */
+function columnsWith(declared: Declarations): Columns {
+  const key = SHAPES.sessions.key.map((column) => [column, SHAPES.sessions.columns[column]!]);
+  return { ...Object.fromEntries(key), ...declaredColumns(declared) };
 }
 
 interface Reading {

@@ -81,7 +81,7 @@ export type ActiveUsersRow = {
   readonly users: number;
 };
 
-/** A row of `sessions`. */
+/** A row of `sessions`, which also has the columns of declared goals and funnels. */
 export type SessionRow = {
   readonly user_id: string;
   readonly session_id: string | null;
@@ -136,6 +136,26 @@ export type RefusalRow = {
   readonly payload: string;
 };
 
+/** What a filter may name. */
+export type DeclaredKey = "event" | "page" | "device" | "region" | "product" | "campaign";
+
+/** What a value must be like. */
+export type DeclaredMatcher = string | { readonly prefix: string } | { readonly pattern: string };
+
+/** A filter as a shop writes it: a text, a prefix, a pattern, or a list of them for each key. */
+export type DeclaredFilter = {
+  readonly [key in DeclaredKey]?: DeclaredMatcher | readonly DeclaredMatcher[] | undefined;
+};
+
+/** The goals and funnels that a shop declares. */
+export interface Declarations {
+  readonly goals: readonly { readonly name: string; readonly filter: DeclaredFilter }[];
+  readonly funnels: readonly {
+    readonly name: string;
+    readonly steps: readonly { readonly name: string; readonly filter: DeclaredFilter }[];
+  }[];
+}
+
 /** The expected content of every table, each sorted by its key. */
 export interface Expected {
   /** Name of the time zone of days (default: UTC). */
@@ -149,6 +169,8 @@ export interface Expected {
   readonly user_days: readonly UserDayRow[];
   readonly currencies: readonly CurrencyRow[];
   readonly refusals: readonly RefusalRow[];
+  /** The goals and funnels that are declared: none by default. */
+  readonly declared?: Declarations;
   /** Whether reports count people only: then windows and sessions of bots are left out, and events and days are told by their marks. */
   readonly peopleOnly?: true;
 }

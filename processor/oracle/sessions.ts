@@ -1,17 +1,22 @@
 import { acquisitionOf } from "./acquisition.ts";
 import { isBotSession } from "./bots.ts";
-import type { SessionRow, StoredEvent } from "./rows.ts";
+import { declaredCounts, NONE_DECLARED } from "./goals.ts";
+import type { Declarations, SessionRow, StoredEvent } from "./rows.ts";
 import { compareText, cutPage, isoTime } from "./values.ts";
 import { byText, groupBy, revenueOf } from "./windows.ts";
 
 const LONGEST_PAUSE_MS = 30 * 60_000;
 
 /** The rows of `sessions`, sorted by user, session id (none first) and start. */
-export function sessionsOf(events: readonly StoredEvent[], siteHosts: readonly string[] = []): SessionRow[] {
+export function sessionsOf(
+  events: readonly StoredEvent[],
+  siteHosts: readonly string[] = [],
+  declared: Declarations = NONE_DECLARED,
+): SessionRow[] {
   // Ids can't hold a NUL, so the key without a session id differs from every key with one.
   const visitors = groupBy(events, (event) => event.userId + (event.sessionId === null ? "" : "\0" + event.sessionId));
   return byText(visitors).flatMap(([, ofVisitor]) =>
-    splitAtPauses(ofVisitor.sort(inTime)).map((sorted) => sessionOf(sorted, siteHosts))
+    splitAtPauses(ofVisitor.sort(inTime)).map((sorted) => sessionOf(sorted, siteHosts, declared))
   );
 }
 
@@ -31,7 +36,11 @@ function splitAtPauses(sorted: readonly StoredEvent[]): StoredEvent[][] {
   return sessions;
 }
 
-function sessionOf(sorted: readonly StoredEvent[], siteHosts: readonly string[]): SessionRow {
+function sessionOf(
+  sorted: readonly StoredEvent[],
+  siteHosts: readonly string[],
+  declared: Declarations,
+): SessionRow {
   const first = sorted[0]!;
   const ofType = (type: string) => sorted.filter((event) => event.eventType === type);
   const views = ofType("page_view");
@@ -55,6 +64,7 @@ function sessionOf(sorted: readonly StoredEvent[], siteHosts: readonly string[])
     first_event_id: first.eventId,
     bot_events: sorted.filter(({ isListed }) => isListed).length,
     is_bot: isBotSession(sorted),
+    ...declaredCounts(declared, sorted),
   };
 }
 

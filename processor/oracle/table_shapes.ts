@@ -1,7 +1,7 @@
 import type { Expected } from "./rows.ts";
 
 /** A table of the contract, by its name. */
-export type TableName = Exclude<keyof Expected, "timeZone" | "peopleOnly">;
+export type TableName = Exclude<keyof Expected, "timeZone" | "declared" | "peopleOnly">;
 
 /** The value of a column once it is read. */
 export type Cell = string | number | boolean | null;
@@ -33,7 +33,7 @@ export interface TableShape {
 
 /** The expected content of every table, including those of other views. */
 export interface ExpectedAll extends Expected {
-  /** Tables beyond the contract, by name, each with its declaration and rows. */
+  /** Tables and columns beyond the contract, by the name of their table. */
   readonly others: Readonly<Record<string, { readonly shape: TableShape; readonly rows: readonly Row[] }>>;
 }
 

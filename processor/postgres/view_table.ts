@@ -32,9 +32,7 @@ export function createTable(view: View, schema: string = SCHEMA): string {
   const { window, key, measured } = tableOf(view);
   const name = `${schema}.${view.name}`;
   const texts = new Map(textColumns(view));
-  const column = (of: Column) =>
-    `${of.name} ${of.type}${texts.get(of.name) === "C" ? ' collate "C"' : ""}${of.nullable ? "" : " not null"}` +
-    (of.default === undefined ? "" : ` default ${of.default}`);
+  const column = (of: Column) => definitionOf(of, texts.get(of.name) === "C" ? ' collate "C"' : "");
   const identity = identityOf(view);
   const isPlain = identity.every((part) => /^\w+$/.test(part));
   const columns = [
@@ -62,6 +60,11 @@ export function createTable(view: View, schema: string = SCHEMA): string {
     `grant ${writerRights(view).join(", ")} on ${name} to clickstream_writer;`,
     `grant ${READER_RIGHTS.join(", ")} on ${name} to clickstream_reader;`,
   ].join("\n");
+}
+
+/** A column as `create table` and `alter table` take it. */
+export function definitionOf({ name, type, nullable, default: value }: Column, collation = ""): string {
+  return `${name} ${type}${collation}${nullable ? "" : " not null"}${value === undefined ? "" : ` default ${value}`}`;
 }
 
 /** The comment on every column of distinct users. */

@@ -45,6 +45,7 @@ What Flink does otherwise than the processor:
 - Bots are told by the same list; Java may take a user agent with letters outside ASCII for something else. user_days are
   never a bot's, so new_users and retention count bots, too.
 - Sessions have no source, medium and campaign: campaigns counts them as (not set).
+- Of declared funnels, only those whose steps are one event type each are counted; the columns of others stay 0.
 - No purchase is converted. With CURRENCY, purchases in other currencies add 0 to revenue and count as unconverted, since
   the job does not read the table rates. Without it, revenue adds up prices in hundredths, as the processor does.
 - Distinct users are counted exactly, with all of a window's users in its state.`;

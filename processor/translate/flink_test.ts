@@ -3,12 +3,14 @@ import { fileURLToPath } from "node:url";
 import { jobOf } from "../commands/flink.ts";
 import { READS } from "../commands/cli/reads.ts";
 import { readSettings } from "../config/config.ts";
+import { funnel } from "../measures/funnel.ts";
 import { count } from "../measures/totals.ts";
+import { sessions } from "../views/sessions.ts";
 import { databaseUrl } from "../config/database_url.ts";
 import { hopping, minutes, view } from "../views/view.ts";
 import { flinkJob } from "./flink.ts";
 import { interval } from "./flink_events.ts";
-import { insertOf } from "./flink_view.ts";
+import { insertOf, sinkTable } from "./flink_view.ts";
 
 const GOLDEN = new URL("testdata/flink.sql", import.meta.url);
 
@@ -92,4 +94,24 @@ Deno.test("a view is translated as it is declared", () => {
     /TABLE\(HOP\(TABLE events, DESCRIPTOR\(event_time\), INTERVAL '2' MINUTE, INTERVAL '10' MINUTE\)\)/,
   );
   assert.match(hops, /COUNT\(\*\) FILTER \(WHERE device IN \('it''s', 'b'\)\) AS `n`/);
+});
+
+Deno.test("goals and funnels of event types are translated; other funnels are left out", () => {
+  const types = (...all: readonly string[]) => all.map((type) => ({ type: [type] }));
+  const added = {
+    goal_a: count({ type: ["purchase"], device: ["mobile"] }),
+    funnel_a: funnel(types("search", "purchase"), "funnel_a_state"),
+    funnel_twice: funnel(types("search", "search"), "funnel_twice_state"),
+    funnel_pages: funnel([...types("search"), { type: ["page_view"], pagePath: ["/"] }], "funnel_pages_state"),
+  };
+  const declared = { ...sessions, measures: { ...sessions.measures, ...added } };
+  const written = `${sinkTable(declared, {})}\n${insertOf(declared, { keepMs: 0 })}`;
+  assert.match(written, /`goal_a` BIGINT,\n/);
+  assert.match(
+    written,
+    /COUNT\(\*\) FILTER \(WHERE event_type IN \('purchase'\) AND device IN \('mobile'\)\) AS `goal_a`/,
+  );
+  assert.match(written, /WHEN 'search' THEN 'a' WHEN 'purchase' THEN 'b' END\) FILTER/);
+  assert.match(written, /WHEN REGEXP\(`funnel_a`, 'a\.\*b'\) THEN 2 WHEN REGEXP\(`funnel_a`, 'a'\) THEN 1 ELSE 0 END/);
+  assert.doesNotMatch(written, /funnel_twice|funnel_pages|funnel_a_state/);
 });

@@ -29,7 +29,10 @@ export interface Shop {
 /** The views for a shop. */
 export function forShop(views: readonly View[], { siteHosts, zone }: Shop): readonly View[] {
   const own = new Map([userDaysOf(zone), sessionsOf(siteHosts, zone), pagesOf(zone)].map((view) => [view.name, view]));
-  return views.map((view) =>
-    own.get(view.name) ?? (view.window.kind === "day" ? { ...view, window: day(zone) } : view)
-  );
+  return views.map((view) => {
+    const made = own.get(view.name);
+    // Goals and funnels of the shop stay.
+    if (made !== undefined) return { ...made, measures: { ...view.measures, ...made.measures } };
+    return view.window.kind === "day" ? { ...view, window: day(zone) } : view;
+  });
 }

@@ -133,7 +133,7 @@ Deno.test(
       await declare(CARTS.replace("5 minutes", "10 minutes"));
       const kept = await clickstream(["views", "apply"], ours);
       assert.equal(kept.code, 1);
-      assert.match(kept.err, /drops the rows of cart_values, region_days: nothing was changed; add --drop/);
+      assert.match(kept.err, /drops the counts of cart_values, region_days: nothing was changed; add --drop/);
       await shop.rest();
       assert.equal((await clickstream(["views", "apply", "--drop"], ours)).code, 0);
       assert.equal(await shop.number("select count(*) as n from clickstream.cart_values"), 0);

@@ -2,7 +2,7 @@
  * Checks that the database has the declared views of the file.
  * @module
  */
-import type { DeclaredViews } from "../../declared/file.ts";
+import { type DeclaredViews, titlesIn } from "../../declared/file.ts";
 import type { Database } from "../../postgres/database.ts";
 import { verifyDeclarations } from "../../postgres/operations/declarations.ts";
 import { SchemaMismatch } from "../../postgres/schema.ts";
@@ -22,5 +22,5 @@ export async function checkDeclarations(db: Database, file: DeclaredViews | null
     );
   }
   if (file === null) return good(check, "none");
-  return good(check, `those of ${file.file}: ${file.views.map(({ name }) => name).join(", ")}`);
+  return good(check, `those of ${file.file}: ${titlesIn(file.declared).join(", ")}`);
 }

@@ -1,25 +1,28 @@
 /**
- * The declared views of a database: their tables, and what a file of declarations changes in them.
+ * What a shop has declared in a database: tables of views, columns of goals and funnels, and what a file changes in them.
  * @module
  */
-import { contentOf, type DeclaredViews, viewsOfDeclared } from "../../declared/file.ts";
 import { columnComments } from "../../declared/comments.ts";
+import { contentOf, type DeclaredViews, titleOf, viewsOfDeclared } from "../../declared/file.ts";
+import type { SessionMeasure } from "../../declared/goals.ts";
+import { type Kind, KINDS } from "../../declared/schema.ts";
+import { sessions } from "../../views/sessions.ts";
 import type { View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
-import { createTable, quoted } from "../view_table.ts";
+import { createTable, definitionOf, quoted } from "../view_table.ts";
 
-/** What a file changes in one view. */
+/** What a file changes in one view, goal or funnel. */
 export interface Change {
-  /** `describe` changes comments alone; `replace` drops the table and creates another. */
-  readonly kind: "create" | "describe" | "replace" | "drop";
-  readonly view: View;
+  /** `describe` changes comments alone; `replace` drops the table or the columns and creates others. */
+  readonly change: "create" | "describe" | "replace" | "drop";
+  readonly kind: Kind;
+  readonly name: string;
 }
 
 /** The declarations of a database. */
-export interface Declarations {
+export interface Declarations extends Pick<DeclaredViews, "views" | "ofSessions"> {
   readonly hash: string;
-  readonly views: readonly View[];
   /** The content of the file, as it is compared. */
   readonly declared: DeclaredViews["declared"];
 }
@@ -41,37 +44,37 @@ export async function declarationsOf(db: Database): Promise<Declarations> {
 export async function verifyDeclarations(db: Database, file: DeclaredViews | null): Promise<void> {
   const stored = await declarationsOf(db);
   if (stored.hash === (file?.hash ?? "")) return;
-  const names = changesIn(stored, file).map(({ kind, view }) => `${view.name} (${IN_WORDS[kind]})`);
-  throw otherDeclarations(`: ${names.join(", ")}`);
+  const changes = changesIn(stored, file).map((each) => `${titleOf(each.kind, each.name)} (${IN_WORDS[each.change]})`);
+  throw otherDeclarations(`: ${changes.join(", ")}`);
 }
 
-const IN_WORDS: { readonly [kind in Change["kind"]]: string } = {
+const IN_WORDS: { readonly [change in Change["change"]]: string } = {
   create: "only in the file",
   describe: "other descriptions",
   replace: "other in the file",
   drop: "only in the database",
 };
 
-/** What applying a file would change, in the order of its views; those that it lacks come last. */
-export function changesIn(stored: Pick<Declarations, "declared" | "views">, file: DeclaredViews | null): Change[] {
-  const wanted = file?.declared.views ?? [];
-  const before = new Map(stored.declared.views.map((view) => [view.name, view]));
-  const changes = wanted.flatMap((declared, n): Change[] => {
-    const view = file!.views[n]!;
-    const known = before.get(declared.name);
-    before.delete(declared.name);
-    if (known === undefined) return [{ kind: "create", view }];
-    const [old, now] = [known, declared].map((each) => contentOf({ ...each, description: "" }));
-    if (old !== now) return [{ kind: "replace", view }];
-    return known.description === declared.description ? [] : [{ kind: "describe", view }];
+/** What applying a file would change, in the order of its declarations; of each kind, those that it lacks come last. */
+export function changesIn({ declared }: Pick<Declarations, "declared">, file: DeclaredViews | null): Change[] {
+  return KINDS.flatMap((kind) => {
+    const before = new Map(declared[`${kind}s`].map((each) => [each.name, each]));
+    const changes = (file?.declared[`${kind}s`] ?? []).flatMap((now): Change[] => {
+      const { name } = now;
+      const known = before.get(name);
+      before.delete(name);
+      if (known === undefined) return [{ change: "create", kind, name }];
+      const [old, wanted] = [known, now].map((each) => contentOf({ ...each, description: "" }));
+      if (old !== wanted) return [{ change: "replace", kind, name }];
+      return known.description === now.description ? [] : [{ change: "describe", kind, name }];
+    });
+    return [...changes, ...[...before.keys()].map((name): Change => ({ change: "drop", kind, name }))];
   });
-  const dropped = stored.views.filter(({ name }) => before.has(name));
-  return [...changes, ...dropped.map((view): Change => ({ kind: "drop", view }))];
 }
 
 /** Names of new views that another table, or an index, already has. */
 export async function takenNames(db: Database, changes: readonly Change[]): Promise<string[]> {
-  const names = changes.filter(({ kind }) => kind === "create").map(({ view }) => view.name);
+  const names = changes.filter(({ change, kind }) => change === "create" && kind === "view").map(({ name }) => name);
   const { rows } = await db.query<{ name: string }>(
     `select v.name from jsonb_array_elements_text($1::jsonb) as v(name)
       where to_regclass(format('${SCHEMA}.%I', v.name)) is not null`,
@@ -80,32 +83,39 @@ export async function takenNames(db: Database, changes: readonly Change[]): Prom
   return rows.map(({ name }) => name);
 }
 
-/** Names of the views that lose their rows. */
+/** Titles of what loses its counts. */
 export function emptied(changes: readonly Change[]): string[] {
-  return changes.filter(({ kind }) => kind === "replace" || kind === "drop").map(({ view }) => view.name);
+  return changes.filter(({ change }) => change === "replace" || change === "drop").map(({ kind, name }) =>
+    titleOf(kind, name)
+  );
 }
 
 /**
- * Makes the tables of a file, in one transaction. Commits wait for it, and those of a program with other declarations
- * fail after it.
+ * Makes the tables and columns of a file, in one transaction. Commits wait for it, and those of a program with other
+ * declarations fail after it. Columns have constant defaults, so no row of sessions is written anew.
  *
  * @param db its own connection with a short `lock_timeout`
- * @param mayDrop whether rows may be dropped
- * @throws {Error} naming the views whose rows it would drop
+ * @param mayDrop whether counts may be dropped
+ * @throws {Error} naming what it would drop
  */
 export async function applyDeclarations(db: Database, file: DeclaredViews, mayDrop: boolean): Promise<Change[]> {
   return await db.transaction(async (tx) => {
     await tx.exec(`set local role clickstream_owner; lock table ${SCHEMA}.declarations in access exclusive mode`);
-    const changes = changesIn(await declarationsOf(tx), file);
+    const stored = await declarationsOf(tx);
+    const changes = changesIn(stored, file);
     const dropped = emptied(changes);
     if (dropped.length > 0 && !mayDrop) {
-      throw new Error(`could not apply ${file.file}: it drops the rows of ${dropped.join(", ")}; nothing was changed`);
+      throw new Error(
+        `could not apply ${file.file}: it drops the counts of ${dropped.join(", ")}; nothing was changed`,
+      );
     }
-    for (const { kind, view } of changes) {
-      const table = `${SCHEMA}.${view.name}`;
-      if (kind === "drop" || kind === "replace") await tx.exec(`drop table ${table}`);
-      if (kind === "create" || kind === "replace") await tx.exec(createTable(view));
-      if (kind !== "drop") await tx.exec(commentsOn(view));
+    // First what is dropped: a new funnel may have the column of an old one.
+    for (const { change, ...of } of changes) {
+      if (change === "drop" || change === "replace") await tx.exec(dropping(of, stored));
+    }
+    for (const { change, ...of } of changes) {
+      if (change === "create" || change === "replace") await tx.exec(creating(of, file));
+      if (change !== "drop") await tx.exec(describing(of, file));
     }
     await tx.query(`update ${SCHEMA}.declarations set declared = $1::jsonb, hash = $2::text, applied_at = now()`, [
       JSON.stringify(file.declared),
@@ -115,12 +125,41 @@ export async function applyDeclarations(db: Database, file: DeclaredViews, mayDr
   });
 }
 
-function commentsOn(view: View): string {
-  const table = `${SCHEMA}.${view.name}`;
+/** Something declared. */
+type Of = Pick<Change, "kind" | "name">;
+type In = Pick<DeclaredViews, "views" | "ofSessions">;
+
+function viewIn({ views }: In, { name }: Of): View {
+  return views.find((view) => view.name === name)!;
+}
+
+function measureIn({ ofSessions }: In, { kind, name }: Of): SessionMeasure {
+  return ofSessions.find((each) => each.kind === kind && each.name === name)!;
+}
+
+const SESSIONS = `${SCHEMA}.${sessions.name}`;
+
+function dropping(of: Of, stored: In): string {
+  if (of.kind === "view") return `drop table ${SCHEMA}.${of.name}`;
+  const { measure, column } = measureIn(stored, of);
+  return `alter table ${SESSIONS} ${measure.columns(column).map(({ name }) => `drop column ${name}`).join(", ")}`;
+}
+
+function creating(of: Of, file: In): string {
+  if (of.kind === "view") return createTable(viewIn(file, of));
+  const { measure, column } = measureIn(file, of);
+  return `alter table ${SESSIONS} ${
+    measure.columns(column).map((each) => `add column ${definitionOf(each)}`).join(", ")
+  }`;
+}
+
+function describing(of: Of, file: In): string {
+  const comments = ([column, text]: readonly [string, string]) =>
+    `comment on column ${of.kind === "view" ? `${SCHEMA}.${of.name}` : SESSIONS}.${column} is ${quoted(text)};`;
+  if (of.kind !== "view") return Object.entries(measureIn(file, of).comments).map(comments).join("\n");
+  const view = viewIn(file, of);
   return [
-    `comment on table ${table} is ${quoted(view.about)};`,
-    ...Object.entries(columnComments(view)).map(([column, text]) =>
-      `comment on column ${table}.${column} is ${quoted(text)};`
-    ),
+    `comment on table ${SCHEMA}.${view.name} is ${quoted(view.about)};`,
+    ...Object.entries(columnComments(view)).map(comments),
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { migrated, onEachDatabase } from "../../../testing/servers/databases.ts";
-import { type DeclaredViews, readDeclared } from "../../declared/file.ts";
+import { type DeclaredViews, readDeclared, titleOf, withDeclared } from "../../declared/file.ts";
 import { RESERVED } from "../../declared/reserved.ts";
 import { compareTables, formatDifferences } from "../../oracle/differences.ts";
 import { clicks } from "../../oracle/logs.ts";
@@ -58,6 +58,58 @@ const LOG = clicks([
   ["cat", "09:59", "page_view", "/home", { region: "us" }],
 ]);
 
+const GOALS = `
+goals:
+  - name: newsletter
+    description: Signed up, it's for the newsletter.
+    filter: { event: page_view, page: /thanks }
+  - { name: order, description: Bought something., filter: { event: purchase } }
+funnels:
+  - name: checkout
+    description: From the cart to the order.
+    steps:
+      - { name: cart, filter: { event: add_to_cart } }
+      - { name: address, filter: { event: page_view, page: { prefix: /checkout/address } } }
+      - { name: order, filter: { event: purchase } }
+  - name: usual
+    description: As sessions have it.
+    steps:
+      - { name: page_view, filter: { event: page_view } }
+      - { name: add_to_cart, filter: { event: add_to_cart } }
+      - { name: purchase, filter: { event: purchase } }
+  - name: browsed
+    description: Two of these steps may be one event.
+    steps:
+      - { name: any, filter: {} }
+      - { name: carted, filter: { product: { pattern: "*" } } }
+      - { name: phone, filter: { device: mobile } }
+      - { name: thanks, filter: { page: [{ prefix: /th }, /none] } }
+`;
+
+/** By hand: the counts of goals, and the steps of funnels. */
+const BUYING = clicks([
+  // Two events are late, and one comes at the same time as the one before it in the funnel.
+  ["ann", "09:30", "purchase", "/pay", { device: "mobile" }],
+  ["ann", "09:00", "add_to_cart", "/p/1", { productId: "1", device: "mobile" }],
+  ["ann", "09:30", "page_view", "/checkout/address?x=1", { device: "mobile" }],
+  ["ann", "09:40", "page_view", "/thanks#top", { device: "mobile" }],
+  ["ann", "09:41", "page_view", "/thanks", { device: "mobile" }],
+  // The address comes too late, and the second session begins anew.
+  ["bob", "09:00", "add_to_cart", "/p/1", { productId: "1" }],
+  ["bob", "09:01", "purchase", "/pay"],
+  ["bob", "09:02", "page_view", "/checkout/address"],
+  ["bob", "10:00", "purchase", "/pay"],
+  // A late event joins two sessions into one.
+  ["cat", "09:00", "add_to_cart", "/p/1", { productId: "1" }],
+  ["cat", "09:50", "page_view", "/checkout/address", { device: "mobile" }],
+  ["cat", "09:25", "wink", "/"],
+  ["cat", "09:51", "page_view", "/thankyou"],
+]);
+
+function whole(text: string): DeclaredViews {
+  return readDeclared(text, "views.yaml");
+}
+
 const SCHEDULE = { inAPoll: 2, inACommit: 3, turnsOfALife: 2 };
 
 async function names(db: Database): Promise<string[]> {
@@ -65,7 +117,18 @@ async function names(db: Database): Promise<string[]> {
 }
 
 function kinds(changes: readonly Change[]): string[] {
-  return changes.map(({ kind, view }) => `${kind} ${view.name}`);
+  return changes.map(({ change, kind, name }) => `${change} ${titleOf(kind, name)}`);
+}
+
+/** The columns of sessions. */
+async function ofSessions(db: Database) {
+  const { rows } = await db.query<{ name: string; about: string | null; isNeeded: boolean }>(
+    `select a.attname as name, col_description(a.attrelid, a.attnum) as about,
+            a.attnotnull and not a.atthasdef as "isNeeded"
+       from pg_attribute a
+      where a.attrelid = 'clickstream.sessions'::regclass and a.attnum > 0 and not a.attisdropped`,
+  );
+  return rows;
 }
 
 onEachDatabase("declared views", {
@@ -110,8 +173,8 @@ onEachDatabase("declared views", {
     assert.deepEqual(kinds(changesIn(await declarationsOf(db), changed)), [
       ...["replace sale_carts", "describe region_days", "create long_pages"],
     ]);
-    await assert.rejects(applyDeclarations(db, changed, false), /drops the rows of sale_carts; nothing was changed/);
-    await assert.rejects(applyDeclarations(db, file(CARTS), false), /drops the rows of region_days/);
+    await assert.rejects(applyDeclarations(db, changed, false), /drops the counts of sale_carts; nothing was changed/);
+    await assert.rejects(applyDeclarations(db, file(CARTS), false), /drops the counts of region_days/);
     assert.deepEqual(await names(db), ["sale_carts", "region_days"]);
     await db.exec(
       "insert into clickstream.region_days (day, region, events, revenue_cents) values ('2026-01-01', 'eu', 1, 0)",
@@ -162,6 +225,91 @@ onEachDatabase("declared views", {
     const { rows: [row] } = await db.query<{ n: number }>("select sum(consumed)::int as n from clickstream.progress");
     assert.equal(row!.n, half.partitions.flat().length);
     await ingest(LOG, new SqlSink(db, "new", { declared: now.hash }), SCHEDULE, [...VIEWS, ...now.views]);
+  },
+
+  "count goals and funnels in sessions, by hand and as the oracle does": async (open) => {
+    const db = await migrated(open);
+    const file = whole(GOALS);
+    const before = await ofSessions(db);
+    assert.deepEqual(kinds(await applyDeclarations(db, file, false)), [
+      ...["create goal newsletter", "create goal order"],
+      ...["create funnel checkout", "create funnel usual", "create funnel browsed"],
+    ]);
+    const views = withDeclared(VIEWS, file);
+    await ingest(BUYING, new SqlSink(db, "test", { declared: file.hash }), SCHEDULE, views);
+    const { rows } = await db.query(
+      `select user_id, goal_newsletter::int as newsletter, goal_order::int as "order", funnel_checkout as checkout,
+              funnel_step as step, funnel_usual as usual, funnel_browsed as browsed
+         from clickstream.sessions order by user_id, started_at`,
+    );
+    assert.deepEqual(rows, [
+      { user_id: "ann", newsletter: 2, order: 1, checkout: 3, step: 1, usual: 1, browsed: 4 },
+      { user_id: "bob", newsletter: 0, order: 1, checkout: 2, step: 1, usual: 1, browsed: 2 },
+      { user_id: "bob", newsletter: 0, order: 1, checkout: 0, step: 0, usual: 0, browsed: 1 },
+      { user_id: "cat", newsletter: 0, order: 0, checkout: 2, step: 1, usual: 1, browsed: 4 },
+    ]);
+    const expected = expectedOf(BUYING, { keepDays: KEEP_DAYS, declared: file.declared });
+    assert.equal(formatDifferences(await compareTables(db, expected)), "every table agrees");
+    // Every new column has a comment, and the service can do without any of them.
+    const added = (await ofSessions(db)).filter(({ name }) => !before.some((column) => column.name === name));
+    assert.equal(added.length, 8);
+    assert.deepEqual(added.filter(({ about, isNeeded }) => about === null || isNeeded), []);
+    assert.equal(
+      added.find(({ name }) => name === "goal_newsletter")!.about,
+      "Number of events that reach the goal newsletter: Signed up, it's for the newsletter.",
+    );
+  },
+
+  "change goals and funnels with their file, and lose counts only if told": async (open) => {
+    const db = await migrated(open);
+    await applyDeclarations(db, whole(GOALS), false);
+    await ingest(BUYING, new SqlSink(db, "test"), SCHEDULE, withDeclared(VIEWS, whole(GOALS)));
+    const sums = async (...columns: readonly string[]) => {
+      const { rows: [row] } = await db.query<Record<string, number>>(
+        `select ${columns.map((column) => `sum(${column})::int as ${column}`).join(", ")} from clickstream.sessions`,
+      );
+      return columns.map((column) => row![column]);
+    };
+    const changed = whole(
+      GOALS.replace("Bought something.", "Bought.").replace("/thanks }", "/thankyou }").replace(
+        "name: any",
+        "name: all",
+      )
+        .replace(
+          "filter: { event: add_to_cart } }\n      - { name: address",
+          "filter: { event: cart } }\n      - { name: address",
+        ),
+    );
+    assert.deepEqual(kinds(changesIn(await declarationsOf(db), changed)), [
+      ...["replace goal newsletter", "describe goal order", "replace funnel checkout", "replace funnel browsed"],
+    ]);
+    await assert.rejects(
+      applyDeclarations(db, changed, false),
+      /drops the counts of goal newsletter, funnel checkout, funnel browsed; nothing was changed/,
+    );
+    assert.deepEqual(await sums("goal_newsletter", "goal_order", "funnel_checkout"), [2, 3, 7]);
+    await applyDeclarations(db, changed, true);
+    // Columns that are new count nothing of what is there; the others stay.
+    assert.deepEqual(await sums("goal_newsletter", "goal_order", "funnel_checkout", "funnel_usual"), [0, 3, 0, 3]);
+    await assert.rejects(verifyDeclarations(db, whole(GOALS)), /goal newsletter \(other in the file\), goal order/);
+    await assert.rejects(
+      verifyDeclarations(db, null),
+      /goal newsletter \(only in the database\), .*, funnel browsed \(only in the database\)/,
+    );
+    // A funnel may take over the column of another one's state.
+    const [one, other] = ["a", "a_state"].map((name) =>
+      whole(`
+        funnels:
+          - name: ${name}
+            description: Some.
+            steps: [{ name: a, filter: {} }, { name: b, filter: {} }]
+      `)
+    );
+    await applyDeclarations(db, one!, true);
+    await applyDeclarations(db, other!, true);
+    await applyDeclarations(db, file(), true);
+    assert.deepEqual((await ofSessions(db)).filter(({ name }) => /^goal_|^funnel_(?!step|state)/.test(name)), []);
+    await verifyDeclarations(db, null);
   },
 
   "have no names that PostgreSQL reserves": async (open) => {

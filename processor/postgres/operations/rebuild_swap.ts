@@ -46,7 +46,8 @@ export async function verifyRoomForSwap(db: Database): Promise<void> {
  * and the new tables must have the same positions as those in use.
  */
 export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
-  await tx.exec(OWNER);
+  // The new tables have the columns of these declarations.
+  await tx.exec(`${OWNER}; select ${SCHEMA}.verify_declarations('${plan.declared}')`);
   const firstMs = await firstReplaced(tx, plan, views, reach);
   const fromMs = Math.floor(firstMs / DAY_MS) * DAY_MS;
   const from = literal(fromMs);
