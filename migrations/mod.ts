@@ -29,6 +29,7 @@ import currencies from "./0024_currencies.sql" with { type: "text" };
 import timeZone from "./0025_time_zone.sql" with { type: "text" };
 import bots from "./0026_bots.sql" with { type: "text" };
 import declaredViews from "./0027_declared_views.sql" with { type: "text" };
+import goals from "./0028_goals.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -66,4 +67,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0025_time_zone.sql", sql: timeZone },
   { name: "0026_bots.sql", sql: bots },
   { name: "0027_declared_views.sql", sql: declaredViews },
+  { name: "0028_goals.sql", sql: goals },
 ];

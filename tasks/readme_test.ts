@@ -158,13 +158,14 @@ Deno.test("docs/views.md: its file is applied by its commands", async () => {
   const env = { DATABASE_URL: await server.createDatabase() };
   await sh("dist/clickstream migrate", ROOT, env);
   const file = await Deno.makeTempFile({ suffix: ".yaml" });
-  await Deno.writeTextFile(file, blocks(PAGES.get("docs/views.md")!, "yaml")[0]!);
+  await Deno.writeTextFile(file, blocks(PAGES.get("docs/views.md")!, "yaml").join("\n"));
   const does = (command: string) =>
     shell(`dist/clickstream views ${command} views.yaml`, ROOT, env, { "views.yaml": file });
-  assert.match(await does("check"), /declares 2 views, and has no fault/);
-  assert.match(await does("plan"), /^\+ sale_carts: .*\n\+ landing_days: /);
-  assert.match(await does("apply"), /^\+ sale_carts: .*\n\+ landing_days: /);
-  assert.match(await does("plan"), /^nothing changes: the database has 2 views of this file/);
+  assert.match(await does("check"), /declares 2 views, 1 goal and 1 funnel, and has no fault/);
+  const all = /^\+ sale_carts: .*\n\+ landing_days: .*\n\+ goal newsletter: .*\n\+ funnel checkout: /;
+  assert.match(await does("plan"), all);
+  assert.match(await does("apply"), all);
+  assert.match(await does("plan"), /^nothing changes: the database has 2 views, 1 goal and 1 funnel of this file/);
   await Deno.remove(file);
 });
 

@@ -297,3 +297,33 @@ function splitAtPauses(events: readonly EventRow[]): EventRow[][] {
 function startedIn(expected: Expected, range: Range): SessionRow[] {
   return expected.sessions.filter(({ started_at }) => isIn(started_at, range));
 }
+
+/** The rows of `goals(from, to, devices, regions)`. */
+export function goalsOf(chosen: Chosen): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) => {
+    const all: readonly Row[] = startedIn(ofChosen(expected, chosen), range);
+    return (expected.declared?.goals ?? []).map(({ name }) => {
+      const counts = all.map((session) => Number(session[`goal_${name}`]));
+      const conversions = counts.filter((count) => count > 0).length;
+      return {
+        ...{ goal: name, sessions: all.length, conversions, conversion_rate: share(conversions, all.length) },
+        times: counts.reduce((sum, count) => sum + count, 0),
+      };
+    });
+  };
+}
+
+/** The rows of `funnels(from, to, devices, regions)`. */
+export function funnelsOf(chosen: Chosen): (expected: Expected, range: Range) => Row[] {
+  return (expected, range) => {
+    const all: readonly Row[] = startedIn(ofChosen(expected, chosen), range);
+    return (expected.declared?.funnels ?? []).flatMap(({ name: funnel, steps }) => {
+      const reached = steps.map((_, n) => all.filter((session) => Number(session[`funnel_${funnel}`]) > n).length);
+      return steps.map(({ name }, n) => ({
+        ...{ funnel, step: n + 1, name, sessions: reached[n]! },
+        step_rate: n === 0 ? null : share(reached[n]!, reached[n - 1]!),
+        overall_rate: share(reached[n]!, reached[0]!),
+      }));
+    });
+  };
+}

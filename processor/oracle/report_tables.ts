@@ -10,6 +10,8 @@ import {
   entryPaths,
   eventRatesOf,
   funnelOf,
+  funnelsOf,
+  goalsOf,
   heatmapOf,
   newUsers,
   pathsOf,
@@ -66,6 +68,16 @@ const REGIONS_COLUMNS: Columns = { region: "text", events: "count", sessions: "c
 const HEATMAP_COLUMNS: Columns = { day_of_week: "count", hour: "count", events: "count" };
 const FUNNEL_COLUMNS: Columns = {
   ...{ step: "count", name: "text", sessions: "count", step_rate: "rate", overall_rate: "rate" },
+};
+const FUNNELS: Report = {
+  key: ["funnel", "step"],
+  columns: { funnel: "text", ...FUNNEL_COLUMNS },
+  rowsOf: funnelsOf(ALL),
+};
+const GOALS: Report = {
+  key: ["goal"],
+  columns: { goal: "text", sessions: "count", conversions: "count", conversion_rate: "rate", times: "count" },
+  rowsOf: goalsOf(ALL),
 };
 const DISTRIBUTION_COLUMNS: Columns = { bucket: "count", name: "text", sessions: "count", share: "rate" };
 
@@ -146,6 +158,10 @@ const PLAIN: Readonly<Record<string, Report>> = {
       rowsOf: funnelOf(steps),
     }]),
   ),
+  goals: GOALS,
+  funnels: FUNNELS,
+  "goals of some": chosenOf("goals", GOALS, goalsOf(CHOSEN)),
+  "funnels of some": chosenOf("funnels", FUNNELS, funnelsOf(CHOSEN)),
   session_lengths: { key: ["bucket"], columns: DISTRIBUTION_COLUMNS, rowsOf: sessionLengths },
   session_depths: { key: ["bucket"], columns: DISTRIBUTION_COLUMNS, rowsOf: sessionDepths },
   carts: {
@@ -253,6 +269,8 @@ const COMPARED = [
     "campaigns",
     "top_users",
     "funnel",
+    "goals",
+    "funnels",
     "session_lengths",
     "session_depths",
     "activity_heatmap",

@@ -42,6 +42,9 @@ const DISTRIBUTION = "bucket integer, name text, sessions bigint, share double p
 /** The last parameter of every report. */
 const BOTS = ", bots boolean DEFAULT false";
 
+/** Parameters for certain devices and regions, of a report that has them by default. */
+const SOME = ", devices text[] DEFAULT NULL::text[], regions text[] DEFAULT NULL::text[]";
+
 function timed(name: string, columns: string, more = ""): string {
   return `${name}(from timestamptz, to timestamptz${more}${BOTS}) TABLE(${columns})`;
 }
@@ -104,6 +107,12 @@ onEachDatabase("reports", {
         ", step interval, devices text[], regions text[]",
       ),
       timed("funnel", FUNNEL, ", steps text[] DEFAULT NULL::text[]"),
+      timed("funnels", `funnel text, ${FUNNEL}`, SOME),
+      timed(
+        "goals",
+        "goal text, sessions bigint, conversions bigint, conversion_rate double precision, times bigint",
+        SOME,
+      ),
       daily("new_users", "day date, users bigint, new_users bigint, returning_users bigint"),
       timed(
         "orders",
@@ -152,7 +161,7 @@ onEachDatabase("reports", {
       "lowest double precision, highest double precision, deviation double precision)",
     ]);
     const compared = signatures.filter((signature) => !plain.includes(signature));
-    assert.equal(compared.length, 18);
+    assert.equal(compared.length, 20);
     assert.ok(compared.includes(timed("page_views_compared", "page text, views bigint, previous_views bigint")));
   },
 

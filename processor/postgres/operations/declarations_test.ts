@@ -5,6 +5,7 @@ import { RESERVED } from "../../declared/reserved.ts";
 import { compareTables, formatDifferences } from "../../oracle/differences.ts";
 import { clicks } from "../../oracle/logs.ts";
 import { expectedOf } from "../../oracle/oracle.ts";
+import { report } from "../../testing/contracts/reports.ts";
 import { ingest, KEEP_DAYS } from "../../testing/ingest_schedules.ts";
 import { VIEWS } from "../../views/mod.ts";
 import type { Database } from "../database.ts";
@@ -105,6 +106,9 @@ const BUYING = clicks([
   ["cat", "09:25", "wink", "/"],
   ["cat", "09:51", "page_view", "/thankyou"],
 ]);
+
+/** The day of the clicks, and the next one. */
+const [DAY, NEXT] = ["2026-03-01T00:00Z", "2026-03-02T00:00Z"];
 
 function whole(text: string): DeclaredViews {
   return readDeclared(text, "views.yaml");
@@ -258,6 +262,45 @@ onEachDatabase("declared views", {
       added.find(({ name }) => name === "goal_newsletter")!.about,
       "Number of events that reach the goal newsletter: Signed up, it's for the newsletter.",
     );
+  },
+
+  "have reports of goals and funnels, checked by hand": async (open) => {
+    const db = await migrated(open);
+    const [day, before] = [[DAY, NEXT], [NEXT, "2026-03-03T00:00Z"]] as const;
+    assert.deepEqual([...await report(db, "goals", day), ...await report(db, "funnels_compared", day)], []);
+    await applyDeclarations(db, whole(GOALS), false);
+    await ingest(BUYING, new SqlSink(db, "test"), SCHEDULE, withDeclared(VIEWS, whole(GOALS)));
+    await db.exec("set role clickstream_reader");
+    assert.deepEqual(await report(db, "goals", day), [["newsletter", 4, 1, 0.25, 2], ["order", 4, 3, 0.75, 3]]);
+    assert.deepEqual(await report(db, "goals($1, $2, array['mobile'])", day), [
+      ...[["newsletter", 1, 1, 1, 2], ["order", 1, 1, 1, 1]],
+    ]);
+    assert.deepEqual(await report(db, "goals($1, $2, regions => array['us'])", day), [
+      ...[["newsletter", 0, 0, null, 0], ["order", 0, 0, null, 0]],
+    ]);
+    assert.deepEqual((await report(db, "goals_compared", before)).map((row) => row.slice(0, 5)), [
+      ...[["newsletter", 0, 4, 0, 1], ["order", 0, 4, 0, 3]],
+    ]);
+    const funnels = await report(db, "funnels", day);
+    assert.deepEqual(funnels.slice(0, 3), [
+      ["checkout", 1, "cart", 3, null, 1],
+      ["checkout", 2, "address", 3, 1, 1],
+      ["checkout", 3, "order", 1, 1 / 3, 1 / 3],
+    ]);
+    assert.deepEqual(funnels.map(([funnel]) => funnel).slice(3), [
+      ...Array(3).fill("usual"),
+      ...Array(4).fill("browsed"),
+    ]);
+    assert.deepEqual((await report(db, "funnels_compared", before))[1], [
+      ...["checkout", 2, "address", 0, 3, null, 1, null, 1],
+    ]);
+    // What is stored by hand cannot be run as SQL.
+    await db.exec("reset role");
+    await db.query("update clickstream.declarations set declared = $1::text::jsonb", [
+      JSON.stringify({ goals: [{ name: `x" > 0), 1); drop table clickstream.sessions; --` }] }),
+    ]);
+    await assert.rejects(report(db, "goals", day), /column s\.goal_x" > 0.* does not exist/);
+    assert.equal((await db.query("select from clickstream.sessions")).rows.length, 4);
   },
 
   "change goals and funnels with their file, and lose counts only if told": async (open) => {
