@@ -22,6 +22,19 @@ const DAYS = `  - name: region_days
     measures: { seen: { measure: count, filter: { event: page_view } }, last_seen: last page, people: users }
 `;
 
+const GOALS = `goals:
+  - { name: bought, description: Bought something., filter: { event: purchase } }
+  - { name: far, description: Saw products., filter: { event: page_view, page: { pattern: "*/product*" } } }
+funnels:
+  - name: checkout
+    description: To the order.
+    steps:
+      - { name: any, filter: {} }
+      - { name: product, filter: { page: { prefix: /product } } }
+      - { name: cart, filter: { event: add_to_cart } }
+      - { name: order, filter: { event: purchase } }
+`;
+
 Deno.test(
   "declared views are checked, applied, counted and rebuilt, and equal the oracle",
   { sanitizeOps: false, sanitizeResources: false },
@@ -31,9 +44,10 @@ Deno.test(
     const folder = await Deno.makeTempDir({ prefix: "clickstream views " });
     const VIEWS_FILE = `${folder}/views.yaml`;
     const write = (...views: readonly string[]) => Deno.writeTextFile(VIEWS_FILE, `views:\n${views.join("")}`);
+    const read = async () => readDeclared(await Deno.readTextFile(VIEWS_FILE), VIEWS_FILE);
     const declare = async (...views: readonly string[]) => {
       await write(...views);
-      return readDeclared(await Deno.readTextFile(VIEWS_FILE), VIEWS_FILE).views;
+      return (await read()).views;
     };
     const generated = [
       "--fast",
@@ -129,11 +143,51 @@ Deno.test(
       await agrees(shop, await shop.caughtUp(), { views });
     });
 
+    await t.step("goals and funnels count from their start on, and a rebuild counts what was before", async () => {
+      const views = await declare(CARTS, DAYS, GOALS);
+      const { declared } = await read();
+      await shop.rest();
+      const plan = await clickstream(["views", "plan", "--json"], ours);
+      assert.deepEqual(plan.out.trimEnd().split("\n"), [
+        ...['{"change":"create","goal":"bought"}', '{"change":"create","goal":"far"}'],
+        '{"change":"create","funnel":"checkout"}',
+      ]);
+      const applied = await clickstream(["views", "apply"], ours);
+      assert.match(
+        applied.out,
+        /^\+ goal bought: new columns of sessions.*\n.*\n\+ funnel checkout: .*\n.*\n.*rebuild --view sessions --from TIME\n$/,
+      );
+      assert.match(
+        (await clickstream(["views", "list"], ours)).out,
+        /checkout +any, product, cart, order +To the order/,
+      );
+      shop.serve({ VIEWS_FILE });
+      await shop.does("generate", ...generated, "--seconds", "2", "--seed", "5");
+      await agrees(shop, await shop.caughtUp(), { views });
+      await assert.rejects(agrees(shop, await shop.caughtUp(), { views, declared }));
+      const live = clickstream(["generate", "--rate", "300", "--seconds", "5", "--seed", "6"], shop.env);
+      const from = new Date(Date.now() - 2 * 86_400_000).toISOString();
+      const { code, err } = await killed(["rebuild", "--view", "sessions", "--from", from, "--yes"], ours, {
+        times: 4,
+        withinMs: 1500,
+        chance: new Random(20_261_201),
+      });
+      assert.equal(code, 0, err);
+      assert.equal((await live).code, 0);
+      await agrees(shop, await shop.caughtUp(), { views, declared });
+      assert.ok(await shop.number("select count(*) as n from clickstream.sessions where funnel_checkout = 4") > 10);
+      const exported = await clickstream(["export", "funnels", "--from", from, "--format", "csv"], ours);
+      assert.match(exported.out, /^funnel,step,name,sessions,step_rate,overall_rate\r\ncheckout,1,any,\d+,,1\r\n/);
+    });
+
     await t.step("a changed view loses its rows only if told, and maintain knows declared views", async () => {
       await declare(CARTS.replace("5 minutes", "10 minutes"));
       const kept = await clickstream(["views", "apply"], ours);
       assert.equal(kept.code, 1);
-      assert.match(kept.err, /drops the counts of cart_values, region_days: nothing was changed; add --drop/);
+      assert.match(
+        kept.err,
+        /drops the counts of cart_values, region_days, goal bought, goal far, funnel checkout: nothing was changed; add --drop/,
+      );
       await shop.rest();
       assert.equal((await clickstream(["views", "apply", "--drop"], ours)).code, 0);
       assert.equal(await shop.number("select count(*) as n from clickstream.cart_values"), 0);
