@@ -14,7 +14,34 @@ import { placesOf, rowsOf, type Tables, tablesOf } from "../testing/fakes/tables
 import { conversionOf } from "../testing/ingest_schedules.ts";
 import { decoder } from "../testing/scenario.ts";
 import { tableOf } from "../translate/table.ts";
-import { VIEWS } from "../views/mod.ts";
+import { readDeclared, withDeclared } from "../declared/file.ts";
+import { VIEWS as BUILT_IN } from "../views/mod.ts";
+
+/** Goals and funnels in the sessions of the logs. */
+const DECLARED = readDeclared(
+  `
+goals:
+  - { name: bought, description: Bought., filter: { event: purchase } }
+  - { name: seen, description: Seen on a phone., filter: { event: page_view, device: mobile } }
+funnels:
+  - name: usual
+    description: As sessions have it.
+    steps:
+      - { name: page_view, filter: { event: page_view } }
+      - { name: add_to_cart, filter: { event: add_to_cart } }
+      - { name: purchase, filter: { event: purchase } }
+  - name: long
+    description: With steps that one event may be, and steps twice.
+    steps:
+      - { name: cart, filter: { event: [add_to_cart, checkout] } }
+      - { name: view, filter: { event: page_view } }
+      - { name: any, filter: {} }
+      - { name: again, filter: { event: page_view } }
+      - { name: end, filter: { page: { pattern: "*" }, event: [purchase, search, wink] } }
+`,
+  "views.yaml",
+);
+const VIEWS = withDeclared(BUILT_IN, DECLARED);
 
 /** How a log is read; it must not change any result. */
 interface Way {
@@ -49,7 +76,7 @@ async function read(log: LogRecord[][], { limit, commitRecords, crashes }: Way):
   const sink = new WeakSink();
   sink.random = random;
   const total = log.reduce((sum, records) => sum + records.length, 0);
-  const more = { limit, commitRecords, decoder: decoder(SHOP.currency), conversion: conversionOf(SHOP) };
+  const more = { limit, commitRecords, views: VIEWS, decoder: decoder(SHOP.currency), conversion: conversionOf(SHOP) };
   const consumed = () => [...sink.progress.values()].reduce((sum, progress) => sum + progress.consumed, 0);
   let { pipeline } = harness(log, { sink, ...more });
   for (let steps = 0; consumed() < total; steps++) {
@@ -78,7 +105,7 @@ const SEED = fc.nat({ max: 1e6 });
  */
 async function assertSame(seed: number, options: LogOptions, holds: (sent: Sent[], straight: Tables) => Promise<void>) {
   const sent = randomLog(seed, options);
-  await holds(sent, tablesOf(await read(partitioned(sent, 1), STRAIGHT)));
+  await holds(sent, tablesOf(await read(partitioned(sent, 1), STRAIGHT), VIEWS));
 }
 
 Deno.test("all tables are equal for any order of arrival, partitions, batches and crashes", async () => {
@@ -90,7 +117,7 @@ Deno.test("all tables are equal for any order of arrival, partitions, batches an
     (seed, order, partitions, way) =>
       assertSame(seed, { events: 120 }, async (sent, straight) => {
         const log = partitioned(new Random(order).shuffled(sent), partitions);
-        assert.deepEqual(tablesOf(await read(log, way)), straight);
+        assert.deepEqual(tablesOf(await read(log, way), VIEWS), straight);
       }),
   );
   await fc.assert(property, { seed: 21, numRuns: runs(120) });
@@ -101,7 +128,7 @@ Deno.test("for one log all tables, offsets and watermarks are equal for any batc
     const sent = randomLog(seed, { events: 120, spanMs: 45 * 60_000, anonymous: true });
     const log = partitioned(sent, partitions);
     const [straight, other] = [await read(log, STRAIGHT), await read(log, way)];
-    assert.deepEqual(tablesOf(other), tablesOf(straight));
+    assert.deepEqual(tablesOf(other, VIEWS), tablesOf(straight, VIEWS));
     assert.deepEqual(placesOf(other), placesOf(straight));
   });
   await fc.assert(property, { seed: 22, numRuns: runs(150) });
@@ -110,7 +137,7 @@ Deno.test("for one log all tables, offsets and watermarks are equal for any batc
 Deno.test("a large commit gives the same tables as many small ones", onlyInWholeRun, async () => {
   await assertSame(7, { events: 12_000, users: 900 }, async (sent, straight) => {
     const small = await read(partitioned(sent, 3), { limit: 500, commitRecords: 170, crashes: 0 });
-    assert.deepEqual(tablesOf(small), straight);
+    assert.deepEqual(tablesOf(small, VIEWS), straight);
   });
 });
 
@@ -122,6 +149,7 @@ Deno.test("the tables match the contract, by an oracle that shares no code", asy
     const expected = expectedOf({ topic: "clickstream-events", partitions: records }, {
       keepDays: 30,
       money: SHOP,
+      declared: DECLARED.declared,
     });
     for (const view of VIEWS) {
       const rows = expected[view.name as "traffic" | "sessions"];
