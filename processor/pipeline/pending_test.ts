@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Batch, type Dictionaries, dictionaries, EVERYTHING } from "../columns/batch.ts";
 import type { RunDecoder } from "../decode/decoder.ts";
+import { funnel } from "../measures/funnel.ts";
 import { last } from "../measures/picks.ts";
 import { count } from "../measures/totals.ts";
 import { Pending, wantedBy } from "./pending.ts";
@@ -45,6 +46,7 @@ Deno.test("columns that any view needs are wanted", () => {
   const byCurrency: View = { ...plain, by: ["currency"] };
   assert.deepEqual(wanted(byCurrency), EVERYTHING);
   assert.deepEqual(wanted(measured(count({ currency: ["EUR"] }))), EVERYTHING);
+  assert.deepEqual(wanted(measured(funnel([{}, { product: ["p"] }], "state"))), EVERYTHING);
   const withoutSessions = VIEWS.filter(({ name }) => name !== "sessions" && name !== "currencies");
   assert.deepEqual(wantedBy(withoutSessions, false), { ids: false, sessions: false, agents: true, events: false });
   assert.deepEqual(wanted({ ...plain, where: { bot: ["true"] } }), {
