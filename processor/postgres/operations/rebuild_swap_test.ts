@@ -1,7 +1,11 @@
-/** What the exchange of a rebuild makes of the days of bots: also if it changes the time zone, or is of one view. */
+/**
+ * What the exchange of a rebuild makes of the days of bots, also if it changes the time zone or is of one view; and of
+ * goals.
+ */
 import assert from "node:assert/strict";
 import { Random } from "../../../generator/random.ts";
 import { migrated, onEachDatabase } from "../../../testing/servers/databases.ts";
+import { type DeclaredViews, readDeclared, withDeclared } from "../../declared/file.ts";
 import { fromJson } from "../../oracle/logs.ts";
 import { expectedOf, type OracleLog } from "../../oracle/oracle.ts";
 import { localDay } from "../../oracle/values.ts";
@@ -16,6 +20,7 @@ import type { Database } from "../database.ts";
 import { STAGING } from "../schema.ts";
 import { SqlSink } from "../sink/sql_sink.ts";
 import { changeTimeZone, nextDayStart, timeZoneNamed } from "../time_zone.ts";
+import { applyDeclarations } from "./declarations.ts";
 import type { Plan } from "./rebuild_plan.ts";
 import { swap } from "./rebuild_swap.ts";
 import { begin } from "./rebuild_tables.ts";
@@ -99,6 +104,34 @@ onEachDatabase("the exchange of a rebuild", {
   },
 });
 
+onEachDatabase("the exchange of sessions", {
+  "counts goals from its day on, and changes nothing if they were declared anew meanwhile": async (open) => {
+    const db = await migrated(open);
+    const sent = log();
+    await fill(db, sent, new SqlSink(db, "test"), "UTC");
+    const file = readDeclared(
+      "goals: [{ name: seen, description: Seen., filter: { event: page_view } }]",
+      "views.yaml",
+    );
+    await applyDeclarations(db, file, false);
+    const rebuilt: Case = { former: "UTC", zone: "UTC", fromMs: THIRD_DAY_MS, views: [sessions] };
+    const plan = await planOf(db, sent, rebuilt);
+    const counts = async () => {
+      const { rows } = await db.query<{ views: number; seen: number }>(
+        `select sum(page_views)::int as views, sum(goal_seen)::int as seen from clickstream.sessions
+          group by started_at >= '${new Date(THIRD_DAY_MS).toISOString()}' order by min(started_at)`,
+      );
+      return rows;
+    };
+    const [before, after] = await counts();
+    assert.ok(before!.views > 0 && after!.views > 0);
+    await assert.rejects(rebuild(db, sent, plan, null, file), /the declared views of the database are others/);
+    assert.deepEqual(await counts(), [{ ...before!, seen: 0 }, { ...after!, seen: 0 }]);
+    await rebuild(db, sent, { ...plan, declared: file.hash }, null, file);
+    assert.deepEqual(await counts(), [{ ...before!, seen: 0 }, { ...after!, seen: after!.views }]);
+  },
+});
+
 async function fill(db: Database, sent: OracleLog, sink: SqlSink, zoneName: string): Promise<void> {
   const zone = await timeZoneNamed(db, zoneName);
   const schedule = { inAPoll: 400, inACommit: 400, turnsOfALife: 1000 };
@@ -119,13 +152,20 @@ async function planOf(
   };
 }
 
-async function rebuild(db: Database, sent: OracleLog, plan: Plan, logBeginsMs: number | null): Promise<void> {
+async function rebuild(
+  db: Database,
+  sent: OracleLog,
+  plan: Plan,
+  logBeginsMs: number | null,
+  file: DeclaredViews | null = null,
+): Promise<void> {
   const reach = {
     starts: sent.partitions.map((_, partition) => ({ partition, replay: 0, from: 0 })),
     logBeginsMs,
   };
   const zone = new ZoneSince(plan.days.sinceMs, await timeZoneNamed(db, plan.days.zone));
-  const views = forShop(VIEWS.filter(({ name }) => plan.views.includes(name)), { siteHosts: [], zone });
+  const chosen = VIEWS.filter(({ name }) => plan.views.includes(name));
+  const views = forShop(withDeclared(chosen, file), { siteHosts: [], zone });
   await begin(db, plan, reach);
   const schedule = { inAPoll: 400, inACommit: 400, turnsOfALife: 1000 };
   await ingest(sent, new SqlSink(db, "rebuild", { schema: STAGING, zone }), schedule, views);
