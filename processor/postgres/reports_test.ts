@@ -95,6 +95,10 @@ onEachDatabase("reports", {
         "time timestamptz, sessions bigint, conversions bigint, conversion_rate double precision, revenue_cents bigint",
         ", step interval, devices text[], regions text[]",
       ),
+      "declared_measures() TABLE(view text, description text, window text, keys text[], filter jsonb, place integer, " +
+      "measure text, computes text, measure_filter jsonb)",
+      "declared_series(view text, from timestamptz, to timestamptz, step interval, measure text" +
+      `${BOTS}) TABLE(time timestamptz, series text, value bigint)`,
       ...chosen("devices", "device text, events bigint, sessions bigint"),
       timed(
         "entry_paths",

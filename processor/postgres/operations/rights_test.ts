@@ -45,6 +45,7 @@ const RUNS_REPORTS = [
   "select * from clickstream.bounces(now() - interval '1 day', now(), null, array['eu'])",
   "select * from clickstream.funnel(now() - interval '1 day', now(), array['search', 'purchase'])",
   ...["retention", "new_users"].map((name) => `select * from clickstream.${name}(current_date - 1, current_date)`),
+  "select * from clickstream.declared_measures()",
 ];
 
 const WRITES = [
