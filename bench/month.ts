@@ -2,7 +2,9 @@
  * Tables as months of a shop leave them, filled by SQL in a minute or two; the reports are timed on them.
  * @module
  */
+import { readDeclared } from "../processor/declared/file.ts";
 import type { Database } from "../processor/postgres/database.ts";
+import { applyDeclarations } from "../processor/postgres/operations/declarations.ts";
 
 /** Size of the data. */
 export interface Month {
@@ -15,6 +17,18 @@ export interface Month {
 
 const CLICKS_PER_VISIT = 8;
 
+/** The declared view of the month. */
+export const DECLARED = readDeclared(
+  `views:
+  - name: declared_traffic
+    description: Events by type, device and region, every quarter of an hour.
+    window: 15 minutes
+    keys: [event, device, region]
+    measures: { event_count: count, revenue_cents: sum revenue }
+`,
+  "month.ts",
+);
+
 /** Fills the empty tables of a migrated database: sessions, their events, and the rows of each view. */
 export async function fillMonth(db: Database, { events, days, rawDays }: Month): Promise<void> {
   const visits = Math.round(events / CLICKS_PER_VISIT);
@@ -22,6 +36,8 @@ export async function fillMonth(db: Database, { events, days, rawDays }: Month):
   for (const sql of [VISITS(visits, users, days), CLICKS, TRAFFIC, PAGES, ACTIVE_USERS, SESSIONS, USER_DAYS]) {
     await db.exec(sql);
   }
+  await applyDeclarations(db, DECLARED, false);
+  await db.exec(DECLARED_TRAFFIC);
   await db.exec(PARTITIONS(rawDays));
   await db.exec(RAW(rawDays));
   await db.exec(PROGRESS);
@@ -72,6 +88,11 @@ const state = (users: string) => `decode('00' || repeat('0123456789abcdef', (${u
 const TRAFFIC = `
 insert into clickstream.traffic
 select date_trunc('minute', time), type, device, region, count(*), count(*), sum(revenue_cents), ${state("count(*)")}
+from click group by 1, 2, 3, 4 order by 1;`;
+
+const DECLARED_TRAFFIC = `
+insert into clickstream.declared_traffic (window_start, event_type, device, region, is_bot, event_count, revenue_cents)
+select date_bin('15 minutes', time, '1970-01-01T00:00Z'), type, device, region, false, count(*), sum(revenue_cents)
 from click group by 1, 2, 3, 4 order by 1;`;
 
 const PAGES = `

@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { expand, panelsOf, rangeOf, sqlTargetsOf, stepMs } from "../grafana/expand.ts";
+import { expand, panelsOf, rangeOf, sqlTargetsOf, stepMs, withRepeats } from "../grafana/expand.ts";
 import { DASHBOARDS } from "../grafana/mod.ts";
 import { panelList, withList } from "../grafana/panel_list.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
@@ -12,7 +12,7 @@ import type { Database } from "../processor/postgres/database.ts";
 import { migrate } from "../processor/postgres/operations/migrations.ts";
 import { tableByRow } from "../processor/status/text.ts";
 import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
-import { fillMonth } from "./month.ts";
+import { DECLARED, fillMonth } from "./month.ts";
 
 const PAGE = new URL("../docs/dashboards.md", import.meta.url);
 const DAY_MS = 86_400_000;
@@ -88,8 +88,11 @@ function call(name: string, args: string, days: number): Timed {
   return { name: `${name}(…${last})`, days, sql, targeted: true };
 }
 
+/** The view whose panel is timed for all that are repeated. */
+const VIEW = DECLARED.views[0]!.name;
+
 function panels(now: Date): Timed[] {
-  return Object.values(DASHBOARDS).flatMap((dashboard) =>
+  return Object.values(DASHBOARDS).map((dashboard) => withRepeats(dashboard, { view: [VIEW] })).flatMap((dashboard) =>
     panelsOf(dashboard).flatMap((panel) =>
       sqlTargetsOf(panel).flatMap(({ rawSql }) =>
         Object.keys(TARGETS_MS).map(Number).map((days) => {
@@ -161,7 +164,7 @@ async function writeList(took: ReadonlyMap<string, number>): Promise<void> {
   const list = panelList(
     Object.values(DASHBOARDS),
     days,
-    (dashboard, panel) => days.map((n) => took.get(`${dashboard}: ${panel} ${n}`) ?? null),
+    (dashboard, panel) => days.map((n) => took.get(`${dashboard}: ${panel.replace("$view", VIEW)} ${n}`) ?? null),
   );
   await Deno.writeTextFile(PAGE, withList(await Deno.readTextFile(PAGE), list));
 }

@@ -115,6 +115,12 @@ export function found(name: string, label: string, sql: string): Builder<Variabl
     .allValue(EVERYTHING).current({ selected: true, text: ["All"], value: ["$__all"] });
 }
 
+/** A variable with the values that a query finds, of which one is selected: at first this one, which is always found. */
+export function foundOne(name: string, label: string, sql: string, first: string): Builder<VariableModel> {
+  return new QueryVariableBuilder(name).label(label).datasource(reference("postgres")).query(sql).definition(sql)
+    .refresh(VariableRefresh.OnTimeRangeChanged).current({ selected: true, text: first, value: first });
+}
+
 /** A variable with a fixed set of values, of which one is selected: at first the first. */
 export function one(name: string, label: string, values: readonly [string, ...string[]]): Builder<VariableModel> {
   return new CustomVariableBuilder(name).label(label).values(values.join(",")).multi(false).includeAll(false)

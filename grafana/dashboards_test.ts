@@ -7,7 +7,7 @@ import type { Dashboard, Panel, RowPanel } from "@grafana/grafana-foundation-sdk
 import { parse } from "yaml";
 import { staleFiles } from "../tasks/dashboards.ts";
 import { GRID, TAG } from "./dashboard.ts";
-import { expressionsOf, panelsOf } from "./expand.ts";
+import { expressionsOf, panelsOf, withRepeats } from "./expand.ts";
 import { DASHBOARDS, fileOf, FILES } from "./mod.ts";
 import { fedIn, listIn, panelList } from "./panel_list.ts";
 import { ALERTS, runbookUrlOf } from "./prometheus/alerts.ts";
@@ -132,7 +132,16 @@ Deno.test("the dashboards are the committed files", async () => {
 Deno.test("the linter finds nothing wrong with the dashboards", async () => {
   for (const dashboard of await files()) assert.deepEqual(lint(dashboard), [], dashboard.title ?? "");
   const uids = (await files()).map(({ uid }) => uid);
-  assert.deepEqual(uids, ["clickstream-analytics", "clickstream-behavior", "clickstream-system"]);
+  assert.deepEqual(uids, ["clickstream-analytics", "clickstream-behavior", "clickstream-system", "clickstream-views"]);
+});
+
+Deno.test("the linter finds nothing wrong with any number of repeated panels", () => {
+  const views = DASHBOARDS["views.json"]!;
+  for (const view of [[], ["a"], ["a", "b"], ["a", "b", "c", "d", "e"]]) {
+    const copies = withRepeats(views, { view });
+    assert.deepEqual(lint(copies), [], `${view}`);
+    assert.deepEqual(panelsOf(copies).slice(1).map(({ title }) => title), view.length === 0 ? [""] : view);
+  }
 });
 
 Deno.test("the linter finds faults", async () => {

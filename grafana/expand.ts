@@ -38,6 +38,42 @@ export function openPanelsOf({ panels = [] }: Dashboard): Panel[] {
   return panels.filter((panel): panel is Panel => !isRow(panel));
 }
 
+/**
+ * The dashboard with the copies of its repeated panels, as Grafana lays them out: each has one value of the variable.
+ * Without any value there is one copy, of none.
+ *
+ * @param values by variable
+ */
+export function withRepeats(dashboard: Dashboard, values: Readonly<Record<string, readonly string[]>>): Dashboard {
+  let moved = 0;
+  const panels = (dashboard.panels ?? []).flatMap((panel) => {
+    const { x, y, w, h } = panel.gridPos!;
+    if (isRow(panel) || panel.repeat === undefined) return [{ ...panel, gridPos: { x, y: y + moved, w, h } }];
+    const { repeat, repeatDirection: _, maxPerRow = 4, ...of } = panel;
+    const found = values[repeat] ?? [];
+    const all = found.length === 0 ? [""] : found;
+    const beside = Math.min(all.length, maxPerRow);
+    const copies = all.map((value, n): Panel => ({
+      ...of,
+      id: panel.id! * 100 + n,
+      title: panel.title!.replaceAll(`$${repeat}`, () => value),
+      targets: sqlTargetsOf(panel).map((target) => ({
+        ...target,
+        rawSql: target.rawSql.replaceAll(`$${repeat}`, () => quoted(value)),
+      })) as unknown as NonNullable<Panel["targets"]>,
+      gridPos: {
+        x: n % beside * w / beside,
+        y: y + moved + Math.floor(n / beside) * h,
+        w: w / beside,
+        h,
+      },
+    }));
+    moved += (Math.ceil(all.length / beside) - 1) * h;
+    return copies;
+  });
+  return { ...dashboard, panels };
+}
+
 /** The panel's queries to PostgreSQL. */
 export function sqlTargetsOf({ targets = [] }: Panel): SqlTarget[] {
   return targets.filter((target) => "rawSql" in target) as unknown as SqlTarget[];
@@ -132,7 +168,11 @@ function interpolated(variable: VariableModel, { chosen = {} }: Look): string {
   if (!variable.multi && !variable.includeAll) return String(value).replaceAll("'", "''");
   const values = typeof value === "string" ? [value] : value;
   if (values.includes("$__all") && variable.allValue !== undefined) return variable.allValue;
-  return values.map((each) => `'${each.replaceAll("'", "''")}'`).join(",");
+  return values.map(quoted).join(",");
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }
 
 function macros(sql: string, { from, to, intervalMs }: Look): string {

@@ -7,12 +7,14 @@ import { ANALYTICS } from "./analytics.ts";
 import { BEHAVIOR } from "./behavior.ts";
 import { RUNBOOK } from "./runbook.ts";
 import { SYSTEM } from "./system.ts";
+import { VIEWS } from "./views.ts";
 
 /** Dashboards with data, by their file names in `dashboards/`. */
 export const DASHBOARDS: Readonly<Record<string, Dashboard>> = {
   "analytics.json": ANALYTICS,
   "behavior.json": BEHAVIOR,
   "system.json": SYSTEM,
+  "views.json": VIEWS,
 };
 
 /** All files of `dashboards/`: those with data, and the runbook. */

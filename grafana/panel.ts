@@ -206,6 +206,11 @@ export function linesOfTwo(
   return panel;
 }
 
+/** Copies of a panel, one for each selected value of a variable, side by side. */
+export function perValue(panel: Builder<Panel>, variable: string, beside: number): Builder<Panel> {
+  return { build: () => ({ ...panel.build(), repeat: variable, repeatDirection: "h", maxPerRow: beside }) };
+}
+
 /** Upright bars for the rows of a table, labelled by column `x`. */
 export function bars(
   about: About,

@@ -5,16 +5,30 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { Simulator } from "../generator/simulator.ts";
 import { migrated, onServer } from "../testing/servers/databases.ts";
+import twentyViews from "../testing/servers/twenty_views.yaml" with { type: "text" };
+import { readDeclared } from "../processor/declared/file.ts";
 import type { Database } from "../processor/postgres/database.ts";
+import { applyDeclarations } from "../processor/postgres/operations/declarations.ts";
 import { openPostgres } from "../processor/postgres/postgres.ts";
 import { SqlSink } from "../processor/postgres/sink/sql_sink.ts";
 import { ingest } from "../processor/testing/ingest_schedules.ts";
 import { logOfRecords } from "../processor/testing/fakes/log.ts";
+import { VIEWS } from "../processor/views/mod.ts";
 import type { Dashboard, Panel } from "@grafana/grafana-foundation-sdk/dashboard";
-import { expand, type Look, panelsOf, rangeOf, type SqlTarget, sqlTargetsOf } from "./expand.ts";
-import { DASHBOARDS } from "./mod.ts";
+import { expand, type Look, panelsOf, rangeOf, type SqlTarget, sqlTargetsOf, withRepeats } from "./expand.ts";
+import { DASHBOARDS as DESIGNED } from "./mod.ts";
 
 type Row = Readonly<Record<string, string | number | null>>;
+
+const DECLARED = readDeclared(twentyViews, "twenty_views.yaml");
+
+/** The dashboards, with a panel for each declared view. */
+const DASHBOARDS = Object.fromEntries(
+  Object.entries(DESIGNED).map(([file, dashboard]) => [
+    file,
+    withRepeats(dashboard, { view: DECLARED.views.map(({ name }) => name) }),
+  ]),
+);
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -26,7 +40,10 @@ async function shop(db: Database, nowMs: number): Promise<void> {
     ...{ bad: 0.01, duplicates: 0.01, late: 0.01 },
   });
   const log = logOfRecords(simulator, "clickstream-events", 4);
-  await ingest(log, new SqlSink(db, "panels"), { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 });
+  await applyDeclarations(db, DECLARED, false);
+  const sink = new SqlSink(db, "panels", { declared: DECLARED.hash });
+  const schedule = { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 };
+  await ingest(log, sink, schedule, [...VIEWS, ...DECLARED.views]);
   // All were refused just now: spread them over time.
   await db.exec(
     `update clickstream.refusals set refused_at = '${
@@ -104,7 +121,7 @@ function hasUnit(config: Panel["fieldConfig"], column: string): boolean {
 const EVENING_MS = 19.5 * 3_600_000;
 
 /** Panels that may show only zeros. */
-const MAY_BE_ZERO = ["Unaccounted records", "Latest events"];
+const MAY_BE_ZERO = ["Unaccounted records", "Latest events", "Declared views"];
 
 async function everyPanel(db: Database, dashboard: Dashboard, look: Look): Promise<void> {
   for (const panel of panelsOf(dashboard)) {
@@ -266,6 +283,55 @@ onServer("the panels", async (t, server) => {
       }
     }
   });
+
+  await t.step("show each declared view, by the measure chosen", async () => {
+    const views = DASHBOARDS["views.json"]!;
+    assert.deepEqual(panelsOf(views).map(({ title }) => title), [
+      "Declared views",
+      ...DECLARED.views.map((v) => v.name),
+    ]);
+    const offered = async (name: string) => {
+      const { query } = views.templating!.list!.find((variable) => variable.name === name)!;
+      const { rows } = await db.query<Record<string, string>>(expand(String(query), views, week));
+      return rows.map((row) => Object.values(row)[0]!);
+    };
+    assert.deepEqual((await offered("view")).sort(), DECLARED.views.map(({ name }) => name).sort());
+    const [first, ...measures] = await offered("measure");
+    assert.equal(first, views.templating!.list!.find(({ name }) => name === "measure")!.current!.value);
+    assert.ok(measures.includes("revenue_cents") && !measures.includes("last_page") && !measures.includes(first!));
+    const sumOf = (rows: readonly Row[]) => rows.reduce((sum, row) => sum + Number(row["value"]), 0);
+    // Day views begin with the day.
+    const day = { ...look(7.8125, 86_400_000), to: new Date(nowMs) };
+    const { rows: [all] } = await db.query<{ purchases: number; revenue: number }>(
+      `select sum(purchases)::float8 as purchases, sum(revenue_cents)::float8 / 100 as revenue from clickstream.sales_days
+        where not is_bot and day >= '${day.from.toISOString().slice(0, 10)}'`,
+    );
+    assert.equal(sumOf(await answer(db, "sales_days", day)), all!.purchases);
+    const revenue = await answer(db, "sales_days", { ...day, chosen: { measure: "revenue_cents" } });
+    assert.ok(Math.abs(sumOf(revenue) - all!.revenue) < 0.01 && all!.revenue > 100);
+    assert.ok(
+      new Set(revenue.map((row) => row["metric"])).size === 11 && revenue.some((row) => row["metric"] === "(others)"),
+    );
+    assert.deepEqual(await answer(db, "all_minutes", { ...week, chosen: { measure: "last_page" } }), []);
+    assert.deepEqual(await answer(db, "all_minutes", { ...week, chosen: { measure: "'; drop table" } }), []);
+  });
+
+  await t.step(
+    "have a panel that says what to do without a declared view, and one for each that is added",
+    async () => {
+      const none = withRepeats(DESIGNED["views.json"]!, { view: [] });
+      const [about, empty] = panelsOf(none);
+      assert.match(about!.fieldConfig!.defaults.noValue!, /No view is declared.*clickstream views apply/);
+      const bare = await migrated(async () => await openPostgres(await server.createDatabase()));
+      const seen = async (dashboard: Dashboard) =>
+        (await ask(bare, about!, sqlTargetsOf(about!)[0]!, dashboard, week)).length;
+      assert.equal(await seen(none), 0);
+      assert.deepEqual(await ask(bare, empty!, sqlTargetsOf(empty!)[0]!, none, week), []);
+      await applyDeclarations(bare, DECLARED, false);
+      assert.equal(await seen(none), DECLARED.views.length);
+      await bare.close();
+    },
+  );
 
   await t.step("offer the regions to choose from", async () => {
     const analytics = DASHBOARDS["analytics.json"]!;

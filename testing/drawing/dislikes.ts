@@ -12,13 +12,13 @@ import type { Drawn } from "./draw.ts";
 const MAY_BE_EMPTY = ["Alerts", "Replication", "Oldest transaction"];
 
 /** Columns of free text, which is shown whole on a click. */
-const MAY_BE_CUT = ["detail", "page", "entry page", "payload"];
+const MAY_BE_CUT = ["detail", "page", "entry page", "payload", "description", "filter", "measures"];
 
 /** Fewest coloured pixels of a graph. Edges of letters have some, too. */
 const LEAST_PIXELS = 100;
 
 /** Times under the end of a graph, which Grafana's axis cuts. */
-const CLOCK = /^\d\d:\d\d(:\d\d)?$/;
+const CLOCK = /^(\d\d\/\d\d )?\d\d:\d\d(:\d\d)?$/;
 
 const COUNT = /^\d{1,3}(,\d{3})*$/;
 const SHORT = /^\d+(\.\d+)?( [KM])?$/;
@@ -62,6 +62,8 @@ const LOOKS: readonly (readonly [titles: RegExp, look: RegExp])[] = [
   [/^(Bytes read from Kafka|Bytes in and out of the broker)$/, /B\/s$/],
   [/^(Processor memory|Database size)$/, BYTES],
   [/^Ready$/, /^Ready$/],
+  // Declared views.
+  [/^(campaign_visits|cart_products|busy_hours|region_days)$/, SHORT],
 ];
 
 /** Names of a table's columns, as its fields and overrides say. */

@@ -77,6 +77,9 @@ const FAULTS: readonly (readonly [file: string, title: string, fault: (panel: Pa
   ["behavior.json", "New and returning users", (panel) => panel.options.xField = "date", /no column date/],
   ["behavior.json", "Top users", (panel) => panel.fieldConfig!.defaults.unit = "short", /user is 541 Mil/],
   ["behavior.json", "Funnel", (panel) => panel.type = "piechart", /piechart cannot be drawn/],
+  ["views.json", "cart_products", (panel) => asked(panel, "'cart_products'", "'no_view'"), /is empty/],
+  ["views.json", "busy_hours", (panel) => asked(panel, "s.value end", "null end"), /draws nothing/],
+  ["views.json", "Declared views", (panel) => panel.gridPos!.w = 8, /columns outside|cut: /],
   ["behavior.json", "Top users", (panel) => valued(panel, "last seen", "custom.width").value = 90, /cut: \d{4}-/],
 ];
 
@@ -116,7 +119,7 @@ Deno.test("an analyst and an operator can read the dashboards in both themes", l
 
   const shots = await Promise.all(
     Object.keys(FILES).map(async (file) => {
-      const [dashboard, look] = [await read(file), shop.rangeOf(file)];
+      const [dashboard, look] = [await shop.withViews(await read(file)), shop.rangeOf(file)];
       return { file, dashboard, ...look, answers: numbered(await answersOf(dashboard, shop.sources, look)) };
     }),
   );
@@ -133,7 +136,7 @@ Deno.test("an analyst and an operator can read the dashboards in both themes", l
 
   await t.step("faults of panels are seen", async () => {
     for (const [file, title, fault, seen] of FAULTS) {
-      const dashboard = only(await read(file), [title]);
+      const dashboard = only(await shop.withViews(await read(file)), [title]);
       fault(openPanelsOf(dashboard)[0]!);
       const { answers, drawn } = await draw(file, dashboard);
       assert.match(dislikes(drawn, dashboard, answers).join("\n"), seen, title);

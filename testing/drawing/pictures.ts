@@ -31,7 +31,8 @@ export async function makeDashboardPictures(folder: string, trade: Trade, minute
   await setTimeout(minutes * 60_000);
   const paths: string[] = [];
   for (const theme of THEMES) {
-    for (const [file, dashboard] of Object.entries(DASHBOARDS)) {
+    for (const [file, design] of Object.entries(DASHBOARDS)) {
+      const dashboard = await shop.withViews(design);
       const { from, to } = shop.rangeOf(file);
       // Next to the past, which the service reads at once, nothing of the present would be seen.
       const look = { from: file === "system.json" ? caughtUp : from, to };

@@ -5,6 +5,8 @@
  */
 import { parse, stringify } from "yaml";
 import { fileURLToPath } from "node:url";
+import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
+import { withRepeats } from "../../grafana/expand.ts";
 import { JOBS, prometheusConfig } from "../../grafana/prometheus/files.ts";
 import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { Child, freePort, run, until } from "../servers/child.ts";
@@ -49,9 +51,38 @@ export interface Trade {
   readonly liveRate: number;
 }
 
+/** The views that the shop has declared: of each kind of window, and with and without keys. */
+const VIEWS_FILE = `views:
+  - name: campaign_visits
+    description: What visitors of campaigns do, by campaign.
+    window: 15 minutes
+    filter: { event: [page_view, add_to_cart, purchase] }
+    keys: [campaign]
+    measures: { views: { measure: count, filter: { event: page_view } }, visitors: users, revenue_cents: sum revenue }
+  - name: cart_products
+    description: What is put into carts, by product.
+    filter: { event: add_to_cart }
+    window: 1 hour
+    keys: [product]
+    measures: { carts: count, people: users, price_cents: sum price, last_page: last page }
+  - name: busy_hours
+    description: Users on phones and tablets within an hour, every quarter of an hour.
+    filter: { device: [mobile, tablet] }
+    window: { size: 1 hour, every: 15 minutes }
+    keys: [device]
+    measures: { people: users, seen: count }
+  - name: region_days
+    description: Days of regions.
+    window: 1 day
+    keys: [region]
+    measures: { seen: count, people: users, revenue_cents: sum revenue }
+`;
+
 /** A running shop. */
 export interface Shop extends AsyncDisposable {
   readonly sources: Sources;
+  /** The dashboard with a panel for each view that the database says to be declared. */
+  withViews(dashboard: Dashboard): Promise<Dashboard>;
   /** The time range in which to draw a dashboard: its own, or for metrics since the service began. */
   rangeOf(file: string): Range;
   /** Ends the service, and waits until Prometheus knows it. */
@@ -67,7 +98,7 @@ export interface Range {
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-const DAYS: Readonly<Record<string, number>> = { "analytics.json": 1, "behavior.json": 7 };
+const DAYS: Readonly<Record<string, number>> = { "analytics.json": 1, "behavior.json": 7, "views.json": 7 };
 
 /** Up to now, but not just after midnight, when there is hardly any "today". */
 function rangeOf(file: string, since: Date): Range {
@@ -98,8 +129,13 @@ export async function openShop({ days, rate, liveRate }: Trade): Promise<Shop> {
     startPostgres().then((server) => opened.use(server)),
   ]);
   const url = await server.createDatabase("shop");
-  const env = { KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, HTTP_LISTEN: targets.clickstream };
+  const views = `${folder}/views.yaml`;
+  await Deno.writeTextFile(views, VIEWS_FILE);
+  const env = {
+    ...{ KAFKA_BROKERS: broker.bootstrap, DATABASE_URL: url, HTTP_LISTEN: targets.clickstream, VIEWS_FILE: views },
+  };
   await run(BINARY, ["migrate"], env);
+  await run(BINARY, ["views", "apply"], env);
   await using(url, (db) => db.exec("create role monitor login; grant clickstream_reader, pg_monitor to monitor"));
   const readerUrl = server.urlFor("monitor", "", "shop");
   const [node, exporter] = await Promise.all([
@@ -150,6 +186,12 @@ export async function openShop({ days, rate, liveRate }: Trade): Promise<Shop> {
   const kept = opened.move();
   return {
     sources: { postgres, prometheus, scrapeMs: TOLD_MS },
+    async withViews(dashboard) {
+      const { query } = dashboard.templating?.list?.find(({ name }) => name === "view") ?? {};
+      if (query === undefined) return dashboard;
+      const { rows } = await postgres.query<{ view: string }>(String(query));
+      return withRepeats(dashboard, { view: rows.map(({ view }) => view).sort() });
+    },
     rangeOf: (file) => rangeOf(file, since),
     async stopService() {
       await service.end("SIGTERM");
