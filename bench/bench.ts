@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { startKafka } from "../testing/servers/kafka.ts";
 import { startPostgres } from "../testing/servers/postgres.ts";
 import { assertEqualLoads, comparedInRun, comparedWith, findingsTable } from "./compare.ts";
-import { CASES, drain, type Stand } from "./drain.ts";
+import { canRun, CASES, drain, type Stand } from "./drain.ts";
 import { caseTable, type Drained, figuresOf, type Load, noise, PEERS_CASE, type Report, type Run } from "./figures.ts";
 import { fillTopics, type Topics } from "./fill.ts";
 import { latencyOf, PER_SECOND } from "./latency.ts";
@@ -83,9 +83,11 @@ async function runRound(stand: Stand, topics: Topics, plan: Plan, round: number,
   for (const name of plan.cases) {
     const results = new Map<Program, Awaited<ReturnType<typeof measured>>>();
     for (const program of round % 2 === 0 ? plan.programs : plan.programs.toReversed()) {
-      results.set(program, await measured(stand, program, topics, name, plan));
+      if (await canRun(program, name)) results.set(program, await measured(stand, program, topics, name, plan));
     }
-    for (const program of plan.programs) add(name, program.name, results.get(program)!.run);
+    for (const program of plan.programs.filter((program) => results.has(program))) {
+      add(name, program.name, results.get(program)!.run);
+    }
     if (name === PEERS_CASE) {
       const { urls } = results.get(plan.programs[0]!)!;
       for (const peer of plan.peers) add(name, PEERS[peer]!.title, await measuredPeer(stand, peer, topics, urls));

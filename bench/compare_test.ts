@@ -66,6 +66,13 @@ Deno.test("a comparison of nothing is an error, not a success", () => {
   assert.throws(() => comparedWith(ours, report({})), /no case/);
 });
 
+Deno.test("a case that the other version does not have is left out of the comparison", () => {
+  const [ours, theirs] = [report({ [THIS]: [RUN], [AGAINST]: [RUN] }), report({ [THIS]: [RUN] })];
+  const more = { ...ours, rows: [...ours.rows, { case: "declared views", program: THIS, runs: [RUN] }] };
+  assert.deepEqual(comparedInRun(more), comparedInRun(ours));
+  assert.deepEqual(comparedWith(more, theirs), comparedWith(ours, theirs));
+});
+
 Deno.test("the verdict names what is worse", () => {
   const of = (marginalUs: number) =>
     findingsTable(comparedInRun(report({ [THIS]: [{ marginalUs }], [AGAINST]: [{ marginalUs: 2 }] })));

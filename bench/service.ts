@@ -17,7 +17,7 @@ export interface Prepared {
 }
 
 /**
- * Creates the tables in the database at `url`.
+ * Creates the tables in the database at `url`, with those of declared views if there is a `VIEWS_FILE`.
  *
  * @param settings in addition to Kafka, topic and PostgreSQL
  * @param program command that runs it instead of the binary
@@ -40,8 +40,10 @@ export async function prepare(
     ...settings,
   };
   const [path, ...args] = program;
-  const start = (command: string) => Child.start(path, [...args, command], log, env);
-  const migrated = await start("migrate").wait();
-  if (migrated !== 0) throw new Error(`migrate ended with ${migrated}: ${await Deno.readTextFile(log)}`);
+  const start = (...command: readonly string[]) => Child.start(path, [...args, ...command], log, env);
+  for (const command of [["migrate"], ...settings["VIEWS_FILE"] === undefined ? [] : [["views", "apply"]]]) {
+    const code = await start(...command).wait();
+    if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}: ${await Deno.readTextFile(log)}`);
+  }
   return { log, address: `http://${listen}/`, start: () => start("run") };
 }
