@@ -53,15 +53,24 @@ export async function compareTables(
   options: CompareOptions = {},
 ): Promise<Difference[]> {
   const differences: Difference[] = [];
-  for (const { name, shape, rows } of expectedTables(expected)) {
-    if (!(options.tables?.includes(name) ?? true)) continue;
-    const found = new Findings(name, shape, options.shownPerTable ?? 20);
-    for (const { piece, wanted } of piecesOf(rows, shape.cutBy, options.rowsAtATime ?? 50_000)) {
-      compareRows(found, wanted, await readTable(database, name, piece, shape));
-    }
-    differences.push(...found.all());
+  for (const table of expectedTables(expected)) {
+    if (!(options.tables?.includes(table.name) ?? true)) continue;
+    differences.push(...await compareStored(database, table, options));
   }
   return differences;
+}
+
+/** Compares one table of a database with its expectation. */
+export async function compareStored(
+  database: Reader,
+  { name, shape, rows }: ExpectedTable,
+  options: CompareOptions = {},
+): Promise<Difference[]> {
+  const found = new Findings(name, shape, options.shownPerTable ?? 20);
+  for (const { piece, wanted } of piecesOf(rows, shape.cutBy, options.rowsAtATime ?? 50_000)) {
+    compareRows(found, wanted, await readTable(database, name, piece, shape));
+  }
+  return found.all();
 }
 
 /** A table and its expected rows. */

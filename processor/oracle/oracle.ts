@@ -71,6 +71,11 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
   };
 }
 
+/** The events that count once the whole log is consumed: those that are neither refused nor duplicates. */
+export function storedIn(log: OracleLog, settings: OracleSettings): readonly StoredEvent[] {
+  return readLog(log, settings).stored;
+}
+
 /** What identifies a session, and the columns of goals and funnels. */
 function columnsWith(declared: Declarations): Columns {
   const key = SHAPES.sessions.key.map((column) => [column, SHAPES.sessions.columns[column]!]);

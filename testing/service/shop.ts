@@ -62,8 +62,8 @@ export class Shop implements AsyncDisposable {
   }
 
   /** Starts the service. */
-  serve(more: Env = {}): void {
-    this.#service = Child.start(BINARY, ["run"], `${this.#folder}/log`, { ...this.env, ...more });
+  serve(more: Env = {}): Child {
+    return this.#service = Child.start(BINARY, ["run"], `${this.#folder}/log`, { ...this.env, ...more });
   }
 
   /** Waits until the service has ended by itself; returns its exit code and the end of its log. */
