@@ -269,6 +269,14 @@ onServer("the panels", async (t, server) => {
           "clickstream.progress where false",
           /is empty/,
         ],
+        [
+          "views.json",
+          "sales",
+          "m.measure) s",
+          "m.measure || '_') s",
+          /'sales\.purchases_' is no number of a declared view/,
+        ],
+        ["views.json", "sales", "s.value end", "0 * s.value end", /nothing but zeros/],
         ["system.json", "Tables: size and dead rows", "pg_stat_user_tables", "pg_stat_sys_tables", /is empty/],
       ];
     for (const [file, title, right, wrong, seen] of faults) {
