@@ -33,7 +33,7 @@ set work_mem = '64MB'
 as $$
 declare
   about record;
-  series text;
+  key text;
   -- A step is a whole number of windows, counted from 1970.
   every interval;
   length interval;
@@ -63,7 +63,7 @@ begin
   select format(
       '(%s) collate "C"',
       coalesce(string_agg(format('t.%I', a.attname), ' || '', '' || ' order by a.attnum), format('%L::text', measure))
-    ) into series
+    ) into key
   from pg_attribute a
   join pg_attribute b on b.attrelid = a.attrelid and b.attname = 'is_bot' and a.attnum < b.attnum
   where a.attrelid = format('clickstream.%I', "view")::regclass and a.attnum > 0 and not a.attisdropped
@@ -114,7 +114,7 @@ begin
       left join steps s on s.step = a.step and s.name = n.name
       order by 1, 2
     $query$,
-    series, "view", measure, range, start, origin, in_window, about.computes, in_step, shown,
+    key, "view", measure, range, start, origin, in_window, about.computes, in_step, shown,
     case in_window when 'sum' then '0' else 'null' end
   )
   -- What is combined in windows as in steps is so at once.
