@@ -151,6 +151,8 @@ async function extendStored(
   const sources = columns.map(({ type }, c) => arrayParameter(c + 2, type));
   const set = [...table.window, ...table.measured].map(({ name }) => `${name} = ${merged.get(name) ?? `v.${name}`}`);
   const parts = partsOf(view);
+  // Of a view without rollups or marks, only the number of rows is asked.
+  const noted = [...returned(view), ...returnedDays(view)].join(", ") || "true";
   const { rows: changed } = await tx.query<Found>(
     `with u as (
        update ${schema}.${table.name} t set ${set.join(", ")}
@@ -158,7 +160,7 @@ async function extendStored(
               as v(place, ${columns.map(({ name }) => name).join(", ")})
          join ${schema}.${table.name} o on o.ctid = v.place
         where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}
-       returning ${[...returned(view), ...returnedDays(view)].join(", ")}
+       returning ${noted}
      )
      select -1 as part, count(*)::text as start, null::text as key, null::text as sums from u
      ${changesIn(view)} ${daysIn(view)}`,
