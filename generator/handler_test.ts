@@ -129,7 +129,9 @@ Deno.test("the simulator as a Lambda function", leaky, async (t) => {
         [{ GENERATOR_RATE: "lots" }, /^GENERATOR_RATE is "lots"; it must be a whole number from 1 to 10000/],
         [{ KAFKA_PARTITIONS: "0" }, /KAFKA_PARTITIONS is "0"; it must be a whole number/],
       ];
-      const all = await Promise.all(faults.map(([changed]) => call([{}], changed, 8000)));
+      // A few at a time, because each starts a process, and the first three have to be in time.
+      const calls = (some: typeof faults) => Promise.all(some.map(([changed]) => call([{}], changed, 8000)));
+      const all = [...await calls(faults.slice(0, 3)), ...await calls(faults.slice(3))];
       silent.close();
       for (const [n, { outcomes: [outcome], metrics: [metric], log }] of all.entries()) {
         assert.match(outcome!.message ?? "none", faults[n]![1]);
