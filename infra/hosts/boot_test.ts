@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { DASHBOARDS } from "../../grafana/mod.ts";
 import { run, until as waitUntil } from "../../testing/servers/child.ts";
 import { startPostgres, using } from "../../testing/servers/postgres.ts";
 import { startCloud } from "../testing/aws.ts";
@@ -209,12 +210,14 @@ Deno.test({
     assert.match(database, /^clickstream_progress_consumed_total\{.*\} [1-9]/m);
     const rules = await (await fetch(`http://127.0.0.1:${fleet.ports.prometheus}/api/v1/rules`)).json();
     assert.ok(JSON.stringify(rules).includes("ClickstreamDown"));
+    // And the runbook.
+    const dashboards = Object.keys(DASHBOARDS).length + 1;
     assert.match(
       await monitoring.property("grafana.service", "StatusText"),
       new RegExp(
         `^passwords of ${PASSWORDS["grafana-admin"].length} and ${
           PASSWORDS["database-monitoring"].length
-        } characters, 4 dashboards$`,
+        } characters, ${dashboards} dashboards$`,
       ),
     );
   });
