@@ -121,6 +121,7 @@ class TimesByRow {
 /** Tells which steps the events of a batch are: bit `s` for step `s`. The result is valid until the next call. */
 function stepsOf(steps: readonly Filter[], words: Dictionaries): (batch: Batch) => Int32Array {
   const bits = (is: (step: Filter) => boolean) => steps.reduce((sum, step, s) => is(step) ? sum | 1 << s : sum, 0);
+  const all = bits(() => true);
   const tests = DIMENSIONS.filter((dimension) => steps.some((step) => step[dimension] !== undefined)).map((
     dimension,
   ) => ({
@@ -135,7 +136,7 @@ function stepsOf(steps: readonly Filter[], words: Dictionaries): (batch: Batch) 
   let found = NO_INTEGERS;
   return (batch) => {
     if (found.length < batch.count) found = new Int32Array(batch.capacity);
-    found.fill(bits(() => true), 0, batch.count);
+    found.fill(all, 0, batch.count);
     for (const { dimension, absent, passing } of tests) {
       const values = passing.values();
       const codes = batch.codes[dimension];

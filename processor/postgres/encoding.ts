@@ -42,9 +42,9 @@ export function encoderOf(cells: Cells, type: Type, rows: Int32Array | null): En
   return numbers(Float64Array.from(wanted, (cell) => cell === null ? NaN : cell as number), type);
 }
 
-/** A mark as a number; in keys it is a text, whose code in the dictionary of marks is its value. */
-function flagOf(cell: Cell): number {
-  return cell === "true" ? 1 : cell === "false" ? 0 : cell as number;
+/** A mark as 0 or 1. In keys it is a text, in JSON a boolean. */
+export function flagOf(cell: Cell | boolean): number {
+  return cell === "true" ? 1 : cell === "false" ? 0 : Number(cell);
 }
 
 /** The numbers of these rows. */

@@ -4,7 +4,7 @@
  */
 import type { Dimension } from "../columns/batch.ts";
 import type { Column, Measure } from "../measures/measure.ts";
-import { COLUMN_OF, LONG, tableOf, typeOf } from "../translate/table.ts";
+import { COLUMN_OF, LONG, quoted, tableOf, typeOf } from "../translate/table.ts";
 import type { View } from "../views/view.ts";
 import { hashOf, identityOf, KEY_OF } from "./dialect.ts";
 import { isOfUsers } from "./erase.ts";
@@ -104,9 +104,4 @@ function distinctColumns(view: View): string[] {
 function statesOf(view: View): string[] {
   return distinctOf(view).flatMap(([name, measure]) => measure.columns(name)).filter(({ type }) => type === "bytea")
     .map(({ name }) => name);
-}
-
-/** A text as a string of SQL. */
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

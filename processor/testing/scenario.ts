@@ -63,14 +63,18 @@ export function clicks(text: string): Message[] {
   }));
 }
 
-/** Returns the table of a view after a pipeline has read the records, `inACommit` per commit. */
-export async function tableAfter(view: View, messages: readonly Message[], inACommit = 1000): Promise<MemorySink> {
+/** Returns the tables of the views after a pipeline has read the records, `inACommit` per commit. */
+export async function tablesAfter(
+  views: readonly View[],
+  messages: readonly Message[],
+  inACommit: number,
+): Promise<MemorySink> {
   const latest = Math.max(0, ...messages.map(({ timestamp }) => timestamp as number));
   const sink = new MemorySink();
   const pipeline = new Pipeline({
     source: new MemorySource([messages.map((message) => record(message, latest))], inACommit),
     sink,
-    views: [view],
+    views,
     decoder: decoder(),
     storeEvents: false,
     now: () => 0,
@@ -82,6 +86,11 @@ export async function tableAfter(view: View, messages: readonly Message[], inACo
     await pipeline.flush();
   }
   return sink;
+}
+
+/** Returns the table of a view in the same way. */
+export async function tableAfter(view: View, messages: readonly Message[], inACommit = 1000): Promise<MemorySink> {
+  return await tablesAfter([view], messages, inACommit);
 }
 
 /**

@@ -3,9 +3,9 @@
  * @module
  */
 import type { View } from "../views/view.ts";
-import { type Bounds, clicksTable, type Connector, eventsView, quoted } from "./flink_events.ts";
+import { type Bounds, clicksTable, type Connector, eventsView } from "./flink_events.ts";
 import { insertOf, type QueryOptions, sinkTable } from "./flink_view.ts";
-import { SCHEMA } from "./table.ts";
+import { quoted, SCHEMA } from "./table.ts";
 
 /** What a job needs besides its views. */
 export interface FlinkJob extends Bounds, QueryOptions {

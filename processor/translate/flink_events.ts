@@ -7,7 +7,7 @@ import { HUNDREDTHS, priceDigits } from "../currency.ts";
 import { BOT_PATTERN } from "../measures/bot_list.ts";
 import { ANY, type Filter } from "../measures/measure.ts";
 import { FIELDS, MAX_AHEAD_MS, MAX_CENTS } from "../event.ts";
-import { COLUMN_OF } from "./table.ts";
+import { COLUMN_OF, quoted } from "./table.ts";
 
 /** Options of a connector, in order. */
 export type Connector = Readonly<Record<string, string>>;
@@ -39,11 +39,6 @@ export const HAPPENED = "DATE_FORMAT(event_time, 'yyyy-MM-dd HH:mm:ss.SSS')";
  * hold.
  */
 export const BETWEEN = "CHR(0)";
-
-/** A string of SQL. */
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
 
 /** A length of time in the largest unit that divides it. */
 export function interval(ms: number): string {

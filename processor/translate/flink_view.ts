@@ -6,17 +6,8 @@ import { BOT_EVENTS, BOT_EVENTS_A_MINUTE } from "../measures/bots.ts";
 import type { Column, Filter, Measure } from "../measures/measure.ts";
 import type { View } from "../views/view.ts";
 import { type Dimension, OPTIONAL, type Quantity } from "../columns/batch.ts";
-import {
-  BETWEEN,
-  condition,
-  type Connector,
-  HAPPENED,
-  interval,
-  QUANTITY_COLUMN,
-  quoted,
-  table,
-} from "./flink_events.ts";
-import { COLUMN_OF, LONG, SCHEMA, tableOf } from "./table.ts";
+import { BETWEEN, condition, type Connector, HAPPENED, interval, QUANTITY_COLUMN, table } from "./flink_events.ts";
+import { COLUMN_OF, LONG, quoted, SCHEMA, tableOf } from "./table.ts";
 
 /** Longest texts that fit into an index entry, in bytes. */
 const MAX_INDEXED_BYTES = 2600;

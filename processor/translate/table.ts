@@ -36,6 +36,11 @@ export const COLUMN_OF: { readonly [dimension in Dimension]: string } = {
 /** Dimensions with texts that may be too long for an index entry. */
 export const LONG: readonly Dimension[] = ["pagePath", "product", "campaign"];
 
+/** A string of SQL. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 /** Type of the column of a dimension. */
 export function typeOf(dimension: Dimension): "text" | "boolean" {
   return dimension === "bot" ? "boolean" : "text";

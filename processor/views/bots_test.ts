@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { runs } from "../../testing/effort.ts";
 import { BOT, PERSON } from "../testing/clicks.ts";
-import { MemorySink, MemorySource } from "../testing/fakes/memory.ts";
+import type { MemorySink } from "../testing/fakes/memory.ts";
 import { rowsOf } from "../testing/fakes/tables.ts";
-import { at, decoder, type Message, record, tableAfter } from "../testing/scenario.ts";
-import { Pipeline } from "../pipeline/pipeline.ts";
+import { at, type Message, tableAfter, tablesAfter } from "../testing/scenario.ts";
 import { activeUsers } from "./active_users.ts";
 import { pages } from "./pages.ts";
 import { sessions } from "./sessions.ts";
@@ -109,21 +108,7 @@ Deno.test("without a user agent or a view that asks for marks, all is as it was"
 
 /** The days of users after these events, by a pipeline with sessions. */
 async function days(messages: readonly Message[], inACommit: number): Promise<string[]> {
-  const sink = new MemorySink();
-  const pipeline = new Pipeline({
-    source: new MemorySource([messages.map((message) => record(message, NOON + 86_400_000))], inACommit),
-    sink,
-    views: [userDays, sessions],
-    decoder: decoder(),
-    storeEvents: false,
-    now: () => 0,
-    commitEveryMs: 0,
-    commitRecords: inACommit,
-  });
-  for (let n = 0; n <= messages.length / inACommit; n++) {
-    await pipeline.step();
-    await pipeline.flush();
-  }
+  const sink = await tablesAfter([userDays, sessions], messages, inACommit);
   return rowsOf(sink, userDays).map((cells) =>
     [
       cells.get("user_id"),

@@ -10,7 +10,8 @@ import { sessions } from "../../views/sessions.ts";
 import type { View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
-import { createTable, definitionOf, quoted } from "../view_table.ts";
+import { createTable, definitionOf } from "../view_table.ts";
+import { quoted } from "../../translate/table.ts";
 
 /** What a file changes in one view, goal or funnel. */
 export interface Change {

@@ -12,6 +12,7 @@ import { paneMs, type Rollup, type RollupPart, type View, zoneOf } from "../../v
 import { arrayOf, arrayParameter } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { KEY_OF } from "../dialect.ts";
+import { flagOf } from "../encoding.ts";
 import { SCHEMA } from "../schema.ts";
 import { BotDays } from "./sql_bot_days.ts";
 import { numbered } from "./sql_by_user.ts";
@@ -55,8 +56,7 @@ export class RollupChanges {
     const { rollup, part } = of;
     const key = Object.keys(part.by).map((dimension, k): Cell => {
       const cell = cells[k]!;
-      if (typeOf(dimension as Dimension) === "text") return cell as Cell;
-      return cell === true || cell === 1 || cell === "true" ? 1 : 0;
+      return typeOf(dimension as Dimension) === "text" ? cell as Cell : flagOf(cell);
     });
     let table = this.#tables.get(rollup.table);
     if (table === undefined) this.#tables.set(rollup.table, table = { part: of, rows: new Map() });
