@@ -26,7 +26,7 @@ let folder: string;
 
 Deno.test.beforeAll(async () => {
   [broker, server] = await Promise.all([startKafka(), startPostgres()]);
-  admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.bootstrap] });
+  admin = newAdmin();
   folder = await Deno.makeTempDir();
 });
 
@@ -35,6 +35,8 @@ Deno.test.afterAll(async () => {
   await Promise.all([broker[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
   await Deno.remove(folder, { recursive: true });
 });
+
+const newAdmin = () => new Admin({ clientId: "test", bootstrapBrokers: [broker.bootstrap] });
 
 /** A service, and requests to it. */
 class Service implements AsyncDisposable {
@@ -150,12 +152,15 @@ async function drained({ env }: Service, what: string, timeoutMs: number, contro
 }
 
 async function widen(name: string, count: number): Promise<void> {
-  await admin.createPartitions({ topics: [{ name, count, assignments: null }], validateOnly: false });
+  // With one client for all, a call while another waits would do nothing, and report the result of the other.
+  const own = newAdmin();
+  await own.createPartitions({ topics: [{ name, count, assignments: null }], validateOnly: false });
   // kafkajs drops records for partitions that the broker's metadata does not list yet.
   await until("the broker lists the new partitions", async () => {
-    const { topics } = await admin.metadata({ topics: [name], forceUpdate: true });
+    const { topics } = await own.metadata({ topics: [name], forceUpdate: true });
     return topics.get(name)!.partitions.filter(({ leader }) => leader >= 0).length === count;
   });
+  await own.close();
 }
 
 async function readsAdded(workers: number): Promise<void> {
