@@ -10,6 +10,7 @@ import { panelList, withList } from "../grafana/panel_list.ts";
 import { MIGRATIONS } from "../migrations/mod.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { migrate } from "../processor/postgres/operations/migrations.ts";
+import { setTimeZone } from "../processor/postgres/time_zone.ts";
 import { tableByRow } from "../processor/status/text.ts";
 import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
 import { DECLARED, fillMonth } from "./month.ts";
@@ -58,33 +59,43 @@ const SLOW = ["Custom funnel", "Products", "Searches", "Orders", "Stored events 
 function reports(now: Date): Timed[] {
   const names = ["conversion", "top_pages", "devices", "regions", "activity_heatmap", "funnel"]
     .concat(["session_lengths", "session_depths", "carts", "entry_paths"])
+    .concat(["goals", "funnels", "page_views", "campaigns", "campaigns_compared"])
     .concat(["conversion_compared", "top_pages_compared", "funnel_compared"]);
   return Object.keys(TARGETS_MS).map(Number).flatMap((days) => {
     const from = new Date(now.getTime() - days * DAY_MS);
+    const range = `'${from.toISOString()}', '${now.toISOString()}'`;
     const day = (time: Date) => `'${time.toISOString().slice(0, 10)}'::date`;
     const steps = "array['page_view', 'search', 'add_to_cart', 'checkout', 'purchase']";
     return [
-      ...names.map((name) => call(name, `'${from.toISOString()}', '${now.toISOString()}'`, days)),
-      call("bounces", `'${from.toISOString()}', '${now.toISOString()}', null, null`, days),
-      ...["conversions", "event_rates"].map((name) =>
-        call(name, `'${from.toISOString()}', '${now.toISOString()}', interval '1 hour', null, null`, days)
-      ),
+      ...names.map((name) => call(name, range, days)),
+      ...["last_non_direct", "first"].map((touch) => call("campaigns", `${range}, '${touch}'`, days)),
+      call("bot_shares", `${range}, interval '1 hour'`, days),
+      call("bounces", `${range}, null, null`, days),
+      ...["conversions", "event_rates"].map((name) => call(name, `${range}, interval '1 hour', null, null`, days)),
       ...["retention", "retention_weeks", "retention_months", "new_users"].map((name) =>
         call(name, `${day(from)}, ${day(now)}`, days)
       ),
-      call("top_users", `'${from.toISOString()}', '${now.toISOString()}', 1000`, days),
+      call("top_users", `${range}, 1000`, days),
       // Listing hundreds of thousands of users is slow, and nobody reads that list.
-      { ...call("top_users", `'${from.toISOString()}', '${now.toISOString()}'`, days), targeted: days === 1 },
+      { ...call("top_users", range, days), targeted: days === 1 },
       ...days === 1
-        ? [{ ...call("funnel", `'${from.toISOString()}', '${now.toISOString()}', ${steps}`, days), targeted: false }]
+        ? [
+          // What reads raw events has no target.
+          ...["paths", "products", "orders", "searches"].map((name) => untargeted(call(name, range, days))),
+          call("unusual_hours", `'${now.toISOString()}'`, days),
+          untargeted(call("funnel", `${range}, ${steps}`, days)),
+        ]
         : [],
     ];
   });
 }
 
+const untargeted = (timed: Timed): Timed => ({ ...timed, targeted: false });
+
 function call(name: string, args: string, days: number): Timed {
   const sql = `select * from clickstream.${name}(${args})`;
-  const last = args.includes("array") ? ", steps" : args.endsWith(" 1000") ? ", 1000" : "";
+  const touch = /, '(last_non_direct|first)'$/.exec(args)?.[1];
+  const last = args.includes("array") ? ", steps" : args.endsWith(" 1000") ? ", 1000" : touch ? `, ${touch}` : "";
   return { name: `${name}(…${last})`, days, sql, targeted: true };
 }
 
@@ -170,8 +181,8 @@ async function writeList(took: ReadonlyMap<string, number>): Promise<void> {
 }
 
 /** Returns the database of the month, filled if necessary. */
-async function filled(server: Server, events: number, days: number): Promise<string> {
-  const name = `month_${events}_${days}`;
+async function filled(server: Server, events: number, days: number, zone: string): Promise<string> {
+  const name = `month_${events}_${days}${zone === "UTC" ? "" : `_${zone.toLowerCase().replaceAll(/\W/g, "_")}`}`;
   const isThere = await using(server.url(), async (db) => {
     const { rows } = await db.query("select from pg_database where datname = $1", [name]);
     return rows.length > 0;
@@ -185,6 +196,7 @@ async function filled(server: Server, events: number, days: number): Promise<str
   const url = await server.createDatabase(`${name}_unfinished`);
   await using(url, async (db) => {
     await migrate(db, MIGRATIONS);
+    await setTimeZone(db, zone);
     await fillMonth(db, { events, days, rawDays: 2 });
   });
   await using(server.url(), (db) => db.exec(`alter database ${name}_unfinished rename to ${name}`));
@@ -196,6 +208,8 @@ if (import.meta.main) {
     options: {
       events: { type: "string", default: "10000000" },
       days: { type: "string", default: "31" },
+      /** The shop's time zone. */
+      zone: { type: "string", default: "UTC" },
       /** Folder that keeps the filled database for the next run. */
       data: { type: "string" },
       only: { type: "string", default: "" },
@@ -208,11 +222,14 @@ if (import.meta.main) {
     ...values.data !== undefined && { dataDir: values.data },
     settings: { max_wal_size: "4GB", shared_buffers: "512MB" },
   });
-  const { missed, took } = await using(await filled(server, Number(values.events), Number(values.days)), async (db) => {
-    const now = new Date();
-    const all = [...reports(now), ...panels(now)].filter(({ name }) => name.includes(values.only));
-    return await measure(db, all, values.verbose);
-  });
+  const { missed, took } = await using(
+    await filled(server, Number(values.events), Number(values.days), values.zone),
+    async (db) => {
+      const now = new Date();
+      const all = [...reports(now), ...panels(now)].filter(({ name }) => name.includes(values.only));
+      return await measure(db, all, values.verbose);
+    },
+  );
   if (values.write) await writeList(took);
   console.log(missed === 0 ? "all within their targets" : `${missed} missed their targets`);
   await server.stop();

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Simulator } from "../generator/simulator.ts";
 import { migrated, onServer } from "../testing/servers/databases.ts";
 import twentyViews from "../testing/servers/twenty_views.yaml" with { type: "text" };
-import { readDeclared } from "../processor/declared/file.ts";
+import { readDeclared, withDeclared } from "../processor/declared/file.ts";
 import type { Database } from "../processor/postgres/database.ts";
 import { applyDeclarations } from "../processor/postgres/operations/declarations.ts";
 import { openPostgres } from "../processor/postgres/postgres.ts";
@@ -20,7 +20,18 @@ import { DASHBOARDS as DESIGNED } from "./mod.ts";
 
 type Row = Readonly<Record<string, string | number | null>>;
 
-const DECLARED = readDeclared(twentyViews, "twenty_views.yaml");
+const DECLARED = readDeclared(
+  `${twentyViews}
+goals:
+  - { name: cart, description: Something is put into the cart., filter: { event: add_to_cart } }
+  - { name: order, description: Something is bought., filter: { event: purchase } }
+funnels:
+  - name: checkout
+    description: From the cart to the order.
+    steps: [{ name: added, filter: { event: add_to_cart } }, { name: ordered, filter: { event: purchase } }]
+`,
+  "declared.yaml",
+);
 
 /** The dashboards, with a panel for each declared view. */
 const DASHBOARDS = Object.fromEntries(
@@ -43,7 +54,7 @@ async function shop(db: Database, nowMs: number): Promise<void> {
   await applyDeclarations(db, DECLARED, false);
   const sink = new SqlSink(db, "panels", { declared: DECLARED.hash });
   const schedule = { inAPoll: 10_000, inACommit: 100_000, turnsOfALife: 1_000 };
-  await ingest(log, sink, schedule, [...VIEWS, ...DECLARED.views]);
+  await ingest(log, sink, schedule, withDeclared(VIEWS, DECLARED));
   // All were refused just now: spread them over time.
   await db.exec(
     `update clickstream.refusals set refused_at = '${
@@ -296,6 +307,8 @@ onServer("the panels", async (t, server) => {
     const views = DASHBOARDS["views.json"]!;
     assert.deepEqual(panelsOf(views).map(({ title }) => title), [
       "Declared views",
+      "Goals",
+      "Funnels",
       ...DECLARED.views.map((v) => v.name),
     ]);
     const offered = async (name: string) => {
@@ -322,6 +335,32 @@ onServer("the panels", async (t, server) => {
     );
     assert.deepEqual(await answer(db, "all_minutes", { ...week, chosen: { measure: "last_page" } }), []);
     assert.deepEqual(await answer(db, "all_minutes", { ...week, chosen: { measure: "'; drop table" } }), []);
+  });
+
+  await t.step("show declared goals and funnels, and the time before", async () => {
+    const day = look(1, MINUTE_MS);
+    const { rows: [all] } = await db.query<{ sessions: number; carts: number; orders: number }>(
+      `select count(*)::float8 as sessions, count(*) filter (where carts > 0)::float8 as carts,
+         count(*) filter (where purchases > 0)::float8 as orders
+       from clickstream.sessions where not is_bot and started_at >= $1 and started_at < $2`,
+      [day.from.toISOString(), day.to.toISOString()],
+    );
+    const { sessions, carts, orders } = all!;
+    const goals = await answer(db, "Goals", day);
+    assert.deepEqual(goals.map((row) => [row["goal"], row["sessions"], row["share"]]), [
+      ["cart", carts, carts / sessions],
+      ["order", orders, orders / sessions],
+    ]);
+    const [added, ordered] = await answer(db, "Funnels", day);
+    assert.deepEqual([added!["sessions"], added!["step rate"], added!["overall rate"]], [carts, 1, 1]);
+    assert.equal(ordered!["step rate"], Number(ordered!["sessions"]) / carts);
+    const [before] = await answer(db, "Goals", {
+      ...day,
+      from: new Date(2 * Number(day.from) - Number(day.to)),
+      to: day.from,
+    });
+    assert.equal(goals[0]!["share before"], before!["share"]);
+    assert.ok(orders > 0 && carts > orders && before!["share"] !== goals[0]!["share"]);
   });
 
   await t.step(

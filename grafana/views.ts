@@ -1,5 +1,6 @@
 /**
- * The dashboard on the views that a shop has declared. It knows none of them: the database says which there are.
+ * The dashboard on the views, goals and funnels that a shop has declared. It knows none of them: the database says which
+ * there are.
  * @module
  */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
@@ -13,6 +14,9 @@ const FIRST = "first of each view";
 
 /** Condition on a measure: it is a number, and can be drawn. */
 const IS_NUMBER = "m.computes !~ '^(first|last) '";
+
+const BY_START =
+  "Of people, by the start of the session. Before: in the time before, as many whole days, or the same length.";
 
 const NONE = "No view is declared: write a file, and run clickstream views apply FILE (docs/views.md)";
 
@@ -33,6 +37,52 @@ from clickstream.declared_measures() m
 group by m."view", m.description, m.filter, m."window", m.keys
 order by m."view"`),
   { view: { width: 140 }, window: { width: 200 }, keys: { width: 140 } },
+);
+
+const goals = table(
+  {
+    title: "Goals",
+    description:
+      "For each declared goal: the sessions that reached it, their share of all sessions, and how often it was " +
+      `reached. ${BY_START}`,
+    empty:
+      "No goal is declared: add it to the file of declared views, and run clickstream views apply FILE (docs/views.md)",
+  },
+  rows(`
+select goal, conversions as sessions, conversion_rate as "share", previous_conversion_rate as "share before", times,
+  previous_times as "times before"
+from clickstream.goals_compared(${RANGE})`),
+  {
+    goal: { width: 150 },
+    sessions: { unit: "locale", width: 90 },
+    share: { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
+    "share before": { unit: "percentunit", decimals: 1, width: 110 },
+    times: { unit: "locale", width: 80 },
+    "times before": { unit: "locale", width: 110 },
+  },
+);
+
+const funnels = table(
+  {
+    title: "Funnels",
+    description:
+      "For each step of each declared funnel: the sessions that reached it, their share of those that reached " +
+      `the previous step, 100 % for the first, and the first step. ${BY_START}`,
+    empty:
+      "No funnel is declared: add it to the file of declared views, and run clickstream views apply FILE (docs/views.md)",
+  },
+  rows(`
+select funnel, name as step, sessions, case when step = 1 then overall_rate else step_rate end as "step rate",
+  overall_rate as "overall rate", previous_overall_rate as "overall before"
+from clickstream.funnels_compared(${RANGE})`),
+  {
+    funnel: { width: 130 },
+    step: { width: 110 },
+    sessions: { unit: "locale", width: 90 },
+    "step rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
+    "overall rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
+    "overall before": { unit: "percentunit", decimals: 1, width: 120 },
+  },
 );
 
 const values = lines(
@@ -63,7 +113,7 @@ export const VIEWS: Dashboard = dashboard({
   uid: "clickstream-views",
   title: "Clickstream Views",
   description:
-    "A panel for each view that is declared in VIEWS_FILE. Times are UTC; days are those of the shop's time " +
+    "A panel for each view that is declared in VIEWS_FILE, and its goals and funnels. Times are UTC; days are those of the shop's time " +
     "zone.",
   from: "now-24h",
   refresh: "1m",
@@ -81,6 +131,7 @@ export const VIEWS: Dashboard = dashboard({
   ],
   sections: [
     { title: "Views", lines: [{ height: 8, panels: [[24, declared]] }] },
+    { title: "Goals and funnels", lines: [{ height: 8, panels: [[11, goals], [13, funnels]] }] },
     { title: "Measures", lines: [{ height: 9, panels: [[24, perValue(values, "view", 2)]] }] },
   ],
 });
