@@ -112,6 +112,7 @@ export const WORLD_FAULTS: readonly Fault[] = [
   {
     name: "a log that was written again after a truncation, and is taken for the one that was read",
     breaks: /the records before it were replaced/,
+    from: 728,
     parts: () => ({
       source: (source) =>
         sourceOf(source, (offsets, committed = new Map()) => {
@@ -122,6 +123,7 @@ export const WORLD_FAULTS: readonly Fault[] = [
   {
     name: "a new leader's earlier end that is taken for a truncated log",
     breaks: /is said to have changed, and has not/,
+    from: 125,
     parts: () => ({
       source(source) {
         let committed: ReadonlyMap<number, Committed> = new Map();
@@ -146,6 +148,7 @@ export const WORLD_FAULTS: readonly Fault[] = [
   {
     name: "a commit for the former topic that is applied to the new one",
     breaks: /was moved from|was read from|has |does not exist|is in a gap|was not delivered|differ|does not finish/,
+    from: 807,
     parts: () => ({
       database: (memory) =>
         sinkOf(memory, (commit) => {
@@ -160,6 +163,7 @@ export const WORLD_FAULTS: readonly Fault[] = [
   {
     name: "a compare-and-swap that ignores adoptions",
     breaks: /has |is in a gap|was not delivered|does not exist|differ/,
+    from: 236,
     parts: () => ({
       database: (memory) => sinkOf(memory, (commit) => memory.commit({ ...commit, adoptions: memory.adoptions })),
     }),

@@ -19,10 +19,10 @@ export interface Found {
   readonly others: readonly string[];
 }
 
-/** Simulates seeds with a fault, from 0 on, until one shows it. */
-export async function seedThatFinds({ breaks, parts }: Fault, most: number): Promise<Found> {
+/** Simulates seeds with a fault until one shows it. */
+export async function seedThatFinds({ breaks, parts, from = 0 }: Fault, most: number): Promise<Found> {
   const others: string[] = [];
-  for (let seed = 0; seed < most; seed++) {
+  for (let seed = from; seed < from + most; seed++) {
     const { failure } = await simulate(variantOf(seed), parts());
     if (failure === null) continue;
     if (breaks.test(failure)) return { seed, others };
