@@ -14,7 +14,11 @@ import { type Database, OneByOne } from "../postgres/database.ts";
 export async function embeddedStatements(folder?: string): Promise<Statements> {
   // Loaded on demand: loading takes time and much memory.
   const { PGlite } = await import("@electric-sql/pglite");
-  const db = await PGlite.create({ ...await packed(), ...folder !== undefined && { dataDir: folder } });
+  return await statementsOf(await PGlite.create({ ...await packed(), ...folder !== undefined && { dataDir: folder } }));
+}
+
+/** Statements for an open PGlite, with the types and session settings that this program expects. */
+export async function statementsOf(db: PGlite): Promise<Statements> {
   // PGlite has its own parsers for these types, such as times and large numbers; ours replace them.
   const parsers = Object.keys(db.parsers).map((oid) => [oid, (text: string) => readValue(Number(oid), text)]);
   db.parsers = Object.fromEntries(parsers);

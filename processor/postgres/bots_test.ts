@@ -79,7 +79,7 @@ onEachDatabase("bots", {
       ["back 4", "both 4", "fast 240", "glue 5", "just 200", "late 4", "long 61", "more 241", "pace 300"],
     );
     const sink = new SqlSink(db, "test");
-    for (const inACommit of [7, 1000, 150]) {
+    for (const inACommit of [40, 1000, 150]) {
       await db.exec(
         "truncate clickstream.progress, clickstream.events, clickstream.sessions, clickstream.user_days, " +
           "clickstream.traffic, clickstream.pages, clickstream.active_users",

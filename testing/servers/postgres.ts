@@ -26,8 +26,8 @@ export interface Server extends AsyncDisposable {
   url(database?: string): string;
   /** URL of a database for any user. */
   urlFor(user: string, password: string, database: string): string;
-  /** Creates an empty database and returns its URL. */
-  createDatabase(name?: string): Promise<string>;
+  /** Creates an empty database, or a copy of another to which nobody is connected; returns its URL. */
+  createDatabase(name?: string, template?: string): Promise<string>;
   /** Drops the database at a URL that `createDatabase` returned. */
   dropDatabase(url: string): Promise<void>;
   /** Ends the server like `pg_ctl -m fast` or `immediate`, or kills it. */
@@ -114,8 +114,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     caPem,
     url,
     urlFor,
-    async createDatabase(name = `test_${++made}`) {
-      await using(url(), (db) => db.exec(`create database ${name}`));
+    async createDatabase(name = `test_${++made}`, template = "template1") {
+      await using(url(), (db) => db.exec(`create database ${name} template ${template}`));
       return url(name);
     },
     async dropDatabase(database) {

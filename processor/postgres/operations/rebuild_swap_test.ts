@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Random } from "../../../generator/random.ts";
-import { migrated, onEachDatabase } from "../../../testing/servers/databases.ts";
+import { migrated, onEachDatabase, type Open } from "../../../testing/servers/databases.ts";
 import { type DeclaredViews, readDeclared, withDeclared } from "../../declared/file.ts";
 import { fromJson } from "../../oracle/logs.ts";
 import { expectedOf, type OracleLog } from "../../oracle/oracle.ts";
@@ -74,10 +74,10 @@ const CASES: readonly Case[] = [
   { former: "UTC", zone: "UTC", fromMs: BEGIN_MS + DAY_MS, logBeginsMs: BEGIN_MS + 3 * DAY_MS },
 ];
 
-onEachDatabase("the exchange of a rebuild", {
-  "marks the days of bots, in whatever zones they are": async (open) => {
+const swapsOf = (cases: readonly Case[]) => ({
+  "marks the days of bots, in whatever zones they are": async (open: Open) => {
     const sent = log();
-    for (const rebuilt of CASES) {
+    for (const rebuilt of cases) {
       const db = await migrated(open);
       const about = `${rebuilt.former} to ${rebuilt.zone}, ${
         (rebuilt.views ?? VIEWS).map(({ name }) => name).join(" ")
@@ -103,6 +103,8 @@ onEachDatabase("the exchange of a rebuild", {
     }
   },
 });
+
+onEachDatabase("the exchange of a rebuild", swapsOf(CASES), swapsOf(CASES.slice(2, 4)));
 
 onEachDatabase("the exchange of sessions", {
   "counts goals from its day on, and changes nothing if they were declared anew meanwhile": async (open) => {
