@@ -21,6 +21,8 @@ export interface ExportOptions {
   readonly from: number;
   /** Epoch milliseconds; not in it. */
   readonly to: number;
+  /** Whether a report counts bots too. */
+  readonly bots?: boolean;
   readonly format?: Format;
   /** File; without it, standard output. */
   readonly out?: string;
@@ -33,7 +35,7 @@ export async function exportCommand(
   output: Output,
 ): Promise<number> {
   const { writeError } = output;
-  const { name, from, to, out } = options;
+  const { name, from, to, bots = false, out } = options;
   if (from >= to) {
     const [start, end] = [from, to].map((ms) => new Date(ms).toISOString());
     throw new WrongUse(`--from is ${start}, which is not before --to, ${end}`);
@@ -45,11 +47,14 @@ export async function exportCommand(
   return await connected(settings, "export", async (db) => {
     if (!await ready(db, writeError)) return EXIT.schema;
     const exported = await find(db, name);
+    if (bots && !exported.countsPeople) {
+      throw new WrongUse(`--bots is for reports that count people only; ${name} has everything without it`);
+    }
     const progress = new Progress(output);
     let rows = 0;
     await writing(out, async (write) => {
       const writer = await writerOf(format, exported.columns, write);
-      await readExport(db, exported, [from, to], async (piece) => {
+      await readExport(db, exported, { fromMs: from, toMs: to, bots }, async (piece) => {
         await writer.rows(piece);
         rows += piece.length;
         progress.at(rows);

@@ -25,7 +25,7 @@ onEachDatabase("export", {
     const db = await migrated(open);
     await fill(db);
     const all = await exportables(db);
-    const range = [Date.parse(DAY[0]), Date.parse(DAY[1])] as const;
+    const range = { fromMs: Date.parse(DAY[0]), toMs: Date.parse(DAY[1]) };
     const counts: Record<string, number> = {};
     for (const [name, exported] of all) {
       let rows: Row[] = [];
@@ -85,6 +85,17 @@ onServer("export", async (t, server) => {
     const lines = (await run("sessions", "--format", "ndjson")).out.trimEnd().split("\n");
     assert.equal(lines.length, 10_800);
     assert.equal(JSON.parse(lines[1]!).started_at, "2026-11-02T00:00:08.000000Z");
+  });
+
+  await t.step("counts people only, unless it is asked for bots too", async () => {
+    await using(url, (db) => db.exec("update clickstream.sessions set is_bot = true where user_id <> 'u7'"));
+    const sessions = async (...args: string[]) =>
+      (await run("conversion", ...args)).out.split("\r\n")[1]!.split(",")[0];
+    assert.equal(await sessions(), "1");
+    assert.equal(await sessions("--bots"), "10800");
+    const ofTable = await run("sessions", "--bots");
+    assert.equal(ofTable.code, 2);
+    assert.match(ofTable.err, /--bots is for reports that count people only; sessions has everything without it/);
   });
 
   await t.step("names what is allowed, and leaves no half file", async () => {

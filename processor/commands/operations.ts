@@ -52,6 +52,7 @@ function addMaintain(clickstream: Command, ends: Ends): void {
 interface ExportFlags {
   readonly from: number;
   readonly to?: number;
+  readonly bots?: true;
   readonly format?: Format;
   readonly out?: string;
 }
@@ -62,6 +63,7 @@ function addExport(clickstream: Command, ends: Ends): void {
     .argument("<name>", "Report or table, such as top_pages or sessions")
     .addOption(new Option("--from <time>", "Start of the time").argParser(timeArgument).makeOptionMandatory())
     .addOption(new Option("--to <time>", "End of the time, which is not in it (default: now)").argParser(timeArgument))
+    .option("--bots", "Count bots too in a report")
     .addOption(
       new Option("--format <format>", "Format (default: by the ending of --out, otherwise csv)").choices(FORMATS),
     )
