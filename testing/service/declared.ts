@@ -7,6 +7,7 @@ import { readDeclared } from "../../processor/declared/file.ts";
 import { compareStored, type Difference } from "../../processor/oracle/differences.ts";
 import { storedIn } from "../../processor/oracle/oracle.ts";
 import { rowsOf, shapeOf } from "../../processor/oracle/questions.ts";
+import { DatabaseUnavailable } from "../../processor/postgres/database_errors.ts";
 import { Child, until } from "../servers/child.ts";
 import { consumedBy } from "../servers/databases.ts";
 import type { Broker } from "../servers/kafka.ts";
@@ -90,11 +91,14 @@ async function reached(url: string, service: Child, records: number): Promise<vo
       `more than ${before} of ${records} records are read`,
       async () => {
         if (service.ended) throw new Error(await service.tail());
-        done = await consumedBy(url);
+        done = await consumedBy(url).catch((error: unknown) => {
+          if (error instanceof DatabaseUnavailable) return before;
+          throw error;
+        });
         return done > before || done >= records;
       },
       120_000,
-      50,
+      200,
     );
   }
 }
