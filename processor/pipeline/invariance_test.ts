@@ -120,7 +120,7 @@ Deno.test("all tables are equal for any order of arrival, partitions, batches an
         assert.deepEqual(tablesOf(await read(log, way), VIEWS), straight);
       }),
   );
-  await fc.assert(property, { seed: 21, numRuns: runs(120) });
+  await fc.assert(property, { seed: 21, numRuns: runs(60) });
 });
 
 Deno.test("for one log all tables, offsets and watermarks are equal for any batches and crashes", async () => {
@@ -131,7 +131,7 @@ Deno.test("for one log all tables, offsets and watermarks are equal for any batc
     assert.deepEqual(tablesOf(other, VIEWS), tablesOf(straight, VIEWS));
     assert.deepEqual(placesOf(other), placesOf(straight));
   });
-  await fc.assert(property, { seed: 22, numRuns: runs(150) });
+  await fc.assert(property, { seed: 22, numRuns: runs(75) });
 });
 
 Deno.test("a large commit gives the same tables as many small ones", onlyInWholeRun, async () => {
@@ -169,7 +169,7 @@ Deno.test("the tables match the contract, by an oracle that shares no code", asy
       assert.equal(mark === null ? null : new Date(mark).toISOString(), watermark);
     }
   });
-  await fc.assert(property, { seed: 23, numRuns: runs(60) });
+  await fc.assert(property, { seed: 23, numRuns: runs(30) });
 });
 
 /** The rows of a view in the oracle's form, with the given columns. */

@@ -247,7 +247,7 @@ onEachDatabase("series of declared views", {
     const random = new Random(5);
     const some = <T>(list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!;
     let compared = 0;
-    for (let run = 0; run < runs(60); run++) {
+    for (let run = 0; run < runs(30); run++) {
       const view = some(views);
       const fromAt = fromMs + Math.floor(random.next() * 3 * 1440) * 60_000;
       const asked: SeriesAsked = {
@@ -272,7 +272,7 @@ onEachDatabase("series of declared views", {
       );
       compared += read.length;
     }
-    assert.ok(compared > runs(60) * 10, `${compared} points`);
+    assert.ok(compared > runs(30) * 10, `${compared} points`);
   },
 
   "refuse what is not declared, however it is written, and say what is": async (open) => {
