@@ -21,7 +21,7 @@ import { policy } from "./policy.ts";
 import type { Settings } from "./settings.ts";
 import { AwsStack } from "./stack.ts";
 
-/** Names of all files in the bucket. */
+/** Names of the files in the bucket of every deployment. */
 export const FILES = [
   "clickstream",
   "generator",
@@ -49,10 +49,13 @@ export interface BuiltFile {
   readonly unbuilt?: boolean;
 }
 
-/** Files that each kind of host fetches. */
+/** All files of a deployment; `views` is the one of `VIEWS_FILE`. */
+export type BuiltFiles = Readonly<Record<FileName, BuiltFile>> & { readonly views?: BuiltFile };
+
+/** Files that each kind of host fetches, if the deployment has them. */
 export const NEEDS: Readonly<Record<HostKind, readonly ArtifactName[]>> = {
   kafka: ["host", "kafka", "node_exporter"],
-  processor: ["host", "clickstream", "rds-ca", "node_exporter"],
+  processor: ["host", "clickstream", "rds-ca", "node_exporter", "views"],
   monitoring: ["host", "rds-ca", "prometheus", "grafana", "dashboards", "node_exporter", "postgres_exporter"],
 };
 
@@ -62,13 +65,13 @@ const NOT_BUILT = { condition: '${path.module == ""}', errorMessage: "Not built:
 /** The bucket and its files. */
 export class ArtifactsStack extends AwsStack {
   readonly bucket: S3Bucket;
-  readonly #built: Readonly<Record<FileName, BuiltFile>>;
+  readonly #built: BuiltFiles;
 
   constructor(
     scope: Construct,
     settings: Settings,
     { keys }: Pick<NetworkStack, "keys">,
-    built: Readonly<Record<FileName, BuiltFile>>,
+    built: BuiltFiles,
   ) {
     super(scope, "artifacts", settings);
     this.#built = built;
@@ -76,7 +79,8 @@ export class ArtifactsStack extends AwsStack {
     this.bucket = new S3Bucket(this, "bucket", { bucketPrefix: `${this.named("artifacts")}-`, forceDestroy: true });
     const key = keys.arn("artifacts");
     this.#closeBucket(key);
-    for (const name of FILES) {
+    for (const name of [...FILES, "views"] as const) {
+      if (built[name] === undefined) continue;
       const { path, sha256, unbuilt } = built[name];
       new S3Object(this, `file-${name}`, {
         bucket: this.bucket.id,
@@ -91,21 +95,25 @@ export class ArtifactsStack extends AwsStack {
   }
 
   /** Returns where a file is. */
-  artifact(name: FileName): Artifact {
-    const { sha256 } = this.#built[name];
+  artifact(name: keyof BuiltFiles): Artifact {
+    const { sha256 } = this.#built[name]!;
     return { key: `${name}/${sha256}`, sha256 };
   }
 
   /** Returns the files that a host of this kind fetches. */
   artifactsOf(kind: HostKind): Partial<Record<ArtifactName, Artifact>> {
-    return Object.fromEntries(
-      NEEDS[kind].map((name) => [name, this.artifact(name === "host" ? `host-${kind}` : name)]),
-    );
+    return Object.fromEntries(this.#filesOf(kind).map(([name, file]) => [name, this.artifact(file)]));
   }
 
   /** ARNs that a host of this kind may read: every version of its own files, and no other files. */
   readableBy(kind: HostKind): string[] {
-    return NEEDS[kind].map((name) => `${this.bucket.arn}/${name === "host" ? `host-${kind}` : name}/*`);
+    return this.#filesOf(kind).map(([, file]) => `${this.bucket.arn}/${file}/*`);
+  }
+
+  /** The names by which a host of this kind knows its files, and those of the files. */
+  #filesOf(kind: HostKind): (readonly [ArtifactName, keyof BuiltFiles])[] {
+    return NEEDS[kind].map((name) => [name, name === "host" ? `host-${kind}` as const : name] as const)
+      .filter(([, file]) => this.#built[file] !== undefined);
   }
 
   #closeBucket(keyArn: string): void {

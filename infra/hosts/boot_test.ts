@@ -25,6 +25,15 @@ const why = await noMachines();
 /** An unused public address; the test listens there. */
 const ELSEWHERE = "198.51.100.7";
 
+/** A file of one declared view, which counts every event. */
+const DECLARED = `views:
+  - name: by_device
+    description: Every event, by device.
+    window: 5 minutes
+    keys: [device]
+    measures: { clicks: count }
+`;
+
 /** Its line in `systemctl status`. */
 async function status(processor: Machine): Promise<string> {
   return await processor.property("clickstream.service", "StatusText");
@@ -412,8 +421,55 @@ Deno.test({
     await shops.counted("a new release");
   });
 
+  const declare = (text: string) => fleet.upload("views", new TextEncoder().encode(text));
   await step(
-    "a file with a wrong hash is not used; a failing version is rolled back, once",
+    "declared views count exactly from their release on; what was counted is not dropped by accident",
+    async () => {
+      const count = async (rows: string) =>
+        await using(url, async (db) => Number((await db.query<{ n: string }>(`select ${rows}`)).rows[0]!.n));
+      const stored = () => count("sum(stored)::text as n from clickstream.progress");
+      const clicks = () => count("coalesce(sum(clicks), 0)::text as n from clickstream.by_device");
+      const release = () => fleet.release("processor", { COMMIT_EVERY_MS: "500" });
+      const before = await stored();
+      const views = await declare(DECLARED);
+      await release();
+      assert.match(await apply(processor), /runs generation/);
+      await shops.sell(2);
+      await shops.counted("a declared view");
+      assert.ok(await stored() > before);
+      assert.equal(await clicks(), await stored() - before);
+
+      const running = await pid();
+      await declare(DECLARED.replace("5 minutes", "15 minutes"));
+      await release();
+      assert.match(await apply(processor), /the declared views can't be applied, and are not used/);
+      assert.match(
+        await processor.journal("clickstream-views.service"),
+        /this drops the counts of by_device: nothing was changed; add --drop to go on/,
+      );
+      assert.equal(await pid(), running);
+
+      // What was applied stays declared, and a service without the file would count too little.
+      fleet.remove("views");
+      await release();
+      assert.match(await apply(processor), /did not get ready within 300 s, and [0-9a-f]+ is back: .*ExecMainStatus=3/);
+      await processor.active("clickstream.service");
+      assert.match(await apply(processor), /did not get ready on this host, and is not tried again: deploy another/);
+
+      fleet.pretend("views", views);
+      await release();
+      const back = await pid();
+      assert.doesNotMatch(await apply(processor), /generation/);
+      assert.equal(await pid(), back);
+      await shops.sell(2);
+      await shops.counted("the file was left out");
+      assert.equal(await clicks(), await stored() - before);
+      await processor.sh(`! test -e /run/clickstream/administrator`);
+    },
+  );
+
+  await step(
+    "a file with a wrong hash is not used; a failing version is rolled back, once, with its declared views",
     async () => {
       const good = fleet.artifact("clickstream");
       const running = await pid();
@@ -425,6 +481,8 @@ Deno.test({
 
       const script = '#!/bin/sh\n[ "$1" = run ] || exit 0\necho "does not work" >&2\nexit 1\n';
       await fleet.upload("clickstream", new TextEncoder().encode(script));
+      const views = fleet.artifact("views");
+      await declare(`${DECLARED}${DECLARED.replace("views:\n", "").replace("by_device", "again_by_device")}`);
       await release();
       await using shop = await shops.open();
       assert.match(await apply(processor), /did not get ready within 300 s, and [0-9a-f]+ is back: /);
@@ -435,9 +493,12 @@ Deno.test({
       await shop.close();
       await shops.counted("a version that failed");
       fleet.pretend("clickstream", good);
+      fleet.pretend("views", views);
       await release();
       await apply(processor);
       assert.equal(await pid(), back);
+      const tables = "select count(*)::text as n from pg_tables where tablename = 'again_by_device'";
+      assert.deepEqual((await using(url, (db) => db.query(tables))).rows, [{ n: "0" }]);
     },
   );
 });

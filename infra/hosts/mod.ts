@@ -65,6 +65,7 @@ const CONTENTS: Readonly<Record<HostKind, Contents>> = {
       "clickstream.service",
       "clickstream-administrator.service",
       "clickstream-migrate.service",
+      "clickstream-views.service",
       "clickstream-maintain.service",
       "clickstream-maintain.timer",
     ],

@@ -55,7 +55,8 @@ export interface Artifact {
  * `kafka`: a tar of the broker's jars, including the JMX exporter's;
  * `rds-ca`: the certificates of RDS's authorities as PEM;
  * `prometheus`, `node_exporter`, `postgres_exporter`, `grafana`: the makers' archives for the host's architecture;
- * `dashboards`: a tar of Grafana's dashboards, data sources and alert rules, and Prometheus' rules.
+ * `dashboards`: a tar of Grafana's dashboards, data sources and alert rules, and Prometheus' rules;
+ * `views`: the shop's own views, goals and funnels as YAML, if the deployment has `VIEWS_FILE`.
  */
 export type ArtifactName =
   | "clickstream"
@@ -66,7 +67,8 @@ export type ArtifactName =
   | "node_exporter"
   | "postgres_exporter"
   | "grafana"
-  | "dashboards";
+  | "dashboards"
+  | "views";
 
 /**
  * Secrets of Secrets Manager, by ARN. A host knows and may read only those that it needs. RDS creates and rotates
@@ -93,9 +95,11 @@ export interface HostSettings {
   readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
   /**
    * Settings of the binary by name: KAFKA_BROKERS, KAFKA_TOPIC, WORKERS, … None is secret. The host itself sets
-   * KAFKA_TLS_CA, DATABASE_TLS_CA, KAFKA_SASL_PASSWORD and DATABASE_URL.
+   * KAFKA_TLS_CA, DATABASE_TLS_CA, KAFKA_SASL_PASSWORD, DATABASE_URL and VIEWS_FILE.
    */
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether applying `views` may drop what was counted. */
+  readonly mayDropViews?: boolean;
   readonly database: { readonly host: string; readonly port: string; readonly name: string };
   readonly kafka: {
     /** Every broker: its node id, its name, and the SSM parameter to which it writes its certificate (PEM). */

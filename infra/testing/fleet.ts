@@ -29,7 +29,7 @@ export const PASSWORDS = {
 
 const NEEDS: Readonly<Record<HostKind, readonly ArtifactName[]>> = {
   kafka: ["host", "kafka", "node_exporter"],
-  processor: ["host", "clickstream", "rds-ca", "node_exporter"],
+  processor: ["host", "clickstream", "rds-ca", "node_exporter", "views"],
   monitoring: ["host", "rds-ca", "prometheus", "grafana", "dashboards", "node_exporter", "postgres_exporter"],
 };
 
@@ -139,6 +139,11 @@ export class Fleet {
     this.#artifacts.set(name, artifact);
   }
 
+  /** Leaves an artifact out. */
+  remove(name: string): void {
+    this.#artifacts.delete(name);
+  }
+
   /** Releases the current artifacts to all hosts of a kind. */
   async release(kind: HostKind, more: Readonly<Record<string, string>> = {}): Promise<void> {
     const { ports } = this;
@@ -146,7 +151,9 @@ export class Fleet {
     const settings: HostSettings = {
       kind,
       bucket: BUCKET,
-      artifacts: Object.fromEntries(NEEDS[kind].map((name) => [name, artifact(name)])),
+      artifacts: Object.fromEntries(
+        NEEDS[kind].map((name) => [name, artifact(name)]).filter(([, found]) => found !== undefined),
+      ),
       secrets: Object.fromEntries(ALLOWED[kind].map((name) => [name, this.#secrets.get(name)!])),
       environment: {
         KAFKA_BROKERS: `localhost:${ports.broker}`,
