@@ -2,9 +2,9 @@
  * Entry point for `cdktf`: reads the settings and writes every stack as Terraform JSON into cdktf.out.
  * @module
  */
-import { ArtifactsStack, type BuiltFile, type FileName } from "./artifacts.ts";
+import { ArtifactsStack, type BuiltFiles } from "./artifacts.ts";
 import type { App } from "./aws.ts";
-import { builtFiles, NotBuilt, unbuiltFiles } from "./built.ts";
+import { builtFiles, NotBuilt, unbuiltFiles, viewsFile, withViews } from "./built.ts";
 import { DatabaseStack } from "./database.ts";
 import { GeneratorStack } from "./generator.ts";
 import { MonitoringStack } from "./monitoring.ts";
@@ -14,7 +14,7 @@ import { newApp } from "./stack.ts";
 import { StreamStack } from "./stream.ts";
 
 /** Adds all stacks to an application; each gets the stacks that it depends on. */
-export function addStacks(app: App, settings: Settings, built: Readonly<Record<FileName, BuiltFile>>): void {
+export function addStacks(app: App, settings: Settings, built: BuiltFiles): void {
   const network = new NetworkStack(app, settings);
   const artifacts = new ArtifactsStack(app, settings, network, built);
   const database = new DatabaseStack(app, settings, network);
@@ -25,14 +25,15 @@ export function addStacks(app: App, settings: Settings, built: Readonly<Record<F
 }
 
 /** The artifacts; `DEPLOY_UNBUILT=true` synthesizes without them, to look at the stacks. */
-async function filesFor(settings: Settings): Promise<Readonly<Record<FileName, BuiltFile>>> {
+async function filesFor(settings: Settings): Promise<BuiltFiles> {
   const isToLookAt = Deno.env.get("DEPLOY_UNBUILT") === "true";
-  return isToLookAt ? await unbuiltFiles() : await builtFiles(settings.DEPLOY_ARCHITECTURE);
+  const views = viewsFile(settings);
+  return { ...isToLookAt ? await unbuiltFiles() : await builtFiles(settings.DEPLOY_ARCHITECTURE), ...views };
 }
 
 if (import.meta.main) {
   try {
-    const settings = deploySettings();
+    const settings = deploySettings(withViews((name) => Deno.env.get(name)));
     const files = await filesFor(settings);
     const app = newApp();
     addStacks(app, settings, files);

@@ -9,7 +9,7 @@ import { CHOICES } from "./sizes.ts";
 
 /** Settings as recorded. */
 export interface DeploymentRecord {
-  /** As text, by name; empty where an optional one is not set. */
+  /** As text, by name; empty where an optional one is not set. Those of the binary only if they are set. */
   readonly settings: Readonly<Record<string, string>>;
   /** Names of those that were set; the others followed from the size or were defaults. */
   readonly chosen: readonly string[];
@@ -52,7 +52,9 @@ export const recordName = (deployment: string) => `${pathOf(deployment)}/setting
 export function recordOf({ texts, passedOn, chosen }: Settings): DeploymentRecord {
   const all = { ...texts, ...passedOn };
   return {
-    settings: Object.fromEntries(Object.entries(all).filter(([name]) => !NOT_RECORDED.has(name))),
+    settings: Object.fromEntries(
+      Object.entries(all).filter(([name, text]) => !NOT_RECORDED.has(name) && (text !== "" || isOwn(name))),
+    ),
     chosen: chosen.filter((name) => !NOT_RECORDED.has(name)),
   };
 }
@@ -91,7 +93,12 @@ export function resume(record: DeploymentRecord, env: (name: string) => string |
 
 /** A setting that the version before did not have is no difference. */
 function isComparable(record: DeploymentRecord, name: string): boolean {
-  return name in record.settings || !name.startsWith("DEPLOY_");
+  return name in record.settings || !isOwn(name);
+}
+
+/** Whether it is a setting of the deployment, and not one of the binary. */
+function isOwn(name: string): boolean {
+  return name.startsWith("DEPLOY_");
 }
 
 /** Settings that change with a named one. */

@@ -51,6 +51,22 @@ const CASES: readonly {
     is: { DEPLOY_RATE: "5" },
   },
   { deployed: {}, env: { KAFKA_PARTITIONS: "12" }, refused: ["KAFKA_PARTITIONS"] },
+  // The same path with another content is another setting.
+  { deployed: { VIEWS_FILE: "a.yaml#1f" }, env: {}, is: { VIEWS_FILE: "a.yaml#1f" } },
+  { deployed: { VIEWS_FILE: "a.yaml#1f" }, env: { VIEWS_FILE: "a.yaml#2e" }, refused: ["VIEWS_FILE"] },
+  { deployed: {}, env: { VIEWS_FILE: "a.yaml#1f" }, refused: ["VIEWS_FILE"] },
+  {
+    deployed: { VIEWS_FILE: "a.yaml#1f" },
+    env: { VIEWS_FILE: "a.yaml#2e", DEPLOY_CHANGE: "VIEWS_FILE" },
+    changes: ["VIEWS_FILE"],
+    is: { VIEWS_FILE: "a.yaml#2e" },
+  },
+  {
+    deployed: { VIEWS_FILE: "a.yaml#1f" },
+    env: { DEPLOY_CHANGE: "VIEWS_FILE" },
+    changes: ["VIEWS_FILE"],
+    is: { VIEWS_FILE: "" },
+  },
   { deployed: {}, env: { DEPLOY_ALARM_EMAIL: "a@example.org" }, refused: ["DEPLOY_ALARM_EMAIL"] },
 ];
 
@@ -158,6 +174,16 @@ Deno.test("record: what holds data is never destroyed unless it or the deploymen
     all.filter((name) => !name.includes("kafka-3")),
   );
   assert.deepEqual(await protectedNames({ DEPLOY_DESTROY: "clickstream" }), []);
+});
+
+Deno.test("record: processors drop what declared views counted only if it is named", async () => {
+  const mayDrop = async (choices: Readonly<Record<string, string>>) =>
+    (await synthesize({ DEPLOY_SIZE: "small", VIEWS_FILE: "views", ...choices })).resources("aws_ssm_parameter")
+      .filter(({ is }) => (is["value"] as string).includes('"mayDropViews":true')).map(({ name }) => name);
+  assert.deepEqual(await mayDrop({}), []);
+  const [processor, ...others] = await mayDrop({ DEPLOY_DESTROY: "database/views" });
+  assert.match(processor!, /^processor-1_release/);
+  assert.deepEqual(others, []);
 });
 
 Deno.test("record: every region and deployment has a state of its own", async () => {

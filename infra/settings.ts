@@ -190,6 +190,12 @@ export const SETTINGS = {
     allowed: A_REGION,
     about: "where that bucket is; without it in AWS_REGION",
   },
+  VIEWS_FILE: {
+    schema: z.string().max(1024),
+    default: null,
+    allowed: "the path of a YAML file",
+    about: "file of the shop's own views, goals and funnels, which hosts apply to the database and count by",
+  },
   DEPLOY_CHANGE: {
     schema: parsed(settingNames),
     default: "",
@@ -209,7 +215,7 @@ export type SettingName = keyof typeof SETTINGS;
 
 type Value<D extends Setting> = z.output<D["schema"]> | (D extends { readonly default: null } ? null : never);
 
-/** Settings of the binary that the deployment defines: it knows its hosts, certificates, users and database. */
+/** Settings of the binary that the deployment defines: it knows its hosts, their files, its users and its database. */
 export const MADE_HERE = [
   "KAFKA_BROKERS",
   "KAFKA_TLS_CA",
@@ -222,17 +228,16 @@ export const MADE_HERE = [
   "HTTP_LISTEN",
   "HTTP_HOSTS",
   "LOG_FORMAT",
+  "VIEWS_FILE",
 ] as const satisfies readonly OfBinary[];
 
 /**
  * Settings of the binary that hosts do not get: those of logins that the deployment does not use, those of telemetry, since
- * hosts have no collector and no way to one, and a file that they do not have. Some are secrets, which must not stand in
- * Terraform's state.
+ * hosts have no collector and no way to one. Some are secrets, which must not stand in Terraform's state.
  */
 export const LEFT_OUT: readonly string[] = [
   ...Object.keys({ ...KAFKA_LOGIN_SETTINGS, ...AWS_SETTINGS, ...TELEMETRY }),
   "DATABASE_AUTH",
-  "VIEWS_FILE",
 ].filter((name) => !MADE_HERE.some((made) => made === name));
 
 /** Settings of the binary that are passed on to the hosts: all others. */

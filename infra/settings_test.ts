@@ -61,8 +61,11 @@ Deno.test("infra: the binary's settings are passed on under their own names", ()
     DATABASE_URL: "postgres://h/d",
     OTEL_EXPORTER_OTLP_HEADERS: "authorization=secret",
     KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: "secret",
+    VIEWS_FILE: "views.yaml",
   });
   assert.deepEqual(settings.passedOn, { KAFKA_TOPIC: "clicks", WORKERS: "2" });
+  // Hosts have the file elsewhere.
+  assert.deepEqual([settings.VIEWS_FILE, settings.chosen.includes("VIEWS_FILE")], ["views.yaml", true]);
 });
 
 Deno.test("infra: every setting of the binary that hosts read is passed on, defined here or left out", async () => {
@@ -177,7 +180,7 @@ Deno.test("infra: several invalid settings are reported at once", () => {
 
 Deno.test("infra: every setting has a description and allowed values", () => {
   for (const [name, { about, allowed }] of Object.entries(SETTINGS)) {
-    assert.match(name, /^(DEPLOY_[A-Z_]+|AWS_REGION)$/);
+    assert.match(name, /^(DEPLOY_[A-Z_]+|AWS_REGION|VIEWS_FILE)$/);
     assert.ok(about.length > 10 && allowed.length > 3, name);
   }
 });
@@ -185,13 +188,21 @@ Deno.test("infra: every setting has a description and allowed values", () => {
 Deno.test("infra: synthesis reports invalid settings and exits with 2", async () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const args = ["run", "--allow-all", "--quiet", "infra/main.ts"];
-  const env = { DEPLOY_BROKERS: "2" };
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, env, cwd: root }).output();
-  assert.equal(code, 2);
-  assert.equal(
-    new TextDecoder().decode(stderr),
-    '1 setting is invalid:\n  DEPLOY_BROKERS is "2"; it must be 1 or 3\n',
-  );
+  const cases: readonly (readonly [env: Record<string, string>, line: RegExp])[] = [
+    [{ DEPLOY_BROKERS: "2" }, /^DEPLOY_BROKERS is "2"; it must be 1 or 3$/],
+    [
+      { VIEWS_FILE: "LICENSE" },
+      /^VIEWS_FILE is "LICENSE" \(line 1, column 1: .*\); it must be a file of declared views/,
+    ],
+  ];
+  for (const [env, line] of cases) {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, env, cwd: root }).output();
+    assert.equal(code, 2);
+    const [count, found, ...more] = new TextDecoder().decode(stderr).trim().split("\n");
+    assert.equal(count, "1 setting is invalid:");
+    assert.match(found!.trim(), line);
+    assert.deepEqual(more, []);
+  }
 });
 
 Deno.test("infra: the regions are those whose databases the hosts can verify", () => {

@@ -33,10 +33,12 @@ Deno.test("infra: the size small synthesizes exactly the expected stacks", async
 });
 
 for (
-  const choices of [{ DEPLOY_SIZE: "dev" }, { DEPLOY_SIZE: "production" }, {
-    DEPLOY_SIZE: "small",
-    DEPLOY_EGRESS: "nat",
-  }]
+  const choices of [
+    { DEPLOY_SIZE: "dev" },
+    { DEPLOY_SIZE: "production" },
+    { DEPLOY_SIZE: "small", DEPLOY_EGRESS: "nat" },
+    { DEPLOY_SIZE: "small", VIEWS_FILE: "views" },
+  ]
 ) {
   const name = Object.values(choices).join("-");
   Deno.test(`infra: ${name} differs from small exactly as expected`, async () => {

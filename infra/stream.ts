@@ -20,6 +20,9 @@ const KAFKA_DATA = "/var/lib/kafka";
 /** Share of a broker's memory for its heap; the rest caches the log. */
 const HEAP = 3 / 8;
 
+/** The tables of declared views, as what holds data is named. */
+const DECLARED_VIEWS = "database/views";
+
 /** What every host knows about the others. */
 export type Shared = Pick<HostSettings, "database" | "kafka" | "targets">;
 
@@ -138,6 +141,7 @@ export class StreamStack extends AwsStack {
       certificates: this.certificates,
       release: {
         ...this.shared,
+        ...(this.settings.DEPLOY_DESTROY.includes(DECLARED_VIEWS) ? { mayDropViews: true } : {}),
         environment: {
           ...this.environment("processor"),
           HTTP_LISTEN: `0.0.0.0:${PORTS.processor}`,

@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type BuiltFile, type FileName, FILES } from "../artifacts.ts";
+import { type BuiltFiles, FILES } from "../artifacts.ts";
 import { addStacks } from "../main.ts";
 import { deploySettings } from "../settings.ts";
 import { newApp } from "../stack.ts";
@@ -52,7 +52,8 @@ export async function synthesizeAnew(choices: Readonly<Record<string, string>>):
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   const app = newApp(folder);
   const all: Readonly<Record<string, string>> = { ...EMAIL, ...choices };
-  addStacks(app, deploySettings((name) => all[name]), await namedFiles(folder));
+  const settings = deploySettings((name) => all[name]);
+  addStacks(app, settings, await namedFiles(folder, settings.VIEWS_FILE !== null));
   app.synth();
   const stacks = new Map<string, JsonObject>();
   for (const stack of STACKS) {
@@ -76,13 +77,13 @@ function resourcesOf(stack: string, all: JsonObject, wanted?: string): Resource[
   );
 }
 
-async function namedFiles(folder: string): Promise<Record<FileName, BuiltFile>> {
-  const entries = await Promise.all(FILES.map(async (name) => {
+async function namedFiles(folder: string, hasViews: boolean): Promise<BuiltFiles> {
+  const entries = await Promise.all([...FILES, ...hasViews ? ["views"] : []].map(async (name) => {
     const path = `${folder}/${name}`;
     await Deno.writeTextFile(path, name);
     return [name, { path, sha256: createHash("sha256").update(name).digest("hex") }] as const;
   }));
-  return Object.fromEntries(entries) as Record<FileName, BuiltFile>;
+  return Object.fromEntries(entries) as unknown as BuiltFiles;
 }
 
 function withoutNotes(value: Json): Json {

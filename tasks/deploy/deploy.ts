@@ -4,7 +4,7 @@
  * continues without asking. `--destroy stream/kafka-3/data` names what holds data and may be lost.
  * @module
  */
-import { builtFiles } from "../../infra/built.ts";
+import { builtFiles, viewsFile, withViews } from "../../infra/built.ts";
 import { type Difference, resume } from "../../infra/record.ts";
 import { deploySettings, type Settings } from "../../infra/settings.ts";
 import { table } from "../../processor/status/text.ts";
@@ -116,13 +116,15 @@ async function check(): Promise<void> {
 
 /** Deploys; returns false if it was declined. */
 async function deploy(args: readonly string[]): Promise<boolean> {
-  const { yes, env } = readOptions(args, ["change", "destroy"]);
-  const { AWS_REGION: region } = identity(env);
+  const { yes, env: given } = readOptions(args, ["change", "destroy"]);
+  const { AWS_REGION: region } = identity(given);
+  const env = withViews(given);
   const missing = await faultsOfPrograms();
   if (missing.length > 0) throw new Error(missing.join("\n"));
   const aws = new Aws(region);
   console.log(`account ${await accountOf(aws)}`);
   const { settings, record, changes } = await settingsToDeploy(aws, env);
+  const views = viewsFile(settings);
   const faults = await faultsOfAccount(aws, settings, console.error);
   if (faults.length > 0) throw new Error(faults.join("\n"));
   console.log(describeDeployment(settings, await costOf(settings)));
@@ -131,7 +133,7 @@ async function deploy(args: readonly string[]): Promise<boolean> {
   );
   await check();
   await makeArtifacts(settings.DEPLOY_ARCHITECTURE);
-  const files = await builtFiles(settings.DEPLOY_ARCHITECTURE);
+  const files = { ...await builtFiles(settings.DEPLOY_ARCHITECTURE), ...views };
   synthesize(settings, files);
   const stacks = await openStacks();
   await assertSameDeployment(stacks, record, settings);
@@ -141,7 +143,7 @@ async function deploy(args: readonly string[]): Promise<boolean> {
   });
   if (outcome === "declined") return false;
   const outputs = await outputsOf(stacks);
-  await waitUntilSeen(aws, outputs, files.clickstream.sha256);
+  await waitUntilSeen(aws, outputs, files);
   console.log(waysIn(outputs, region));
   const { DEPLOY_ALARM_EMAIL: email, DEPLOY_NAME: name, DEPLOY_SIZE: size } = settings;
   // Production must not run without anybody who is told; elsewhere it is only said.

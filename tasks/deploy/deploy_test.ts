@@ -10,29 +10,47 @@ import { judge, type Outputs, type Verdict, waysIn } from "./hosts.ts";
 const SHA = "a".repeat(64);
 const NEW = `/opt/clickstream/store/clickstream-${SHA}/clickstream`;
 const OLD = NEW.replaceAll("a", "b");
+const VIEWS = "c".repeat(64);
+const DECLARED = `/opt/clickstream/store/views-${VIEWS}/views`;
 const status = (state: string, stored: number, reason: string | null = null) =>
   JSON.stringify({ state, reason, totals: { stored } });
 const waiting = (why: string): Verdict => ({ done: false, failed: false, why });
 
-const ANSWERS: readonly (readonly [answer: string, verdict: Verdict])[] = [
-  [`${NEW}\ntaken\n${status("running", 5)}\n`, { done: true }],
-  [`${NEW}\nrefused\n${status("running", 5)}\n`, { done: true }],
-  [`${NEW}\ntaken\n${status("running", 0)}\n`, waiting("no event has come yet")],
-  [`${NEW}\ntaken\n${status("waiting", 5, "Kafka can't be reached")}`, waiting("Kafka can't be reached")],
-  [`${NEW}\ntaken\n{}`, waiting("it is starting")],
-  [`${NEW}\ntaken\nnonsense`, waiting("it doesn't say how it is")],
-  [`${OLD}\ntaken\n${status("running", 5)}`, waiting("it hasn't taken the new version yet")],
-  [`${OLD}\nrefused\n${status("running", 5)}`, {
-    done: false,
-    failed: true,
-    why: "the new version didn't get ready, and the one before runs on",
-  }],
-  ["none\ntaken\n{}", waiting("it hasn't taken the new version yet")],
+const REFUSED: Verdict = {
+  done: false,
+  failed: true,
+  why: "the new version didn't get ready, and the one before runs on",
+};
+
+const ANSWERS: readonly (readonly [answer: string, verdict: Verdict, views?: string])[] = [
+  [`${NEW}\nnone\ntaken\n${status("running", 5)}\n`, { done: true }],
+  [`${NEW}\nnone\nrefused\n${status("running", 5)}\n`, { done: true }],
+  [`${NEW}\nnone\ntaken\n${status("running", 0)}\n`, waiting("no event has come yet")],
+  [`${NEW}\nnone\ntaken\n${status("waiting", 5, "Kafka can't be reached")}`, waiting("Kafka can't be reached")],
+  [`${NEW}\nnone\ntaken\n{}`, waiting("it is starting")],
+  [`${NEW}\nnone\ntaken\nnonsense`, waiting("it doesn't say how it is")],
+  [`${OLD}\nnone\ntaken\n${status("running", 5)}`, waiting("it hasn't taken the new version yet")],
+  [`${OLD}\nnone\nrefused\n${status("running", 5)}`, REFUSED],
+  ["none\nnone\ntaken\n{}", waiting("it hasn't taken the new version yet")],
   ["", waiting("it hasn't taken the new version yet")],
+  // Declared views are a part of the version.
+  [`${NEW}\n${DECLARED}\ntaken\n${status("running", 5)}`, { done: true }, VIEWS],
+  [`${NEW}\nnone\ntaken\n${status("running", 5)}`, waiting("it hasn't taken the new version yet"), VIEWS],
+  [
+    `${NEW}\nnone\nundeclared\n${status("running", 5)}`,
+    waiting("it could not apply the declared views, and tries again: journalctl -u clickstream-views says why"),
+    VIEWS,
+  ],
+  // They were left out, and the database has them.
+  [`${NEW}\n${DECLARED}\nrefused\n${status("running", 5)}`, REFUSED],
 ];
 
-Deno.test("deploy: a host's answer is judged by its version and its events", () => {
-  for (const [answer, verdict] of ANSWERS) assert.deepEqual(judge(answer, SHA), verdict, answer);
+Deno.test("deploy: a host's answer is judged by its version, its views and its events", () => {
+  const file = (sha256: string) => ({ path: "", sha256 });
+  for (const [answer, verdict, views] of ANSWERS) {
+    const files = { clickstream: file(SHA), ...views === undefined ? {} : { views: file(views) } };
+    assert.deepEqual(judge(answer, files), verdict, answer);
+  }
 });
 
 Deno.test("deploy: every way in is a command that forwards a port", () => {

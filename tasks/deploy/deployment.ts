@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { BuiltFile, FileName } from "../../infra/artifacts.ts";
+import type { BuiltFiles } from "../../infra/artifacts.ts";
 import { addStacks } from "../../infra/main.ts";
 import { type DeploymentRecord, recordName } from "../../infra/record.ts";
 import { deploySettings, type Settings, WrongSettings } from "../../infra/settings.ts";
@@ -77,7 +77,7 @@ export async function readRecord(aws: Aws, deployment: string): Promise<Deployme
 /** Synthesizes the stacks into a folder. */
 export function synthesize(
   settings: Settings,
-  files: Readonly<Record<FileName, BuiltFile>>,
+  files: BuiltFiles,
   out = OUT,
 ): void {
   Deno.mkdirSync(out, { recursive: true });

@@ -3,6 +3,7 @@
  * @module
  */
 import { setTimeout } from "node:timers/promises";
+import type { BuiltFiles } from "../../infra/artifacts.ts";
 import { PORTS } from "../../infra/hosts/settings.ts";
 import type { Aws } from "./aws.ts";
 
@@ -16,10 +17,15 @@ export interface Outputs {
   readonly monitoring: { readonly monitoring: string; readonly grafana_password: string };
 }
 
-/** Commands for a processor's host: its running version, a rolled-back version, and its status. */
+/**
+ * Commands for a processor's host: its running version, its declared views, whether a version was rolled back or views could
+ * not be applied, and its status.
+ */
 const ASK = [
   "readlink /opt/clickstream/current/clickstream || echo none",
-  "test -e /opt/clickstream/refused && echo refused || echo taken",
+  "readlink /opt/clickstream/current/views.yaml || echo none",
+  "if test -e /opt/clickstream/refused; then echo refused; " +
+  "elif systemctl --quiet is-failed clickstream-views; then echo undeclared; else echo taken; fi",
   `curl -sf http://127.0.0.1:${PORTS.processor}/api/status || echo '{}'`,
 ];
 
@@ -30,14 +36,19 @@ export type Verdict = { readonly done: true } | {
   readonly why: string;
 };
 
-/** Judges a host's answer to `ASK`: it must run this version, and must have stored events since it started. */
-export function judge(answer: string, sha256: string): Verdict {
-  const [link = "", taken = "", ...rest] = answer.trim().split("\n");
+/** Judges a host's answer to `ASK`: it must run this version with these views, and have stored events since it started. */
+export function judge(answer: string, { clickstream, views }: Pick<BuiltFiles, "clickstream" | "views">): Verdict {
+  const [version = "", declared = "", taken = "", ...rest] = answer.trim().split("\n");
   const waiting = (why: string): Verdict => ({ done: false, failed: false, why });
-  if (!link.includes(sha256)) {
-    return taken === "refused"
-      ? { done: false, failed: true, why: "the new version didn't get ready, and the one before runs on" }
-      : waiting("it hasn't taken the new version yet");
+  if (!version.includes(clickstream.sha256) || !declared.includes(views?.sha256 ?? "none")) {
+    if (taken === "refused") {
+      return { done: false, failed: true, why: "the new version didn't get ready, and the one before runs on" };
+    }
+    return waiting(
+      taken === "undeclared"
+        ? "it could not apply the declared views, and tries again: journalctl -u clickstream-views says why"
+        : "it hasn't taken the new version yet",
+    );
   }
   try {
     const { state, reason, totals } = JSON.parse(rest.join("\n")) as {
@@ -79,12 +90,16 @@ async function ask(aws: Aws, instance: string): Promise<string> {
 }
 
 /** Waits until every processor runs this version and has stored events. */
-export async function waitUntilSeen(aws: Aws, { stream }: Outputs, sha256: string): Promise<void> {
+export async function waitUntilSeen(
+  aws: Aws,
+  { stream }: Outputs,
+  files: Pick<BuiltFiles, "clickstream" | "views">,
+): Promise<void> {
   const untilMs = Date.now() + SEEN_WITHIN_MS;
   for (const instance of stream.processors) {
     for (let said = "";;) {
       const verdict = await ask(aws, instance).then(
-        (answer) => judge(answer, sha256),
+        (answer) => judge(answer, files),
         (error: Error) => ({
           done: false as const,
           failed: false,
