@@ -107,6 +107,8 @@ const STEPS: readonly (Step | "new host" | Elsewhere)[] = [
   // Nothing restarts for views that can't be applied, but it is tried again.
   { version: "v3", views: "a_c", done: ["apply a c by v3", REFUSED_VIEWS] },
   { version: "v3", views: "a_c", done: ["apply a c by v3", REFUSED_VIEWS] },
+  // The release has changed meanwhile.
+  { version: "broken", views: "a_b_c", done: ["run broken with a b: 1", "run v3 with a b: 0", back(1)] },
   { version: "v4", views: "a_c", done: ["run v4 with a b: 0", "apply a c by v4", REFUSED_VIEWS] },
   { version: "v4", views: "a_c", mayDrop: true, done: ["apply a c by v4--drop", "run v4 with a c: 0"] },
   { version: "v4", views: "a_c", done: [] },
