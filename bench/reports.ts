@@ -55,7 +55,7 @@ const RUNS = 3;
 
 /** Slow panels: they are under closed headings and say so. */
 const SLOW = ["Channels", "Sources and campaigns"]
-  .concat(["Custom funnel", "Products", "Searches", "Orders", "Stored events by table"]);
+  .concat(["Custom funnel", "First pages", "Last pages", "Products", "Searches", "Orders", "Stored events by table"]);
 
 function reports(now: Date): Timed[] {
   const names = ["conversion", "top_pages", "devices", "regions", "activity_heatmap", "funnel"]
@@ -82,7 +82,8 @@ function reports(now: Date): Timed[] {
       ...days === 1
         ? [
           // What reads raw events has no target.
-          ...["paths", "products", "orders", "searches"].map((name) => untargeted(call(name, range, days))),
+          ...["products", "orders", "searches"].map((name) => untargeted(call(name, range, days))),
+          untargeted(call("paths", `${range}, 3, 'start'`, days)),
           call("unusual_hours", `'${now.toISOString()}'`, days),
           untargeted(call("funnel", `${range}, ${steps}`, days)),
         ]

@@ -140,7 +140,8 @@ Deno.test("the linter finds nothing wrong with any number of repeated panels", (
   for (const view of [[], ["a"], ["a", "b"], ["a", "b", "c", "d", "e"]]) {
     const copies = withRepeats(views, { view });
     assert.deepEqual(lint(copies), [], `${view}`);
-    assert.deepEqual(panelsOf(copies).slice(1).map(({ title }) => title), view.length === 0 ? [""] : view);
+    const repeated = panelsOf(copies).slice(panelsOf(views).length - 1);
+    assert.deepEqual(repeated.map(({ title }) => title), view.length === 0 ? [""] : view);
   }
 });
 
