@@ -124,17 +124,20 @@ insert into clickstream.active_users
 select start, start + interval '5 minutes', 3 * users, ${state("3 * users")}
 from (select date_trunc('minute', time) as start, count(distinct user_id) as users from click group by 1) m;`;
 
+/** The step of the funnel of all sessions, and of the declared one. */
+const FUNNEL_STEP = "1 + (carted_at is not null)::integer + coalesce(bought_at >= carted_at, false)::integer";
+
 const SESSIONS = `
 insert into clickstream.sessions (user_id, session_id, started_at, ended_at, events, page_views, entry_page, exit_page,
   device, region, carts, purchases, revenue_cents, funnel_step, first_event_id, entry_at, entry_event_id, exit_at,
   exit_event_id, funnel_state, source, medium, campaign, bot_events, is_bot, goal_filled, goal_bought, funnel_order)
 select user_id, session_id, started_at, ended_at, events, page_views, entry_page, exit_page, device, region, carts,
-  purchases, revenue_cents, 1 + (carted_at is not null)::integer + coalesce(bought_at >= carted_at, false)::integer,
+  purchases, revenue_cents, ${FUNNEL_STEP},
   md5(n::text), started_at, md5(n::text), ended_at, md5(n::text), null,
   case when site is null then '(direct)' else coalesce((array['google', 'instagram.com', 'newsletter'])[site + 1], 'site-' || site || '.example') end,
   case when site is null then '(none)' when campaign is null then 'referral' else 'cpc' end,
   case when site is not null then 'campaign-' || campaign end, case when is_bot then events else 0 end, is_bot,
-  carts, purchases, 1 + (carted_at is not null)::integer + coalesce(bought_at >= carted_at, false)::integer
+  carts, purchases, ${FUNNEL_STEP}
 from (
   select n, user_id, session_id, device, region, site, campaign, is_bot, min(time) as started_at, max(time) as ended_at, count(*) as events,
     count(*) filter (where type = 'page_view') as page_views, min(page) as entry_page, max(page) as exit_page,

@@ -7,23 +7,13 @@ import { USER_COLORS } from "./colors.ts";
 import { dashboard, dayOf, one, timeZoneOfDays, typed } from "./dashboard.ts";
 import { bars, heat, number, ranking, table, TIME } from "./panel.ts";
 import { rows } from "./query.ts";
+import { RATES, STEPS } from "./scope.ts";
 
 const RANGE = "$__timeFrom(), $__timeTo()";
 /** The days of the shop's time zone that the time range touches, half-open. */
 const DAYS = `${dayOf("$__timeFrom()")}, ${dayOf("$__timeTo()")} + 1`;
 const NO_SESSION = "No session began in this time range";
 const BY_START = "For sessions that began in this time range.";
-
-const RATES = {
-  step: { width: 110 },
-  sessions: { unit: "locale", width: 80 },
-  "step rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
-  "overall rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
-} as const;
-
-/** The first step has no previous one, and a cell without a number would have the bar of 0. */
-const STEPS = `name as step, sessions, case when step = 1 then overall_rate else step_rate end as "step rate",
-  overall_rate as "overall rate"`;
 
 const FUNNEL =
   "Steps in a session, in event-time order: a page_view, then an add_to_cart at the same time or later, then a " +

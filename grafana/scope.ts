@@ -42,3 +42,18 @@ export const OF_CHOSEN = "Of people, on the devices and in the regions chosen ab
 export const OF_ALL = "Of people, on all devices and in all regions: not stored per device or region.";
 /** Text of a panel without events. */
 export const NOTHING = "No events in this time range";
+
+/** Columns of a table with the steps of a funnel. */
+export const RATES = {
+  step: { width: 110 },
+  sessions: { unit: "locale", width: 80 },
+  "step rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
+  "overall rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
+} as const;
+
+/**
+ * SQL of the columns of a funnel's report that `RATES` describes. The first step has no previous one, and a cell without a
+ * number would have the bar of 0.
+ */
+export const STEPS = `name as step, sessions, case when step = 1 then overall_rate else step_rate end as "step rate",
+  overall_rate as "overall rate"`;

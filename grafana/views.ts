@@ -7,7 +7,7 @@ import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { dashboard, found, foundOne, timeZoneOfDays } from "./dashboard.ts";
 import { lines, perValue, table } from "./panel.ts";
 import { rows, series } from "./query.ts";
-import { RANGE, STEP } from "./scope.ts";
+import { RANGE, RATES, STEP, STEPS } from "./scope.ts";
 
 /** The value of variable `measure` for the first number of each view; no measure can be called so. */
 const FIRST = "first of each view";
@@ -17,6 +17,8 @@ const IS_NUMBER = "m.computes !~ '^(first|last) '";
 
 const BY_START =
   "Of people, by the start of the session. Before: in the time before, as many whole days, or the same length.";
+
+const ADD_IT = "add it to the file of declared views, and run clickstream views apply FILE (docs/views.md)";
 
 const NONE = "No view is declared: write a file, and run clickstream views apply FILE (docs/views.md)";
 
@@ -45,8 +47,7 @@ const goals = table(
     description:
       "For each declared goal: the sessions that reached it, their share of all sessions, and how often it was " +
       `reached. ${BY_START}`,
-    empty:
-      "No goal is declared: add it to the file of declared views, and run clickstream views apply FILE (docs/views.md)",
+    empty: `No goal is declared: ${ADD_IT}`,
   },
   rows(`
 select goal, conversions as sessions, conversion_rate as "share", previous_conversion_rate as "share before", times,
@@ -68,19 +69,15 @@ const funnels = table(
     description:
       "For each step of each declared funnel: the sessions that reached it, their share of those that reached " +
       `the previous step, 100 % for the first, and the first step. ${BY_START}`,
-    empty:
-      "No funnel is declared: add it to the file of declared views, and run clickstream views apply FILE (docs/views.md)",
+    empty: `No funnel is declared: ${ADD_IT}`,
   },
   rows(`
-select funnel, name as step, sessions, case when step = 1 then overall_rate else step_rate end as "step rate",
-  overall_rate as "overall rate", previous_overall_rate as "overall before"
+select funnel, ${STEPS}, previous_overall_rate as "overall before"
 from clickstream.funnels_compared(${RANGE})`),
   {
     funnel: { width: 130 },
-    step: { width: 110 },
+    ...RATES,
     sessions: { unit: "locale", width: 90 },
-    "step rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
-    "overall rate": { unit: "percentunit", decimals: 1, as: "gauge", max: 1 },
     "overall before": { unit: "percentunit", decimals: 1, width: 120 },
   },
 );
