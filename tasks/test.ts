@@ -11,12 +11,29 @@ import { installPackages } from "./packages.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** Numbers of passed and failed tests in a JUnit report. */
-function countsOf(report: string): Counts {
-  const number = (name: string) => Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(report)?.[1] ?? NaN);
-  const failed = number("failures") + number("errors");
-  const skipped = report.match(/<skipped/g)?.length ?? 0;
-  return { passed: number("tests") - failed - skipped, failed };
+/** What a JUnit report says of tests and their steps. */
+export interface Outcome {
+  readonly passed: number;
+  /** Of each failed one: its file, its name, and what went wrong. */
+  readonly failures: readonly string[];
+}
+
+/** Reads a JUnit report; null if it is not whole, as after a crash. */
+export function outcomeOf(report: string): Outcome | null {
+  if (!report.includes("</testsuites>")) return null;
+  const cases = [...report.matchAll(/<testcase name="([^"]*)" classname="([^"]*)"[^>]*>(.*?)<\/testcase>/gs)];
+  const failures = cases.flatMap(([, name, file, body]) => {
+    const message = /<(?:failure|error) message="([^"]*)"/.exec(body!)?.[1];
+    return message === undefined ? [] : [unescaped(`${file}: ${name}: ${message.trimEnd()}`)];
+  });
+  const skipped = cases.filter(([, , , body]) => body!.includes("<skipped")).length;
+  return { passed: cases.length - skipped - failures.length, failures };
+}
+
+/** Text of an XML attribute. */
+function unescaped(text: string): string {
+  const characters: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(\w+);/g, (entity, name) => characters[name] ?? entity);
 }
 
 /** Boots machines, applies all stacks, and builds in copies of the repository: each takes minutes. */
@@ -47,13 +64,8 @@ async function halves(): Promise<string[][]> {
   return [tests.filter((path) => FIRST_HALF.test(path)), tests.filter((path) => !FIRST_HALF.test(path))];
 }
 
-interface Counts {
-  readonly passed: number;
-  readonly failed: number;
-}
-
-/** Runs tests; returns how many passed and failed. */
-async function run(args: readonly string[], stdout: "inherit" | "piped"): Promise<Counts> {
+/** Runs tests; returns how they went. */
+async function run(args: readonly string[], stdout: "inherit" | "piped"): Promise<Outcome> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   try {
     const command = new Deno.Command(Deno.execPath(), {
@@ -63,10 +75,10 @@ async function run(args: readonly string[], stdout: "inherit" | "piped"): Promis
       stderr: stdout,
     });
     const code = stdout === "inherit" ? (await command.spawn().status).code : await printed(command);
-    const { passed, failed } = countsOf(await Deno.readTextFile(report));
     // A module that can't be loaded, or a crash, fails the run without a failed test.
-    if (Number.isNaN(failed)) return { passed: 0, failed: 1 };
-    return { passed, failed: code === 0 ? failed : Math.max(1, failed) };
+    const { passed, failures } = outcomeOf(await Deno.readTextFile(report)) ?? { passed: 0, failures: [] };
+    const crash = `the tests ended with exit code ${code}, see above: ${args[0]} …`;
+    return { passed, failures: code === 0 || failures.length > 0 ? failures : [crash] };
   } finally {
     await Deno.remove(report);
   }
@@ -88,11 +100,11 @@ async function main(): Promise<number> {
     const groups = args.length > 0 ? [args] : await halves();
     const results = await Promise.all(groups.map((args, n) => run(args, n === 0 ? "inherit" : "piped")));
     if (Deno.args.includes("--all")) results.push(await run(SLOW, "inherit"));
-    const [passed, failed] = (["passed", "failed"] as const).map((of) =>
-      results.reduce((sum, each) => sum + each[of], 0)
-    );
-    console.log(`${passed} passed, ${failed} failed`);
-    return failed === 0 && passed! > 0 ? 0 : 1;
+    const passed = results.reduce((sum, each) => sum + each.passed, 0);
+    const failures = results.flatMap((each) => each.failures);
+    for (const failure of failures) console.log(`failed: ${failure}`);
+    console.log(`${passed} passed, ${failures.length} failed`);
+    return failures.length === 0 && passed > 0 ? 0 : 1;
   } catch (error) {
     console.error(error);
     console.log("0 passed, 1 failed");

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { Kafka, logLevel } from "kafkajs";
 import type { KafkaSettings } from "../kafka/producer.ts";
 import { Simulator } from "../../generator/simulator.ts";
 import type { Counts } from "../../generator/records.ts";
 import { startKafka } from "../../testing/servers/kafka.ts";
-import { readTopic } from "../testing/fakes/log.ts";
+import { readTopic, writtenTo } from "../testing/fakes/log.ts";
 import { WrongUse } from "./cli/exit.ts";
 import { generate, type GenerateOptions } from "./generate.ts";
 import { GENERATE_DEFAULTS } from "./cli/options.ts";
@@ -115,13 +114,7 @@ Deno.test("generate and produce send to Kafka", leaky, async (t) => {
   const settings = (topic: string): KafkaSettings => ({ brokers: [broker.bootstrap], topic, partitions: 2 });
 
   /** Number of records in a topic. */
-  async function sizeOf(topic: string): Promise<number> {
-    const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin();
-    await admin.connect();
-    const ends = await admin.fetchTopicOffsets(topic);
-    await admin.disconnect();
-    return ends.reduce((sum, { high }) => sum + Number(high), 0);
-  }
+  const sizeOf = (topic: string) => writtenTo([broker.bootstrap], topic);
 
   /** The values of all records of a topic, in order. */
   async function valuesOf(topic: string): Promise<string[]> {

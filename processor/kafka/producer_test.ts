@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { setTimeout } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
-import { type Admin, Kafka, logLevel } from "kafkajs";
+import { Kafka, logLevel } from "kafkajs";
 import { freePort } from "../../testing/servers/child.ts";
 import { type Broker, startKafka, USER } from "../../testing/servers/kafka.ts";
 import { type KafkaRecord, type KafkaSettings, produce } from "./producer.ts";
 import { MAX_LINE_BYTES } from "../../generator/ndjson.ts";
 import { Simulator } from "../../generator/simulator.ts";
+import { writtenTo } from "../testing/fakes/log.ts";
 
 // kafkajs leaves timers behind when it disconnects.
 const leaky = { sanitizeOps: false, sanitizeResources: false };
@@ -22,25 +22,9 @@ interface Kept {
 }
 
 /** All records of a topic, by partition and then by offset. */
-/** The offsets of a topic. A broker may not know yet that it leads a partition of a new topic. */
-async function offsets(admin: Admin, topic: string): ReturnType<Admin["fetchTopicOffsets"]> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await admin.fetchTopicOffsets(topic);
-    } catch (error) {
-      if (tries === 20) throw error;
-      await setTimeout(100);
-    }
-  }
-}
-
 async function read(bootstrap: string, topic: string): Promise<Kept[]> {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
-  const admin = kafka.admin();
-  await admin.connect();
-  const ends = await offsets(admin, topic);
-  await admin.disconnect();
-  let missing = ends.reduce((sum, { high }) => sum + Number(high), 0);
+  let missing = await writtenTo([bootstrap], topic);
   const kept: Kept[] = [];
   const consumer = kafka.consumer({ groupId: crypto.randomUUID() });
   await consumer.connect();

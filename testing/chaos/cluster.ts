@@ -6,6 +6,7 @@ import { Kafka, logLevel } from "kafkajs";
 import { Reader, Writer } from "@platformatic/kafka";
 import { BrokerConnection, type KafkaAccess } from "../../processor/kafka/broker.ts";
 import { BufferPool } from "../../processor/kafka/answer.ts";
+import { offsetsOf } from "../../processor/testing/fakes/log.ts";
 import { freePort, until } from "../servers/child.ts";
 import { type Broker, startKafka, USER } from "../servers/kafka.ts";
 import type { Env } from "../servers/binary.ts";
@@ -149,7 +150,7 @@ export class Cluster implements AsyncDisposable {
   /** Sum of the ends of all partitions of a topic. */
   async endOf(topic: string): Promise<number> {
     return await this.#administers(async (admin) =>
-      (await admin.fetchTopicOffsets(topic)).reduce((sum, { high }) => sum + Number(high), 0)
+      (await offsetsOf(admin, topic)).reduce((sum, { high }) => sum + high, 0)
     );
   }
 

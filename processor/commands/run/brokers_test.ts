@@ -11,7 +11,7 @@ import { BINARY, clickstream, type Env } from "../../../testing/servers/binary.t
 import { Child, freePort, until } from "../../../testing/servers/child.ts";
 import { compareTables, formatDifferences } from "../../oracle/differences.ts";
 import { type Broker, startKafka } from "../../../testing/servers/kafka.ts";
-import { readTopic } from "../../testing/fakes/log.ts";
+import { readTopic, writtenTo } from "../../testing/fakes/log.ts";
 import { expectedOf } from "../../oracle/oracle.ts";
 import { consumedBy } from "../../../testing/servers/databases.ts";
 import { type Server, startPostgres, using } from "../../../testing/servers/postgres.ts";
@@ -143,11 +143,7 @@ async function agrees({ env }: Service): Promise<void> {
 
 /** Waits until every record of the topic is committed, except `controls` control records. */
 async function drained({ env }: Service, what: string, timeoutMs: number, controls = 0): Promise<void> {
-  const topic = env["KAFKA_TOPIC"]!;
-  const kafka = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin();
-  await kafka.connect();
-  const written = (await kafka.fetchTopicOffsets(topic)).reduce((sum, { high }) => sum + Number(high), 0);
-  await kafka.disconnect();
+  const written = await writtenTo([broker.bootstrap], env["KAFKA_TOPIC"]!);
   await until(what, async () => await consumedBy(env["DATABASE_URL"]!) === written - controls, timeoutMs);
 }
 

@@ -1,4 +1,5 @@
-import { type EachBatchPayload, Kafka, type KafkaConfig, logLevel } from "kafkajs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Admin, type EachBatchPayload, Kafka, type KafkaConfig, type KafkaJSError, logLevel } from "kafkajs";
 import type { OracleLog } from "../../oracle/oracle.ts";
 import type { OracleRecord } from "../../oracle/reference_decoder.ts";
 
@@ -38,6 +39,41 @@ interface Reading {
   next: number;
 }
 
+/** First and next offsets of a partition. */
+export interface PartitionOffsets {
+  readonly partition: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * The offsets of a topic's partitions. Waits up to 30 s for leaders: a broker may not know yet that it leads a
+ * partition that is new, or that it led before it was frozen.
+ */
+export async function offsetsOf(admin: Admin, topic: string): Promise<PartitionOffsets[]> {
+  const deadline = performance.now() + 30_000;
+  while (true) {
+    try {
+      const offsets = await admin.fetchTopicOffsets(topic);
+      return offsets.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }));
+    } catch (error) {
+      if ((error as Partial<KafkaJSError>).retriable !== true || performance.now() > deadline) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+/** Number of records that were ever written to a topic, control records included. */
+export async function writtenTo(brokers: readonly string[], topic: string): Promise<number> {
+  const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    return (await offsetsOf(admin, topic)).reduce((sum, { high }) => sum + high, 0);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
 /**
  * Reads every committed record of a topic, each partition to its end when reading began, with a client and code that
  * the processor doesn't share. Supports uncompressed and gzip values. Leaves no consumer group behind.
@@ -53,8 +89,8 @@ export async function readTopic(options: ReadOptions): Promise<OracleLog> {
   await admin.connect();
   try {
     const readings = new Map<number, Reading>();
-    for (const { partition, low, high } of await admin.fetchTopicOffsets(options.topic)) {
-      readings.set(partition, { end: Number(high), records: [], next: Number(low) });
+    for (const { partition, low, high } of await offsetsOf(admin, options.topic)) {
+      readings.set(partition, { end: high, records: [], next: low });
     }
     const groupId = `clickstream-oracle-${crypto.randomUUID()}`;
     if (!isDone(readings)) {
