@@ -52,6 +52,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     "testing/service/views_test.ts runs it, with a topic to read",
   "dist/clickstream rebuild --view sessions --from 2026-11-20T00:00:00Z":
     "testing/service/views_test.ts runs it, with a topic to read",
+  "sudo /usr/local/lib/clickstream/as-owner rebuild --view sale_carts --from 2026-11-20T00:00:00Z":
+    "needs a host with systemd; infra/hosts/boot_test.ts boots one",
   "journalctl -u clickstream -n 50": "needs a host with systemd; infra/hosts/boot_test.ts boots one",
   "prometheus-postgres-exporter --extend.query-path=grafana/prometheus/exporter_queries.yml --no-collector.bgwriter":
     "grafana/prometheus/scrape_test.ts starts it with these arguments, and a database of its own",

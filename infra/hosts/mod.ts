@@ -69,7 +69,7 @@ const CONTENTS: Readonly<Record<HostKind, Contents>> = {
       "clickstream-maintain.service",
       "clickstream-maintain.timer",
     ],
-    scripts: ["administrator", "apply-processor", "health-processor", "database-users"],
+    scripts: ["administrator", "apply-processor", "as-owner", "health-processor", "database-users"],
     users: [],
   },
   monitoring: {
