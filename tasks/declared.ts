@@ -23,7 +23,12 @@ const load = {
   users: Math.ceil(events / 30),
   commitEveryMs: 1000,
 };
-const { records, stored, rows, seconds, cpuUs, peakMb, differences } = await countDeclared(broker, server, load);
+const { records, stored, rows, seconds, cpuUs, peakMb, differences } = await countDeclared(
+  broker,
+  server,
+  load,
+  (what) => console.log(`${what} …`),
+);
 const all = Object.values(rows).reduce((sum, count) => sum + count, 0);
 const said = (count: number) => count.toLocaleString("en");
 console.log(

@@ -48,8 +48,18 @@ export interface DeclaredCounts {
   readonly differences: readonly Difference[];
 }
 
-/** Counts a simulated shop into the twenty views, kills the service half-way, and compares every table. */
-export async function countDeclared(broker: Broker, server: Server, load: DeclaredLoad): Promise<DeclaredCounts> {
+/**
+ * Counts a simulated shop into the twenty views, kills the service half-way, and compares every table.
+ *
+ * @param begins is told what begins, for those who wait
+ */
+export async function countDeclared(
+  broker: Broker,
+  server: Server,
+  load: DeclaredLoad,
+  begins: (what: string) => void = () => {},
+): Promise<DeclaredCounts> {
+  begins("the shop sends its events");
   const { rate, seconds, users, commitEveryMs } = load;
   await using shop = await Shop.open(broker, server, `declared-${rate}-${seconds}`, [
     ...["--fast", "--rate", String(rate), "--seconds", String(seconds), "--users", String(users)],
@@ -59,6 +69,7 @@ export async function countDeclared(broker: Broker, server: Server, load: Declar
   const log = await logOf(shop.env);
   const records = log.partitions.reduce((sum, partition) => sum + partition.length, 0);
 
+  begins(`the service counts ${records} records`);
   const startedMs = performance.now();
   const killed = shop.serve();
   await reached(shop.url, killed, records / 2);
@@ -70,6 +81,7 @@ export async function countDeclared(broker: Broker, server: Server, load: Declar
   const [cpuSeconds, peakMb] = [await processCpuSeconds(service.pid), await residentPeakMb(service.pid)];
   await shop.rest();
 
+  begins("the oracle counts them");
   // All is computed before the database is asked: a connection would not wait for it.
   const stored = storedIn(log, { keepDays: 30 });
   const expected = TWENTY.map((view) => ({ name: view.name, shape: shapeOf(view), rows: rowsOf(view, stored) }));
