@@ -1,6 +1,6 @@
 /**
  * `deno task test`: installs missing packages, builds the binary, runs the tests, and prints how many passed and
- * failed. `--all` also boots the AWS hosts and follows the checklists of CONTRIBUTING.md, last, when the machine is free.
+ * failed. `--all` also builds the release, follows the checklists of CONTRIBUTING.md, and at last boots the AWS hosts.
  * Other arguments are passed on to `deno test`, instead of all folders.
  * @module
  */
@@ -36,13 +36,11 @@ function unescaped(text: string): string {
   return text.replace(/&(\w+);/g, (entity, name) => characters[name] ?? entity);
 }
 
-/** Boots machines, applies all stacks, and builds in copies of the repository: each takes minutes. */
-const SLOW = [
-  "infra/hosts/boot_test.ts",
-  "tasks/contributing_test.ts",
-  "tasks/deploy/aws_test.ts",
-  "tasks/release/release_test.ts",
-];
+/** Boot machines, apply all stacks, and build in copies of the repository: only with `--all`. */
+const SLOW = ["tasks/contributing_test.ts", "tasks/deploy/aws_test.ts", "tasks/release/release_test.ts"];
+
+/** Boots several machines at once, and waits no longer for each than an operator would: only with `--all`, and alone. */
+const ALONE = "infra/hosts/boot_test.ts";
 
 /**
  * Only tasks of their own run these: `test:hosts` boots three brokers, and restarts each several times; what
@@ -50,18 +48,33 @@ const SLOW = [
  */
 const BY_TASK = ["infra/hosts/brokers_test.ts", "testing/drawing/drawing_test.ts"];
 
-/** Folders of the first half of the tests, which takes about as long as all others. */
-const FIRST_HALF = /^(processor|grafana)\//;
+/** Files in one process: enough that its start does not count, few enough that the last one is soon done. */
+const FILES_AT_ONCE = 4;
+
+/** All files of tests but those that run alone, a group for each process, in the order of their names. */
+async function groupsOf(slow: boolean): Promise<string[][]> {
+  const left = new Set([...BY_TASK, ALONE, ...slow ? [] : SLOW]);
+  const sources = await readSources();
+  const files = [...sources.keys()].filter((path) => path.endsWith("_test.ts") && !left.has(path)).sort();
+  return Array.from(
+    { length: Math.ceil(files.length / FILES_AT_ONCE) },
+    (_, n) => files.slice(n * FILES_AT_ONCE, (n + 1) * FILES_AT_ONCE),
+  );
+}
 
 /**
- * All tests but the slow ones, in two halves. They run in parallel, because they mostly wait for servers. `--ignore` is
- * no way to leave out the slow ones: with several folders, Deno ignores some of the named files only.
+ * Runs groups of tests, three at a time on two cores, since most of them wait for servers. The tests of whole services,
+ * at the end of the groups, wait longest, so one worker begins there.
  */
-async function halves(): Promise<string[][]> {
-  const sources = await readSources();
-  const tests = [...sources.keys()].filter((path) => path.endsWith("_test.ts") && ![...SLOW, ...BY_TASK].includes(path))
-    .sort();
-  return [tests.filter((path) => FIRST_HALF.test(path)), tests.filter((path) => !FIRST_HALF.test(path))];
+async function runGroups(groups: string[][]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const work = async (next: () => string[] | undefined) => {
+    for (let group = next(); group !== undefined; group = next()) outcomes.push(await run(group, "piped"));
+  };
+  const first = () => groups.shift();
+  const last = () => groups.pop();
+  await Promise.all([work(first), work(first), work(last)]);
+  return outcomes;
 }
 
 /** Runs tests; returns how they went. */
@@ -96,12 +109,12 @@ async function main(): Promise<number> {
     await installPackages();
     console.log("building dist/clickstream …");
     await build();
+    const all = Deno.args.includes("--all");
     const args = Deno.args.filter((arg) => arg !== "--all");
-    const groups = args.length > 0 ? [args] : await halves();
-    const results = await Promise.all(groups.map((args, n) => run(args, n === 0 ? "inherit" : "piped")));
-    if (Deno.args.includes("--all")) results.push(await run(SLOW, "inherit"));
-    const passed = results.reduce((sum, each) => sum + each.passed, 0);
-    const failures = results.flatMap((each) => each.failures);
+    const outcomes = args.length > 0 ? [await run(args, "inherit")] : await runGroups(await groupsOf(all));
+    if (all) outcomes.push(await run([ALONE], "inherit"));
+    const passed = outcomes.reduce((sum, each) => sum + each.passed, 0);
+    const failures = outcomes.flatMap((each) => each.failures);
     for (const failure of failures) console.log(`failed: ${failure}`);
     console.log(`${passed} passed, ${failures.length} failed`);
     return failures.length === 0 && passed > 0 ? 0 : 1;
