@@ -77,12 +77,19 @@ async function runGroups(groups: string[][]): Promise<Outcome[]> {
   return outcomes;
 }
 
+/** Checks all types, once and not in each process of tests. */
+async function check(): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), { args: ["check", "--quiet", "."], cwd: ROOT }).spawn()
+    .status;
+  if (!success) throw new Error("types are wrong, see above");
+}
+
 /** Runs tests; returns how they went. */
 async function run(args: readonly string[], stdout: "inherit" | "piped"): Promise<Outcome> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   try {
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["test", "--allow-all", "--no-prompt", `--junit-path=${report}`, ...args],
+      args: ["test", "--allow-all", "--no-prompt", "--no-check", `--junit-path=${report}`, ...args],
       cwd: ROOT,
       stdout,
       stderr: stdout,
@@ -109,6 +116,7 @@ async function main(): Promise<number> {
     await installPackages();
     console.log("building dist/clickstream …");
     await build();
+    await check();
     const all = Deno.args.includes("--all");
     const args = Deno.args.filter((arg) => arg !== "--all");
     const outcomes = args.length > 0 ? [await run(args, "inherit")] : await runGroups(await groupsOf(all));
