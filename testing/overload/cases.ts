@@ -2,6 +2,7 @@
  * The cases of an overload: what is in the topic before the service starts, and what comes while it drains.
  * @module
  */
+import { fileURLToPath } from "node:url";
 import type { Batching } from "../servers/load.ts";
 import type { Shape } from "./clicks.ts";
 
@@ -16,6 +17,8 @@ export interface Case {
   readonly batching?: Batching;
   /** The share of the time in which the service runs while records come at ten times what it then takes. */
   readonly throttle?: number;
+  /** Views that the shop declares. */
+  readonly viewsFile?: string;
 }
 
 const MINUTE_MS = 60_000;
@@ -44,6 +47,13 @@ const backlogOf = (scale: number, records: number, of: Partial<Shape> = {}): Sha
   seed: 1,
   ...of,
 });
+
+/** Distinct pages, 200,000 a minute. */
+const landings = (scale: number): Shape =>
+  backlogOf(scale, 3_000_000, {
+    spanMs: Math.ceil(15 * scale) * MINUTE_MS,
+    pageOf: (n) => `/landing/${textOf(n, 60)}`,
+  });
 
 /** The cases by name. A scale of 1 is the long form. */
 export const CASES: Readonly<Record<string, Case>> = {
@@ -75,12 +85,15 @@ export const CASES: Readonly<Record<string, Case>> = {
   "pages": {
     about: "200,000 distinct pages a minute",
     partitions: 6,
-    backlog: (scale) =>
-      backlogOf(scale, 3_000_000, {
-        spanMs: Math.ceil(15 * scale) * MINUTE_MS,
-        pageOf: (n) => `/landing/${textOf(n, 60)}`,
-      }),
+    backlog: landings,
     trickle: [],
+  },
+  "declared views": {
+    about: "200,000 distinct pages a minute, and twenty declared views, three of them by page",
+    partitions: 6,
+    backlog: landings,
+    trickle: [],
+    viewsFile: fileURLToPath(new URL("../servers/twenty_views.yaml", import.meta.url)),
   },
   "users": {
     about: "10 million users, most of them once",

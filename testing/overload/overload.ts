@@ -103,9 +103,12 @@ async function run(options: OverloadOptions, topic: Topic, memoryMb: number): Pr
     MEMORY_MB: String(memoryMb),
     WORKERS: "1",
     LOG_LEVEL: "warn",
+    ...of.viewsFile !== undefined && { VIEWS_FILE: of.viewsFile },
   };
-  const { code, err } = await clickstream(["migrate"], env);
-  if (code !== 0) throw new Error(`migrate ended with ${code}: ${err}`);
+  for (const command of [["migrate"], ...of.viewsFile === undefined ? [] : [["views", "apply"]]]) {
+    const { code, err } = await clickstream(command, env);
+    if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}: ${err}`);
+  }
   const producer = exactProducerTo(broker.bootstrap);
   try {
     return await using(url, async (db) => {
@@ -126,7 +129,7 @@ async function run(options: OverloadOptions, topic: Topic, memoryMb: number): Pr
       const faults = [
         ...ended === 0 ? [] : [`the service ended with ${ended}:\n${await service.tail()}`],
         ...peakMb <= ceilingMb(memoryMb) ? [] : [`its RSS is ${peakMb.toFixed(0)} MB, above ${ceilingMb(memoryMb)}`],
-        ...await miscounts(db, topic.tally),
+        ...await miscounts(db, topic.tally, of.viewsFile === undefined ? [] : DECLARED),
       ];
       const delays = delaysOf(mostWaitSeconds(memoryMb, of.partitions, drained.perSecond), drained, live.p99);
       say([`${name}, MEMORY_MB=${memoryMb}: peak ${peakMb.toFixed(0)} MB`, ...faults, ...delays].join("; "));
@@ -149,8 +152,15 @@ function delaysOf(most: number, { waitSeconds }: Drained, p99Ms: number): string
   ];
 }
 
+/** Declared views that count every event. */
+const DECLARED = ["all_minutes", "everything"];
+
 /** Differences between the tables and what was sent, in words. */
-async function miscounts(db: Database, { records, events, refused, users }: Tally): Promise<string[]> {
+async function miscounts(
+  db: Database,
+  { records, events, refused, users }: Tally,
+  declared: readonly string[],
+): Promise<string[]> {
   const questions: readonly (readonly [what: string, made: number, sql: string])[] = [
     ["records", records, "select sum(consumed) from clickstream.progress"],
     ["stored events", events, "select sum(stored) from clickstream.progress"],
@@ -161,6 +171,9 @@ async function miscounts(db: Database, { records, events, refused, users }: Tall
     ["events by session", events, "select sum(events) from clickstream.sessions"],
     ["events by user and day", events, "select sum(events) from clickstream.user_days"],
     ["users", users, "select count(distinct user_id) from clickstream.user_days"],
+    ...declared.map((view) =>
+      [`events in ${view}`, events, `select sum(event_count) from clickstream.${view}`] as const
+    ),
   ];
   const wrong: string[] = [];
   for (const [what, made, sql] of questions) {
