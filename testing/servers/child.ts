@@ -12,21 +12,20 @@ export function cacheFolder(): string {
 
 /**
  * Returns the folder `name` in the cache; `prepare` creates it if it is missing. It is created elsewhere and moved into
- * place as a whole, so neither a crash nor a second process at the same time leaves half of it.
+ * place as a whole, so a crash does not leave half of it. Another process that needs it waits meanwhile.
  */
 export async function prepared(name: string, prepare: (folder: string) => Promise<void>): Promise<string> {
   const folder = `${cacheFolder()}/${name}`;
   if (await exists(folder)) return folder;
   await Deno.mkdir(cacheFolder(), { recursive: true });
+  // The system unlocks the file when the process ends, however it ends.
+  using lock = await Deno.open(`${folder}.lock`, { create: true, write: true });
+  await lock.lock(true);
+  if (await exists(folder)) return folder;
   const beside = await Deno.makeTempDir({ dir: cacheFolder(), prefix: `${name}-` });
   await prepare(beside);
   await Deno.chmod(beside, 0o755);
-  try {
-    await Deno.rename(beside, folder);
-  } catch (error) {
-    if (!await exists(folder)) throw error;
-    await Deno.remove(beside, { recursive: true });
-  }
+  await Deno.rename(beside, folder);
   return folder;
 }
 
