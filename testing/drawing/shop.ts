@@ -38,9 +38,6 @@ const TOLD_MS = 5000;
 /** Scrapes of the service with which graphs are more than some points. */
 const LEAST_SCRAPES = 12;
 
-/** The past is older than Kafka keeps records by default. */
-const KEEP_ALL = { "log.retention.ms": "-1" };
-
 /** How much the shop has sold, and how much it sells. */
 export interface Trade {
   /** Days of events before it opens. */
@@ -125,7 +122,7 @@ export async function openShop({ days, rate, liveRate }: Trade): Promise<Shop> {
   const targets = { kafka: `127.0.0.1:${freePort()}`, clickstream: `127.0.0.1:${freePort()}` };
   const agent = `-javaagent:${await jmxAgent()}=${targets.kafka}:${MONITORING}kafka.yml`;
   const [broker, server] = await Promise.all([
-    startKafka({ java: [agent], properties: KEEP_ALL }).then((broker) => opened.use(broker)),
+    startKafka({ java: [agent] }).then((broker) => opened.use(broker)),
     startPostgres().then((server) => opened.use(server)),
   ]);
   const url = await server.createDatabase("shop");

@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   const runs: Overloaded[] = [];
   for (const name of values.case) {
     // New servers for each case: together, the topics would fill the disk.
-    await using broker = await startKafka({ heapMiB: 512, properties: { "log.retention.ms": "-1" } });
+    await using broker = await startKafka({ heapMiB: 512 });
     await using server = await startPostgres();
     runs.push(
       ...await overload({

@@ -253,6 +253,8 @@ function properties(
     "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "3",
     "group.initial.rebalance.delay.ms": "0",
+    // Tests send records of the past, which Kafka would delete half a minute after its start.
+    "log.retention.ms": "-1",
   };
   if (secure?.tls) {
     for (const name of ports.mutual === null ? ["secure"] : ["secure", "mutual"]) {
