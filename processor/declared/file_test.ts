@@ -183,8 +183,14 @@ const FAULTS: readonly (readonly [text: string, faults: readonly string[]])[] = 
   [changed({ window: "25 hours" }), [
     '4:5 views[0].window is "25 hours"; it must be a number of minutes or hours up to 24 hours, such as "5 minutes", or "1 day"',
   ]],
+  [changed({ window: "{ size: 5 minutes, every: often }" }), [
+    '4:32 views[0].window.every is "often"; it must be a number of minutes or hours, such as "5 minutes"',
+  ]],
+  [changed({ window: "{ size: 2 hours, every: 1 minute }" }), [
+    '4:5 views[0].window must not count an event in more than 60 windows; choose a longer "every"',
+  ]],
   [changed({ window: "{ size: 10 minutes, every: 3 minutes }" }), [
-    '2:5 view "baskets": a window of 600000 ms can\'t be put together from panes of 180000 ms',
+    '4:5 views[0].window must have a size that is a multiple of its "every"',
   ]],
   [changed({ keys: "[device, user]" }), [
     '6:20 views[0].keys[1] is "user"; it must be one of event, page, device, region, product, campaign',

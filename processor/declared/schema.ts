@@ -88,6 +88,14 @@ export function lengthOf(text: string): number {
   return Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
 }
 
+/** Number of windows that an event is in; null if the texts are no lengths. */
+function windowsOf({ size, every }: { size: string; every: string }): number | null {
+  return LENGTH.test(size) && LENGTH.test(every) ? lengthOf(size) / lengthOf(every) : null;
+}
+
+/** Most windows that an event may be in: it is counted in the row of each. */
+const MOST_WINDOWS = 60;
+
 const LENGTH_TEXT = z.string({ error: "must be a length of time" })
   .regex(LENGTH, { error: 'must be a number of minutes or hours, such as "5 minutes"' })
   .refine((text) => !LENGTH.test(text) || lengthOf(text) <= DAY_MS, { error: "must be at most 24 hours" });
@@ -100,7 +108,14 @@ const WINDOW = z.union([
     .refine((text) => text === DAY || LENGTH_TEXT.safeParse(text).success, {
       error: `must be a number of minutes or hours up to 24 hours, such as "5 minutes", or "${DAY}"`,
     }).describe(`Length of windows that follow each other, such as 5 minutes; or ${DAY}`),
-  z.strictObject({ size: LENGTH_TEXT, every: LENGTH_TEXT }).describe("Windows that overlap"),
+  z.strictObject({ size: LENGTH_TEXT, every: LENGTH_TEXT })
+    .refine((window) => Number.isInteger(windowsOf(window) ?? 1), {
+      error: 'must have a size that is a multiple of its "every"',
+    })
+    .refine((window) => (windowsOf(window) ?? 1) <= MOST_WINDOWS, {
+      error: `must not count an event in more than ${MOST_WINDOWS} windows; choose a longer "every"`,
+    })
+    .describe("Windows that overlap"),
 ], { error: 'must be a length such as "5 minutes", "1 day", or {size: 15 minutes, every: 5 minutes}' });
 
 const VIEW = z.strictObject({
