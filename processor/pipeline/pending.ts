@@ -34,10 +34,10 @@ const MAX_PENDING_CENTS = 8e15;
 const MAX_REFUSED_BYTES = 32 * 1024 * 1024;
 
 /**
- * What a distinct page and a distinct user take besides their text, in bytes: a row of a view and of its rollup, or of
- * views by user. Both are few, unless addresses contain what is unique, or nearly each record is of another user.
+ * What a row of a view or of a rollup takes, and what the rows of a user take in all views by user, in bytes. They are
+ * few for each record, unless addresses contain what is unique, or nearly each record is of another user.
  */
-const PAGE_BYTES = 1000;
+const ROW_BYTES = 500;
 const USER_BYTES = 400;
 
 /** What a distinct user agent takes besides its text, in bytes: it is looked up in the list of bots as a string. */
@@ -98,9 +98,8 @@ export class Pending {
   #cents = 0;
   #refusedBytes = 0;
   #textBytes = 0;
-  /** Bytes of each distinct page and user besides its text. */
-  readonly #pageBytes: number;
-  readonly #userBytes: number;
+  /** Bytes of each distinct text besides itself, by dimension. */
+  readonly #besides: readonly (readonly [Dimension, number])[];
   readonly #options: PendingOptions;
   readonly #bots = new BotList();
   #memory: Memory | null = null;
@@ -110,9 +109,7 @@ export class Pending {
 
   constructor(options: PendingOptions) {
     this.#options = options;
-    const isBy = (dimension: Dimension) => options.views.some(({ by }) => by.includes(dimension));
-    this.#pageBytes = isBy("pagePath") ? PAGE_BYTES : 0;
-    this.#userBytes = isBy("user") ? USER_BYTES : 0;
+    this.#besides = besides(options.views);
   }
 
   /** The batch to write the next event to, at index `count`; `store` keeps it. */
@@ -136,8 +133,9 @@ export class Pending {
     for (let i = count; i < count + events; i++) this.#cents += revenue[i]!;
     batch.keep(events);
     // Not only with a full batch: its texts could be half a gigabyte.
-    this.#textBytes = (this.#options.runs?.textBytes(words) ?? 0) + words.pagePath.count * this.#pageBytes +
-      words.user.count * this.#userBytes + words.userAgent.count * AGENT_BYTES;
+    let bytes = (this.#options.runs?.textBytes(words) ?? 0) + words.userAgent.count * AGENT_BYTES;
+    for (const [dimension, each] of this.#besides) bytes += words[dimension].count * each;
+    this.#textBytes = bytes;
     if (batch.count === batch.capacity) this.#turnTimed();
   }
 
@@ -236,6 +234,17 @@ export class Pending {
     this.#kept.push(full);
     memory.batch = null;
   }
+}
+
+/** Bytes of the rows of each distinct text, by dimension: one in each window that an event is in, and in each rollup. */
+function besides(views: readonly View[]): (readonly [Dimension, number])[] {
+  const bytes = new Map<Dimension, number>();
+  for (const { by, window, rollups = [] } of views) {
+    const rows = (window.kind === "hopping" ? window.widthMs / window.everyMs : 1) + rollups.length;
+    for (const dimension of by) bytes.set(dimension, (bytes.get(dimension) ?? 0) + rows * ROW_BYTES);
+  }
+  if (bytes.has("user")) bytes.set("user", USER_BYTES);
+  return [...bytes];
 }
 
 /**
