@@ -11,7 +11,8 @@ import { startKafka } from "../testing/servers/kafka.ts";
 import { readTopic } from "../processor/testing/fakes/log.ts";
 import { expectedOf } from "../processor/oracle/oracle.ts";
 import { readDeclared, withDeclared } from "../processor/declared/file.ts";
-import { VIEWS } from "../processor/views/mod.ts";
+import { timeZoneOf } from "../processor/postgres/time_zone.ts";
+import { forShop, VIEWS } from "../processor/views/mod.ts";
 import { startPostgres, using } from "../testing/servers/postgres.ts";
 
 /** A zone in which a day began two hours ago, amid the records. */
@@ -83,7 +84,8 @@ async function check(): Promise<boolean> {
   await runFlink(filledIn(job), "run");
   console.log(`the job ran for ${Math.round((performance.now() - startMs) / 1000)} s`);
   const ours = readDeclared(DECLARED, "views.yaml");
-  const views = withDeclared(VIEWS, ours);
+  const zone = await using(url, (db) => timeZoneOf(db, TIME_ZONE));
+  const views = forShop(withDeclared(VIEWS, ours), { siteHosts: [], zone });
   const log = await readTopic({ brokers: [broker.bootstrap], topic: "clickstream-events" });
   const all = expectedOf(log, { keepDays: 30, views, declared: ours.declared, timeZone: TIME_ZONE });
   const unknown = { source: null, medium: null, campaign: null };

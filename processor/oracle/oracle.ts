@@ -44,6 +44,12 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
   const { progress, stored, refusals } = readLog(log, settings);
   const { timeZone = "UTC", declared = NONE_DECLARED } = settings;
   const sessions = sessionsOf(stored, settings.siteHosts, declared);
+  const others = (settings.views ?? []).filter(({ name }) => !(name in SHAPES));
+  for (const { name, window } of others) {
+    if (window.kind === "day" && window.zone.name !== timeZone) {
+      throw new RangeError(`the view ${name} has days of ${window.zone.name}, and the oracle of ${timeZone}`);
+    }
+  }
   return {
     timeZone,
     declared,
@@ -58,10 +64,7 @@ export function expectedOf(log: OracleLog, settings: OracleSettings): ExpectedAl
     refusals,
     others: {
       ...Object.fromEntries(
-        (settings.views ?? []).filter(({ name }) => !(name in SHAPES)).map((view) => [view.name, {
-          shape: shapeOf(view),
-          rows: rowsOf(view, stored),
-        }]),
+        others.map((view) => [view.name, { shape: shapeOf(view), rows: rowsOf(view, stored) }]),
       ),
       // Without declarations, there is nothing more to compare.
       ...declared === NONE_DECLARED ? {} : {
