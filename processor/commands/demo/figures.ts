@@ -14,7 +14,8 @@ export interface Compared {
   readonly stored: number;
 }
 
-const EVER = "'-infinity'::timestamptz, 'infinity'::timestamptz";
+/** Arguments of a report of all time. */
+export const EVER = "'-infinity'::timestamptz, 'infinity'::timestamptz";
 
 /** Of people and bots, as the simulator counts. */
 const ALL = `${EVER}, bots => true`;
@@ -43,8 +44,12 @@ export async function figures(db: Database, counts: Counts, seconds: number): Pr
 /** A number as generated, and the query for the same number in the tables. */
 type Question = readonly [what: string, made: number, sql: string];
 
-/** Compares the simulator's own counts with the tables and reports. */
-export function compared(db: Database, counts: Counts): Promise<Compared[]> {
+/**
+ * Compares the simulator's own counts with the tables and reports.
+ *
+ * @param all arguments of a report of all time, and of people and bots
+ */
+export function compared(db: Database, counts: Counts, all = ALL): Promise<Compared[]> {
   const { events, eventTypes, refusals } = counts;
   return answers(db, [
     ["records", counts.records, "select sum(consumed) from clickstream.progress"],
@@ -52,7 +57,7 @@ export function compared(db: Database, counts: Counts): Promise<Compared[]> {
     ["events, by minute", events, "select sum(events) from clickstream.traffic"],
     ["events, by session", events, "select sum(events) from clickstream.sessions"],
     ["events, by user and day", events, "select sum(events) from clickstream.user_days"],
-    ["events, by weekday and hour", events, `select sum(events) from clickstream.activity_heatmap(${ALL})`],
+    ["events, by weekday and hour", events, `select sum(events) from clickstream.activity_heatmap(${all})`],
     ["duplicates", counts.duplicates, "select sum(duplicates) from clickstream.progress"],
     ...Object.entries(refusals).map(([reason, made]): Question => [
       `refused: ${reason}`,
@@ -64,10 +69,10 @@ export function compared(db: Database, counts: Counts): Promise<Compared[]> {
       made,
       `select sum(events) from clickstream.traffic where event_type = '${type}'`,
     ]),
-    ["page views, by page", eventTypes["page_view"] ?? 0, `select sum(views) from clickstream.top_pages(${ALL})`],
-    ["purchases", counts.purchases, `select sum(purchases) from clickstream.top_users(${ALL})`],
-    ["revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${ALL})`],
-    ["users", counts.users, `select users from clickstream.conversion(${ALL})`],
+    ["page views, by page", eventTypes["page_view"] ?? 0, `select sum(views) from clickstream.top_pages(${all})`],
+    ["purchases", counts.purchases, `select sum(purchases) from clickstream.top_users(${all})`],
+    ["revenue, cents", counts.revenueCents, `select revenue_cents from clickstream.conversion(${all})`],
+    ["users", counts.users, `select users from clickstream.conversion(${all})`],
   ]);
 }
 
