@@ -128,7 +128,10 @@ export const VIEWS: Dashboard = dashboard({
   ],
   sections: [
     { title: "Views", lines: [{ height: 8, panels: [[24, declared]] }] },
-    { title: "Goals and funnels", lines: [{ height: 8, panels: [[11, goals], [13, funnels]] }] },
+    {
+      title: "Goals and funnels",
+      lines: [{ height: 6, panels: [[24, goals]] }, { height: 8, panels: [[24, funnels]] }],
+    },
     { title: "Measures", lines: [{ height: 9, panels: [[24, perValue(values, "view", 2)]] }] },
   ],
 });

@@ -30,6 +30,8 @@ function rulesOfShop(text: string): string {
   }));
   return stringify({ groups: kept });
 }
+
+/** Seconds between scrapes. */
 const SCRAPE_S = 2;
 
 /** What Grafana would be told: more, because a scrape may be late on a busy machine. */
@@ -48,7 +50,7 @@ export interface Trade {
   readonly liveRate: number;
 }
 
-/** The views that the shop has declared: of each kind of window, and with and without keys. */
+/** What the shop has declared: views of each kind of window, with and without keys, goals, and a funnel. */
 const VIEWS_FILE = `views:
   - name: campaign_visits
     description: What visitors of campaigns do, by campaign.
@@ -73,6 +75,16 @@ const VIEWS_FILE = `views:
     window: 1 day
     keys: [region]
     measures: { seen: count, people: users, revenue_cents: sum revenue }
+goals:
+  - { name: order, description: Bought something., filter: { event: purchase } }
+  - { name: found, description: Searched for something on a phone., filter: { event: search, device: mobile } }
+funnels:
+  - name: checkout
+    description: From a product to the order.
+    steps:
+      - { name: product, filter: { page: { prefix: /product/ } } }
+      - { name: cart, filter: { event: add_to_cart } }
+      - { name: order, filter: { event: purchase } }
 `;
 
 /** A running shop. */
