@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { Producer } from "@platformatic/kafka";
 import { Kafka, logLevel } from "kafkajs";
 import { Unavailable } from "../pipeline/commit.ts";
-import { type Broker, type Mechanism, startKafka, USER } from "../../testing/servers/kafka.ts";
+import { type Broker, createTopic, type Mechanism, startKafka, USER } from "../../testing/servers/kafka.ts";
 import { type KafkaSettings, KafkaSource } from "./source.ts";
 
 // Both clients leave timers behind.
@@ -60,7 +60,7 @@ Deno.test("reads every compression that brokers write", leaky, async (t) => {
     await t.step(codec, async () => {
       // The broker compresses the batches again, so Kafka itself wrote what is read.
       const configEntries = [{ name: "compression.type", value: codec }];
-      await admin.createTopics({ topics: [{ topic: codec, numPartitions: 1, configEntries }], waitForLeaders: true });
+      await createTopic(admin, { topic: codec, numPartitions: 1, configEntries });
       const messages = MESSAGES.map((value, i) => ({ key: `k${i}`, value, headers: { h: "1" } }));
       for (let i = 0; i < messages.length; i += 1000) {
         await producer.send({ topic: codec, messages: messages.slice(i, i + 1000) });

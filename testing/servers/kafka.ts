@@ -3,7 +3,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { Kafka, logLevel } from "kafkajs";
+import { type Admin, type ITopicConfig, Kafka, logLevel } from "kafkajs";
 import { type Authority, makeAuthority } from "./certificates.ts";
 import { Child, freePort, prepared, run, until } from "./child.ts";
 import { jarsOf } from "./maven.ts";
@@ -102,6 +102,22 @@ async function archivedClasses(): Promise<string[]> {
   return [`-XX:SharedArchiveFile=${folder}/classes.jsa`];
 }
 
+/**
+ * Creates a topic, and waits until each partition has a leader. Just after the creation, a broker may not know the topic
+ * yet, which KafkaJS takes for an error.
+ */
+export async function createTopic(
+  admin: Admin,
+  topic: ITopicConfig & { readonly numPartitions: number },
+): Promise<void> {
+  await admin.createTopics({ topics: [topic], waitForLeaders: false });
+  await until(`topic ${topic.topic} has leaders`, async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic.topic] }).catch(() => ({ topics: [] }));
+    const led = topics.flatMap(({ partitions }) => partitions).filter(({ leader }) => leader >= 0);
+    return led.length === topic.numPartitions;
+  });
+}
+
 /** Starts a broker and waits until it answers. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Broker> {
   return await start(options, await archivedClasses());
@@ -145,7 +161,7 @@ async function start(options: KafkaOptions, java: readonly string[]): Promise<Br
     async createTopic(topic, numPartitions) {
       const admin = clientOf(bootstrap).admin();
       await admin.connect();
-      await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }], waitForLeaders: true });
+      await createTopic(admin, { topic, numPartitions, replicationFactor: 1 });
       await admin.disconnect();
     },
     async deleteTopics(prefix) {
