@@ -100,11 +100,7 @@ async function runRound(stand: Stand, topics: Topics, plan: Plan, round: number,
 
 /** Starts the servers, fills the topics, and runs rounds until all are run or the time is over. */
 async function runRounds(plan: Plan, { runs, endMs, data, verbose }: Limits): Promise<Rows> {
-  await using broker = await startKafka({
-    ...data !== null && { dataDir: data },
-    heapMiB: 1024,
-    properties: { "log.retention.ms": "-1" },
-  });
+  await using broker = await startKafka({ ...data !== null && { dataDir: data }, heapMiB: 1024 });
   await using server = await startPostgres({ settings: { max_wal_size: "4GB", shared_buffers: "512MB" } });
   const topics = await fillTopics(broker, plan.load, data);
   const rows: Rows = [];

@@ -108,7 +108,7 @@ if (import.meta.main) {
 }
 
 async function compare(shape: Load, clients: number, runs: number): Promise<void> {
-  await using broker = await startKafka({ heapMiB: 1024, properties: { "log.retention.ms": "-1" } });
+  await using broker = await startKafka({ heapMiB: 1024 });
   await using server = await startPostgres({ settings: { max_wal_size: "4GB", shared_buffers: "512MB" } });
   console.log(`loads ${shape.events} events …`);
   await broker.createTopic(TOPIC, PARTITIONS);

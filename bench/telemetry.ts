@@ -102,8 +102,7 @@ async function main(): Promise<void> {
     },
   });
   const events = Number(values.events);
-  // The records are of a past day.
-  await using broker = await startKafka({ heapMiB: 512, properties: { "log.retention.ms": "-1" } });
+  await using broker = await startKafka({ heapMiB: 512 });
   await using server = await startPostgres();
   await using collector = startOtlp();
   const stand = { broker, server, verbose: false };
@@ -139,4 +138,8 @@ async function main(): Promise<void> {
   console.log(`${collector.spans.length} spans with ${links} links arrived`);
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  await main();
+  // KafkaJS keeps the process alive even after it has disconnected.
+  Deno.exit(0);
+}
