@@ -95,10 +95,11 @@ async function run(args: readonly string[], stdout: "inherit" | "piped"): Promis
       stderr: stdout,
     });
     const code = stdout === "inherit" ? (await command.spawn().status).code : await printed(command);
+    const outcome = outcomeOf(await Deno.readTextFile(report));
+    if (outcome !== null && (code === 0 || outcome.failures.length > 0)) return outcome;
     // A module that can't be loaded, or a crash, fails the run without a failed test.
-    const { passed, failures } = outcomeOf(await Deno.readTextFile(report)) ?? { passed: 0, failures: [] };
-    const crash = `the tests ended with exit code ${code}, see above: ${args[0]} …`;
-    return { passed, failures: code === 0 || failures.length > 0 ? failures : [crash] };
+    const crash = `the tests ended with exit code ${code}, see above: ${args.join(" ")}`;
+    return { passed: outcome?.passed ?? 0, failures: [crash] };
   } finally {
     await Deno.remove(report);
   }
