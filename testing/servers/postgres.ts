@@ -3,7 +3,7 @@
  * @module
  */
 import type { Database } from "../../processor/postgres/database.ts";
-import { openPostgres } from "../../processor/postgres/postgres.ts";
+import { openPostgres, type PostgresOptions } from "../../processor/postgres/postgres.ts";
 import { Child, exists, freePort, prepared, run, until } from "./child.ts";
 
 const VERSION = "18.4.0-beta.17";
@@ -186,8 +186,12 @@ async function makeCertificate(folder: string): Promise<string> {
 }
 
 /** Opens a database, passes it to `body`, and closes it. */
-export async function using<T>(url: string, body: (db: Database) => Promise<T>): Promise<T> {
-  const db = await openPostgres(url);
+export async function using<T>(
+  url: string,
+  body: (db: Database) => Promise<T>,
+  options: PostgresOptions = {},
+): Promise<T> {
+  const db = await openPostgres(url, options);
   try {
     return await body(db);
   } finally {

@@ -8,11 +8,10 @@ import { compareStored, type Difference } from "../../processor/oracle/differenc
 import { storedIn } from "../../processor/oracle/oracle.ts";
 import { rowsOf, shapeOf } from "../../processor/oracle/questions.ts";
 import { DatabaseUnavailable } from "../../processor/postgres/database_errors.ts";
-import { openPostgres } from "../../processor/postgres/postgres.ts";
 import { Child, until } from "../servers/child.ts";
 import { consumedBy } from "../servers/databases.ts";
 import type { Broker } from "../servers/kafka.ts";
-import type { Server } from "../servers/postgres.ts";
+import { type Server, using } from "../servers/postgres.ts";
 import twentyViews from "../servers/twenty_views.yaml" with { type: "text" };
 import { processCpuSeconds, residentPeakMb } from "../servers/usage.ts";
 import { logOf, Shop } from "./shop.ts";
@@ -86,11 +85,16 @@ export async function countDeclared(
   // All is computed before the database is asked: a connection would not wait for it.
   const stored = storedIn(log, { keepDays: 30 });
   const expected = TWENTY.map((view) => ({ name: view.name, shape: shapeOf(view), rows: rowsOf(view, stored) }));
-  // After all that, a pause for garbage may be longer than a connection usually waits.
-  const db = await openPostgres(shop.url, { connectTimeoutMs: 300_000 });
-  const differences: Difference[] = [];
-  for (const table of expected) differences.push(...await compareStored(db, table));
-  await db.close();
+  const differences = await using(
+    shop.url,
+    async (db) => {
+      const found: Difference[][] = [];
+      for (const table of expected) found.push(await compareStored(db, table));
+      return found.flat();
+    },
+    // After all that, a pause for garbage may be longer than a connection usually waits.
+    { connectTimeoutMs: 300_000 },
+  );
   const rows = Object.fromEntries(expected.map(({ name, rows }) => [name, rows.length]));
   const cpuUs = cpuSeconds * 1e6 / (records - killedAt);
   return { records, killedAt, stored: stored.length, rows, seconds: tookMs / 1000, cpuUs, peakMb, differences };
