@@ -25,9 +25,23 @@ const OIDS: { readonly [type in Type]: number } = {
 /** PostgreSQL's OIDs of the array types, one for each type. */
 export const ARRAY_OIDS: readonly number[] = [1000, 1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
 
-/** SQL for parameter `n` as an array of a type. */
-export function arrayParameter(n: number, type: Type): string {
-  return `$${n}::${type}[]`;
+/** A column, as one array. */
+export interface ArrayColumn {
+  readonly name: string;
+  readonly type: Type;
+}
+
+/** Number of a row of `rowsOfArrays`, from 0 on. No column of a view has a `$` in its name. */
+export const NUMBER = { name: "number$", type: "integer" } as const;
+
+/**
+ * SQL for the parameters from `$first` on, an array each, as the rows `v` of these columns and of their `NUMBER`. The arrays must be equally long. They are unnested where they are selected: `unnest` of several in `from` copies
+ * each one to a table first, which costs more than twice as much.
+ */
+export function rowsOfArrays(columns: readonly ArrayColumn[], first = 1): string {
+  const selected = columns.map(({ name, type }, c) => `unnest($${first + c}::${type}[]) as ${name}`);
+  const number = `generate_subscripts($${first}::${columns[0]!.type}[], 1) - 1 as ${NUMBER.name}`;
+  return `(select ${selected.join(", ")}, ${number}) v`;
 }
 
 /** A column, or only these rows of it, as an array parameter. Times and dates are given in epoch milliseconds. */

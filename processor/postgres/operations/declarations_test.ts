@@ -155,6 +155,19 @@ onEachDatabase("declared views", {
     assert.equal(read.length, 2);
   },
 
+  "may name their columns as the statements that write them name theirs": async (open) => {
+    const db = await migrated(open);
+    const measures = ["n", "r", "t", "v", "x", "lo", "place", "number", "excluded"].map((name) => `${name}: users`);
+    const declared = file(
+      CARTS.replace(/measures: .*/, `measures: { ${measures.join(", ")}, p: count, o: first page }`),
+    );
+    await applyDeclarations(db, declared, false);
+    const sink = new SqlSink(db, "test", { declared: declared.hash });
+    await ingest(LOG, sink, SCHEDULE, [...VIEWS, ...declared.views]);
+    const expected = expectedOf(LOG, { keepDays: KEEP_DAYS, views: declared.views });
+    assert.equal(formatDifferences(await compareTables(db, expected)), "every table agrees");
+  },
+
   "have a comment on each table and column": async (open) => {
     const db = await migrated(open);
     await applyDeclarations(db, file(CARTS, PAGES, DAYS), false);

@@ -6,9 +6,16 @@
 import { cellAt, type Cells } from "../../columns/cells.ts";
 import { DAY_MS, markOf, type View, zoneOf } from "../../views/view.ts";
 import { COLUMN_OF } from "../../translate/table.ts";
-import { arrayOf } from "../binary.ts";
+import { type ArrayColumn, arrayOf, rowsOfArrays } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA } from "../schema.ts";
+
+/** The columns of a `Change` in SQL. */
+const CHANGED: readonly ArrayColumn[] = [
+  { name: "user_id", type: "text" },
+  { name: "day", type: "date" },
+  { name: "sessions", type: "integer" },
+];
 
 /** What to add to the number of a user's sessions of bots on a day. */
 interface Change {
@@ -59,8 +66,8 @@ export class BotDays {
     if (all.length === 0 || this.#days?.ofBots === undefined) return;
     const { name, ofBots: { mark, sessions } } = this.#days;
     await tx.query(
-      `update ${schema}.${name} t set ${sessions} = t.${sessions} + v.n, ${mark} = t.${sessions} + v.n > 0
-         from unnest($1::text[], $2::date[], $3::integer[]) as v(user_id, day, n)
+      `update ${schema}.${name} t set ${sessions} = t.${sessions} + v.sessions, ${mark} = t.${sessions} + v.sessions > 0
+         from ${rowsOfArrays(CHANGED)}
         where t.user_id = v.user_id and t.day = v.day`,
       [
         arrayOf(all.map(({ user }) => user), "text"),

@@ -9,16 +9,13 @@ import { sortedRows } from "../../columns/sorted.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, type Table, tableOf } from "../../translate/table.ts";
 import type { Delta, View } from "../../views/view.ts";
-import { arrayOf, arrayParameter, copyCells, type Type } from "../binary.ts";
+import { arrayOf, copyCells, NUMBER, rowsOfArrays, type Type } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
 import { type Packed, queryPacked } from "../packed.ts";
 import { portions } from "./portions.ts";
 
 const UNIQUE_VIOLATION = "23505";
-
-/** Number of a row among those of a statement. */
-export const NUMBER = { name: "n", type: "integer" } as const;
 
 /** Those of these rows that a statement has returned by their `NUMBER`, in its order. */
 export function rowsNumbered({ count, cells }: Packed, rows: Int32Array): Int32Array {
@@ -72,10 +69,9 @@ async function updateStored(
       tx,
       [NUMBER],
       `update ${schema}.${table.name} t set ${set.join(", ")}
-         from unnest(${columns.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")})
-              with ordinality as v(${columns.map(({ name }) => name).join(", ")}, n)
+         from ${rowsOfArrays(columns)}
         where ${same.join(" and ")}
-    returning v.n::integer - 1 as n`,
+    returning v.${NUMBER.name}`,
       columns.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
     );
     for (const row of rowsNumbered(found, rows)) isNew[row] = 0;
@@ -114,8 +110,8 @@ class Users {
       const { count, cells } = await queryPacked(
         tx,
         [NUMBER, { name: "day", type: "date" }],
-        `select v.n::integer - 1 as n, f.day
-           from unnest($1::text[]) with ordinality as v(user_id, n)
+        `select v.${NUMBER.name}, f.day
+           from ${rowsOfArrays([{ name: "user_id", type: "text" }])}
           cross join lateral (
             select t.day from ${schema}.${this.#view.name} t where t.user_id = v.user_id order by t.day limit 1
           ) f`,
@@ -162,7 +158,8 @@ class Users {
 async function unmark(tx: Database, schema: string, view: View, users: Users, rows: Int32Array): Promise<void> {
   await tx.query(
     `update ${schema}.${view.name} t set ${view.firsts} = false
-       from unnest($1::text[], $2::date[]) as v(user_id, day) where t.user_id = v.user_id and t.day = v.day`,
+       from ${rowsOfArrays([{ name: "user_id", type: "text" }, { name: "day", type: "date" }])}
+      where t.user_id = v.user_id and t.day = v.day`,
     [arrayOf(users.cells, "text", rows), arrayOf(Array.from(rows, (row) => users.firstMs(row)), "date")],
   );
 }

@@ -5,7 +5,7 @@ import { count, sum } from "../../measures/totals.ts";
 import { EVENT, folded } from "../../testing/contracts/laws.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { day, type View, view } from "../../views/view.ts";
-import { arrayOf, arrayParameter } from "../binary.ts";
+import { arrayOf, NUMBER, rowsOfArrays } from "../binary.ts";
 import { mergedBy, mergesInSql } from "../dialect.ts";
 import { openEmbedded } from "../../embedded/embedded.ts";
 import { cellFrom, selected } from "./sql_sessions.ts";
@@ -37,8 +37,7 @@ Deno.test("SQL merges cells as memory merges values", async () => {
     const merged = mergedBy(alone(name, measure), "a", "b");
     const { rows } = await db.query<Record<string, string | null>>(
       `select ${columns.map(selected).join(", ")}
-         from unnest(${sources.map(({ type }, c) => arrayParameter(c + 1, type)).join(", ")}) with ordinality
-              as v(${sources.map((_, c) => `c${c}`).join(", ")}, n)
+         from ${rowsOfArrays(sources.map(({ type }, c) => ({ name: `c${c}`, type })))}
         cross join lateral (select ${columns.map((column, c) => `c${c} as ${column.name}`).join(", ")}) a
         cross join lateral (select ${
         columns.map((column, c) => `c${c + columns.length} as ${column.name}`).join(", ")
@@ -46,7 +45,7 @@ Deno.test("SQL merges cells as memory merges values", async () => {
         cross join lateral (select ${
         columns.map((column) => `${merged.get(column.name)} as ${column.name}`).join(", ")
       }) t
-        order by v.n`,
+        order by v.${NUMBER.name}`,
       sources.map(({ type }, c) => arrayOf(cells.map((row) => row[c]!), type)),
     );
     assert.equal(rows.length, pairs.length);

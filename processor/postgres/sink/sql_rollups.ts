@@ -9,7 +9,7 @@ import { Groups } from "../../columns/groups.ts";
 import type { Dimension } from "../../columns/batch.ts";
 import { COLUMN_OF, typeOf } from "../../translate/table.ts";
 import { paneMs, type Rollup, type RollupPart, type View, zoneOf } from "../../views/view.ts";
-import { arrayOf, arrayParameter } from "../binary.ts";
+import { arrayOf, rowsOfArrays } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { KEY_OF } from "../dialect.ts";
 import { flagOf } from "../encoding.ts";
@@ -219,7 +219,7 @@ async function addTo(tx: Database, schema: string, { rollup, part }: PartOf, all
      select ${isByDay ? `${SCHEMA}.day_start(v.window_start)` : "v.window_start"}, ${
       [...key, ...sums].map((name) => `v.${name}`).join(", ")
     }
-       from unnest(${types.map((type, n) => arrayParameter(n + 1, type)).join(", ")}) as v(${columns.join(", ")})
+       from ${rowsOfArrays(columns.map((name, c) => ({ name, type: types[c]! })))}
       order by ${["window_start", ...key].map((name) => `v.${name}`).join(", ")}
          on conflict (${["window_start", ...dimensions.map((d) => KEY_OF[d] ?? COLUMN_OF[d])].join(", ")})
          do update set ${sums.map((name) => `${name} = t.${name} + excluded.${name}`).join(", ")}`,

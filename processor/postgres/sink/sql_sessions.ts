@@ -11,18 +11,18 @@ import { type Column, mergedCells } from "../../measures/measure.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
-import { arrayOf, arrayParameter } from "../binary.ts";
+import { type ArrayColumn, arrayOf, NUMBER, rowsOfArrays } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
-import { columnsIn, inKeyOrder, insert, NUMBER, numbered, rowsNumbered } from "./sql_by_user.ts";
+import { columnsIn, inKeyOrder, insert, numbered, rowsNumbered } from "./sql_by_user.ts";
 import { PortionsBySize } from "./portions.ts";
 import { daysIn, returnedDays } from "./sql_bot_days.ts";
 import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
 
 /** Where a stored session is in its table. */
-const PLACE = { name: "place", type: "tid" } as const;
+const PLACE = { name: "place$", type: "tid" } as const;
 
 /** Rows of the first portion: nearly every session takes some hundred bytes. */
 const FIRST_ROWS = 1024;
@@ -88,6 +88,21 @@ function rowsAlone({ count, keys }: Delta): Int32Array {
   return groupOf.map((group) => sizes[group]! === 1 ? 1 : 0);
 }
 
+/** The key of a session, in SQL: its columns, and what is true where those of `v` are those of a stored session `t`. */
+function keysOf(view: View): { readonly keys: readonly ArrayColumn[]; readonly same: string } {
+  return {
+    keys: view.by.map((_, k) => ({ name: `k${k}`, type: "text" })),
+    same: view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and "),
+  };
+}
+
+/** As `keysOf`, with the rows to look for: a span of time, from `lo` to `hi`, and a key. */
+function searchedBy(view: View): { readonly searched: string; readonly same: string } {
+  const { keys, same } = keysOf(view);
+  const span = ["lo", "hi"].map((name): ArrayColumn => ({ name, type: "timestamptz" }));
+  return { searched: rowsOfArrays([...span, ...keys]), same };
+}
+
 /**
  * Finds stored sessions that these rows touch, which means at most a gap apart. Stored sessions of one key never touch.
  * So a row that touches any touches one of the last two that begin before its end, or both if it touches more.
@@ -103,14 +118,13 @@ async function continuedBy(
   const table = tableOf(view);
   const merged = mergedBy(view, "t", "v");
   const unmerged = table.measured.filter(({ name }) => !merged.has(name));
-  const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
+  const { searched, same } = searchedBy(view);
   const names = unmerged.map(({ name }) => `, t.${name}`).join("");
   const found = await queryPacked(
     tx,
     [NUMBER, PLACE, ...unmerged],
-    `select v.n::integer - 1 as n, t.ctid as place${names}
-       from unnest($1::timestamptz[], $2::timestamptz[], ${view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")})
-            with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
+    `select v.${NUMBER.name}, t.ctid as ${PLACE.name}${names}
+       from ${searched}
       cross join lateral (
         select t.ctid, t.ended_at${names} from ${schema}.${table.name} t
          where ${same} and t.started_at <= v.hi order by t.started_at desc limit 2
@@ -148,7 +162,6 @@ async function extendStored(
   const rows = codesOf(found, (i) => continued.rows[i]!);
   const read = mergedHere(delta, continued.stored, found, cells, rows);
   const columns = [...table.window, ...table.key.filter(({ name }) => name === COLUMN_OF.user), ...table.measured];
-  const sources = columns.map(({ type }, c) => arrayParameter(c + 2, type));
   const set = [...table.window, ...table.measured].map(({ name }) => `${name} = ${merged.get(name) ?? `v.${name}`}`);
   const parts = partsOf(view);
   // Of a view without rollups or marks, only the number of rows is asked.
@@ -156,10 +169,9 @@ async function extendStored(
   const { rows: changed } = await tx.query<Found>(
     `with u as (
        update ${schema}.${table.name} t set ${set.join(", ")}
-         from unnest(${arrayParameter(1, "tid")}, ${sources.join(", ")})
-              as v(place, ${columns.map(({ name }) => name).join(", ")})
-         join ${schema}.${table.name} o on o.ctid = v.place
-        where t.ctid = v.place and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}
+         from ${rowsOfArrays([PLACE, ...columns])}
+         join ${schema}.${table.name} o on o.ctid = v.${PLACE.name}
+        where t.ctid = v.${PLACE.name} and t.${COLUMN_OF.user} = v.${COLUMN_OF.user}
        returning ${noted}
      )
      select -1 as part, count(*)::text as start, null::text as key, null::text as sums from u
@@ -272,13 +284,11 @@ async function touched(
   const table = tableOf(view);
   const measured = table.measured.map(({ name }) => name);
   const columns = [...table.window, ...table.measured];
-  const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
+  const { searched, same } = searchedBy(view);
   const names = [...new Set(["started_at", "ended_at", ...measured])].map((name) => `t.${name}`).join(", ");
   const { rows } = await tx.query<Record<string, string | null>>(
-    `select v.n::text as n, ${columns.map(selected).join(", ")}
-       from unnest($1::timestamptz[], $2::timestamptz[], ${
-      view.by.map((_, k) => `$${k + 3}::text[]`).join(", ")
-    }) with ordinality as v(lo, hi, ${view.by.map((_, k) => `k${k}`).join(", ")}, n)
+    `select v.${NUMBER.name}::text, ${columns.map(selected).join(", ")}
+       from ${searched}
       cross join lateral (
         (select ${names} from ${schema}.${table.name} t
           where ${same} and t.started_at >= v.lo and t.started_at <= v.hi)
@@ -296,7 +306,7 @@ async function touched(
   const types = new Map(columns.map(({ name, type }) => [name, type]));
   const found = new Map<number, Row[]>();
   for (const row of rows) {
-    const g = Number(row["n"]) - 1;
+    const g = Number(row[NUMBER.name]);
     const cell = (column: string): Cell => cellFrom(row[column]!, types.get(column)!);
     const values = valuesOf(view, cell);
     const session = {
@@ -331,11 +341,10 @@ export function cellFrom(text: string | null, type: Column["type"]): Cell {
 
 async function remove(tx: Database, schema: string, view: View, rows: readonly Row[]): Promise<void> {
   if (rows.length === 0) return;
-  const same = view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and ");
+  const { keys, same } = keysOf(view);
   await tx.query(
     `delete from ${schema}.${tableOf(view).name} t
-      using unnest($1::timestamptz[], ${view.by.map((_, k) => `$${k + 2}::text[]`).join(", ")})
-            as v(start, ${view.by.map((_, k) => `k${k}`).join(", ")})
+      using ${rowsOfArrays([{ name: "start", type: "timestamptz" }, ...keys])}
       where ${same} and t.started_at = v.start`,
     [
       arrayOf(rows.map(({ start }) => start), "timestamptz"),

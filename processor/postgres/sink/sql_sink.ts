@@ -23,7 +23,7 @@ import { CURRENCY_USED, verifyCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { DatabaseError, isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
-import { arrayOf, arrayParameter, copyRows, EVENT_COLUMNS } from "../binary.ts";
+import { arrayOf, copyRows, EVENT_COLUMNS, rowsOfArrays } from "../binary.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
 import { timeZoneIn } from "../time_zone.ts";
 import { writeByUser } from "./sql_by_user.ts";
@@ -182,8 +182,7 @@ export class SqlSink implements Sink {
       ["first", "bigint", (a) => a.first],
       ["was", "bigint", (a) => a.from],
     ];
-    const moves = `unnest(${columns.map(([, type], n) => arrayParameter(n + 6, type)).join(", ")})
-      as v(${columns.map(([name]) => name).join(", ")})`;
+    const moves = rowsOfArrays(columns.map(([name, type]) => ({ name, type })), 6);
     const currency = this.#currency;
     // Like an adoption, a rebuild that changes the zone or the currency is seen by the statement that waited for it.
     const isCurrent = `${ADOPTIONS} = $4::bigint and ${timeZoneIn(this.#schema)} = $5::text` +

@@ -4,7 +4,7 @@
  */
 import { columnsOf, tableOf } from "../../translate/table.ts";
 import type { Delta } from "../../views/view.ts";
-import { arrayOf, arrayParameter } from "../binary.ts";
+import { arrayOf, rowsOfArrays } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { identityOf, mergedBy } from "../dialect.ts";
 
@@ -24,10 +24,9 @@ export async function upsert(
   const merged = existing === "add" ? mergedBy(delta.view, "t", "excluded") : new Map<string, string>();
   const set = [...table.window, ...table.measured].filter(({ name }) => !identity.includes(name))
     .map(({ name }) => `${name} = ${merged.get(name) ?? `excluded.${name}`}`);
-  const sources = columns.map(({ type }, n) => arrayParameter(n + 1, type));
   await tx.query(
     `insert into ${schema}.${table.name} as t (${names.join(", ")})
-     select ${values.join(", ")} from unnest(${sources.join(", ")}) as v(${names.join(", ")})
+     select ${values.join(", ")} from ${rowsOfArrays(columns)}
       order by ${[...table.key, ...table.window].map(({ name }) => `v.${name}`).join(", ")}
          on conflict (${identity.join(", ")}) do update set ${set.join(", ")}`,
     columns.map(({ name, type }) => arrayOf(cells.get(name)!, type)),

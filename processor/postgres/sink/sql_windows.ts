@@ -7,11 +7,11 @@ import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.t
 import { deltaOf, mergeValues, rowOf } from "../../pipeline/fold.ts";
 import type { Delta, Row } from "../../views/view.ts";
 import type { Database } from "../database.ts";
-import { arrayOf, arrayParameter } from "../binary.ts";
+import { arrayOf, NUMBER, rowsOfArrays } from "../binary.ts";
 import { keyMatch } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
 import { PortionsBySize } from "./portions.ts";
-import { columnsIn, insert, NUMBER, numbered, rowsNumbered } from "./sql_by_user.ts";
+import { columnsIn, insert, numbered, rowsNumbered } from "./sql_by_user.ts";
 import { upsert } from "./sql_upsert.ts";
 
 /** Rows of the first portion: a set of users has at most 32 KiB. */
@@ -75,9 +75,8 @@ async function storedWindows(tx: Database, schema: string, delta: Delta, rows: I
   const found = await queryPacked(
     tx,
     [NUMBER, ...table.measured],
-    `select v.n::integer - 1 as n, ${table.measured.map(({ name }) => `t.${name}`).join(", ")}
-       from unnest(${place.map(({ type }, n) => arrayParameter(n + 1, type)).join(", ")})
-            with ordinality as v(${place.map(({ name }) => name).join(", ")}, n)
+    `select v.${NUMBER.name}, ${table.measured.map(({ name }) => `t.${name}`).join(", ")}
+       from ${rowsOfArrays(place)}
        join ${schema}.${table.name} t on ${same.join(" and ")}`,
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
   );
