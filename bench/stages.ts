@@ -17,7 +17,7 @@ import type { Decoder, RunDecoder } from "../processor/decode/decoder.ts";
 import { JsonDecoder } from "../processor/decode/json.ts";
 import { Duplicates, PIECE_LENGTHS } from "../processor/pipeline/duplicates.ts";
 import { fold } from "../processor/pipeline/fold.ts";
-import { copyCells, copyRows } from "../processor/postgres/binary.ts";
+import { columnsSent, copyCells, copyRows } from "../processor/postgres/binary.ts";
 import { KeyedHash, NO_KEY } from "../processor/columns/keyed_hash.ts";
 import { wantedBy } from "../processor/pipeline/pending.ts";
 import type { Records } from "../processor/records.ts";
@@ -165,5 +165,5 @@ for (const view of VIEWS) {
   timed(`fold ${view.name}, write it for COPY`, kept, folded(copied));
 }
 timed("write raw events for COPY", kept, () => {
-  for (const batches of commits) for (const chunk of copyRows(batches)) chunk.length;
+  for (const batches of commits) for (const chunk of copyRows(batches, columnsSent(batches))) chunk.length;
 });

@@ -5,6 +5,7 @@
  */
 import type { Batch, EventColumn } from "../columns/batch.ts";
 import { Bytes, type Cells, codesOf, rowsBelow, Spans, Texts } from "../columns/cells.ts";
+import { NONE } from "../columns/strings.ts";
 import { type Encoder, encoderOf, type Type } from "./encoding.ts";
 
 export type { Type };
@@ -219,7 +220,7 @@ function* chunksOf(
 /** Bytes of the number of fields, with which a row begins. */
 const FIELDS = 2;
 
-/** Columns of `events`, in the order in which `copyRows` writes them. */
+/** Columns of `events`. */
 export const EVENT_COLUMNS: readonly EventColumn[] = [
   { name: "event_id", of: "id", type: "text" },
   { name: "event_time", of: "time", type: "timestamptz" },
@@ -248,14 +249,29 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const END = Uint8Array.of(0xff, 0xff);
 
-/** Events as `copy … from stdin (format binary)` reads them, in chunks, each of them valid until the next. */
-export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
+/** Those columns of `events` that are not null in all of these: what no client sends costs nothing. */
+export function columnsSent(batches: readonly Batch[]): readonly EventColumn[] {
+  return EVENT_COLUMNS.filter(({ of }) => batches.some(({ count, codes }) => !isNull(codes, of, count)));
+}
+
+/** Whether a column has texts, and none in the first `count` rows. */
+function isNull(codes: Batch["codes"], of: EventColumn["of"], count: number): boolean {
+  if (!(of in codes)) return false;
+  const column = codes[of as keyof typeof codes];
+  for (let row = 0; row < count; row++) if (column[row] !== NONE) return false;
+  return true;
+}
+
+/**
+ * These columns of events as `copy … from stdin (format binary)` reads them, in chunks, each of them valid until the next.
+ */
+export function* copyRows(batches: readonly Batch[], columns: readonly EventColumn[]): Generator<Uint8Array> {
   yield SIGNATURE;
   for (const batch of batches) {
     for (let from = 0; from < batch.count;) {
-      const rows = batch.rowsFrom(from, EVENT_COLUMNS);
+      const rows = batch.rowsFrom(from, columns);
       if (rows === null) {
-        yield* rowsOf(batch);
+        yield* rowsOf(batch, columns);
         break;
       }
       yield rows.bytes;
@@ -266,8 +282,8 @@ export function* copyRows(batches: readonly Batch[]): Generator<Uint8Array> {
 }
 
 /** The rows of a batch that does not write them itself. */
-function* rowsOf(batch: Batch): Generator<Uint8Array> {
-  const columns = EVENT_COLUMNS.map(({ of, type }) => encoderOf(valuesOf(batch, of), type, null));
+function* rowsOf(batch: Batch, written: readonly EventColumn[]): Generator<Uint8Array> {
+  const columns = written.map(({ of, type }) => encoderOf(valuesOf(batch, of), type, null));
   yield* chunksOf(columns, batch.count, columns.length, newChunk());
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Random } from "../../generator/random.ts";
 import { onEachDatabase } from "../../testing/servers/databases.ts";
-import { Batch, type Dictionaries, dictionaries, EVERYTHING } from "../columns/batch.ts";
+import { Batch, type Dictionaries, dictionaries, type EventColumn, EVERYTHING } from "../columns/batch.ts";
 import { type Cell, cellAt, type Cells, Spans, Texts } from "../columns/cells.ts";
 import { NONE } from "../columns/strings.ts";
 import type { Decoder } from "../decode/decoder.ts";
@@ -14,7 +14,7 @@ import type { Records } from "../records.ts";
 import { testKeyed } from "../testing/fakes/keyed.ts";
 import { laidOut, message } from "../testing/scan_inputs.ts";
 import { DAY_MS } from "../views/view.ts";
-import { arrayOf, copyCells, copyRows, EVENT_COLUMNS, type Type, type TypedCells } from "./binary.ts";
+import { arrayOf, columnsSent, copyCells, copyRows, EVENT_COLUMNS, type Type, type TypedCells } from "./binary.ts";
 
 const INPUTS = 200_000;
 const KAFKA_MS = Date.UTC(2026, 10, 24, 12);
@@ -169,11 +169,11 @@ function checkRows(all: readonly Records[], capacity: number, where: string): { 
   const runs = kernel.begin();
   const batches = decoded(all, capacity, kernel, runs);
   const events = eventsOf(batches);
-  const { all: own, count: chunks } = written(copyRows(batches));
+  const { all: own, count: chunks } = written(copyRows(batches, EVENT_COLUMNS));
   assertSame(own, plainRows(EVENT_TYPES, events), `${where}, kernel`);
   runs.check();
   const plain = decoded(all, capacity, new JsonDecoder(KEEP_MS));
-  assertSame(written(copyRows(plain)).all, plainRows(EVENT_TYPES, eventsOf(plain)), `${where}, plain`);
+  assertSame(written(copyRows(plain, EVENT_COLUMNS)).all, plainRows(EVENT_TYPES, eventsOf(plain)), `${where}, plain`);
   return { events, chunks };
 }
 
@@ -240,7 +240,11 @@ function checkReferrers(runs: KernelRuns, lengths: readonly number[]): void {
     batch.keep();
   }
   try {
-    assertSame(written(copyRows([batch])).all, plainRows(EVENT_TYPES, eventsOf([batch])), `lengths ${lengths}`);
+    assertSame(
+      written(copyRows([batch], EVENT_COLUMNS)).all,
+      plainRows(EVENT_TYPES, eventsOf([batch])),
+      `lengths ${lengths}`,
+    );
   } finally {
     runs.check();
     runs.free(batch.words, [batch]);
@@ -273,7 +277,9 @@ Deno.test("copy: a row that fits into no chunk ends the kernel, and nothing is w
 Deno.test("copy: no event gives no row", () => {
   const runs = new Kernel({ keepMs: KEEP_MS }).begin();
   const empty = runs.batch(runs.dictionaries("t", testKeyed(), EVERYTHING), 10);
-  for (const batches of [[], [empty]]) assertSame(written(copyRows(batches)).all, plainRows([], []), "no event");
+  for (const batches of [[], [empty]]) {
+    assertSame(written(copyRows(batches, EVENT_COLUMNS)).all, plainRows([], []), "no event");
+  }
 });
 
 /** The strings of a column, by number: in the kernel, or in an object each. */
@@ -359,16 +365,30 @@ onEachDatabase("events", {
     const db = await open();
     const kernel = new Kernel({ keepMs: KEEP_MS });
     const batches = decoded(oddRecords(4), 8192, kernel, kernel.begin());
-    const names = EVENT_COLUMNS.map(({ name }) => name).join(", ");
     await db.exec(`create table t (${EVENT_COLUMNS.map(({ name, type }) => `${name} ${type}`).join(", ")})`);
-    await db.copyIn(`copy t (${names}) from stdin (format binary)`, copyRows(batches));
     const read = EVENT_COLUMNS.map(({ name, type }) => {
       if (type === "timestamptz") return `(extract(epoch from ${name}) * 1000)::bigint::text as ${name}`;
       return type === "boolean" ? `${name}::integer::text as ${name}` : `${name}::text`;
     });
-    const { rows } = await db.query<Record<string, string | null>>(`select ${read.join(", ")} from t`);
-    const expected = eventsOf(batches).map((row) => row.map((cell) => cell === null ? null : String(cell)));
-    assert.ok(expected.length > 300, `${expected.length} events`);
-    assert.deepEqual(rows.map((row) => EVENT_COLUMNS.map(({ name }) => row[name]!)), expected);
+    const check = async (columns: readonly EventColumn[]) => {
+      const names = columns.map(({ name }) => name).join(", ");
+      await db.exec("truncate t");
+      await db.copyIn(`copy t (${names}) from stdin (format binary)`, copyRows(batches, columns));
+      const { rows } = await db.query<Record<string, string | null>>(`select ${read.join(", ")} from t`);
+      const expected = eventsOf(batches).map((row) => row.map((cell) => cell === null ? null : String(cell)));
+      assert.ok(expected.length > 300, `${expected.length} events`);
+      assert.deepEqual(rows.map((row) => EVENT_COLUMNS.map(({ name }) => row[name]!)), expected);
+    };
+    assert.deepEqual(columnsSent(batches), EVENT_COLUMNS);
+    await check(EVENT_COLUMNS);
+    // Nothing is sent of a column without a text in any batch, and one text is enough.
+    for (const { codes } of batches) for (const column of ["order", "referrer"] as const) codes[column].fill(NONE);
+    for (const { codes } of batches.slice(1)) codes.session.fill(NONE);
+    const sent = columnsSent(batches);
+    assert.deepEqual(EVENT_COLUMNS.filter((column) => !sent.includes(column)).map(({ of }) => of), [
+      "referrer",
+      "order",
+    ]);
+    await check(sent);
   },
 });

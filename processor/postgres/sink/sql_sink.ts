@@ -23,7 +23,7 @@ import { CURRENCY_USED, verifyCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { DatabaseError, isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
-import { arrayOf, copyRows, EVENT_COLUMNS, rowsOfArrays } from "../binary.ts";
+import { arrayOf, columnsSent, copyRows, rowsOfArrays } from "../binary.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
 import { timeZoneIn } from "../time_zone.ts";
 import { writeByUser } from "./sql_by_user.ts";
@@ -250,9 +250,10 @@ async function allSettledOrThrow(works: readonly Promise<void>[]): Promise<void>
 
 async function store(tx: Database, schema: string, events: readonly Batch[]): Promise<void> {
   if (events.length === 0) return;
+  const columns = columnsSent(events);
   await tx.copyIn(
-    `copy ${schema}.events (${EVENT_COLUMNS.map(({ name }) => name).join(", ")}) from stdin (format binary)`,
-    copyRows(events),
+    `copy ${schema}.events (${columns.map(({ name }) => name).join(", ")}) from stdin (format binary)`,
+    copyRows(events, columns),
   );
 }
 
