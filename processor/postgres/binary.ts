@@ -32,8 +32,11 @@ export interface ArrayColumn {
   readonly type: Type;
 }
 
-/** Number of a row of `rowsOfArrays`, from 0 on. No column of a view has a `$` in its name. */
+/** Number of a row of `rowsOfArrays`, from 0 on. No column of a view has a `$` in its name, and so with `PLACE`. */
 export const NUMBER = { name: "number$", type: "integer" } as const;
+
+/** Where a stored row is in its table: its `ctid`. */
+export const PLACE = { name: "place$", type: "tid" } as const;
 
 /**
  * SQL for the parameters from `$first` on, an array each, as the rows `v` of these columns and of their `NUMBER`. The arrays must be equally long. They are unnested where they are selected: `unnest` of several in `from` copies

@@ -11,7 +11,7 @@ import { type Column, mergedCells } from "../../measures/measure.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
-import { type ArrayColumn, arrayOf, NUMBER, rowsOfArrays } from "../binary.ts";
+import { type ArrayColumn, arrayOf, NUMBER, PLACE, rowsOfArrays } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
@@ -20,9 +20,6 @@ import { PortionsBySize } from "./portions.ts";
 import { daysIn, returnedDays } from "./sql_bot_days.ts";
 import { changesIn, partsOf, returned, type RollupChanges } from "./sql_rollups.ts";
 import { upsert } from "./sql_upsert.ts";
-
-/** Where a stored session is in its table. */
-const PLACE = { name: "place$", type: "tid" } as const;
 
 /** Rows of the first portion: nearly every session takes some hundred bytes. */
 const FIRST_ROWS = 1024;

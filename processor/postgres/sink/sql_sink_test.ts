@@ -73,6 +73,20 @@ Deno.test("a session that another writer has just changed is a conflict, worth a
   assert.equal(await committed(db), 2);
 });
 
+Deno.test("a window that another writer has just changed is a conflict, worth a retry", async () => {
+  const db = await emptyDatabase();
+  await commits(db, [0]);
+  const other = disturbed(db, async (sql, tx) => {
+    if (!sql.includes("update clickstream.traffic")) return;
+    await tx.exec("update clickstream.traffic set events = events");
+  });
+  const message = /could not change 1 rows of traffic: another writer has just changed some of them/;
+  await assert.rejects(commits(other, [0, 1]), { name: "Unavailable", kind: "conflict", message });
+  assert.equal(await committed(db), 1);
+  await commits(db, [0, 1]);
+  assert.equal(await committed(db), 2);
+});
+
 Deno.test("what PostgreSQL rejects is unstorable, in any statement; other errors are passed on", async () => {
   const db = await emptyDatabase();
   for (const table of ["events", "user_days", "sessions", "traffic", "progress"]) {

@@ -2,17 +2,17 @@
  * Writes windows with measures that SQL cannot merge: reads stored rows, merges them in memory, and writes them back.
  * @module
  */
-import { cellAt, rowsBelow } from "../../columns/cells.ts";
+import { cellAt, type Cells, rowsBelow } from "../../columns/cells.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
+import { Unavailable } from "../../pipeline/commit.ts";
 import { deltaOf, mergeValues, rowOf } from "../../pipeline/fold.ts";
 import type { Delta, Row } from "../../views/view.ts";
 import type { Database } from "../database.ts";
-import { arrayOf, NUMBER, rowsOfArrays } from "../binary.ts";
+import { arrayOf, NUMBER, PLACE, rowsOfArrays } from "../binary.ts";
 import { keyMatch } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
 import { PortionsBySize } from "./portions.ts";
 import { columnsIn, insert, numbered, rowsNumbered } from "./sql_by_user.ts";
-import { upsert } from "./sql_upsert.ts";
 
 /** Rows of the first portion: a set of users has at most 32 KiB. */
 const FIRST_ROWS = 64;
@@ -34,7 +34,7 @@ export async function writeWindows(tx: Database, schema: string, delta: Delta): 
       const added = rowOf(delta, row);
       return { ...added, values: mergeValues(view, stored.valuesOf(i), added.values) };
     });
-    if (merged.length > 0) await upsert(tx, schema, deltaOf(view, merged), "replace");
+    if (merged.length > 0) await replace(tx, schema, deltaOf(view, merged), stored.places);
   }
   const added = inKeyOrder(delta, rowsBelow(delta.count, (row) => isNew[row] === 1));
   await insert(tx, schema, view.name, columnsIn(tableOf(view)), columnsOf(delta), added);
@@ -58,6 +58,8 @@ interface Stored {
   readonly rows: Int32Array;
   /** Size of what was read, in bytes. */
   readonly bytes: number;
+  /** Their `PLACE`s. */
+  readonly places: Cells;
   /** The values of the window at index `i` of `rows`. */
   valuesOf(i: number): readonly unknown[];
 }
@@ -74,8 +76,8 @@ async function storedWindows(tx: Database, schema: string, delta: Delta, rows: I
   ];
   const found = await queryPacked(
     tx,
-    [NUMBER, ...table.measured],
-    `select v.${NUMBER.name}, ${table.measured.map(({ name }) => `t.${name}`).join(", ")}
+    [NUMBER, PLACE, ...table.measured],
+    `select v.${NUMBER.name}, t.ctid as ${PLACE.name}, ${table.measured.map(({ name }) => `t.${name}`).join(", ")}
        from ${rowsOfArrays(place)}
        join ${schema}.${table.name} t on ${same.join(" and ")}`,
     place.map(({ name, type }) => arrayOf(cells.get(name)!, type, rows)),
@@ -83,6 +85,29 @@ async function storedWindows(tx: Database, schema: string, delta: Delta, rows: I
   return {
     rows: rowsNumbered(found, rows),
     bytes: found.bytes,
+    places: found.cells.get(PLACE.name)!,
     valuesOf: (i) => valuesOf(view, (column) => cellAt(found.cells.get(column)!, i)),
   };
+}
+
+/**
+ * Overwrites the measures of stored windows, which are at these places.
+ *
+ * @throws {Unavailable} if another writer has changed one of them
+ */
+async function replace(tx: Database, schema: string, delta: Delta, places: Cells): Promise<void> {
+  const { window, measured, name } = tableOf(delta.view);
+  const columns = [...window, ...measured];
+  const cells = columnsOf(delta);
+  // For `=`, PostgreSQL might look the window up in the index, and read all its rows.
+  const unmoved = window.map(({ name }) => `t.${name} is not distinct from v.${name}`);
+  const { rowCount } = await tx.query(
+    `update ${schema}.${name} t set ${measured.map(({ name }) => `${name} = v.${name}`).join(", ")}
+       from ${rowsOfArrays([PLACE, ...columns])}
+      where t.ctid = v.${PLACE.name} and ${unmoved.join(" and ")}`,
+    [arrayOf(places, PLACE.type), ...columns.map(({ name, type }) => arrayOf(cells.get(name)!, type))],
+  );
+  if (rowCount === delta.count) return;
+  const reason = `could not change ${delta.count} rows of ${name}: another writer has just changed some of them`;
+  throw new Unavailable(reason, { kind: "conflict" });
 }
