@@ -46,6 +46,8 @@ const PARAMETERS: readonly (readonly [name: string, value: string, restart?: tru
   ["autovacuum_vacuum_scale_factor", "0.05"],
   ["autovacuum_naptime", "15"],
   ["random_page_cost", "1.1"],
+  // Reports of weeks look expensive enough to be compiled, which takes longer than they do.
+  ["jit", "0"],
   ["idle_in_transaction_session_timeout", "60000"],
   ["log_min_duration_statement", "1000"],
   ["log_lock_waits", "1"],
