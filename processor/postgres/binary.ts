@@ -39,8 +39,9 @@ export const NUMBER = { name: "number$", type: "integer" } as const;
 export const PLACE = { name: "place$", type: "tid" } as const;
 
 /**
- * SQL for the parameters from `$first` on, an array each, as the rows `v` of these columns and of their `NUMBER`. The arrays must be equally long. They are unnested where they are selected: `unnest` of several in `from` copies
- * each one to a table first, which costs more than twice as much.
+ * SQL for the parameters from `$first` on, an array each, as the rows `v` of these columns and of their `NUMBER`. The
+ * arrays must be equally long. They are unnested where they are selected: `unnest` of several in `from` copies each one to
+ * a table first, which costs more than twice as much.
  */
 export function rowsOfArrays(columns: readonly ArrayColumn[], first = 1): string {
   const selected = columns.map(({ name, type }, c) => `unnest($${first + c}::${type}[]) as ${name}`);
