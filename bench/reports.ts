@@ -19,7 +19,7 @@ const PAGE = new URL("../docs/dashboards.md", import.meta.url);
 const DAY_MS = 86_400_000;
 
 /** Target times of a report, by the number of days. */
-const TARGETS_MS: Readonly<Record<number, number>> = { 1: 200, 7: 500, 30: 1000 };
+const TARGETS_MS: Readonly<Record<number, number>> = { 1: 200, 7: 1000, 30: 1000 };
 
 /** A statement to time. */
 interface Timed {
@@ -55,7 +55,7 @@ const RUNS = 3;
 
 /** Slow panels: they are under closed headings and say so. */
 const SLOW = ["Channels", "Sources and campaigns"]
-  .concat(["Custom funnel", "First pages", "Last pages", "Products", "Searches", "Orders", "Stored events by table"]);
+  .concat(["Products", "Searches", "Orders", "Stored events by table"]);
 
 function reports(now: Date): Timed[] {
   const names = ["conversion", "top_pages", "devices", "regions", "activity_heatmap", "funnel"]

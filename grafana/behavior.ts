@@ -12,8 +12,22 @@ import { RATES, STEPS } from "./scope.ts";
 const RANGE = "$__timeFrom(), $__timeTo()";
 /** The days of the shop's time zone that the time range touches, half-open. */
 const DAYS = `${dayOf("$__timeFrom()")}, ${dayOf("$__timeTo()")} + 1`;
+/** Most sessions whose raw events a panel reads. */
+const MOST_SESSIONS = 50_000;
+/** The time range, or its end with the most recent sessions: where these begin is in an index. */
+const RANGE_READ = `
+  coalesce((
+    select s.started_at
+    from clickstream.sessions s
+    where s.started_at >= $__timeFrom() and s.started_at < $__timeTo() and not s.is_bot
+    order by s.started_at desc
+    offset ${MOST_SESSIONS - 1} limit 1
+  ), $__timeFrom()), $__timeTo()`;
 const NO_SESSION = "No session began in this time range";
 const BY_START = "For sessions that began in this time range.";
+const BY_START_READ = "For the latest 50,000 sessions that began in this time range.";
+/** A title that says which sessions are read. */
+const ofLatest = (title: string) => `${title} (latest 50k sessions)`;
 
 const FUNNEL =
   "Steps in a session, in event-time order: a page_view, then an add_to_cart at the same time or later, then a " +
@@ -70,16 +84,15 @@ cross join lateral (values ('bought', r.bought), ('abandoned', r.abandoned), ('o
 
 const ownFunnel = table(
   {
-    title: "Custom funnel",
+    title: ofLatest("Custom funnel"),
     description:
       "Sessions that reached each event type named above under Steps, each at the same time as the previous one or " +
-      `later. ${BY_START} Reads raw events: it is slow over many days, needs STORE_EVENTS, and leaves out ` +
-      "sessions with expired events.",
+      `later. ${BY_START_READ} Reads raw events, so it needs STORE_EVENTS and leaves out sessions with expired events.`,
     empty: NO_SESSION,
   },
   rows(`
 select ${STEPS}
-from clickstream.funnel(${RANGE}, regexp_split_to_array(trim('$steps'), '\\s*,\\s*'))`),
+from clickstream.funnel(${RANGE_READ}, regexp_split_to_array(trim('$steps'), '\\s*,\\s*'))`),
   RATES,
 );
 
@@ -266,13 +279,13 @@ cross join lateral (values
 const pathsFrom = (direction: "start" | "end", title: string, which: string) =>
   table(
     {
-      title,
+      title: ofLatest(title),
       description:
-        `The ${which} three pages of sessions, the fifty most frequent, and how many of these bought. ${RAW}`,
+        `The ${which} three pages of sessions, the fifty most frequent, and how many of these bought. ${BY_START_READ} ${RAW}`,
       empty: NO_SESSION,
     },
     rows(
-      `select path, sessions, conversion_rate as "purchase rate" from clickstream.paths(${RANGE}, 3, '${direction}') limit 50`,
+      `select path, sessions, conversion_rate as "purchase rate" from clickstream.paths(${RANGE_READ}, 3, '${direction}') limit 50`,
     ),
     {
       path: { unit: "string" },
