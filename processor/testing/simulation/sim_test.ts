@@ -28,7 +28,7 @@ const OFTEN: Readonly<Record<string, number>> = {
 };
 
 Deno.test("worlds that have failed before fail no more", async () => {
-  for (const seed of [27, 2352, 3525, 10_004_047, 30_002_126, 40_004_014, 70_052_272]) {
+  for (const seed of [27, 2352, 3525, 10_004_047, 30_002_126, 40_004_014, 70_052_272, 83_167_317]) {
     assert.equal((await simulate(variantOf(seed))).failure, null, `seed ${seed}`);
   }
 });

@@ -101,6 +101,8 @@ export class Partition {
     this.#epoch++;
     this.batches = this.batches.slice(0, keep);
     this.#epochs = this.#epochs.filter(({ from }) => from < this.end);
+    // An end that the former leader reported may lie within a batch of the next one, where no end is.
+    if (this.lagging !== null) this.lagging = { ...this.lagging, end: Math.min(this.lagging.end, this.end) };
   }
 
   /**
