@@ -25,9 +25,9 @@ const RANGE_READ = `
   ), $__timeFrom()), $__timeTo()`;
 const NO_SESSION = "No session began in this time range";
 const BY_START = "For sessions that began in this time range.";
-const BY_START_READ = "For the latest 50,000 sessions that began in this time range.";
+const BY_START_READ = `For the latest ${MOST_SESSIONS.toLocaleString("en")} sessions that began in this time range.`;
 /** A title that says which sessions are read. */
-const ofLatest = (title: string) => `${title} (latest 50k sessions)`;
+const ofLatest = (title: string) => `${title} (latest ${MOST_SESSIONS / 1000}k sessions)`;
 
 const FUNNEL =
   "Steps in a session, in event-time order: a page_view, then an add_to_cart at the same time or later, then a " +
