@@ -26,8 +26,8 @@ const OIDS: { readonly [type in Type]: number } = {
 /** PostgreSQL's OIDs of the array types, one for each type. */
 export const ARRAY_OIDS: readonly number[] = [1000, 1001, 1016, 1005, 1007, 1009, 1010, 1182, 1185];
 
-/** A column, as one array. */
-export interface ArrayColumn {
+/** A column in SQL. */
+export interface TypedColumn {
   readonly name: string;
   readonly type: Type;
 }
@@ -43,7 +43,7 @@ export const PLACE = { name: "place$", type: "tid" } as const;
  * arrays must be equally long. They are unnested where they are selected: `unnest` of several in `from` copies each one to
  * a table first, which costs more than twice as much.
  */
-export function rowsOfArrays(columns: readonly ArrayColumn[], first = 1): string {
+export function rowsOfArrays(columns: readonly TypedColumn[], first = 1): string {
   const selected = columns.map(({ name, type }, c) => `unnest($${first + c}::${type}[]) as ${name}`);
   const number = `generate_subscripts($${first}::${columns[0]!.type}[], 1) - 1 as ${NUMBER.name}`;
   return `(select ${selected.join(", ")}, ${number}) v`;

@@ -7,13 +7,8 @@ import { Bytes, type Cells, Texts } from "../columns/cells.ts";
 import { NONE, type Strings, type StringSpans } from "../columns/strings.ts";
 import { DAY_MS } from "../views/view.ts";
 import type { Database } from "./database.ts";
+import type { TypedColumn } from "./binary.ts";
 import { EPOCH_MS, type Type } from "./encoding.ts";
-
-/** A column that a statement returns. */
-export interface PackedColumn {
-  readonly name: string;
-  readonly type: Type;
-}
 
 /** What a statement returned: its number of rows, and a cell for each row of each column. */
 export interface Packed {
@@ -32,7 +27,7 @@ export interface Packed {
  */
 export async function queryPacked(
   tx: Database,
-  columns: readonly PackedColumn[],
+  columns: readonly TypedColumn[],
   sql: string,
   params: readonly unknown[],
 ): Promise<Packed> {

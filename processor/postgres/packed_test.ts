@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { startPgBouncer } from "../../testing/servers/pgbouncer.ts";
 import { onEachDatabase, onServer } from "../../testing/servers/databases.ts";
 import { type Cell, cellAt } from "../columns/cells.ts";
-import { arrayOf } from "./binary.ts";
+import { arrayOf, type TypedColumn } from "./binary.ts";
 import type { Database } from "./database.ts";
 import { openPostgres } from "./postgres.ts";
-import { type PackedColumn, queryPacked } from "./packed.ts";
+import { queryPacked } from "./packed.ts";
 
 /** The rows that a statement returns. */
 async function rowsOf(
   db: Database,
-  columns: readonly PackedColumn[],
+  columns: readonly TypedColumn[],
   sql: string,
   params: readonly unknown[] = [],
 ): Promise<Cell[][]> {
@@ -18,7 +18,7 @@ async function rowsOf(
   return Array.from({ length: count }, (_, row) => columns.map(({ name }) => cellAt(cells.get(name)!, row)));
 }
 
-const COLUMNS: readonly PackedColumn[] = [
+const COLUMNS: readonly TypedColumn[] = [
   { name: "yes", type: "boolean" },
   { name: "small", type: "smallint" },
   { name: "int", type: "integer" },
@@ -61,7 +61,7 @@ onEachDatabase("packed columns", {
 
   "keep values of every length apart, in the order of the rows": async (open) => {
     const texts = Array.from({ length: 5000 }, (_, n) => n % 7 === 0 ? null : "x".repeat(n % 50));
-    const columns: PackedColumn[] = [
+    const columns: TypedColumn[] = [
       { name: "n", type: "integer" },
       { name: "v", type: "text" },
       { name: "bytes", type: "bytea" },
@@ -79,7 +79,7 @@ onEachDatabase("packed columns", {
   "are those that an update returns, and lead back to its rows": async (open) => {
     const db = await open();
     await db.exec("create table t (n int, times int); insert into t select n, 0 from generate_series(1, 1000) n");
-    const columns: PackedColumn[] = [{ name: "n", type: "integer" }, { name: "place", type: "tid" }];
+    const columns: TypedColumn[] = [{ name: "n", type: "integer" }, { name: "place", type: "tid" }];
     const sql = "update t set times = times + 1 where n % 3 = 0 returning n, ctid as place";
     const { count, cells } = await queryPacked(db, columns, sql, []);
     assert.equal(count, 333);
@@ -94,7 +94,7 @@ onEachDatabase("packed columns", {
   },
 
   "are refused if a number has another type than the one given": async (open) => {
-    const wrong: PackedColumn[] = [{ name: "n", type: "bigint" }];
+    const wrong: TypedColumn[] = [{ name: "n", type: "bigint" }];
     await assert.rejects(rowsOf(await open(), wrong, "select 1 as n"), /PostgreSQL returned 4 bytes for a bigint/);
   },
 });

@@ -6,12 +6,12 @@
 import { cellAt, type Cells } from "../../columns/cells.ts";
 import { DAY_MS, markOf, type View, zoneOf } from "../../views/view.ts";
 import { COLUMN_OF } from "../../translate/table.ts";
-import { type ArrayColumn, arrayOf, rowsOfArrays } from "../binary.ts";
+import { arrayOf, rowsOfArrays, type TypedColumn } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { SCHEMA } from "../schema.ts";
 
 /** The columns of a `Change` in SQL. */
-const CHANGED: readonly ArrayColumn[] = [
+const CHANGED: readonly TypedColumn[] = [
   { name: "user_id", type: "text" },
   { name: "day", type: "date" },
   { name: "sessions", type: "integer" },

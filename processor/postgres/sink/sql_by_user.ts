@@ -9,7 +9,7 @@ import { sortedRows } from "../../columns/sorted.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, type Table, tableOf } from "../../translate/table.ts";
 import type { Delta, View } from "../../views/view.ts";
-import { arrayOf, copyCells, NUMBER, rowsOfArrays, type Type } from "../binary.ts";
+import { arrayOf, copyCells, NUMBER, rowsOfArrays, type TypedColumn } from "../binary.ts";
 import { type Database, DatabaseError } from "../database.ts";
 import { keyMatch, mergedBy } from "../dialect.ts";
 import { type Packed, queryPacked } from "../packed.ts";
@@ -184,14 +184,8 @@ export function numbered(cells: Cells): Int32Array {
   });
 }
 
-/** A column to write. */
-export interface Written {
-  readonly name: string;
-  readonly type: Type;
-}
-
 /** The columns of a view's table that its deltas have. */
-export function columnsIn({ window, key, measured }: Table): readonly Written[] {
+export function columnsIn({ window, key, measured }: Table): readonly TypedColumn[] {
   return [...window, ...key, ...measured];
 }
 
@@ -204,7 +198,7 @@ export async function insert(
   tx: Database,
   schema: string,
   table: string,
-  columns: readonly Written[],
+  columns: readonly TypedColumn[],
   cells: ReadonlyMap<string, Cells>,
   rows: Int32Array,
 ): Promise<void> {

@@ -11,7 +11,7 @@ import { type Column, mergedCells } from "../../measures/measure.ts";
 import { Unavailable } from "../../pipeline/commit.ts";
 import { COLUMN_OF, columnsOf, tableOf, valuesOf } from "../../translate/table.ts";
 import type { Delta, Row, View } from "../../views/view.ts";
-import { type ArrayColumn, arrayOf, NUMBER, PLACE, rowsOfArrays } from "../binary.ts";
+import { arrayOf, NUMBER, PLACE, rowsOfArrays, type TypedColumn } from "../binary.ts";
 import type { Database } from "../database.ts";
 import { keyMatch, mergedBy, mergesInSql } from "../dialect.ts";
 import { queryPacked } from "../packed.ts";
@@ -86,7 +86,7 @@ function rowsAlone({ count, keys }: Delta): Int32Array {
 }
 
 /** The key of a session, in SQL: its columns, and what is true where those of `v` are those of a stored session `t`. */
-function keysOf(view: View): { readonly keys: readonly ArrayColumn[]; readonly same: string } {
+function keysOf(view: View): { readonly keys: readonly TypedColumn[]; readonly same: string } {
   return {
     keys: view.by.map((_, k) => ({ name: `k${k}`, type: "text" })),
     same: view.by.map((dimension, k) => keyMatch(dimension, `v.k${k}`)).join(" and "),
@@ -96,7 +96,7 @@ function keysOf(view: View): { readonly keys: readonly ArrayColumn[]; readonly s
 /** As `keysOf`, with the rows to look for: a span of time, from `lo` to `hi`, and a key. */
 function searchedBy(view: View): { readonly searched: string; readonly same: string } {
   const { keys, same } = keysOf(view);
-  const span = ["lo", "hi"].map((name): ArrayColumn => ({ name, type: "timestamptz" }));
+  const span = ["lo", "hi"].map((name): TypedColumn => ({ name, type: "timestamptz" }));
   return { searched: rowsOfArrays([...span, ...keys]), same };
 }
 

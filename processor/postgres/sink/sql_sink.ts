@@ -23,7 +23,7 @@ import { CURRENCY_USED, verifyCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { DatabaseError, isOfData } from "../database_errors.ts";
 import { mergesInSql } from "../dialect.ts";
-import { arrayOf, columnsSent, copyRows, rowsOfArrays } from "../binary.ts";
+import { arrayOf, columnsSent, copyRows, rowsOfArrays, type TypedColumn } from "../binary.ts";
 import { otherDeclarations, SCHEMA } from "../schema.ts";
 import { timeZoneIn } from "../time_zone.ts";
 import { writeByUser } from "./sql_by_user.ts";
@@ -259,22 +259,19 @@ async function store(tx: Database, schema: string, events: readonly Batch[]): Pr
 
 async function refuse(tx: Database, schema: string, topic: string, refusals: readonly Refusal[]): Promise<void> {
   if (refusals.length === 0) return;
-  const column = (of: (refusal: Refusal) => Cell, type: Parameters<typeof arrayOf>[1] = "text") =>
-    arrayOf(refusals.map(of), type);
+  const columns: readonly (readonly [string, TypedColumn["type"], (refusal: Refusal) => Cell])[] = [
+    ["reason", "text", (r) => r.reason],
+    ["field", "text", (r) => r.field],
+    ["detail", "text", (r) => r.detail],
+    ["partition", "integer", (r) => r.partition],
+    ['"offset"', "bigint", (r) => r.offset],
+    ["payload", "bytea", (r) => r.payload],
+  ];
   await tx.query(
     `insert into ${schema}.refusals (topic, reason, field, detail, partition, "offset", payload)
      select $1::text, v.reason, v.field, v.detail, v.partition, v."offset", v.payload
-       from unnest($2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[])
-         as v(reason, field, detail, partition, "offset", payload)`,
-    [
-      topic,
-      column((r) => r.reason),
-      column((r) => r.field),
-      column((r) => r.detail),
-      column((r) => r.partition, "integer"),
-      column((r) => r.offset, "bigint"),
-      column((r) => r.payload, "bytea"),
-    ],
+       from ${rowsOfArrays(columns.map(([name, type]) => ({ name, type })), 2)}`,
+    [topic, ...columns.map(([, type, cell]) => arrayOf(refusals.map(cell), type))],
   );
 }
 

@@ -58,34 +58,26 @@ Deno.test("a row by user that another writer has just inserted is a conflict, wo
   assert.equal(await committed(db), 0);
 });
 
-Deno.test("a session that another writer has just changed is a conflict, worth a retry", async () => {
-  const db = await emptyDatabase();
-  await commits(db, [0]);
-  const other = disturbed(db, async (sql, tx) => {
-    // An update moves the row.
-    if (!sql.includes("update clickstream.sessions")) return;
-    await tx.exec("update clickstream.sessions set events = events");
+for (
+  const [row, table, message, next] of [
+    ["session", "sessions", /could not extend 1 sessions: another writer has just changed some of them/, 60],
+    ["window", "traffic", /could not change 1 rows of traffic: another writer has just changed some of them/, 1],
+  ] as const
+) {
+  Deno.test(`a ${row} that another writer has just changed is a conflict, worth a retry`, async () => {
+    const db = await emptyDatabase();
+    await commits(db, [0]);
+    const other = disturbed(db, async (sql, tx) => {
+      // An update moves the row.
+      if (!sql.includes(`update clickstream.${table}`)) return;
+      await tx.exec(`update clickstream.${table} set events = events`);
+    });
+    await assert.rejects(commits(other, [0, next]), { name: "Unavailable", kind: "conflict", message });
+    assert.equal(await committed(db), 1);
+    await commits(db, [0, next]);
+    assert.equal(await committed(db), 2);
   });
-  const message = /could not extend 1 sessions: another writer has just changed some of them/;
-  await assert.rejects(commits(other, [0, 60]), { name: "Unavailable", kind: "conflict", message });
-  assert.equal(await committed(db), 1);
-  await commits(db, [0, 60]);
-  assert.equal(await committed(db), 2);
-});
-
-Deno.test("a window that another writer has just changed is a conflict, worth a retry", async () => {
-  const db = await emptyDatabase();
-  await commits(db, [0]);
-  const other = disturbed(db, async (sql, tx) => {
-    if (!sql.includes("update clickstream.traffic")) return;
-    await tx.exec("update clickstream.traffic set events = events");
-  });
-  const message = /could not change 1 rows of traffic: another writer has just changed some of them/;
-  await assert.rejects(commits(other, [0, 1]), { name: "Unavailable", kind: "conflict", message });
-  assert.equal(await committed(db), 1);
-  await commits(db, [0, 1]);
-  assert.equal(await committed(db), 2);
-});
+}
 
 Deno.test("what PostgreSQL rejects is unstorable, in any statement; other errors are passed on", async () => {
   const db = await emptyDatabase();
