@@ -153,7 +153,10 @@ onServer("migrating", async (t, server) => {
     const url = await fresh(server, "");
     const halfway = { name: "9999_halfway.sql", sql: "create table clickstream.half (); select pg_sleep(60)" };
     await using(url, async (db) => {
-      const migrating = migrate(db, [...MIGRATIONS, halfway]);
+      // Waited for from its start: what rejects before somebody waits ends all tests of the file.
+      const refused = assert.rejects(migrate(db, [...MIGRATIONS, halfway]), (error) => {
+        return error instanceof DatabaseUnavailable && /9999_halfway/.test(error.message);
+      });
       await using(url, (other) =>
         until("the migration sleeps", async () => {
           const { rowCount } = await other.query(
@@ -161,9 +164,7 @@ onServer("migrating", async (t, server) => {
           );
           return rowCount > 0;
         }));
-      await assert.rejects(migrating, (error) => {
-        return error instanceof DatabaseUnavailable && /9999_halfway/.test(error.message);
-      });
+      await refused;
     });
     await using(url, async (db) => {
       assert.deepEqual((await schemaState(db, [...MIGRATIONS, halfway])).pending, [halfway.name]);
