@@ -179,8 +179,8 @@ order by day_of_week`),
 
 const OF_TOUCH =
   "By the touch chosen above. Last: the session itself. Last non-direct: if the session is direct, the latest one of " +
-  "its user in the 30 days before that is not. First: the first session of its user. These two look at former sessions, " +
-  "and are slow over many days. Sessions count by their start. Of all devices and regions.";
+  "its user in the 30 days before that is not. First: the first session of its user. This one looks at all sessions of the " +
+  "users, and is slow over many days. Sessions count by their start. Of all devices and regions.";
 
 const channels = table(
   {

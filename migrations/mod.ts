@@ -32,6 +32,7 @@ import declaredViews from "./0027_declared_views.sql" with { type: "text" };
 import goals from "./0028_goals.sql" with { type: "text" };
 import declaredSeries from "./0029_declared_series.sql" with { type: "text" };
 import fasterReports from "./0030_faster_reports.sql" with { type: "text" };
+import reportsByDay from "./0031_reports_by_day.sql" with { type: "text" };
 
 /** One step of the schema: several SQL statements, applied in one transaction. */
 export interface Migration {
@@ -72,4 +73,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0028_goals.sql", sql: goals },
   { name: "0029_declared_series.sql", sql: declaredSeries },
   { name: "0030_faster_reports.sql", sql: fasterReports },
+  { name: "0031_reports_by_day.sql", sql: reportsByDay },
 ];

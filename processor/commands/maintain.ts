@@ -31,11 +31,12 @@ export async function maintainCommand(
     if (!await ready(db, writeError)) return EXIT.schema;
     const keep = { eventDays, rollupDays, aheadDays: AHEAD_DAYS };
     const views = [...VIEWS, ...(await declarationsOf(db)).views];
-    const { made, dropped, removed } = await maintain(db, keep, (line) => writeError(`${line}\n`), views);
+    const { made, dropped, removed, counted } = await maintain(db, keep, (line) => writeError(`${line}\n`), views);
     print(`created ${made} partitions of events, up to ${AHEAD_DAYS} days ahead`);
     print(`dropped ${dropped.length} partitions of events older than ${eventDays} days`);
     const rows = Object.entries(removed).map(([table, count]) => `${withCommas(count)} of ${table}`);
     print(`deleted expired rows: ${rows.length === 0 ? "none" : rows.join(", ")}`);
+    print(`added up the campaigns of ${counted} days`);
     return EXIT.done;
   }, SHORT_LOCK_TIMEOUT);
 }

@@ -58,11 +58,12 @@ onServer("maintain", async (t, server) => {
     assert.equal(
       out,
       "created 2 partitions of events, up to 7 days ahead\ndropped 5 partitions of events older than 5 days\n" +
-        "deleted expired rows: 19 of events_default, 9 of sessions, 9 of traffic, 10,800 of pages, 9 of active_users\n",
+        "deleted expired rows: 19 of events_default, 9 of sessions, 9 of traffic, 10,800 of pages, 9 of active_users\n" +
+        "added up the campaigns of 19 days\n",
     );
     assert.deepEqual(await left(url), LEFT);
     const again = await clickstream(["maintain"], { DATABASE_URL: url, ...KEEP });
-    assert.match(again.out, /^created 0 .*\ndropped 0 .*\n.*: none\n$/);
+    assert.match(again.out, /^created 0 .*\ndropped 0 .*\n.*: none\nadded up the campaigns of 0 days\n$/);
     assert.deepEqual(await left(url), LEFT);
   });
 

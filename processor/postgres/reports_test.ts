@@ -84,6 +84,11 @@ onEachDatabase("reports", {
       ),
       timed("campaigns", CAMPAIGNS),
       timed("campaigns", CAMPAIGNS, ", touch text"),
+      timed(
+        "campaigns_between",
+        "source text, medium text, campaign text, sessions bigint, conversions bigint, revenue_cents bigint",
+        ", touch text",
+      ),
       timed("carts", "carts bigint, bought bigint, abandoned bigint, open bigint, abandonment_rate double precision"),
       ...chosen(
         "conversion",

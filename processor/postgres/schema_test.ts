@@ -73,7 +73,7 @@ onEachDatabase("the schema", {
       );
       assert.equal(triggers.length > 0, rollups.length > 0 || firsts !== undefined, name);
       for (const trigger of triggers) {
-        assert.match(trigger.function, new RegExp(`^${name}_(rollup|first)_trigger$`));
+        assert.match(trigger.function, new RegExp(`^${name}_(rollup|first|campaigns)_trigger$`));
       }
       for (const { table } of rollups) {
         const { rows } = await db.query<{ right: string }>(

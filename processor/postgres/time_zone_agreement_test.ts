@@ -13,6 +13,7 @@ import { ingest, KEEP_DAYS, schedule } from "../testing/ingest_schedules.ts";
 import { wrongRollups } from "../testing/rollups.ts";
 import { forShop, VIEWS } from "../views/mod.ts";
 import type { Database } from "./database.ts";
+import { countCampaigns } from "./operations/campaign_days.ts";
 import { SqlSink } from "./sink/sql_sink.ts";
 import { changeTimeZone, timeZoneOf } from "./time_zone.ts";
 
@@ -49,7 +50,7 @@ function logsOf(edges: readonly number[]): fc.Arbitrary<OracleLog> {
   const click = fc.record({
     user: fc.nat(5),
     eventType: fc.constantFrom("page_view", "page_view", "add_to_cart", "purchase"),
-    page: fc.constantFrom("/", "/a", "/b?q=x"),
+    page: fc.constantFrom("/", "/a", "/b?q=x", "/?gclid=1"),
     device: fc.constantFrom("mobile", "desktop"),
     region: fc.constantFrom("eu", "us"),
     timestamp: time(edges),
@@ -77,7 +78,8 @@ async function agree(db: Database, log: OracleLog, timeZone: string, ranges: rea
 
 /** Reports that count by days or local hours, and those that compare two times. */
 const OF_DAYS = Object.keys(REPORTS).filter((name) =>
-  /^(.*_compared|top_pages|page_views|.*heatmap.*|new_users|retention.*|orders)(, with bots)?$/.test(name)
+  /^(.*_compared|top_pages|page_views|.*heatmap.*|new_users|retention.*|orders|campaigns.*|bounces.*)(, with bots)?$/
+    .test(name)
 );
 
 onEachDatabase("days of time zones", {
@@ -95,6 +97,13 @@ onEachDatabase("days of time zones", {
           const timeZone = await timeZoneOf(db, zone);
           const views = forShop(VIEWS, { siteHosts: [], zone: timeZone });
           await ingest(log, new SqlSink(db, "agreement", { zone: timeZone }), schedule, views);
+          await agree(db, log, zone, [...whole, range]);
+          const days = await countCampaigns(
+            (body) => db.transaction(body),
+            Math.max(...edges) + 48 * HOUR_MS,
+            () => {},
+          );
+          assert.ok(days > 0);
           await agree(db, log, zone, [...whole, range]);
         }),
         { numRuns: runs(2), seed: 1 },

@@ -1,6 +1,7 @@
 /**
  * Applies retention while the service writes: creates partitions for the coming days, drops expired ones, and deletes
- * old windows and sessions. The database's clock decides what is old, so a wrong clock on this machine deletes nothing.
+ * old windows and sessions. Then adds up the campaigns of days that are over. The database's clock decides what is old,
+ * so a wrong clock on this machine deletes nothing.
  * @module
  */
 import { tableOf } from "../../translate/table.ts";
@@ -8,6 +9,7 @@ import { VIEWS } from "../../views/mod.ts";
 import { DAY_MS, type View } from "../../views/view.ts";
 import type { Database } from "../database.ts";
 import { nowAndThen, retryOnLockTimeout } from "../locks.ts";
+import { countCampaigns } from "./campaign_days.ts";
 import { makePartitions } from "./migrations.ts";
 
 /** Retention, and how far ahead to create partitions. */
@@ -28,6 +30,8 @@ export interface Maintained {
   readonly dropped: readonly string[];
   /** Number of deleted rows by table; omits tables without any. */
   readonly removed: Readonly<Record<string, number>>;
+  /** Number of days whose campaigns were added up. */
+  readonly counted: number;
 }
 
 /** Rows per statement: few enough that no writer waits long for one of them. */
@@ -50,7 +54,7 @@ export function agingOf(views: readonly View[]): readonly Aging[] {
 }
 
 /**
- * Creates partitions, drops expired ones, deletes old rows. It can be killed and run again, and two can run at once.
+ * Creates partitions, drops expired ones, deletes old rows, adds up campaigns by day. It can be killed and run again, and two can run at once.
  *
  * @param db its own connection with a short `lock_timeout`, which limits how long writers wait for it
  * @param say takes progress messages
@@ -82,7 +86,13 @@ export async function maintain(
     const rows = await removeOld(db, table, old, dayText(nowMs, -keep[days]), say);
     if (rows > 0) removed[table] = rows;
   }
-  return { made, dropped, removed };
+  const what = "add up the campaigns of days";
+  const counted = await countCampaigns(
+    (body) => retryOnLockTimeout(what, say, () => asOwner(db, body)),
+    nowMs,
+    nowAndThen((count) => say(`added up the campaigns of ${count} days so far`)),
+  );
+  return { made, dropped, removed, counted };
 }
 
 function dayText(nowMs: number, offset: number): string {

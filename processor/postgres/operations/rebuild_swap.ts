@@ -5,6 +5,7 @@
 import { tableOf } from "../../translate/table.ts";
 import { VIEWS } from "../../views/mod.ts";
 import { DAY_MS, markOf, type View } from "../../views/view.ts";
+import { lockToTheEnd } from "../advisory_locks.ts";
 import { currencyInWords, currencyUsed, hasRevenueBefore, useCurrency } from "../currency.ts";
 import type { Database } from "../database.ts";
 import { identityOf, mergedBy } from "../dialect.ts";
@@ -48,6 +49,9 @@ export async function verifyRoomForSwap(db: Database): Promise<void> {
 export async function swap(tx: Database, plan: Plan, views: readonly View[], reach: Reach): Promise<void> {
   // The new tables have the columns of these declarations.
   await tx.exec(`${OWNER}; select ${SCHEMA}.verify_declarations('${plan.declared}')`);
+  // Campaigns are counted anew afterwards. With the lock, no day is added to these meanwhile.
+  await lockToTheEnd(tx, "sharedRows");
+  await tx.exec(`delete from ${SCHEMA}.campaign_days`);
   const firstMs = await firstReplaced(tx, plan, views, reach);
   const fromMs = Math.floor(firstMs / DAY_MS) * DAY_MS;
   const from = literal(fromMs);

@@ -20,6 +20,7 @@ import type { Database } from "../database.ts";
 import { STAGING } from "../schema.ts";
 import { SqlSink } from "../sink/sql_sink.ts";
 import { changeTimeZone, nextDayStart, timeZoneNamed } from "../time_zone.ts";
+import { countCampaigns } from "./campaign_days.ts";
 import { applyDeclarations } from "./declarations.ts";
 import type { Plan } from "./rebuild_plan.ts";
 import { swap } from "./rebuild_swap.ts";
@@ -97,7 +98,9 @@ const swapsOf = (cases: readonly Case[]) => ({
         `update clickstream.user_days set bot_sessions = 7, is_bot = true
           where day >= clickstream.day_of('${new Date(marked).toISOString()}')`,
       );
+      assert.ok(await countCampaigns((body) => db.transaction(body), KAFKA_MS, () => {}) > 0);
       await rebuild(db, sent, plan, rebuilt.logBeginsMs ?? null);
+      assert.equal((await db.query("select from clickstream.campaign_days")).rowCount, 0, about);
       const sinceMs = rebuilt.areAll ? 0 : plan.days.sinceMs;
       assert.deepEqual(await stored(db), expected(sent, rebuilt.former, rebuilt.zone, sinceMs), about);
     }
