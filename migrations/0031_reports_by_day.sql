@@ -204,14 +204,28 @@ begin
       ) each_row
       where n <> 0';
   end if;
-  execute format('with changed as materialized (%s)
+  execute format('with changed as materialized (%s), of_user as materialized (
+      select c.user_id, min(c.started_at) as first, max(c.started_at) + interval ''720 hours'' as until
+      from changed c
+      group by c.user_id
+    ), later as materialized (
+      select u.first, u.until,
+        array(select s.started_at from clickstream.sessions s where s.user_id = u.user_id limit 1000) as starts
+      from of_user u
+    )
     delete from clickstream.campaign_days d where d.day in (
       select clickstream.day_of(c.started_at) from changed c
       union
-      select clickstream.day_of(s.started_at)
-      from changed c
-      join clickstream.sessions s on s.user_id = c.user_id and s.started_at > c.started_at
-        and s.started_at <= c.started_at + interval ''720 hours''
+      select clickstream.day_of(t.start)
+      from later l
+      cross join lateral unnest(l.starts) t (start)
+      where t.start > l.first and t.start <= l.until
+      union
+      -- A user with more sessions, such as one that stands for all who are not logged in, has some on any day.
+      select clickstream.day_of(l.first) + n
+      from later l
+      cross join lateral generate_series(0, clickstream.day_of(l.until) - clickstream.day_of(l.first)) n
+      where cardinality(l.starts) = 1000
     )', changed) using ended;
   return null;
 end

@@ -178,6 +178,22 @@ onEachDatabase("campaigns by day", {
     );
   },
 
+  "are dropped for 30 days of a user with many sessions, without a look at them": async (open) => {
+    const db = await migrated(open);
+    await store(db, [came("ann", 0, 0, LINKS.ads)]);
+    await db.exec(
+      `insert into clickstream.sessions (user_id, session_id, started_at, ended_at, events, page_views, device, region,
+         carts, purchases, revenue_cents, funnel_step, first_event_id, source, medium)
+       select 'everybody', n, t, t, 1, 1, 'mobile', 'eu', 0, 0, 0, 1, n, '(direct)', '(none)'
+         from generate_series(1, 1000) n, (values ('${day(7)}T12:00Z'::timestamptz)) v(t)`,
+    );
+    assert.equal(await count(db, 38), 38);
+    await store(db, [came("everybody", 5, 0, LINKS.ads, { sessionId: "late" })]);
+    assert.deepEqual(await counted(db), [0, 1, 2, 3, 4, 36, 37]);
+    assert.equal(await count(db, 38), 31);
+    await agrees(db, [[day(0), day(38)]]);
+  },
+
   "are what reports add up, and are dropped with all sessions": async (open) => {
     const db = await migrated(open);
     await store(db, [came("ann", 0, 60, LINKS.ads), came("ann", 1, 60, LINKS.direct, buys(7))]);
