@@ -299,3 +299,33 @@ begin atomic
   join (select f.week, count(*) as users from first_days f group by 1) s on s.week = c.week
   order by c.week, c.number;
 end;
+
+-- Months are numbered, each number made from a date once, and not from numeric parts of two dates for each day of a user.
+create or replace function clickstream.retention_months(from_day date, to_day date, bots boolean default false)
+returns table (cohort_month date, cohort_size bigint, month_number integer, users bigint, rate double precision)
+language sql stable parallel safe
+begin atomic
+  with first_days as (
+    select u.user_id, (date_part('year', u.first_day) * 12 + date_part('month', u.first_day) - 1)::integer as month
+    from clickstream.users u
+    -- Months begin in the time: the first users of one came on the first day of a month in the time, or later.
+    where u.first_day >= date_trunc('month', from_day - 1 + interval '1 month')::date
+      and u.first_day < date_trunc('month', to_day - 1 + interval '1 month')::date and (bots or not u.is_bot)
+  )
+  select make_date(c.month / 12, c.month % 12 + 1, 1), s.users, c.number, c.users,
+    c.users::double precision / s.users::double precision
+  from (
+    select k.month, k.number, count(*) as users
+    from (
+      select distinct f.user_id, f.month,
+        (date_part('year', d.day) * 12 + date_part('month', d.day) - 1)::integer - f.month as number
+      from first_days f
+      join clickstream.user_days d on d.user_id = f.user_id
+      where (bots or not d.is_bot) and d.day >= from_day
+        and d.day < (date_trunc('month', now() at time zone clickstream.time_zone()))::date
+    ) k
+    group by 1, 2
+  ) c
+  join (select f.month, count(*) as users from first_days f group by 1) s on s.month = c.month
+  order by c.month, c.number;
+end;
