@@ -157,9 +157,12 @@ const PARTITIONS = (days: number) => `
 select clickstream.make_partitions((now() at time zone 'UTC')::date - ${days}, (now() at time zone 'UTC')::date + 1);`;
 
 const RAW = (days: number) => `
-insert into clickstream.events (event_id, event_time, user_id, session_id, event_type, page, device, region, revenue_cents,
-  is_bot, kafka_partition, kafka_offset, kafka_time)
-select gen_random_uuid(), time, user_id, session_id, type, page, device, region, revenue_cents, is_bot, abs(hashtext(user_id)) % 6,
+insert into clickstream.events (event_id, event_time, user_id, session_id, event_type, page, device, region, product_id,
+  order_id, revenue_cents, is_bot, kafka_partition, kafka_offset, kafka_time)
+select gen_random_uuid(), time, user_id, session_id, type,
+  case when type = 'search' then '/search?q=term+' || (300 * random() ^ 2)::integer else page end, device, region,
+  substring(page from '^/product/(.*)'),
+  case when type = 'purchase' then 'order-' || n end, revenue_cents, is_bot, abs(hashtext(user_id)) % 6,
   row_number() over (), time
 from click where time >= date_trunc('day', now()) - ${days} * interval '1 day' order by time;`;
 

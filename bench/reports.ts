@@ -14,7 +14,7 @@ import { migrate } from "../processor/postgres/operations/migrations.ts";
 import { setTimeZone } from "../processor/postgres/time_zone.ts";
 import { tableByRow } from "../processor/status/text.ts";
 import { type Server, startPostgres, using } from "../testing/servers/postgres.ts";
-import { DECLARED, fillMonth } from "./month.ts";
+import { DECLARED, fillMonth, type Month } from "./month.ts";
 
 const PAGE = new URL("../docs/dashboards.md", import.meta.url);
 const DAY_MS = 86_400_000;
@@ -193,8 +193,12 @@ async function countDays(db: Database): Promise<void> {
 }
 
 /** Returns the database of the month, filled if necessary. */
-async function filled(server: Server, events: number, days: number, zone: string): Promise<string> {
-  const name = `month_${events}_${days}${zone === "UTC" ? "" : `_${zone.toLowerCase().replaceAll(/\W/g, "_")}`}`;
+async function filled(server: Server, { events, days, rawDays }: Month, zone: string): Promise<string> {
+  const more = [
+    ...zone === "UTC" ? [] : [zone.toLowerCase().replaceAll(/\W/g, "_")],
+    ...rawDays === 2 ? [] : [`raw_${rawDays}`],
+  ];
+  const name = ["month", events, days, ...more].join("_");
   const isThere = await using(server.url(), async (db) => {
     const { rows } = await db.query("select from pg_database where datname = $1", [name]);
     return rows.length > 0;
@@ -212,7 +216,7 @@ async function filled(server: Server, events: number, days: number, zone: string
   await using(url, async (db) => {
     await migrate(db, MIGRATIONS);
     await setTimeZone(db, zone);
-    await fillMonth(db, { events, days, rawDays: 2 });
+    await fillMonth(db, { events, days, rawDays });
     await countDays(db);
   });
   await using(server.url(), (db) => db.exec(`alter database ${name}_unfinished rename to ${name}`));
@@ -224,6 +228,8 @@ if (import.meta.main) {
     options: {
       events: { type: "string", default: "10000000" },
       days: { type: "string", default: "31" },
+      /** Days of raw events. */
+      raw: { type: "string", default: "2" },
       /** The shop's time zone. */
       zone: { type: "string", default: "UTC" },
       /** Folder that keeps the filled database for the next run. */
@@ -239,7 +245,11 @@ if (import.meta.main) {
     settings: { max_wal_size: "4GB", shared_buffers: "512MB" },
   });
   const { missed, took } = await using(
-    await filled(server, Number(values.events), Number(values.days), values.zone),
+    await filled(
+      server,
+      { events: Number(values.events), days: Number(values.days), rawDays: Number(values.raw) },
+      values.zone,
+    ),
     async (db) => {
       const now = new Date();
       const all = [...reports(now), ...panels(now)].filter(({ name }) => name.includes(values.only));

@@ -40,8 +40,8 @@ export const COMPILE = [
 async function deno(...args: string[]): Promise<void> {
   // The bundle is nested too deeply for the compiler's default stack.
   const env = { RUST_MIN_STACK: String(64 * 1024 * 1024) };
-  const { success, code } = await new Deno.Command(Deno.execPath(), { args, env, cwd: ROOT }).output();
-  if (!success) throw new Error(`deno ${args.join(" ")} ended with ${code}`);
+  const { success, code, stderr } = await new Deno.Command(Deno.execPath(), { args, env, cwd: ROOT }).output();
+  if (!success) throw new Error(`deno ${args.join(" ")} ended with ${code}: ${new TextDecoder().decode(stderr)}`);
 }
 
 /**
@@ -107,8 +107,12 @@ export async function build(target = Deno.build.target, output = "dist/clickstre
   await buildAll({ [target]: output });
 }
 
-/** Builds the binaries for several targets, each at its path. */
+/** Builds the binaries for several targets, each at its path; waits for other builds in this folder to end. */
 export async function buildAll(outputs: Readonly<Record<string, string>>): Promise<void> {
+  // Builds would remove each other's parts, whose path cannot differ, because the compiler writes it into the binary.
+  await Deno.mkdir(`${ROOT}dist`, { recursive: true });
+  using lock = await Deno.open(`${ROOT}dist/build.lock`, { write: true, create: true });
+  await lock.lock(true);
   await Deno.remove(`${ROOT}${PARTS}`, { recursive: true }).catch(() => {});
   await Deno.mkdir(`${ROOT}${PARTS}`, { recursive: true });
   await deno(

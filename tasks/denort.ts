@@ -72,9 +72,12 @@ export async function provideRuntime(target = Deno.build.target): Promise<void> 
     const wheel = await downloadWheel(folder, from.platform, from.wheel);
     const runtime = runtimeOf(await programIn(wheel));
     check(runtime, from.runtime, "the runtime in it");
-    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-    await Deno.writeFile(`${path}.part`, zipped("denort", runtime));
-    await Deno.rename(`${path}.part`, path);
+    const cache = path.slice(0, path.lastIndexOf("/"));
+    await Deno.mkdir(cache, { recursive: true });
+    // Builds in other folders may do the same at the same time.
+    const part = await Deno.makeTempFile({ dir: cache });
+    await Deno.writeFile(part, zipped("denort", runtime));
+    await Deno.rename(part, path);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

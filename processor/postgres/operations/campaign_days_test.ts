@@ -91,8 +91,8 @@ const click = fc.record({
   came(`u${user}`, days, minute, page, { userAgent, ...price === null ? {} : buys(price) })
 );
 
-/** What happens to sessions and totals, in any order. */
-const happening = fc.oneof(
+/** A change of sessions or totals. */
+const change = fc.oneof(
   { weight: 4, arbitrary: fc.array(click, { minLength: 1, maxLength: 4 }).map((clicks) => ({ clicks })) },
   { weight: 3, arbitrary: fc.integer({ min: 1, max: SPAN + 2 }).map((until) => ({ until })) },
   { weight: 1, arbitrary: fc.nat(3).map((user) => ({ erased: `u${user}` })) },
@@ -108,7 +108,7 @@ const happening = fc.oneof(
 );
 
 onEachDatabase("campaigns by day", {
-  "are what the sessions themselves say, whatever happens in whatever order": async (open) => {
+  "are what the sessions themselves say, after any changes in any order": async (open) => {
     const db = await migrated(open);
     const ranges = fc.array(fc.tuple(fc.nat(SPAN), fc.nat(SPAN), fc.constantFrom("00:00", "00:01", "11:40")), {
       minLength: 2,
@@ -116,7 +116,7 @@ onEachDatabase("campaigns by day", {
     });
     let used = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(happening, { minLength: 8, maxLength: 16 }), ranges, async (all, ranges) => {
+      fc.asyncProperty(fc.array(change, { minLength: 8, maxLength: 16 }), ranges, async (all, ranges) => {
         await db.exec("truncate clickstream.progress, clickstream.sessions, clickstream.events, clickstream.user_days");
         const asked = ranges.map(([from, to, time]) => [`${day(from)}T${time}Z`, `${day(to)}T${time}Z`] as const);
         for (const one of all) {
