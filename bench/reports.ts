@@ -205,10 +205,7 @@ async function filled(server: Server, { events, days, rawDays }: Month, zone: st
   });
   if (isThere) {
     // Fails if the database has another version of the schema.
-    await using(server.url(name), async (db) => {
-      await migrate(db, MIGRATIONS);
-      await countDays(db);
-    });
+    await using(server.url(name), (db) => migrate(db, MIGRATIONS));
     return server.url(name);
   }
   console.log(`fills ${days} days of ${events} events …`);
@@ -217,7 +214,6 @@ async function filled(server: Server, { events, days, rawDays }: Month, zone: st
     await migrate(db, MIGRATIONS);
     await setTimeZone(db, zone);
     await fillMonth(db, { events, days, rawDays });
-    await countDays(db);
   });
   await using(server.url(), (db) => db.exec(`alter database ${name}_unfinished rename to ${name}`));
   return server.url(name);
@@ -251,6 +247,7 @@ if (import.meta.main) {
       values.zone,
     ),
     async (db) => {
+      await countDays(db);
       const now = new Date();
       const all = [...reports(now), ...panels(now)].filter(({ name }) => name.includes(values.only));
       return await measure(db, all, values.verbose);
